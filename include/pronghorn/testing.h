@@ -1,0 +1,56 @@
+// Testing an application without sockets: its routes and middleware run in the test's own process.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "pronghorn/app.h"
+#include "pronghorn/detail/export.h"
+
+namespace pronghorn {
+
+// What came back: everything as a client would get it, bodies whole (streams are collected).
+struct TestResponse {
+  int status = 0;
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::string body;
+  // The first field of that name, compared without case; empty when there is none.
+  [[nodiscard]] PRONGHORN_API std::string header(std::string_view name) const;
+};
+
+struct TestOptions {
+  // "none", redis://…, or unix:PATH: a Redis that the test has started. Without it, sessions answer 503 and limits allow.
+  std::string redis = "none";
+  std::vector<std::pair<std::string, std::string>> settings = {};  // the [app] table
+  std::chrono::milliseconds timeout{10'000};                  // a request that takes longer throws std::runtime_error
+};
+
+// One application with a loop of its own. Cookies are kept from answer to request as a browser does.
+// Context: one thread; not inside a handler. Throws what setup or an on_start hook throws.
+class PRONGHORN_API TestClient {
+ public:
+  using Headers = std::vector<std::pair<std::string, std::string>>;
+
+  explicit TestClient(void (*setup)(App&), const TestOptions& options = {});
+  TestClient(const TestClient&) = delete;
+  TestClient& operator=(const TestClient&) = delete;
+  ~TestClient();  // runs the on_stop hooks
+
+  TestResponse get(std::string_view target, const Headers& headers = {});
+  // A Content-Type among `headers` wins over `content_type`.
+  TestResponse post(std::string_view target, std::string_view body = {},
+                    std::string_view content_type = "application/json", const Headers& headers = {});
+  TestResponse request(std::string_view method, std::string_view target, std::string_view body = {},
+                       const Headers& headers = {});
+  void clear_cookies();
+
+ private:
+  class Implementation;
+  std::unique_ptr<Implementation> implementation_;
+};
+
+}  // namespace pronghorn
