@@ -1,0 +1,61 @@
+// The server's own log: one line an event, as text or JSON, to standard error or a file.
+//
+// Context: set up once per process before use; then any thread may write. Lines are written whole (O_APPEND), so processes share
+// a file. Control characters and bytes that are not UTF-8 are escaped in both formats: no client can forge a line.
+#pragma once
+
+#include <cstddef>
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+namespace pronghorn {
+
+struct LogField {
+  std::string_view name;
+  std::string value;
+  bool is_text = true;  // false: a number or a bool, written without quotes
+
+  LogField(std::string_view field, std::string_view text) : name(field), value(text) {}
+  LogField(std::string_view field, const char* text) : name(field), value(text) {}
+  LogField(std::string_view field, const std::string& text) : name(field), value(text) {}
+  template <class T>
+    requires(std::is_arithmetic_v<T> && !std::is_same_v<T, bool>)
+  LogField(std::string_view field, T number) : name(field), value(std::to_string(number)), is_text(false) {}
+  LogField(std::string_view field, std::string text, bool text_value)
+      : name(field), value(std::move(text)), is_text(text_value) {}
+};
+
+enum class LogLevel { debug, info, warning, error };
+
+struct LogOptions {
+  std::string format = "text";  // text, json
+  std::string level = "info";
+  std::string file = "-";       // "-": standard error
+  std::string process;          // who writes: "supervisor", "worker 0"
+};
+
+// Throws std::runtime_error when the file cannot be opened. Before the first call, lines go to standard error as text.
+void open_log(const LogOptions& options);
+// After a rotation: opens the file again under its name. Keeps the old one, and says so, when that fails.
+void reopen_log() noexcept;
+
+void write_log(LogLevel level, std::string_view message, const LogField* fields, std::size_t count) noexcept;
+inline void write_log(LogLevel level, std::string_view message, std::initializer_list<LogField> fields = {}) noexcept {
+  write_log(level, message, fields.begin(), fields.size());
+}
+inline void log_debug(std::string_view message, std::initializer_list<LogField> fields = {}) noexcept {
+  write_log(LogLevel::debug, message, fields);
+}
+inline void log_info(std::string_view message, std::initializer_list<LogField> fields = {}) noexcept {
+  write_log(LogLevel::info, message, fields);
+}
+inline void log_warning(std::string_view message, std::initializer_list<LogField> fields = {}) noexcept {
+  write_log(LogLevel::warning, message, fields);
+}
+inline void log_error(std::string_view message, std::initializer_list<LogField> fields = {}) noexcept {
+  write_log(LogLevel::error, message, fields);
+}
+
+}  // namespace pronghorn

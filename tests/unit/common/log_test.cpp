@@ -1,0 +1,112 @@
+#include "common/log.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "support/catch.h"
+#include "unit/common/error_of.h"
+
+using namespace pronghorn;
+
+namespace {
+
+// A folder of its own; afterwards the log goes to standard error again, for the tests that follow.
+struct LogFolder {
+  LogFolder() {
+    char name[] = "/tmp/pronghorn-log-XXXXXX";
+    path = ::mkdtemp(name);
+  }
+  LogFolder(const LogFolder&) = delete;
+  LogFolder& operator=(const LogFolder&) = delete;
+  ~LogFolder() {
+    open_log({});
+    std::filesystem::remove_all(path);
+  }
+  [[nodiscard]] std::string file(const std::string& name) const { return path + "/" + name; }
+  std::string path;
+};
+
+std::vector<std::string> lines_of(const std::string& path) {
+  std::ifstream file(path);
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(file, line);) lines.push_back(line);
+  return lines;
+}
+
+}  // namespace
+
+TEST_CASE("the log writes what is at or above its level") {
+  const LogFolder folder;
+  open_log({"text", "warning", folder.file("log"), "worker 0"});
+  log_info("hidden");
+  log_error("shown", {{"slot", 1}});
+  const auto lines = lines_of(folder.file("log"));
+  REQUIRE(lines.size() == 1);
+  CHECK(lines[0].find("shown slot=1") != std::string::npos);
+  CHECK(lines[0].find("worker 0[" + std::to_string(::getpid()) + "]") != std::string::npos);
+}
+
+TEST_CASE("JSON lines from several threads never mix") {
+  const LogFolder folder;
+  open_log({"json", "info", folder.file("log"), "supervisor"});
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([] {
+      for (int n = 0; n < 200; ++n) log_info("turn", {{"text", std::string(300, 'x')}});
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  const auto lines = lines_of(folder.file("log"));
+  REQUIRE(lines.size() == 800);
+  for (const std::string& line : lines) REQUIRE(nlohmann::json::accept(line));
+}
+
+TEST_CASE("after a rotation the log goes to a new file of the old name") {
+  const LogFolder folder;
+  open_log({"text", "info", folder.file("log"), "supervisor"});
+  log_info("before");
+  std::filesystem::rename(folder.file("log"), folder.file("log.1"));
+  log_info("between");
+  reopen_log();
+  log_info("after");
+  CHECK(lines_of(folder.file("log.1")).size() == 2);
+  REQUIRE(lines_of(folder.file("log")).size() == 1);
+  CHECK(lines_of(folder.file("log"))[0].find("after") != std::string::npos);
+}
+
+TEST_CASE("a log that cannot be opened again keeps its file and says so") {
+  const LogFolder folder;
+  std::filesystem::create_directory(folder.file("d"));
+  open_log({"text", "info", folder.file("d/log"), "supervisor"});
+  std::filesystem::rename(folder.file("d"), folder.file("e"));
+  reopen_log();
+  log_info("goes on");
+  const auto lines = lines_of(folder.file("e/log"));
+  REQUIRE(lines.size() == 2);
+  CHECK(lines[0].find("cannot open the log again") != std::string::npos);
+  CHECK(lines[1].find("goes on") != std::string::npos);
+}
+
+TEST_CASE("a full disk does not stop the program") {
+  const LogFolder folder;
+  open_log({"text", "info", "/dev/full", "supervisor"});
+  for (int i = 0; i < 100; ++i) log_info("lost");
+  SUCCEED();
+}
+
+TEST_CASE("log options that cannot be are refused by name") {
+  const LogFolder folder;
+  CHECK(contains(error_of([&] { (void)open_log({"xml", "info", "-", ""}); }), "log_format xml"));
+  CHECK(contains(error_of([&] { (void)open_log({"text", "loud", "-", ""}); }), "log_level loud"));
+  CHECK(contains(error_of([&] { (void)open_log({"text", "info", folder.file("none/log"), ""}); }),
+                 "No such file or directory"));
+}
