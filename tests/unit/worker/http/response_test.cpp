@@ -1,0 +1,67 @@
+#include "pronghorn/response.h"
+
+#include <stdexcept>
+
+#include "support/catch.h"
+#include "worker/http/response_head.h"
+
+using namespace pronghorn;
+
+TEST_CASE("a response cannot be split", "[http][response]") {
+  Response response;
+  CHECK_THROWS_AS(response.set("X", "a\r\nY: b"), std::invalid_argument);
+  CHECK_THROWS_AS(response.set("X", std::string_view("a\0b", 3)), std::invalid_argument);
+  CHECK_THROWS_AS(response.append("X\r\nY", "a"), std::invalid_argument);
+  CHECK_THROWS_AS(response.set("X Y", "a"), std::invalid_argument);
+  CHECK_THROWS_AS(response.content_type("text/html\r\nX: y"), std::invalid_argument);
+  CHECK_THROWS_AS(redirect("/a\r\nSet-Cookie: x=y"), std::invalid_argument);
+  CHECK_THROWS_AS(response.cookie("a", "b\r\n"), std::invalid_argument);
+}
+
+TEST_CASE("fields that frame the message are the server's", "[http][response]") {
+  Response response;
+  CHECK_THROWS_AS(response.set("Content-Length", "5"), std::invalid_argument);
+  CHECK_THROWS_AS(response.set("transfer-encoding", "chunked"), std::invalid_argument);
+  CHECK_THROWS_AS(response.append("Connection", "close"), std::invalid_argument);
+}
+
+TEST_CASE("set replaces all fields of a name, append adds one", "[http][response]") {
+  Response response;
+  response.append("X-A", "1").append("x-a", "2").append("X-AB", "3");
+  CHECK(response.header("X-A") == std::string_view("1"));
+  response.set("x-A", "4");
+  CHECK(response.header("X-A") == std::string_view("4"));
+  CHECK(response.header("X-AB") == std::string_view("3"));
+  response.remove("X-A");
+  CHECK_FALSE(response.header("X-A"));
+  response.set("Content-Type", "text/csv");
+  CHECK(response.header("content-type") == std::string_view("text/csv"));
+}
+
+TEST_CASE("a cookie has the attributes that its prefix demands", "[http][response]") {
+  Response response;
+  CHECK_THROWS_AS(response.cookie("__Host-a", "b"), std::invalid_argument);
+  CHECK_THROWS_AS(response.cookie("a", "b;c"), std::invalid_argument);
+  CHECK_THROWS_AS(response.cookie("a", "b", {.path = "/;x"}), std::invalid_argument);
+  response.cookie("__Host-a", "b", {.max_age = std::chrono::seconds(60), .secure = true});
+  CHECK(response.header("set-cookie") ==
+        std::string_view("__Host-a=b; Path=/; Max-Age=60; Secure; HttpOnly; SameSite=Lax"));
+}
+
+TEST_CASE("a head has status line, date, length and own fields", "[http][response]") {
+  Response response = text("hello", 404);
+  response.set("X-A", "1");
+  std::string out;
+  worker::append_response_head(out, response, {.content_length = 5, .close = true});
+  CHECK(out.starts_with("HTTP/1.1 404 Not Found\r\n"));
+  CHECK(out.find("\r\nDate: ") != std::string::npos);
+  CHECK(out.find("\r\nContent-Type: text/plain; charset=utf-8\r\n") != std::string::npos);
+  CHECK(out.find("\r\nContent-Length: 5\r\n") != std::string::npos);
+  CHECK(out.find("\r\nConnection: close\r\n") != std::string::npos);
+  CHECK(out.ends_with("\r\nX-A: 1\r\n\r\n"));
+}
+
+TEST_CASE("a problem escapes its detail", "[http][response]") {
+  CHECK(problem(400, "a \"b\"\n").body() ==
+        R"({"type":"about:blank","title":"Bad Request","status":400,"detail":"a \"b\"\u000a"})");
+}

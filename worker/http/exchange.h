@@ -1,0 +1,120 @@
+// One request and its response: where the protocol (which knows bytes) and the application (which knows routes) meet.
+//
+// Context:   loop thread.
+// Ownership: the protocol (ExchangeOwner) owns every Exchange and gives it back to its pool after the response has been sent
+//            or the client has left. clear() destroys the handler's coroutine first.
+//
+// Life: the protocol fills `head`, `peer` and `body`, and calls RequestHandler::handle(). Before handle() returns, or later from
+// the loop, the application calls respond() exactly once. An application that cannot answer at once calls
+// retain() before anything else, because the head's views point into the loop's read buffer.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <typeinfo>
+#include <utility>
+#include <vector>
+
+#include "pronghorn/request.h"
+#include "pronghorn/response.h"
+#include "pronghorn/task.h"
+#include "worker/http/request_body.h"
+#include "worker/http/request_head.h"
+
+namespace pronghorn::worker {
+
+class Exchange;
+class SessionState;   // worker/state
+struct StateServices; // worker/state
+
+inline constexpr std::size_t kMaxRouteParams = 16;
+
+// The protocol's side of an exchange.
+class ExchangeOwner {
+ public:
+  // Sends the response. Called once; the exchange may be gone when it returns, unless the response is a stream.
+  virtual void respond(Exchange& exchange, Response response) = 0;
+  // The handler has begun to wait for the body: reads on, and sends "100 Continue" if that was asked for.
+  virtual void want_body(Exchange& exchange) = 0;
+  // Moves the head's bytes into memory that the exchange owns and rebases its views.
+  virtual void retain(Exchange& exchange) = 0;
+
+ protected:
+  ~ExchangeOwner() = default;
+};
+
+// The application's side. One per worker.
+class RequestHandler {
+ public:
+  // Never throws. See the life of an Exchange.
+  virtual void handle(Exchange& exchange) noexcept = 0;
+  // The response could not wait for the handler: its deadline has passed. Destroys the coroutine and answers 504.
+  virtual void deadline_passed(Exchange& exchange) noexcept = 0;
+
+ protected:
+  ~RequestHandler() = default;
+};
+
+// Who is at the other end of the connection; shared by all its requests.
+struct Peer {
+  Client client;
+  bool loopback = false;  // or a Unix socket
+  bool https = false;
+};
+
+class Exchange {
+ public:
+  Exchange() noexcept : request(*this) {}
+  Exchange(const Exchange&) = delete;
+  Exchange& operator=(const Exchange&) = delete;
+  ~Exchange() { clear(); }
+
+  // Destroys the handler's coroutine and all that belongs to this request; the object can be used for another.
+  void clear() noexcept;
+
+  // 24 hex digits, made when first asked for: the start of this worker and a number.
+  [[nodiscard]] std::string_view id();
+  // The percent-decoded path; decoded when first asked for, the raw one when there is nothing to decode.
+  [[nodiscard]] std::string_view decoded_path();
+
+  Request request;
+  RequestHead head;
+  RequestBody body;
+  const Peer* peer = nullptr;
+  ExchangeOwner* owner = nullptr;
+  StateServices* state = nullptr;
+
+  std::uint64_t max_body = 0;  // bytes; set by the application before the body is read
+  std::chrono::steady_clock::time_point started{};
+  std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
+  bool responded = false;
+  bool body_was_read = false;  // whether the handler asked for it
+
+  // Set by the router.
+  std::string_view route;  // "/users/{id}"; lives as long as the application
+  std::uint32_t route_index = UINT32_MAX;
+  std::array<std::pair<std::string_view, std::string_view>, kMaxRouteParams> params;  // name, raw value
+  std::size_t param_count = 0;
+
+  Task<void> running;  // the handler's coroutine with what surrounds it
+  std::shared_ptr<SessionState> session;
+
+  std::string head_bytes;  // what the views of `head` point into
+
+ private:
+  friend class pronghorn::Request;
+  struct Attachment {
+    const std::type_info* type;
+    void* object;
+    void (*destroy)(void*);
+  };
+  std::vector<Attachment> attachments_;
+  std::vector<std::unique_ptr<std::string>> decoded_;  // parameters that had to be percent-decoded
+  std::string decoded_path_;
+  char id_[25] = {};
+};
+
+}  // namespace pronghorn::worker

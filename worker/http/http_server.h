@@ -1,0 +1,76 @@
+// The HTTP side of one worker: listeners, connections, timeouts, draining.
+//
+// Context: loop thread of a worker.
+#pragma once
+
+#include <uv.h>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <unordered_set>
+#include <vector>
+
+#include "common/config.h"
+#include "common/handover.h"
+#include "common/scoreboard.h"
+#include "worker/http/acceptor.h"
+#include "worker/http/http1_connection.h"
+#include "worker/http/http_context.h"
+
+namespace pronghorn::worker {
+
+class HttpServer final : public ConnectionOwner {
+ public:
+  // All references outlive the server. Throws std::runtime_error (access log, loop).
+  HttpServer(uv_loop_t* loop, const Config& config, RequestHandler& handler, StateServices* state, WorkerRow& row);
+  HttpServer(const HttpServer&) = delete;
+  HttpServer& operator=(const HttpServer&) = delete;
+  // The loop must have closed every handle (close_all(), then a turn) before.
+  ~HttpServer();
+
+  // Accepts from a listener, which stays the supervisor's. `exclusive`: see Acceptor. Twice for one listener: does nothing.
+  void listen(const InheritedListener& listener, bool exclusive);
+  // Leaves the listener to its own worker again.
+  void stop_listening(int fd);
+  // Serves a client that the supervisor accepted. Takes `fd` over.
+  void adopt(int fd);
+
+  // Responses carry "Connection: close" from now on.
+  //  last == true (the server stops): idle connections are closed at once, new clients are still taken from the queues until
+  //    the last request has ended, so that nobody who has connected is reset.
+  //  last == false (another worker has the listeners): new clients are left to it; idle connections get a moment to send the
+  //    request that may be on its way, because closing just then would lose it.
+  void drain(bool last);
+  // While draining: takes the clients that have come since. False when there were none.
+  bool accept_waiting();
+  // Cuts every connection.
+  void close_all();
+  void reopen_logs() noexcept { context_.access_log.reopen(); }
+
+  [[nodiscard]] bool draining() const noexcept { return context_.draining; }
+  [[nodiscard]] std::size_t connections() const noexcept { return connections_.size(); }
+  // Called when the last connection has closed.
+  void on_empty(std::function<void()> callback) { on_empty_ = std::move(callback); }
+
+ private:
+  void accepted(int fd, const sockaddr_storage& address, bool is_unix);
+  void closed(Http1Connection& connection) noexcept override;
+  void end_of_turn();
+  void tick();
+  void expire(Waiting kind, Milliseconds limit);
+  void stop_accepting() noexcept;
+
+  HttpContext context_;
+  std::map<int, std::unique_ptr<Acceptor>> acceptors_;  // by listener
+  std::unordered_set<Http1Connection*> connections_;
+  std::function<void()> on_empty_;
+  uv_check_t* check_;
+  uv_timer_t* timer_;
+  std::uint64_t last_tick_ms_;
+  std::uint64_t drain_started_ms_ = 0;
+  bool full_ = false;  // max_connections reached
+  bool idle_closed_ = false;
+};
+
+}  // namespace pronghorn::worker

@@ -1,0 +1,172 @@
+#include "pronghorn/request.h"
+
+#include <stdexcept>
+
+#include "worker/http/exchange.h"
+#include "worker/http/syntax.h"
+
+namespace pronghorn {
+
+using worker::KnownHeader;
+
+namespace detail {
+
+void throw_bad_parameter(std::string_view name, std::string_view text, std::string_view wanted) {
+  constexpr std::size_t kShown = 40;
+  std::string detail = std::string(name) + " must be " + std::string(wanted) + ", not \"";
+  for (const char c : text.substr(0, kShown)) detail += static_cast<unsigned char>(c) < 0x20 ? '?' : c;
+  if (text.size() > kShown) detail += "...";
+  throw HttpError(400, detail + "\"");
+}
+
+}  // namespace detail
+
+std::optional<std::string> Form::get(std::string_view name) const {
+  for (const auto& [field, value] : fields_) {
+    if (field == name) return value;
+  }
+  return std::nullopt;
+}
+
+std::string_view Request::method() const noexcept { return exchange_.head.method; }
+std::string_view Request::target() const noexcept { return exchange_.head.target; }
+std::string_view Request::path() const noexcept { return exchange_.decoded_path(); }
+std::string_view Request::query_string() const noexcept { return exchange_.head.query; }
+std::string_view Request::route() const noexcept { return exchange_.route; }
+
+std::optional<std::string_view> Request::header(std::string_view name) const noexcept {
+  return exchange_.head.find(name);
+}
+
+std::span<const Header> Request::headers() const noexcept {
+  return {exchange_.head.fields.data(), exchange_.head.field_count};
+}
+
+std::optional<std::string_view> Request::cookie(std::string_view name) const noexcept {
+  for (const Header& field : headers()) {
+    if (!worker::equal_ignoring_case(field.name, "cookie")) continue;
+    std::string_view pairs = field.value;
+    while (!pairs.empty()) {
+      const std::size_t end = pairs.find(';');
+      const std::string_view pair = worker::trim_blanks(pairs.substr(0, end));
+      const std::size_t equals = pair.find('=');
+      if (equals != std::string_view::npos && worker::trim_blanks(pair.substr(0, equals)) == name) {
+        std::string_view value = worker::trim_blanks(pair.substr(equals + 1));
+        if (value.size() >= 2 && value.front() == '"' && value.back() == '"') value = value.substr(1, value.size() - 2);
+        return value;
+      }
+      pairs = end == std::string_view::npos ? std::string_view{} : pairs.substr(end + 1);
+    }
+  }
+  return std::nullopt;
+}
+
+Task<std::string_view> Request::body() {
+  exchange_.body_was_read = true;
+  exchange_.body.keep_whole();
+  if (!exchange_.body.complete()) exchange_.owner->want_body(exchange_);
+  worker::RequestBody::Wait received(exchange_.body);
+  co_await received;
+  co_return exchange_.body.whole();
+}
+
+Task<std::optional<std::string_view>> Request::read() {
+  exchange_.body_was_read = true;
+  if (!exchange_.body.readable()) exchange_.owner->want_body(exchange_);
+  worker::RequestBody::Wait received(exchange_.body);
+  co_await received;
+  const std::string_view bytes = exchange_.body.take();
+  if (bytes.empty()) co_return std::nullopt;
+  co_return bytes;
+}
+
+Task<Form> Request::form() {
+  const std::string_view type = exchange_.head.value(KnownHeader::content_type);
+  const std::string_view media = worker::trim_blanks(type.substr(0, type.find(';')));
+  if (!worker::equal_ignoring_case(media, "application/x-www-form-urlencoded")) {
+    throw HttpError(415, "the body must be application/x-www-form-urlencoded");
+  }
+  std::string_view pairs = co_await body();
+  std::vector<std::pair<std::string, std::string>> fields;
+  while (!pairs.empty()) {
+    const std::size_t end = pairs.find('&');
+    const std::string_view pair = pairs.substr(0, end);
+    const std::size_t equals = pair.find('=');
+    std::string name;
+    std::string value;
+    if (!worker::percent_decode(pair.substr(0, equals), name, true) ||
+        (equals != std::string_view::npos && !worker::percent_decode(pair.substr(equals + 1), value, true))) {
+      throw bad_request("the form is not percent-encoded correctly");
+    }
+    if (!pair.empty()) fields.emplace_back(std::move(name), std::move(value));
+    pairs = end == std::string_view::npos ? std::string_view{} : pairs.substr(end + 1);
+  }
+  co_return Form(std::move(fields));
+}
+
+const Client& Request::client() const { return exchange_.peer->client; }
+std::string_view Request::scheme() const noexcept { return exchange_.peer->https ? "https" : "http"; }
+
+std::string_view Request::host() const noexcept {
+  // An absolute-form target wins over Host (RFC 9112 section 3.2.2).
+  return exchange_.head.authority.empty() ? exchange_.head.value(KnownHeader::host) : exchange_.head.authority;
+}
+
+std::string_view Request::id() const { return exchange_.id(); }
+std::chrono::steady_clock::time_point Request::deadline() const noexcept { return exchange_.deadline; }
+
+std::string_view Request::raw_param(std::string_view name) const {
+  for (std::size_t i = 0; i < exchange_.param_count; ++i) {
+    const auto& [param, value] = exchange_.params[i];
+    if (param != name) continue;
+    if (value.find('%') == std::string_view::npos) return value;
+    auto decoded = std::make_unique<std::string>();
+    if (!worker::percent_decode(value, *decoded, false)) throw bad_request("the path is not percent-encoded correctly");
+    return *exchange_.decoded_.emplace_back(std::move(decoded));
+  }
+  throw std::logic_error("the route " + std::string(exchange_.route) + " has no parameter {" + std::string(name) + "}");
+}
+
+std::optional<std::string> Request::raw_query(std::string_view name) const {
+  std::string_view pairs = exchange_.head.query;
+  std::string decoded;
+  while (!pairs.empty()) {
+    const std::size_t end = pairs.find('&');
+    const std::string_view pair = pairs.substr(0, end);
+    const std::size_t equals = pair.find('=');
+    if (!worker::percent_decode(pair.substr(0, equals), decoded, true)) {
+      throw bad_request("the query is not percent-encoded correctly");
+    }
+    if (decoded == name) {
+      const std::string_view value = equals == std::string_view::npos ? std::string_view{} : pair.substr(equals + 1);
+      if (!worker::percent_decode(value, decoded, true)) {
+        throw bad_request("the query is not percent-encoded correctly");
+      }
+      return decoded;
+    }
+    pairs = end == std::string_view::npos ? std::string_view{} : pairs.substr(end + 1);
+  }
+  return std::nullopt;
+}
+
+void Request::store_attachment(const std::type_info& type, void* object, void (*destroy)(void*)) {
+  std::unique_ptr<void, void (*)(void*)> owned(object, destroy);
+  for (auto& attachment : exchange_.attachments_) {
+    if (*attachment.type == type) {
+      attachment.destroy(attachment.object);
+      attachment.object = owned.release();
+      return;
+    }
+  }
+  exchange_.attachments_.push_back({&type, object, destroy});
+  static_cast<void>(owned.release());
+}
+
+void* Request::find_attachment(const std::type_info& type) const noexcept {
+  for (const auto& attachment : exchange_.attachments_) {
+    if (*attachment.type == type) return attachment.object;
+  }
+  return nullptr;
+}
+
+}  // namespace pronghorn

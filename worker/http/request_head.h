@@ -1,0 +1,57 @@
+// The parsed head of a request: views into the bytes that were received.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "pronghorn/request.h"
+
+namespace pronghorn::worker {
+
+inline constexpr std::size_t kMaxHeaderFields = 128;  // storage; the option max_header_fields is at most this
+
+// Fields that the server itself looks at are found while parsing; `header()` needs no search for them.
+enum class KnownHeader : std::uint8_t {
+  host,
+  connection,
+  content_length,
+  transfer_encoding,
+  expect,
+  cookie,
+  content_type,
+  upgrade,
+  count,
+};
+
+struct RequestHead {
+  std::string_view method;
+  std::string_view target;  // as sent
+  std::string_view path;    // the path of the target, still encoded
+  std::string_view query;   // without '?'
+  std::string_view authority;  // of an absolute-form target; empty otherwise
+  std::uint8_t minor_version = 1;
+  bool keep_alive = true;
+  bool chunked = false;
+  bool expect_continue = false;
+  std::optional<std::uint64_t> content_length;
+
+  std::array<Header, kMaxHeaderFields> fields;
+  std::size_t field_count = 0;
+  std::array<std::int16_t, static_cast<std::size_t>(KnownHeader::count)> known{};  // index into fields, -1: absent
+
+  // Forgets everything, without touching the storage of fields.
+  void clear() noexcept;
+  [[nodiscard]] std::string_view value(KnownHeader header) const noexcept {  // empty when absent
+    const std::int16_t index = known[static_cast<std::size_t>(header)];
+    return index < 0 ? std::string_view{} : fields[static_cast<std::size_t>(index)].value;
+  }
+  // The first field of that name, compared without case.
+  [[nodiscard]] std::optional<std::string_view> find(std::string_view name) const noexcept;
+  // `size` bytes moved from `from` to `to`: makes every view that pointed there point here.
+  void rebase(const char* from, const char* to, std::size_t size) noexcept;
+};
+
+}  // namespace pronghorn::worker

@@ -1,0 +1,185 @@
+#include "pronghorn/response.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <stdexcept>
+#include <tuple>
+
+#include "pronghorn/error.h"
+#include "worker/http/response_access.h"
+#include "worker/http/status_text.h"
+#include "worker/http/syntax.h"
+
+namespace pronghorn {
+namespace {
+
+using worker::equal_ignoring_case;
+
+void check_field(std::string_view name, std::string_view value) {
+  if (!worker::is_token(name)) throw std::invalid_argument("a response field name that is no token");
+  if (!worker::is_field_value(value)) {
+    throw std::invalid_argument("the response field " + std::string(name) + " has a control character in its value");
+  }
+  for (const std::string_view own : {"content-length", "transfer-encoding", "connection"}) {
+    if (equal_ignoring_case(name, own)) {
+      throw std::invalid_argument("the response field " + std::string(name) + " is set by the server");
+    }
+  }
+}
+
+// The position of the field in the rendered ones, and its size with CRLF; npos when it is not there.
+std::pair<std::size_t, std::size_t> find_field(std::string_view fields, std::string_view name) noexcept {
+  std::size_t start = 0;
+  while (start < fields.size()) {
+    const std::size_t end = fields.find("\r\n", start) + 2;
+    const std::string_view line = fields.substr(start, end - start);
+    if (line.size() > name.size() && line[name.size()] == ':' && equal_ignoring_case(line.substr(0, name.size()), name)) {
+      return {start, end - start};
+    }
+    start = end;
+  }
+  return {std::string_view::npos, 0};
+}
+
+void check_cookie(std::string_view name, std::string_view value, const CookieOptions& options) {
+  if (!worker::is_token(name)) throw std::invalid_argument("a cookie name that is no token");
+  if (!worker::is_cookie_value(value)) {
+    throw std::invalid_argument("the value of the cookie " + std::string(name) +
+                                " has a character that RFC 6265 does not allow; encode it");
+  }
+  for (const std::string_view attribute : {std::string_view(options.path), std::string_view(options.domain)}) {
+    if (!worker::is_field_value(attribute) || attribute.find(';') != std::string_view::npos) {
+      throw std::invalid_argument("the cookie " + std::string(name) + " has a malformed path or domain");
+    }
+  }
+  if (name.starts_with("__Host-") && (!options.secure || options.path != "/" || !options.domain.empty())) {
+    throw std::invalid_argument("a __Host- cookie must be secure, with path / and without a domain");
+  }
+  if (name.starts_with("__Secure-") && !options.secure) throw std::invalid_argument("a __Secure- cookie must be secure");
+  if (options.same_site == CookieOptions::SameSite::none && !options.secure) {
+    throw std::invalid_argument("a SameSite=None cookie must be secure");
+  }
+}
+
+}  // namespace
+
+Response::FilePart::~FilePart() { ::close(fd); }
+
+Response::Response(int status, std::string body, std::string_view content_type)
+    : status_(status), body_(std::move(body)) {
+  this->content_type(content_type);
+}
+
+Response& Response::set(std::string_view name, std::string_view value) {
+  check_field(name, value);
+  if (equal_ignoring_case(name, "content-type")) return content_type(value);
+  remove(name);
+  return append(name, value);
+}
+
+Response& Response::append(std::string_view name, std::string_view value) {
+  check_field(name, value);
+  if (equal_ignoring_case(name, "content-type")) return content_type(value);
+  fields_.reserve(fields_.size() + name.size() + value.size() + 4);
+  fields_.append(name).append(": ").append(value).append("\r\n");
+  return *this;
+}
+
+Response& Response::remove(std::string_view name) {
+  if (equal_ignoring_case(name, "content-type")) content_type_ = {};
+  for (auto [start, size] = find_field(fields_, name); start != std::string_view::npos;
+       std::tie(start, size) = find_field(fields_, name)) {
+    fields_.erase(start, size);
+  }
+  return *this;
+}
+
+std::optional<std::string_view> Response::header(std::string_view name) const noexcept {
+  if (equal_ignoring_case(name, "content-type")) {
+    if (content_type_.empty()) return std::nullopt;
+    return content_type_;
+  }
+  const auto [start, size] = find_field(fields_, name);
+  if (start == std::string_view::npos) return std::nullopt;
+  const std::size_t prefix = name.size() + 2;
+  return std::string_view(fields_).substr(start + prefix, size - prefix - 2);
+}
+
+Response& Response::cookie(std::string_view name, std::string_view value, const CookieOptions& options) {
+  check_cookie(name, value, options);
+  std::string field(name);
+  field.append("=").append(value);
+  if (!options.path.empty()) field.append("; Path=").append(options.path);
+  if (!options.domain.empty()) field.append("; Domain=").append(options.domain);
+  if (options.max_age) field.append("; Max-Age=").append(std::to_string(options.max_age->count()));
+  if (options.secure) field.append("; Secure");
+  if (options.http_only) field.append("; HttpOnly");
+  constexpr std::string_view kSameSite[] = {"; SameSite=Lax", "; SameSite=Strict", "; SameSite=None"};
+  field.append(kSameSite[static_cast<std::size_t>(options.same_site)]);
+  return append("Set-Cookie", field);
+}
+
+Response& Response::body(std::string body) noexcept {
+  body_ = std::move(body);
+  return *this;
+}
+
+Response& Response::content_type(std::string_view type) {
+  if (!worker::is_field_value(type)) throw std::invalid_argument("the content type has a control character");
+  own_type_ = std::make_unique<std::string>(type);
+  content_type_ = *own_type_;
+  return *this;
+}
+
+Response text(std::string body, int status) {
+  return ResponseAccess::literal_type(status, std::move(body), "text/plain; charset=utf-8");
+}
+
+Response html(std::string body, int status) {
+  return ResponseAccess::literal_type(status, std::move(body), "text/html; charset=utf-8");
+}
+
+Response bytes(std::string body, std::string_view content_type) { return {200, std::move(body), content_type}; }
+
+Response json_text(std::string body, int status) {
+  return ResponseAccess::literal_type(status, std::move(body), "application/json");
+}
+
+Response no_content() { return Response(204); }
+
+Response redirect(std::string_view location, int status) {
+  Response response(status);
+  response.set("Location", location);
+  return response;
+}
+
+Response problem(int status, std::string_view detail) {
+  std::string body = R"({"type":"about:blank","title":")";
+  body.append(worker::status_text(status)).append(R"(","status":)").append(std::to_string(status));
+  if (!detail.empty()) {
+    body.append(R"(,"detail":")");
+    worker::append_json_escaped(body, detail);
+    body.append("\"");
+  }
+  body.append("}");
+  return ResponseAccess::literal_type(status, std::move(body), "application/problem+json");
+}
+
+Response stream(std::string_view content_type, Response::Producer producer) {
+  return ResponseAccess::from_producer(content_type, std::move(producer));
+}
+
+Response file(const std::string& path, std::string_view content_type) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) throw not_found("no such file");
+  struct stat facts {};
+  if (::fstat(fd, &facts) != 0 || !S_ISREG(facts.st_mode)) {
+    ::close(fd);
+    throw not_found("no such file");
+  }
+  return ResponseAccess::from_file(fd, 0, static_cast<std::uint64_t>(facts.st_size), content_type);
+}
+
+}  // namespace pronghorn

@@ -1,0 +1,46 @@
+// What the server, and not an application, may see and do of a Response.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "pronghorn/response.h"
+
+namespace pronghorn {
+
+class ResponseAccess {
+ public:
+  using FilePart = Response::FilePart;
+
+  // A whole body with a content type that is a literal: nothing is copied.
+  static Response literal_type(int status, std::string body, std::string_view type) {
+    Response response(status);
+    response.body_ = std::move(body);
+    response.content_type_ = type;
+    return response;
+  }
+  // Takes `fd` over. `length` bytes from `offset` will be sent.
+  static Response from_file(int fd, std::uint64_t offset, std::uint64_t length, std::string_view content_type) {
+    Response response;
+    response.file_ = std::make_unique<FilePart>(fd, offset, length);
+    if (!content_type.empty()) response.content_type(content_type);
+    return response;
+  }
+  static Response from_producer(std::string_view content_type, Response::Producer producer) {
+    Response response;
+    response.producer_ = std::make_unique<Response::Producer>(std::move(producer));
+    if (!content_type.empty()) response.content_type(content_type);
+    return response;
+  }
+
+  // All fields but Content-Type, rendered.
+  static std::string_view fields(const Response& response) noexcept { return response.fields_; }
+  static std::string& body(Response& response) noexcept { return response.body_; }
+  static std::unique_ptr<FilePart>& file(Response& response) noexcept { return response.file_; }
+  static std::unique_ptr<Response::Producer>& producer(Response& response) noexcept { return response.producer_; }
+};
+
+}  // namespace pronghorn

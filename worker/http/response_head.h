@@ -1,0 +1,27 @@
+// Renders the status line and fields of a response.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "pronghorn/response.h"
+
+namespace pronghorn::worker {
+
+// What the connection decides about a response.
+struct ResponseFraming {
+  std::optional<std::uint64_t> content_length = {};  // absent: no Content-Length field
+  bool chunked = false;
+  bool close = false;            // "Connection: close"
+  bool keep_alive_1_0 = false;   // "Connection: keep-alive", which an HTTP/1.0 client waits for
+};
+
+// Appends the head with its empty line to `out`: the status line, what the server adds, then the response's own fields.
+// A Date that the application set is kept instead of ours.
+void append_response_head(std::string& out, const Response& response, const ResponseFraming& framing);
+
+// Formats "Date: …" and "Server: …" for all responses of the coming second. Called once a second by the server.
+void refresh_response_date() noexcept;
+
+}  // namespace pronghorn::worker

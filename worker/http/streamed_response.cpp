@@ -1,0 +1,85 @@
+#include "worker/http/streamed_response.h"
+
+#include <charconv>
+#include <exception>
+#include <utility>
+
+#include "worker/http/http1_connection.h"
+
+namespace pronghorn::worker {
+namespace {
+
+constexpr std::size_t kFlushSize = 16 * 1024;
+constexpr std::size_t kRoom = 64 * 1024;  // bytes that a slow client may owe us
+
+}  // namespace
+
+struct StreamedResponse::WaitForRoom {
+  StreamedResponse& stream;
+  [[nodiscard]] bool await_ready() const noexcept { return false; }
+  void await_suspend(std::coroutine_handle<> waiting) const noexcept { stream.waiting_ = waiting; }
+  void await_resume() const noexcept {}
+};
+
+void StreamedResponse::start() {
+  running_ = run();
+  running_.start();
+}
+
+Task<void> StreamedResponse::run() {
+  std::exception_ptr error;
+  try {
+    co_await (*producer_)(*this);
+  } catch (...) {
+    error = std::current_exception();
+  }
+  if (connection_ != nullptr) connection_->stream_ended(error);
+}
+
+Task<void> StreamedResponse::write(std::string_view data) {
+  if (connection_ != nullptr && !data.empty()) {
+    add(data);
+    if (pending_.size() >= kFlushSize) flush();
+  }
+  // Without a connection nothing ever resumes this: the coroutine is destroyed here.
+  while (connection_ == nullptr || connection_->queued() > kRoom) {
+    WaitForRoom room{*this};
+    co_await room;
+  }
+}
+
+void StreamedResponse::add(std::string_view data) {
+  if (chunked_) {
+    char size[18];
+    const auto end = std::to_chars(size, size + 16, data.size(), 16).ptr;
+    pending_.append(size, end).append("\r\n").append(data).append("\r\n");
+  } else {
+    pending_.append(data);
+  }
+  if (!registered_) {
+    registered_ = true;
+    connection_->flush_at_end_of_turn(*this);
+  }
+}
+
+void StreamedResponse::end_of_turn() {
+  registered_ = false;
+  flush();
+}
+
+void StreamedResponse::flush() {
+  if (connection_ == nullptr) return;
+  const std::string bytes = std::exchange(pending_, {});
+  if (!bytes.empty()) connection_->send_stream(bytes);
+}
+
+void StreamedResponse::finish() {
+  if (chunked_) pending_.append("0\r\n\r\n");
+  flush();
+}
+
+void StreamedResponse::drained() {
+  if (waiting_) std::exchange(waiting_, nullptr).resume();
+}
+
+}  // namespace pronghorn::worker

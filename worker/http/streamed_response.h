@@ -1,0 +1,51 @@
+// A response whose body is made while it is sent: runs the producer and carries what it writes to the connection.
+//
+// Ownership: the connection, until the producer has ended or the client has left; then the context destroys it at the end of
+// the turn, because its coroutine may be on the stack.
+#pragma once
+
+#include <coroutine>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "pronghorn/response.h"
+#include "pronghorn/task.h"
+
+namespace pronghorn::worker {
+
+class Http1Connection;
+
+class StreamedResponse final : public Writer {
+ public:
+  StreamedResponse(Http1Connection& connection, std::unique_ptr<Response::Producer> producer, bool chunked)
+      : connection_(&connection), producer_(std::move(producer)), chunked_(chunked) {}
+
+  void start();
+  // The client has left: the producer stays suspended until it is destroyed.
+  void detach() noexcept { connection_ = nullptr; }
+  // The connection has room again.
+  void drained();
+  // Sends what small writes have left behind.
+  void end_of_turn();
+  // The end of the body: the last chunk, and what was not flushed.
+  void finish();
+
+  Task<void> write(std::string_view data) override;
+
+ private:
+  struct WaitForRoom;
+  [[nodiscard]] Task<void> run();
+  void add(std::string_view data);
+  void flush();
+
+  Http1Connection* connection_;
+  std::unique_ptr<Response::Producer> producer_;
+  bool chunked_;
+  bool registered_ = false;  // among the context's unflushed streams
+  std::string pending_;
+  std::coroutine_handle<> waiting_;
+  Task<void> running_;  // last: destroyed first
+};
+
+}  // namespace pronghorn::worker

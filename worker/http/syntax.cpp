@@ -1,0 +1,60 @@
+#include "worker/http/syntax.h"
+
+namespace pronghorn::worker {
+namespace {
+
+int hex_digit(char c) noexcept {
+  if (c >= '0' && c <= '9') return c - '0';
+  const char letter = lower(c);
+  return letter >= 'a' && letter <= 'f' ? letter - 'a' + 10 : -1;
+}
+
+bool is_port(std::string_view text) noexcept {
+  if (text.size() > 5) return false;
+  for (const char c : text) {
+    if (c < '0' || c > '9') return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+bool is_host(std::string_view text) noexcept {
+  if (!syntax_detail::all_of_class(text, syntax_detail::kHost)) return false;
+  if (text.empty()) return true;
+  if (text.front() == '[') {
+    const std::size_t close = text.find(']');
+    if (close == std::string_view::npos || close < 3) return false;
+    for (const char c : text.substr(1, close - 1)) {
+      if (hex_digit(c) < 0 && c != ':' && c != '.') return false;
+    }
+    const std::string_view rest = text.substr(close + 1);
+    return rest.empty() || (rest.front() == ':' && is_port(rest.substr(1)));
+  }
+  const std::size_t colon = text.find(':');
+  const std::string_view name = text.substr(0, colon);
+  if (name.empty() || name.find_first_of("[]") != std::string_view::npos) return false;
+  return colon == std::string_view::npos || is_port(text.substr(colon + 1));
+}
+
+bool percent_decode(std::string_view text, std::string& decoded, bool plus_is_space) {
+  decoded.clear();
+  decoded.reserve(text.size());
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '+' && plus_is_space) {
+      decoded += ' ';
+    } else if (text[i] == '%') {
+      if (i + 2 >= text.size()) return false;
+      const int high = hex_digit(text[i + 1]);
+      const int low = hex_digit(text[i + 2]);
+      if (high < 0 || low < 0) return false;
+      decoded += static_cast<char>(high * 16 + low);
+      i += 2;
+    } else {
+      decoded += text[i];
+    }
+  }
+  return true;
+}
+
+}  // namespace pronghorn::worker

@@ -1,0 +1,94 @@
+// Timeouts of connections without a timer for each: one list a kind, in the order in which they began to wait.
+//
+// A server tick (every kTickMs) looks at the front of each list only. Moving to the back costs a few pointers, and is done at
+// most once a tick, so a busy connection pays next to nothing.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+namespace pronghorn::worker {
+
+inline constexpr std::uint64_t kTickMs = 250;
+
+enum class Waiting : std::uint8_t {
+  for_head,     // header_timeout, from the first byte (or the accept) to the end of the head
+  for_body,     // body_timeout, between two reads
+  for_handler,  // the request's own deadline, checked at each tick
+  for_writes,   // write_timeout, without any progress
+  for_request,  // keep_alive_timeout: idle
+  for_end,      // lingering: the answer was sent, the client's rest is read and dropped
+  count,
+  nothing = count,
+};
+
+// A member of one list at a time. Base class of a connection.
+class TimeoutEntry {
+ public:
+  TimeoutEntry() = default;
+  TimeoutEntry(const TimeoutEntry&) = delete;
+  TimeoutEntry& operator=(const TimeoutEntry&) = delete;
+  [[nodiscard]] Waiting waiting() const noexcept { return waiting_; }
+
+ protected:
+  ~TimeoutEntry() = default;
+
+ private:
+  friend class TimeoutLists;
+  TimeoutEntry* previous_ = nullptr;
+  TimeoutEntry* next_ = nullptr;
+  std::uint64_t since_ = 0;
+  Waiting waiting_ = Waiting::nothing;
+};
+
+class TimeoutLists {
+ public:
+  // Begins to wait for `kind` now; again for the same kind starts its time anew.
+  void wait(TimeoutEntry& entry, Waiting kind) noexcept {
+    if (entry.waiting_ == kind && entry.since_ == tick_) return;
+    remove(entry);
+    entry.waiting_ = kind;
+    entry.since_ = tick_;
+    if (kind == Waiting::nothing) return;
+    List& list = lists_[static_cast<std::size_t>(kind)];
+    entry.previous_ = list.last;
+    entry.next_ = nullptr;
+    (list.last != nullptr ? list.last->next_ : list.first) = &entry;
+    list.last = &entry;
+  }
+  // As wait(), unless it waits for that already: then its time goes on.
+  void keep_waiting(TimeoutEntry& entry, Waiting kind) noexcept {
+    if (entry.waiting_ != kind) wait(entry, kind);
+  }
+  void remove(TimeoutEntry& entry) noexcept {
+    if (entry.waiting_ == Waiting::nothing) return;
+    List& list = lists_[static_cast<std::size_t>(entry.waiting_)];
+    (entry.previous_ != nullptr ? entry.previous_->next_ : list.first) = entry.next_;
+    (entry.next_ != nullptr ? entry.next_->previous_ : list.last) = entry.previous_;
+    entry.previous_ = entry.next_ = nullptr;
+    entry.waiting_ = Waiting::nothing;
+  }
+
+  void advance(std::uint64_t ticks) noexcept { tick_ += ticks; }
+
+  [[nodiscard]] std::uint64_t waited(const TimeoutEntry& entry) const noexcept { return tick_ - entry.since_; }
+
+  // The one that has waited longest, if it has waited at least `ticks`; null otherwise.
+  [[nodiscard]] TimeoutEntry* expired(Waiting kind, std::uint64_t ticks) const noexcept {
+    TimeoutEntry* first = lists_[static_cast<std::size_t>(kind)].first;
+    return first != nullptr && first->since_ + ticks <= tick_ ? first : nullptr;
+  }
+  [[nodiscard]] TimeoutEntry* first(Waiting kind) const noexcept { return lists_[static_cast<std::size_t>(kind)].first; }
+  [[nodiscard]] static TimeoutEntry* after(const TimeoutEntry& entry) noexcept { return entry.next_; }
+
+ private:
+  struct List {
+    TimeoutEntry* first = nullptr;
+    TimeoutEntry* last = nullptr;
+  };
+  std::array<List, static_cast<std::size_t>(Waiting::count)> lists_{};
+  std::uint64_t tick_ = 0;
+};
+
+}  // namespace pronghorn::worker
