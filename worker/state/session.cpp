@@ -1,0 +1,44 @@
+// The public face of sessions: pronghorn/session.h and Request::session().
+#include "pronghorn/session.h"
+
+#include <utility>
+
+#include "pronghorn/error.h"
+#include "pronghorn/request.h"
+#include "worker/http/exchange.h"
+#include "worker/state/session_state.h"
+#include "worker/state/session_store.h"
+#include "worker/state/state.h"
+
+namespace pronghorn {
+
+Task<Session> Request::session() {
+  worker::Exchange& exchange = exchange_;
+  if (!exchange.session) {
+    if (exchange.state == nullptr) throw HttpError(503, "sessions need Redis");
+    std::shared_ptr<worker::SessionState> loaded = co_await exchange.state->sessions.load(exchange);
+    // Another branch of the handler may have been faster: a request has one session.
+    if (!exchange.session) exchange.session = std::move(loaded);
+  }
+  co_return Session(exchange.session);
+}
+
+std::optional<std::string> Session::get(std::string_view name) const { return state_->get(name); }
+
+bool Session::has(std::string_view name) const { return state_->get(name).has_value(); }
+
+void Session::set(std::string_view name, std::string_view value) { state_->stage(name, std::string(value)); }
+
+void Session::erase(std::string_view name) { state_->stage(name, std::nullopt); }
+
+Task<std::int64_t> Session::increment(std::string_view name, std::int64_t by) {
+  return state_->store.increment(state_, std::string(name), by);
+}
+
+void Session::rotate() { state_->rotate(); }
+
+void Session::destroy() { state_->destroy(); }
+
+bool Session::is_new() const noexcept { return state_->is_new(); }
+
+}  // namespace pronghorn
