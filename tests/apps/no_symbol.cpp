@@ -1,0 +1,3 @@
+// A shared library that is no application.
+extern "C" __attribute__((visibility("default"))) int something_else();
+extern "C" int something_else() { return 1; }

@@ -1,0 +1,80 @@
+// The plain fast path allocates nothing: counted by replacing operator new for the whole test program. Not under
+// AddressSanitizer, which wants to see every allocation itself.
+#ifndef __SANITIZE_ADDRESS__
+
+#include <cstdlib>
+#include <new>
+
+#include "common/scoreboard.h"
+#include "pronghorn/app.h"
+#include "support/catch.h"
+#include "worker/app/application.h"
+#include "worker/http/head_parser.h"
+
+namespace {
+thread_local std::size_t allocations = 0;
+}
+
+// NOLINTBEGIN(misc-definitions-in-headers,cert-dcl54-cpp)
+void* operator new(std::size_t size) {
+  ++allocations;
+  if (void* const memory = std::malloc(size == 0 ? 1 : size)) return memory;
+  throw std::bad_alloc();
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+// NOLINTEND(misc-definitions-in-headers,cert-dcl54-cpp)
+
+using namespace pronghorn;
+using namespace pronghorn::worker;
+
+namespace {
+
+struct LastStatus final : ExchangeOwner {
+  void respond(Exchange& exchange, Response response) override {
+    exchange.responded = true;
+    status = response.status();
+  }
+  void want_body(Exchange&) override {}
+  void retain(Exchange&) override {}
+  int status = 0;
+};
+
+void plain(App& app) {
+  app.use([](Request& request) -> std::optional<Response> {
+    if (request.method() == "TRACE") return no_content();
+    return std::nullopt;
+  });
+  app.use([](Request&, Response&) {});
+  app.get("/hello", [](Request&) { return text("Hello, World!"); });
+  app.get("/users/{id}/posts/{post}", [](Request& request) {
+    return request.param<int>("id") == 7 && request.param("post") == "latest" ? no_content() : Response(404);
+  });
+}
+
+}  // namespace
+
+TEST_CASE("a plain handler with guards and parameters is served without an allocation", "[application][fast_path]") {
+  const Config config;
+  const auto row = std::make_unique<WorkerRow>();
+  Application application(config, *row, plain);
+  LastStatus owner;
+  Exchange exchange;
+  exchange.owner = &owner;
+  for (const auto& [path, status] : {std::pair{"/hello", 200}, std::pair{"/users/7/posts/latest", 204}}) {
+    INFO(path);
+    const std::string head = std::string("GET ") + path + " HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    std::size_t counted = SIZE_MAX;
+    for (int round = 0; round < 3; ++round) {  // the first may warm things up
+      REQUIRE(parse_head(head, config.http, exchange.head).status == 0);
+      const std::size_t before = allocations;
+      application.handle(exchange);
+      counted = allocations - before;
+      exchange.clear();
+      CHECK(owner.status == status);
+    }
+    CHECK(counted == 0);
+  }
+}
+
+#endif

@@ -1,0 +1,238 @@
+#include "worker/app/application.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "common/log.h"
+#include "worker/app/error_responses.h"
+#include "worker/app/errors.h"
+#include "worker/app/running.h"
+#include "worker/state/rate_limiter.h"
+#include "worker/state/state.h"
+
+namespace pronghorn::worker {
+
+namespace {
+
+constexpr std::string_view kOtherRoutes = "other";
+
+// Marks whose code runs until the end of the scope. Does not touch the exchange when it ends.
+class RunningScope {
+ public:
+  explicit RunningScope(Exchange& exchange) noexcept { detail::set_running(&exchange); }
+  RunningScope(const RunningScope&) = delete;
+  RunningScope& operator=(const RunningScope&) = delete;
+  ~RunningScope() { detail::set_running(nullptr); }
+};
+
+// The last thing that an exchange's coroutine awaits. The coroutine is suspended when the response is sent, so that the
+// owner may destroy it with the exchange.
+class SendResponse {
+ public:
+  SendResponse(Exchange& exchange, Response response) noexcept
+      : exchange_(exchange), response_(std::move(response)) {}
+  [[nodiscard]] bool await_ready() const noexcept { return false; }
+  void await_suspend(std::coroutine_handle<>) { exchange_.owner->respond(exchange_, std::move(response_)); }
+  void await_resume() const noexcept {}
+
+ private:
+  Exchange& exchange_;
+  Response response_;
+};
+
+void name_row(RouteRow& row, std::string_view name) {
+  if (row.route.get() == name) return;
+  // Another application was here: its figures are not ours.
+  row.requests.store(0, std::memory_order_relaxed);
+  row.errors.store(0, std::memory_order_relaxed);
+  std::construct_at(&row.latency);
+  row.route.set(name);
+}
+
+struct LimitCheck {
+  std::optional<LimitOutcome> shown;  // what the response tells of
+  std::optional<Response> refusal;
+};
+
+Task<LimitCheck> check_limits(Exchange& exchange, const ServedRoute& route) {
+  LimitCheck check;
+  if (!exchange.state) co_return check;
+  const auto& limits = route.entry().limits;
+  for (std::size_t i = 0; i < limits.size(); ++i) {
+    const LimitOutcome outcome =
+        co_await exchange.state->limiter.check(exchange.request, limits[i], route.limit_names()[i]);
+    if (!outcome.allowed) {
+      check.refusal = limit_response(outcome);
+      co_return check;
+    }
+    check.shown = check.shown ? tighter(*check.shown, outcome) : outcome;
+  }
+  co_return check;
+}
+
+}  // namespace
+
+std::unique_ptr<detail::AppState> run_setup(const Config& config, void (*setup)(App&)) {
+  auto state = std::make_unique<detail::AppState>();
+  state->settings.insert(config.app_settings.begin(), config.app_settings.end());
+  App app(*state);
+  setup(app);
+  return state;
+}
+
+Application::Application(const Config& config, WorkerRow& row, void (*setup)(App&))
+    : row_(row), state_(run_setup(config, setup)), root_afters_(afters_of(state_->groups.front())) {
+  constexpr std::size_t kOther = kMaxRoutes - 1;
+  routes_.reserve(state_->routes.size());
+  for (const detail::RouteEntry& entry : state_->routes) {
+    routes_.emplace_back(entry, config.http, static_cast<std::uint32_t>(std::min(routes_.size(), kOther)));
+  }
+  name_routes();
+  use_journal(&row.running);
+}
+
+Application::~Application() { use_journal(nullptr); }
+
+void Application::name_routes() {
+  constexpr std::size_t kOther = kMaxRoutes - 1;
+  constexpr std::size_t kLongestName = 111;  // of RouteRow::route
+  for (std::size_t i = 0; i < kMaxRoutes; ++i) {
+    std::string_view name;
+    if (i < routes_.size()) name = routes_[i].entry().name;
+    if (i == kOther && routes_.size() > kOther) name = kOtherRoutes;
+    name_row(row_.routes[i], name.substr(0, kLongestName));
+  }
+}
+
+void Application::handle(Exchange& exchange) noexcept {
+  const RouteMatch match = state_->router.find(exchange.head.method, exchange.head.path, exchange.params);
+  if (match.kind != RouteMatch::Kind::found) return answer_without_route(exchange, match.kind);
+  const ServedRoute& route = routes_[match.route];
+  exchange.param_count = match.param_count;
+  exchange.route = route.entry().path;
+  exchange.route_index = route.index();
+  exchange.max_body = route.max_body();
+  if (route.deadline().count() > 0) exchange.deadline = exchange.started + route.deadline();
+  if (route.max_body() != 0 && exchange.head.content_length.value_or(0) > route.max_body()) {
+    return answer(exchange, route.afters(), 413, "the body is larger than allowed here");
+  }
+  if (route.plain()) return answer_plain(exchange, route);
+  exchange.owner->retain(exchange);
+  exchange.running = serve(exchange, route);
+  const RunningScope running(exchange);
+  exchange.running.start();  // the exchange may be gone when it returns
+}
+
+void Application::answer_plain(Exchange& exchange, const ServedRoute& route) {
+  Response response;
+  {
+    const RunningScope running(exchange);
+    try {
+      response = route.run_plain(exchange.request);
+    } catch (...) {
+      response = response_to_error(exchange, state_->error_handler, std::current_exception(), row_);
+    }
+    finish(exchange, route.afters(), response);
+  }
+  exchange.owner->respond(exchange, std::move(response));
+}
+
+Task<void> Application::serve(Exchange& exchange, const ServedRoute& route) {
+  std::optional<Response> response;
+  std::optional<LimitOutcome> limit_shown;
+  std::exception_ptr error;
+  try {
+    LimitCheck limits = co_await check_limits(exchange, route);
+    limit_shown = limits.shown;
+    response = std::move(limits.refusal);
+    if (!response) {
+      Response answered = co_await route.run(exchange.request);
+      response = std::move(answered);
+      if (exchange.session) co_await exchange.state->sessions.commit(exchange, *response);
+    }
+  } catch (...) {
+    error = std::current_exception();
+  }
+  if (error) response = response_to_error(exchange, state_->error_handler, error, row_);
+  if (limit_shown) add_limit_fields(*response, *limit_shown);
+  finish(exchange, route.afters(), *response);
+  SendResponse sent(exchange, std::move(*response));
+  co_await sent;
+}
+
+void Application::finish(Exchange& exchange, const std::vector<const After*>& afters, Response& response) noexcept {
+  for (const After* after : afters) {
+    try {
+      (*after)(exchange.request, response);
+    } catch (...) {
+      report_error(exchange, "After middleware failed", std::current_exception(), row_);
+      response = problem(500);
+    }
+  }
+  if (response.status() < 200 || response.status() > 599) {
+    add(row_.handler_errors);
+    log_error("a handler answered with an impossible status",
+              {{"request", exchange.id()}, {"route", exchange.route}, {"status", response.status()}});
+    response = problem(500);
+  }
+  add_request_id(exchange, response);
+}
+
+// For what no handler has answered.
+void Application::answer(Exchange& exchange, const std::vector<const After*>& afters, int status,
+                         std::string_view detail) {
+  Response response;
+  {
+    const RunningScope running(exchange);
+    response = server_answer(exchange, state_->error_handler, status, detail, row_);
+    finish(exchange, afters, response);
+  }
+  exchange.owner->respond(exchange, std::move(response));
+}
+
+void Application::answer_without_route(Exchange& exchange, RouteMatch::Kind kind) {
+  const std::string allowed = state_->router.allowed_methods(exchange.head.path);
+  if (allowed.empty()) {
+    const bool malformed = kind == RouteMatch::Kind::malformed && exchange.head.path != "*";
+    return malformed ? answer(exchange, root_afters_, 400, "the path is malformed, or has a dot segment")
+                     : answer(exchange, root_afters_, 404, "");
+  }
+  Response response;
+  {
+    const RunningScope running(exchange);
+    if (exchange.head.method == "OPTIONS") {
+      response.status(204);
+    } else {
+      response = server_answer(exchange, state_->error_handler, 405, "this path has other methods", row_);
+    }
+    if (!response.header("Allow")) response.set("Allow", allowed);
+    finish(exchange, root_afters_, response);
+  }
+  exchange.owner->respond(exchange, std::move(response));
+}
+
+void Application::deadline_passed(Exchange& exchange) noexcept {
+  exchange.running.reset();
+  if (exchange.responded) return;
+  const auto route = std::find_if(routes_.begin(), routes_.end(), [&exchange](const ServedRoute& served) {
+    return served.entry().path.data() == exchange.route.data();
+  });
+  answer(exchange, route == routes_.end() ? root_afters_ : route->afters(), 504, "the handler took too long");
+}
+
+Task<void> Application::run_start_hooks(pronghorn::Worker& worker) {
+  for (const auto& hook : state_->start_hooks) co_await hook(worker);
+}
+
+Task<void> Application::run_stop_hooks(pronghorn::Worker& worker) {
+  for (auto hook = state_->stop_hooks.rbegin(); hook != state_->stop_hooks.rend(); ++hook) {
+    try {
+      co_await (*hook)(worker);
+    } catch (...) {
+      log_error("an on_stop hook failed", {{"error", describe(std::current_exception())}});
+    }
+  }
+}
+
+}  // namespace pronghorn::worker

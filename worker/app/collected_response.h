@@ -1,0 +1,46 @@
+// The protocol's side of an exchange for a client in the same process: collects the response whole.
+#pragma once
+
+#include <exception>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "pronghorn/response.h"
+#include "pronghorn/task.h"
+#include "pronghorn/testing.h"
+#include "worker/http/exchange.h"
+
+namespace pronghorn::worker {
+
+// Context: loop thread. One per request; outlives the exchange's use of it.
+class CollectedResponse final : public ExchangeOwner, private Writer {
+ public:
+  CollectedResponse() = default;
+  CollectedResponse(const CollectedResponse&) = delete;
+  CollectedResponse& operator=(const CollectedResponse&) = delete;
+  ~CollectedResponse() override = default;
+
+  // Whether everything has arrived.
+  [[nodiscard]] bool complete() const noexcept { return complete_; }
+  // Throws std::runtime_error when the producer of a stream failed: a client would have been cut off.
+  [[nodiscard]] TestResponse take();
+
+  // ExchangeOwner
+  void respond(Exchange& exchange, Response response) override;
+  void want_body(Exchange&) override {}
+  void retain(Exchange&) override {}
+
+ private:
+  Task<void> write(std::string_view data) override;
+  Task<void> produce();
+
+  std::string head_;
+  TestResponse response_;
+  std::unique_ptr<Response::Producer> producer_;
+  std::exception_ptr error_;
+  bool complete_ = false;
+  Task<void> producing_;  // last: destroyed first
+};
+
+}  // namespace pronghorn::worker

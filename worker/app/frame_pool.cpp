@@ -1,0 +1,89 @@
+// Memory of coroutine frames: per-thread free lists by size, because a handler's frames have the same few sizes again
+// and again.
+#include <array>
+#include <cstddef>
+#include <new>
+
+#include "pronghorn/task.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#define PRONGHORN_PLAIN_FRAMES 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define PRONGHORN_PLAIN_FRAMES 1
+#endif
+#endif
+
+namespace pronghorn::detail {
+
+#ifdef PRONGHORN_PLAIN_FRAMES
+
+// AddressSanitizer sees the use of a freed frame only when the frame is really freed.
+void* allocate_frame(std::size_t size) { return ::operator new(size); }
+void free_frame(void* frame, std::size_t size) noexcept { ::operator delete(frame, size); }
+
+#else
+
+namespace {
+
+constexpr std::size_t kStep = 64;                 // bytes between two classes
+constexpr std::size_t kLargest = 4096;            // larger frames are not kept
+constexpr std::size_t kKeptBytes = 256 * 1024;    // per class
+
+struct FreeFrame {
+  FreeFrame* next;
+};
+struct FreeList {
+  FreeFrame* first = nullptr;
+  std::size_t count = 0;
+};
+// Without a destructor, so that frames can be freed until the very end of the thread.
+thread_local constinit std::array<FreeList, kLargest / kStep> free_lists{};
+thread_local constinit bool thread_ended = false;
+
+struct Cleaner {
+  ~Cleaner() {
+    thread_ended = true;
+    for (FreeList& list : free_lists) {
+      while (list.first) {
+        FreeFrame* const frame = list.first;
+        list.first = frame->next;
+        ::operator delete(frame);
+      }
+    }
+  }
+};
+
+constexpr std::size_t class_of(std::size_t size) noexcept { return (size + kStep - 1) / kStep - 1; }
+
+}  // namespace
+
+void* allocate_frame(std::size_t size) {
+  if (size > kLargest) return ::operator new(size);
+  FreeList& list = free_lists[class_of(size)];
+  if (FreeFrame* const frame = list.first) {
+    list.first = frame->next;
+    --list.count;
+    return frame;
+  }
+  return ::operator new((class_of(size) + 1) * kStep);
+}
+
+void free_frame(void* frame, std::size_t size) noexcept {
+  if (size > kLargest || thread_ended) {
+    ::operator delete(frame);
+    return;
+  }
+  thread_local Cleaner cleaner;
+  FreeList& list = free_lists[class_of(size)];
+  if (list.count * (class_of(size) + 1) * kStep >= kKeptBytes) {
+    ::operator delete(frame);
+    return;
+  }
+  list.first = new (frame) FreeFrame{list.first};
+  ++list.count;
+}
+
+#endif
+
+}  // namespace pronghorn::detail

@@ -1,0 +1,23 @@
+// Loads an application that was built as a plugin.
+#pragma once
+
+#include <stdexcept>
+#include <string>
+
+#include "pronghorn/app.h"
+
+namespace pronghorn::worker {
+
+// One line for a person: which file, what is wrong with it, what would be right.
+class LoadError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+// Opens the shared object, checks its descriptor, and returns its setup function. It stays loaded until the process
+// ends: handlers, destructors of statics and threads of its own may run until then. Throws LoadError.
+//
+// Context: once per process, at start. Runs the static initialisers of the plugin.
+[[nodiscard]] auto load_plugin(const std::string& path) -> void (*)(App&);
+
+}  // namespace pronghorn::worker

@@ -1,0 +1,78 @@
+// From a method and a path to a route: a trie of path segments.
+//
+// Patterns are plain text: "/users/{id}/posts", "/files/{path...}". A literal segment is preferred to "{name}", which is
+// preferred to "{name...}"; when what is preferred has no route for the rest of the path or for the method, the next one
+// is tried. A trailing slash is significant.
+//
+// Paths are compared segment by segment with their percent-encoding undone, so "/%75sers" is "/users", and "%2F" is
+// never a separator. Refused: malformed encodings, NUL, and segments "." and ".." (after decoding, also between
+// encoded slashes), because what stands behind a route may take the text for a path of its own.
+//
+// Context: filled at start, then read only, on one thread.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "worker/http/exchange.h"
+
+namespace pronghorn::worker {
+
+struct RouteMatch {
+  enum class Kind { found, no_path, no_method, malformed };
+  using Param = std::pair<std::string_view, std::string_view>;  // name (of the router), raw value (of the path)
+
+  Kind kind = Kind::no_path;
+  std::uint32_t route = UINT32_MAX;
+  std::size_t param_count = 0;
+};
+
+class Router {
+ public:
+  // Adds a route under a number of the caller's. Throws std::invalid_argument when the method is no token, the pattern is
+  // malformed, or the two are there already.
+  void add(std::string_view method, std::string_view pattern, std::uint32_t route);
+
+  // Allocates nothing. A GET route is found for HEAD when there is none for HEAD. `params` is filled when the kind is found.
+  [[nodiscard]] RouteMatch find(std::string_view method, std::string_view path,
+                                std::array<RouteMatch::Param, kMaxRouteParams>& params) const;
+
+  // The value of an Allow field: "GET, HEAD, OPTIONS". Empty when no route has that path. "*": of any path.
+  [[nodiscard]] std::string allowed_methods(std::string_view path) const;
+
+ private:
+  struct Endpoint {
+    std::string method;
+    std::string pattern;
+    std::uint32_t route;
+    std::vector<std::string> params;
+  };
+  struct TextHash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const noexcept { return std::hash<std::string_view>{}(text); }
+  };
+  struct Node {
+    std::unordered_map<std::string, std::unique_ptr<Node>, TextHash, std::equal_to<>> literals;
+    std::unique_ptr<Node> parameter;  // {name}
+    std::vector<Endpoint> endpoints;  // of a path that ends here
+    std::vector<Endpoint> rest;       // of {name...} here
+  };
+  struct Search;
+
+  static void add_endpoint(std::vector<Endpoint>& endpoints, Endpoint endpoint);
+  static const Endpoint* search(const Node& node, std::string_view rest, Search& state, std::size_t param_count);
+
+  Node root_;
+  std::vector<std::string> methods_;  // of all routes
+};
+
+}  // namespace pronghorn::worker

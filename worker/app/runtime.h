@@ -1,0 +1,60 @@
+// What coroutines need of a loop: timers, background tasks and the offload pool. The code behind the awaitables of
+// pronghorn/task.h.
+//
+// Context: one per loop; it becomes its thread's runtime when it is made. A thread that has several loops (tests) calls
+// make_current() before it runs code of another one.
+#pragma once
+
+#include <uv.h>
+
+#include <coroutine>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "pronghorn/task.h"
+
+namespace pronghorn::worker {
+
+class Runtime {
+ public:
+  // Throws std::runtime_error when the loop refuses a handle. `loop` outlives the runtime.
+  explicit Runtime(uv_loop_t* loop);
+  Runtime(const Runtime&) = delete;
+  Runtime& operator=(const Runtime&) = delete;
+  // Destroys the background tasks that are left, and forgets offloaded work: it runs to its end, nobody is told. The
+  // loop must turn until that has ended and the handles are freed.
+  ~Runtime();
+
+  // The runtime of this thread. Calling it where there is none is a mistake of the caller: abort() with a message.
+  static Runtime& current() noexcept;
+  void make_current() noexcept;
+
+  [[nodiscard]] uv_loop_t* loop() const noexcept { return loop_; }
+
+  // Tasks of spawn() that have not ended, and offloaded work in the pool.
+  [[nodiscard]] std::size_t background_tasks() const noexcept { return background_.size() + offloaded_.size(); }
+  // Called when background_tasks() has become 0. Must not destroy the runtime.
+  void on_idle(std::function<void()> callback) { on_idle_ = std::move(callback); }
+
+ private:
+  friend class pronghorn::detail::Timer;
+  friend void pronghorn::detail::spawn_detached(Task<void>);
+  friend void pronghorn::detail::submit_work(std::shared_ptr<pronghorn::detail::OffloadedWork>);
+  class Background;
+  struct Offloaded;
+
+  static Background run_in_background(Runtime& runtime, Task<void> task);
+  void start(Task<void> task);
+  void submit(std::shared_ptr<pronghorn::detail::OffloadedWork> work);
+  void notify_when_idle();
+
+  uv_loop_t* loop_;
+  std::unique_ptr<pronghorn::detail::TimerQueue> timers_;
+  std::vector<std::coroutine_handle<>> background_;  // each destroys itself when it ends
+  std::vector<Offloaded*> offloaded_;                // each is freed by its after-work callback
+  std::function<void()> on_idle_;
+};
+
+}  // namespace pronghorn::worker
