@@ -1,0 +1,98 @@
+#include "worker/admin/admin_handler.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <string_view>
+#include <utility>
+
+#include "common/metrics_text.h"
+#include "common/status.h"
+#include "worker/admin/accept.h"
+#include "worker/admin/status_page.h"
+#include "worker/http/syntax.h"
+
+namespace pronghorn::worker {
+namespace {
+
+// A proxy says that it passes somebody else's request on.
+bool was_forwarded(const RequestHead& head) noexcept {
+  constexpr std::string_view kPrefix = "x-forwarded-";
+  const auto* const end = head.fields.begin() + head.field_count;
+  return std::any_of(head.fields.begin(), end, [&](const Header& field) {
+    return equal_ignoring_case(field.name.substr(0, kPrefix.size()), kPrefix) ||
+           equal_ignoring_case(field.name, "forwarded") || equal_ignoring_case(field.name, "x-real-ip") ||
+           equal_ignoring_case(field.name, "via");
+  });
+}
+
+}  // namespace
+
+AdminHandler::AdminHandler(const Config& config, const Scoreboard& board, RequestHandler& next,
+                           std::function<Readiness()> readiness)
+    : board_(board),
+      next_(next),
+      readiness_(std::move(readiness)),
+      networks_(config.admin_networks),
+      endpoints_{{{config.health_path, &AdminHandler::health},
+                  {config.ready_path, &AdminHandler::ready},
+                  {config.status_path, &AdminHandler::status},
+                  {config.metrics_path, &AdminHandler::metrics}}} {}
+
+void AdminHandler::handle(Exchange& exchange) noexcept {
+  const Endpoint* const endpoint = find(exchange.head.path);
+  if (endpoint == nullptr || !may_see(exchange)) {
+    next_.handle(exchange);
+    return;
+  }
+  const std::string_view method = exchange.head.method;
+  Response response;
+  if (method == "GET" || method == "HEAD") {
+    response = (this->*endpoint->answer)(exchange);
+  } else {
+    response = problem(405, "This endpoint answers GET and HEAD.");
+    response.set("Allow", "GET, HEAD");
+  }
+  response.set("Cache-Control", "no-store").set("Vary", "Accept").set("X-Content-Type-Options", "nosniff");
+  exchange.owner->respond(exchange, std::move(response));
+}
+
+const AdminHandler::Endpoint* AdminHandler::find(std::string_view path) const noexcept {
+  for (const Endpoint& endpoint : endpoints_) {
+    if (path.size() == endpoint.path.size() && !path.empty() && path == endpoint.path) return &endpoint;
+  }
+  return nullptr;
+}
+
+// Behind a reverse proxy every peer is the proxy, so for a request that it forwarded the peer's address proves nothing.
+bool AdminHandler::may_see(const Exchange& exchange) const {
+  if (exchange.peer == nullptr || was_forwarded(exchange.head)) return false;
+  if (exchange.peer->loopback) return true;
+  const std::optional<Address> address = parse_address(exchange.peer->client.address);
+  return address && networks_.contains(*address);
+}
+
+Response AdminHandler::health(const Exchange&) const { return json_text(R"({"status":"alive"})"); }
+
+Response AdminHandler::ready(const Exchange&) const {
+  const Readiness readiness = readiness_();
+  nlohmann::json reasons = nlohmann::json::array();
+  if (!readiness.started) reasons.push_back("the application has not started");
+  if (!readiness.redis) reasons.push_back("Redis cannot be reached");
+  if (readiness.draining) reasons.push_back("the server is draining");
+  const nlohmann::json body{{"ready", readiness.ready()}, {"reasons", std::move(reasons)}};
+  return json_text(body.dump(), readiness.ready() ? 200 : 503);
+}
+
+Response AdminHandler::status(const Exchange& exchange) const {
+  if (!prefers_html(exchange.head.find("accept").value_or(""))) return json_text(status_json_text(board_));
+  const std::string nonce = make_nonce();
+  Response response = html(status_page(nonce));
+  response.set("Content-Security-Policy", content_security_policy(nonce)).set("Referrer-Policy", "no-referrer");
+  return response;
+}
+
+Response AdminHandler::metrics(const Exchange&) const {
+  return Response(200, prometheus_metrics(board_), "text/plain; version=0.0.4; charset=utf-8");
+}
+
+}  // namespace pronghorn::worker

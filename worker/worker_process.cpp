@@ -1,0 +1,313 @@
+#include "worker/worker_process.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <uv.h>
+
+#include <chrono>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "common/channel.h"
+#include "common/fleet.h"
+#include "common/handover.h"
+#include "common/log.h"
+#include "common/scoreboard.h"
+#include "worker/admin/admin_handler.h"
+#include "worker/app/application.h"
+#include "worker/app/plugin_loader.h"
+#include "worker/app/runtime.h"
+#include "worker/heartbeat.h"
+#include "worker/http/http_server.h"
+#include "worker/orphan_guard.h"
+#include "worker/state/state.h"
+
+namespace pronghorn::worker {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr int kExitCannotStart = 3;
+constexpr std::chrono::seconds kOrphanGrace = 5s;  // for requests that are running when the supervisor dies
+
+// The terminal sends its signals to the whole group; only the supervisor acts on them. SIGTERM is for us: see WorkerProcess.
+void ignore_terminal_signals() {
+  for (const int signal : {SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU, SIGPIPE}) {
+    ::signal(signal, SIG_IGN);
+  }
+}
+
+std::string what_of(const std::exception_ptr& error) {
+  try {
+    std::rethrow_exception(error);
+  } catch (const std::exception& exception) {
+    return exception.what();
+  } catch (...) {
+    return "an exception that is no std::exception";
+  }
+}
+
+class WorkerProcess final : public pronghorn::Worker {
+ public:
+  WorkerProcess(Handover handover, Scoreboard board, void (*setup)(App&));
+  ~WorkerProcess() override = default;
+
+  int run();
+
+  [[nodiscard]] unsigned slot() const noexcept override { return handover_.slot; }
+  [[nodiscard]] unsigned generation() const noexcept override { return handover_.generation; }
+  [[nodiscard]] Redis redis() override;
+
+ private:
+  [[nodiscard]] auto find_setup() const -> void (*)(App&);
+  [[nodiscard]] Task<void> boot();
+  [[nodiscard]] Task<void> leave();
+  void cannot_start(const std::string& reason);
+  void begin_accepting();
+  void listen_to_slot(std::uint32_t slot, bool covered);
+  void received(const Message& message, int fd);
+  void supervisor_gone();
+  void drain(std::chrono::milliseconds delay);
+  void close_gracefully();
+  void leave_when_empty();
+  void cut();
+  [[nodiscard]] Readiness readiness() const;
+  void close_handles();
+
+  Handover handover_;
+  Config& config_;
+  Scoreboard board_;
+  WorkerRow& row_;
+  void (*setup_)(App&);
+  uv_loop_t loop_{};
+  std::optional<Runtime> runtime_;
+  std::optional<Channel> channel_;
+  std::optional<Heartbeat> heartbeat_;
+  std::optional<StateServices> state_;
+  std::optional<Application> application_;
+  std::optional<AdminHandler> admin_;
+  std::optional<HttpServer> http_;
+  uv_signal_t terminate_{};
+  uv_timer_t drain_timer_{};
+  std::string redis_refusal_;  // a wrong password or database: why this worker cannot start
+  Task<void> booting_;
+  Task<void> leaving_;
+  int status_ = 0;
+};
+
+WorkerProcess::WorkerProcess(Handover handover, Scoreboard board, void (*setup)(App&))
+    : handover_(std::move(handover)),
+      config_(handover_.config),
+      board_(std::move(board)),
+      row_(board_.worker(handover_.slot, handover_.row)),
+      setup_(setup) {}
+
+Redis WorkerProcess::redis() {
+  if (!state_ || state_->redis == nullptr) throw std::logic_error("this server runs with --redis none");
+  return Redis(*state_->redis);
+}
+
+int WorkerProcess::run() {
+  take_row(row_);
+  ::setenv("UV_THREADPOOL_SIZE", std::to_string(config_.offload_threads).c_str(), 1);
+  uv_loop_init(&loop_);
+  uv_loop_configure(&loop_, UV_METRICS_IDLE_TIME);
+  runtime_.emplace(&loop_);
+  channel_.emplace(&loop_, kChannelFd,
+                   Channel::Callbacks{[this](const Message& message, int fd) { received(message, fd); },
+                                      [this] { supervisor_gone(); }});
+  uv_timer_init(&loop_, &drain_timer_);
+  drain_timer_.data = this;
+  uv_signal_init(&loop_, &terminate_);
+  terminate_.data = this;
+  uv_signal_start(
+      &terminate_, [](uv_signal_t* handle, int) { static_cast<WorkerProcess*>(handle->data)->drain(0ms); }, SIGTERM);
+
+  booting_ = boot();
+  booting_.start();
+  uv_run(&loop_, UV_RUN_DEFAULT);
+  close_handles();
+  return status_;
+}
+
+// What fills the application: none for the admin process, the program's own, or the plugin's.
+auto WorkerProcess::find_setup() const -> void (*)(App&) {
+  if (handover_.admin) return [](App&) {};
+  return setup_ != nullptr ? setup_ : load_plugin(config_.app);
+}
+
+// Everything that has to be before the first request, in order.
+Task<void> WorkerProcess::boot() {
+  std::exception_ptr error;
+  try {
+    if (!handover_.admin) {
+      state_.emplace(&loop_, config_, row_);
+      state_->start([this](const std::string& reason) {
+        redis_refusal_ = reason;
+        if (row_.phase.load() != WorkerPhase::booting) log_error("redis refuses us", {{"error", reason}});
+      });
+    }
+    application_.emplace(config_, row_, find_setup());
+    heartbeat_.emplace(&loop_, row_, config_.worker_timeout);
+    // A wrong password is a mistake in the configuration, and is told before we call ourselves ready. A Redis that is away is
+    // not waited for any longer than an attempt takes.
+    while (row_.redis_state.load() == RedisState::connecting && redis_refusal_.empty()) co_await sleep_for(2ms);
+    if (!redis_refusal_.empty()) throw std::runtime_error(redis_refusal_);
+    co_await application_->run_start_hooks(*this);
+    begin_accepting();
+  } catch (...) {
+    error = std::current_exception();
+  }
+  if (error) cannot_start(what_of(error));
+}
+
+void WorkerProcess::cannot_start(const std::string& reason) {
+  status_ = kExitCannotStart;
+  channel_->send({MessageKind::failed, 0, reason});
+  uv_stop(&loop_);
+}
+
+void WorkerProcess::begin_accepting() {
+  admin_.emplace(config_, board_, *application_, [this] { return readiness(); });
+  http_.emplace(&loop_, config_, *admin_, state_ ? &*state_ : nullptr, row_);
+  http_->on_empty([this] { leave_when_empty(); });
+  runtime_->on_idle([this] { leave_when_empty(); });
+  listen_to_slot(handover_.slot, false);
+  row_.phase.store(WorkerPhase::ready);
+  channel_->send({MessageKind::ready, 0, {}});
+}
+
+void WorkerProcess::listen_to_slot(std::uint32_t slot, bool covered) {
+  for (const InheritedListener& listener : handover_.listeners) {
+    if (listener.slot != slot) continue;
+    // A queue that other workers take from too: all of them would wake for each client.
+    const bool shared = covered || listener.is_unix || config_.balance == Balance::shared;
+    http_->listen(listener, shared);
+  }
+}
+
+void WorkerProcess::received(const Message& message, int fd) {
+  switch (message.kind) {
+    case MessageKind::drain:
+      return drain(std::chrono::milliseconds(message.number));
+    case MessageKind::stop:
+      return cut();
+    case MessageKind::cover:
+      if (http_) listen_to_slot(static_cast<std::uint32_t>(message.number), true);
+      return;
+    case MessageKind::uncover:
+      if (!http_) return;
+      for (const InheritedListener& listener : handover_.listeners) {
+        if (listener.slot == message.number && !listener.is_unix) http_->stop_listening(listener.fd);
+      }
+      return;
+    case MessageKind::reopen_logs:
+      reopen_log();
+      if (http_) http_->reopen_logs();
+      return;
+    case MessageKind::connection:
+      if (fd < 0 || !http_) return;
+      http_->adopt(fd);
+      channel_->send({MessageKind::accepted, message.number, {}});
+      return;
+    default:
+      log_warning("an unknown message from the supervisor", {{"kind", static_cast<std::uint32_t>(message.kind)}});
+  }
+}
+
+// Killed, or crashed: nobody will restart us or take our listeners over.
+void WorkerProcess::supervisor_gone() {
+  log_error("the supervisor is gone: leaving");
+  drain(0ms);
+}
+
+void WorkerProcess::drain(std::chrono::milliseconds delay) {
+  if (row_.phase.load() == WorkerPhase::draining) return;
+  if (!http_) return cut();
+  row_.phase.store(WorkerPhase::draining);  // /ready is 503 from now on
+  uv_timer_start(
+      &drain_timer_, [](uv_timer_t* timer) { static_cast<WorkerProcess*>(timer->data)->close_gracefully(); },
+      static_cast<std::uint64_t>(delay.count()), 0);
+}
+
+void WorkerProcess::close_gracefully() {
+  log_debug("draining", {{"connections", http_->connections()}, {"in_flight", row_.in_flight.load()}});
+  uv_timer_start(
+      &drain_timer_,
+      [](uv_timer_t* timer) {
+        auto* self = static_cast<WorkerProcess*>(timer->data);
+        log_warning("drain_timeout: cutting what is left", {{"connections", self->http_->connections()},
+                                                            {"in_flight", self->row_.in_flight.load()}});
+        self->cut();
+      },
+      static_cast<std::uint64_t>(config_.drain_timeout.count()), 0);
+  const bool server_stops = board_.server().draining.load() != 0;
+  http_->drain(server_stops);
+  leave_when_empty();
+}
+
+void WorkerProcess::leave_when_empty() {
+  if (!http_ || leaving_.valid() || !http_->draining()) return;
+  if (http_->connections() > 0 || runtime_->background_tasks() > 0) return;
+  if (http_->accept_waiting()) return;
+  leaving_ = leave();
+  leaving_.start();
+}
+
+Task<void> WorkerProcess::leave() {
+  co_await application_->run_stop_hooks(*this);
+  cut();
+}
+
+// Ends the loop; what is still open is closed by close_handles().
+void WorkerProcess::cut() { uv_stop(&loop_); }
+
+Readiness WorkerProcess::readiness() const {
+  if (handover_.admin) return fleet_readiness(board_);
+  const bool redis_is_up = !state_ || state_->redis == nullptr || state_->redis_up();
+  return {.started = row_.phase.load() != WorkerPhase::booting,
+          .redis = redis_is_up,
+          .draining = row_.phase.load() == WorkerPhase::draining || board_.server().draining.load() != 0};
+}
+
+// In the order of use: what may still call into another part goes first.
+void WorkerProcess::close_handles() {
+  booting_.reset();
+  if (http_) http_->close_all();
+  while (http_ && http_->connections() > 0) uv_run(&loop_, UV_RUN_NOWAIT);
+  http_.reset();
+  leaving_.reset();
+  if (state_) state_->close();
+  heartbeat_.reset();
+  channel_.reset();
+  uv_close(reinterpret_cast<uv_handle_t*>(&terminate_), nullptr);
+  uv_close(reinterpret_cast<uv_handle_t*>(&drain_timer_), nullptr);
+  admin_.reset();
+  application_.reset();
+  state_.reset();
+  runtime_.reset();
+  uv_run(&loop_, UV_RUN_DEFAULT);
+  uv_loop_close(&loop_);
+}
+
+}  // namespace
+
+int run_worker(void (*setup)(App&)) {
+  ignore_terminal_signals();
+  Handover handover = read_handover();
+  if (!die_with_supervisor(handover.supervisor_pid, kOrphanGrace + 1s)) return 1;
+  open_log({handover.config.log_format, handover.config.log_level, handover.config.log_file,
+            handover.admin ? "admin" : "worker " + std::to_string(handover.slot)});
+  try {
+    WorkerProcess process(std::move(handover), Scoreboard::attach(kScoreboardFd), setup);
+    return process.run();
+  } catch (const std::exception& error) {
+    log_error("the worker cannot run", {{"error", error.what()}});
+    return 1;
+  }
+}
+
+}  // namespace pronghorn::worker
