@@ -1,0 +1,173 @@
+#include "supervisor/embedded_redis.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <sstream>
+
+#include "common/log.h"
+#include "common/scoreboard.h"
+#include "supervisor/errors.h"
+#include "supervisor/fd.h"
+#include "supervisor/unix_socket.h"
+
+namespace pronghorn::supervisor {
+namespace {
+
+constexpr Milliseconds kStartLimit{5'000};
+constexpr Milliseconds kStopLimit{10'000};
+constexpr Milliseconds kLookEvery{5};
+
+bool can_run(const std::string& program) {
+  if (program.find('/') != std::string::npos) return ::access(program.c_str(), X_OK) == 0;
+  const char* path = std::getenv("PATH");
+  std::istringstream folders(path != nullptr ? path : "/usr/local/bin:/usr/bin:/bin");
+  for (std::string folder; std::getline(folders, folder, ':');) {
+    if (::access(((folder.empty() ? "." : folder) + "/" + program).c_str(), X_OK) == 0) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+void require_redis_server(const Config& config) {
+  if (can_run(config.redis_server)) return;
+  throw ConfigurationError(fmt::format(
+      "redis embedded: the program {} was not found; install it (Debian: apt install redis-server), name it with "
+      "--redis-server, or do without state: --redis none",
+      config.redis_server));
+}
+
+EmbeddedRedis::EmbeddedRedis(uv_loop_t* loop, Children& children, std::string program, const Config& config)
+    : loop_(loop),
+      children_(children),
+      program_(std::move(program)),
+      config_(config),
+      socket_(redis_address(config).substr(std::string_view("unix:").size())),
+      log_file_(config.data_dir + "/redis.log"),
+      look_(loop, [this] { look(); }),
+      restart_(loop, [this] { spawn(); }),
+      limit_(loop, [this] {
+        if (stopping_) {
+          log_error("redis did not end in time and is killed", {{"pid", pid_}});
+          return kill();
+        }
+        log_warning(fmt::format("redis does not accept connections yet; see {}", log_file_), {{"pid", pid_}});
+        settle();
+      }) {}
+
+void EmbeddedRedis::start(std::function<void()> settled) {
+  settled_ = std::move(settled);
+  limit_.start(kStartLimit);
+  spawn();
+}
+
+std::vector<std::string> EmbeddedRedis::command_line() const {
+  // Its log is opened anew for each line by Redis itself, so it can be rotated; what comes before that goes to the same
+  // file.
+  return {program_,
+          "redis",
+          std::to_string(::getpid()),
+          config_.redis_server,
+          "--port",
+          "0",
+          "--unixsocket",
+          socket_,
+          "--unixsocketperm",
+          "700",
+          "--dir",
+          config_.data_dir,
+          "--appendonly",
+          "yes",
+          "--save",
+          "",
+          "--daemonize",
+          "no",
+          "--supervised",
+          "no",
+          "--logfile",
+          log_file_};
+}
+
+void EmbeddedRedis::spawn() {
+  up_ms_ = 0;
+  started_ms_ = monotonic_ms();
+  const Fd output(::open(log_file_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+  const auto pid = output ? children_.spawn(
+                                command_line(), {}, [this](const ChildExit& exit) { exited(exit); }, output.get())
+                          : std::unexpected(fmt::format("cannot open {}: {}", log_file_, std::strerror(errno)));
+  if (!pid) {
+    log_error(fmt::format("redis cannot be started: {}", pid.error()));
+    restart_.start(policy_.after_exit(Milliseconds(-1), 0));
+    return settle();
+  }
+  pid_ = *pid;
+  look_.start(Milliseconds(1), kLookEvery);
+}
+
+void EmbeddedRedis::look() {
+  if (!is_socket_live(socket_)) {
+    // An old file accepts nobody; a slow start is looked at less often.
+    if (monotonic_ms() - started_ms_ > 2'000) look_.start(Milliseconds(100), Milliseconds(100));
+    return;
+  }
+  look_.stop();
+  up_ms_ = monotonic_ms();
+  log_info(fmt::format("redis is up after {} ms", up_ms_ - started_ms_),
+           {{"pid", pid_}, {"data_dir", config_.data_dir}});
+  settle();
+}
+
+void EmbeddedRedis::adopt(int pid) {
+  pid_ = pid;
+  up_ms_ = started_ms_ = monotonic_ms();
+  children_.adopt(pid, [this](const ChildExit& exit) { exited(exit); });
+}
+
+void EmbeddedRedis::exited(const ChildExit& exit) {
+  look_.stop();
+  const int pid = std::exchange(pid_, 0);
+  if (stopping_) {
+    limit_.stop();
+    log_info("redis has stopped", {{"pid", pid}, {"reason", describe(exit)}});
+    if (stopped_) std::exchange(stopped_, nullptr)();
+    return;
+  }
+  const std::uint64_t now = monotonic_ms();
+  const auto up_for = up_ms_ == 0 ? Milliseconds(-1) : Milliseconds(static_cast<std::int64_t>(now - up_ms_));
+  const auto delay = policy_.after_exit(up_for, std::uniform_real_distribution<double>(-1.0, 1.0)(random_));
+  log_error(fmt::format("redis (pid {}) ended: {}; it starts again in {} ms; see {}", pid, describe(exit),
+                        delay.count(), log_file_),
+            {{"pid", pid}});
+  restart_.start(delay);
+  settle();
+}
+
+void EmbeddedRedis::settle() {
+  if (!settled_) return;
+  limit_.stop();
+  std::exchange(settled_, nullptr)();
+}
+
+void EmbeddedRedis::stop(std::function<void()> stopped) {
+  stopping_ = true;
+  settled_ = nullptr;
+  restart_.stop();
+  look_.stop();
+  stopped_ = std::move(stopped);
+  if (pid_ == 0) return std::exchange(stopped_, nullptr)();
+  limit_.start(kStopLimit);
+  children_.kill(pid_, SIGTERM);
+}
+
+void EmbeddedRedis::kill() noexcept {
+  if (pid_ != 0) children_.kill(pid_, SIGKILL);
+}
+
+}  // namespace pronghorn::supervisor

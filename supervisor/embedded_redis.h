@@ -1,0 +1,69 @@
+// The private redis-server of `--redis embedded`: on a Unix socket, kept alive, its append-only file in the data
+// directory.
+//
+// Context: supervisor, main thread. We start it and look whether it accepts; only workers talk to it.
+#pragma once
+
+#include <uv.h>
+
+#include <cstdint>
+#include <functional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "common/config.h"
+#include "supervisor/child_process.h"
+#include "supervisor/restart_policy.h"
+#include "supervisor/uv_handles.h"
+
+namespace pronghorn::supervisor {
+
+// Throws ConfigurationError with advice when config.redis_server cannot be found.
+void require_redis_server(const Config& config);
+
+class EmbeddedRedis {
+ public:
+  // `program` is our own binary, for the guard (supervisor/redis_guard.h). The directories of `config` exist.
+  EmbeddedRedis(uv_loop_t* loop, Children& children, std::string program, const Config& config);
+
+  // Starts it and calls `settled` once: when it accepts connections, has ended, or has not answered for 5 s. The
+  // server goes on in any case: what needs no state is served.
+  void start(std::function<void()> settled);
+  // Takes over the process that an earlier image of this program started.
+  void adopt(int pid);
+  // Ends it and calls `stopped` once it has been reaped, which gives it the time to complete its append-only file.
+  void stop(std::function<void()> stopped);
+  // Kills it: for a stop that may not take time.
+  void kill() noexcept;
+
+  // 0: not running.
+  [[nodiscard]] int pid() const noexcept { return pid_; }
+
+ private:
+  void spawn();
+  [[nodiscard]] std::vector<std::string> command_line() const;
+  void look();
+  void exited(const ChildExit& exit);
+  void settle();
+
+  uv_loop_t* loop_;
+  Children& children_;
+  std::string program_;
+  Config config_;
+  std::string socket_;
+  std::string log_file_;
+  int pid_ = 0;
+  std::uint64_t started_ms_ = 0;
+  std::uint64_t up_ms_ = 0;  // 0: does not accept yet
+  bool stopping_ = false;
+  RestartPolicy policy_;
+  std::minstd_rand random_{std::random_device{}()};
+  std::function<void()> settled_;
+  std::function<void()> stopped_;
+  Timer look_;
+  Timer restart_;
+  Timer limit_;  // of the start, then of the stop
+};
+
+}  // namespace pronghorn::supervisor

@@ -1,0 +1,47 @@
+#include "supervisor/exit_report.h"
+
+#include <cstring>
+#include <ctime>
+
+#include "supervisor/slots.h"
+
+namespace pronghorn::supervisor {
+namespace {
+
+// The writer may have died in the middle: without a NUL, the text ends where the array does.
+template <std::size_t N>
+std::string bounded(const char (&text)[N]) {
+  return {text, ::strnlen(text, N)};
+}
+
+}  // namespace
+
+std::string process_name(std::uint32_t slot) {
+  return slot == kAdminSlot ? "the admin process" : "worker " + std::to_string(slot);
+}
+
+std::string running_request(const WorkerRow& row, int pid) {
+  if (row.pid.load() != static_cast<std::uint32_t>(pid) || row.running.active.load() == 0) return {};
+  std::string text = bounded(row.running.method) + " " + bounded(row.running.path);
+  if (const std::string id = bounded(row.running.id); !id.empty()) text += " id=" + id;
+  return text;
+}
+
+void record_exit(SlotRow& slot, const std::string& reason, const std::string& request) noexcept {
+  slot.last_exit_reason.set(reason);
+  slot.last_exit_request.set(request);
+  slot.last_exit_at.store(static_cast<std::uint64_t>(std::time(nullptr)));
+}
+
+void release_row(WorkerRow& row, int pid) noexcept {
+  if (row.pid.load() != static_cast<std::uint32_t>(pid)) return;
+  row.phase.store(WorkerPhase::none);
+  row.connections.store(0);
+  row.in_flight.store(0);
+  row.loop_lag_us.store(0);
+  row.redis_state.store(RedisState::off);
+  row.running.active.store(0);
+  row.pid.store(0);
+}
+
+}  // namespace pronghorn::supervisor

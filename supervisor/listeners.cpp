@@ -1,0 +1,225 @@
+#include "supervisor/listeners.h"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "supervisor/errors.h"
+
+namespace pronghorn::supervisor {
+namespace {
+
+struct SocketAddress {
+  sockaddr_storage storage{};
+  socklen_t size = 0;
+  bool dual_stack = false;  // IPv6 that takes IPv4 too
+
+  [[nodiscard]] const sockaddr* get() const noexcept { return reinterpret_cast<const sockaddr*>(&storage); }
+};
+
+bool has_ipv6() noexcept { return static_cast<bool>(Fd(::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0))); }
+
+SocketAddress every_address(std::uint16_t port) noexcept {
+  SocketAddress result;
+  if (has_ipv6()) {
+    auto* address = reinterpret_cast<sockaddr_in6*>(&result.storage);
+    address->sin6_family = AF_INET6;
+    address->sin6_addr = in6addr_any;
+    address->sin6_port = htons(port);
+    result.size = sizeof *address;
+    result.dual_stack = true;
+  } else {
+    auto* address = reinterpret_cast<sockaddr_in*>(&result.storage);
+    address->sin_family = AF_INET;
+    address->sin_port = htons(port);
+    result.size = sizeof *address;
+  }
+  return result;
+}
+
+// A name with several addresses: the first IPv4 one, which is what people mean by "localhost".
+std::expected<SocketAddress, std::string> resolve(const Address& address) {
+  if (address.host.empty()) return every_address(address.port);
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_PASSIVE;
+  addrinfo* found = nullptr;
+  const int error = ::getaddrinfo(address.host.c_str(), std::to_string(address.port).c_str(), &hints, &found);
+  if (error != 0) return std::unexpected(fmt::format("the host is not known: {}", ::gai_strerror(error)));
+  const addrinfo* best = found;
+  for (const addrinfo* each = found; each != nullptr; each = each->ai_next) {
+    if (each->ai_family == AF_INET) {
+      best = each;
+      break;
+    }
+  }
+  SocketAddress result;
+  std::memcpy(&result.storage, best->ai_addr, best->ai_addrlen);
+  result.size = best->ai_addrlen;
+  ::freeaddrinfo(found);
+  return result;
+}
+
+std::string explain(int error) {
+  switch (error) {
+    case EADDRINUSE:
+      return "address already in use; stop the other server or choose another port with --listen";
+    case EACCES:
+      return "permission denied; use a port above 1023 or grant CAP_NET_BIND_SERVICE";
+    case EADDRNOTAVAIL:
+      return "this machine has no such address; use 127.0.0.1, or :PORT for every address";
+    default:
+      return std::strerror(error);
+  }
+}
+
+void set_option(int fd, int level, int option, int value) noexcept {
+  ::setsockopt(fd, level, option, &value, sizeof value);
+}
+
+std::expected<Fd, std::string> bound_socket(const SocketAddress& address, bool reuse_port) {
+  Fd fd(::socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd) return std::unexpected(explain(errno));
+  set_option(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
+  if (reuse_port) set_option(fd.get(), SOL_SOCKET, SO_REUSEPORT, 1);
+  set_option(fd.get(), IPPROTO_TCP, TCP_NODELAY, 1);  // accepted sockets inherit it: one system call less for each
+  if (address.storage.ss_family == AF_INET6) {
+    set_option(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, address.dual_stack ? 0 : 1);
+  }
+  if (::bind(fd.get(), address.get(), address.size) != 0) return std::unexpected(explain(errno));
+  return fd;
+}
+
+std::uint16_t bound_port(int fd) noexcept {
+  SocketAddress address;
+  address.size = sizeof address.storage;
+  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&address.storage), &address.size) != 0) return 0;
+  return ntohs(address.storage.ss_family == AF_INET6 ? reinterpret_cast<sockaddr_in6*>(&address.storage)->sin6_port
+                                                     : reinterpret_cast<sockaddr_in*>(&address.storage)->sin_port);
+}
+
+}  // namespace
+
+Listeners::Listeners(const std::vector<std::string>& addresses, Balance balance, std::uint32_t backlog,
+                     std::uint32_t slots, std::uint32_t listening)
+    : balance_(balance), backlog_(static_cast<int>(std::min<std::uint32_t>(backlog, 1U << 20))) {
+  for (const std::string& text : addresses) {
+    auto address = parse_address(text);
+    if (!address) throw ConfigurationError(fmt::format("listen {}: {}", text, address.error()));
+    bind_address(*address);
+  }
+  for (std::uint32_t slot = 0; slot < slots; ++slot) {
+    if (const auto added = add_slot(slot); !added) throw ConfigurationError(added.error());
+  }
+  for (std::uint32_t slot = 0; slot < std::min(listening, slots); ++slot) live_[slot] = true;
+  for (const Listener& listener : listeners_) {
+    if (listener.slot.value_or(0) >= listening) continue;
+    // Only now does the kernel tell when somebody else has bound the address between our probe and here.
+    if (::listen(listener.fd, backlog_) != 0) {
+      throw ConfigurationError(fmt::format("listen {}: {}", addresses_[listener.address].text, explain(errno)));
+    }
+  }
+}
+
+Listeners::Listeners(Adopted adopted, Balance balance, std::uint32_t backlog)
+    : balance_(balance),
+      backlog_(static_cast<int>(std::min<std::uint32_t>(backlog, 1U << 20))),
+      addresses_(std::move(adopted.addresses)),
+      listeners_(std::move(adopted.listeners)),
+      live_(std::move(adopted.live)) {
+  for (const Listener& listener : listeners_) {
+    set_inheritable(listener.fd, false);
+    const Address& address = addresses_[listener.address];
+    if (address.is_unix) {
+      unix_sockets_.emplace_back(address.path, Fd(listener.fd));
+    } else {
+      owned_.emplace_back(listener.fd);
+    }
+    if (listener.slot) has_own_ = true;
+  }
+}
+
+// The first step for each address: is it free, and which port is it? The sockets of slots come after it.
+void Listeners::bind_address(Address& address) {
+  if (address.is_unix) return bind_unix(address);
+  const auto resolved = resolve(address);
+  if (!resolved) throw ConfigurationError(fmt::format("listen {}: {}", address.text, resolved.error()));
+  // Without SO_REUSEPORT, so that a port on which anybody else listens is refused.
+  const auto probe = bound_socket(*resolved, false);
+  if (!probe) throw ConfigurationError(fmt::format("listen {}: {}", address.text, probe.error()));
+  if (address.port == 0) {
+    address.port = bound_port(probe->get());
+    address.text = address.text.substr(0, address.text.rfind(':') + 1) + std::to_string(address.port);
+  }
+  addresses_.push_back(address);
+  if (balance_ == Balance::reuseport) {
+    has_own_ = true;
+  } else if (const auto bound = bind_slot(addresses_.size() - 1, std::nullopt); !bound) {
+    throw ConfigurationError(bound.error());
+  }
+}
+
+void Listeners::bind_unix(const Address& address) {
+  try {
+    unix_sockets_.emplace_back(address.path, mode_t{0});
+  } catch (const ConfigurationError& error) {
+    throw ConfigurationError(std::string("listen unix:") + error.what());
+  }
+  addresses_.push_back(address);
+  listeners_.push_back({addresses_.size() - 1, std::nullopt, unix_sockets_.back().fd()});
+}
+
+std::expected<void, std::string> Listeners::bind_slot(std::size_t index, std::optional<std::uint32_t> slot) {
+  const Address& address = addresses_[index];
+  const auto fail = [&address](const std::string& why) {
+    return std::unexpected(fmt::format("listen {}: {}", address.text, why));
+  };
+  const auto resolved = resolve(address);
+  if (!resolved) return fail(resolved.error());
+  auto fd = bound_socket(*resolved, slot.has_value());
+  if (!fd) return fail(fd.error());
+  listeners_.push_back({index, slot, fd->get()});
+  owned_.push_back(std::move(*fd));
+  return {};
+}
+
+std::expected<void, std::string> Listeners::add_slot(std::uint32_t slot) {
+  if (slot < live_.size()) return {};
+  if (has_own_) {
+    for (std::size_t index = 0; index < addresses_.size(); ++index) {
+      if (addresses_[index].is_unix) continue;
+      // A part that is left over when a later address fails stays bound without listening, and is bound again next
+      // time.
+      if (auto bound = bind_slot(index, slot); !bound) {
+        std::erase_if(listeners_, [slot](const Listener& listener) { return listener.slot == slot; });
+        return bound;
+      }
+    }
+  }
+  live_.resize(slot + 1, false);
+  return {};
+}
+
+void Listeners::listen(std::uint32_t slot) noexcept {
+  if (slot >= live_.size() || live_[slot]) return;
+  for (const Listener& listener : listeners_) {
+    if (listener.slot == slot) ::listen(listener.fd, backlog_);
+  }
+  live_[slot] = true;
+}
+
+void Listeners::close() noexcept {
+  for (UnixSocket& socket : unix_sockets_) socket.remove_file();
+  listeners_.clear();
+  unix_sockets_.clear();
+  owned_.clear();
+}
+
+}  // namespace pronghorn::supervisor

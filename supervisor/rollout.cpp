@@ -1,0 +1,140 @@
+#include "supervisor/rollout.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <exception>
+
+#include "common/log.h"
+#include "supervisor/exit_report.h"
+#include "supervisor/fixed_options.h"
+
+namespace pronghorn::supervisor {
+
+Rollouts::Rollouts(Workers& workers, AppCheck& check, Scoreboard& board, SupervisorHooks hooks, Launch launch,
+                   Callbacks callbacks)
+    : workers_(workers),
+      check_(check),
+      board_(board),
+      hooks_(std::move(hooks)),
+      callbacks_(std::move(callbacks)),
+      current_(std::move(launch)),
+      last_generation_(current_.generation) {}
+
+void Rollouts::request(Waiter waiter) {
+  if (cancelled_) {
+    return tell({waiter}, false, "the server is stopping");
+  }
+  if (busy()) {
+    if (!queued_) log_info("a rollout is running; another one follows it");
+    queued_ = true;
+    queued_waiters_.push_back(std::move(waiter));
+    return;
+  }
+  waiters_.push_back(std::move(waiter));
+  start();
+}
+
+void Rollouts::start() {
+  started_ms_ = monotonic_ms();
+  stage_ = Stage::checking;
+  Config fresh;
+  try {
+    fresh = hooks_.reload_config();
+  } catch (const std::exception& error) {
+    return finish(fmt::format("the configuration is not valid: {}", error.what()));
+  }
+  if (const auto fixed = keep_fixed_options(fresh, *current_.config); !fixed.empty()) {
+    log_warning(fmt::format("changes of {} need a restart and are left out", fmt::join(fixed, ", ")));
+  }
+  next_ = Launch{last_generation_ + 1, std::make_shared<const Config>(std::move(fresh))};
+  check_.start(*next_.config, next_.generation, [this](const std::string& error) {
+    if (stage_ != Stage::checking) return;
+    if (!error.empty()) return finish("the application does not load: " + error);
+    last_generation_ = next_.generation;
+    stage_ = Stage::replacing;
+    tell(waiters_, false, "");
+    log_info(fmt::format("rollout of generation {} begins", next_.generation), {{"generation", next_.generation}});
+    replace_next();
+  });
+}
+
+// The lowest slot that is still of another generation; the admin process comes last.
+std::optional<std::uint32_t> Rollouts::next_slot() const {
+  const auto is_old = [this](std::uint32_t slot) {
+    return workers_.slots().wanted(slot) && workers_.launch_of(slot).generation != next_.generation;
+  };
+  for (std::uint32_t slot = 0; slot < workers_.slots().target(); ++slot) {
+    if (is_old(slot)) return slot;
+  }
+  if (is_old(kAdminSlot)) return kAdminSlot;
+  return std::nullopt;
+}
+
+void Rollouts::replace_next() {
+  const auto slot = next_slot();
+  if (!slot) {
+    const Launch old = std::exchange(current_, next_);
+    workers_.set_launch(current_);
+    board_.server().generation.store(current_.generation);
+    callbacks_.on_complete(*current_.config, *old.config);
+    return finish("");
+  }
+  if (!workers_.slots().free_row(*slot)) return;  // the worker before the last one still drains; advance() comes back
+  const auto pid = workers_.start_successor(*slot, next_);
+  if (!pid) return finish(fmt::format("{} cannot be started: {}", process_name(*slot), pid.error()));
+  successor_ = *pid;
+}
+
+void Rollouts::on_ready(const Worker& worker) {
+  if (stage_ != Stage::replacing || worker.pid != successor_) return;
+  successor_ = 0;
+  workers_.commit(worker.pid, next_);
+  replace_next();
+}
+
+void Rollouts::on_exit(const Worker& worker, const std::string& reason) {
+  if (stage_ != Stage::replacing || worker.pid != successor_) return;
+  successor_ = 0;
+  if (!workers_.slots().wanted(worker.slot)) return replace_next();  // the slot was taken away meanwhile
+  finish(fmt::format("{}, newly started, did not become ready: {}", process_name(worker.slot), reason));
+}
+
+void Rollouts::advance() {
+  if (stage_ == Stage::replacing && successor_ == 0) replace_next();
+}
+
+void Rollouts::cancel(const std::string& reason) {
+  cancelled_ = true;
+  queued_ = false;
+  if (stage_ == Stage::checking) check_.cancel();
+  if (busy()) finish(reason);
+  tell(std::exchange(queued_waiters_, {}), false, reason);
+}
+
+void Rollouts::tell(const std::vector<Waiter>& waiters, bool finished, const std::string& error) {
+  for (const Waiter& waiter : waiters) {
+    if (!finished && waiter.checked) waiter.checked(error);
+    if ((finished || !error.empty()) && waiter.finished) waiter.finished(error);
+  }
+}
+
+void Rollouts::finish(const std::string& error) {
+  const bool checked = std::exchange(stage_, Stage::idle) == Stage::replacing;
+  successor_ = 0;
+  if (error.empty()) {
+    log_info(
+        fmt::format("rollout of generation {} is complete in {} ms", current_.generation, monotonic_ms() - started_ms_),
+        {{"generation", current_.generation}});
+  } else {
+    log_error(
+        fmt::format("no rollout: {}; the workers that serve now go on with generation {}", error, current_.generation));
+  }
+  tell(std::exchange(waiters_, {}), checked, error);
+  if (!queued_) return;
+  queued_ = false;
+  waiters_ = std::exchange(queued_waiters_, {});
+  start();
+}
+
+}  // namespace pronghorn::supervisor

@@ -1,0 +1,139 @@
+#include "supervisor/supervisor.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <exception>
+#include <stdexcept>
+
+#include "common/log.h"
+#include "supervisor/directories.h"
+#include "supervisor/errors.h"
+#include "supervisor/supervisor_process.h"
+
+namespace pronghorn::supervisor {
+namespace {
+
+// Each worker inherits the limit, and a connection is a descriptor.
+void raise_descriptor_limit() noexcept {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// Resolved now: when the file is replaced later, the same path leads to the new one.
+std::string own_program() {
+  std::array<char, 4096> path{};
+  const ssize_t size = ::readlink("/proc/self/exe", path.data(), path.size() - 1);
+  if (size <= 0) throw std::runtime_error("cannot find our own program: /proc is not mounted");
+  std::string program(path.data(), static_cast<std::size_t>(size));
+  constexpr std::string_view kDeleted = " (deleted)";  // replaced since we were executed
+  if (program.ends_with(kDeleted)) program.resize(program.size() - kDeleted.size());
+  return program;
+}
+
+std::unique_ptr<Listeners> admin_listeners(const Config& config) {
+  if (config.admin.empty()) return nullptr;
+  try {
+    return std::make_unique<Listeners>(std::vector{config.admin}, Balance::shared, config.backlog, 0, 1);
+  } catch (const ConfigurationError& error) {
+    throw ConfigurationError(std::string("admin: ") + error.what());
+  }
+}
+
+// Whether something of ours is in the runtime directory at all: with an own control socket and no Redis, nothing is.
+bool uses_runtime_dir(const Config& config) {
+  return config.redis == "embedded" || control_path(config).starts_with(config.runtime_dir + "/");
+}
+
+Ground fresh_ground(const Config& config) {
+  if (config.redis == "embedded") require_redis_server(config);
+  Listeners listeners(config.listen, config.balance, config.backlog, config.max_workers, config.min_workers);
+  auto admin = admin_listeners(config);
+  Fd runtime_lock;
+  Fd data_lock;
+  if (uses_runtime_dir(config)) {
+    make_private_directory(config.runtime_dir, "runtime_dir");
+    runtime_lock = lock_directory(config.runtime_dir, "runtime_dir");
+  }
+  if (config.redis == "embedded") {
+    make_private_directory(config.data_dir, "data_dir");
+    data_lock = config.data_dir == config.runtime_dir ? Fd() : lock_directory(config.data_dir, "data_dir");
+  }
+  return {own_program(),        std::make_shared<const Config>(config),
+          Scoreboard::create(), std::move(listeners),
+          std::move(admin),     std::move(runtime_lock),
+          std::move(data_lock), std::nullopt};
+}
+
+// A new build may have another scoreboard. Old workers then write where nobody looks, until they have been replaced.
+Scoreboard resumed_scoreboard(int fd) {
+  try {
+    return Scoreboard::attach(fd);
+  } catch (const std::exception&) {
+    ::close(fd);
+    return Scoreboard::create();
+  }
+}
+
+Ground resumed_ground(ResumeState state) {
+  const auto config = std::make_shared<const Config>(state.config);
+  auto admin = state.admin_listeners
+                   ? std::make_unique<Listeners>(*state.admin_listeners, Balance::shared, config->backlog)
+                   : nullptr;
+  return {own_program(),
+          config,
+          resumed_scoreboard(state.scoreboard_fd),
+          Listeners(state.listeners, config->balance, config->backlog),
+          std::move(admin),
+          Fd(state.runtime_lock_fd),
+          Fd(state.data_lock_fd),
+          std::move(state)};
+}
+
+int run_on_loop(Ground& ground, const SupervisorHooks& hooks) {
+  uv_loop_t loop{};
+  if (const int error = uv_loop_init(&loop); error != 0) {
+    throw std::runtime_error(fmt::format("cannot make an event loop: {}", uv_strerror(error)));
+  }
+  const auto close = [&loop] {
+    uv_run(&loop, UV_RUN_DEFAULT);  // the handles that are being closed
+    uv_loop_close(&loop);
+  };
+  int status = kExitFailure;
+  try {
+    SupervisorProcess process(&loop, ground, hooks);
+    status = process.run();
+  } catch (...) {
+    close();
+    throw;
+  }
+  close();
+  return status;
+}
+
+}  // namespace
+
+int run_supervisor(const Config& config, const SupervisorHooks& hooks) {
+  try {
+    open_log({config.log_format, config.log_level, config.log_file, "supervisor"});
+    auto resume = take_resume_state();
+    ::signal(SIGPIPE, SIG_IGN);
+    raise_descriptor_limit();
+    Ground ground = resume ? resumed_ground(std::move(*resume)) : fresh_ground(config);
+    return run_on_loop(ground, hooks);
+  } catch (const ConfigurationError& error) {
+    log_error(error.what());
+    return kExitConfiguration;
+  } catch (const std::exception& error) {
+    log_error(error.what());
+    return kExitFailure;
+  }
+}
+
+}  // namespace pronghorn::supervisor

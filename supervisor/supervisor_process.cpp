@@ -1,0 +1,339 @@
+#include "supervisor/supervisor_process.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "common/log.h"
+#include "supervisor/errors.h"
+
+namespace pronghorn::supervisor {
+namespace {
+
+ControlSocket make_control(uv_loop_t* loop, const Ground& ground, ControlSocket::Handler handler) {
+  const std::string path = control_path(*ground.config);
+  if (ground.resume) return {loop, path, ground.resume->control_fd, std::move(handler)};
+  try {
+    return {loop, path, std::move(handler)};
+  } catch (const ConfigurationError& error) {
+    throw ConfigurationError(fmt::format("control {} (--control, --runtime-dir)", error.what()));
+  }
+}
+
+std::string redis_mode(const Config& config) {
+  return config.redis == "embedded" || config.redis == "none" ? config.redis : "server";
+}
+
+}  // namespace
+
+SupervisorProcess::SupervisorProcess(uv_loop_t* loop, Ground& ground, const SupervisorHooks& hooks)
+    : loop_(loop),
+      ground_(ground),
+      hooks_(hooks),
+      began_ms_(monotonic_ms()),
+      children_(loop),
+      control_(make_control(
+          loop, ground, [this](const std::string& line, const ControlSocket::Reply& reply) { command(line, reply); })),
+      workers_({loop, ground.program, ground.board, children_, ground.listeners, ground.admin_listeners.get(),
+                passes_connections(ground.config->balance)},
+               {1, ground.config},
+               {[this](const Worker& worker) {
+                  rollouts_.on_ready(worker);
+                  schedule();
+                },
+                [this](const Worker& worker, const std::string& reason) { worker_exited(worker, reason); },
+                [this](const std::string& reason) { cannot_start(reason); },
+                [this](int pid, std::uint64_t ticket) {
+                  if (dispatcher_) dispatcher_->accepted(pid, ticket);
+                }}),
+      check_(loop, children_, ground.program, ground.board.fd()),
+      rollouts_(workers_, check_, ground.board, hooks, {1, ground.config},
+                {[this](const Config& fresh, const Config& old) { rollout_complete(fresh, old); }}),
+      sampler_(ground.board),
+      due_(loop, [this] { advance(); }),
+      tick_(loop, [this] { tick(); }) {
+  if (ground.config->redis == "embedded") redis_.emplace(loop, children_, ground.program, *ground.config);
+  if (passes_connections(ground.config->balance)) {
+    dispatcher_.emplace(loop, *ground.config, ground.listeners, workers_, ground.board, sampler_);
+  }
+  autoscaler_.set_bounds(ground.config->min_workers, ground.config->max_workers);
+  watch_signals();
+}
+
+void SupervisorProcess::watch_signals() {
+  const auto on = [this](int number, auto&& callback) {
+    signals_.push_back(std::make_unique<Signal>(loop_, number, callback));
+  };
+  on(SIGTERM, [this] { drain(); });
+  on(SIGINT, [this] { interrupted(); });
+  on(SIGQUIT, [this] { stop_now(); });
+  on(SIGHUP, [this] { reload({}); });
+  on(SIGUSR1, [this] { reopen_logs(); });
+  on(SIGUSR2, [this] { replace_program(); });
+  on(SIGTTIN, [this] { scale_by(1); });
+  on(SIGTTOU, [this] { scale_by(-1); });
+}
+
+int SupervisorProcess::run() {
+  describe_server();
+  tick_.start(Milliseconds(1'000), Milliseconds(1'000));
+  if (ground_.resume) {
+    resume();
+  } else {
+    begin();
+  }
+  uv_run(loop_, UV_RUN_DEFAULT);
+  control_.remove_file();
+  return status_;
+}
+
+void SupervisorProcess::describe_server() {
+  ServerRow& server = ground_.board.server();
+  std::vector<std::string> addresses;
+  for (const Address& address : ground_.listeners.addresses()) addresses.push_back(address.text);
+  server.listen.set(fmt::format("{}", fmt::join(addresses, " ")));
+  server.redis_mode.set(redis_mode(*ground_.config));
+  server.pid.store(static_cast<std::uint32_t>(::getpid()));
+  server.started_ms.store(ground_.resume ? ground_.resume->started_ms : began_ms_);
+  server.generation.store(ground_.resume ? ground_.resume->generation : 1);
+}
+
+// --- Starting -------------------------------------------------------------------------------------------------------
+
+void SupervisorProcess::begin() {
+  if (redis_) {
+    redis_->start([this] { start_workers(); });  // first, so that no worker waits for it
+  } else {
+    start_workers();
+  }
+}
+
+void SupervisorProcess::start_workers() {
+  if (phase_ != Phase::starting) return;
+  phase_ = Phase::running;
+  if (const auto scaled = workers_.scale(ground_.config->min_workers); !scaled) return cannot_start(scaled.error());
+  schedule();
+}
+
+void SupervisorProcess::resume() {
+  const ResumeState& state = *ground_.resume;
+  phase_ = Phase::running;
+  announced_ = true;
+  const Launch launch{state.generation, ground_.config};
+  workers_.set_launch(launch);
+  for (const ResumedWorker& each : state.workers) {
+    workers_.adopt(each.worker, each.channel_fd, each.known_slots, {each.worker.generation, ground_.config});
+  }
+  workers_.forget_failures();
+  rollouts_.resume(launch, state.last_generation);
+  if (const auto scaled = workers_.scale(state.target); !scaled) log_error(scaled.error());
+  if (redis_ && state.redis_pid != 0) {
+    redis_->adopt(state.redis_pid);
+  } else if (redis_) {
+    redis_->start([] {});
+  }
+  log_info("the supervisor's program has been replaced; its workers follow", {{"pid", ::getpid()}});
+  block_signals(false);
+  reload({});
+  schedule();
+}
+
+// The line that says it all, once every slot has had a ready worker.
+void SupervisorProcess::announce() {
+  announced_ = true;
+  std::vector<std::string> urls;
+  for (const Address& address : ground_.listeners.addresses()) urls.push_back(address.url());
+  std::vector<std::string> parts{
+      fmt::format("{} worker{}", workers_.slots().target(), workers_.slots().target() == 1 ? "" : "s"),
+      "redis " + redis_mode(*ground_.config)};
+  if (ground_.admin_listeners) parts.push_back("admin on " + ground_.admin_listeners->addresses().front().url());
+  log_info(fmt::format("listening on {} with {}, pid {}, ready in {} ms", fmt::join(urls, " and "),
+                       fmt::join(parts, ", "), ::getpid(), monotonic_ms() - began_ms_));
+}
+
+// --- What is due ----------------------------------------------------------------------------------------------------
+
+void SupervisorProcess::advance() {
+  rollouts_.advance();
+  const std::uint64_t next = workers_.advance();
+  if (dispatcher_) dispatcher_->advance();
+  if (!announced_ && phase_ == Phase::running && workers_.slots().ready_slots() == workers_.slots().target())
+    announce();
+  finish_when_empty();
+  if (next == 0) return due_.stop();
+  const std::uint64_t now = monotonic_ms();
+  due_.start(Milliseconds(next > now ? static_cast<std::int64_t>(next - now) : 1));
+}
+
+void SupervisorProcess::tick() {
+  children_.reap();
+  workers_.watch();
+  sampler_.sample(workers_.slots(), monotonic_ms());
+  if (announced_ && phase_ == Phase::running && autoscaler_.active()) {
+    const std::uint32_t target = workers_.slots().target();
+    const std::uint32_t better = autoscaler_.update(sampler_.utilisations(), target, monotonic_ms());
+    if (better != target) {
+      const auto scaled = workers_.scale(better);
+      log_info(scaled ? fmt::format("scaled from {} to {} workers", target, *scaled) : scaled.error());
+    }
+  }
+  schedule();
+}
+
+void SupervisorProcess::worker_exited(const Worker& worker, const std::string& reason) {
+  if (dispatcher_) dispatcher_->worker_gone(worker.pid);
+  rollouts_.on_exit(worker, reason);
+  schedule();
+}
+
+void SupervisorProcess::cannot_start(const std::string& reason) {
+  if (phase_ == Phase::draining || phase_ == Phase::stopping) return;
+  log_error(fmt::format("the application cannot start: {}", reason));
+  status_ = kExitApplication;
+  stop_now();
+}
+
+void SupervisorProcess::rollout_complete(const Config& fresh, const Config& old) {
+  try {
+    open_log({fresh.log_format, fresh.log_level, fresh.log_file, "supervisor"});
+  } catch (const std::exception& error) {
+    log_error(error.what());
+  }
+  if (fresh.min_workers != old.min_workers || fresh.max_workers != old.max_workers) {
+    autoscaler_.set_bounds(fresh.min_workers, fresh.max_workers);
+    const std::uint32_t target = std::clamp(workers_.slots().target(), fresh.min_workers, fresh.max_workers);
+    if (const auto scaled = workers_.scale(target); !scaled) log_error(scaled.error());
+  }
+  schedule();
+}
+
+// --- Ending ---------------------------------------------------------------------------------------------------------
+
+void SupervisorProcess::drain() {
+  if (phase_ == Phase::draining || phase_ == Phase::stopping) return;
+  phase_ = Phase::draining;
+  ground_.board.server().draining.store(1);
+  log_info("stopping: what is running is finished first",
+           {{"drain_delay_ms", rollouts_.launch().config->drain_delay.count()},
+            {"drain_timeout_ms", rollouts_.launch().config->drain_timeout.count()}});
+  rollouts_.cancel("the server is stopping");
+  workers_.drain_all();
+  schedule();
+}
+
+void SupervisorProcess::interrupted() {
+  if (phase_ == Phase::draining) {
+    stop_now();
+  } else {
+    drain();
+  }
+}
+
+void SupervisorProcess::stop_now() {
+  if (phase_ == Phase::stopping) return;
+  phase_ = Phase::stopping;
+  ground_.board.server().draining.store(1);
+  log_info("stopping now");
+  rollouts_.cancel("the server is stopping");
+  workers_.stop_all();
+  schedule();
+}
+
+// In this order: workers, admin process, Redis. Nobody is left when the loop ends.
+void SupervisorProcess::finish_when_empty() {
+  if (phase_ != Phase::draining && phase_ != Phase::stopping) return;
+  if (workers_.count_without_admin() > 0 || closing_redis_) return;
+  if (dispatcher_) dispatcher_.reset();
+  ground_.listeners.close();  // nobody would ever answer
+  if (workers_.slots().current(kAdminSlot) != nullptr) return workers_.stop_admin();
+  const std::size_t redis = redis_ && redis_->pid() != 0 ? 1 : 0;
+  if (children_.count() > redis) return;  // the check of a cancelled rollout
+  closing_redis_ = true;
+  const auto stopped = [this] {
+    log_info("stopped");
+    uv_stop(loop_);
+  };
+  if (redis_) return redis_->stop(stopped);
+  stopped();
+}
+
+// --- Requests from outside ------------------------------------------------------------------------------------------
+
+void SupervisorProcess::reload(Rollouts::Waiter waiter) {
+  if (phase_ == Phase::running && announced_) return rollouts_.request(std::move(waiter));
+  const std::string reason =
+      phase_ == Phase::starting || phase_ == Phase::running ? "the server is still starting" : "the server is stopping";
+  log_warning("no rollout: " + reason);
+  if (waiter.checked) waiter.checked(reason);
+  if (waiter.finished) waiter.finished(reason);
+}
+
+void SupervisorProcess::reopen_logs() {
+  reopen_log();
+  workers_.send_all({MessageKind::reopen_logs, 0, {}});
+  log_info("log files were opened again");
+}
+
+void SupervisorProcess::scale_by(int step) {
+  if (phase_ != Phase::running) return;
+  const std::uint32_t target = workers_.slots().target();
+  const auto scaled = workers_.scale(static_cast<std::int64_t>(target) + step);
+  if (!scaled) return log_error(scaled.error());
+  if (*scaled != target)
+    autoscaler_.set_bounds(*scaled, *scaled);  // set by hand: it stays until the next reload changes it
+  log_info(fmt::format("scaled from {} to {} workers", target, *scaled));
+  schedule();
+}
+
+// SIGUSR2. First whatever can be found wrong while the old image still runs.
+void SupervisorProcess::replace_program() {
+  if (phase_ != Phase::running || !announced_ || rollouts_.busy() || replacing_program_) {
+    return log_warning("the program is not replaced: the server starts, stops, or has a rollout running");
+  }
+  replacing_program_ = true;
+  Config fresh;
+  try {
+    fresh = hooks_.reload_config();
+  } catch (const std::exception& error) {
+    replacing_program_ = false;
+    return log_error(fmt::format("the program is not replaced: the configuration is not valid: {}", error.what()));
+  }
+  check_.start(fresh, rollouts_.last_generation() + 1, [this](const std::string& error) {
+    replacing_program_ = false;
+    if (!error.empty()) return log_error("the program is not replaced: the application does not load: " + error);
+    if (phase_ == Phase::running && !rollouts_.busy()) exec_program();
+  });
+}
+
+void SupervisorProcess::exec_program() {
+  const auto adopted = [](const Listeners& listeners) {
+    return Listeners::Adopted{listeners.addresses(), listeners.all(), listeners.live_slots()};
+  };
+  ResumeState state;
+  state.pid = ::getpid();
+  state.started_ms = ground_.board.server().started_ms.load();
+  state.generation = rollouts_.launch().generation;
+  state.last_generation = rollouts_.last_generation();
+  state.target = workers_.slots().target();
+  state.config = *rollouts_.launch().config;
+  state.scoreboard_fd = ground_.board.fd();
+  state.control_fd = control_.fd();
+  state.runtime_lock_fd = ground_.runtime_lock.get();
+  state.data_lock_fd = ground_.data_lock.get();
+  state.redis_pid = redis_ ? redis_->pid() : 0;
+  state.listeners = adopted(ground_.listeners);
+  if (ground_.admin_listeners) state.admin_listeners = adopted(*ground_.admin_listeners);
+  for (const Worker& worker : workers_.slots().workers()) {
+    if (const WorkerHandle* handle = workers_.handle(worker.pid)) {
+      state.workers.push_back({worker, handle->channel_fd, handle->known_slots});
+    }
+  }
+  log_info("replacing the supervisor's program", {{"program", ground_.program}});
+  log_error("the program is not replaced: " + exec_with_state(ground_.program, state));
+}
+
+}  // namespace pronghorn::supervisor

@@ -1,0 +1,110 @@
+// The supervisor's loop: signals, control commands and timers, and the order in which everything starts and ends.
+//
+// Context: supervisor, main thread. The parts do the work; what they have in common meets here.
+#pragma once
+
+#include <uv.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "common/config.h"
+#include "common/scoreboard.h"
+#include "supervisor/app_check.h"
+#include "supervisor/autoscaler.h"
+#include "supervisor/child_process.h"
+#include "supervisor/control_socket.h"
+#include "supervisor/dispatcher.h"
+#include "supervisor/embedded_redis.h"
+#include "supervisor/listeners.h"
+#include "supervisor/rollout.h"
+#include "supervisor/sampler.h"
+#include "supervisor/supervisor.h"
+#include "supervisor/upgrade.h"
+#include "supervisor/uv_handles.h"
+#include "supervisor/workers.h"
+
+namespace pronghorn::supervisor {
+
+// What is there before the loop: everything that a wrong configuration can refuse.
+struct Ground {
+  std::string program;  // path of our binary
+  std::shared_ptr<const Config> config;
+  Scoreboard board;
+  Listeners listeners;
+  std::unique_ptr<Listeners> admin_listeners;  // empty: no admin process
+  Fd runtime_lock;
+  Fd data_lock;
+  std::optional<ResumeState> resume;  // of an earlier image of this program
+};
+
+class SupervisorProcess {
+ public:
+  // Throws ConfigurationError when the control socket cannot be had. `ground` and `loop` outlive this.
+  SupervisorProcess(uv_loop_t* loop, Ground& ground, const SupervisorHooks& hooks);
+  SupervisorProcess(const SupervisorProcess&) = delete;
+  SupervisorProcess& operator=(const SupervisorProcess&) = delete;
+
+  // Returns the exit status when every child has been reaped. Call once.
+  int run();
+
+ private:
+  enum class Phase { starting, running, draining, stopping };
+
+  void watch_signals();
+  void describe_server();
+  void begin();
+  void resume();
+  void start_workers();
+  void announce();
+
+  // Everything that is due is done in the next turn of the loop, never within the event that made it so.
+  void schedule() { due_.start(Milliseconds(0)); }
+  void advance();
+  void tick();
+  void finish_when_empty();
+
+  void worker_exited(const Worker& worker, const std::string& reason);
+  void cannot_start(const std::string& reason);
+  void rollout_complete(const Config& fresh, const Config& old);
+
+  void drain();
+  void stop_now();
+  void interrupted();
+  void reload(Rollouts::Waiter waiter);
+  void reopen_logs();
+  void replace_program();
+  void exec_program();
+  void scale_by(int step);
+
+  void command(const std::string& line, const ControlSocket::Reply& reply);
+  [[nodiscard]] std::string scale_command(const std::string& argument);
+  void reload_command(bool wait, const ControlSocket::Reply& reply);
+
+  uv_loop_t* loop_;
+  Ground& ground_;
+  SupervisorHooks hooks_;
+  Phase phase_ = Phase::starting;
+  int status_ = 0;
+  bool announced_ = false;
+  bool closing_redis_ = false;
+  bool replacing_program_ = false;
+  std::uint64_t began_ms_;
+
+  Children children_;
+  ControlSocket control_;
+  std::optional<EmbeddedRedis> redis_;
+  Workers workers_;
+  AppCheck check_;
+  Rollouts rollouts_;
+  std::optional<Dispatcher> dispatcher_;
+  Sampler sampler_;
+  Autoscaler autoscaler_;
+  Timer due_;
+  Timer tick_;
+  std::vector<std::unique_ptr<Signal>> signals_;
+};
+
+}  // namespace pronghorn::supervisor

@@ -1,0 +1,248 @@
+#include "supervisor/workers.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "common/log.h"
+#include "supervisor/exit_report.h"
+
+namespace pronghorn::supervisor {
+namespace {
+
+std::uint64_t milliseconds(Milliseconds duration) noexcept {
+  return duration.count() > 0 ? static_cast<std::uint64_t>(duration.count()) : 0;
+}
+
+}  // namespace
+
+Workers::Workers(Environment environment, Launch launch, Callbacks callbacks)
+    : environment_(std::move(environment)),
+      callbacks_(std::move(callbacks)),
+      launch_(std::move(launch)),
+      launches_(kMaxSlots, launch_) {
+  slots_.set_admin(environment_.admin_listeners != nullptr);
+}
+
+std::uint64_t Workers::advance() {
+  const std::uint64_t now = monotonic_ms();
+  kill_due(now);
+  while (const auto place = slots_.next_start(now)) {
+    const auto started = start(*place, launches_[place->slot]);
+    if (started) continue;
+    const auto delay = slots_.start_failed(place->slot, now, jitter());
+    log_error(fmt::format("{} cannot be started: {}; the next attempt follows in {} ms", process_name(place->slot),
+                          started.error(), delay.count()),
+              {{"slot", place->slot}});
+  }
+  update_covers(now);
+  publish_all(now);
+  const std::uint64_t due = slots_.next_due();
+  const std::uint64_t cover = next_cover(now);
+  if (due == 0 || cover == 0) return due + cover;
+  return std::min(due, cover);
+}
+
+std::expected<std::uint32_t, std::string> Workers::scale(std::int64_t workers) {
+  if (stopping_) return std::unexpected("the server is stopping");
+  const auto wanted = static_cast<std::uint32_t>(std::clamp<std::int64_t>(workers, 1, kMaxWorkers));
+  for (std::uint32_t slot = slots_.target(); slot < wanted; ++slot) {
+    if (const auto added = environment_.listeners.add_slot(slot); !added) return std::unexpected(added.error());
+    if (slots_.current(slot) == nullptr) launches_[slot] = launch_;
+  }
+  for (const Worker& surplus : slots_.set_target(wanted, monotonic_ms())) {
+    surplus.state == WorkerState::starting ? stop(surplus) : drain(surplus, Milliseconds(0));
+  }
+  return wanted;
+}
+
+void Workers::send_all(const Message& message) {
+  for (const auto& [pid, handle] : handles_) handle->channel->send(message);
+}
+
+bool Workers::send(int pid, const Message& message, int fd) {
+  const auto found = handles_.find(pid);
+  return found != handles_.end() && found->second->channel->send(message, fd);
+}
+
+std::expected<int, std::string> Workers::start_successor(std::uint32_t slot, const Launch& launch) {
+  const auto row = slots_.free_row(slot);
+  if (!row) return std::unexpected("both rows of the slot are in use");
+  return start({slot, *row}, launch);
+}
+
+void Workers::commit(int pid, const Launch& launch) {
+  const Worker* successor = slots_.find(pid);
+  if (successor == nullptr) return;
+  const std::uint32_t slot = successor->slot;
+  launches_[slot] = launch;
+  for (const Worker& worker : slots_.workers()) {
+    if (worker.slot != slot || worker.pid == pid || worker.state == WorkerState::draining) continue;
+    worker.state == WorkerState::starting ? stop(worker) : drain(worker, Milliseconds(0));
+  }
+}
+
+// --- Starting -------------------------------------------------------------------------------------------------------
+
+Handover Workers::handover_for(Slots::Place place, const Launch& launch, std::vector<int>& fds) const {
+  Handover handover;
+  handover.config = *launch.config;
+  handover.slot = place.slot;
+  handover.row = place.row;
+  handover.generation = launch.generation;
+  handover.supervisor_pid = ::getpid();
+  handover.admin = place.slot == kAdminSlot;
+  if (!handover.admin && environment_.passes_connections) return handover;
+  const Listeners& listeners = handover.admin ? *environment_.admin_listeners : environment_.listeners;
+  for (const auto& listener : listeners.all()) {
+    const Address& address = listeners.addresses()[listener.address];
+    const int number = kFirstListenerFd + static_cast<int>(handover.listeners.size());
+    handover.listeners.push_back({address.text, listener.slot.value_or(place.slot), number, address.is_unix});
+    fds.push_back(listener.fd);
+  }
+  return handover;
+}
+
+std::unique_ptr<WorkerHandle> Workers::make_handle(int channel_fd) {
+  auto handle = std::make_unique<WorkerHandle>();
+  WorkerHandle& self = *handle;  // outlives its channel
+  Channel::Callbacks callbacks;
+  callbacks.on_message = [this, &self](const Message& message, int fd) { on_message(self, message, fd); };
+  callbacks.on_closed = [this, &self] { on_closed(self); };
+  handle->channel_fd = channel_fd;
+  handle->channel = std::make_unique<Channel>(environment_.loop, channel_fd, std::move(callbacks));
+  return handle;
+}
+
+std::expected<int, std::string> Workers::start(Slots::Place place, const Launch& launch) {
+  try {
+    // Before its first worker, which could not accept otherwise. A slot that is slow to become ready is covered.
+    if (place.slot != kAdminSlot) environment_.listeners.listen(place.slot);
+    const auto [ours, theirs] = make_channel_pair();
+    const Fd their_end(theirs);
+    auto handle = make_handle(ours);
+    std::vector<int> fds{theirs, environment_.board.fd(), -1};  // kChannelFd, kScoreboardFd, kHandoverFd
+    const Fd record(write_handover(handover_for(place, launch, fds)));
+    fds[2] = record.get();
+    const auto pid = environment_.children.spawn({environment_.program, "worker"}, fds,
+                                                 [this](const ChildExit& exit) { on_exit(exit); });
+    if (!pid) return pid;
+    const std::uint64_t now = monotonic_ms();
+    const std::uint64_t limit = milliseconds(launch.config->boot_timeout);
+    slots_.started(place, *pid, launch.generation, now, limit == 0 ? 0 : now + limit);
+    handle->pid = *pid;
+    handle->known_slots = environment_.listeners.slots();
+    handles_[*pid] = std::move(handle);
+    publish(place.slot, now);
+    log_debug(process_name(place.slot) + " started",
+              {{"slot", place.slot}, {"pid", *pid}, {"generation", launch.generation}});
+    return pid;
+  } catch (const std::exception& error) {  // out of descriptors or memory: tried again later
+    return std::unexpected(error.what());
+  }
+}
+
+void Workers::adopt(const Worker& worker, int channel_fd, std::uint32_t known_slots, const Launch& launch) {
+  auto handle = make_handle(channel_fd);
+  handle->pid = worker.pid;
+  handle->known_slots = known_slots;
+  handles_[worker.pid] = std::move(handle);
+  if (worker.state != WorkerState::draining) launches_[worker.slot] = launch;
+  slots_.adopt(worker);
+  environment_.children.adopt(worker.pid, [this](const ChildExit& exit) { on_exit(exit); });
+}
+
+const WorkerHandle* Workers::handle(int pid) const noexcept {
+  const auto found = handles_.find(pid);
+  return found == handles_.end() ? nullptr : found->second.get();
+}
+
+std::size_t Workers::count_without_admin() const noexcept {
+  std::size_t admins = slots_.current(kAdminSlot) != nullptr ? 1 : 0;
+  if (slots_.other(kAdminSlot) != nullptr) ++admins;
+  return slots_.count() - admins;
+}
+
+// --- Ending ---------------------------------------------------------------------------------------------------------
+
+void Workers::drain(const Worker& worker, Milliseconds delay) {
+  const std::uint64_t now = monotonic_ms();
+  const std::uint64_t limit = milliseconds(delay) + milliseconds(launch_.config->drain_timeout) + kCutGraceMs;
+  slots_.draining(worker.pid, now, now + limit);
+  send(worker.pid, {MessageKind::drain, milliseconds(delay), {}});
+  publish(worker.slot, now);
+}
+
+void Workers::stop(const Worker& worker) {
+  const std::uint64_t now = monotonic_ms();
+  slots_.draining(worker.pid, now, now + kStopGraceMs);
+  send(worker.pid, {MessageKind::stop, 0, {}});
+  publish(worker.slot, now);
+}
+
+void Workers::drain_all() {
+  stopping_ = true;
+  slots_.set_target(0, monotonic_ms());
+  for (const Worker& worker : slots_.workers()) {
+    if (worker.slot == kAdminSlot) continue;
+    if (worker.state == WorkerState::starting) {
+      stop(worker);  // it serves nobody
+    } else if (worker.state == WorkerState::ready) {
+      drain(worker, launch_.config->drain_delay);
+    }
+  }
+}
+
+void Workers::stop_all() {
+  stopping_ = true;
+  slots_.set_target(0, monotonic_ms());
+  stop_admin();
+  for (const Worker& worker : slots_.workers()) stop(worker);
+}
+
+void Workers::stop_admin() {
+  slots_.set_admin(false);
+  for (const Worker& worker : slots_.workers()) {
+    if (worker.slot == kAdminSlot) stop(worker);
+  }
+}
+
+void Workers::kill_due(std::uint64_t now) {
+  for (const Worker& worker : slots_.workers()) {
+    if (worker.kill_at_ms == 0 || worker.kill_at_ms > now) continue;
+    if (worker.state == WorkerState::starting) {
+      const auto limit = launches_[worker.slot].config->boot_timeout.count();
+      abort_worker(worker, now,
+                   fmt::format("was not ready after {} s (boot_timeout)", static_cast<double>(limit) / 1e3));
+      continue;
+    }
+    slots_.kill_sent(worker.pid);
+    if (worker.state == WorkerState::draining) {
+      const WorkerRow& row = environment_.board.worker(worker.slot, worker.row);
+      log_warning(
+          fmt::format(
+              "worker {} did not end in time and is killed; this cuts {} connections with {} requests in flight",
+              worker.slot, row.connections.load(), row.in_flight.load()),
+          {{"slot", worker.slot}, {"pid", worker.pid}, {"request", running_request(row, worker.pid)}});
+    }
+    environment_.children.kill(worker.pid, SIGKILL);
+  }
+}
+
+// SIGABRT first: the worker then logs where it stands.
+void Workers::abort_worker(const Worker& worker, std::uint64_t now, const std::string& why) {
+  const std::string request = running_request(environment_.board.worker(worker.slot, worker.row), worker.pid);
+  log_error(fmt::format("{} {}{}; it is killed", process_name(worker.slot), why,
+                        request.empty() ? "" : " while executing " + request),
+            {{"slot", worker.slot}, {"pid", worker.pid}});
+  if (const auto found = handles_.find(worker.pid); found != handles_.end() && found->second->failure.empty()) {
+    found->second->failure = "it " + why;
+  }
+  slots_.dying(worker.pid, now, now + kAbortGraceMs);
+  environment_.children.kill(worker.pid, SIGABRT);
+}
+
+}  // namespace pronghorn::supervisor

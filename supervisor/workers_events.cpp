@@ -1,0 +1,189 @@
+// What happens to workers: their messages, their exits, the watchdog, and what others get to know of it.
+#include <fmt/format.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "common/log.h"
+#include "supervisor/errors.h"
+#include "supervisor/exit_report.h"
+#include "supervisor/workers.h"
+
+namespace pronghorn::supervisor {
+
+void Workers::on_message(WorkerHandle& handle, const Message& message, int fd) {
+  if (fd >= 0) ::close(fd);  // no message to us brings one
+  const Worker* worker = slots_.find(handle.pid);
+  if (worker == nullptr) return;
+  switch (message.kind) {
+    case MessageKind::ready: {
+      if (worker->state != WorkerState::starting) return;
+      slots_.ready(handle.pid, monotonic_ms());
+      const Worker ready = *worker;
+      if (ready.slot != kAdminSlot) ever_ready_ = true;
+      log_debug(process_name(ready.slot) + " is ready",
+                {{"slot", ready.slot}, {"pid", ready.pid}, {"boot_ms", ready.ready_ms - ready.started_ms}});
+      callbacks_.on_ready(ready);
+      break;
+    }
+    case MessageKind::failed:
+      handle.failure = message.text;
+      break;
+    case MessageKind::accepted:
+      callbacks_.on_accepted(handle.pid, message.number);
+      break;
+    default:
+      break;  // of another build, or ours to send
+  }
+}
+
+void Workers::on_closed(WorkerHandle& handle) {
+  // It is about to exit. One that lives on without its channel would never hear of us again.
+  slots_.kill_at(handle.pid, monotonic_ms() + kClosedGraceMs);
+}
+
+void Workers::on_exit(const ChildExit& how) {
+  const std::uint64_t now = monotonic_ms();
+  const auto exit = slots_.exited(how.pid, now, jitter());
+  if (!exit) return;
+  const Worker& worker = exit->worker;
+  std::string reason = describe(how);
+  if (const WorkerHandle* worker_handle = handle(how.pid);
+      worker_handle != nullptr && !worker_handle->failure.empty()) {
+    reason += ": " + worker_handle->failure;
+  }
+  explain_exit(*exit, how, reason);
+  release_row(environment_.board.worker(worker.slot, worker.row), worker.pid);
+  handles_.erase(how.pid);
+  publish(worker.slot, now);
+  callbacks_.on_exit(worker, reason);
+  if (exit->counts) note_failure(worker, how, reason);
+}
+
+void Workers::explain_exit(const Slots::Exit& exit, const ChildExit& how, const std::string& reason) {
+  const Worker& worker = exit.worker;
+  const auto uptime = static_cast<double>(monotonic_ms() - worker.started_ms) / 1e3;
+  const std::string name = process_name(worker.slot);
+  if (!exit.counts && how.signal == 0 && how.status == 0) {
+    log_info(name + " has stopped",
+             {{"slot", worker.slot}, {"pid", worker.pid}, {"uptime_s", fmt::format("{:.1f}", uptime), false}});
+    return;
+  }
+  const std::string request = running_request(environment_.board.worker(worker.slot, worker.row), worker.pid);
+  if (worker.slot != kAdminSlot) record_exit(environment_.board.slot(worker.slot), reason, request);
+  std::string line = fmt::format("{} (pid {}) ended after {:.1f} s {}: {}", name, worker.pid, uptime,
+                                 request.empty() ? "while idle" : "while executing " + request, reason);
+  if (exit.replaced) {
+    if (worker.slot != kAdminSlot) add(environment_.board.slot(worker.slot).restarts);
+    line += exit.delay.count() == 0 ? "; its replacement starts now"
+                                    : fmt::format("; its replacement starts in {} ms", exit.delay.count());
+  }
+  const LogField fields[] = {{"slot", worker.slot},
+                             {"pid", worker.pid},
+                             {"reason", reason},
+                             {"uptime_s", fmt::format("{:.1f}", uptime), false},
+                             {"request", request}};
+  write_log(exit.counts ? LogLevel::error : LogLevel::warning, line, fields, std::size(fields));
+}
+
+// Before any worker was ever ready, an exit can mean that the application does not work at all.
+void Workers::note_failure(const Worker& worker, const ChildExit& how, const std::string& reason) {
+  if (ever_ready_ || stopping_ || worker.slot == kAdminSlot) return;
+  failed_slots_.insert(worker.slot);
+  const bool hopeless = (how.signal == 0 && how.status == kExitApplication) || worker.state == WorkerState::dying ||
+                        failed_slots_.size() >= slots_.target();
+  if (hopeless) callbacks_.on_cannot_start(reason);
+}
+
+void Workers::watch() {
+  const std::uint64_t now = monotonic_ms();
+  // When we could not run ourselves (a stopped machine, Ctrl-Z), the workers could not either: give them a turn to
+  // stamp.
+  const bool late = last_watch_ms_ != 0 && now - last_watch_ms_ > 3'000;
+  last_watch_ms_ = now;
+  if (late) return;
+  for (const Worker& worker : slots_.workers()) {
+    if (worker.state != WorkerState::ready && worker.state != WorkerState::draining) continue;
+    const auto limit = static_cast<std::uint64_t>(launches_[worker.slot].config->worker_timeout.count());
+    const WorkerRow& row = environment_.board.worker(worker.slot, worker.row);
+    if (limit == 0 || row.pid.load() != static_cast<std::uint32_t>(worker.pid)) continue;
+    const std::uint64_t stamp = std::max(row.stamp_ms.load(), worker.ready_ms);
+    if (stamp >= now || now - stamp <= limit) continue;
+    abort_worker(worker, now,
+                 fmt::format("has stood still for {:.1f} s (worker_timeout)", static_cast<double>(now - stamp) / 1e3));
+  }
+}
+
+// --- Covers ---------------------------------------------------------------------------------------------------------
+
+void Workers::update_covers(std::uint64_t now) {
+  if (stopping_) return;  // draining workers empty their own queues
+  std::vector<Covers::Slot> view;
+  for (std::uint32_t slot = 0; slot < environment_.listeners.slots(); ++slot) {
+    const Worker* worker = slots_.ready_worker(slot);
+    const std::uint64_t since = slots_.unserved_since(slot);
+    // A removed slot gets no worker again: nothing to wait for.
+    const bool waited = !slots_.wanted(slot) || (since != 0 && now - since >= kCoverAfterMs);
+    view.push_back({slot, worker == nullptr && waited && environment_.listeners.live(slot), worker ? worker->pid : 0});
+  }
+  for (const Covers::Change& change : covers_.update(view)) {
+    if (!change.cover) {
+      send(change.pid, {MessageKind::uncover, change.slot, {}});
+    } else if (send_cover(change.pid, change.slot)) {
+      log_debug(fmt::format("worker {} accepts for slot {} too", slots_.find(change.pid)->slot, change.slot));
+    } else {
+      covers_.forget(change.slot);
+    }
+  }
+}
+
+// A worker that was started before the slot had sockets gets them with the message, one message a socket.
+bool Workers::send_cover(int pid, std::uint32_t slot) {
+  const WorkerHandle* coverer = handle(pid);
+  if (coverer == nullptr) return false;
+  if (slot < coverer->known_slots) return send(pid, {MessageKind::cover, slot, {}});
+  for (const auto& listener : environment_.listeners.all()) {
+    if (listener.slot == slot && !send(pid, {MessageKind::cover, slot, {}}, listener.fd)) return false;
+  }
+  return true;
+}
+
+std::uint64_t Workers::next_cover(std::uint64_t now) const noexcept {
+  std::uint64_t next = 0;
+  for (std::uint32_t slot = 0; slot < slots_.target(); ++slot) {
+    const std::uint64_t since = slots_.unserved_since(slot);
+    if (since == 0 || now - since >= kCoverAfterMs) continue;
+    const std::uint64_t due = since + kCoverAfterMs;
+    next = next == 0 ? due : std::min(next, due);
+  }
+  return next;
+}
+
+// --- The scoreboard -------------------------------------------------------------------------------------------------
+
+void Workers::publish(std::uint32_t slot, std::uint64_t now) noexcept {
+  if (slot == kAdminSlot) return;  // it would be listed among the workers
+  SlotRow& row = environment_.board.slot(slot);
+  const Worker* worker = slots_.current(slot);
+  const Worker* other = slots_.other(slot);
+  const bool replaced = other != nullptr && other->state != WorkerState::starting;
+  row.state.store(slots_.state(slot, now));
+  row.old_pid.store(replaced ? static_cast<std::uint32_t>(other->pid) : 0);
+  row.pid.store(worker != nullptr ? static_cast<std::uint32_t>(worker->pid) : 0);
+  if (worker == nullptr) return;
+  row.row.store(worker->row);
+  row.generation.store(worker->generation);
+  row.started_ms.store(worker->started_ms);
+}
+
+void Workers::publish_all(std::uint64_t now) noexcept {
+  std::uint32_t used = slots_.target();
+  for (std::uint32_t slot = 0; slot < std::min(environment_.listeners.slots(), kMaxWorkers); ++slot) {
+    publish(slot, now);
+    if (slots_.current(slot) != nullptr) used = std::max(used, slot + 1);
+  }
+  environment_.board.server().slots.store(used);
+}
+
+}  // namespace pronghorn::supervisor

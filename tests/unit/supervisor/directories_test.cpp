@@ -1,0 +1,54 @@
+#include "supervisor/directories.h"
+
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "supervisor/errors.h"
+#include "support/catch.h"
+
+using namespace pronghorn::supervisor;
+
+namespace {
+
+std::string error_of(auto&& call) {
+  try {
+    call();
+  } catch (const ConfigurationError& error) {
+    return error.what();
+  }
+  return {};
+}
+
+}  // namespace
+
+TEST_CASE("a private directory is made with all above it, for nobody else", "[supervisor]") {
+  char name[] = "/tmp/pronghorn-test-XXXXXX";
+  const std::filesystem::path root = ::mkdtemp(name);
+  const std::string path = root / "a" / "b";
+  make_private_directory(path, "data_dir");
+  make_private_directory(path, "data_dir");
+  struct stat facts{};
+  REQUIRE(::stat(path.c_str(), &facts) == 0);
+  CHECK((facts.st_mode & 0777) == 0700);
+  const std::string file = root / "file";
+  std::ofstream(file) << "x";
+  CHECK(error_of([&] { make_private_directory(file, "data_dir"); }) ==
+        "data_dir " + file + ": it is not a directory; choose another directory with --data-dir");
+  std::filesystem::remove_all(root);
+}
+
+TEST_CASE("a directory that another server uses is refused with that server's pid", "[supervisor]") {
+  char name[] = "/tmp/pronghorn-test-XXXXXX";
+  const std::filesystem::path root = ::mkdtemp(name);
+  {
+    const Fd lock = lock_directory(root, "runtime_dir");
+    const std::string error = error_of([&] { (void)lock_directory(root, "runtime_dir"); });
+    CHECK(error.find("(pid " + std::to_string(::getpid()) + ")") != std::string::npos);
+    CHECK(error.find("--runtime-dir") != std::string::npos);
+  }
+  CHECK(lock_directory(root, "runtime_dir"));
+  std::filesystem::remove_all(root);
+}

@@ -1,0 +1,63 @@
+#include "supervisor/exit_report.h"
+
+#include <cstring>
+
+#include "common/scoreboard.h"
+#include "supervisor/child_process.h"
+#include "supervisor/sampler.h"
+#include "support/catch.h"
+
+using namespace pronghorn;
+using namespace pronghorn::supervisor;
+
+TEST_CASE("the request that a worker executed is read from its row", "[supervisor]") {
+  auto board = Scoreboard::create();
+  WorkerRow& row = board.worker(0, 0);
+  row.pid.store(100);
+  CHECK(running_request(row, 100).empty());
+  std::strcpy(row.running.method, "POST");
+  std::strcpy(row.running.path, "/crash");
+  std::strcpy(row.running.id, "7f3a");
+  row.running.active.store(1);
+  CHECK(running_request(row, 100) == "POST /crash id=7f3a");
+  CHECK(running_request(row, 101).empty());  // another process had the row
+}
+
+TEST_CASE("texts that a dying worker left without an end are read no further than their arrays", "[supervisor]") {
+  auto board = Scoreboard::create();
+  WorkerRow& row = board.worker(0, 0);
+  row.pid.store(100);
+  row.running.active.store(1);
+  std::memset(row.running.method, 'M', sizeof row.running.method);
+  std::memset(row.running.path, 'p', sizeof row.running.path);
+  std::memset(row.running.id, 'i', sizeof row.running.id);
+  CHECK(running_request(row, 100).size() == 16 + 1 + 192 + 4 + 32);
+}
+
+TEST_CASE("a dead worker's gauges go to zero and its counters stay", "[supervisor]") {
+  auto board = Scoreboard::create();
+  WorkerRow& row = board.worker(0, 0);
+  row.pid.store(100);
+  row.connections.store(5);
+  row.in_flight.store(2);
+  row.requests.store(77);
+  release_row(row, 101);
+  CHECK(row.connections.load() == 5);
+  release_row(row, 100);
+  CHECK(row.connections.load() == 0);
+  CHECK(row.in_flight.load() == 0);
+  CHECK(row.requests.load() == 77);
+  CHECK(row.pid.load() == 0);
+}
+
+TEST_CASE("an exit is named by its status or its signal", "[supervisor]") {
+  CHECK(describe({1, 3, 0}) == "exit status 3");
+  CHECK(describe({1, 0, 11}) == "signal 11 (SIGSEGV)");
+  CHECK(describe({1, 0, 9}) == "signal 9 (SIGKILL)");
+}
+
+TEST_CASE("CPU time is read from /proc whatever the program is called", "[supervisor]") {
+  CHECK(cpu_ticks_of("1 (prong horn) 9) S 1 1 1 0 -1 4194560 1 2 3 4 150 50 0 0 20 0 1 0") == 200);
+  CHECK(cpu_ticks_of("") == 0);
+  CHECK(cpu_ticks_of("1 (x) S 1 1") == 0);
+}
