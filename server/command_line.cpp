@@ -1,0 +1,160 @@
+#include "server/command_line.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <deque>
+
+#include "server/options.h"
+#include "server/suggest.h"
+#include "server/values.h"
+
+namespace pronghorn::server {
+namespace {
+
+// The options of server/options.h that a command takes.
+std::vector<const Option*> options_of(const Command& command) {
+  std::vector<const Option*> taken;
+  for (const Option& option : options()) {
+    const bool is_control = option.name == "control" || option.name == "runtime_dir";
+    if (command.options == OptionSet::all || (command.options == OptionSet::control && is_control))
+      taken.push_back(&option);
+  }
+  return taken;
+}
+
+std::vector<std::string> spellings(const Command& command) {
+  std::vector<std::string> known{"--help"};
+  if (command.options != OptionSet::none) known.emplace_back("--config");
+  for (const Option* option : options_of(command)) known.push_back(option->flag());
+  for (const Flag& flag : command.flags) known.emplace_back(flag.name);
+  return known;
+}
+
+// CLI11 takes the argument after "--name=" for the value; here nothing follows "=" but an empty value.
+std::vector<std::string> with_empty_values(const std::vector<std::string>& arguments) {
+  std::vector<std::string> out;
+  for (const std::string& argument : arguments) {
+    if (argument.starts_with("--") && argument.size() > 3 && argument.find('=') == argument.size() - 1) {
+      out.push_back(argument.substr(0, argument.size() - 1));
+      out.emplace_back();
+    } else {
+      out.push_back(argument);
+    }
+  }
+  return out;
+}
+
+[[noreturn]] void refuse_extra(const Command& command, const std::string& extra) {
+  if (extra.size() > 1 && extra.starts_with('-')) {
+    const std::string name = extra.substr(0, extra.find('='));
+    std::string hint = did_you_mean(name, spellings(command));
+    if (hint.empty()) hint = fmt::format("; see \"help {}\"", command.name);
+    throw UsageError(fmt::format("unknown option {}{}", in_quotes(name), hint));
+  }
+  throw UsageError(fmt::format("{}: unexpected argument {}", command.name, in_quotes(extra)));
+}
+
+}  // namespace
+
+const std::vector<Command>& commands() {
+  static const std::vector<Command> table{
+      {.name = "serve",
+       .argument = "APP.so",
+       .help = "serve an application until stopped",
+       .options = OptionSet::all,
+       .argument_is_app = true},
+      {.name = "status",
+       .help = "how the running server and its workers are",
+       .options = OptionSet::control,
+       .flags = {{"--json", "print the JSON of /status"}}},
+      {.name = "top", .help = "the same, refreshed each second; q leaves", .options = OptionSet::control},
+      {.name = "scale",
+       .argument = "N|+N|-N",
+       .help = "set, raise or lower the number of workers",
+       .options = OptionSet::control},
+      {.name = "reload",
+       .help = "replace every worker, one slot at a time, with the new configuration and application",
+       .options = OptionSet::control,
+       .flags = {{"--wait", "return when the rollout has ended; exit status 1 when it failed"}}},
+      {.name = "stop", .help = "drain and stop the running server", .options = OptionSet::control},
+      {.name = "check",
+       .argument = "APP.so",
+       .help = "print the effective configuration and where each value comes from",
+       .options = OptionSet::all,
+       .argument_is_app = true,
+       .argument_is_optional = true},
+      {.name = "routes",
+       .argument = "APP.so",
+       .help = "list the routes of an application",
+       .options = OptionSet::all,
+       .argument_is_app = true},
+      {.name = "new",
+       .argument = "NAME",
+       .help = "make a directory with a new application, its test and its container file"},
+      {.name = "version", .help = "print the version"},
+      {.name = "help", .argument = "COMMAND", .help = "explain a command", .argument_is_optional = true},
+  };
+  return table;
+}
+
+const Command* find_command(std::string_view name) {
+  const auto& table = commands();
+  const auto found =
+      std::find_if(table.begin(), table.end(), [&](const Command& command) { return command.name == name; });
+  return found == table.end() ? nullptr : &*found;
+}
+
+bool ParsedCommand::has(std::string_view flag) const {
+  return std::find(flags.begin(), flags.end(), flag) != flags.end();
+}
+
+ParsedCommand parse_command(const Command& command, const std::vector<std::string>& arguments, bool embedded) {
+  ParsedCommand parsed;
+  CLI::App cli;
+  cli.set_help_flag();
+  cli.allow_extras();
+  cli.add_flag("-h,--help", parsed.help);
+  if (command.options != OptionSet::none) cli.add_option("--config", parsed.config_file);
+
+  // CLI11 keeps pointers to what it fills: a deque does not move its elements.
+  std::deque<GivenOption> given;
+  for (const Option* option : options_of(command)) {
+    auto& values = given.emplace_back(GivenOption{option->name, {}}).values;
+    // One value each time it is given, so that an argument after it stays one.
+    cli.add_option(option->flag(), values)->allow_extra_args(false)->take_all();
+  }
+  std::deque<bool> flags(command.flags.size());
+  for (std::size_t i = 0; i < command.flags.size(); ++i) cli.add_flag(std::string(command.flags[i].name), flags[i]);
+  const bool takes_argument = !command.argument.empty() && !(embedded && command.argument_is_app);
+  if (takes_argument) cli.add_option("argument", parsed.argument);
+
+  auto reversed = with_empty_values(arguments);
+  std::reverse(reversed.begin(), reversed.end());
+  try {
+    cli.parse(std::move(reversed));
+  } catch (const CLI::ArgumentMismatch& error) {
+    const std::string what = error.what();  // "--listen: 1 required TEXT missing"
+    throw UsageError(what.substr(0, what.find(':')) + ": its value is missing");
+  } catch (const CLI::ParseError& error) {
+    throw UsageError(error.what());
+  }
+  if (parsed.help) return parsed;
+  if (const auto extra = cli.remaining(); !extra.empty()) refuse_extra(command, extra.front());
+  for (GivenOption& option : given) {
+    if (option.values.empty()) continue;
+    // Scripts append arguments to override: of a single value the last one counts.
+    if (!find_option(option.name)->is_list) option.values.erase(option.values.begin(), option.values.end() - 1);
+    parsed.options.push_back(std::move(option));
+  }
+  for (std::size_t i = 0; i < flags.size(); ++i) {
+    if (flags[i]) parsed.flags.push_back(command.flags[i].name);
+  }
+  if (takes_argument && parsed.argument.empty() && !command.argument_is_optional) {
+    throw UsageError(fmt::format("{}: {} is missing; see \"help {}\"", command.name, command.argument, command.name));
+  }
+  return parsed;
+}
+
+}  // namespace pronghorn::server

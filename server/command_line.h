@@ -1,0 +1,54 @@
+// The commands of the program, and their arguments.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "server/configuration.h"
+
+namespace pronghorn::server {
+
+enum class OptionSet {
+  none,
+  control,  // --config, --control, --runtime-dir: where the running server is
+  all,      // --config and every option of server/options.h
+};
+
+struct Flag {
+  std::string_view name;  // "--json"
+  std::string_view help;
+};
+
+struct Command {
+  std::string_view name;
+  std::string_view argument = {};  // "APP.so", "N|+N|-N"; empty: none
+  std::string_view help;           // one line
+  OptionSet options = OptionSet::none;
+  std::vector<Flag> flags = {};
+  bool argument_is_app = false;  // a program with its own application takes none
+  bool argument_is_optional = false;
+};
+
+// What people may call, in the order of the help text.
+[[nodiscard]] const std::vector<Command>& commands();
+[[nodiscard]] const Command* find_command(std::string_view name);
+
+struct ParsedCommand {
+  std::vector<GivenOption> options;
+  std::string config_file;  // --config
+  std::string argument;     // empty: not given
+  std::vector<std::string_view> flags;
+  bool help = false;  // --help or -h was among the arguments; nothing else is then filled
+  [[nodiscard]] bool has(std::string_view flag) const;
+};
+
+// Parses what follows the name of the command. `embedded`: the program has its own application. Throws UsageError.
+[[nodiscard]] ParsedCommand parse_command(const Command& command, const std::vector<std::string>& arguments,
+                                          bool embedded);
+
+// The whole help text of a command, or of the program; lines of at most 100 columns. `program` is how it is called.
+[[nodiscard]] std::string command_help(const Command& command, std::string_view program, bool embedded);
+[[nodiscard]] std::string program_help(std::string_view program, bool embedded);
+
+}  // namespace pronghorn::server

@@ -1,0 +1,180 @@
+#include "server/commands.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <vector>
+
+#include "server/configuration.h"
+#include "server/control_client.h"
+#include "server/options.h"
+#include "server/project.h"
+#include "server/status_view.h"
+#include "server/top.h"
+#include "server/values.h"
+#include "supervisor/supervisor.h"
+#include "worker/app/plugin_loader.h"
+#include "worker/app/routes_listing.h"
+
+namespace pronghorn::server {
+namespace {
+
+void print(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stdout); }
+
+ConfigInputs inputs_of(const Invocation& invocation) {
+  return {.command_line = invocation.parsed.options,
+          .config_file = invocation.parsed.config_file,
+          .app = invocation.parsed.argument,
+          .program = invocation.program,
+          .machine = this_machine()};
+}
+
+// Whether it is a plugin, the worker finds out; a mistyped path is told before anything is started.
+void check_app_file(const std::string& path) {
+  const auto refuse = [&](const char* why) {
+    throw UsageError(fmt::format("cannot read the application {}: {}", path, why));
+  };
+  struct stat facts{};
+  if (::stat(path.c_str(), &facts) != 0) refuse(std::strerror(errno));
+  if (!S_ISREG(facts.st_mode)) refuse("it is not a file");
+  if (::access(path.c_str(), R_OK) != 0) refuse(std::strerror(errno));
+}
+
+Effective load(const ConfigInputs& inputs) {
+  Effective effective = load_configuration(inputs);
+  if (!inputs.app.empty()) check_app_file(inputs.app);
+  return effective;
+}
+
+std::string control_socket(const Invocation& invocation) {
+  ConfigInputs inputs = inputs_of(invocation);
+  inputs.app.clear();  // the argument of a control command is no application
+  return load_control_configuration(inputs).config.control;
+}
+
+// "server stopping", or whatever the server says that it has done.
+void print_answer(const nlohmann::json& answer, std::string_view otherwise) {
+  const auto message = answer.find("message");
+  const bool told = message != answer.end() && message->is_string();
+  print(printable(told ? message->get<std::string>() : std::string(otherwise)) + '\n');
+}
+
+struct Line {
+  std::string name;
+  std::string value;
+  std::string source;
+};
+
+std::string table(const std::vector<Line>& lines) {
+  // A long value does not push every source to the right.
+  constexpr std::size_t kWidest = 44;
+  std::size_t name_width = 0;
+  std::size_t value_width = 0;
+  for (const Line& line : lines) {
+    name_width = std::max(name_width, line.name.size());
+    if (line.value.size() <= kWidest) value_width = std::max(value_width, line.value.size());
+  }
+  std::string text;
+  for (const Line& line : lines) {
+    text += fmt::format("{:<{}}  {:<{}}  {}\n", line.name, name_width, line.value, value_width, line.source);
+  }
+  return text;
+}
+
+}  // namespace
+
+int serve(const Invocation& invocation) {
+  const ConfigInputs inputs = inputs_of(invocation);
+  const Effective effective = load(inputs);
+  supervisor::SupervisorHooks hooks;
+  hooks.reload_config = [inputs] {
+    ConfigInputs now = inputs;
+    now.machine = this_machine();  // the CPU quota may have changed
+    return load(now).config;
+  };
+  return supervisor::run_supervisor(effective.config, hooks);
+}
+
+int check(const Invocation& invocation) {
+  const Effective effective = load(inputs_of(invocation));
+  std::vector<Line> lines;
+  if (!effective.config.app.empty())
+    lines.push_back({"(application)", printable(effective.config.app), "command line"});
+  for (const Option& option : options()) {
+    lines.push_back(
+        {option.name, printable(option.show(effective.config)), printable(effective.sources.at(option.name))});
+  }
+  for (const auto& [key, value] : effective.config.app_settings) {
+    lines.push_back({"app." + printable(key), printable(value), printable(effective.file)});
+  }
+  print(fmt::format("configuration file: {}\n\n", effective.file.empty() ? "none" : printable(effective.file)) +
+        table(lines));
+  return 0;
+}
+
+int routes(const Invocation& invocation) {
+  const Effective effective = load(inputs_of(invocation));
+  try {
+    const auto setup = invocation.setup != nullptr ? invocation.setup : worker::load_plugin(effective.config.app);
+    print(worker::list_routes(effective.config, setup));
+  } catch (const std::exception& error) {
+    throw ApplicationError(error.what());
+  }
+  return 0;
+}
+
+int status(const Invocation& invocation) {
+  const nlohmann::json status = ask_status(control_socket(invocation));
+  const auto replace = nlohmann::json::error_handler_t::replace;
+  print(invocation.parsed.has("--json") ? status.dump(2, ' ', false, replace) + '\n' : status_table(status));
+  return 0;
+}
+
+int top(const Invocation& invocation) {
+  run_top(control_socket(invocation));
+  return 0;
+}
+
+int scale(const Invocation& invocation) {
+  const std::string& wanted = invocation.parsed.argument;
+  const bool relative = wanted.starts_with('+') || wanted.starts_with('-');
+  std::uint64_t number = 0;
+  try {
+    number = parse_count(std::string_view(wanted).substr(relative ? 1 : 0));
+  } catch (const BadValue&) {
+  }
+  if (number < 1 || number > kMaxWorkers) {
+    throw UsageError(fmt::format("scale: {} is not a number of workers; use N, +N or -N with N from 1 to {}",
+                                 in_quotes(wanted), kMaxWorkers));
+  }
+  print_answer(ask_server(control_socket(invocation), {.command = "scale", .argument = wanted}), "scaling");
+  return 0;
+}
+
+int reload(const Invocation& invocation) {
+  const ControlRequest request{.command = "reload", .wait = invocation.parsed.has("--wait")};
+  const std::string socket = control_socket(invocation);
+  // Without --wait the server still checks configuration and application first.
+  print_answer(ask_server(socket, request, std::nullopt), request.wait ? "reloaded" : "reloading");
+  return 0;
+}
+
+int stop(const Invocation& invocation) {
+  print_answer(ask_server(control_socket(invocation), {.command = "stop"}), "stopping");
+  return 0;
+}
+
+int new_project(const Invocation& invocation) {
+  const std::string& path = invocation.parsed.argument;
+  make_project(path);
+  print(fmt::format("made {}: see {}/README.md for how to build, test and run it\n", path, path));
+  return 0;
+}
+
+}  // namespace pronghorn::server

@@ -1,0 +1,105 @@
+// The help texts of server/command_line.h.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <sstream>
+
+#include "common/version.h"
+#include "server/command_line.h"
+#include "server/options.h"
+
+namespace pronghorn::server {
+namespace {
+
+constexpr std::size_t kWidth = 100;
+constexpr std::size_t kColumn = 32;  // where explanations begin
+
+// Text in lines of at most kWidth, each after `indent` blanks.
+std::string wrapped(std::string_view text, std::size_t indent) {
+  std::string out;
+  std::string line;
+  std::istringstream words{std::string(text)};
+  for (std::string word; words >> word;) {
+    if (!line.empty() && indent + line.size() + 1 + word.size() > kWidth) {
+      out += std::string(indent, ' ') + line + '\n';
+      line.clear();
+    }
+    if (!line.empty()) line += ' ';
+    line += word;
+  }
+  return out + std::string(indent, ' ') + line + '\n';
+}
+
+// A name, and its explanation beside it or, when the name is long, below.
+std::string entry(const std::string& name, std::string_view help) {
+  const std::string text = wrapped(help, kColumn);
+  if (name.size() + 4 > kColumn) return "  " + name + '\n' + text;
+  return "  " + name + text.substr(2 + name.size());
+}
+
+std::string option_entry(const Option& option) {
+  std::string variables = option.variable();
+  if (!option.weak_variable.empty()) variables += fmt::format(", {}", option.weak_variable);
+  return entry(fmt::format("{} {}", option.flag(), option.value_name), option.help) +
+         wrapped(fmt::format("[default: {}] [{}]", option.default_text, variables), kColumn);
+}
+
+constexpr std::string_view kConfigHelp =
+    "Configuration file (TOML). Default: $PRONGHORN_CONFIG, else pronghorn.toml in the working directory if it is "
+    "there.";
+
+std::string all_options() {
+  std::string text = "\nGeneral:\n" + entry("--config FILE", kConfigHelp) + entry("-h, --help", "Print this text.");
+  std::string_view group;
+  for (const Option& option : options()) {
+    if (option.group != group) text += fmt::format("\n{}:\n", group = option.group);
+    text += option_entry(option);
+  }
+  text +=
+      '\n' + wrapped(
+                 "Precedence: command line, environment, file, default. Durations take a unit: 500ms, 30s, 5m, 2h, 1d. "
+                 "Sizes are bytes or take one: 64KiB, 1MiB, 1GiB.",
+                 0);
+  return text;
+}
+
+std::string control_options() {
+  std::string text = entry("--config FILE", kConfigHelp);
+  for (const char* name : {"control", "runtime_dir"}) text += option_entry(*find_option(name));
+  return text + entry("-h, --help", "Print this text.");
+}
+
+std::string argument_of(const Command& command, bool embedded) {
+  if (command.argument.empty() || (embedded && command.argument_is_app)) return "";
+  const bool optional = command.argument_is_optional;
+  return fmt::format(" {}{}{}", optional ? "[" : "", command.argument, optional ? "]" : "");
+}
+
+}  // namespace
+
+std::string command_help(const Command& command, std::string_view program, bool embedded) {
+  std::string text = fmt::format("Usage: {} {}{}", program, command.name, argument_of(command, embedded));
+  for (const Flag& flag : command.flags) text += fmt::format(" [{}]", flag.name);
+  if (command.options != OptionSet::none) text += " [options]";
+  text += fmt::format("\n\n{}.\n", command.help);
+  text[text.size() - command.help.size() - 2] =
+      static_cast<char>(std::toupper(static_cast<unsigned char>(command.help[0])));
+  if (command.options == OptionSet::all) return text + all_options();
+  text += "\nOptions:\n";
+  for (const Flag& flag : command.flags) text += entry(std::string(flag.name), flag.help);
+  if (command.options == OptionSet::control) return text + control_options();
+  return text + entry("-h, --help", "Print this text.");
+}
+
+std::string program_help(std::string_view program, bool embedded) {
+  std::string text =
+      fmt::format("pronghorn {}: a prefork HTTP application server\n\nUsage: {} COMMAND [arguments]\n\nCommands:\n",
+                  kVersion, program);
+  for (const Command& command : commands()) {
+    text += entry(fmt::format("{}{}", command.name, argument_of(command, embedded)), command.help);
+  }
+  if (embedded) text += "\nWithout a command it serves.\n";
+  return text + fmt::format("\n\"{} COMMAND --help\" explains one and lists its options.\n", program);
+}
+
+}  // namespace pronghorn::server

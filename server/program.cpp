@@ -1,0 +1,141 @@
+#include "server/program.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+#include <exception>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/version.h"
+#include "pronghorn/run.h"
+#include "server/command_line.h"
+#include "server/commands.h"
+#include "server/suggest.h"
+#include "server/values.h"
+#include "supervisor/redis_guard.h"
+#include "worker/worker_process.h"
+
+namespace pronghorn::server {
+namespace {
+
+using Setup = void (*)(App&);
+using Arguments = std::vector<std::string>;
+
+int fail(int status, std::string_view message) noexcept {
+  try {
+    const std::string line = "pronghorn: " + printable(message) + '\n';
+    std::fflush(stdout);
+    std::fwrite(line.data(), 1, line.size(), stderr);
+  } catch (const std::exception&) {  // no memory for a message: the status has to do
+  }
+  return status;
+}
+
+void print(const std::string& text, std::FILE* where = stdout) { std::fwrite(text.data(), 1, text.size(), where); }
+
+[[noreturn]] void refuse_command(const std::string& name, std::string_view program) {
+  std::vector<std::string> known;
+  for (const Command& command : commands()) known.emplace_back(command.name);
+  std::string hint = did_you_mean(name, known);
+  if (name.starts_with('-')) hint = "; a command comes first";
+  if (name.ends_with(".so")) hint = fmt::format("; did you mean \"{} serve {}\"?", program, name);
+  if (hint.empty()) hint = fmt::format("; see \"{} help\"", program);
+  throw UsageError(fmt::format("unknown command {}{}", in_quotes(name), hint));
+}
+
+int help(const std::string& command_name, std::string_view program, bool embedded) {
+  const Command* command = command_name.empty() ? nullptr : find_command(command_name);
+  if (command == nullptr && !command_name.empty()) refuse_command(command_name, program);
+  print(command == nullptr ? program_help(program, embedded) : command_help(*command, program, embedded));
+  return 0;
+}
+
+int run_command(const Command& command, const Arguments& arguments, const std::string& program, Setup setup) {
+  const bool embedded = setup != nullptr;
+  const ParsedCommand parsed = parse_command(command, arguments, embedded);
+  if (parsed.help) return help(std::string(command.name), program, embedded);
+  const Invocation invocation{.parsed = parsed, .program = program, .setup = setup};
+  if (command.name == "serve") return serve(invocation);
+  if (command.name == "check") return check(invocation);
+  if (command.name == "routes") return routes(invocation);
+  if (command.name == "status") return status(invocation);
+  if (command.name == "top") return top(invocation);
+  if (command.name == "scale") return scale(invocation);
+  if (command.name == "reload") return reload(invocation);
+  if (command.name == "stop") return stop(invocation);
+  if (command.name == "new") return new_project(invocation);
+  if (command.name == "help") return help(parsed.argument, program, embedded);
+  print(fmt::format("{} {}\n", kServerName, kVersion));
+  return 0;
+}
+
+// What the supervisor starts its children with; see supervisor/supervisor.h.
+bool is_internal(std::string_view name) { return name == "worker" || name == "check-app" || name == "redis"; }
+
+int run_internal(int argc, char** argv, Setup setup) {
+  const std::string_view name(argv[1]);
+  if (name == "worker") return worker::run_worker(setup);
+  if (name == "check-app") return worker::check_app(setup);
+  const Arguments arguments(argv + std::min(argc, 3), argv + argc);
+  const std::uint64_t parent = argc > 2 ? parse_count(argv[2]) : 0;
+  if (arguments.empty() || parent == 0 || parent > INT32_MAX) throw UsageError("redis: this command is internal");
+  supervisor::exec_guarded(static_cast<int>(parent), arguments);
+}
+
+int dispatch(int argc, char** argv, Setup setup) {
+  const bool embedded = setup != nullptr;
+  const std::string program = std::filesystem::path(argc > 0 ? argv[0] : kServerName).filename().string();
+  const std::string name = argc > 1 ? argv[1] : "";
+  Arguments arguments(argv + std::min(argc, 2), argv + argc);
+  if (is_internal(name)) return run_internal(argc, argv, setup);
+  if (name == "--help" || name == "-h") return help("", program, embedded);
+  if (name == "--version" || name == "-V") return run_command(*find_command("version"), arguments, program, setup);
+  if (embedded && (argc < 2 || name.starts_with('-'))) {  // options for serving: `shop --listen :8080`
+    if (argc > 1) arguments.insert(arguments.begin(), name);
+    return run_command(*find_command("serve"), arguments, program, setup);
+  }
+  if (argc < 2) {
+    print(program_help(program, embedded), stderr);
+    return 2;
+  }
+  const Command* command = find_command(name);
+  if (command == nullptr) refuse_command(name, program);
+  return run_command(*command, arguments, program, setup);
+}
+
+}  // namespace
+
+int run_program(int argc, char** argv, Setup setup) {
+  try {
+    const int status = dispatch(argc, argv, setup);
+    // What could not be written (a full disk, a closed pipe) has not been done.
+    if (std::fflush(stdout) != 0) return fail(1, "cannot write to standard output");
+    return status;
+  } catch (const UsageError& error) {
+    return fail(2, error.what());
+  } catch (const BadValue& error) {
+    return fail(2, error.what());
+  } catch (const ApplicationError& error) {
+    return fail(3, error.what());
+  } catch (const std::exception& error) {
+    return fail(1, error.what());
+  } catch (...) {
+    return fail(1, "an exception of an unknown type");
+  }
+}
+
+}  // namespace pronghorn::server
+
+namespace pronghorn {
+
+int run(int argc, char** argv, void (*setup)(App&)) {
+  if (setup == nullptr) return server::fail(2, "pronghorn::run needs an application: setup is null");
+  return server::run_program(argc, argv, setup);
+}
+
+}  // namespace pronghorn
