@@ -1,0 +1,35 @@
+// Requests that are answered at once, and one that answers what it was sent.
+#include <pronghorn/json.h>
+
+#include "demo.h"
+
+namespace demo {
+
+using namespace pronghorn;
+
+namespace {
+
+Response hello(Request&) { return text("Hello, World!"); }
+
+Response message(Request&) { return json({{"message", "Hello, World!"}}); }
+
+Response user(Request& request) {
+  const auto id = request.param<std::int64_t>("id");  // answered 400 when it is no number
+  return json({{"id", id}});
+}
+
+Task<Response> echo(Request& request) {
+  const std::string_view body = co_await request.body();
+  co_return bytes(std::string(body), request.header("Content-Type").value_or("application/octet-stream"));
+}
+
+}  // namespace
+
+void add_basic_routes(App& app) {
+  app.get("/hello", hello);
+  app.get("/json", message);
+  app.get("/users/{id}", user);
+  app.post("/echo", echo);
+}
+
+}  // namespace demo

@@ -1,0 +1,38 @@
+// Everything that can go wrong in a handler, on purpose: the supervisor replaces the worker, the others go on serving.
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <stdexcept>
+#include <thread>
+
+#include "demo.h"
+
+namespace demo {
+
+using namespace pronghorn;
+
+namespace {
+
+constexpr int kExitStatus = 7;  // easy to recognise in the log and in /status
+
+Response crash(Request& request) {
+  const std::string how = request.query("how").value_or("segv");
+  if (how == "segv") {
+    std::raise(SIGSEGV);
+  } else if (how == "abort") {
+    std::abort();
+  } else if (how == "exit") {
+    std::_Exit(kExitStatus);
+  } else if (how == "hang") {
+    for (;;) std::this_thread::sleep_for(std::chrono::seconds(1));  // until the watchdog ends the worker
+  } else if (how == "throw") {
+    throw std::runtime_error("thrown on purpose");  // costs this request alone: a 500
+  }
+  throw bad_request("how is one of segv, abort, throw, exit, hang");
+}
+
+}  // namespace
+
+void add_crash_routes(App& app) { app.post("/crash", crash); }
+
+}  // namespace demo

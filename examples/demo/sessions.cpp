@@ -1,0 +1,69 @@
+// What a client is remembered by: in Redis, so any worker answers any request of it.
+#include <pronghorn/json.h>
+#include <unistd.h>
+
+#include "demo.h"
+
+namespace demo {
+
+using namespace pronghorn;
+
+namespace {
+
+unsigned slot = 0;  // of this worker; set before it accepts, never changed afterwards
+
+Task<void> remember_slot(Worker& worker) {
+  slot = worker.slot();
+  co_return;
+}
+
+Task<Response> visits(Request& request) {
+  Session session = co_await request.session();
+  const auto count = co_await session.increment("visits");
+  co_return json({{"visits", count}, {"slot", slot}, {"pid", ::getpid()}});
+}
+
+// The field `user` of a form or of a JSON object; empty when there is none.
+Task<std::string> submitted_user(Request& request) {
+  if (request.header("Content-Type").value_or("").starts_with("application/json")) {
+    const auto body = co_await json_body(request);
+    const auto user = body.is_object() ? body.find("user") : body.end();
+    co_return user != body.end() && user->is_string() ? user->get<std::string>() : std::string();
+  }
+  const Form form = co_await request.form();
+  co_return form.get("user").value_or("");
+}
+
+Task<Response> login(Request& request) {
+  const std::string user = co_await submitted_user(request);
+  if (user.empty()) throw bad_request("user is missing");
+  Session session = co_await request.session();
+  session.rotate();  // a new id: whoever planted the old one does not share the login
+  session.set("user", user);
+  co_return json({{"user", user}});
+}
+
+Task<Response> me(Request& request) {
+  const Session session = co_await request.session();
+  const auto user = session.get("user");
+  if (!user) throw unauthorized("nobody is logged in");
+  co_return json({{"user", *user}});
+}
+
+Task<Response> logout(Request& request) {
+  Session session = co_await request.session();
+  session.destroy();
+  co_return no_content();
+}
+
+}  // namespace
+
+void add_session_routes(App& app) {
+  app.on_start(remember_slot);
+  app.get("/visits", visits);
+  app.post("/login", login).max_body(4_KiB);
+  app.get("/me", me);
+  app.post("/logout", logout);
+}
+
+}  // namespace demo

@@ -1,0 +1,8 @@
+# Makes one source file of all C++ blocks of a page, so that the build proves that they compile: each block in a
+# namespace of its own, its #include lines before them all, and PRONGHORN_APP without the symbol that a plugin may have
+# only once.
+/^```cpp$/ { inside = 1; ++block; body = body "namespace block_" block " {  // line " FNR " of the page\n"; next }
+inside && /^```$/ { inside = 0; body = body "\n}  // namespace block_" block "\n"; next }
+inside && /^#include/ { if (!($0 in included)) includes = includes $0 "\n"; included[$0] = 1; body = body "\n"; next }
+inside { body = body $0 "\n" }
+END { printf "%s#undef PRONGHORN_APP\n#define PRONGHORN_APP(app) void plugin_setup(pronghorn::App& app)\n%s", includes, body }
