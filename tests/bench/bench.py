@@ -1,0 +1,201 @@
+"""The benchmark: see docs/performance.md. Run by ./scripts/bench, which builds what it needs."""
+import argparse
+import contextlib
+import json
+import os
+import pathlib
+import platform
+import resource
+import shutil
+import signal
+import sys
+import tempfile
+import time
+
+import counts
+import load
+import processes
+import report
+import restart
+import servers
+
+LOADS = ("keepalive", "browser", "pipelined", "close", "session")
+COUNTS = ("syscalls", "instructions", "idle", "restart")
+SESSIONS = 256
+WARM_UP_SECONDS = 2
+
+
+def arguments():
+    parser = argparse.ArgumentParser(prog="./scripts/bench",
+                                     description="Compares Pronghorn with its peers and its limits.")
+    parser.add_argument("--rounds", type=int, default=5,
+                        help="rounds of each scenario, servers taking turns (default 5)")
+    parser.add_argument("--seconds", type=int, default=4, help="length of one round for one server (default 4)")
+    parser.add_argument("--only", default=",".join((*LOADS, *COUNTS)), metavar="A,B",
+                        help=f"scenarios to run (default all): {', '.join((*LOADS, *COUNTS))}")
+    parser.add_argument("--servers", metavar="A,B", help="only these servers (default all), such as pronghorn,rawepoll")
+    parser.add_argument("--json", type=pathlib.Path,
+                        help="where to write the figures (default build/bench/results.json)")
+    parser.add_argument("--build", type=pathlib.Path, default="build", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    options.only = options.only.split(",")
+    unknown = set(options.only) - {*LOADS, *COUNTS}
+    if unknown:
+        parser.error(f"--only: unknown scenario {', '.join(sorted(unknown))}; known: {', '.join((*LOADS, *COUNTS))}")
+    if options.rounds < 1 or options.seconds < 1:
+        parser.error("--rounds and --seconds: at least 1")
+    options.build = options.build.resolve()
+    options.json = options.json or options.build / "bench/results.json"
+    return options
+
+
+class Bench:
+    def __init__(self, options, folder):
+        self.options, self.folder = options, folder
+        self.server_core, self.client_core = processes.cores()
+        self.results = {}
+
+    def run(self, scenario):
+        print(f"\n{scenario}", flush=True)
+        begin = time.monotonic()
+        self.results[scenario] = getattr(self, scenario)()
+        print(f"({time.monotonic() - begin:.0f} s)", flush=True)
+
+    def chosen(self, candidates):
+        if not self.options.servers:
+            return candidates
+        return [server for server in candidates if server.name in self.options.servers.split(",")]
+
+    def keepalive(self):
+        return self.rounds(servers.hello_servers(self.options.build), load.Load())
+
+    def browser(self):
+        return self.rounds(servers.hello_servers(self.options.build), load.Load(headers=load.BROWSER_HEADERS))
+
+    def pipelined(self):
+        return self.rounds(servers.hello_servers(self.options.build), load.Load(pipeline=16))
+
+    def close(self):
+        everybody = servers.hello_servers(self.options.build, close=True)
+        return self.rounds(everybody, load.Load(headers="Connection: close\n", close=True))
+
+    def session(self):
+        socket = os.path.join(self.folder, "redis.sock")
+        command = ["redis-server", "--port", "0", "--unixsocket", socket, "--save", "", "--appendonly", "no"]
+        redis = processes.start(command, os.path.join(self.folder, "redis.log"), self.client_core)
+        try:
+            processes.wait_until(lambda: os.path.exists(socket), "redis-server")
+            everybody = servers.session_servers(self.options.build, socket)
+            return self.rounds(everybody, load.Load(cookies={}, slack=8))
+        finally:
+            processes.stop(redis)
+
+    def rounds(self, candidates, how):
+        """All servers run at once, idle but for the one that is being asked: A B C A B C."""
+        results = {}
+        with contextlib.ExitStack() as running:
+            started = []
+            for server in self.chosen(candidates):
+                started.append(running.enter_context(server.start(self.folder, self.server_core)))
+                if how.cookies is not None:
+                    how.cookies[server.name] = load.make_sessions(server, SESSIONS, self.folder)
+                load.run_wrk(server, how, WARM_UP_SECONDS, self.client_core)
+            for number in range(self.options.rounds):
+                progress(f"round {number + 1} of {self.options.rounds}")
+                for server in started:
+                    one = load.measure(server, how, self.options.seconds, self.client_core)
+                    results.setdefault(server.name, []).append(one)
+        progress("")
+        print(report.load_table(results))
+        return results
+
+    def each(self, figure, candidates=None):
+        """figure(server) of each server, started for it alone."""
+        results = {}
+        for server in self.chosen(candidates or servers.hello_servers(self.options.build)):
+            progress(server.name)
+            with server.start(self.folder, self.server_core):
+                results[server.name] = figure(server)
+        progress("")
+        return results
+
+    def syscalls(self):
+        results = self.each(lambda server: counts.system_calls(server, self.client_core, self.folder))
+        rows = [[name, f"{calls['all']:.2f}", ", ".join(f"{n} {c:.2f}" for n, c in calls["by_name"].items())]
+                for name, calls in results.items()]
+        print(report.table(["server", "system calls per request", "which"], rows))
+        return results
+
+    def instructions(self):
+        results = {}
+        for server in self.chosen(servers.hello_servers(self.options.build)):
+            if server.name == "node":  # makes its code while it runs, which callgrind does not count well
+                continue
+            kinds = {"small": "", "browser": load.BROWSER_HEADERS.replace("\n", "\r\n")}
+            for kind, headers in kinds.items():
+                progress(f"{server.name}, {kind} request")
+                value = counts.instructions(server, self.options.build, self.server_core, self.folder, headers)
+                results.setdefault(server.name, {})[kind] = value
+        progress("")
+        rows = [[name, *(f"{value:,.0f}" for value in kinds.values())] for name, kinds in results.items()]
+        print(report.table(["server", "instructions: small request", "browser's request"], rows))
+        return results
+
+    def idle(self):
+        results = self.each(counts.idle_memory)
+        print(report.table(["server", "KiB per idle connection"], [[n, f"{v:.2f}"] for n, v in results.items()]))
+        return results
+
+    def restart(self):
+        result = restart.kill_to_ready(self.options.build, self.folder)
+        print(f"kill -9 to ready: median {result['median_ms']:.1f} ms, longest {result['max_ms']:.1f} ms, "
+              f"{len(result['times_ms'])} kills")
+        return result
+
+
+def progress(text):
+    """One line that replaces itself on a terminal."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+
+
+def machine():
+    with open("/proc/cpuinfo") as cpus:
+        models = [line.split(":", 1)[1].strip() for line in cpus if line.startswith("model name")]
+    return {"cpu": models[0] if models else platform.machine(), "cores": len(os.sched_getaffinity(0)),
+            "kernel": platform.release(), "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+
+
+def main():
+    options = arguments()
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    facts = machine()
+    print(f"{facts['cpu']}, {facts['cores']} cores, Linux {facts['kernel']}; "
+          f"{options.rounds} rounds of {options.seconds} s")
+    if facts["cores"] < 2:
+        print("warning: one core only: server and client share it, latencies and requests/s mean little",
+              file=sys.stderr)
+    folder = tempfile.mkdtemp(prefix="pronghorn-bench-")
+    os.chmod(folder, 0o755)
+    bench = Bench(options, folder)
+    try:
+        for scenario in options.only:
+            bench.run(scenario)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except (RuntimeError, TimeoutError, OSError) as error:
+        sys.exit(f"bench: {error}")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    if not options.servers:
+        print("\nmarks\n" + report.table(["mark", "measured", "wanted", ""], report.marks(bench.results)))
+    options.json.parent.mkdir(parents=True, exist_ok=True)
+    options.json.write_text(json.dumps({"machine": facts, "rounds": options.rounds, "seconds": options.seconds,
+                                        "results": bench.results}, indent=1) + "\n")
+    print(f"\nfigures: {options.json}")
+
+
+if __name__ == "__main__":
+    main()

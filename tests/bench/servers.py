@@ -1,0 +1,128 @@
+"""The servers that are compared: how each is started, on a free port of 127.0.0.1, pinned to one core."""
+import os
+import pathlib
+import socket
+
+import processes
+
+HERE = pathlib.Path(__file__).parent
+HELLO = b"Hello, World!"
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def exchange(connection, target, headers=""):
+    """One request on an open socket: (status, head as text, body, size of the whole answer)."""
+    connection.sendall(f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1\r\n{headers}\r\n".encode())
+    answer = b""
+    while b"\r\n\r\n" not in answer:
+        answer += _receive(connection)
+    head, _, body = answer.partition(b"\r\n\r\n")
+    fields = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:])
+    length = int(fields[b"content-length"])
+    while len(body) < length:
+        body += _receive(connection)
+    return int(head.split()[1]), head.decode(), body, len(head) + 4 + len(body)
+
+
+def _receive(connection):
+    received = connection.recv(65536)
+    if not received:
+        raise ConnectionError("the server closed the connection")
+    return received
+
+
+class Server:
+    """One running server. Use as a context manager."""
+
+    def __init__(self, name, command, env=None, target="/", expected=HELLO):
+        """`command`: a function from a port and a folder for files to the words of the command."""
+        self.name, self.target, self.expected = name, target, expected
+        self._command, self._env = command, env
+        self.port = None
+        self.process = None
+
+    def start(self, folder, core, prefix=()):
+        self.port = free_port()
+        folder = pathlib.Path(folder) / self.name
+        folder.mkdir(parents=True, exist_ok=True)
+        self.log = folder / "log"
+        env = {**os.environ, **(self._env(folder) if self._env else {})}
+        command = [*map(str, prefix), *map(str, self._command(self.port, folder))]
+        self.process = processes.start(command, self.log, core, env)
+        try:
+            processes.wait_until(self._answers, f"{self.name} answering", seconds=60)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def stop(self):
+        if self.process:
+            processes.stop(self.process)
+            self.process = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def connect(self):
+        return socket.create_connection(("127.0.0.1", self.port), timeout=10)
+
+    def ask(self, target=None, headers=""):
+        with self.connect() as connection:
+            return exchange(connection, target or self.target, headers)
+
+    def _answers(self):
+        if self.process.poll() is not None:
+            raise RuntimeError(f"{self.name} ended with status {self.process.returncode}:\n{self.log.read_text()}")
+        try:
+            status, _, body, _ = self.ask()
+        except OSError:
+            return False
+        if status != 200 or not body.startswith(self.expected):
+            raise RuntimeError(f"{self.name} answered {status} {body[:200]!r}, not {self.expected!r}")
+        return True
+
+
+def _pronghorn_env(folder):
+    return {"PRONGHORN_RUNTIME_DIR": str(folder / "run"), "PRONGHORN_DATA_DIR": str(folder / "data")}
+
+
+def pronghorn(build, workers=1, redis="none", target="/", expected=HELLO):
+    def command(port, _):
+        return [build / "pronghorn", "serve", build / "bench/session_app.so", "--listen", f"127.0.0.1:{port}",
+                "--workers", workers, "--redis", redis, "--log-level", "warning"]
+    return Server("pronghorn", command, _pronghorn_env, target, expected)
+
+
+def _nginx(port, folder):
+    text = (HERE / "nginx.conf").read_text().replace("@PORT@", str(port)).replace("@DIR@", str(folder))
+    (folder / "nginx.conf").write_text(text)
+    return ["nginx", "-p", folder, "-c", folder / "nginx.conf"]
+
+
+def hello_servers(build, close=False):
+    """Everybody who answers GET / with HELLO; rawepoll is told when each answer shall end its connection."""
+    raw = [build / "bench/rawepoll"]
+    return [
+        Server("rawepoll", lambda port, _: [*raw, port] + (["close"] if close else [])),
+        Server("uv_llhttp", lambda port, _: [build / "bench/uv_llhttp", port]),
+        pronghorn(build),
+        Server("nginx", _nginx),
+        Server("node", lambda port, _: ["node", HERE / "node_hello.mjs", port]),
+    ]
+
+
+def session_servers(build, redis_socket):
+    """GET /session: a rate limit and a counter in the session, both in the one Redis."""
+    program = build / "bench/node_session/server.mjs"
+    node = Server("node_session", lambda port, _: ["node", program, port, 1, redis_socket],
+                  lambda _: {"NODE_ENV": "production"}, "/session", b'{"visits":')
+    return [pronghorn(build, 1, f"unix:{redis_socket}", "/session", b'{"visits":'), node]

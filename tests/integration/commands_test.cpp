@@ -1,0 +1,146 @@
+// The commands of the program beside `serve`.
+#include <algorithm>
+#include <filesystem>
+
+#include "support/catch.h"
+#include "support/server_process.h"
+
+using namespace pronghorn::test;
+
+namespace {
+
+ProgramResult run_pronghorn(std::vector<std::string> arguments, const Environment& environment = {}) {
+  arguments.insert(arguments.begin(), program_path());
+  return run_program(arguments, environment);
+}
+
+bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+}  // namespace
+
+TEST_CASE("pronghorn status shows every worker in a table, and as JSON what /status answers", "[command]") {
+  const ServerProcess server({.workers = 2});
+  (void)get(server.address(), "/hello");
+  const ProgramResult table = server.control_command({"status"});
+  INFO(table.all());
+  CHECK(table.status == 0);
+  CHECK(table.err.empty());
+  CHECK(contains(table.out, "ready"));
+  CHECK(contains(table.out, server.address().text()));
+  for (const pid_t pid : server.worker_pids()) CHECK(contains(table.out, std::to_string(pid)));
+
+  const ProgramResult json = server.control_command({"status", "--json"});
+  CHECK(json.status == 0);
+  const auto status = nlohmann::json::parse(json.out);
+  CHECK(status.at("server").at("pid") == server.pid());
+  CHECK(status.at("workers").size() == 2);
+  std::vector<std::string> keys;
+  for (const auto& [key, value] : server.status().items()) keys.push_back(key);
+  for (const std::string& key : keys) CHECK(status.contains(key));
+}
+
+TEST_CASE("pronghorn reload replaces the workers, with --wait until it is done", "[command]") {
+  const ServerProcess server({.workers = 2});
+  const auto before = server.worker_pids();
+  const ProgramResult result = server.control_command({"reload", "--wait"});
+  INFO(result.all());
+  CHECK(result.status == 0);
+  CHECK(server.status().at("server").at("generation") == 2);
+  for (const pid_t pid : server.worker_pids()) CHECK(std::count(before.begin(), before.end(), pid) == 0);
+}
+
+TEST_CASE("pronghorn stop stops", "[command]") {
+  ServerProcess server({.workers = 2});
+  const ProgramResult result = server.control_command({"stop"});
+  INFO(result.all());
+  CHECK(result.status == 0);
+  CHECK(server.wait_exit(5s) == ExitStatus{.code = 0, .signal = 0});
+}
+
+TEST_CASE("a control command without a server says so in one line", "[command]") {
+  const TempDir directory;
+  for (const char* command : {"status", "reload", "stop"}) {
+    const ProgramResult result = run_pronghorn({command, "--control", directory / "none.sock"});
+    INFO(command << ": " << result.all());
+    CHECK_FALSE(result.timed_out);
+    CHECK(result.status != 0);
+    CHECK(contains(result.err, "none.sock"));
+    CHECK(std::count(result.err.begin(), result.err.end(), '\n') == 1);
+  }
+}
+
+TEST_CASE("the control socket is for its owner alone", "[command]") {
+  const ServerProcess server({.workers = 1});
+  const auto socket = std::filesystem::status(server.control()).permissions();
+  const auto folder = std::filesystem::status(server.file("run")).permissions();
+  using std::filesystem::perms;
+  CHECK((socket & (perms::group_all | perms::others_all)) == perms::none);
+  CHECK((folder & (perms::group_all | perms::others_all)) == perms::none);
+}
+
+TEST_CASE("pronghorn routes lists what an application serves", "[command]") {
+  const ProgramResult result = run_pronghorn({"routes", app_path("demo")});
+  INFO(result.all());
+  CHECK(result.status == 0);
+  for (const char* route : {"/hello", "/json", "/users/{id}", "/echo", "/visits", "/login", "/me", "/logout",
+                            "/limited", "/slow", "/block", "/stream", "/upload", "/files", "/crash", "POST", "GET"}) {
+    INFO(route);
+    CHECK(contains(result.out, route));
+  }
+  CHECK(run_pronghorn({"routes", app_path("apps/throws_in_setup")}).status == 3);
+  CHECK(run_pronghorn({"routes", "/nonexistent.so"}).status == 2);
+}
+
+TEST_CASE("pronghorn check prints the configuration and where each value came from", "[command]") {
+  const TempDir directory;
+  write_file(directory / "p.toml", "worker_timeout = \"9s\"\nmax_body = \"3MiB\"\ndrain_timeout = \"8s\"\n");
+  const ProgramResult result = run_pronghorn(
+      {"check", "--config", directory / "p.toml", "--drain-timeout", "7s"},
+      {{"PRONGHORN_MAX_BODY", "2MiB"}, {"PRONGHORN_DRAIN_TIMEOUT", "6s"}, {"REDIS_URL", "redis://u:secret@r:1/2"}});
+  INFO(result.all());
+  CHECK(result.status == 0);
+  const auto line_of = [&result](const std::string& name) {
+    const auto at = result.out.find("\n" + name + " ");
+    return at == std::string::npos ? "" : result.out.substr(at + 1, result.out.find('\n', at + 1) - at - 1);
+  };
+  CHECK(contains(line_of("drain_timeout"), "7s"));
+  CHECK(contains(line_of("drain_timeout"), "command line"));
+  CHECK(contains(line_of("max_body"), "2MiB"));
+  CHECK(contains(line_of("max_body"), "PRONGHORN_MAX_BODY"));
+  CHECK(contains(line_of("worker_timeout"), "9s"));
+  CHECK(contains(line_of("worker_timeout"), "p.toml"));
+  CHECK(contains(line_of("keep_alive_timeout"), "default"));
+  CHECK(contains(line_of("redis"), "REDIS_URL"));
+  CHECK_FALSE(contains(result.all(), "secret"));
+}
+
+TEST_CASE("pronghorn check refuses what serve would refuse", "[command]") {
+  const TempDir directory;
+  write_file(directory / "p.toml", "workerz = 3\n");
+  const ProgramResult result = run_pronghorn({"check", "--config", directory / "p.toml"});
+  CHECK(result.status == 2);
+  CHECK(contains(result.err, "workerz"));
+}
+
+TEST_CASE("version and help answer on standard output", "[command]") {
+  const ProgramResult version = run_pronghorn({"version"});
+  CHECK(version.status == 0);
+  CHECK(contains(version.out, PRONGHORN_VERSION));
+  CHECK(run_pronghorn({"--version"}).out == version.out);
+  const ProgramResult help = run_pronghorn({"--help"});
+  CHECK(help.status == 0);
+  for (const char* command : {"serve", "status", "scale", "reload", "stop", "check", "new", "routes", "version"}) {
+    CHECK(contains(help.out, command));
+  }
+  const ProgramResult serve = run_pronghorn({"serve", "--help"});
+  CHECK(serve.status == 0);
+  for (const char* option : {"--listen", "--workers", "--redis", "--drain-timeout", "--max-body"}) {
+    CHECK(contains(serve.out, option));
+  }
+}
+
+TEST_CASE("the program without arguments says how to use it, status 2", "[command]") {
+  const ProgramResult result = run_pronghorn({});
+  CHECK(result.status == 2);
+  CHECK(contains(result.all(), "serve"));
+}

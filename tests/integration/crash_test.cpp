@@ -1,0 +1,99 @@
+// Handlers that take their worker down: replaced, explained, named.
+#include <signal.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "support/catch.h"
+#include "support/server_process.h"
+
+using namespace pronghorn::test;
+
+namespace {
+
+// Under AddressSanitizer the signals shall end the worker as they do without.
+const Environment kPlainSignals{{"ASAN_OPTIONS", "handle_segv=0:handle_abort=0:detect_leaks=0"}};
+
+// POST /crash?how=… on a server with one worker; returns that worker's entry in /status once it has been replaced.
+nlohmann::json crash(const ServerProcess& server, const std::string& how) {
+  const auto victim = server.worker_pids().at(0);
+  HttpConnection connection(server.address(), 15s);
+  CHECK_THROWS_AS(connection.request("POST", "/crash?how=" + how), ClientError);
+  REQUIRE(eventually(10s, [&] { return server.worker_pids() != std::vector{victim} && server.wait_ready(1, 0ms); }));
+  CHECK(get(server.address(), "/hello").status == 200);
+  return server.worker(0);
+}
+
+void check_crash(const std::string& how, const std::vector<std::string>& arguments, const std::string& reason) {
+  const ServerProcess server({.workers = 1, .arguments = arguments, .environment = kPlainSignals});
+  const auto worker = crash(server, how);
+  INFO(worker.dump());
+  CHECK(worker.at("restarts") == 1);
+  const auto last_exit = worker.at("last_exit");
+  CHECK(last_exit.at("reason").get<std::string>().find(reason) != std::string::npos);
+  CHECK(last_exit.at("request").get<std::string>().starts_with("POST /crash"));
+  const auto lines = server.log_lines("POST /crash");
+  const bool logged = std::any_of(lines.begin(), lines.end(),
+                                  [&](const std::string& line) { return line.find(reason) != std::string::npos; });
+  CHECK(logged);
+}
+
+}  // namespace
+
+TEST_CASE("a segmentation fault names the request that caused it", "[crash]") { check_crash("segv", {}, "SIGSEGV"); }
+
+TEST_CASE("abort() names the request that caused it", "[crash]") { check_crash("abort", {}, "SIGABRT"); }
+
+TEST_CASE("exit() in a handler names its request and status", "[crash]") { check_crash("exit", {}, "exit status 7"); }
+
+TEST_CASE("a worker that hangs is killed after worker_timeout and names the request", "[crash]") {
+  const auto begin = Clock::now();
+  check_crash("hang", {"--worker-timeout", "500ms"}, "SIG");
+  CHECK(Clock::now() - begin < 10s);
+}
+
+TEST_CASE("a worker that is blocked for less than worker_timeout is left alone", "[crash]") {
+  const ServerProcess server({.workers = 1, .arguments = {"--worker-timeout", "2s"}});
+  const auto pids = server.worker_pids();
+  CHECK(get(server.address(), "/block?ms=600").status == 200);
+  CHECK(server.worker_pids() == pids);
+}
+
+TEST_CASE("a worker that waits is not taken for one that hangs", "[crash]") {
+  const ServerProcess server({.workers = 1, .arguments = {"--worker-timeout", "500ms"}});
+  const auto pids = server.worker_pids();
+  CHECK(get(server.address(), "/slow?ms=1200").status == 200);
+  CHECK(server.worker_pids() == pids);
+}
+
+TEST_CASE("a worker killed while idle has no request to name", "[crash]") {
+  const ServerProcess server({.workers = 1});
+  const auto victim = server.worker_pids().at(0);
+  (void)get(server.address(), "/hello");
+  REQUIRE(::kill(victim, SIGKILL) == 0);
+  REQUIRE(eventually(10s, [&] { return server.worker(0).at("pid") != victim && server.wait_ready(1, 0ms); }));
+  CHECK(server.worker(0).at("last_exit").at("request") == "");
+}
+
+TEST_CASE("a crash loop of one slot backs off while the others serve everything", "[crash]") {
+  // With this file there, slot 1 of the application ends while it starts; its neighbour serves its listener meanwhile.
+  const TempDir directory;
+  const std::string marker = directory / "crash";
+  const ServerProcess server(
+      {.app = app_path("apps/crashes_in_slot_1"), .workers = 2, .environment = {{"CRASH_MARKER", marker}}});
+  write_file(marker, "");
+  REQUIRE(::kill(server.worker(1).at("pid").get<pid_t>(), SIGKILL) == 0);
+  REQUIRE(eventually(10s, [&] { return server.log_lines("exit status 9").size() >= 2; }));
+  const auto watch = Clock::now() + 2500ms;
+  int answered = 0;
+  for (; Clock::now() < watch; ++answered) REQUIRE(get(server.address(), "/").body == "slot 0");
+  CHECK(answered > 50);
+  const auto worker = server.worker(1);
+  INFO(worker.dump());
+  CHECK(worker.at("restarts").get<int>() >= 3);
+  CHECK(worker.at("restarts").get<int>() <= 9);  // 100 ms, 200 ms, 400 ms …: without a backoff it would be about 50
+  CHECK(server.worker(0).at("restarts") == 0);
+
+  std::filesystem::remove(marker);  // and it comes back when it can
+  CHECK(server.wait_ready(2, 15s));
+}

@@ -1,0 +1,110 @@
+// Bodies that are streamed, in both directions, and requests that wait.
+#include <cstdio>
+#include <vector>
+
+#include "support/catch.h"
+#include "support/server_process.h"
+
+using namespace pronghorn::test;
+
+namespace {
+
+// By another implementation than ours.
+std::string sha256_of_file(const std::string& path) { return run_program({"sha256sum", path}).out.substr(0, 64); }
+
+std::string in_chunks(const std::string& body, std::size_t size) {
+  std::string chunks;
+  for (std::size_t at = 0; at < body.size(); at += size) {
+    const std::string piece = body.substr(at, size);
+    char head[32];
+    chunks.append(head, static_cast<std::size_t>(std::snprintf(head, sizeof head, "%zx\r\n", piece.size())));
+    chunks += piece + "\r\n";
+  }
+  return chunks + "0\r\n\r\n";
+}
+
+std::string megabytes(std::size_t count) {
+  std::string bytes(count << 20, '\0');
+  std::uint32_t state = 1;
+  for (char& byte : bytes) {
+    state = state * 1664525 + 1013904223;
+    byte = static_cast<char>(state >> 24);
+  }
+  return bytes;
+}
+
+}  // namespace
+
+TEST_CASE("an upload of several MiB is answered with its size and SHA-256", "[demo]") {
+  const ServerProcess server({.workers = 1});
+  const std::string body = megabytes(5);
+  write_file(server.file("body"), body);
+  const nlohmann::json expected{{"size", body.size()}, {"sha256", sha256_of_file(server.file("body"))}};
+
+  HttpConnection connection(server.address());
+  CHECK(connection.request("POST", "/upload", {}, body).json() == expected);
+  connection.send_raw("POST /upload HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" +
+                      in_chunks(body, 70'001));
+  CHECK(connection.read_response().json() == expected);
+  connection.send_raw("POST /upload HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + in_chunks(body, 100));
+  CHECK(connection.read_response().json() == expected);
+}
+
+TEST_CASE("uploads do not fill the worker's memory", "[demo]") {
+  const ServerProcess server({.workers = 1});
+  HttpConnection connection(server.address());
+  const std::string megabyte(1 << 20, 'a');
+  connection.send_raw("POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(200U << 20) + "\r\n\r\n");
+  for (int i = 0; i < 200; ++i) connection.send_raw(megabyte);
+  CHECK(connection.read_response().json().at("size") == 200U << 20);
+  CHECK(peak_memory(server.worker_pids().at(0)) < 400U << 20);
+}
+
+TEST_CASE("GET /stream sends chunks as they are made", "[demo]") {
+  const ServerProcess server({.workers = 1});
+  HttpConnection connection(server.address());
+  const HttpResponse lines = connection.get("/stream?n=3");
+  CHECK(lines.chunked);
+  CHECK(lines.body == "line 1\nline 2\nline 3\n");
+  CHECK(connection.get("/stream?n=0").body.empty());
+
+  const auto begin = Clock::now();
+  connection.send_raw("GET /stream?n=2&ms=2000 HTTP/1.1\r\nHost: a\r\n\r\n");
+  CHECK(connection.readable_within(1500ms));  // the first line does not wait for the second
+  CHECK(Clock::now() - begin < 1500ms);
+}
+
+TEST_CASE("a stream to an HTTP/1.0 client ends with the connection", "[demo]") {
+  const ServerProcess server({.workers = 1});
+  HttpConnection connection(server.address());
+  connection.send_raw("GET /stream?n=3 HTTP/1.0\r\n\r\n");
+  const HttpResponse response = connection.read_response();
+  CHECK_FALSE(response.has("Transfer-Encoding"));
+  CHECK(response.body == "line 1\nline 2\nline 3\n");
+}
+
+TEST_CASE("a client that reads slowly gets everything and does not fill the worker's memory", "[demo]") {
+  const ServerProcess server({.workers = 1});
+  HttpConnection slow(server.address(), 20s);
+  slow.send_raw("GET /stream?n=2000000 HTTP/1.1\r\nHost: a\r\n\r\n");
+  REQUIRE(slow.readable_within(5s));
+  // Others are served meanwhile, although the stream waits for its reader.
+  for (int i = 0; i < 50; ++i) CHECK(get(server.address(), "/hello").status == 200);
+  CHECK(peak_memory(server.worker_pids().at(0)) < 400U << 20);
+  const HttpResponse all = slow.read_response();
+  CHECK(all.body.ends_with("line 2000000\n"));
+}
+
+TEST_CASE("a worker that waits in one request serves others", "[demo]") {
+  const ServerProcess server({.workers = 1});
+  std::vector<HttpConnection> waiting;
+  const auto begin = Clock::now();
+  for (int i = 0; i < 20; ++i) {
+    waiting.emplace_back(server.address()).send_raw("GET /slow?ms=400 HTTP/1.1\r\nHost: a\r\n\r\n");
+  }
+  CHECK(get(server.address(), "/hello").status == 200);
+  CHECK(Clock::now() - begin < 400ms);
+  for (HttpConnection& connection : waiting) CHECK(connection.read_response().status == 200);
+  CHECK(Clock::now() - begin >= 400ms);
+  CHECK(Clock::now() - begin < 2s);  // not one after the other
+}

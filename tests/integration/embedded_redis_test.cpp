@@ -1,0 +1,120 @@
+// --redis embedded, the default: a private redis-server that the supervisor keeps alive.
+#include <signal.h>
+
+#include <algorithm>
+
+#include "support/catch.h"
+#include "support/server_process.h"
+
+using namespace pronghorn::test;
+
+namespace {
+
+ServerOptions embedded() { return {.workers = 2, .redis = {}}; }
+
+// The redis-server of this server; 0: none runs.
+pid_t redis_pid(const ServerProcess& server) {
+  for (const pid_t pid : server.processes()) {
+    if (command_line(pid).find("redis-server") != std::string::npos && pid != server.pid() &&
+        command_line(pid).find("pronghorn") != 0 &&
+        read_file("/proc/" + std::to_string(pid) + "/comm") == "redis-server\n") {
+      return pid;
+    }
+  }
+  return 0;
+}
+
+}  // namespace
+
+TEST_CASE("without any option Redis is there, on a Unix socket and no port", "[redis][embedded]") {
+  const ServerProcess server(embedded());
+  REQUIRE(server.wait_ready_status(200));
+  CHECK(get(server.address(), "/visits").status == 200);
+  CHECK(server.status().at("redis").at("mode") == "embedded");
+  const pid_t redis = redis_pid(server);
+  REQUIRE(redis != 0);
+  const auto tcp = run_program({"ss", "-ltnpH"});
+  CHECK(tcp.out.find("pid=" + std::to_string(redis) + ",") == std::string::npos);
+}
+
+TEST_CASE("a killed embedded Redis is started again with what it held", "[redis][embedded]") {
+  const ServerProcess server(embedded());
+  REQUIRE(server.wait_ready_status(200));
+  Browser browser(server.address());
+  for (int visit = 1; visit <= 3; ++visit) CHECK(browser.get("/visits").json().at("visits") == visit);
+  const pid_t redis = redis_pid(server);
+  REQUIRE(redis != 0);
+  const auto workers = server.worker_pids();
+  REQUIRE(::kill(redis, SIGKILL) == 0);
+  REQUIRE(eventually(15s, [&] {
+    const pid_t now = redis_pid(server);
+    return now != 0 && now != redis && browser.get("/me").status != 503;
+  }));
+  REQUIRE(eventually(10s, [&] { return browser.get("/visits").status == 200; }));
+  CHECK(browser.get("/visits").json().at("visits") == 5);
+  CHECK(server.worker_pids() == workers);
+}
+
+TEST_CASE("sessions outlive the server with the embedded Redis", "[redis][embedded]") {
+  const TempDir data;
+  ServerOptions options = embedded();
+  options.environment = {{"PRONGHORN_DATA_DIR", data.path()}};
+  std::string session;
+  {
+    const ServerProcess server(options);
+    REQUIRE(server.wait_ready_status(200));
+    Browser browser(server.address());
+    CHECK(browser.get("/visits").json().at("visits") == 1);
+    session = browser.cookie("session");
+  }
+  const ServerProcess server(options);
+  REQUIRE(server.wait_ready_status(200));
+  Browser browser(server.address());
+  browser.set_cookie("session", session);
+  CHECK(browser.get("/visits").json().at("visits") == 2);
+}
+
+TEST_CASE("kill -9 of the supervisor leaves no worker and no Redis", "[redis][embedded][kill]") {
+  ServerProcess server(embedded());
+  REQUIRE(server.wait_ready_status(200));
+  REQUIRE(server.processes().size() >= 4);  // supervisor, two workers, Redis
+  HttpConnection busy(server.address());
+  busy.send_raw("GET /slow?ms=60000 HTTP/1.1\r\nHost: a\r\n\r\n");
+  server.signal(SIGKILL);
+  REQUIRE(server.wait_exit(5s).has_value());
+  CHECK(eventually(5s, [&] { return server.processes().empty(); }));
+}
+
+TEST_CASE("a server that was killed starts again in the same folders", "[redis][embedded][kill]") {
+  const TempDir shared;
+  ServerOptions options = embedded();
+  options.environment = {{"PRONGHORN_RUNTIME_DIR", shared / "run"}, {"PRONGHORN_DATA_DIR", shared / "data"}};
+  std::string session;
+  {
+    ServerProcess server(options);
+    REQUIRE(server.wait_ready_status(200));
+    Browser browser(server.address());
+    (void)browser.get("/visits");
+    session = browser.cookie("session");
+    server.signal(SIGKILL);
+    REQUIRE(server.wait_exit(5s).has_value());
+    REQUIRE(eventually(5s, [&] { return processes_of(shared.path()).empty(); }));
+  }
+  const ServerProcess server(options);
+  REQUIRE(server.wait_ready_status(200));
+  Browser browser(server.address());
+  browser.set_cookie("session", session);
+  CHECK(browser.get("/visits").json().at("visits") == 2);
+}
+
+TEST_CASE("an embedded Redis that cannot be started is said in one line", "[redis][embedded][start]") {
+  const TempDir directory;
+  const ProgramResult result =
+      run_program({program_path(), "serve", app_path("demo"), "--listen", "127.0.0.1:0", "--redis-server",
+                   "/nonexistent/redis-server", "--runtime-dir", directory / "run", "--data-dir", directory / "data"});
+  INFO(result.all());
+  CHECK_FALSE(result.timed_out);
+  CHECK((result.status == 2 || result.status == 3));
+  CHECK(result.all().find("/nonexistent/redis-server") != std::string::npos);
+  CHECK(eventually(2s, [&] { return processes_of(directory.path()).empty(); }));
+}

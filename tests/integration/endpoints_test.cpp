@@ -1,0 +1,157 @@
+// The server's own endpoints: /health, /ready, /status, /metrics.
+#include "support/catch.h"
+#include "support/redis_process.h"
+#include "support/server_process.h"
+
+using namespace pronghorn::test;
+
+namespace {
+
+void check_keys(const nlohmann::json& object, std::initializer_list<const char*> keys) {
+  INFO(object.dump());
+  for (const char* key : keys) {
+    INFO(key);
+    CHECK(object.contains(key));
+  }
+}
+
+}  // namespace
+
+TEST_CASE("/status has every field of the contract", "[status]") {
+  const RedisProcess redis;
+  const ServerProcess server({.workers = 2, .redis = redis.url()});
+  REQUIRE(server.wait_ready_status(200));
+  for (int i = 0; i < 5; ++i) (void)get(server.address(), "/visits");
+  const HttpResponse response = get(server.address(), "/status");
+  CHECK(response.status == 200);
+  CHECK(response.header("Content-Type").starts_with("application/json"));
+  const auto status = response.json();
+  check_keys(status, {"server", "totals", "workers", "routes", "redis"});
+  check_keys(status.at("server"), {"name", "version", "pid", "uptime_s", "generation", "listen"});
+  check_keys(status.at("totals"), {"requests", "in_flight", "connections", "restarts", "responses", "bytes_in",
+                                   "bytes_out", "requests_per_s", "latency_ms"});
+  check_keys(status.at("totals").at("responses"), {"1xx", "2xx", "3xx", "4xx", "5xx"});
+  check_keys(status.at("totals").at("latency_ms"), {"p50", "p90", "p99", "max"});
+  REQUIRE(status.at("workers").size() == 2);
+  for (const auto& worker : status.at("workers")) {
+    check_keys(worker, {"slot", "pid", "state", "generation", "uptime_s", "restarts", "requests", "requests_per_s",
+                        "in_flight", "connections", "rss_bytes", "cpu_percent", "loop_utilisation", "loop_lag_ms",
+                        "latency_ms", "redis", "last_exit"});
+    check_keys(worker.at("latency_ms"), {"p50", "p90", "p99", "max"});
+    check_keys(worker.at("redis"), {"state", "commands", "errors", "latency_ms"});
+    CHECK(worker.at("last_exit").is_null());
+  }
+  REQUIRE_FALSE(status.at("routes").empty());
+  check_keys(status.at("routes").at(0), {"route", "requests", "errors", "latency_ms"});
+  check_keys(status.at("redis"), {"mode", "state"});
+}
+
+TEST_CASE("/status counts what happened, over all workers", "[status]") {
+  const ServerProcess server({.workers = 2});
+  const auto before = server.status();
+  for (int i = 0; i < 30; ++i) (void)get(server.address(), "/hello");
+  for (int i = 0; i < 7; ++i) (void)get(server.address(), "/users/x");
+  (void)post(server.address(), "/crash?how=throw");
+  (void)post(server.address(), "/echo", std::string(10'000, 'a'));
+  (void)get(server.address(), "/slow?ms=60");
+  const auto after = server.status();
+  const auto grown = [&](const char* key) {
+    return after.at("totals").at(key).get<std::int64_t>() - before.at("totals").at(key).get<std::int64_t>();
+  };
+  const auto responses = [&](const char* family) {
+    return after.at("totals").at("responses").at(family).get<int>() -
+           before.at("totals").at("responses").at(family).get<int>();
+  };
+  CHECK(grown("requests") >= 40);
+  CHECK(responses("2xx") >= 32);
+  CHECK(responses("4xx") == 7);
+  CHECK(responses("5xx") == 1);
+  CHECK(grown("bytes_in") > 10'000);
+  CHECK(grown("bytes_out") > 10'000);
+  CHECK(after.at("totals").at("latency_ms").at("max").get<double>() >= 60);
+  CHECK(after.at("totals").at("latency_ms").at("p50").get<double>() < 50);
+  const auto route = [&after](const std::string& name) {
+    for (const auto& entry : after.at("routes")) {
+      if (entry.at("route") == name) return entry;
+    }
+    return nlohmann::json{{"requests", -1}, {"errors", -1}};
+  };
+  CHECK(route("GET /hello").at("requests") == 30);
+  CHECK(route("GET /users/{id}").at("requests") == 7);
+  CHECK(route("POST /crash").at("errors") == 1);
+}
+
+TEST_CASE("/status has real figures of the processes", "[status]") {
+  const ServerProcess server({.workers = 1});
+  HttpConnection busy(server.address());
+  busy.send_raw("GET /block?ms=1500 HTTP/1.1\r\nHost: a\r\n\r\n");
+  CHECK(busy.read_response().status == 200);
+  REQUIRE(eventually(5s, [&] {
+    const auto worker = server.worker(0);
+    return worker.at("rss_bytes").get<std::uint64_t>() > 1'000'000 && worker.at("uptime_s").get<double>() > 1;
+  }));
+  const auto status = server.status();
+  CHECK(status.at("server").at("uptime_s").get<double>() > 1);
+  CHECK(status.at("server").at("listen").at(0).get<std::string>().find(std::to_string(server.address().port)) !=
+        std::string::npos);
+  CHECK(status.at("totals").at("connections") == 2);
+  CHECK(status.at("totals").at("in_flight") == 1);  // this request itself
+}
+
+TEST_CASE("a browser gets /status as a page", "[status]") {
+  const ServerProcess server({.workers = 1});
+  const HttpResponse page = get(server.address(), "/status", {{"Accept", "text/html,application/xhtml+xml,*/*;q=0.8"}});
+  CHECK(page.status == 200);
+  CHECK(page.header("Content-Type").starts_with("text/html"));
+  CHECK(page.body.find("<html") != std::string::npos);
+}
+
+TEST_CASE("/health and /ready answer, and HEAD of them", "[status]") {
+  const ServerProcess server({.workers = 1});
+  HttpConnection connection(server.address());
+  CHECK(connection.get("/health").status == 200);
+  CHECK(connection.get("/ready").status == 200);  // with --redis none nothing is missing
+  CHECK(connection.request("HEAD", "/health").status == 200);
+  CHECK(connection.request("POST", "/health").status == 405);
+}
+
+TEST_CASE("/metrics is in the format of Prometheus", "[status]") {
+  const ServerProcess server({.workers = 2});
+  for (int i = 0; i < 5; ++i) (void)get(server.address(), "/hello");
+  const HttpResponse metrics = get(server.address(), "/metrics");
+  CHECK(metrics.status == 200);
+  CHECK(metrics.header("Content-Type").starts_with("text/plain; version=0.0.4"));
+  CHECK(metrics.body.find("# TYPE pronghorn_") != std::string::npos);
+  CHECK(metrics.body.find("pronghorn_requests_total") != std::string::npos);
+}
+
+TEST_CASE("others than admin_networks get the application's own 404", "[status]") {
+  const ServerProcess server({.workers = 1, .arguments = {"--admin-networks", "10.0.0.0/8"}});
+  REQUIRE(eventually(10s, [&] { return get(server.address(), "/hello").status == 200; }));
+  const HttpResponse unknown = get(server.address(), "/unknown");
+  for (const char* path : {"/health", "/ready", "/status", "/metrics"}) {
+    const HttpResponse response = get(server.address(), path);
+    CHECK(response.status == 404);
+    CHECK(response.header("Content-Type") == unknown.header("Content-Type"));
+  }
+}
+
+TEST_CASE("endpoints can be moved and switched off", "[status]") {
+  const ServerProcess server({.workers = 1, .arguments = {"--health-path", "/_/alive", "--metrics-path", "off"}});
+  CHECK(get(server.address(), "/_/alive").status == 200);
+  CHECK(get(server.address(), "/health").status == 404);
+  CHECK(get(server.address(), "/metrics").status == 404);
+}
+
+TEST_CASE("the admin process answers when every worker is wedged", "[status]") {
+  const ServerProcess server({.workers = 1, .arguments = {"--admin", "127.0.0.1:0"}});
+  const std::string line = server.log_lines("admin on http://").at(0);
+  const auto at = line.find("http://", line.find("admin on"));
+  const Address admin = Address::parse(line.substr(at, line.find(',', at) - at));
+  HttpConnection wedged(server.address());
+  wedged.send_raw("GET /block?ms=3000 HTTP/1.1\r\nHost: a\r\n\r\n");
+  CHECK(get(admin, "/health").status == 200);
+  CHECK(get(admin, "/status").json().at("workers").size() == 1);
+  CHECK(get(admin, "/hello").status == 404);
+  CHECK(wedged.read_response().status == 200);
+}

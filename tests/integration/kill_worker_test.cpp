@@ -1,0 +1,113 @@
+// kill -9 of workers: what clients see of it.
+#include <signal.h>
+
+#include <iostream>
+
+#include "support/catch.h"
+#include "support/load_generator.h"
+#include "support/server_process.h"
+
+using namespace pronghorn::test;
+
+namespace {
+
+constexpr int kWorkers = 3;
+
+// Kills each worker in turn; waits for its replacement. Returns how long the longest replacement took.
+std::chrono::milliseconds kill_each(const ServerProcess& server, const LoadGenerator& load) {
+  std::chrono::milliseconds longest{};
+  for (int slot = 0; slot < kWorkers; ++slot) {
+    REQUIRE(load.wait_for(100));
+    const auto victim = server.worker(slot).at("pid").get<pid_t>();
+    const auto killed = Clock::now();
+    REQUIRE(::kill(victim, SIGKILL) == 0);
+    REQUIRE(eventually(10s, [&] {
+      const auto worker = server.worker(slot);
+      return worker.at("pid") != victim && worker.at("state") == "ready";
+    }));
+    longest = std::max(longest, std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - killed));
+  }
+  REQUIRE(load.wait_for(100));
+  return longest;
+}
+
+void check_explained(const ServerProcess& server) {
+  const auto status = server.status();
+  CHECK(status.at("totals").at("restarts") == kWorkers);
+  for (const auto& worker : status.at("workers")) {
+    INFO(worker.dump());
+    CHECK(worker.at("restarts") == 1);
+    CHECK(worker.at("state") == "ready");
+    CHECK(worker.at("last_exit").at("reason").get<std::string>().find("signal 9") != std::string::npos);
+    CHECK_FALSE(worker.at("last_exit").at("at").get<std::string>().empty());
+  }
+  CHECK(server.log_lines("signal 9").size() >= kWorkers);
+}
+
+}  // namespace
+
+TEST_CASE("kill -9 of each worker under load costs only the requests they were executing", "[load][kill]") {
+  const ServerProcess server({.workers = kWorkers});
+  LoadGenerator load(server.address(), {.threads = 4, .keep_alive = false});
+  const auto longest = kill_each(server, load);
+  const LoadReport report = load.stop();
+  std::cout << "kill -9 of " << kWorkers << " workers, new connections: " << report.text()
+            << "; longest replacement seen after " << longest.count() << " ms\n";
+  INFO(report.text());
+  CHECK(report.failed() <= static_cast<std::uint64_t>(kWorkers * 4));  // a client has one request at a time
+  CHECK(report.count("refused") == 0);
+  CHECK(report.count("timeout") == 0);
+  check_explained(server);
+}
+
+TEST_CASE("kill -9 of each worker costs kept-alive clients one request at most", "[load][kill]") {
+  const ServerProcess server({.workers = kWorkers});
+  LoadGenerator load(server.address(), {.threads = 4});
+  const auto longest = kill_each(server, load);
+  const LoadReport report = load.stop();
+  std::cout << "kill -9 of " << kWorkers << " workers, kept-alive connections: " << report.text()
+            << "; longest replacement seen after " << longest.count() << " ms\n";
+  INFO(report.text());
+  CHECK(report.failed() <= static_cast<std::uint64_t>(kWorkers * 4));
+  CHECK(report.count("refused") == 0);
+  CHECK(report.count("timeout") == 0);
+  check_explained(server);
+}
+
+TEST_CASE("connections that wait for a worker are served when it is killed", "[kill]") {
+  const ServerProcess server({.workers = 2});
+  const auto victim = server.worker(0).at("pid").get<pid_t>();
+  REQUIRE(::kill(victim, SIGSTOP) == 0);
+  REQUIRE(eventually(5s, [&] { return process_state(victim) == 'T'; }));
+  std::vector<HttpConnection> connections;
+  for (int i = 0; i < 24; ++i) {
+    connections.emplace_back(server.address()).send_raw("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
+  }
+  const auto parked = [&connections] {
+    return std::count_if(connections.begin(), connections.end(),
+                         [](HttpConnection& connection) { return !connection.readable_within(0ms); });
+  };
+  // About half of them are in the queue of the worker that stands still.
+  REQUIRE_FALSE(eventually(300ms, [&] { return parked() == 0; }));
+  std::cout << parked() << " of 24 connections waited for the killed worker\n";
+  REQUIRE(::kill(victim, SIGKILL) == 0);
+  for (HttpConnection& connection : connections) CHECK(connection.read_response().body == "Hello, World!");
+}
+
+TEST_CASE("a killed worker leaves an idle connection closed, not hanging", "[kill]") {
+  const ServerProcess server({.workers = 1});
+  HttpConnection connection(server.address());
+  CHECK(connection.get("/hello").status == 200);
+  REQUIRE(::kill(server.worker_pids().at(0), SIGKILL) == 0);
+  CHECK(connection.closed_within(5s));
+  CHECK(get(server.address(), "/hello").status == 200);
+}
+
+TEST_CASE("all workers killed at once come back", "[kill]") {
+  const ServerProcess server({.workers = 3});
+  const auto before = server.worker_pids();
+  for (const pid_t pid : before) REQUIRE(::kill(pid, SIGKILL) == 0);
+  CHECK(get(server.address(), "/hello").status == 200);
+  CHECK(server.wait_ready(3));
+  for (const pid_t pid : server.worker_pids()) CHECK(std::count(before.begin(), before.end(), pid) == 0);
+}

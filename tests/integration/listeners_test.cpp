@@ -1,0 +1,111 @@
+// Where the server listens, and the variables that platforms set.
+#include <netinet/in.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "support/catch.h"
+#include "support/redis_process.h"
+#include "support/server_process.h"
+
+using namespace pronghorn::test;
+
+namespace {
+
+std::uint16_t free_port() {
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in own{};
+  own.sin_family = AF_INET;
+  socklen_t size = sizeof own;
+  REQUIRE(::bind(fd, reinterpret_cast<sockaddr*>(&own), size) == 0);
+  REQUIRE(::getsockname(fd, reinterpret_cast<sockaddr*>(&own), &size) == 0);
+  ::close(fd);
+  return ntohs(own.sin_port);
+}
+
+}  // namespace
+
+TEST_CASE("a Unix socket serves like a port and is removed at the end", "[listen]") {
+  const TempDir directory;
+  const std::string path = directory / "http.sock";
+  {
+    const ServerProcess server({.workers = 2, .listen = {"unix:" + path}});
+    for (int i = 0; i < 10; ++i) CHECK(get(server.address(), "/hello").body == "Hello, World!");
+    CHECK(get(server.address(), "/status").status == 200);  // a Unix socket counts as loopback
+  }
+  CHECK_FALSE(std::filesystem::exists(path));
+}
+
+TEST_CASE("the Unix socket that a killed server left behind is taken over, one in use is not", "[listen]") {
+  const TempDir directory;
+  const std::string path = directory / "http.sock";
+  {
+    ServerProcess server({.workers = 1, .listen = {"unix:" + path}});
+    server.signal(SIGKILL);
+    REQUIRE(server.wait_exit(5s).has_value());
+  }
+  REQUIRE(std::filesystem::exists(path));
+  const ServerProcess server({.workers = 1, .listen = {"unix:" + path}});
+  CHECK(get(server.address(), "/hello").status == 200);
+  const auto second = run_program({program_path(), "serve", app_path("demo"), "--listen", "unix:" + path, "--redis",
+                                   "none", "--runtime-dir", directory / "run", "--data-dir", directory / "data"});
+  INFO(second.all());
+  CHECK(second.status == 2);
+  CHECK(second.err.find(path) != std::string::npos);
+  CHECK(get(server.address(), "/hello").status == 200);
+}
+
+TEST_CASE("IPv6 and several addresses at once", "[listen]") {
+  const TempDir directory;
+  const ServerProcess server({.workers = 2, .listen = {"127.0.0.1:0", "[::1]:0", "unix:" + (directory / "s")}});
+  for (std::size_t i = 0; i < 3; ++i) {
+    INFO(server.address(i).text());
+    CHECK(get(server.address(i), "/hello").status == 200);
+  }
+  CHECK(server.status().at("server").at("listen").size() == 3);
+}
+
+TEST_CASE("PORT means every interface, WEB_CONCURRENCY the number of workers, REDIS_URL the Redis", "[listen]") {
+  const RedisProcess redis({.password = {}, .tcp = true, .arguments = {}});
+  const std::uint16_t port = free_port();
+  const ServerProcess server(
+      {.workers = 0,
+       .redis = {},
+       .listen = {},
+       .environment = {{"PORT", std::to_string(port)}, {"WEB_CONCURRENCY", "3"}, {"REDIS_URL", redis.tcp_url()}}});
+  CHECK(server.address().port == port);
+  REQUIRE(server.wait_ready_status(200));
+  CHECK(get(server.address(), "/visits").status == 200);
+  CHECK(redis.command({"DBSIZE"}) == "1");
+}
+
+TEST_CASE("the command line wins over the environment, the environment over the file", "[listen]") {
+  const TempDir directory;
+  write_file(directory / "p.toml",
+             "workers = 3\nlisten = [\"127.0.0.1:1\"]\nmax_body = \"10\"\n[app]\nfiles = \".\"\n");
+  const ServerProcess server({.workers = 1,
+                              .arguments = {"--config", directory / "p.toml"},
+                              .environment = {{"WEB_CONCURRENCY", "2"}, {"PRONGHORN_MAX_BODY", "20"}}});
+  CHECK(post(server.address(), "/echo", std::string(20, 'a')).status == 200);
+  CHECK(post(server.address(), "/echo", std::string(21, 'a')).status == 413);
+  CHECK(get(server.address(), "/files/log").status == 200);  // [app] files: the server's working directory
+}
+
+TEST_CASE("a range of workers starts with its lower end", "[listen]") {
+  const ServerProcess server({.workers = 0, .arguments = {"--workers", "2..4"}});
+  CHECK(get(server.address(), "/hello").status == 200);
+}
+
+TEST_CASE("logs can be JSON, one object a line", "[log]") {
+  ServerProcess server({.workers = 1, .arguments = {"--log-format", "json", "--access-log", "-"}});
+  REQUIRE(eventually(10s, [&] { return get(server.address(), "/hello").status == 200; }));
+  (void)get(server.address(), "/users/x%0a%22y");
+  REQUIRE(server.stop() == ExitStatus{.code = 0, .signal = 0});
+  for (const std::string& line : server.log_lines("")) {
+    INFO(line);
+    CHECK(nlohmann::json::accept(line));
+  }
+  CHECK_FALSE(server.log_lines("/users/x%0a").empty());
+}

@@ -1,0 +1,52 @@
+// Nothing outlives the supervisor, and the supervisor takes nothing down that is not its own.
+#include <signal.h>
+
+#include <algorithm>
+
+#include "support/catch.h"
+#include "support/load_generator.h"
+#include "support/server_process.h"
+
+using namespace pronghorn::test;
+
+TEST_CASE("kill -9 of the supervisor under load leaves no process and frees the port", "[kill]") {
+  ServerProcess server({.workers = 3});
+  const std::string address = server.address().text();
+  LoadGenerator load(server.address(), {.threads = 2});
+  REQUIRE(load.wait_for(50));
+  server.signal(SIGKILL);
+  REQUIRE(server.wait_exit(5s).has_value());
+  CHECK(eventually(5s, [&] { return server.processes().empty(); }));
+  (void)load.stop();
+  const ServerProcess again({.workers = 1, .listen = {address}});
+  CHECK(get(again.address(), "/hello").status == 200);
+}
+
+TEST_CASE("even a worker that hangs ends with its supervisor", "[kill]") {
+  ServerProcess server({.workers = 2});
+  HttpConnection blocked(server.address());
+  blocked.send_raw("POST /crash?how=hang HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
+  server.signal(SIGKILL);
+  REQUIRE(server.wait_exit(5s).has_value());
+  CHECK(eventually(5s, [&] { return server.processes().empty(); }));
+}
+
+TEST_CASE("a supervisor killed while it starts leaves nothing", "[kill]") {
+  ServerProcess server({.workers = 4, .redis = {}, .wait = false});
+  server.signal(SIGKILL);
+  REQUIRE(server.wait_exit(5s).has_value());
+  CHECK(eventually(5s, [&] { return server.processes().empty(); }));
+}
+
+TEST_CASE("a supervisor that was told to ignore its children's signals still sees them exit", "[kill]") {
+  // As under a process manager that left SIGCHLD ignored or blocked.
+  ServerProcess server(
+      {.command = {"/bin/sh", "-c", "trap '' CHLD HUP; exec \"$0\" \"$@\"", program_path(), "serve", app_path("demo")},
+       .workers = 2});
+  const auto victim = server.worker_pids().at(0);
+  REQUIRE(::kill(victim, SIGKILL) == 0);
+  CHECK(eventually(10s, [&] {
+    const auto pids = server.worker_pids();
+    return std::count(pids.begin(), pids.end(), victim) == 0 && server.wait_ready(2, 0ms);
+  }));
+}

@@ -1,0 +1,121 @@
+// Redis goes away and comes back: what needs it says so, everything else is served.
+#include <signal.h>
+
+#include <algorithm>
+
+#include "support/catch.h"
+#include "support/redis_process.h"
+#include "support/server_process.h"
+
+using namespace pronghorn::test;
+
+namespace {
+
+void check_served_without_redis(const ServerProcess& server) {
+  CHECK(get(server.address(), "/hello").status == 200);
+  CHECK(get(server.address(), "/health").status == 200);
+  CHECK(get(server.address(), "/ready").status == 503);
+  const HttpResponse visits = get(server.address(), "/visits");
+  CHECK(visits.status == 503);
+  CHECK(std::stoi(visits.header("Retry-After")) >= 1);
+  CHECK(get(server.address(), "/limited").status == 200);
+}
+
+}  // namespace
+
+TEST_CASE("while Redis is away sessions are 503, limits allow, the rest is served; then all is well again", "[redis]") {
+  RedisProcess redis({.password = {}, .tcp = true, .arguments = {}});
+  const ServerProcess server({.workers = 2, .redis = redis.tcp_url()});
+  REQUIRE(server.wait_ready_status(200));
+  CHECK(get(server.address(), "/visits").status == 200);
+  const auto workers = server.worker_pids();
+
+  redis.kill();
+  REQUIRE(server.wait_ready_status(503));
+  REQUIRE(eventually(5s, [&] { return get(server.address(), "/visits").status == 503; }));
+  for (int i = 0; i < 6; ++i) check_served_without_redis(server);  // whichever worker answers
+  CHECK(server.status().at("redis").at("state") != "up");
+  CHECK(server.status().at("totals").at("limits_unavailable").get<int>() >= 6);
+
+  redis.restart();
+  REQUIRE(eventually(15s, [&] {
+    const auto status = server.status();
+    return std::all_of(status.at("workers").begin(), status.at("workers").end(),
+                       [](const auto& worker) { return worker.at("redis").at("state") == "up"; });
+  }));
+  for (int i = 0; i < 6; ++i) CHECK(get(server.address(), "/visits").status == 200);
+  CHECK(get(server.address(), "/ready").status == 200);
+  CHECK(server.worker_pids() == workers);  // no worker had to be replaced for it
+}
+
+TEST_CASE("Redis that stops answering costs a request its deadline, not more", "[redis]") {
+  RedisProcess redis;
+  const ServerProcess server({.workers = 1, .redis = redis.url(), .arguments = {"--redis-timeout", "300ms"}});
+  REQUIRE(server.wait_ready_status(200));
+  REQUIRE(::kill(redis.pid(), SIGSTOP) == 0);
+  const auto begin = Clock::now();
+  CHECK(get(server.address(), "/visits").status == 503);
+  CHECK(Clock::now() - begin < 2s);
+  CHECK(get(server.address(), "/limited").status == 200);
+  CHECK(get(server.address(), "/hello").status == 200);
+  REQUIRE(::kill(redis.pid(), SIGCONT) == 0);
+  CHECK(eventually(10s, [&] { return get(server.address(), "/visits").status == 200; }));
+}
+
+TEST_CASE("an outage of Redis does not fill the log", "[redis]") {
+  RedisProcess redis({.password = {}, .tcp = true, .arguments = {}});
+  const ServerProcess server(
+      {.workers = 1, .redis = redis.tcp_url(), .environment = {{"PRONGHORN_LOG_LEVEL", "info"}}});
+  REQUIRE(server.wait_ready_status(200));
+  redis.kill();
+  REQUIRE(server.wait_ready_status(503));
+  const std::size_t before = server.log_lines("").size();
+  for (int i = 0; i < 100; ++i) (void)get(server.address(), "/visits");
+  CHECK(server.log_lines("").size() - before < 20);
+}
+
+TEST_CASE("a Redis that is unreachable at start does not keep the server from starting", "[redis]") {
+  RedisProcess redis({.password = {}, .tcp = true, .arguments = {}});
+  redis.kill();
+  const ServerProcess server({.workers = 2, .redis = redis.tcp_url()});
+  check_served_without_redis(server);
+  const std::string where = "127.0.0.1:" + std::to_string(redis.port());
+  CHECK(eventually(5s, [&] { return !server.log_lines(where).empty(); }));
+
+  redis.restart();
+  CHECK(server.wait_ready_status(200, 15s));
+  CHECK(eventually(5s, [&] { return get(server.address(), "/visits").status == 200; }));
+}
+
+TEST_CASE("a password for Redis is used and never shown", "[redis]") {
+  const RedisProcess redis({.password = "open-sesame", .tcp = true, .arguments = {}});
+  const ServerProcess server({.workers = 1, .redis = redis.tcp_url()});
+  REQUIRE(server.wait_ready_status(200));
+  CHECK(get(server.address(), "/visits").status == 200);
+  CHECK_FALSE(server.log_has("open-sesame"));
+  CHECK(server.status().dump().find("open-sesame") == std::string::npos);
+}
+
+TEST_CASE("a database number of the URL is honoured", "[redis]") {
+  const RedisProcess redis({.password = {}, .tcp = true, .arguments = {}});
+  const ServerProcess server({.workers = 1, .redis = redis.tcp_url() + "/3"});
+  REQUIRE(server.wait_ready_status(200));
+  CHECK(get(server.address(), "/visits").status == 200);
+  CHECK(redis.command({"DBSIZE"}) == "0");
+  CHECK(redis.command({"INFO", "keyspace"}).find("db3:keys=1") != std::string::npos);
+}
+
+TEST_CASE("a wrong password for Redis ends the start with status 3 and is not shown", "[redis][start]") {
+  const RedisProcess redis({.password = "open-sesame", .tcp = true, .arguments = {}});
+  const TempDir directory;
+  const ProgramResult result =
+      run_program({program_path(), "serve", app_path("demo"), "--listen", "127.0.0.1:0", "--workers", "2", "--redis",
+                   "redis://:open-barley@127.0.0.1:" + std::to_string(redis.port()), "--runtime-dir", directory / "run",
+                   "--data-dir", directory / "data"});
+  INFO(result.all());
+  CHECK_FALSE(result.timed_out);
+  CHECK(result.status == 3);
+  CHECK(result.all().find("password") != std::string::npos);
+  CHECK(result.all().find("open-barley") == std::string::npos);
+  CHECK(eventually(2s, [&] { return processes_of(directory.path()).empty(); }));
+}

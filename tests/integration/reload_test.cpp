@@ -1,0 +1,149 @@
+// SIGHUP and `pronghorn reload`: every worker is replaced, the new one first, and no client notices.
+#include <signal.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <iostream>
+
+#include "support/catch.h"
+#include "support/load_generator.h"
+#include "support/server_process.h"
+
+using namespace pronghorn::test;
+
+namespace {
+
+bool has_generation(const ServerProcess& server, int generation) {
+  const auto status = server.status();
+  return status.at("server").at("generation") == generation &&
+         std::all_of(status.at("workers").begin(), status.at("workers").end(), [generation](const auto& worker) {
+           return worker.at("generation") == generation && worker.at("state") == "ready";
+         });
+}
+
+// A copy of an application, which a test can replace.
+struct DeployedApp {
+  TempDir directory;
+  std::string path = directory / "app.so";
+  explicit DeployedApp(const std::string& name) { deploy(app_path(name)); }
+  // As a careful deployment does it: a new file under the old name; the mapped one is not touched.
+  void deploy(const std::string& from) const {
+    std::filesystem::copy_file(from, path + ".new", std::filesystem::copy_options::overwrite_existing);
+    std::filesystem::rename(path + ".new", path);
+  }
+};
+
+// After a reload that must fail: everything is as it was.
+void check_unchanged(const ServerProcess& server, const std::vector<pid_t>& workers) {
+  CHECK(server.worker_pids() == workers);
+  CHECK(server.status().at("server").at("generation") == 1);
+  for (int i = 0; i < 10; ++i) CHECK(get(server.address(), "/hello/Ann").body == "Hello, Ann!\n");
+}
+
+}  // namespace
+
+TEST_CASE("a reload under load fails no request", "[reload][load]") {
+  const ServerProcess server({.workers = 2});
+  const auto before = server.worker_pids();
+  LoadGenerator kept(server.address(), {.threads = 3});
+  LoadGenerator fresh(server.address(), {.threads = 3, .keep_alive = false});
+  LoadGenerator slow(server.address(), {.target = "/slow?ms=50", .threads = 3, .keep_alive = false});
+  for (int generation = 2; generation <= 4; ++generation) {
+    REQUIRE(kept.wait_for(100));
+    REQUIRE(fresh.wait_for(100));
+    server.signal(SIGHUP);
+    REQUIRE(eventually(20s, [&] { return has_generation(server, generation); }));
+  }
+  for (const pid_t pid : before) CHECK(eventually(5s, [pid] { return !is_running(pid); }));
+  const LoadReport of_kept = kept.stop();
+  const LoadReport of_fresh = fresh.stop();
+  const LoadReport of_slow = slow.stop();
+  std::cout << "three reloads, kept-alive connections: " << of_kept.text() << "\n"
+            << "three reloads, new connections: " << of_fresh.text() << "\n"
+            << "three reloads, slow requests: " << of_slow.text() << "\n";
+  INFO(of_kept.text() << "; " << of_fresh.text() << "; " << of_slow.text());
+  CHECK(of_kept.failed() == 0);
+  CHECK(of_fresh.failed() == 0);
+  CHECK(of_slow.failed() == 0);
+  for (const pid_t pid : server.worker_pids()) CHECK(std::count(before.begin(), before.end(), pid) == 0);
+  CHECK(server.status().at("totals").at("restarts") == 0);  // nothing crashed
+}
+
+TEST_CASE("a slow request of the old generation is finished", "[reload]") {
+  const ServerProcess server({.workers = 1});
+  HttpConnection slow(server.address());
+  slow.send_raw("GET /slow?ms=1500 HTTP/1.1\r\nHost: a\r\n\r\n");
+  REQUIRE(eventually(5s, [&] { return server.status().at("totals").at("in_flight") == 2; }));
+  server.signal(SIGHUP);
+  REQUIRE(eventually(10s, [&] { return has_generation(server, 2); }));
+  CHECK_FALSE(slow.readable_within(0ms));
+  CHECK(slow.read_response().status == 200);
+}
+
+TEST_CASE("a reload takes the new application", "[reload]") {
+  const DeployedApp app("hello");
+  const ServerProcess server({.app = app.path, .workers = 2});
+  CHECK(get(server.address(), "/hello/Ann").body == "Hello, Ann!\n");
+  app.deploy(app_path("demo"));
+  const ProgramResult result = server.control_command({"reload"});
+  INFO(result.all());
+  CHECK(result.status == 0);
+  REQUIRE(eventually(10s, [&] { return has_generation(server, 2); }));
+  for (int i = 0; i < 10; ++i) CHECK(get(server.address(), "/hello").body == "Hello, World!");
+}
+
+TEST_CASE("a reload of an application that cannot start keeps the old one and says why", "[reload]") {
+  const DeployedApp app("hello");
+  const ServerProcess server({.app = app.path, .workers = 2});
+  const auto workers = server.worker_pids();
+  const std::vector<std::pair<std::string, std::string>> broken{
+      {app_path("apps/throws_in_setup"), "the price list is missing"},
+      {app_path("apps/throws_in_on_start"), "the warehouse does not answer"},
+      {app_path("apps/other_api_version"), "version"},
+      {PRONGHORN_SOURCE_DIR "/CMakeLists.txt", "app.so"}};
+  for (const auto& [replacement, reason] : broken) {
+    INFO(replacement);
+    app.deploy(replacement);
+    const std::size_t lines = server.log_lines(reason).size();
+    server.signal(SIGHUP);
+    CHECK(eventually(10s, [&] { return server.log_lines(reason).size() > lines; }));
+    check_unchanged(server, workers);
+  }
+  const ProgramResult result = server.control_command({"reload"});
+  INFO(result.all());
+  CHECK(result.status != 0);
+  check_unchanged(server, workers);
+
+  app.deploy(app_path("hello"));  // and a good one is taken again
+  CHECK(server.control_command({"reload"}).status == 0);
+  CHECK(eventually(10s, [&] { return server.worker_pids() != workers && server.wait_ready(2, 0ms); }));
+}
+
+TEST_CASE("a reload reads the configuration file again, and keeps the old one when it is wrong", "[reload]") {
+  const TempDir directory;
+  const std::string file = directory / "pronghorn.toml";
+  write_file(file, "max_body = \"10\"\n");
+  const ServerProcess server({.workers = 1, .arguments = {"--config", file}});
+  const std::string body(100, 'a');
+  CHECK(post(server.address(), "/echo", body).status == 413);
+
+  write_file(file, "max_bodi = \"1KiB\"\n");
+  server.signal(SIGHUP);
+  CHECK(eventually(10s, [&] { return server.log_has("max_bodi"); }));
+  CHECK(post(server.address(), "/echo", body).status == 413);
+  CHECK(server.status().at("server").at("generation") == 1);
+
+  write_file(file, "max_body = \"1KiB\"\n");
+  server.signal(SIGHUP);
+  CHECK(eventually(10s, [&] { return post(server.address(), "/echo", body).status == 200; }));
+}
+
+TEST_CASE("reloads that overlap end with one generation of workers", "[reload]") {
+  const ServerProcess server({.workers = 2});
+  for (int i = 0; i < 5; ++i) server.signal(SIGHUP);
+  REQUIRE(eventually(15s, [&] {
+    const int generation = server.status().at("server").at("generation");
+    return generation > 1 && has_generation(server, generation) && children_of(server.pid()).size() == 2;
+  }));
+  CHECK(server.status().at("totals").at("restarts") == 0);
+}

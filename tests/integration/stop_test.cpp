@@ -1,0 +1,139 @@
+// Stopping: what was begun is finished, nothing new is taken, nothing is left.
+#include <signal.h>
+
+#include "support/catch.h"
+#include "support/load_generator.h"
+#include "support/server_process.h"
+
+using namespace pronghorn::test;
+
+namespace {
+
+const ExitStatus kStopped{.code = 0, .signal = 0};
+
+HttpConnection begin_slow(const ServerProcess& server, int ms) {
+  HttpConnection connection(server.address());
+  connection.send_raw("GET /slow?ms=" + std::to_string(ms) + " HTTP/1.1\r\nHost: a\r\n\r\n");
+  REQUIRE(eventually(5s, [&] { return server.status().at("totals").at("in_flight").get<int>() >= 2; }));
+  return connection;
+}
+
+bool refuses(const ServerProcess& server) {
+  try {
+    HttpConnection connection(server.address());
+    return false;
+  } catch (const ClientError& error) {
+    return error.failure() == Failure::refused;
+  }
+}
+
+}  // namespace
+
+TEST_CASE("TERM lets a slow request finish, then the server ends with status 0", "[stop]") {
+  ServerProcess server({.workers = 2});
+  HttpConnection slow = begin_slow(server, 800);
+  server.signal(SIGTERM);
+  const HttpResponse response = slow.read_response();
+  CHECK(response.status == 200);
+  CHECK(response.json() == nlohmann::json{{"waited_ms", 800}});
+  CHECK(response.header("Connection") == "close");
+  CHECK(server.wait_exit(5s) == kStopped);
+  CHECK(refuses(server));
+}
+
+TEST_CASE("new connections are refused while the last requests are finished", "[stop]") {
+  ServerProcess server({.workers = 2});
+  HttpConnection slow = begin_slow(server, 1500);
+  server.signal(SIGTERM);
+  CHECK(eventually(1s, [&] { return refuses(server); }));
+  CHECK(slow.read_response().status == 200);
+  CHECK(server.wait_exit(5s) == kStopped);
+}
+
+TEST_CASE("INT drains too, a second INT stops now", "[stop]") {
+  ServerProcess server({.workers = 2});
+  HttpConnection slow = begin_slow(server, 20'000);
+  server.signal(SIGINT);
+  CHECK_FALSE(server.wait_exit(300ms).has_value());
+  server.signal(SIGINT);
+  CHECK(server.wait_exit(3s) == kStopped);
+}
+
+TEST_CASE("QUIT stops now", "[stop]") {
+  ServerProcess server({.workers = 2});
+  HttpConnection slow = begin_slow(server, 20'000);
+  server.signal(SIGQUIT);
+  CHECK(server.wait_exit(3s) == kStopped);
+}
+
+TEST_CASE("idle connections do not hold up a stop", "[stop]") {
+  ServerProcess server({.workers = 2});
+  std::vector<HttpConnection> idle;
+  for (int i = 0; i < 10; ++i) {
+    idle.emplace_back(server.address());
+    if (i % 2 == 0) CHECK(idle.back().get("/hello").status == 200);
+  }
+  HttpConnection half(server.address());
+  half.send_raw("GET /hel");
+  CHECK(server.stop(3s) == kStopped);
+  for (HttpConnection& connection : idle) CHECK(connection.closed_within(1s));
+}
+
+TEST_CASE("a request that takes longer than drain_timeout is cut, and the log says so", "[stop]") {
+  ServerProcess server({.workers = 1, .arguments = {"--drain-timeout", "500ms"}});
+  HttpConnection slow = begin_slow(server, 60'000);
+  const auto begin = Clock::now();
+  CHECK(server.stop(5s) == kStopped);
+  CHECK(Clock::now() - begin >= 400ms);
+  CHECK_FALSE(server.log_lines("drain").empty());
+}
+
+TEST_CASE("a worker that hangs does not hold up a stop beyond drain_timeout", "[stop]") {
+  ServerProcess server({.workers = 1, .arguments = {"--drain-timeout", "500ms"}});
+  HttpConnection blocked(server.address());
+  blocked.send_raw("GET /block?ms=60000 HTTP/1.1\r\nHost: a\r\n\r\n");
+  REQUIRE(eventually(5s, [&] { return process_state(children_of(server.pid()).at(0)) == 'S'; }));
+  CHECK(server.stop(10s).has_value());
+}
+
+TEST_CASE("during drain_delay the server is not ready and serves all the same", "[stop]") {
+  ServerProcess server({.workers = 2, .arguments = {"--drain-delay", "700ms"}});
+  const auto begin = Clock::now();
+  server.signal(SIGTERM);
+  CHECK(server.wait_ready_status(503, 600ms));
+  CHECK(get(server.address(), "/hello").status == 200);
+  CHECK(server.wait_exit(5s) == kStopped);
+  CHECK(Clock::now() - begin >= 700ms);
+}
+
+TEST_CASE("a stop under load loses no request that a worker had begun", "[stop][load]") {
+  ServerProcess server({.workers = 2});
+  LoadGenerator load(server.address(), {.target = "/slow?ms=20", .threads = 6, .pause = 1ms});
+  REQUIRE(load.wait_for(50));
+  CHECK(server.stop(5s) == kStopped);
+  const LoadReport report = load.stop();
+  INFO(report.text());
+  CHECK(report.count("timeout") == 0);
+  CHECK(report.count("cut in the response") == 0);
+  CHECK(report.count("status 503") == 0);
+}
+
+TEST_CASE("on_stop hooks run in reverse order, after background work", "[stop]") {
+  ServerProcess server({.app = app_path("apps/hooks"), .workers = 1});
+  CHECK(server.log_lines("hook: started").size() == 1);
+  CHECK(get(server.address(), "/background").status == 200);
+  CHECK(server.stop(5s) == kStopped);
+  const std::string log = server.log();
+  const auto background = log.find("hook: background work is done");
+  const auto first = log.find("hook: stopped first");
+  const auto last = log.find("hook: stopped last");
+  REQUIRE(last != std::string::npos);
+  CHECK(background < first);
+  CHECK(first < last);
+}
+
+TEST_CASE("a stop while workers start ends the start", "[stop]") {
+  ServerProcess server({.app = app_path("apps/never_ready"), .workers = 2, .wait = false});
+  REQUIRE(eventually(5s, [&] { return children_of(server.pid()).size() == 2; }));
+  CHECK(server.stop(5s) == kStopped);
+}

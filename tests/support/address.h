@@ -1,0 +1,29 @@
+// Where a server listens, and how to connect to it.
+#pragma once
+
+#include <sys/socket.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace pronghorn::test {
+
+struct Address {
+  std::string host = "127.0.0.1";  // an IPv4 or IPv6 address in digits
+  std::uint16_t port = 0;
+  std::string unix_path;  // wins over host and port
+
+  // "http://127.0.0.1:8080", "http://[::1]:8080", "unix:/path" (also with "http://" or "http+" before it).
+  static Address parse(std::string_view text);
+  [[nodiscard]] std::string text() const;
+};
+
+struct SocketAddress {
+  sockaddr_storage storage{};
+  socklen_t size = 0;
+};
+// Throws std::invalid_argument when a Unix socket's path is too long.
+[[nodiscard]] SocketAddress socket_address(const Address& address);
+
+}  // namespace pronghorn::test

@@ -1,0 +1,30 @@
+target_compile_features(pronghorn_test_support PUBLIC cxx_std_23)
+
+# How CTest runs the tests. Unit tests: one entry a file, because a process for each of hundreds of cases takes longer
+# than the cases. Integration tests: one entry a case, found when ctest starts, each with a time limit of its own.
+get_target_property(unit_sources unit_tests SOURCES)
+foreach(source IN LISTS unit_sources)
+  file(RELATIVE_PATH name "${CMAKE_CURRENT_SOURCE_DIR}" "${source}")
+  string(REGEX REPLACE "_test\\.cpp$" "" name "${name}")
+  get_filename_component(tag "${source}" NAME_WE)
+  add_test(NAME "${name}" COMMAND unit_tests --filenames-as-tags "[#${tag}]")
+  set_tests_properties("${name}" PROPERTIES TIMEOUT 60 LABELS unit)
+endforeach()
+
+# Cases tagged [load] measure what clients see under load: never two at once. Those tagged [slow] compile.
+set(list_script "${CMAKE_CURRENT_BINARY_DIR}/integration_tests_list.cmake")
+if(Catch2_VERSION VERSION_LESS 3)
+  set(list_option "--list-test-names-only")
+else()
+  set(list_option "--list-tests;--verbosity;quiet")
+endif()
+configure_file(list_tests.cmake.in "${list_script}.in" @ONLY)
+file(GENERATE OUTPUT "${list_script}" INPUT "${list_script}.in")
+set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES "${list_script}")
+
+# Applications that a test builds against an installed Pronghorn have to agree with it about the sanitizers.
+if(PRONGHORN_SANITIZE)
+  target_compile_definitions(integration_tests PRIVATE PRONGHORN_APP_FLAGS="-fsanitize=address,undefined")
+else()
+  target_compile_definitions(integration_tests PRIVATE PRONGHORN_APP_FLAGS="")
+endif()
