@@ -25,6 +25,7 @@ enum class MessageKind : std::uint32_t {
   drain = 100,  // number: milliseconds to keep serving first (drain_delay); then close gracefully and exit 0
   stop,         // close everything and exit 0 now
   cover,        // number: a slot whose listeners this worker accepts from, beside its own
+                // with a descriptor: one listener of a slot that is younger than this worker, kept until uncover
   uncover,      // number: the slot that has a worker again
   reopen_logs,
   connection,   // a descriptor: serve this client; number: its ticket

@@ -23,7 +23,7 @@ void for_each_row(const Scoreboard& board, Visit&& visit) {
     if (!was_used(board, slot)) continue;
     for (std::uint32_t index = 0; index < kRowsPerSlot; ++index) {
       const WorkerRow& row = board.worker(slot, index);
-      if (row.pid.load() != 0) visit(slot, index, row);
+      if (row.stamp_ms.load() != 0) visit(slot, index, row);  // its pid is 0 again once its worker has ended
     }
   }
 }

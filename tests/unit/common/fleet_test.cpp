@@ -26,6 +26,13 @@ TEST_CASE("a dead worker keeps its counters and loses its gauges") {
   CHECK(sums[1].redis_state == RedisState::off);
 }
 
+// The supervisor clears the pid of a row whose worker has ended; totals once fell to zero after a rollout.
+TEST_CASE("a row that its worker has left still counts") {
+  Scoreboard board = make_board();
+  board.worker(0, 1).pid = 0;
+  CHECK(sum_slots(board)[0].requests == 30);
+}
+
 TEST_CASE("a slot that was scaled away still counts but is no worker") {
   Scoreboard board = make_board();
   board.server().slots = 1;

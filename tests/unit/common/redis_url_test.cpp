@@ -72,12 +72,26 @@ TEST_CASE("Redis over TLS is refused by name", "[redis_url]") {
 }
 
 TEST_CASE("a malformed Redis URL is refused without a word of its password", "[redis_url]") {
-  for (const char* text :
-       {"redis://:hunter2@", "redis://:hunter2@host:99999", "redis://:hunter2@host:x", "redis://:hunter2@host/x",
-        "redis://:hunter2", "redis://:hunter2/x@host", "redis://:hunter2@x@host", "redis://hunter2@host",
-        "redis://:hunter2%@host", "redis://:hunter2%4@host", "redis://:hunter2 @host", "http://:hunter2@host",
-        "hunter2", "redis://:hunter2@host:0", "redis://:hunter2@host/-1", "redis://:hunter2@host/99999999999",
-        "redis://[hunter2", "redis://[::1]hunter2", "rediss://:hunter2@host"}) {
+  for (const char* text : {"redis://:hunter2@",
+                           "redis://:hunter2@host:99999",
+                           "redis://:hunter2@host:x",
+                           "redis://:hunter2@host/x",
+                           "redis://:hunter2",
+                           "redis://shop:hunter2",
+                           "redis://:hunter2/x@host",
+                           "redis://:hunter2@x@host",
+                           "redis://hunter2@host",
+                           "redis://:hunter2%@host",
+                           "redis://:hunter2%4@host",
+                           "redis://:hunter2 @host",
+                           "http://:hunter2@host",
+                           "hunter2",
+                           "redis://:hunter2@host:0",
+                           "redis://:hunter2@host/-1",
+                           "redis://:hunter2@host/99999999999",
+                           "redis://[hunter2",
+                           "redis://[::1]hunter2",
+                           "rediss://:hunter2@host"}) {
     const std::string message = refusal(text);
     CAPTURE(text, message);
     CHECK(message != "accepted");
