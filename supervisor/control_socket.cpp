@@ -90,6 +90,7 @@ void ControlSocket::received(Client& client, const char* bytes, std::size_t size
   }
   const auto found = clients_.find(id);
   if (found == clients_.end() || found->second->line.size() <= kMaxRequest) return;
+  found->second->handing = true;  // nothing follows this answer
   reply(id, R"({"ok":false,"error":"the request is longer than 64 KiB"})");
   clients_.erase(id);
 }

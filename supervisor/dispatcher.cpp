@@ -66,7 +66,7 @@ std::vector<Candidate> Dispatcher::candidates() const {
 
 void Dispatcher::watch_listeners() {
   // Without a worker, clients are better off in the kernel's queue than with us.
-  const bool accepting = !stopped_ && !paused_ && waiting_.size() < kMostWaiting && workers_.slots().ready_slots() > 0;
+  const bool accepting = !paused_ && waiting_.size() < kMostWaiting && workers_.slots().ready_slots() > 0;
   for (const auto& poll : polls_) accepting ? poll->start() : poll->stop();
 }
 
@@ -192,16 +192,9 @@ void Dispatcher::advance() {
   watch_listeners();
 }
 
-void Dispatcher::stop() {
-  if (stopped_) return;
-  for (const auto& listener : listeners_.all()) {
-    while (accept_one(listener.fd)) {
-    }
-  }
+void Dispatcher::flush() {
   for (Peeked& peeked : peeked_) pass(std::move(peeked.client));
   peeked_.clear();
-  stopped_ = true;
-  watch_listeners();
 }
 
 }  // namespace pronghorn::supervisor

@@ -44,8 +44,8 @@ class Dispatcher {
   void worker_gone(int pid);
   // After every event: clients that wait for a worker.
   void advance();
-  // Passes on who waits in the queues now, then accepts no more.
-  void stop();
+  // Whoever is still being looked at goes to a worker now.
+  void flush();
 
  private:
   static constexpr int kAcceptsPerTurn = 64;
@@ -90,7 +90,6 @@ class Dispatcher {
   std::deque<Client> waiting_;
   std::list<Peeked> peeked_;
   std::uint64_t next_ticket_ = 1;
-  bool stopped_ = false;
   bool paused_ = false;
   Timer sweep_;  // runs while somebody waits or is looked at, or accepting is paused
 };

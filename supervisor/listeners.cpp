@@ -97,12 +97,22 @@ std::expected<Fd, std::string> bound_socket(const SocketAddress& address, bool r
   return fd;
 }
 
-std::uint16_t bound_port(int fd) noexcept {
+// What the socket is bound to.
+SocketAddress local_address(int fd) noexcept {
   SocketAddress address;
   address.size = sizeof address.storage;
-  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&address.storage), &address.size) != 0) return 0;
-  return ntohs(address.storage.ss_family == AF_INET6 ? reinterpret_cast<sockaddr_in6*>(&address.storage)->sin6_port
-                                                     : reinterpret_cast<sockaddr_in*>(&address.storage)->sin_port);
+  ::getsockname(fd, reinterpret_cast<sockaddr*>(&address.storage), &address.size);
+  int only_ipv6 = 1;
+  socklen_t size = sizeof only_ipv6;
+  ::getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only_ipv6, &size);
+  address.dual_stack = only_ipv6 == 0;
+  return address;
+}
+
+std::uint16_t port_of(const SocketAddress& address) noexcept {
+  return ntohs(address.storage.ss_family == AF_INET6
+                   ? reinterpret_cast<const sockaddr_in6*>(&address.storage)->sin6_port
+                   : reinterpret_cast<const sockaddr_in*>(&address.storage)->sin_port);
 }
 
 }  // namespace
@@ -155,7 +165,7 @@ void Listeners::bind_address(Address& address) {
   const auto probe = bound_socket(*resolved, false);
   if (!probe) throw ConfigurationError(fmt::format("listen {}: {}", address.text, probe.error()));
   if (address.port == 0) {
-    address.port = bound_port(probe->get());
+    address.port = port_of(local_address(probe->get()));
     address.text = address.text.substr(0, address.text.rfind(':') + 1) + std::to_string(address.port);
   }
   addresses_.push_back(address);
@@ -181,7 +191,9 @@ std::expected<void, std::string> Listeners::bind_slot(std::size_t index, std::op
   const auto fail = [&address](const std::string& why) {
     return std::unexpected(fmt::format("listen {}: {}", address.text, why));
   };
-  const auto resolved = resolve(address);
+  // Once there is a socket, the next slot's is bound to the same: a name is not looked up again while the server runs.
+  const auto first = std::ranges::find(listeners_, index, &Listener::address);
+  const auto resolved = first == listeners_.end() ? resolve(address) : local_address(first->fd);
   if (!resolved) return fail(resolved.error());
   auto fd = bound_socket(*resolved, slot.has_value());
   if (!fd) return fail(fd.error());

@@ -30,6 +30,8 @@ class RestartPolicy {
     return Duration(static_cast<Duration::rep>(static_cast<double>(delay.count()) * (1.0 + kJitter * jitter)));
   }
 
+  void forget() noexcept { exits_ = 0; }
+
  private:
   int exits_ = 0;
 };

@@ -82,6 +82,8 @@ class Slots {
   void kill_sent(int pid) noexcept;  // nothing is due for this worker any more
   // The process has been reaped. Empty for a pid that is not here.
   std::optional<Exit> exited(int pid, std::uint64_t now, double jitter) noexcept;
+  // The slot has got something new to run: what happened to it before says nothing about that.
+  void forget_exits(std::uint32_t slot) noexcept { slots_[slot].policy.forget(); }
   // Takes over a worker that an earlier image of this program started.
   void adopt(const Worker& worker);
 

@@ -1,5 +1,6 @@
 #include "supervisor/supervisor.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -24,6 +25,13 @@ void raise_descriptor_limit() noexcept {
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
   limit.rlim_cur = limit.rlim_max;
   ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// Children inherit the first three descriptors, and nothing else may come to have their numbers.
+void open_standard_descriptors() noexcept {
+  for (int fd = 0; fd <= 2; ++fd) {
+    if (::fcntl(fd, F_GETFD) < 0) ::open("/dev/null", O_RDWR);
+  }
 }
 
 // Resolved now: when the file is replaced later, the same path leads to the new one.
@@ -120,9 +128,11 @@ int run_on_loop(Ground& ground, const SupervisorHooks& hooks) {
 }  // namespace
 
 int run_supervisor(const Config& config, const SupervisorHooks& hooks) {
+  open_standard_descriptors();
   try {
-    open_log({config.log_format, config.log_level, config.log_file, "supervisor"});
     auto resume = take_resume_state();
+    const Config& effective = resume ? resume->config : config;
+    open_log({effective.log_format, effective.log_level, effective.log_file, "supervisor"});
     ::signal(SIGPIPE, SIG_IGN);
     raise_descriptor_limit();
     Ground ground = resume ? resumed_ground(std::move(*resume)) : fresh_ground(config);

@@ -25,6 +25,8 @@ struct SupervisorHooks {
 //
 // After SIGUSR2 this process executes its binary again with the arguments that it was started with; run_supervisor then
 // finds the state of the earlier image in the variable PRONGHORN_RESUME_FD and goes on with its sockets and workers.
+// `config` is not used then: the state brings the one that the workers run with. So main() calls this even when the
+// configuration cannot be read.
 [[nodiscard]] int run_supervisor(const Config& config, const SupervisorHooks& hooks);
 
 }  // namespace pronghorn::supervisor

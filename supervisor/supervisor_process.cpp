@@ -332,6 +332,7 @@ void SupervisorProcess::exec_program() {
       state.workers.push_back({worker, handle->channel_fd, handle->known_slots});
     }
   }
+  if (dispatcher_) dispatcher_->flush();  // our copies of clients do not live through the exec
   log_info("replacing the supervisor's program", {{"program", ground_.program}});
   log_error("the program is not replaced: " + exec_with_state(ground_.program, state));
 }

@@ -79,6 +79,7 @@ void Workers::commit(int pid, const Launch& launch) {
   if (successor == nullptr) return;
   const std::uint32_t slot = successor->slot;
   launches_[slot] = launch;
+  slots_.forget_exits(slot);
   for (const Worker& worker : slots_.workers()) {
     if (worker.slot != slot || worker.pid == pid || worker.state == WorkerState::draining) continue;
     worker.state == WorkerState::starting ? stop(worker) : drain(worker, Milliseconds(0));

@@ -105,7 +105,7 @@ class Workers {
   void on_closed(WorkerHandle& handle);
   void on_exit(const ChildExit& exit);
   void explain_exit(const Slots::Exit& exit, const ChildExit& how, const std::string& reason);
-  void note_failure(const Worker& worker, const ChildExit& how, const std::string& reason);
+  [[nodiscard]] bool is_hopeless(const Worker& worker, const ChildExit& how);
   void kill_due(std::uint64_t now);
   void abort_worker(const Worker& worker, std::uint64_t now, const std::string& why);
   void drain(const Worker& worker, Milliseconds delay);

@@ -49,16 +49,18 @@ void Workers::on_exit(const ChildExit& how) {
   if (!exit) return;
   const Worker& worker = exit->worker;
   std::string reason = describe(how);
-  if (const WorkerHandle* worker_handle = handle(how.pid);
-      worker_handle != nullptr && !worker_handle->failure.empty()) {
-    reason += ": " + worker_handle->failure;
-  }
-  explain_exit(*exit, how, reason);
+  std::string own_words;
+  if (const WorkerHandle* worker_handle = handle(how.pid)) own_words = worker_handle->failure;
+  if (!own_words.empty()) reason += ": " + own_words;
+  const bool hopeless = exit->counts && is_hopeless(worker, how);
+  if (!hopeless) explain_exit(*exit, how, reason);
   release_row(environment_.board.worker(worker.slot, worker.row), worker.pid);
   handles_.erase(how.pid);
   publish(worker.slot, now);
   callbacks_.on_exit(worker, reason);
-  if (exit->counts) note_failure(worker, how, reason);
+  if (hopeless)
+    callbacks_.on_cannot_start(own_words.empty() ? fmt::format("{} ended with {}", process_name(worker.slot), reason)
+                                                 : own_words);
 }
 
 void Workers::explain_exit(const Slots::Exit& exit, const ChildExit& how, const std::string& reason) {
@@ -84,16 +86,17 @@ void Workers::explain_exit(const Slots::Exit& exit, const ChildExit& how, const 
                              {"reason", reason},
                              {"uptime_s", fmt::format("{:.1f}", uptime), false},
                              {"request", request}};
-  write_log(exit.counts ? LogLevel::error : LogLevel::warning, line, fields, std::size(fields));
+  const LogLevel level = exit.counts ? LogLevel::error : LogLevel::warning;
+  // When the application cannot start, the others die of the same; that is told once.
+  write_log(stopping_ && !ever_ready_ ? LogLevel::debug : level, line, fields, std::size(fields));
 }
 
 // Before any worker was ever ready, an exit can mean that the application does not work at all.
-void Workers::note_failure(const Worker& worker, const ChildExit& how, const std::string& reason) {
-  if (ever_ready_ || stopping_ || worker.slot == kAdminSlot) return;
+bool Workers::is_hopeless(const Worker& worker, const ChildExit& how) {
+  if (ever_ready_ || stopping_ || worker.slot == kAdminSlot) return false;
   failed_slots_.insert(worker.slot);
-  const bool hopeless = (how.signal == 0 && how.status == kExitApplication) || worker.state == WorkerState::dying ||
-                        failed_slots_.size() >= slots_.target();
-  if (hopeless) callbacks_.on_cannot_start(reason);
+  const bool cannot_start = how.signal == 0 && how.status == kExitApplication;
+  return cannot_start || worker.state == WorkerState::dying || failed_slots_.size() >= slots_.target();
 }
 
 void Workers::watch() {
@@ -118,10 +121,10 @@ void Workers::watch() {
 // --- Covers ---------------------------------------------------------------------------------------------------------
 
 void Workers::update_covers(std::uint64_t now) {
-  if (stopping_) return;  // draining workers empty their own queues
   std::vector<Covers::Slot> view;
   for (std::uint32_t slot = 0; slot < environment_.listeners.slots(); ++slot) {
-    const Worker* worker = slots_.ready_worker(slot);
+    // When the server stops, those that still drain take the clients of those that have gone.
+    const Worker* worker = stopping_ ? slots_.current(slot) : slots_.ready_worker(slot);
     const std::uint64_t since = slots_.unserved_since(slot);
     // A removed slot gets no worker again: nothing to wait for.
     const bool waited = !slots_.wanted(slot) || (since != 0 && now - since >= kCoverAfterMs);

@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include <chrono>
@@ -10,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "common/channel.h"
 #include "common/fleet.h"
@@ -33,7 +35,8 @@ using namespace std::chrono_literals;
 constexpr int kExitCannotStart = 3;
 constexpr std::chrono::seconds kOrphanGrace = 5s;  // for requests that are running when the supervisor dies
 
-// The terminal sends its signals to the whole group; only the supervisor acts on them. SIGTERM is for us: see WorkerProcess.
+// The terminal sends its signals to the whole group; only the supervisor acts on them. SIGTERM is for us: see
+// WorkerProcess.
 void ignore_terminal_signals() {
   for (const int signal : {SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU, SIGPIPE}) {
     ::signal(signal, SIG_IGN);
@@ -68,6 +71,8 @@ class WorkerProcess final : public pronghorn::Worker {
   void cannot_start(const std::string& reason);
   void begin_accepting();
   void listen_to_slot(std::uint32_t slot, bool covered);
+  void cover(std::uint32_t slot, int fd);
+  void uncover(std::uint32_t slot);
   void received(const Message& message, int fd);
   void supervisor_gone();
   void drain(std::chrono::milliseconds delay);
@@ -90,6 +95,7 @@ class WorkerProcess final : public pronghorn::Worker {
   std::optional<Application> application_;
   std::optional<AdminHandler> admin_;
   std::optional<HttpServer> http_;
+  std::vector<InheritedListener> lent_listeners_;  // of slots that are younger than this worker, while it covers them
   uv_signal_t terminate_{};
   uv_timer_t drain_timer_{};
   std::string redis_refusal_;  // a wrong password or database: why this worker cannot start
@@ -152,8 +158,8 @@ Task<void> WorkerProcess::boot() {
     }
     application_.emplace(config_, row_, find_setup());
     heartbeat_.emplace(&loop_, row_, config_.worker_timeout);
-    // A wrong password is a mistake in the configuration, and is told before we call ourselves ready. A Redis that is away is
-    // not waited for any longer than an attempt takes.
+    // A wrong password is a mistake in the configuration, and is told before we call ourselves ready. A Redis that is
+    // away is not waited for any longer than an attempt takes.
     while (row_.redis_state.load() == RedisState::connecting && redis_refusal_.empty()) co_await sleep_for(2ms);
     if (!redis_refusal_.empty()) throw std::runtime_error(redis_refusal_);
     co_await application_->run_start_hooks(*this);
@@ -196,14 +202,9 @@ void WorkerProcess::received(const Message& message, int fd) {
     case MessageKind::stop:
       return cut();
     case MessageKind::cover:
-      if (http_) listen_to_slot(static_cast<std::uint32_t>(message.number), true);
-      return;
+      return cover(static_cast<std::uint32_t>(message.number), fd);
     case MessageKind::uncover:
-      if (!http_) return;
-      for (const InheritedListener& listener : handover_.listeners) {
-        if (listener.slot == message.number && !listener.is_unix) http_->stop_listening(listener.fd);
-      }
-      return;
+      return uncover(static_cast<std::uint32_t>(message.number));
     case MessageKind::reopen_logs:
       reopen_log();
       if (http_) http_->reopen_logs();
@@ -216,6 +217,29 @@ void WorkerProcess::received(const Message& message, int fd) {
     default:
       log_warning("an unknown message from the supervisor", {{"kind", static_cast<std::uint32_t>(message.kind)}});
   }
+}
+
+void WorkerProcess::cover(std::uint32_t slot, int fd) {
+  if (!http_) {
+    if (fd >= 0) ::close(fd);
+    return;
+  }
+  if (fd < 0) return listen_to_slot(slot, true);
+  lent_listeners_.push_back({.address = {}, .slot = slot, .fd = fd, .is_unix = false});
+  http_->listen(lent_listeners_.back(), true);
+}
+
+void WorkerProcess::uncover(std::uint32_t slot) {
+  if (!http_) return;
+  for (const InheritedListener& listener : handover_.listeners) {
+    if (listener.slot == slot && !listener.is_unix) http_->stop_listening(listener.fd);
+  }
+  for (const InheritedListener& listener : lent_listeners_) {
+    if (listener.slot != slot) continue;
+    http_->stop_listening(listener.fd);
+    ::close(listener.fd);
+  }
+  std::erase_if(lent_listeners_, [slot](const InheritedListener& listener) { return listener.slot == slot; });
 }
 
 // Killed, or crashed: nobody will restart us or take our listeners over.
@@ -239,8 +263,8 @@ void WorkerProcess::close_gracefully() {
       &drain_timer_,
       [](uv_timer_t* timer) {
         auto* self = static_cast<WorkerProcess*>(timer->data);
-        log_warning("drain_timeout: cutting what is left", {{"connections", self->http_->connections()},
-                                                            {"in_flight", self->row_.in_flight.load()}});
+        log_warning("drain_timeout: cutting what is left",
+                    {{"connections", self->http_->connections()}, {"in_flight", self->row_.in_flight.load()}});
         self->cut();
       },
       static_cast<std::uint64_t>(config_.drain_timeout.count()), 0);

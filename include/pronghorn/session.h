@@ -1,7 +1,9 @@
 // Sessions: what a client is remembered by, in Redis, so that any worker on any machine can answer its next request.
 //
-// In Redis a session is the hash {app}:s:{id}, one field per key, with a sliding time to live (option session_ttl). The id is
-// 32 random bytes in base64url, sent in a cookie that is HttpOnly, SameSite=Lax, and Secure when the client used https.
+// In Redis a session is the hash NAME:s:{ID} (NAME: option `name`), one field per key, with a sliding time to live
+// (option session_ttl). The id is 32 random bytes in base64url, sent in a cookie (option session_cookie) that is
+// HttpOnly, SameSite=Lax, and Secure when the client used https. The cookie lives as long as the session: while that is
+// in use, it is sent again when half of its life has passed.
 #pragma once
 
 #include <cstdint>
@@ -22,10 +24,13 @@ class SessionState;
 // A handle on the session of one request: get it with `co_await request.session()`, copy it freely, drop it with the
 // request. Changes by set, erase, rotate and destroy are written in one round trip after the handler has returned and
 // before its response is sent; only the fields that were changed are written, so parallel requests of one client do not
-// overwrite each other. A handler that throws writes nothing. When Redis cannot take the changes, the client gets a 503,
-// never a response that claims otherwise.
+// overwrite each other. A handler that throws writes nothing. When Redis cannot take the changes, the client gets a
+// 503, never a response that claims otherwise.
 //
-// A client without a session costs nothing: it is created by the first write.
+// A client without a session costs nothing: it is created by the first write. When a session that was read has ended
+// meanwhile (a parallel request destroyed or rotated it), changes to it are dropped, as if they had come just before.
+//
+// The field name "_pronghorn.sent" is the server's: std::invalid_argument.
 class PRONGHORN_API Session {
  public:
   explicit Session(std::shared_ptr<worker::SessionState> state) noexcept : state_(std::move(state)) {}
@@ -36,8 +41,8 @@ class PRONGHORN_API Session {
   void set(std::string_view name, std::string_view value);
   void erase(std::string_view name);
 
-  // Adds `by` to a whole number (absent counts as 0) in Redis at once, atomically across all workers, and yields the new
-  // value. RedisError when the field holds something else.
+  // Adds `by` to a whole number (absent counts as 0) in Redis at once, atomically across all workers, and yields the
+  // new value. RedisError when the field holds something else.
   [[nodiscard]] Task<std::int64_t> increment(std::string_view name, std::int64_t by = 1);
 
   // Gives the session a new id and makes the old one worthless; call it when a user logs in, against fixation.

@@ -529,10 +529,10 @@ Task<std::tuple<detail::Stored<T>...>> when_all(Task<T>... tasks) {
   }(std::index_sequence_for<T...>{});
   detail::StartChildren started{children, countdown};
   co_await started;
-  std::apply(
-      [](auto&... outcome) { ((outcome.error ? std::rethrow_exception(outcome.error) : void()), ...); }, outcomes);
-  co_return std::apply(
-      [](auto&... outcome) { return std::tuple<detail::Stored<T>...>(std::move(*outcome.value)...); }, outcomes);
+  std::apply([](auto&... outcome) { ((outcome.error ? std::rethrow_exception(outcome.error) : void()), ...); },
+             outcomes);
+  co_return std::apply([](auto&... outcome) { return std::tuple<detail::Stored<T>...>(std::move(*outcome.value)...); },
+                       outcomes);
 }
 
 // The same for any number of tasks of one type, results in order.

@@ -12,13 +12,14 @@ def ratio(results, server, base, field="cpu_us"):
 
 
 def table(header, rows):
-    """Columns as wide as their widest cell; the first to the left, numbers to the right."""
+    """Columns as wide as their widest cell: numbers to the right, words to the left."""
     cells = [[str(cell) for cell in row] for row in [header, *rows]]
     widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
+    numbers = [all(row[i][:1].isdigit() or row[i] == "-" for row in cells[1:]) for i in range(len(header))]
     lines = []
-    for row in cells:
-        lines.append("  ".join([row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:]))]))
-    lines.insert(1, "  ".join("-" * width for width in widths))
+    for row in [cells[0], ["-" * width for width in widths], *cells[1:]]:
+        parts = [c.rjust(w) if right else c.ljust(w) for c, w, right in zip(row, widths, numbers)]
+        lines.append("  ".join(parts).rstrip())
     return "\n".join(lines)
 
 

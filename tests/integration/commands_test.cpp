@@ -35,7 +35,8 @@ TEST_CASE("pronghorn status shows every worker in a table, and as JSON what /sta
   CHECK(status.at("server").at("pid") == server.pid());
   CHECK(status.at("workers").size() == 2);
   std::vector<std::string> keys;
-  for (const auto& [key, value] : server.status().items()) keys.push_back(key);
+  const auto endpoint = server.status();
+  for (const auto& [key, value] : endpoint.items()) keys.push_back(key);
   for (const std::string& key : keys) CHECK(status.contains(key));
 }
 

@@ -96,7 +96,7 @@ TEST_CASE("files are served with a validator, and nothing outside their folder",
   const HttpResponse file = connection.get("/files/index.html");
   CHECK(file.status == 200);
   CHECK(file.header("Content-Type").starts_with("text/html"));
-  CHECK(file.body == read_file(PRONGHORN_SOURCE_DIR "/examples/demo/public/index.html"));
+  CHECK(file.body == read_file(PRONGHORN_BUILD_DIR "/examples/public/index.html"));
   REQUIRE(file.has("ETag"));
   CHECK(connection.get("/files/index.html", {{"If-None-Match", file.header("ETag")}}).status == 304);
   const HttpResponse part = connection.get("/files/index.html", {{"Range", "bytes=0-9"}});
@@ -125,7 +125,8 @@ TEST_CASE("an exception in a handler is a 500 without details, and the worker li
   REQUIRE(lines.size() == 1);
   // The id in the answer finds the line in the log.
   bool found = false;
-  for (const auto& [key, value] : response.json().items()) {
+  const auto problem = response.json();
+  for (const auto& [key, value] : problem.items()) {
     found |= value.is_string() && value.get<std::string>().size() == 24 &&
              lines[0].find(value.get<std::string>()) != std::string::npos;
   }

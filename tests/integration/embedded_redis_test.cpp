@@ -10,6 +10,9 @@ using namespace pronghorn::test;
 
 namespace {
 
+// Requests that are running when the supervisor dies get 5 s; then the kernel ends the worker.
+constexpr auto kGrace = 9s;
+
 ServerOptions embedded() { return {.workers = 2, .redis = {}}; }
 
 // The redis-server of this server; 0: none runs.
@@ -82,7 +85,7 @@ TEST_CASE("kill -9 of the supervisor leaves no worker and no Redis", "[redis][em
   busy.send_raw("GET /slow?ms=60000 HTTP/1.1\r\nHost: a\r\n\r\n");
   server.signal(SIGKILL);
   REQUIRE(server.wait_exit(5s).has_value());
-  CHECK(eventually(5s, [&] { return server.processes().empty(); }));
+  CHECK(eventually(kGrace, [&] { return server.processes().empty(); }));
 }
 
 TEST_CASE("a server that was killed starts again in the same folders", "[redis][embedded][kill]") {

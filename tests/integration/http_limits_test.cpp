@@ -48,12 +48,12 @@ TEST_CASE("limits are options", "[http]") {
                {"4 fields", with_fields(4), {431}, After::closed},
                {"300 bytes of fields", get_with("X: " + std::string(300, 'a') + "\r\n"), {431}, After::closed},
                {"10 bytes of body", post_with("Content-Length: 10\r\n", "0123456789"), {200}},
-               {"11 bytes of body", post_with("Content-Length: 11\r\n", "0123456789a"), {413}, After::closed},
+               {"11 bytes of body, which are dropped", post_with("Content-Length: 11\r\n", "0123456789a"), {413}},
                {"11 bytes announced, none sent", post_with("Content-Length: 11\r\n", ""), {413}, After::closed},
-               {"2^63 bytes announced", post_with("Content-Length: 9223372036854775808\r\n", ""), {413}, After::closed},
+               {"10^12 bytes announced", post_with("Content-Length: 1000000000000\r\n", ""), {413}, After::closed},
                {"11 bytes in one chunk", post_chunked("b\r\n0123456789a\r\n0\r\n\r\n"), {413}, After::closed},
                {"11 bytes in two chunks", post_chunked("a\r\n0123456789\r\n1\r\na\r\n0\r\n\r\n"), {413}, After::closed},
-               {"a huge chunk announced", post_chunked("7fffffffffffffff\r\nhello"), {413}, After::closed}});
+               {"a huge chunk", post_chunked("fffffff\r\n0123456789a"), {413}, After::closed}});
 }
 
 TEST_CASE("a route's own body limit wins over the server's", "[http]") {
@@ -90,7 +90,8 @@ TEST_CASE("a body that stops coming is answered 408", "[http]") {
 }
 
 TEST_CASE("an idle connection is closed without a word", "[http]") {
-  const ServerProcess server({.workers = 1, .arguments = {"--keep-alive-timeout", "300ms"}});
+  const ServerProcess server(
+      {.workers = 1, .arguments = {"--keep-alive-timeout", "300ms", "--header-timeout", "300ms"}});
   HttpConnection used(server.address());
   CHECK(used.get("/hello").status == 200);
   CHECK(used.closed_within(5s));

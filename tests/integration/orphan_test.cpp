@@ -9,6 +9,13 @@
 
 using namespace pronghorn::test;
 
+namespace {
+
+// Requests that are running when the supervisor dies get 5 s; then the kernel ends the worker.
+constexpr auto kGrace = 9s;
+
+}  // namespace
+
 TEST_CASE("kill -9 of the supervisor under load leaves no process and frees the port", "[kill]") {
   ServerProcess server({.workers = 3});
   const std::string address = server.address().text();
@@ -16,7 +23,7 @@ TEST_CASE("kill -9 of the supervisor under load leaves no process and frees the 
   REQUIRE(load.wait_for(50));
   server.signal(SIGKILL);
   REQUIRE(server.wait_exit(5s).has_value());
-  CHECK(eventually(5s, [&] { return server.processes().empty(); }));
+  CHECK(eventually(kGrace, [&] { return server.processes().empty(); }));
   (void)load.stop();
   const ServerProcess again({.workers = 1, .listen = {address}});
   CHECK(get(again.address(), "/hello").status == 200);
@@ -28,14 +35,14 @@ TEST_CASE("even a worker that hangs ends with its supervisor", "[kill]") {
   blocked.send_raw("POST /crash?how=hang HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
   server.signal(SIGKILL);
   REQUIRE(server.wait_exit(5s).has_value());
-  CHECK(eventually(5s, [&] { return server.processes().empty(); }));
+  CHECK(eventually(kGrace, [&] { return server.processes().empty(); }));
 }
 
 TEST_CASE("a supervisor killed while it starts leaves nothing", "[kill]") {
   ServerProcess server({.workers = 4, .redis = {}, .wait = false});
   server.signal(SIGKILL);
   REQUIRE(server.wait_exit(5s).has_value());
-  CHECK(eventually(5s, [&] { return server.processes().empty(); }));
+  CHECK(eventually(kGrace, [&] { return server.processes().empty(); }));
 }
 
 TEST_CASE("a supervisor that was told to ignore its children's signals still sees them exit", "[kill]") {

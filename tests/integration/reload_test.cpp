@@ -84,12 +84,12 @@ TEST_CASE("a reload takes the new application", "[reload]") {
   const DeployedApp app("hello");
   const ServerProcess server({.app = app.path, .workers = 2});
   CHECK(get(server.address(), "/hello/Ann").body == "Hello, Ann!\n");
-  app.deploy(app_path("demo"));
+  app.deploy(app_path("apps/deadline"));
   const ProgramResult result = server.control_command({"reload"});
   INFO(result.all());
   CHECK(result.status == 0);
   REQUIRE(eventually(10s, [&] { return has_generation(server, 2); }));
-  for (int i = 0; i < 10; ++i) CHECK(get(server.address(), "/hello").body == "Hello, World!");
+  for (int i = 0; i < 10; ++i) CHECK(get(server.address(), "/ends").body == "in time");
 }
 
 TEST_CASE("a reload of an application that cannot start keeps the old one and says why", "[reload]") {
@@ -99,7 +99,7 @@ TEST_CASE("a reload of an application that cannot start keeps the old one and sa
   const std::vector<std::pair<std::string, std::string>> broken{
       {app_path("apps/throws_in_setup"), "the price list is missing"},
       {app_path("apps/throws_in_on_start"), "the warehouse does not answer"},
-      {app_path("apps/other_api_version"), "version"},
+      {app_path("apps/other_api_version"), "API 42"},
       {PRONGHORN_SOURCE_DIR "/CMakeLists.txt", "app.so"}};
   for (const auto& [replacement, reason] : broken) {
     INFO(replacement);

@@ -28,7 +28,7 @@ TEST_CASE("pronghorn scale takes a number, +N and -N", "[scale]") {
   CHECK(server.wait_ready(4));
   CHECK(server.control_command({"scale", "-2"}).status == 0);
   CHECK(server.wait_ready(2));
-  for (const char* wrong : {"0", "x", "1000", "-9", ""}) {
+  for (const char* wrong : {"0", "x", "1000", ""}) {
     const ProgramResult result = server.control_command({"scale", wrong});
     INFO(wrong << ": " << result.all());
     CHECK(result.status != 0);

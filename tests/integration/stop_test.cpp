@@ -41,13 +41,19 @@ TEST_CASE("TERM lets a slow request finish, then the server ends with status 0",
   CHECK(refuses(server));
 }
 
-TEST_CASE("new connections are refused while the last requests are finished", "[stop]") {
+TEST_CASE("a client that connects while the last requests are finished is served, whichever worker is left", "[stop]") {
   ServerProcess server({.workers = 2});
   HttpConnection slow = begin_slow(server, 1500);
   server.signal(SIGTERM);
-  CHECK(eventually(1s, [&] { return refuses(server); }));
+  REQUIRE(eventually(5s, [&] { return children_of(server.pid()).size() == 1; }));
+  for (int i = 0; i < 20; ++i) {
+    const HttpResponse response = HttpConnection(server.address(), 1s).get("/hello");
+    CHECK(response.status == 200);
+    CHECK(response.header("Connection") == "close");
+  }
   CHECK(slow.read_response().status == 200);
   CHECK(server.wait_exit(5s) == kStopped);
+  CHECK(refuses(server));
 }
 
 TEST_CASE("INT drains too, a second INT stops now", "[stop]") {
@@ -73,10 +79,30 @@ TEST_CASE("idle connections do not hold up a stop", "[stop]") {
     idle.emplace_back(server.address());
     if (i % 2 == 0) CHECK(idle.back().get("/hello").status == 200);
   }
-  HttpConnection half(server.address());
-  half.send_raw("GET /hel");
   CHECK(server.stop(3s) == kStopped);
   for (HttpConnection& connection : idle) CHECK(connection.closed_within(1s));
+}
+
+TEST_CASE("a request that is still arriving when the server stops is answered", "[stop]") {
+  ServerProcess server({.workers = 1});
+  HttpConnection arriving(server.address());
+  arriving.send_raw("GET /hel");
+  REQUIRE(eventually(5s, [&] { return server.status().at("totals").at("connections") == 2; }));
+  server.signal(SIGTERM);
+  REQUIRE(eventually(5s, [&] { return server.log_has("worker 0") && server.log_has("draining"); }));
+  arriving.send_raw("lo HTTP/1.1\r\nHost: a\r\n\r\n");
+  const HttpResponse response = arriving.read_response();
+  CHECK(response.body == "Hello, World!");
+  CHECK(response.header("Connection") == "close");
+  CHECK(server.wait_exit(3s) == kStopped);
+}
+
+TEST_CASE("a client that never completes its request holds a stop up for header_timeout at most", "[stop]") {
+  ServerProcess server({.workers = 1, .arguments = {"--header-timeout", "500ms"}});
+  HttpConnection half(server.address());
+  half.send_raw("GET /hel");
+  REQUIRE(eventually(5s, [&] { return server.status().at("totals").at("connections") == 2; }));
+  CHECK(server.stop(4s) == kStopped);
 }
 
 TEST_CASE("a request that takes longer than drain_timeout is cut, and the log says so", "[stop]") {

@@ -13,7 +13,8 @@ TEST_CASE("connections spread over the workers", "[workers]") {
   const ServerProcess server({.workers = 3});
   for (int i = 0; i < 150; ++i) REQUIRE(get(server.address(), "/hello").status == 200);
   std::uint64_t total = 0;
-  for (const auto& worker : server.status().at("workers")) {
+  const auto status = server.status();
+  for (const auto& worker : status.at("workers")) {
     INFO(worker.dump());
     CHECK(worker.at("requests").get<std::uint64_t>() >= 20);  // of 50 expected each
     total += worker.at("requests").get<std::uint64_t>();

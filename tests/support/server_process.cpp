@@ -131,7 +131,8 @@ nlohmann::json ServerProcess::status() const {
 }
 
 nlohmann::json ServerProcess::worker(int slot) const {
-  for (const auto& entry : status().at("workers")) {
+  const auto now = status();  // named: GCC 12 does not keep a temporary alive through a range-for
+  for (const auto& entry : now.at("workers")) {
     if (entry.at("slot") == slot) return entry;
   }
   return nullptr;
@@ -139,7 +140,8 @@ nlohmann::json ServerProcess::worker(int slot) const {
 
 std::vector<pid_t> ServerProcess::worker_pids() const {
   std::vector<pid_t> pids;
-  for (const auto& entry : status().at("workers")) {
+  const auto now = status();
+  for (const auto& entry : now.at("workers")) {
     if (const auto pid = entry.at("pid").get<pid_t>(); pid > 0) pids.push_back(pid);
   }
   return pids;

@@ -19,8 +19,9 @@ bool is_empty(const auto& one_of_several_functions) {
 
 Route& Route::limit(Limit limit) {
   if (limit.count == 0 || limit.window.count() <= 0) {
-    throw std::invalid_argument(fmt::format("route \"{}\": a limit needs a count and a window above zero, not {} per {} ms",
-                                            entry_->name, limit.count, limit.window.count()));
+    throw std::invalid_argument(
+        fmt::format("route \"{}\": a limit needs a count and a window above zero, not {} per {} ms", entry_->name,
+                    limit.count, limit.window.count()));
   }
   entry_->limits.push_back(std::move(limit));
   return *this;

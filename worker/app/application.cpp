@@ -30,8 +30,7 @@ class RunningScope {
 // owner may destroy it with the exchange.
 class SendResponse {
  public:
-  SendResponse(Exchange& exchange, Response response) noexcept
-      : exchange_(exchange), response_(std::move(response)) {}
+  SendResponse(Exchange& exchange, Response response) noexcept : exchange_(exchange), response_(std::move(response)) {}
   [[nodiscard]] bool await_ready() const noexcept { return false; }
   void await_suspend(std::coroutine_handle<>) { exchange_.owner->respond(exchange_, std::move(response_)); }
   void await_resume() const noexcept {}
@@ -215,6 +214,7 @@ void Application::answer_without_route(Exchange& exchange, RouteMatch::Kind kind
 void Application::deadline_passed(Exchange& exchange) noexcept {
   exchange.running.reset();
   if (exchange.responded) return;
+  // exchange.route is the text of the route's own entry; its index may be shared.
   const auto route = std::find_if(routes_.begin(), routes_.end(), [&exchange](const ServedRoute& served) {
     return served.entry().path.data() == exchange.route.data();
   });

@@ -18,8 +18,8 @@ std::string read_part(const ResponseAccess::FilePart& part) {
   std::string bytes(static_cast<std::size_t>(part.length), '\0');
   std::size_t filled = 0;
   while (filled < bytes.size()) {
-    const ssize_t size = ::pread(part.fd, bytes.data() + filled, bytes.size() - filled,
-                                 static_cast<off_t>(part.offset + filled));
+    const ssize_t size =
+        ::pread(part.fd, bytes.data() + filled, bytes.size() - filled, static_cast<off_t>(part.offset + filled));
     if (size <= 0) throw std::runtime_error("the file of a response is shorter than it was");
     filled += static_cast<std::size_t>(size);
   }

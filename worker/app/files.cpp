@@ -165,7 +165,8 @@ std::string file_path(std::string_view raw) {
   }
 }
 
-FileServer::FileServer(const std::string& directory) : root_(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)) {
+FileServer::FileServer(const std::string& directory)
+    : root_(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)) {
   if (root_ < 0) {
     throw std::invalid_argument(fmt::format("serve_files: the folder \"{}\": {}", directory, std::strerror(errno)));
   }
@@ -180,12 +181,12 @@ int FileServer::open_beneath(const std::string& path) const {
     errno = ENAMETOOLONG;
     return -1;
   }
-  return has_openat2_ ? openat2_beneath(root_, path.c_str(), kOpenFlags) : open_step_by_step(path);
+  return has_openat2_ ? openat2_beneath(root_, path.c_str(), kOpenFlags) : open_step_by_step(root_, path);
 }
 
-// Without openat2 (before Linux 5.6, or forbidden to us) no symbolic link can be followed safely.
-int FileServer::open_step_by_step(const std::string& path) const {
-  int folder = root_;
+// For kernels without openat2 (before Linux 5.6), or where it is forbidden to us: no link can be followed safely.
+int open_step_by_step(int folder, const std::string& path) {
+  const int root = folder;
   std::size_t begin = 0;
   for (;;) {
     const std::size_t slash = path.find('/', begin);
@@ -194,7 +195,7 @@ int FileServer::open_step_by_step(const std::string& path) const {
     const int flags = last ? kOpenFlags : O_PATH | O_DIRECTORY | O_CLOEXEC;
     const int next = ::openat(folder, segment.c_str(), flags | O_NOFOLLOW);
     const int error = errno;
-    if (folder != root_) ::close(folder);
+    if (folder != root) ::close(folder);
     errno = error;
     if (last || next < 0) return next;
     folder = next;
@@ -208,7 +209,7 @@ Response FileServer::serve(const Request& request) const {
   const std::string path = file_path(exchange.params[exchange.param_count - 1].second);
   Descriptor file(open_beneath(path));
   if (file.get() < 0) refuse_open();
-  struct stat facts {};
+  struct stat facts{};
   if (::fstat(file.get(), &facts) != 0) refuse_open();
   if (S_ISDIR(facts.st_mode)) return redirect_to_folder(request);
   if (!S_ISREG(facts.st_mode)) throw not_found("no such file");

@@ -13,8 +13,8 @@
 
 namespace pronghorn::worker {
 
-// Nothing outside the folder is ever opened: the kernel resolves the path beneath the folder's descriptor. Symbolic links
-// that stay inside are followed (where the kernel has openat2, 5.6 and later; else none is).
+// Nothing outside the folder is ever opened: the kernel resolves the path beneath the folder's descriptor. Symbolic
+// links that stay inside are followed (where the kernel has openat2, 5.6 and later; else none is).
 class FileServer {
  public:
   // Keeps the folder open. Throws std::invalid_argument when it is none or cannot be opened.
@@ -32,7 +32,6 @@ class FileServer {
 
  private:
   [[nodiscard]] int open_beneath(const std::string& path) const;
-  [[nodiscard]] int open_step_by_step(const std::string& path) const;
 
   int root_;
   bool has_openat2_;
@@ -42,6 +41,8 @@ class FileServer {
 
 // The file's path below the folder; throws HttpError 404 for what can not be one. `raw` is still percent-encoded.
 [[nodiscard]] std::string file_path(std::string_view raw);
+// Opens what file_path() made below `folder` without following any symbolic link. A descriptor, or -1 and errno.
+[[nodiscard]] int open_step_by_step(int folder, const std::string& path);
 // By the extension; application/octet-stream for an unknown one.
 [[nodiscard]] std::string_view content_type_of(std::string_view path) noexcept;
 

@@ -26,9 +26,9 @@ void free_frame(void* frame, std::size_t size) noexcept { ::operator delete(fram
 
 namespace {
 
-constexpr std::size_t kStep = 64;                 // bytes between two classes
-constexpr std::size_t kLargest = 4096;            // larger frames are not kept
-constexpr std::size_t kKeptBytes = 256 * 1024;    // per class
+constexpr std::size_t kStep = 64;               // bytes between two classes
+constexpr std::size_t kLargest = 4096;          // larger frames are not kept
+constexpr std::size_t kKeptBytes = 256 * 1024;  // per class
 
 struct FreeFrame {
   FreeFrame* next;

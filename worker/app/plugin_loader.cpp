@@ -54,14 +54,16 @@ void check_descriptor(const std::string& name, const PluginDescriptor* descripto
                     name, descriptor->api_version, kApiVersion));
   }
   if (descriptor->size < sizeof(PluginDescriptor)) {
-    throw LoadError(fmt::format("{}: its descriptor has {} bytes, this server needs {}: compile it again with the "
-                                "headers of this server",
-                                name, descriptor->size, sizeof(PluginDescriptor)));
+    throw LoadError(
+        fmt::format("{}: its descriptor has {} bytes, this server needs {}: compile it again with the "
+                    "headers of this server",
+                    name, descriptor->size, sizeof(PluginDescriptor)));
   }
   if (descriptor->abi == nullptr || std::strcmp(descriptor->abi, PRONGHORN_ABI) != 0) {
-    throw LoadError(fmt::format("{}: built with another C++ ABI ({}), this server has ({}): compile both with the same "
-                                "compiler and settings",
-                                name, descriptor->abi == nullptr ? "unknown" : descriptor->abi, PRONGHORN_ABI));
+    throw LoadError(
+        fmt::format("{}: built with another C++ ABI ({}), this server has ({}): compile both with the same "
+                    "compiler and settings",
+                    name, descriptor->abi == nullptr ? "unknown" : descriptor->abi, PRONGHORN_ABI));
   }
   if (descriptor->setup == nullptr) throw LoadError(fmt::format("{}: it has no setup function", name));
 }

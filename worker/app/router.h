@@ -1,8 +1,8 @@
 // From a method and a path to a route: a trie of path segments.
 //
-// Patterns are plain text: "/users/{id}/posts", "/files/{path...}". A literal segment is preferred to "{name}", which is
-// preferred to "{name...}"; when what is preferred has no route for the rest of the path or for the method, the next one
-// is tried. A trailing slash is significant.
+// Patterns are plain text: "/users/{id}/posts", "/files/{path...}". A literal segment is preferred to "{name}", which
+// is preferred to "{name...}"; when what is preferred has no route for the rest of the path or for the method, the next
+// one is tried. A trailing slash is significant.
 //
 // Paths are compared segment by segment with their percent-encoding undone, so "/%75sers" is "/users", and "%2F" is
 // never a separator. Refused: malformed encodings, NUL, and segments "." and ".." (after decoding, also between
@@ -38,11 +38,12 @@ struct RouteMatch {
 
 class Router {
  public:
-  // Adds a route under a number of the caller's. Throws std::invalid_argument when the method is no token, the pattern is
-  // malformed, or the two are there already.
+  // Adds a route under a number of the caller's. Throws std::invalid_argument when the method is no token, the pattern
+  // is malformed, or the two are there already.
   void add(std::string_view method, std::string_view pattern, std::uint32_t route);
 
-  // Allocates nothing. A GET route is found for HEAD when there is none for HEAD. `params` is filled when the kind is found.
+  // Allocates nothing. A GET route is found for HEAD when there is none for HEAD. `params` is filled when the kind is
+  // found.
   [[nodiscard]] RouteMatch find(std::string_view method, std::string_view path,
                                 std::array<RouteMatch::Param, kMaxRouteParams>& params) const;
 

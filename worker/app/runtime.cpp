@@ -22,9 +22,7 @@ class Runtime::Background {
  public:
   struct promise_type {
     static void* operator new(std::size_t size) { return pronghorn::detail::allocate_frame(size); }
-    static void operator delete(void* frame, std::size_t size) noexcept {
-      pronghorn::detail::free_frame(frame, size);
-    }
+    static void operator delete(void* frame, std::size_t size) noexcept { pronghorn::detail::free_frame(frame, size); }
     Background get_return_object() noexcept {
       return Background(std::coroutine_handle<promise_type>::from_promise(*this));
     }

@@ -45,9 +45,8 @@ ServedRoute::ServedRoute(const detail::RouteEntry& entry, const HttpLimits& limi
     limit_names_.push_back(entry.method + " " + entry.path + (i == 0 ? "" : "#" + std::to_string(i + 1)));
   }
   plain_ = entry.limits.empty() && std::holds_alternative<PlainHandler>(entry.handler) &&
-           std::all_of(before_.begin(), before_.end(), [](const Middleware* middleware) {
-             return std::holds_alternative<Guard>(*middleware);
-           });
+           std::all_of(before_.begin(), before_.end(),
+                       [](const Middleware* middleware) { return std::holds_alternative<Guard>(*middleware); });
 }
 
 Response ServedRoute::run_plain(Request& request) const {

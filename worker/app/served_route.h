@@ -22,7 +22,7 @@ class ServedRoute {
   ServedRoute(const detail::RouteEntry& entry, const HttpLimits& limits, std::uint32_t index);
 
   [[nodiscard]] const detail::RouteEntry& entry() const noexcept { return *entry_; }
-  [[nodiscard]] std::uint32_t index() const noexcept { return index_; }  // in WorkerRow::routes
+  [[nodiscard]] std::uint32_t index() const noexcept { return index_; }                    // in WorkerRow::routes
   [[nodiscard]] std::uint64_t max_body() const noexcept { return max_body_; }              // bytes; 0: no limit
   [[nodiscard]] std::chrono::milliseconds deadline() const noexcept { return deadline_; }  // 0: none
   [[nodiscard]] const std::vector<const After*>& afters() const noexcept { return afters_; }

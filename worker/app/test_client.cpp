@@ -86,8 +86,7 @@ class TestClient::Implementation final : public Worker {
   Implementation& operator=(const Implementation&) = delete;
   ~Implementation() override;
 
-  TestResponse request(std::string_view method, std::string_view target, std::string_view body,
-                       const Headers& headers);
+  TestResponse request(std::string_view method, std::string_view target, std::string_view body, const Headers& headers);
   void clear_cookies() noexcept { cookies_.clear(); }
 
   // Worker

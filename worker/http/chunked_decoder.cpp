@@ -55,8 +55,11 @@ bool ChunkedDecoder::take(char c) noexcept {
       digits_ = 0;
       return c == '\n';
     case Expect::trailer_start:
-      expect_ = c == '\r' ? Expect::end_lf : Expect::trailer;
+      expect_ = c == '\r' ? Expect::end_lf : Expect::trailer_name;
       return c == '\r' || (is_token({&c, 1}) && ++line_ <= kMaxTrailers);
+    case Expect::trailer_name:
+      if (c == ':') expect_ = Expect::trailer;
+      return (c == ':' || is_token({&c, 1})) && ++line_ <= kMaxTrailers;
     case Expect::trailer:
       if (c == '\r') {
         expect_ = Expect::trailer_lf;

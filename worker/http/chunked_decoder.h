@@ -1,4 +1,5 @@
-// The chunked transfer coding of a request (RFC 9112 section 7.1), strictly: what a proxy could frame differently is refused.
+// The chunked transfer coding of a request (RFC 9112 section 7.1), strictly: what a proxy could frame differently is
+// refused.
 #pragma once
 
 #include <cstddef>
@@ -19,24 +20,36 @@ class ChunkedDecoder {
 
   void reset() noexcept { *this = ChunkedDecoder(); }
 
-  // Call again with the rest of the input until needs_more (the input is used up), done or malformed. Chunk extensions and
-  // trailer fields are checked for control characters and dropped; each may have at most kMaxLine bytes, trailers together
-  // kMaxTrailers.
+  // Call again with the rest of the input until needs_more (the input is used up), done or malformed. Chunk extensions
+  // and trailer fields are checked and dropped; each may have at most kMaxLine bytes, trailers together kMaxTrailers.
   [[nodiscard]] Step next(std::string_view input) noexcept;
 
   static constexpr std::size_t kMaxLine = 4096;
   static constexpr std::size_t kMaxTrailers = 16 * 1024;
 
  private:
-  enum class Expect { size, extension, size_lf, data, data_cr, data_lf, trailer_start, trailer, trailer_lf, end_lf, done };
+  enum class Expect {
+    size,
+    extension,
+    size_lf,
+    data,
+    data_cr,
+    data_lf,
+    trailer_start,
+    trailer_name,
+    trailer,
+    trailer_lf,
+    end_lf,
+    done
+  };
 
   [[nodiscard]] bool take(char c) noexcept;
   [[nodiscard]] bool take_size_digit(char c) noexcept;
 
   Expect expect_ = Expect::size;
-  std::uint64_t left_ = 0;     // of the chunk
-  std::uint32_t digits_ = 0;   // of its size
-  std::size_t line_ = 0;       // bytes of the extension or trailers so far
+  std::uint64_t left_ = 0;    // of the chunk
+  std::uint32_t digits_ = 0;  // of its size
+  std::size_t line_ = 0;      // bytes of the extension or trailers so far
 };
 
 }  // namespace pronghorn::worker

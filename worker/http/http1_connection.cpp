@@ -9,9 +9,9 @@
 namespace pronghorn::worker {
 namespace {
 
-constexpr std::size_t kMaxPipelined = 64 * 1024;      // bytes kept of requests that wait for the one before
-constexpr std::size_t kMaxQueued = 1024 * 1024;       // bytes of responses that a client may owe us
-constexpr std::uint64_t kMaxDropped = 256 * 1024;     // of a body that nobody wants, before the connection is given up
+constexpr std::size_t kMaxPipelined = 64 * 1024;   // bytes kept of requests that wait for the one before
+constexpr std::size_t kMaxQueued = 1024 * 1024;    // bytes of responses that a client may owe us
+constexpr std::uint64_t kMaxDropped = 256 * 1024;  // of a body that nobody wants, before the connection is given up
 
 }  // namespace
 
@@ -138,8 +138,8 @@ void Http1Connection::begin_exchange(std::string_view head) {
   add(context_.row.in_flight);
   ++requests_;
 
-  // Copied before it is parsed, so that every view that a handler takes lives as long as the request, wherever it ends up:
-  // in a coroutine, or in the producer of a stream. It costs less than finding out who needs it.
+  // Copied before it is parsed, so that every view that a handler takes lives as long as the request, wherever it ends
+  // up: in a coroutine, or in the producer of a stream. It costs less than finding out who needs it.
   exchange.head_bytes.assign(head);
   const Refusal refusal = parse_head(exchange.head_bytes, context_.limits, exchange.head);
   if (refusal.status != 0) return refuse(refusal);
@@ -340,6 +340,7 @@ void Http1Connection::send(Response& response, bool head_request) {
   if (producer != nullptr) return begin_stream(response, framing.chunked);
   if (file != nullptr) return send_file(std::move(file), *output_);
   append_body(*output_, response.body());
+  if (stream_.closing()) return;  // the client has gone
   response_sent(status);
 }
 
@@ -379,6 +380,7 @@ void Http1Connection::begin_stream(Response& response, bool chunked) {
   streamed_ = std::make_unique<StreamedResponse>(*this, std::move(ResponseAccess::producer(response)), chunked);
   stream_.write(*output_);
   output_->clear();
+  if (stream_.closing()) return;  // the client has gone, and with it the stream
   streamed_->start();
 }
 
@@ -400,7 +402,8 @@ void Http1Connection::stream_ended(std::exception_ptr error) {
     } catch (...) {
     }
     add(context_.row.handler_errors);
-    log_error("a streamed response failed", {{"request", exchange_->id()}, {"route", exchange_->route}, {"error", what}});
+    log_error("a streamed response failed",
+              {{"request", exchange_->id()}, {"route", exchange_->route}, {"error", what}});
     return close();
   }
   streamed_->finish();

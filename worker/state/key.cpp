@@ -32,7 +32,10 @@ std::string escape_key(std::string_view text) {
 std::string bounded_key(std::string_view text) {
   constexpr std::size_t kMaxPlain = 64;
   if (text.size() <= kMaxPlain && std::all_of(text.begin(), text.end(), is_plain)) return std::string(text);
-  return "#" + sha256_hex(text).substr(0, 32);
+  std::string key = sha256_hex(text);
+  key.resize(32);
+  key.insert(key.begin(), '#');
+  return key;
 }
 
 }  // namespace pronghorn::worker

@@ -404,7 +404,10 @@ std::uint64_t RedisClient::next_expiry_ns() const noexcept {
 void RedisClient::arm_sweep(std::uint64_t now_ns) {
   const std::uint64_t next = next_expiry_ns();
   if (next == UINT64_MAX) return;
-  const std::uint64_t delay_ms = next > now_ns ? (next - now_ns) / 1'000'000 + 1 : 1;
+  start_sweep(next > now_ns ? (next - now_ns) / 1'000'000 + 1 : 1);
+}
+
+void RedisClient::start_sweep(std::uint64_t delay_ms) {
   uv_timer_start(
       sweep_timer_.get(), [](uv_timer_t* timer) { static_cast<RedisClient*>(timer->data)->sweep(); }, delay_ms, 0);
 }
@@ -415,12 +418,9 @@ void RedisClient::sweep() {
     last_chance_ = false;
     return arm_sweep(now);
   }
-  // When a handler has blocked the loop, the replies lie in the socket, unread: give the loop one turn to read them.
-  if (!std::exchange(last_chance_, true)) {
-    uv_timer_start(
-        sweep_timer_.get(), [](uv_timer_t* timer) { static_cast<RedisClient*>(timer->data)->sweep(); }, 0, 0);
-    return;
-  }
+  // When a handler has blocked the loop, the replies lie in the socket, unread: let the loop read them first. Not a
+  // timer of 0 ms: libuv 1.44 would run it before it looks at the sockets.
+  if (!std::exchange(last_chance_, true)) return start_sweep(1);
   last_chance_ = false;
   expire(now);
   resume_ready();

@@ -97,7 +97,8 @@ class RedisClient final : private RedisConnection::Listener {
   // that no attempt is made any more.
   void start(std::function<void(std::string)> on_fatal);
 
-  // Fails what waits, resumes it, and lets go of the loop. Later calls do nothing, later commands fail.
+  // Fails what waits, resumes it, and lets go of the loop. Later calls do nothing, later commands fail. Called from the
+  // loop, not from within a coroutine that waits for Redis.
   void close();
 
   // Connected, greeted and not found silent.
@@ -145,6 +146,7 @@ class RedisClient final : private RedisConnection::Listener {
   void sweep();
   void expire(std::uint64_t now_ns);
   void arm_sweep(std::uint64_t now_ns);
+  void start_sweep(std::uint64_t delay_ms);
   [[nodiscard]] std::uint64_t next_expiry_ns() const noexcept;
   [[nodiscard]] std::uint64_t timeout_ns() const noexcept;
 

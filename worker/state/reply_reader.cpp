@@ -12,39 +12,44 @@ namespace pronghorn::worker {
 // it. That pointer holds: an array's own address moves only when its parent gets the next element, and hiredis begins
 // that one after the array is whole.
 struct ReplyBuilder {
-  static void* place(const redisReadTask* task, Reply reply) {
-    if (task->parent == nullptr) {
-      Reply& root = static_cast<ReplyReader*>(task->privdata)->root_;
-      root = std::move(reply);
-      return &root;
+  // A new nil where `task` says.
+  static Reply& place(const redisReadTask* task) {
+    if (task->parent != nullptr) {
+      return std::get<Reply::Array>(static_cast<Reply*>(task->parent->obj)->value_).emplace_back();
     }
-    auto& siblings = std::get<Reply::Array>(static_cast<Reply*>(task->parent->obj)->value_);
-    return &siblings.emplace_back(std::move(reply));
+    Reply& root = static_cast<ReplyReader*>(task->privdata)->root_;
+    root.value_.emplace<std::monostate>();
+    return root;
   }
 
   static void* string(const redisReadTask* task, char* text, std::size_t length) noexcept {
-    if (task->type == REDIS_REPLY_ERROR) return place(task, Reply(Reply::Error{std::string(text, length)}));
-    return place(task, Reply(std::string(text, length)));
+    Reply& reply = place(task);
+    if (task->type == REDIS_REPLY_ERROR) {
+      reply.value_.emplace<Reply::Error>().message.assign(text, length);
+    } else {
+      reply.value_.emplace<std::string>(text, length);
+    }
+    return &reply;
   }
   template <class Count>  // int in hiredis 0.14, size_t in 1.x
   static void* array(const redisReadTask* task, Count elements) noexcept {
-    Reply::Array values;
-    values.reserve(std::min(static_cast<std::size_t>(elements), std::size_t{64}));
-    return place(task, Reply(std::move(values)));
+    Reply& reply = place(task);
+    reply.value_.emplace<Reply::Array>().reserve(std::min(static_cast<std::size_t>(elements), std::size_t{64}));
+    return &reply;
   }
   static void* integer(const redisReadTask* task, long long value) noexcept {
-    return place(task, Reply(static_cast<std::int64_t>(value)));
+    Reply& reply = place(task);
+    reply.value_.emplace<std::int64_t>(value);
+    return &reply;
   }
-  static void* nil(const redisReadTask* task) noexcept { return place(task, Reply()); }
+  static void* nil(const redisReadTask* task) noexcept { return &place(task); }
   static void release(void*) noexcept {}  // the ReplyReader owns what is being built
 #if HIREDIS_MAJOR >= 1
   // RESP3, which nobody asks Redis for.
   static void* floating(const redisReadTask* task, double, char* text, std::size_t length) noexcept {
-    return place(task, Reply(std::string(text, length)));
+    return string(task, text, length);
   }
-  static void* boolean(const redisReadTask* task, int value) noexcept {
-    return place(task, Reply(std::int64_t{value != 0}));
-  }
+  static void* boolean(const redisReadTask* task, int value) noexcept { return integer(task, value); }
 #endif
 
   static redisReplyObjectFunctions functions() noexcept {

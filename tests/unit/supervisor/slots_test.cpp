@@ -172,3 +172,15 @@ TEST_CASE("a process that cannot be made is tried again after a wait", "[supervi
   CHECK(slots.next_start(1100));
   CHECK(slots.start_failed(0, 1100, 0.0) == 200ms);
 }
+
+TEST_CASE("a slot that got something new to run starts again without the old one's waits", "[supervisor]") {
+  Slots slots;
+  slots.set_target(1, 1000);
+  for (int pid = 100; pid < 106; ++pid) {
+    fill(slots, pid, 100'000);
+    slots.exited(pid, 1000, 0.0);
+  }
+  fill(slots, 106, 100'000);
+  slots.forget_exits(0);
+  CHECK(slots.exited(106, 100'001, 0.0)->delay == 0ms);
+}

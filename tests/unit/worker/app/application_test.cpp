@@ -52,7 +52,8 @@ TEST_CASE("a plain handler, a coroutine and a stream answer", "[application]") {
   CHECK(hello.header("content-type") == "text/plain; charset=utf-8");
   CHECK(hello.header("content-length") == "13");
   CHECK(client.get("/users/7?x=1").body == "7");
-  CHECK(client.post("/echo", "bytes\0and more").body == std::string("bytes"));
+  const std::string bytes("a\0b\r\n", 5);
+  CHECK(client.post("/echo", bytes).body == bytes);
   CHECK(client.post("/echo", std::string(200'000, 'x')).body.size() == 200'000);
   CHECK(client.post("/echo").body.empty());
   CHECK(client.get("/later").body == "same");
@@ -74,7 +75,8 @@ TEST_CASE("HEAD is answered by GET without a body, OPTIONS by what the path allo
   CHECK(client.request("OPTIONS", "*").header("allow") == "GET, HEAD, OPTIONS, POST");
 }
 
-TEST_CASE("what no route answers is 404, 405 with Allow, or 400, as problem details with the request id", "[application]") {
+TEST_CASE("what no route answers is 404, 405 with Allow, or 400, as problem details with the request id",
+          "[application]") {
   TestClient client(basics);
   const auto missing = client.get("/nowhere");
   CHECK(missing.status == 404);
@@ -130,17 +132,23 @@ void errors(App& app) {
       throw std::runtime_error("broken");
     });
   });
-  app.post("/limited", [](Request&) {
-       ++handled;
-       return text("taken");
-     }).max_body(10);
-  app.get("/slow", [](Request&) -> Task<Response> {
-       co_await sleep_for(1h);
-       co_return text("never");
-     }).deadline(20ms);
-  app.get("/no-deadline", [](Request& request) {
-       return text(request.deadline() == std::chrono::steady_clock::time_point::max() ? "none" : "some");
-     }).deadline(0ms);
+  app.post("/limited",
+           [](Request&) {
+             ++handled;
+             return text("taken");
+           })
+      .max_body(10);
+  app.get("/slow",
+          [](Request&) -> Task<Response> {
+            co_await sleep_for(1h);
+            co_return text("never");
+          })
+      .deadline(20ms);
+  app.get("/no-deadline",
+          [](Request& request) {
+            return text(request.deadline() == std::chrono::steady_clock::time_point::max() ? "none" : "some");
+          })
+      .deadline(0ms);
 }
 
 }  // namespace
@@ -305,8 +313,7 @@ std::string trace_of(TestClient& client, std::string_view path, const TestClient
 TEST_CASE("middleware runs from the outermost group inwards, After middleware outwards", "[application][middleware]") {
   TestClient client(middleware);
   CHECK(trace_of(client, "/plain") == "root-guard handler root-after 200");
-  CHECK(trace_of(client, "/outer/early") ==
-        "root-guard outer-guard waiting-guard handler outer-after root-after 200");
+  CHECK(trace_of(client, "/outer/early") == "root-guard outer-guard waiting-guard handler outer-after root-after 200");
   CHECK(trace_of(client, "/outer/inner/page") ==
         "root-guard outer-guard waiting-guard wrap( inner-guard handler )wrap inner-after outer-after root-after 200");
   CHECK(trace_of(client, "/outer/inner/coroutine") ==
@@ -454,19 +461,16 @@ TEST_CASE("what setup throws ends the start, with the mistake in one line", "[ap
     }
     return "accepted";
   };
-  const auto plain = [](Request&) { return text(""); };
-  static_cast<void>(plain);
   CHECK(error_of([](App& app) {
           app.get("/a", [](Request&) { return text(""); });
           app.get("/a", [](Request&) { return text(""); });
         }) == "route \"GET /a\" is there already");
-  CHECK(error_of([](App& app) { app.group("api"); }) ==
+  CHECK(error_of([](App& app) { static_cast<void>(app.group("api")); }) ==
         "group \"api\": a prefix begins with '/' and does not end with one");
-  CHECK(error_of([](App& app) { app.group("/api/"); }) ==
+  CHECK(error_of([](App& app) { static_cast<void>(app.group("/api/")); }) ==
         "group \"/api/\": a prefix begins with '/' and does not end with one");
-  CHECK(error_of([](App& app) {
-          app.get("/a", [](Request&) { return text(""); }).limit(per_client(0, 1s));
-        }) == "route \"GET /a\": a limit needs a count and a window above zero, not 0 per 1000 ms");
+  CHECK(error_of([](App& app) { app.get("/a", [](Request&) { return text(""); }).limit(per_client(0, 1s)); }) ==
+        "route \"GET /a\": a limit needs a count and a window above zero, not 0 per 1000 ms");
   CHECK(error_of([](App& app) { app.get("/a", PlainHandler{}); }) == "route \"GET /a\": its handler is empty");
   CHECK(error_of([](App& app) { app.serve_files("/f", "/no/such/folder"); }) ==
         "serve_files: the folder \"/no/such/folder\": No such file or directory");
@@ -524,7 +528,9 @@ TEST_CASE("routes are named in the worker's row, and figures of another applicat
     app.get("/b", [](Request&) { return text(""); });
     app.get("/c", [](Request&) { return text(""); });
   };
-  { const worker::Application application(config, *row, first); }
+  {
+    const worker::Application application(config, *row, first);
+  }
   CHECK(names_in(*row) == std::vector<std::string>{"GET /a", "GET /b", "GET /c"});
   for (std::size_t i = 0; i < 3; ++i) {
     add(row->routes[i].requests, 5);
@@ -534,7 +540,9 @@ TEST_CASE("routes are named in the worker's row, and figures of another applicat
     app.get("/a", [](Request&) { return text(""); });
     app.post("/new", [](Request&) { return text(""); }).name("create");
   };
-  { const worker::Application application(config, *row, second); }
+  {
+    const worker::Application application(config, *row, second);
+  }
   CHECK(names_in(*row) == std::vector<std::string>{"GET /a", "create"});
   CHECK(row->routes[0].requests == 5);
   CHECK(row->routes[1].requests == 0);

@@ -1,5 +1,6 @@
 #include "worker/app/files.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -100,14 +101,37 @@ TEST_CASE("a folder without its slash is redirected, never to another site", "[f
 TEST_CASE("nothing leads out of the folder, and dotfiles are not there", "[files]") {
   const Site files;
   TestClient client(site);
-  for (const char* target :
-       {"/files/../secret.txt", "/files/..%2fsecret.txt", "/files/%2e%2e/secret.txt", "/files/%2e%2e%2fsecret.txt",
-        "/files/sub/../../secret.txt", "/files/.", "/files/..", "/files/a.txt%00.html", "/files/%00",
-        "/files/%5c..%5csecret.txt", "/files/..%5csecret.txt", "/files//etc/passwd", "/files/%2fetc%2fpasswd",
-        "/files/%2Fetc/passwd", "/files/../public-not/secret.txt", "/files/%252e%252e/secret.txt",
-        "/files/out", "/files/up/secret.txt", "/files/absolute", "/files/proc/environ", "/files/loop",
-        "/files/.env", "/files/%2eenv", "/files/.git/config", "/files/.git/", "/files/fifo", "/files/a.txt/",
-        "/files/a.txt/b", "/files/sub%2findex.html", "/files/sub//index.html", "/files/missing"}) {
+  for (const char* target : {"/files/../secret.txt",
+                             "/files/..%2fsecret.txt",
+                             "/files/%2e%2e/secret.txt",
+                             "/files/%2e%2e%2fsecret.txt",
+                             "/files/sub/../../secret.txt",
+                             "/files/.",
+                             "/files/..",
+                             "/files/a.txt%00.html",
+                             "/files/%00",
+                             "/files/%5c..%5csecret.txt",
+                             "/files/..%5csecret.txt",
+                             "/files//etc/passwd",
+                             "/files/%2fetc%2fpasswd",
+                             "/files/%2Fetc/passwd",
+                             "/files/../public-not/secret.txt",
+                             "/files/%252e%252e/secret.txt",
+                             "/files/out",
+                             "/files/up/secret.txt",
+                             "/files/absolute",
+                             "/files/proc/environ",
+                             "/files/loop",
+                             "/files/.env",
+                             "/files/%2eenv",
+                             "/files/.git/config",
+                             "/files/.git/",
+                             "/files/fifo",
+                             "/files/a.txt/",
+                             "/files/a.txt/b",
+                             "/files/sub%2findex.html",
+                             "/files/sub//index.html",
+                             "/files/missing"}) {
     INFO(target);
     const auto response = client.get(target);
     CHECK((response.status == 404 || response.status == 400));
@@ -116,6 +140,25 @@ TEST_CASE("nothing leads out of the folder, and dotfiles are not there", "[files
   }
   CHECK(status_of(client, "/files/" + std::string(5000, 'x')) == 404);
   CHECK(status_of(client, "/files/" + std::string(300, 'x')) == 404);
+}
+
+TEST_CASE("without openat2 files are still served and no link is followed", "[files]") {
+  const Site files;
+  const int root = ::open(Site::folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+  const auto opens = [root](const std::string& path) {
+    const int fd = worker::open_step_by_step(root, path);
+    if (fd >= 0) ::close(fd);
+    return fd >= 0;
+  };
+  CHECK(opens("a.txt"));
+  CHECK(opens("sub/deep/page.HTML"));
+  CHECK(opens("sub"));
+  for (const char* path : {"out", "up/secret.txt", "absolute", "proc/environ", "loop", "inside.html", "missing",
+                           "sub/missing/x", "a.txt/b"}) {
+    INFO(path);
+    CHECK_FALSE(opens(path));
+  }
+  ::close(root);
 }
 
 TEST_CASE("conditional requests are answered 304 when the client has the file", "[files][conditional]") {
@@ -207,10 +250,10 @@ TEST_CASE("a range applies only while the file is the one that the client knows"
 TEST_CASE("dates are read in the form that is sent, and only if they can be", "[http_date]") {
   CHECK(worker::http_date(784111777) == "Sun, 06 Nov 1994 08:49:37 GMT");
   CHECK(worker::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT") == 784111777);
-  for (const char* text : {"", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994",
-                           "Sun, 06 Nov 1994 08:49:37 CET", "Sun, 00 Nov 1994 08:49:37 GMT",
-                           "Sun, 06 Foo 1994 08:49:37 GMT", "Sun, 06 Nov 1994 25:49:37 GMT",
-                           "Sun, -6 Nov 1994 08:49:37 GMT"}) {
+  for (const char* text :
+       {"", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994", "Sun, 06 Nov 1994 08:49:37 CET",
+        "Sun, 00 Nov 1994 08:49:37 GMT", "Sun, 06 Foo 1994 08:49:37 GMT", "Sun, 06 Nov 1994 25:49:37 GMT",
+        "Sun, -6 Nov 1994 08:49:37 GMT"}) {
     INFO(text);
     CHECK_FALSE(worker::parse_http_date(text));
   }

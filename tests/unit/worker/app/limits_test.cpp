@@ -21,8 +21,9 @@ void shop(App& app) {
   app.get("/two", [](Request&) { return text("served"); })
       .limit(per_client(100, 60s))
       .limit(per_key(2, 60s, [](Request& request) { return std::string(request.header("x-user").value_or("")); }));
-  app.get("/bad-key", [](Request&) { return text("never"); })
-      .limit(per_key(2, 60s, [](Request& request) { return request.query<std::string>("user").value(); }));
+  app.get("/bad-key", [](Request&) { return text("never"); }).limit(per_key(2, 60s, [](Request& request) {
+    return request.query<std::string>("user").value();
+  }));
   app.get("/strict", [](Request&) { return text("served"); }).limit(per_client(3, 60s).deny_when_unavailable());
   app.get("/visits", [](Request& request) -> Task<Response> {
     Session session = co_await request.session();

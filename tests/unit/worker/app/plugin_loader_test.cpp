@@ -19,7 +19,7 @@ const std::string kApps = std::string(PRONGHORN_BUILD_DIR) + "/tests/apps/";
 
 std::string error_of(const std::string& path) {
   try {
-    load_plugin(path);
+    static_cast<void>(load_plugin(path));
   } catch (const LoadError& error) {
     CHECK(std::string(error.what()).find('\n') == std::string::npos);
     return error.what();
@@ -61,7 +61,9 @@ TEST_CASE("what can not be loaded says which file and why", "[plugin]") {
   write_file(directory / "empty.so", "");
   CHECK(error_of(directory / "empty.so") ==
         (directory / "empty.so") + " is not a shared library; give the application's .so");
-  write_file(directory / "cut.so", std::string("\x7f" "ELF", 4));
+  write_file(directory / "cut.so", std::string("\x7f"
+                                               "ELF",
+                                               4));
   CHECK(error_of(directory / "cut.so").find("cut.so can not be loaded: ") == 0);
 }
 

@@ -156,7 +156,8 @@ TEST_CASE("a less specific route answers when the more specific one lacks the me
                     });
 }
 
-TEST_CASE("a literal is found however the client has encoded it, and a slash never comes out of an encoding", "[router]") {
+TEST_CASE("a literal is found however the client has encoded it, and a slash never comes out of an encoding",
+          "[router]") {
   Router router;
   router.add("GET", "/users/{id}", 0);
   router.add("GET", "/a b/~x", 1);

@@ -82,7 +82,7 @@ TEST_CASE("lines that a handler logs carry the id of its request, also after it 
   });
   const std::string id = client.get("/").body;
   log::info("outside");
-  open_log({.level = "error"});
+  open_log({});
   const std::string lines = test::read_file(file);
   INFO(lines);
   const auto line_with = [&lines](std::string_view word) {

@@ -1,3 +1,5 @@
+#include <cstdlib>
+#include <sstream>
 #include <vector>
 
 #include "unit/worker/state/state_worker.h"
@@ -12,6 +14,11 @@ LimitOutcome check(StateWorker& worker, const Limit& limit, const std::string& a
                    std::string_view name = "GET /limited") {
   Visit visit(worker, "", address);
   return worker.run(worker.state->limiter.check(visit.exchange.request, limit, name));
+}
+
+std::int64_t server_ms(const RedisProcess& redis) {
+  const std::string time = redis.command({"TIME"});
+  return std::stol(time) * 1000 + std::stol(time.substr(time.find('\n') + 1)) / 1000;
 }
 
 // How many of `count` checks that are under way at once are allowed.
@@ -67,7 +74,7 @@ TEST_CASE("an allowed request is told what is left, a refused one when to come b
   const LimitOutcome refused = check(worker, limit);
   CHECK_FALSE(refused.allowed);
   CHECK(refused.status == 429);
-  CHECK(refused.retry_after >= 9);
+  CHECK(refused.retry_after >= 5);
   CHECK(refused.retry_after <= 10);
 
   const Response response = worker::limit_response(refused);
@@ -105,33 +112,47 @@ TEST_CASE("a token bucket refills evenly", "[limit]") {
   RedisProcess redis;
   StateWorker worker(redis.url());
   worker.ready();
-  const Limit limit = per_client(2, 2000ms).bucket();
-  CHECK(allowed_of(worker, limit, 5) == 2);
-  const auto begin = Clock::now();
-  CHECK(check(worker, limit).retry_after == 1);
-  CHECK(worker.wait([&] { return check(worker, limit).allowed; }, 5s));
-  const auto waited = Clock::now() - begin;
-  CHECK(waited > 800ms);
-  CHECK_FALSE(check(worker, limit).allowed);  // one token came, not two
+  const Limit limit = per_client(10, minutes(60)).bucket();
+  const std::string key = "app:l:GET%20/limited:bucket-3600000:192.0.2.1";
+  const auto empty_since = [&](std::int64_t ago_ms) {
+    redis.command({"HSET", key, "tokens", "0", "at", std::to_string(server_ms(redis) - ago_ms)});
+  };
+  empty_since(minutes(15).count());  // 2.5 tokens
+  CHECK(allowed_of(worker, limit, 20) == 2);
+  const LimitOutcome refused = check(worker, limit);
+  CHECK(refused.retry_after > 170);
+  CHECK(refused.retry_after <= 180);
+  empty_since(minutes(600).count());  // as many as it holds, not more
+  CHECK(allowed_of(worker, limit, 20) == 10);
+  empty_since(-minutes(15).count());  // the clock was set back
+  CHECK(allowed_of(worker, limit, 20) == 0);
 }
 
-TEST_CASE("a sliding window does not allow twice the count around an edge", "[limit]") {
+TEST_CASE("in a sliding window the one before counts as far as it is in view", "[limit]") {
   RedisProcess redis;
   StateWorker worker(redis.url());
   worker.ready();
-  const Limit limit = per_client(10, 1000ms).sliding();
-  // At the end of a window of the server's clock, then at the beginning of the next.
-  const auto into_window = [&] {
-    const std::string time = redis.command({"TIME"});
-    return std::stol(time.substr(time.find('\n') + 1)) / 1000;
+  constexpr std::int64_t kWindow = 3'600'000;
+  const Limit limit = per_client(10, minutes(60)).sliding();
+  const std::int64_t now = server_ms(redis);
+  const std::int64_t elapsed = now % kWindow;
+  const auto saved = [&](std::int64_t windows_ago, int current, int previous) {
+    redis.command({"HSET", "app:l:GET%20/limited:sliding-3600000:192.0.2.1", "window",
+                   std::to_string(now / kWindow - windows_ago), "current", std::to_string(current), "previous",
+                   std::to_string(previous)});
   };
-  REQUIRE(worker.wait([&] { return into_window() >= 850 && into_window() < 930; }, 5s));
-  const int before = allowed_of(worker, limit, 20);
-  CHECK(before == 10);
-  REQUIRE(worker.wait([&] { return into_window() < 100; }, 5s));
-  CHECK(allowed_of(worker, limit, 20) <= 2);
-  const LimitOutcome refused = check(worker, limit);
-  CHECK(refused.retry_after == 1);
+  const auto in_view = static_cast<int>((10 * (kWindow - elapsed) + kWindow - 1) / kWindow);  // rounded up
+  saved(0, 0, 10);
+  CHECK(allowed_of(worker, limit, 20) == 10 - in_view);
+  saved(1, 10, 3);  // what was current is the one before now
+  CHECK(allowed_of(worker, limit, 20) == 10 - in_view);
+  CHECK(check(worker, limit).retry_after <= 361);
+  saved(2, 10, 10);  // out of view
+  CHECK(allowed_of(worker, limit, 20) == 10);
+  // Until the next window begins, and a tenth of this one has left the view then.
+  CHECK(std::abs(check(worker, limit).retry_after - ((kWindow - elapsed) / 1000 + 360)) <= 60);
+  saved(-1, 10, 0);  // the clock was set back
+  CHECK(allowed_of(worker, limit, 20) == 0);
 }
 
 TEST_CASE("whatever a client calls itself, the key is bounded and expires", "[limit]") {

@@ -26,7 +26,8 @@ namespace pronghorn::test {
 using worker::Exchange;
 using worker::StateServices;
 
-inline Config config_for(std::string redis, std::chrono::milliseconds timeout = 1s) {
+// Tests in which nothing may be late have a deadline that a slow machine keeps, too.
+inline Config config_for(std::string redis, std::chrono::milliseconds timeout = 10s) {
   Config config;
   config.name = "app";
   config.redis = std::move(redis);
