@@ -1,7 +1,7 @@
 // The channel between the supervisor and one worker: a SOCK_SEQPACKET pair, so a message arrives whole or not at all.
 //
-// Every message of the protocol is in MessageKind. The end of the file means that the other side is gone: a worker drains
-// and leaves, the supervisor waits for the exit.
+// Every message of the protocol is in MessageKind. The end of the file means that the other side is gone: a worker
+// drains and leaves, the supervisor waits for the exit.
 #pragma once
 
 #include <sys/types.h>
@@ -18,9 +18,9 @@ namespace pronghorn {
 
 enum class MessageKind : std::uint32_t {
   // worker to supervisor
-  ready = 1,    // the application is loaded, on_start has ended, it accepts
-  failed,       // text: why the worker cannot start; it exits with status 3 next
-  accepted,     // number: the ticket of a connection message whose descriptor now belongs to the worker
+  ready = 1,  // the application is loaded, on_start has ended, it accepts
+  failed,     // text: why the worker cannot start; it exits with status 3 next
+  accepted,   // number: the ticket of a connection message whose descriptor now belongs to the worker
   // supervisor to worker
   drain = 100,  // number: milliseconds to keep serving first (drain_delay); then close gracefully and exit 0
   stop,         // close everything and exit 0 now
@@ -28,7 +28,7 @@ enum class MessageKind : std::uint32_t {
                 // with a descriptor: one listener of a slot that is younger than this worker, kept until uncover
   uncover,      // number: the slot that has a worker again
   reopen_logs,
-  connection,   // a descriptor: serve this client; number: its ticket
+  connection,  // a descriptor: serve this client; number: its ticket
 };
 
 struct Message {

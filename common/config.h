@@ -14,53 +14,62 @@ namespace pronghorn {
 
 using Milliseconds = std::chrono::milliseconds;
 
-enum class Balance { reuseport, shared, round_robin, least_connections, random, least_response_time, ip_hash, cookie_hash };
+enum class Balance {
+  reuseport,
+  shared,
+  round_robin,
+  least_connections,
+  random,
+  least_response_time,
+  ip_hash,
+  cookie_hash
+};
 
 // Limits and timeouts of the HTTP protocol. A duration of zero switches a timeout off, a count of zero a limit.
 struct HttpLimits {
-  std::uint32_t max_request_line = 8 * 1024;  // bytes; 414 above
-  std::uint32_t max_header_bytes = 32 * 1024; // all fields together; 431 above
-  std::uint32_t max_header_fields = 100;      // 431 above
-  std::uint64_t max_body = 1024 * 1024;       // bytes, unless the route says otherwise; 413 above
-  Milliseconds header_timeout{10'000};        // from the first byte of a request to the end of its head; 408
-  Milliseconds body_timeout{30'000};          // between two reads of a body; 408
-  Milliseconds write_timeout{30'000};         // a client that takes nothing of a response is cut
-  Milliseconds keep_alive_timeout{65'000};    // an idle connection is closed
-  std::uint32_t keep_alive_requests = 0;      // requests per connection; 0: any number
-  Milliseconds request_timeout{60'000};       // a handler's time until its response begins; 504
-  std::uint32_t max_connections = 16'384;     // per worker; more wait in the accept queue
-  std::uint32_t max_in_flight = 4'096;        // requests being handled per worker; 503 above
+  std::uint32_t max_request_line = 8 * 1024;   // bytes; 414 above
+  std::uint32_t max_header_bytes = 32 * 1024;  // all fields together; 431 above
+  std::uint32_t max_header_fields = 100;       // 431 above
+  std::uint64_t max_body = 1024 * 1024;        // bytes, unless the route says otherwise; 413 above
+  Milliseconds header_timeout{10'000};         // from the first byte of a request to the end of its head; 408
+  Milliseconds body_timeout{30'000};           // between two reads of a body; 408
+  Milliseconds write_timeout{30'000};          // a client that takes nothing of a response is cut
+  Milliseconds keep_alive_timeout{65'000};     // an idle connection is closed
+  std::uint32_t keep_alive_requests = 0;       // requests per connection; 0: any number
+  Milliseconds request_timeout{60'000};        // a handler's time until its response begins; 504
+  std::uint32_t max_connections = 16'384;      // per worker; more wait in the accept queue
+  std::uint32_t max_in_flight = 4'096;         // requests being handled per worker; 503 above
 };
 
 struct Config {
-  std::string app;                                // path of the plugin; empty for a program with its own main
-  std::string name;                               // prefix of every key in Redis; default: the application's file name
+  std::string app;   // path of the plugin; empty for a program with its own main
+  std::string name;  // prefix of every key in Redis; default: the application's file name
   std::vector<std::string> listen{"127.0.0.1:8080"};
-  std::uint32_t min_workers = 1;                  // equal to max_workers: a fixed number
+  std::uint32_t min_workers = 1;  // equal to max_workers: a fixed number
   std::uint32_t max_workers = 1;
   Balance balance = Balance::reuseport;
   std::uint32_t backlog = 1024;
 
-  std::string redis = "embedded";                 // embedded, none, redis://…, unix:PATH
-  Milliseconds redis_timeout{1'000};              // deadline of a command and of a connection attempt
-  std::string redis_server = "redis-server";      // the program that embedded runs
-  std::string control;                            // path of the control socket; empty: control.sock in runtime_dir
-  std::string runtime_dir;                        // sockets; made with mode 0700
-  std::string data_dir;                           // what outlives the server: the embedded Redis' append-only file
+  std::string redis = "embedded";             // embedded, none, redis://…, unix:PATH
+  Milliseconds redis_timeout{1'000};          // deadline of a command and of a connection attempt
+  std::string redis_server = "redis-server";  // the program that embedded runs
+  std::string control;                        // path of the control socket; empty: control.sock in runtime_dir
+  std::string runtime_dir;                    // sockets; made with mode 0700
+  std::string data_dir;                       // what outlives the server: the embedded Redis' append-only file
 
-  Milliseconds drain_delay{0};                    // keep serving, not ready, before draining
+  Milliseconds drain_delay{0};  // keep serving, not ready, before draining
   Milliseconds drain_timeout{30'000};
-  Milliseconds worker_timeout{30'000};            // a loop that stands still this long is killed
-  Milliseconds boot_timeout{60'000};              // from start to ready
+  Milliseconds worker_timeout{30'000};  // a loop that stands still this long is killed
+  Milliseconds boot_timeout{60'000};    // from start to ready
 
-  std::string log_format = "text";                // text, json
-  std::string log_level = "info";                 // debug, info, warning, error
-  std::string log_file = "-";                     // "-": standard error
-  std::string access_log = "off";                 // "-": standard output, off, or a file
+  std::string log_format = "text";  // text, json
+  std::string log_level = "info";   // debug, info, warning, error
+  std::string log_file = "-";       // "-": standard error
+  std::string access_log = "off";   // "-": standard output, off, or a file
 
-  std::string admin;                              // address of the admin process; empty: none
+  std::string admin;                                                  // address of the admin process; empty: none
   std::vector<std::string> admin_networks{"127.0.0.0/8", "::1/128"};  // who may see the server's own endpoints
-  std::string health_path = "/health";            // each: empty switches the endpoint off
+  std::string health_path = "/health";                                // each: empty switches the endpoint off
   std::string ready_path = "/ready";
   std::string status_path = "/status";
   std::string metrics_path = "/metrics";

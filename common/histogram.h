@@ -1,7 +1,7 @@
 // A latency histogram in shared memory: one writer, any number of readers, no locks.
 //
-// Log-linear buckets of microseconds: exact below 2^SubBits, then 2^SubBits buckets per doubling, so a percentile is off by
-// at most 1/2^SubBits of its value. The last bucket takes everything above about 134 s.
+// Log-linear buckets of microseconds: exact below 2^SubBits, then 2^SubBits buckets per doubling, so a percentile is
+// off by at most 1/2^SubBits of its value. The last bucket takes everything above about 134 s.
 #pragma once
 
 #include <array>

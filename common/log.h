@@ -1,7 +1,8 @@
 // The server's own log: one line an event, as text or JSON, to standard error or a file.
 //
-// Context: set up once per process before use; then any thread may write. Lines are written whole (O_APPEND), so processes share
-// a file. Control characters and bytes that are not UTF-8 are escaped in both formats: no client can forge a line.
+// Context: set up once per process before use; then any thread may write. Lines are written whole (O_APPEND), so
+// processes share a file. Control characters and bytes that are not UTF-8 are escaped in both formats: no client can
+// forge a line.
 #pragma once
 
 #include <cstddef>
@@ -32,8 +33,8 @@ enum class LogLevel { debug, info, warning, error };
 struct LogOptions {
   std::string format = "text";  // text, json
   std::string level = "info";
-  std::string file = "-";       // "-": standard error
-  std::string process;          // who writes: "supervisor", "worker 0"
+  std::string file = "-";  // "-": standard error
+  std::string process;     // who writes: "supervisor", "worker 0"
 };
 
 // Throws std::runtime_error when the file cannot be opened. Before the first call, lines go to standard error as text.

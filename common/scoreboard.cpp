@@ -40,7 +40,7 @@ Scoreboard Scoreboard::create() {
 }
 
 Scoreboard Scoreboard::attach(int fd) {
-  struct stat facts {};
+  struct stat facts{};
   if (::fstat(fd, &facts) != 0 || facts.st_size != static_cast<off_t>(sizeof(ScoreboardMemory))) {
     throw std::runtime_error("the scoreboard is not of this build");
   }

@@ -1,11 +1,12 @@
 // The scoreboard: shared memory in which every process says how it is, so that any of them can answer for all.
 //
 // Written without locks: each part has one writer (noted at each struct), readers take what they find. A memfd, sealed
-// against growing and shrinking, made by the supervisor, inherited by workers. Zeroed memory is a valid empty scoreboard.
+// against growing and shrinking, made by the supervisor, inherited by workers. Zeroed memory is a valid empty
+// scoreboard.
 //
-// A slot has two rows: during a surge the old and the new worker of the slot live at once, and each needs a row that nobody else
-// writes. Counters of a row are never reset, so totals survive workers; gauges are set to zero when a worker takes
-// a row over.
+// A slot has two rows: during a surge the old and the new worker of the slot live at once, and each needs a row that
+// nobody else writes. Counters of a row are never reset, so totals survive workers; gauges are set to zero when a
+// worker takes a row over.
 #pragma once
 
 #include <array>
@@ -84,7 +85,7 @@ struct RouteRow {
 
 // The request that the worker is executing now, for the log line that explains its exit. Written by the worker.
 struct RunningRequest {
-  std::atomic<std::uint32_t> active;  // 1 while a handler has the loop
+  std::atomic<std::uint32_t> active;      // 1 while a handler has the loop
   std::atomic<std::uint64_t> started_ms;  // monotonic
   char method[16];
   char path[192];  // cut; NUL-terminated
@@ -101,30 +102,30 @@ struct alignas(64) WorkerRow {
   std::atomic<WorkerPhase> phase;
   std::atomic<std::uint64_t> stamp_ms;  // monotonic time of the last turn of the loop
 
-  Counter requests;                     // answered
-  std::array<Counter, 5> responses;     // [0] is 1xx … [4] is 5xx
-  Counter connections;                  // gauge: open now
-  Counter in_flight;                    // gauge: requests being handled
-  Counter accepted;                     // connections, ever
+  Counter requests;                  // answered
+  std::array<Counter, 5> responses;  // [0] is 1xx … [4] is 5xx
+  Counter connections;               // gauge: open now
+  Counter in_flight;                 // gauge: requests being handled
+  Counter accepted;                  // connections, ever
   Counter bytes_in;
   Counter bytes_out;
-  Counter bad_requests;                 // refused before routing: framing, limits
-  Counter timeouts;                     // connections ended by a timeout
-  Counter handler_errors;               // exceptions that became a 500
-  Counter shed;                         // 503 because of max_in_flight
-  Counter accept_pauses;                // accepting stopped for want of descriptors or memory
-  Counter limits_refused;               // 429
-  Counter limits_unavailable;           // rate-limit decisions made without Redis
+  Counter bad_requests;        // refused before routing: framing, limits
+  Counter timeouts;            // connections ended by a timeout
+  Counter handler_errors;      // exceptions that became a 500
+  Counter shed;                // 503 because of max_in_flight
+  Counter accept_pauses;       // accepting stopped for want of descriptors or memory
+  Counter limits_refused;      // 429
+  Counter limits_unavailable;  // rate-limit decisions made without Redis
 
-  Counter loop_idle_us;                 // time waiting for events, ever
-  Counter loop_lag_us;                  // gauge: how late the heartbeat was, last second's maximum
+  Counter loop_idle_us;  // time waiting for events, ever
+  Counter loop_lag_us;   // gauge: how late the heartbeat was, last second's maximum
 
   std::atomic<RedisState> redis_state;
   Counter redis_commands;
-  Counter redis_errors;                 // failed or timed out
-  Counter redis_latency_us;             // gauge: moving average of one round trip
+  Counter redis_errors;      // failed or timed out
+  Counter redis_latency_us;  // gauge: moving average of one round trip
 
-  LatencyHistogram latency;             // from the request read whole to the response written or begun
+  LatencyHistogram latency;  // from the request read whole to the response written or begun
   RunningRequest running;
   std::array<RouteRow, kMaxRoutes> routes;
 };
@@ -133,10 +134,10 @@ enum class SlotState : std::uint32_t { empty, starting, ready, draining, backoff
 
 // What the supervisor knows about a slot. Written by the supervisor alone.
 struct alignas(64) SlotRow {
-  std::atomic<std::uint32_t> pid;         // of the current worker, 0: none
+  std::atomic<std::uint32_t> pid;  // of the current worker, 0: none
   std::atomic<SlotState> state;
-  std::atomic<std::uint32_t> row;         // 0 or 1: the row of the current worker
-  std::atomic<std::uint32_t> old_pid;     // of the worker being replaced, 0: none
+  std::atomic<std::uint32_t> row;      // 0 or 1: the row of the current worker
+  std::atomic<std::uint32_t> old_pid;  // of the worker being replaced, 0: none
   std::atomic<std::uint32_t> generation;
   std::atomic<std::uint64_t> started_ms;  // monotonic
   Counter restarts;                       // workers replaced because they exited
@@ -155,11 +156,11 @@ struct alignas(64) ServerRow {
   std::uint32_t layout;  // sizeof(ScoreboardMemory): processes of different builds refuse each other
   std::atomic<std::uint32_t> pid;
   std::atomic<std::uint32_t> generation;
-  std::atomic<std::uint32_t> slots;      // in use now: rows 0 .. slots-1 may be filled
-  std::atomic<std::uint32_t> draining;   // 1: the server is stopping, /ready is 503
-  std::atomic<std::uint64_t> started_ms; // monotonic
-  SharedText<2048> listen;               // addresses, separated by one space
-  SharedText<32> redis_mode;             // embedded, server, none
+  std::atomic<std::uint32_t> slots;       // in use now: rows 0 .. slots-1 may be filled
+  std::atomic<std::uint32_t> draining;    // 1: the server is stopping, /ready is 503
+  std::atomic<std::uint64_t> started_ms;  // monotonic
+  SharedText<2048> listen;                // addresses, separated by one space
+  SharedText<32> redis_mode;              // embedded, server, none
 };
 
 struct ScoreboardMemory {

@@ -18,7 +18,7 @@ void start_alarm(int) { ::alarm(static_cast<unsigned>(grace_seconds)); }
 
 bool die_with_supervisor(int supervisor_pid, std::chrono::seconds grace) {
   grace_seconds = static_cast<sig_atomic_t>(grace.count());
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = start_alarm;
   action.sa_flags = SA_RESTART;
   ::sigaction(parent_death_signal(), &action, nullptr);

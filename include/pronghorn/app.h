@@ -1,8 +1,8 @@
 // The application: routes, middleware and hooks. Filled by the setup function, once per worker, before it accepts.
 //
-// Routes: a path is literal text with whole segments "{name}" (one non-empty segment) and, last, "{name...}" (the rest of the
-// path, possibly empty). A literal segment beats "{name}", which beats "{name...}". A GET route answers HEAD too;
-// OPTIONS is answered from the methods of the path unless a route for it exists.
+// Routes: a path is literal text with whole segments "{name}" (one non-empty segment) and, last, "{name...}" (the rest
+// of the path, possibly empty). A literal segment beats "{name}", which beats "{name...}". A GET route answers HEAD
+// too; OPTIONS is answered from the methods of the path unless a route for it exists.
 #pragma once
 
 #include <chrono>
@@ -45,10 +45,10 @@ class PRONGHORN_API Next {
 };
 
 // The four forms of middleware, told apart by their signature:
-using Guard = std::function<std::optional<Response>(Request&)>;                // a Response ends the chain
+using Guard = std::function<std::optional<Response>(Request&)>;  // a Response ends the chain
 using CoroutineGuard = std::function<Task<std::optional<Response>>(Request&)>;
-using Wrap = std::function<Task<Response>(Request&, Next)>;                    // around what follows
-using After = std::function<void(Request&, Response&)>;                        // changes every response, errors too
+using Wrap = std::function<Task<Response>(Request&, Next)>;  // around what follows
+using After = std::function<void(Request&, Response&)>;      // changes every response, errors too
 using Middleware = std::variant<Guard, CoroutineGuard, Wrap, After>;
 
 namespace detail {
@@ -56,8 +56,8 @@ namespace detail {
 template <class F>
 concept IsPlainHandler = std::is_invocable_r_v<Response, F&, Request&>;
 template <class F>
-concept IsCoroutineHandler = std::is_invocable_v<F&, Request&> &&
-                             std::same_as<std::invoke_result_t<F&, Request&>, Task<Response>>;
+concept IsCoroutineHandler =
+    std::is_invocable_v<F&, Request&> && std::same_as<std::invoke_result_t<F&, Request&>, Task<Response>>;
 
 template <class F>
 Handler make_handler(F function) {
@@ -91,9 +91,9 @@ Middleware make_middleware(F function) {
   }
 }
 
-struct RouteEntry;   // one route with its options
-struct GroupEntry;   // a prefix and its middleware
-struct AppState;     // everything the setup function said
+struct RouteEntry;  // one route with its options
+struct GroupEntry;  // a prefix and its middleware
+struct AppState;    // everything the setup function said
 
 }  // namespace detail
 
@@ -156,9 +156,9 @@ class PRONGHORN_API Group {
 
   [[nodiscard]] Group group(std::string_view prefix);
 
-  // Serves the files below `directory` under `prefix`, GET and HEAD, with ETag, conditional and range requests. What leads
-  // out of the folder, and dotfiles, are 404. `index.html` answers for a folder. A relative directory starts at the
-  // server's working directory; one that does not exist throws std::invalid_argument.
+  // Serves the files below `directory` under `prefix`, GET and HEAD, with ETag, conditional and range requests. What
+  // leads out of the folder, and dotfiles, are 404. `index.html` answers for a folder. A relative directory starts at
+  // the server's working directory; one that does not exist throws std::invalid_argument.
   void serve_files(std::string_view prefix, const std::string& directory);
 
  protected:
@@ -206,7 +206,8 @@ class PRONGHORN_API App : public Group {
   // Runs in each worker before it accepts; the worker is ready when all have ended. A hook that throws ends the worker:
   // it counts as an application that cannot start. Limit: option boot_timeout.
   void on_start(std::function<Task<void>(Worker&)> hook);
-  // Runs in each worker when its last request has ended, in reverse order, within drain_timeout. What it throws is logged.
+  // Runs in each worker when its last request has ended, in reverse order, within drain_timeout. What it throws is
+  // logged.
   void on_stop(std::function<Task<void>(Worker&)> hook);
   void on_error(ErrorHandler handler);
 };

@@ -15,7 +15,7 @@
 namespace pronghorn {
 
 enum class LimitAlgorithm {
-  fixed_window,    // `count` per window that begins with the first request; cheapest; up to twice `count` around an edge
+  fixed_window,  // `count` per window that begins with the first request; cheapest; up to twice `count` around an edge
   sliding_window,  // `count` in any window: the previous window counts in proportion to what of it is still in view
   token_bucket,    // a bucket of `count` tokens that refills evenly over `window`: bursts up to `count`, then steady
 };

@@ -16,7 +16,7 @@ inline constexpr std::uint32_t kApiVersion = 1;
 
 // The facts that must be equal on both sides, compared as text: C++ ABI of the compiler, standard library and its
 // string layout.
-#define PRONGHORN_ABI                                                                       \
+#define PRONGHORN_ABI                                                                                \
   "c++abi " PRONGHORN_STRINGIFY(__GXX_ABI_VERSION) ", libstdc++ string layout " PRONGHORN_STRINGIFY( \
       _GLIBCXX_USE_CXX11_ABI) ", pointer " PRONGHORN_STRINGIFY(__SIZEOF_POINTER__)
 
@@ -34,12 +34,12 @@ inline constexpr const char* kPluginSymbol = "pronghorn_plugin";
 }  // namespace pronghorn
 
 // PRONGHORN_APP(app) { app.get("/", …); }   defines the setup function and exports the descriptor.
-#define PRONGHORN_APP(app)                                                                                \
-  static void pronghorn_setup(::pronghorn::App& app);                                                     \
+#define PRONGHORN_APP(app)                                                                                   \
+  static void pronghorn_setup(::pronghorn::App& app);                                                        \
   extern "C" __attribute__((visibility("default"))) const ::pronghorn::PluginDescriptor* pronghorn_plugin(); \
-  extern "C" const ::pronghorn::PluginDescriptor* pronghorn_plugin() {                                    \
-    static constexpr ::pronghorn::PluginDescriptor descriptor{                                            \
-        ::pronghorn::kApiVersion, sizeof(::pronghorn::PluginDescriptor), PRONGHORN_ABI, pronghorn_setup}; \
-    return &descriptor;                                                                                   \
-  }                                                                                                       \
+  extern "C" const ::pronghorn::PluginDescriptor* pronghorn_plugin() {                                       \
+    static constexpr ::pronghorn::PluginDescriptor descriptor{                                               \
+        ::pronghorn::kApiVersion, sizeof(::pronghorn::PluginDescriptor), PRONGHORN_ABI, pronghorn_setup};    \
+    return &descriptor;                                                                                      \
+  }                                                                                                          \
   static void pronghorn_setup([[maybe_unused]] ::pronghorn::App& app)

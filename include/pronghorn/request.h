@@ -38,8 +38,8 @@ struct Header {
 // Who asked, as far as it can be trusted: what a proxy says (Forwarded, X-Forwarded-*) counts only when the peer is in
 // the networks of the option trusted_proxies.
 struct Client {
-  std::string address;      // "192.0.2.7", "2001:db8::1", or "unix"
-  std::uint16_t port = 0;   // 0 when unknown
+  std::string address;     // "192.0.2.7", "2001:db8::1", or "unix"
+  std::uint16_t port = 0;  // 0 when unknown
 };
 
 // The fields of an application/x-www-form-urlencoded body, decoded, in order.

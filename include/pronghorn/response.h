@@ -35,9 +35,10 @@ class PRONGHORN_API Writer {
 // Attributes of a Set-Cookie field (RFC 6265bis section 4.1).
 struct CookieOptions {
   enum class SameSite { lax, strict, none };
-  std::string path = "/";                       // empty: the attribute is not sent
-  std::string domain = {};                      // empty: this host only
-  std::optional<std::chrono::seconds> max_age = {};  // absent: until the browser closes; zero or less deletes the cookie
+  std::string path = "/";   // empty: the attribute is not sent
+  std::string domain = {};  // empty: this host only
+  std::optional<std::chrono::seconds> max_age =
+      {};  // absent: until the browser closes; zero or less deletes the cookie
   bool secure = false;
   bool http_only = true;
   SameSite same_site = SameSite::lax;
@@ -100,9 +101,9 @@ class PRONGHORN_API Response {
   };
 
   int status_ = 200;
-  std::string_view content_type_;             // a literal, or a view of own_type_; empty: no Content-Type field
+  std::string_view content_type_;  // a literal, or a view of own_type_; empty: no Content-Type field
   std::unique_ptr<std::string> own_type_;
-  std::string fields_;                        // the other fields, rendered: "Name: value\r\n" each
+  std::string fields_;  // the other fields, rendered: "Name: value\r\n" each
   std::string body_;
   std::unique_ptr<FilePart> file_;
   std::unique_ptr<Producer> producer_;
@@ -111,7 +112,8 @@ class PRONGHORN_API Response {
 // 200 with a whole body. The charset of text, html and json is UTF-8.
 [[nodiscard]] PRONGHORN_API Response text(std::string body, int status = 200);
 [[nodiscard]] PRONGHORN_API Response html(std::string body, int status = 200);
-[[nodiscard]] PRONGHORN_API Response bytes(std::string body, std::string_view content_type = "application/octet-stream");
+[[nodiscard]] PRONGHORN_API Response bytes(std::string body,
+                                           std::string_view content_type = "application/octet-stream");
 // JSON that is text already; pronghorn/json.h makes it from values.
 [[nodiscard]] PRONGHORN_API Response json_text(std::string body, int status = 200);
 [[nodiscard]] PRONGHORN_API Response no_content();  // 204

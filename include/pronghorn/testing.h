@@ -23,10 +23,11 @@ struct TestResponse {
 };
 
 struct TestOptions {
-  // "none", redis://…, or unix:PATH: a Redis that the test has started. Without it, sessions answer 503 and limits allow.
+  // "none", redis://…, or unix:PATH: a Redis that the test has started. Without it, sessions answer 503 and limits
+  // allow.
   std::string redis = "none";
   std::vector<std::pair<std::string, std::string>> settings = {};  // the [app] table
-  std::chrono::milliseconds timeout{10'000};                  // a request that takes longer throws std::runtime_error
+  std::chrono::milliseconds timeout{10'000};  // a request that takes longer throws std::runtime_error
 };
 
 // One application with a loop of its own. Cookies are kept from answer to request as a browser does.

@@ -173,8 +173,9 @@ TEST_CASE("an application that throws at start ends the server with its reason, 
 
 TEST_CASE("an application that never gets ready ends the server after boot_timeout, status 3", "[start]") {
   check_bad_start({.name = "never ready",
-                   .arguments = serve({"--boot-timeout", "700ms"}, app_path("apps/never_ready")),
+                   .arguments = {"serve", app_path("apps/never_ready"), "--listen", "127.0.0.1:0", "--redis", "none",
+                                 "--workers", "1", "--boot-timeout", "700ms"},
                    .status = 3,
                    .said = {"boot_timeout"},
-                   .lines = 2});  // which worker, and that the server gives up
+                   .lines = 2});  // which worker it was, and that the server gives up
 }

@@ -85,7 +85,8 @@ TEST_CASE("a client that leaves in the middle of a request harms nobody", "[http
   const ServerProcess server({.workers = 1});
   for (const std::string& part :
        {std::string("GET /hel"), std::string("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhe"),
-        get_path("/slow?ms=100"), get_path("/stream?n=100000&ms=0")}) {
+        post_with("Content-Length: 100000\r\n", std::string(100'000, 'a')), get_path("/slow?ms=100"),
+        get_path("/stream?n=100000&ms=0")}) {
     HttpConnection polite(server.address());
     polite.send_raw(part);
     polite.finish_sending();

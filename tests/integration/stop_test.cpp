@@ -56,6 +56,25 @@ TEST_CASE("a client that connects while the last requests are finished is served
   CHECK(refuses(server));
 }
 
+TEST_CASE("clients that wait for a worker, and requests just sent, are answered when the server stops", "[stop]") {
+  ServerProcess server({.workers = 1});
+  const pid_t worker = server.worker_pids().at(0);
+  HttpConnection kept(server.address());
+  CHECK(kept.get("/hello").status == 200);
+  REQUIRE(::kill(worker, SIGSTOP) == 0);
+  REQUIRE(eventually(5s, [worker] { return process_state(worker) == 'T'; }));
+  const std::string request = "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n";
+  kept.send_raw(request);
+  std::vector<HttpConnection> waiting;
+  for (int i = 0; i < 8; ++i) waiting.emplace_back(server.address()).send_raw(request);
+  server.signal(SIGTERM);
+  REQUIRE(eventually(5s, [&server] { return server.log_has("stopping"); }));
+  REQUIRE(::kill(worker, SIGCONT) == 0);
+  CHECK(kept.read_response().status == 200);
+  for (HttpConnection& connection : waiting) CHECK(connection.read_response().status == 200);
+  CHECK(server.wait_exit(5s) == kStopped);
+}
+
 TEST_CASE("INT drains too, a second INT stops now", "[stop]") {
   ServerProcess server({.workers = 2});
   HttpConnection slow = begin_slow(server, 20'000);

@@ -117,7 +117,6 @@ void Application::handle(Exchange& exchange) noexcept {
     return answer(exchange, route.afters(), 413, "the body is larger than allowed here");
   }
   if (route.plain()) return answer_plain(exchange, route);
-  exchange.owner->retain(exchange);
   exchange.running = serve(exchange, route);
   const RunningScope running(exchange);
   exchange.running.start();  // the exchange may be gone when it returns

@@ -29,7 +29,6 @@ class CollectedResponse final : public ExchangeOwner, private Writer {
   // ExchangeOwner
   void respond(Exchange& exchange, Response response) override;
   void want_body(Exchange&) override {}
-  void retain(Exchange&) override {}
 
  private:
   Task<void> write(std::string_view data) override;

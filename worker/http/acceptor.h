@@ -1,7 +1,7 @@
 // Takes new clients from one listening socket.
 //
-// Not uv_listen: what happens when descriptors run out, and how many clients are taken in one turn, is for us to say. The
-// listening socket belongs to the supervisor; closing our copy does not close its queue.
+// Not uv_listen: what happens when descriptors run out, and how many clients are taken in one turn, is for us to say.
+// The listening socket belongs to the supervisor; closing our copy does not close its queue.
 #pragma once
 
 #include <sys/socket.h>
@@ -18,8 +18,8 @@ class Acceptor {
   // `fd` is a new client's socket, which the callee owns.
   using Accepted = std::function<void(int fd, const sockaddr_storage& address)>;
 
-  // Watches `listener`, which stays open and is not owned. `exclusive`: the queue is shared by all workers, wake one of them.
-  // Throws std::runtime_error when the loop refuses it.
+  // Watches `listener`, which stays open and is not owned. `exclusive`: the queue is shared by all workers, wake one of
+  // them. Throws std::runtime_error when the loop refuses it.
   Acceptor(uv_loop_t* loop, int listener, bool exclusive, WorkerRow& row, Accepted accepted);
   Acceptor(const Acceptor&) = delete;
   Acceptor& operator=(const Acceptor&) = delete;

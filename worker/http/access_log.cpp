@@ -52,8 +52,8 @@ void AccessLog::add(Exchange& exchange, int status, std::uint64_t bytes, std::ui
                    R"({{"time":"{:%Y-%m-%dT%H:%M:%S}.{:03}Z","client":"{}","method":"{}","target":"{}","route":"{}",)"
                    R"("status":{},"bytes":{},"duration_ms":{:.3f},"request_id":"{}","user_agent":"{}"}})"
                    "\n",
-                   time, milliseconds, address, escaped(head.method), escaped(head.target), escaped(exchange.route), status,
-                   bytes, static_cast<double>(microseconds) / 1000.0, exchange.id(),
+                   time, milliseconds, address, escaped(head.method), escaped(head.target), escaped(exchange.route),
+                   status, bytes, static_cast<double>(microseconds) / 1000.0, exchange.id(),
                    escaped(head.find("user-agent").value_or("")));
   } else {
     fmt::format_to(out, "{:%Y-%m-%dT%H:%M:%S}.{:03}Z {} \"{} {}\" {} {} {:.3f}ms {}\n", time, milliseconds, address,

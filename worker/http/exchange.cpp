@@ -9,22 +9,33 @@
 namespace pronghorn::worker {
 namespace {
 
-constexpr char kHexDigits[] = "0123456789abcdef";
-
 void write_hex(std::uint64_t value, char* end, int digits) noexcept {
   for (int i = 0; i < digits; ++i) {
-    *--end = kHexDigits[value & 15];
+    *--end = "0123456789abcdef"[value & 15];
     value >>= 4;
   }
 }
 
-// 48 random bits for this process, then a number: unique over workers and restarts.
-struct IdSource {
-  std::uint64_t prefix = 0;
-  std::uint64_t next = 0;
-  IdSource() noexcept {
-    if (::getrandom(&prefix, sizeof prefix, 0) != sizeof prefix) prefix = reinterpret_cast<std::uintptr_t>(this);
+// 64 random bits, and a number that is counted up: unique over workers and restarts.
+class IdSource {
+ public:
+  IdSource() noexcept { choose_prefix(); }
+
+  void write(char* id) noexcept {
+    if (++number_ == 0) choose_prefix();
+    std::memcpy(id, prefix_, sizeof prefix_);
+    write_hex(number_, id + 24, 8);
   }
+
+ private:
+  void choose_prefix() noexcept {
+    std::uint64_t random = 0;
+    if (::getrandom(&random, sizeof random, 0) != sizeof random) random = reinterpret_cast<std::uintptr_t>(this);
+    write_hex(random, prefix_ + sizeof prefix_, sizeof prefix_);
+  }
+
+  char prefix_[16] = {};
+  std::uint32_t number_ = 0;
 };
 
 }  // namespace
@@ -49,10 +60,7 @@ void Exchange::clear() noexcept {
 
 std::string_view Exchange::id() {
   static IdSource source;
-  if (id_[0] == '\0') {
-    write_hex(source.prefix, id_ + 12, 12);
-    write_hex(++source.next, id_ + 24, 12);
-  }
+  if (id_[0] == '\0') source.write(id_);
   return {id_, 24};
 }
 

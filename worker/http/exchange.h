@@ -1,12 +1,13 @@
 // One request and its response: where the protocol (which knows bytes) and the application (which knows routes) meet.
 //
 // Context:   loop thread.
-// Ownership: the protocol (ExchangeOwner) owns every Exchange and gives it back to its pool after the response has been sent
+// Ownership: the protocol (ExchangeOwner) owns every Exchange and gives it back to its pool after the response has been
+// sent
 //            or the client has left. clear() destroys the handler's coroutine first.
 //
-// Life: the protocol fills `head`, `peer` and `body`, and calls RequestHandler::handle(). Before handle() returns, or later from
-// the loop, the application calls respond() exactly once. An application that cannot answer at once calls
-// retain() before anything else, because the head's views point into the loop's read buffer.
+// Life: the protocol fills `head`, `peer` and `body`, and calls RequestHandler::handle(). Before handle() returns, or later
+// from the loop, the application calls respond() exactly once. Views of the head point into `head_bytes`, so they live as
+// long as the exchange.
 #pragma once
 
 #include <chrono>
@@ -27,8 +28,8 @@
 namespace pronghorn::worker {
 
 class Exchange;
-class SessionState;   // worker/state
-struct StateServices; // worker/state
+class SessionState;    // worker/state
+struct StateServices;  // worker/state
 
 inline constexpr std::size_t kMaxRouteParams = 16;
 
@@ -39,8 +40,6 @@ class ExchangeOwner {
   virtual void respond(Exchange& exchange, Response response) = 0;
   // The handler has begun to wait for the body: reads on, and sends "100 Continue" if that was asked for.
   virtual void want_body(Exchange& exchange) = 0;
-  // Moves the head's bytes into memory that the exchange owns and rebases its views.
-  virtual void retain(Exchange& exchange) = 0;
 
  protected:
   ~ExchangeOwner() = default;

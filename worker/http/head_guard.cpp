@@ -23,8 +23,7 @@ std::size_t next_special(std::string_view bytes, std::size_t position) noexcept 
   for (; position + 16 <= bytes.size(); position += 16) {
     const __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes.data() + position));
     const __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(block, last_control), block);
-    const auto mask =
-        static_cast<std::uint32_t>(_mm_movemask_epi8(_mm_or_si128(control, _mm_cmpeq_epi8(block, del))));
+    const auto mask = static_cast<std::uint32_t>(_mm_movemask_epi8(_mm_or_si128(control, _mm_cmpeq_epi8(block, del))));
     if (mask != 0) return position + static_cast<std::size_t>(std::countr_zero(mask));
   }
 #endif

@@ -97,24 +97,31 @@ bool is_version(std::string_view text) noexcept {
          text[7] >= '0' && text[7] <= '9';
 }
 
-// Three parts with one blank between them, a known version, a method that llhttp can know.
+// Three parts with one blank between them and a known version. What the method may be is llhttp's to say.
 Refusal check_request_line(std::string_view line, RequestHead& head) noexcept {
-  const std::size_t first = line.find(' ');
-  const std::size_t last = line.rfind(' ');
-  if (first == std::string_view::npos || first == last) return {400, "malformed request line"};
-  const std::string_view version = line.substr(last + 1);
-  if (!is_version(version)) return {400, "malformed request line"};
-  if (version != kVersion11 && version != kVersion10) return {505, "HTTP/1.1 and HTTP/1.0 are spoken here"};
+  constexpr std::size_t kVersionSize = 8;
+  const std::size_t blank = line.find(' ');
+  if (blank == std::string_view::npos || line.size() < blank + 3 + kVersionSize ||
+      line[line.size() - kVersionSize - 1] != ' ') {
+    return {400, "malformed request line"};
+  }
+  const std::string_view version = line.substr(line.size() - kVersionSize);
+  if (version != kVersion11 && version != kVersion10) {
+    if (!is_version(version)) return {400, "malformed request line"};
+    return {505, "HTTP/1.1 and HTTP/1.0 are spoken here"};
+  }
   head.minor_version = version == kVersion11 ? 1 : 0;
-  head.method = line.substr(0, first);
-  if (!is_token(head.method)) return {400, "malformed method"};
-  if (!is_target_text(line.substr(first + 1, last - first - 1))) return {400, "malformed request target"};
+  head.method = line.substr(0, blank);
+  if (!is_target_text(line.substr(blank + 1, line.size() - kVersionSize - 2 - blank))) {
+    return {400, "malformed request target"};
+  }
   return {};
 }
 
-Refusal refusal_of(llhttp_errno_t error) noexcept {
+Refusal refusal_of(llhttp_errno_t error, const RequestHead& head) noexcept {
   switch (error) {
     case HPE_INVALID_METHOD:
+      if (!is_token(head.method)) return {400, "malformed method"};
       return {501, "method not implemented"};
     case HPE_INVALID_VERSION:
       return {505, "HTTP/1.1 and HTTP/1.0 are spoken here"};
@@ -289,7 +296,7 @@ Refusal run_llhttp(std::string_view bytes, const HttpLimits& limits, RequestHead
   const llhttp_errno_t error = llhttp_execute(&parser, bytes.data(), bytes.size());
   if (parse.too_many) return {431, "too many header fields"};
   // After on_headers_complete llhttp may still object to what frames the body; check_framing() says it better.
-  if (!parse.complete) return refusal_of(error);
+  if (!parse.complete) return refusal_of(error, head);
   return {};
 }
 

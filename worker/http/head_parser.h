@@ -1,4 +1,5 @@
-// From the bytes of a complete head to a RequestHead: llhttp for the grammar, our own rules for what frames the message.
+// From the bytes of a complete head to a RequestHead: llhttp for the grammar, our own rules for what frames the
+// message.
 #pragma once
 
 #include <cstddef>
@@ -11,12 +12,13 @@ namespace pronghorn::worker {
 
 // Why a request is refused before any handler sees it. The connection is closed after the answer.
 struct Refusal {
-  int status = 0;            // 0: not refused
-  const char* reason = "";   // for the client: what is wrong
+  int status = 0;           // 0: not refused
+  const char* reason = "";  // for the client: what is wrong
 };
 
 // The rules of section 7 of docs/architecture.md, after RFC 9112:
-//  - 400: bare CR or LF, control characters, obsolete folding, a blank before a colon, no or several Host, an invalid one,
+//  - 400: bare CR or LF, control characters, obsolete folding, a blank before a colon, no or several Host, an invalid
+//  one,
 //    Content-Length together with Transfer-Encoding, repeated, signed or not a number, "chunked" not last or not once,
 //    Transfer-Encoding in HTTP/1.0, a target of the wrong form;
 //  - 414, 431: limits; 417: an unknown expectation; 501: an unknown method or transfer coding; 505: an unknown version.

@@ -381,7 +381,7 @@ void Http1Connection::begin_stream(Response& response, bool chunked) {
   stream_.write(*output_);
   output_->clear();
   if (stream_.closing()) return;  // the client has gone, and with it the stream
-  streamed_->start();
+  streamed_->start(*exchange_);
 }
 
 void Http1Connection::send_stream(std::string_view bytes) {
@@ -578,8 +578,8 @@ void Http1Connection::check_deadline(std::chrono::steady_clock::time_point now) 
 
 void Http1Connection::drain(bool close_idle) {
   if (end_ != End::open) return;
-  const bool unused = waiting() == Waiting::for_head && unparsed_.empty();
-  if (close_idle && (idle() || unused)) close();
+  // A request that has come just now is answered: closing would reset it.
+  if (close_idle && idle() && !stream_.has_input()) close();
 }
 
 }  // namespace pronghorn::worker

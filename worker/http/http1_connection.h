@@ -3,8 +3,9 @@
 // Context:   loop thread of the worker that accepted it.
 // Ownership: the HttpServer's list; destroyed through ConnectionOwner::closed() when libuv has let go of the socket.
 //
-// One exchange at a time: while a request waits for its handler, what follows it (pipelining) stays in unparsed_. The body of
-// the message being received outlives its exchange when the handler answers without reading it: the rest is dropped.
+// One exchange at a time: while a request waits for its handler, what follows it (pipelining) stays in unparsed_. The
+// body of the message being received outlives its exchange when the handler answers without reading it: the rest is
+// dropped.
 #pragma once
 
 #include <chrono>
@@ -68,7 +69,7 @@ class Http1Connection final : public StreamEvents, public ExchangeOwner, public 
     open,
     after_response,  // the current response is the last
     after_writes,    // nothing more is read; closed when all has been sent
-    lingering,       // the same, but the client is still sending: read and drop for a while, or it never sees the answer
+    lingering,  // the same, but the client is still sending: read and drop for a while, or it never sees the answer
   };
 
   // StreamEvents
@@ -80,7 +81,6 @@ class Http1Connection final : public StreamEvents, public ExchangeOwner, public 
   // ExchangeOwner
   void respond(Exchange& exchange, Response response) override;
   void want_body(Exchange& exchange) override;
-  void retain(Exchange&) override {}
 
   void consume_unparsed();
   std::size_t consume(std::string_view bytes);
@@ -116,23 +116,23 @@ class Http1Connection final : public StreamEvents, public ExchangeOwner, public 
   Exchange* exchange_ = nullptr;
   std::unique_ptr<StreamedResponse> streamed_;
   std::string unparsed_;
-  std::string* output_ = nullptr;       // while input is handled: responses gather here
-  std::size_t scanned_ = 0;             // of the incomplete head
+  std::string* output_ = nullptr;  // while input is handled: responses gather here
+  std::size_t scanned_ = 0;        // of the incomplete head
   std::size_t first_line_ = std::string_view::npos;
   std::uint64_t body_left_ = 0;
   std::uint64_t body_received_ = 0;
-  std::uint64_t dropped_ = 0;           // bytes read only to be dropped
+  std::uint64_t dropped_ = 0;  // bytes read only to be dropped
   std::uint64_t last_progress_ = 0;
-  std::uint64_t sent_before_ = 0;       // bytes sent when the exchange began
-  std::uint64_t counted_ = 0;           // of the bytes sent, in the scoreboard
+  std::uint64_t sent_before_ = 0;  // bytes sent when the exchange began
+  std::uint64_t counted_ = 0;      // of the bytes sent, in the scoreboard
   ChunkedDecoder decoder_;
   std::uint32_t requests_ = 0;
   int stream_status_ = 0;
   Body body_ = Body::none;
   End end_ = End::open;
-  bool keep_alive_ = true;              // as the current request wants it
-  bool half_closed_ = false;            // the client sends no more
-  bool continue_wanted_ = false;        // waits for "100 Continue"
+  bool keep_alive_ = true;        // as the current request wants it
+  bool half_closed_ = false;      // the client sends no more
+  bool continue_wanted_ = false;  // waits for "100 Continue"
   bool sending_file_ = false;
   bool shut_down_ = false;
 };

@@ -39,7 +39,6 @@ class Nobody final : public ExchangeOwner {
  public:
   void respond(Exchange&, Response) override {}
   void want_body(Exchange&) override {}
-  void retain(Exchange&) override {}
 };
 
 struct HttpContext {
@@ -67,8 +66,8 @@ struct HttpContext {
   Nobody nobody;
   bool draining = false;  // responses carry "Connection: close"
 
-  // Buffers for the responses made while one read is handled: they leave in one write. A deque because handling can nest:
-  // a coroutine of one connection may resume one of another.
+  // Buffers for the responses made while one read is handled: they leave in one write. A deque because handling can
+  // nest: a coroutine of one connection may resume one of another.
   std::deque<std::string> outputs;
   std::size_t outputs_used = 0;
 

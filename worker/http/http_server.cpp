@@ -14,7 +14,8 @@
 namespace pronghorn::worker {
 namespace {
 
-constexpr std::uint64_t kIdleGraceMs = 2000;  // of a replaced worker's idle connections
+constexpr std::uint64_t kIdleGraceMs = 2000;       // of a replaced worker's idle connections
+constexpr Milliseconds kDrainHeaderTimeout{1000};  // of clients that have connected and not sent their request yet
 constexpr Milliseconds kLingerTime{2000};
 
 Peer peer_of(const sockaddr_storage& address, bool is_unix) {
@@ -62,8 +63,7 @@ HttpServer::HttpServer(uv_loop_t* loop, const Config& config, RequestHandler& ha
   uv_check_start(check_, [](uv_check_t* handle) { static_cast<HttpServer*>(handle->data)->end_of_turn(); });
   uv_timer_init(loop, timer_);
   timer_->data = this;
-  uv_timer_start(
-      timer_, [](uv_timer_t* handle) { static_cast<HttpServer*>(handle->data)->tick(); }, kTickMs, kTickMs);
+  uv_timer_start(timer_, [](uv_timer_t* handle) { static_cast<HttpServer*>(handle->data)->tick(); }, kTickMs, kTickMs);
   refresh_response_date();
 }
 
@@ -129,6 +129,7 @@ void HttpServer::drain(bool last) {
   drain_started_ms_ = monotonic_ms();
   for (auto& [fd, acceptor] : acceptors_) acceptor->empty_queue();
   if (!last) acceptors_.clear();
+  last_ = last;
   idle_closed_ = last;
   const std::vector<Http1Connection*> all(connections_.begin(), connections_.end());
   for (Http1Connection* connection : all) connection->drain(last);
@@ -165,7 +166,7 @@ void HttpServer::tick() {
   refresh_response_date();
 
   const HttpLimits& limits = context_.limits;
-  expire(Waiting::for_head, limits.header_timeout);
+  expire(Waiting::for_head, header_timeout(now_ms));
   expire(Waiting::for_body, limits.body_timeout);
   expire(Waiting::for_writes, limits.write_timeout);
   expire(Waiting::for_request, limits.keep_alive_timeout);
@@ -185,10 +186,18 @@ void HttpServer::tick() {
   }
 }
 
+Milliseconds HttpServer::header_timeout(std::uint64_t now_ms) const noexcept {
+  const Milliseconds configured = context_.limits.header_timeout;
+  const bool hurry = context_.draining && (last_ || now_ms - drain_started_ms_ >= kIdleGraceMs);
+  if (!hurry) return configured;
+  return configured.count() == 0 ? kDrainHeaderTimeout : std::min(configured, kDrainHeaderTimeout);
+}
+
 void HttpServer::expire(Waiting kind, Milliseconds limit) {
   if (limit.count() == 0) return;
   const std::uint64_t ticks = (static_cast<std::uint64_t>(limit.count()) + kTickMs - 1) / kTickMs;
-  while (TimeoutEntry* entry = context_.timeouts.expired(kind, ticks)) static_cast<Http1Connection*>(entry)->timed_out();
+  while (TimeoutEntry* entry = context_.timeouts.expired(kind, ticks))
+    static_cast<Http1Connection*>(entry)->timed_out();
 }
 
 }  // namespace pronghorn::worker

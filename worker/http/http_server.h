@@ -29,7 +29,8 @@ class HttpServer final : public ConnectionOwner {
   // The loop must have closed every handle (close_all(), then a turn) before.
   ~HttpServer();
 
-  // Accepts from a listener, which stays the supervisor's. `exclusive`: see Acceptor. Twice for one listener: does nothing.
+  // Accepts from a listener, which stays the supervisor's. `exclusive`: see Acceptor. Twice for one listener: does
+  // nothing.
   void listen(const InheritedListener& listener, bool exclusive);
   // Leaves the listener to its own worker again.
   void stop_listening(int fd);
@@ -37,9 +38,11 @@ class HttpServer final : public ConnectionOwner {
   void adopt(int fd);
 
   // Responses carry "Connection: close" from now on.
-  //  last == true (the server stops): idle connections are closed at once, new clients are still taken from the queues until
-  //    the last request has ended, so that nobody who has connected is reset.
-  //  last == false (another worker has the listeners): new clients are left to it; idle connections get a moment to send the
+  //  last == true (the server stops): idle connections are closed at once, new clients are still taken from the queues
+  //    until the last request has ended, so that nobody who has connected is reset; who has not sent a request has a
+  //    second for it.
+  //  last == false (another worker has the listeners): new clients are left to it; idle connections get a moment to
+  //  send the
   //    request that may be on its way, because closing just then would lose it.
   void drain(bool last);
   // While draining: takes the clients that have come since. False when there were none.
@@ -58,6 +61,7 @@ class HttpServer final : public ConnectionOwner {
   void closed(Http1Connection& connection) noexcept override;
   void end_of_turn();
   void tick();
+  [[nodiscard]] Milliseconds header_timeout(std::uint64_t now_ms) const noexcept;
   void expire(Waiting kind, Milliseconds limit);
   void stop_accepting() noexcept;
 
@@ -70,6 +74,7 @@ class HttpServer final : public ConnectionOwner {
   std::uint64_t last_tick_ms_;
   std::uint64_t drain_started_ms_ = 0;
   bool full_ = false;  // max_connections reached
+  bool last_ = false;  // draining because the server stops
   bool idle_closed_ = false;
 };
 

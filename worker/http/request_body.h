@@ -23,11 +23,11 @@ class RequestBody {
   void clear() noexcept;
 
   // Protocol.
-  void begin() noexcept { complete_ = false; }       // a body follows the head
-  void push(std::string_view bytes);                  // may resume the waiting coroutine
-  void finish();                                      // the last byte has been pushed; the same
-  // No more will come: `status` answers the request (413 too large, 408 too slow, 400 malformed). The waiting coroutine gets it as an
-  // HttpError.
+  void begin() noexcept { complete_ = false; }  // a body follows the head
+  void push(std::string_view bytes);            // may resume the waiting coroutine
+  void finish();                                // the last byte has been pushed; the same
+  // No more will come: `status` answers the request (413 too large, 408 too slow, 400 malformed). The waiting coroutine
+  // gets it as an HttpError.
   void fail(int status, const char* reason);
   [[nodiscard]] bool wants_more() const noexcept { return whole_ || incoming_.size() < kBufferedBody; }
   [[nodiscard]] bool complete() const noexcept { return complete_; }
@@ -40,7 +40,7 @@ class RequestBody {
   [[nodiscard]] std::string_view take();
   // From now on everything is kept until the end, for body().
   void keep_whole() noexcept { whole_ = true; }
-  [[nodiscard]] std::string_view whole() const;       // what is buffered; throws the failure
+  [[nodiscard]] std::string_view whole() const;  // what is buffered; throws the failure
 
   // Suspends until readable (or, after keep_whole(), until complete or failed). The destructor forgets the waiter.
   class Wait {

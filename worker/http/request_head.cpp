@@ -22,20 +22,4 @@ std::optional<std::string_view> RequestHead::find(std::string_view name) const n
   return std::nullopt;
 }
 
-void RequestHead::rebase(const char* from, const char* to, std::size_t size) noexcept {
-  // Views of literals, such as the path of "http://host", stay as they are.
-  const auto move = [from, to, size](std::string_view& view) {
-    if (view.data() >= from && view.data() <= from + size) view = {to + (view.data() - from), view.size()};
-  };
-  move(method);
-  move(target);
-  move(path);
-  move(query);
-  move(authority);
-  for (std::size_t i = 0; i < field_count; ++i) {
-    move(fields[i].name);
-    move(fields[i].value);
-  }
-}
-
 }  // namespace pronghorn::worker

@@ -28,9 +28,9 @@ enum class KnownHeader : std::uint8_t {
 
 struct RequestHead {
   std::string_view method;
-  std::string_view target;  // as sent
-  std::string_view path;    // the path of the target, still encoded
-  std::string_view query;   // without '?'
+  std::string_view target;     // as sent
+  std::string_view path;       // the path of the target, still encoded
+  std::string_view query;      // without '?'
   std::string_view authority;  // of an absolute-form target; empty otherwise
   std::uint8_t minor_version = 1;
   bool keep_alive = true;
@@ -50,8 +50,6 @@ struct RequestHead {
   }
   // The first field of that name, compared without case.
   [[nodiscard]] std::optional<std::string_view> find(std::string_view name) const noexcept;
-  // `size` bytes moved from `from` to `to`: makes every view that pointed there point here.
-  void rebase(const char* from, const char* to, std::size_t size) noexcept;
 };
 
 }  // namespace pronghorn::worker

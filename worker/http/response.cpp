@@ -35,7 +35,8 @@ std::pair<std::size_t, std::size_t> find_field(std::string_view fields, std::str
   while (start < fields.size()) {
     const std::size_t end = fields.find("\r\n", start) + 2;
     const std::string_view line = fields.substr(start, end - start);
-    if (line.size() > name.size() && line[name.size()] == ':' && equal_ignoring_case(line.substr(0, name.size()), name)) {
+    if (line.size() > name.size() && line[name.size()] == ':' &&
+        equal_ignoring_case(line.substr(0, name.size()), name)) {
       return {start, end - start};
     }
     start = end;
@@ -57,7 +58,8 @@ void check_cookie(std::string_view name, std::string_view value, const CookieOpt
   if (name.starts_with("__Host-") && (!options.secure || options.path != "/" || !options.domain.empty())) {
     throw std::invalid_argument("a __Host- cookie must be secure, with path / and without a domain");
   }
-  if (name.starts_with("__Secure-") && !options.secure) throw std::invalid_argument("a __Secure- cookie must be secure");
+  if (name.starts_with("__Secure-") && !options.secure)
+    throw std::invalid_argument("a __Secure- cookie must be secure");
   if (options.same_site == CookieOptions::SameSite::none && !options.secure) {
     throw std::invalid_argument("a SameSite=None cookie must be secure");
   }
@@ -174,7 +176,7 @@ Response stream(std::string_view content_type, Response::Producer producer) {
 Response file(const std::string& path, std::string_view content_type) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) throw not_found("no such file");
-  struct stat facts {};
+  struct stat facts{};
   if (::fstat(fd, &facts) != 0 || !S_ISREG(facts.st_mode)) {
     ::close(fd);
     throw not_found("no such file");

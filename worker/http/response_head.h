@@ -13,8 +13,8 @@ namespace pronghorn::worker {
 struct ResponseFraming {
   std::optional<std::uint64_t> content_length = {};  // absent: no Content-Length field
   bool chunked = false;
-  bool close = false;            // "Connection: close"
-  bool keep_alive_1_0 = false;   // "Connection: keep-alive", which an HTTP/1.0 client waits for
+  bool close = false;           // "Connection: close"
+  bool keep_alive_1_0 = false;  // "Connection: keep-alive", which an HTTP/1.0 client waits for
 };
 
 // Appends the head with its empty line to `out`: the status line, what the server adds, then the response's own fields.

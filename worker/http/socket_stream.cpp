@@ -1,6 +1,7 @@
 #include "worker/http/socket_stream.h"
 
 #include <sys/sendfile.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,9 +12,9 @@
 namespace pronghorn::worker {
 namespace {
 
-constexpr std::size_t kFileChunk = 64 * 1024;         // copied when sendfile would block
-constexpr std::size_t kSendfileChunk = 1024 * 1024;   // per system call
-constexpr int kSendfileCallsPerTurn = 8;              // then other clients have their turn
+constexpr std::size_t kFileChunk = 64 * 1024;        // copied when sendfile would block
+constexpr std::size_t kSendfileChunk = 1024 * 1024;  // per system call
+constexpr int kSendfileCallsPerTurn = 8;             // then other clients have their turn
 
 }  // namespace
 
@@ -64,6 +65,13 @@ void SocketStream::received(ssize_t size, const char* bytes) {
   } else if (size < 0) {
     events_.on_error();
   }
+}
+
+bool SocketStream::has_input() const noexcept {
+  uv_os_fd_t socket = -1;
+  char byte = 0;
+  if (uv_fileno(&handle_.handle, &socket) != 0) return false;
+  return ::recv(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
 void SocketStream::write(std::string_view first, std::string_view second) {
@@ -121,16 +129,16 @@ void SocketStream::write_file(std::unique_ptr<ResponseAccess::FilePart> part) {
   if (pending_writes_ == 0) pump_file();
 }
 
-// Sends until the socket is full. Then a copied chunk is queued with uv_write, whose end tells that there is room again:
-// libuv watches the descriptor already, so a second watcher on it is not possible.
+// Sends until the socket is full. Then a copied chunk is queued with uv_write, whose end tells that there is room
+// again: libuv watches the descriptor already, so a second watcher on it is not possible.
 void SocketStream::pump_file() {
   uv_os_fd_t socket = -1;
   uv_fileno(&handle_.handle, &socket);
   ResponseAccess::FilePart& part = *file_;
   for (int calls = 0; part.length > 0 && calls < kSendfileCallsPerTurn; ++calls) {
     auto offset = static_cast<off_t>(part.offset);
-    const ssize_t sent =
-        ::sendfile(socket, part.fd, &offset, static_cast<std::size_t>(std::min<std::uint64_t>(part.length, kSendfileChunk)));
+    const ssize_t sent = ::sendfile(socket, part.fd, &offset,
+                                    static_cast<std::size_t>(std::min<std::uint64_t>(part.length, kSendfileChunk)));
     if (sent < 0 && errno == EINTR) continue;
     if (sent < 0 && errno == EAGAIN) break;
     if (sent <= 0) return fail();  // an error, or the file has become shorter

@@ -1,7 +1,8 @@
 // The bytes of one client: a TCP or Unix socket on the loop.
 //
 // Context:   loop thread.
-// Ownership: a member of its connection. libuv owns the handle's memory from the constructor until on_closed(), so the connection
+// Ownership: a member of its connection. libuv owns the handle's memory from the constructor until on_closed(), so the
+// connection
 //            is destroyed then and not earlier.
 // Writing:   tried at once; what the socket does not take is copied and sent later. queued() tells how much that is: a
 //            producer that has more waits for on_drained().
@@ -25,8 +26,8 @@ class StreamEvents {
   virtual void on_data(std::string_view bytes) = 0;  // valid during the call
   virtual void on_end() = 0;                         // the client has shut its side down
   virtual void on_drained() = 0;                     // queued() has become 0, on a later turn than the write
-  virtual void on_error() = 0;  // the connection is broken: close() it; may come from within write()
-  virtual void on_closed() = 0;                      // the last call
+  virtual void on_error() = 0;   // the connection is broken: close() it; may come from within write()
+  virtual void on_closed() = 0;  // the last call
 
  protected:
   ~StreamEvents() = default;
@@ -44,6 +45,8 @@ class SocketStream {
   [[nodiscard]] bool ok() const noexcept { return ok_; }
   void read_start() noexcept;
   void read_stop() noexcept;
+  // Whether bytes have come that were not handed on yet.
+  [[nodiscard]] bool has_input() const noexcept;
 
   // Sends both, in order.
   void write(std::string_view first, std::string_view second = {});

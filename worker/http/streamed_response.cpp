@@ -21,9 +21,12 @@ struct StreamedResponse::WaitForRoom {
   void await_resume() const noexcept {}
 };
 
-void StreamedResponse::start() {
+void StreamedResponse::start(Exchange& exchange) {
   running_ = run();
+  // What it logs, and a crash of it, are charged to its request.
+  Exchange* const before = detail::set_running(&exchange);
   running_.start();
+  detail::set_running(before);
 }
 
 Task<void> StreamedResponse::run() {

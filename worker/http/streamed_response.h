@@ -1,7 +1,7 @@
 // A response whose body is made while it is sent: runs the producer and carries what it writes to the connection.
 //
-// Ownership: the connection, until the producer has ended or the client has left; then the context destroys it at the end of
-// the turn, because its coroutine may be on the stack.
+// Ownership: the connection, until the producer has ended or the client has left; then the context destroys it at the
+// end of the turn, because its coroutine may be on the stack.
 #pragma once
 
 #include <coroutine>
@@ -14,6 +14,7 @@
 
 namespace pronghorn::worker {
 
+class Exchange;
 class Http1Connection;
 
 class StreamedResponse final : public Writer {
@@ -21,7 +22,8 @@ class StreamedResponse final : public Writer {
   StreamedResponse(Http1Connection& connection, std::unique_ptr<Response::Producer> producer, bool chunked)
       : connection_(&connection), producer_(std::move(producer)), chunked_(chunked) {}
 
-  void start();
+  // Runs the producer up to its first suspension.
+  void start(Exchange& exchange);
   // The client has left: the producer stays suspended until it is destroyed.
   void detach() noexcept { connection_ = nullptr; }
   // The connection has room again.

@@ -20,7 +20,7 @@ bool is_port(std::string_view text) noexcept {
 }  // namespace
 
 bool is_host(std::string_view text) noexcept {
-  if (!syntax_detail::all_of_class(text, syntax_detail::kHost)) return false;
+  using syntax_detail::kClasses;
   if (text.empty()) return true;
   if (text.front() == '[') {
     const std::size_t close = text.find(']');
@@ -31,10 +31,10 @@ bool is_host(std::string_view text) noexcept {
     const std::string_view rest = text.substr(close + 1);
     return rest.empty() || (rest.front() == ':' && is_port(rest.substr(1)));
   }
-  const std::size_t colon = text.find(':');
-  const std::string_view name = text.substr(0, colon);
-  if (name.empty() || name.find_first_of("[]") != std::string_view::npos) return false;
-  return colon == std::string_view::npos || is_port(text.substr(colon + 1));
+  std::size_t end = 0;
+  while (end < text.size() && (kClasses[static_cast<unsigned char>(text[end])] & syntax_detail::kHost) != 0) ++end;
+  if (end == text.size()) return true;
+  return end > 0 && text[end] == ':' && is_port(text.substr(end + 1));
 }
 
 bool percent_decode(std::string_view text, std::string& decoded, bool plus_is_space) {

@@ -23,7 +23,7 @@ consteval std::array<std::uint8_t, 256> make_classes() {
   mark("!#$%&'*+-.^_`|~", kToken);
   // What clients really send in a target: RFC 3986 characters and a few that browsers leave unencoded. No '#'.
   mark("-._~:/?[]@!$&'()*+,;=%|^`{}\"<>\\", kTarget);
-  mark("-._~!$&'()*+;=%:[]", kHost);  // not the comma that RFC 3986 allows: it is what two joined Host fields look like
+  mark("-._~!$&'()*+;=%", kHost);  // not the comma that RFC 3986 allows: it is what two joined Host fields look like
   for (int c = 0x21; c < 0x7f; ++c) {
     if (c != '"' && c != ',' && c != ';' && c != '\\') classes[static_cast<std::size_t>(c)] |= kCookieValue;
   }

@@ -1,7 +1,7 @@
 // Timeouts of connections without a timer for each: one list a kind, in the order in which they began to wait.
 //
-// A server tick (every kTickMs) looks at the front of each list only. Moving to the back costs a few pointers, and is done at
-// most once a tick, so a busy connection pays next to nothing.
+// A server tick (every kTickMs) looks at the front of each list only. Moving to the back costs a few pointers, and is
+// done at most once a tick, so a busy connection pays next to nothing.
 #pragma once
 
 #include <array>
@@ -79,7 +79,9 @@ class TimeoutLists {
     TimeoutEntry* first = lists_[static_cast<std::size_t>(kind)].first;
     return first != nullptr && first->since_ + ticks <= tick_ ? first : nullptr;
   }
-  [[nodiscard]] TimeoutEntry* first(Waiting kind) const noexcept { return lists_[static_cast<std::size_t>(kind)].first; }
+  [[nodiscard]] TimeoutEntry* first(Waiting kind) const noexcept {
+    return lists_[static_cast<std::size_t>(kind)].first;
+  }
   [[nodiscard]] static TimeoutEntry* after(const TimeoutEntry& entry) noexcept { return entry.next_; }
 
  private:

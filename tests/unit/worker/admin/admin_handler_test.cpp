@@ -30,7 +30,6 @@ class Recipient final : public ExchangeOwner {
  public:
   void respond(Exchange&, Response answer) override { response = std::move(answer); }
   void want_body(Exchange&) override {}
-  void retain(Exchange&) override {}
   std::optional<Response> response;
 };
 

@@ -36,7 +36,6 @@ struct LastStatus final : ExchangeOwner {
     status = response.status();
   }
   void want_body(Exchange&) override {}
-  void retain(Exchange&) override {}
   int status = 0;
 };
 

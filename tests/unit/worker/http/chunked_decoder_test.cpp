@@ -42,9 +42,10 @@ TEST_CASE("a chunked body is the same in one piece and byte by byte", "[http][ch
 
 TEST_CASE("a chunk that two readers could frame differently is malformed", "[http][chunked]") {
   for (const std::string_view body :
-       {"5\nhello\r\n", "5\r\nhello\n0\r\n\r\n", "5\r\nhelloX\r\n", "\r\n", ";x\r\n", "-1\r\n", "+1\r\n", "0x5\r\nhello\r\n",
-        " 5\r\nhello\r\n", "5 \r\nhello\r\n", "g\r\n", "1000000000000000\r\n", "5;a\nb\r\nhello\r\n", "5;\x01\r\nhello\r\n",
-        "0\r\nbad trailer\x01: x\r\n\r\n", "0\r\n : x\r\n\r\n", "0\r\n\n", "5\r\rhello", "0\r\nX: a\nY: b\r\n\r\n"}) {
+       {"5\nhello\r\n", "5\r\nhello\n0\r\n\r\n", "5\r\nhelloX\r\n", "\r\n", ";x\r\n", "-1\r\n", "+1\r\n",
+        "0x5\r\nhello\r\n", " 5\r\nhello\r\n", "5 \r\nhello\r\n", "g\r\n", "1000000000000000\r\n",
+        "5;a\nb\r\nhello\r\n", "5;\x01\r\nhello\r\n", "0\r\nbad trailer\x01: x\r\n\r\n", "0\r\n : x\r\n\r\n", "0\r\n\n",
+        "5\r\rhello", "0\r\nX: a\nY: b\r\n\r\n"}) {
     CAPTURE(body);
     CHECK(decode(body, body.size()).state == State::malformed);
     CHECK(decode(body, 1).state == State::malformed);
