@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 #include <limits>
+#include <map>
 #include <utility>
 
 #include "server/option_kinds.h"
@@ -121,7 +122,7 @@ std::vector<Option> make_options() {
             {0, kAny}),
   };
   // What depends on the machine or on another option; see server/machine.h.
-  const std::vector<std::pair<std::string_view, const char*>> defaults{
+  const std::map<std::string_view, const char*> defaults{
       {"workers", "auto"},
       {"name", "file name of the application"},
       {"drain_delay", "5s under systemd or Kubernetes, else 0"},
@@ -129,9 +130,8 @@ std::vector<Option> make_options() {
       {"runtime_dir", "$XDG_RUNTIME_DIR/pronghorn, or /run/pronghorn for root, or /tmp/pronghorn-UID"},
       {"data_dir", "$STATE_DIRECTORY, or /var/lib/pronghorn for root, or ~/.local/state/pronghorn"},
   };
-  for (const auto& [name, value] : defaults) {
-    std::find_if(table.begin(), table.end(), [&](const Option& option) { return option.name == name; })->default_text =
-        value;
+  for (Option& option : table) {
+    if (const auto shown = defaults.find(option.name); shown != defaults.end()) option.default_text = shown->second;
   }
   return table;
 }

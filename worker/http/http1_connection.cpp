@@ -116,7 +116,8 @@ std::size_t Http1Connection::begin_request(std::string_view bytes) {
 std::size_t Http1Connection::head_incomplete(std::string_view bytes) {
   const HttpLimits& limits = context_.limits;
   if (first_line_ == std::string_view::npos) {
-    if (limits.max_request_line != 0 && bytes.size() > limits.max_request_line) {
+    // The last byte may be the CR that ends a line of just the allowed length.
+    if (limits.max_request_line != 0 && bytes.size() > std::size_t{limits.max_request_line} + 1) {
       refuse({414, "request line too long"});
       return bytes.size();
     }
