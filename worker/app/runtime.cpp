@@ -52,7 +52,7 @@ Runtime::Background Runtime::run_in_background(Runtime& runtime, Task<void> task
   } catch (...) {
     log_error("a background task failed", {{"error", describe(std::current_exception())}});
   }
-  task.reset();
+  task.reset();  // NOLINT(bugprone-use-after-move): awaiting a task does not move it
   std::erase(runtime.background_, self);
   runtime.notify_when_idle();
 }
