@@ -30,6 +30,3 @@ if(PRONGHORN_SANITIZE)
 else()
   target_compile_definitions(integration_tests PRIVATE PRONGHORN_APP_FLAGS="")
 endif()
-
-# The runner holds the code of Catch2 2, about which GCC 12 is wrong when AddressSanitizer is on.
-set_source_files_properties(support/main.cpp PROPERTIES COMPILE_OPTIONS "-Wno-maybe-uninitialized")
