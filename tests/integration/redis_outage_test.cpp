@@ -1,8 +1,6 @@
 // Redis goes away and comes back: what needs it says so, everything else is served.
 #include <signal.h>
 
-#include <algorithm>
-
 #include "support/catch.h"
 #include "support/redis_process.h"
 #include "support/server_process.h"
@@ -38,11 +36,7 @@ TEST_CASE("while Redis is away sessions are 503, limits allow, the rest is serve
   CHECK(server.status().at("totals").at("limits_unavailable").get<int>() >= 6);
 
   redis.restart();
-  REQUIRE(eventually(15s, [&] {
-    const auto status = server.status();
-    return std::all_of(status.at("workers").begin(), status.at("workers").end(),
-                       [](const auto& worker) { return worker.at("redis").at("state") == "up"; });
-  }));
+  REQUIRE(server.wait_redis());
   for (int i = 0; i < 6; ++i) CHECK(get(server.address(), "/visits").status == 200);
   CHECK(get(server.address(), "/ready").status == 200);
   CHECK(server.worker_pids() == workers);  // no worker had to be replaced for it

@@ -170,6 +170,14 @@ bool ServerProcess::wait_ready_status(int status, std::chrono::milliseconds dead
   });
 }
 
+bool ServerProcess::wait_redis(std::chrono::milliseconds deadline) const {
+  return eventually(deadline, [this] {
+    const auto now = status();
+    return std::ranges::all_of(now.at("workers"),
+                               [](const nlohmann::json& worker) { return worker.at("redis").at("state") == "up"; });
+  });
+}
+
 void ServerProcess::signal(int number) const {
   if (!exit_) ::kill(pid_, number);
 }

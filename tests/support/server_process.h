@@ -65,6 +65,9 @@ class ServerProcess {
   // Waits until /ready answers `status`. False: not within `deadline`.
   [[nodiscard]] bool wait_ready_status(int status, std::chrono::milliseconds deadline = 10s) const;
 
+  // Waits until every worker has its connection to Redis. False: not within `deadline`.
+  [[nodiscard]] bool wait_redis(std::chrono::milliseconds deadline = 15s) const;
+
   void signal(int number) const;
   // Reaps the supervisor. nullopt: it still runs.
   std::optional<ExitStatus> wait_exit(std::chrono::milliseconds deadline);

@@ -5,9 +5,9 @@
 // sent
 //            or the client has left. clear() destroys the handler's coroutine first.
 //
-// Life: the protocol fills `head`, `peer` and `body`, and calls RequestHandler::handle(). Before handle() returns, or later
-// from the loop, the application calls respond() exactly once. Views of the head point into `head_bytes`, so they live as
-// long as the exchange.
+// Life: the protocol fills `head`, `peer` and `body`, and calls RequestHandler::handle(). Before handle() returns, or
+// later from the loop, the application calls respond() exactly once. Views of the head point into `head_bytes`, so they
+// live as long as the exchange.
 #pragma once
 
 #include <chrono>
