@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "support/catch.h"
+#include "support/paths.h"
 #include "support/server_process.h"
 
 using namespace pronghorn::test;
@@ -159,8 +160,7 @@ TEST_CASE("an application that cannot be loaded is named, status 2 or 3", "[star
   check_bad_start({"missing", serve({}, files / "missing.so"), 2, {"missing.so"}});
   check_bad_start({"a folder", serve({}, files.path()), 2, {files.path()}});
   check_bad_start({"text", serve({}, files / "text.so"), 3, {"text.so"}});
-  check_bad_start(
-      {"a library that is no plugin", serve({}, PRONGHORN_BUILD_DIR "/libpronghorn.so"), 3, {"libpronghorn.so"}});
+  check_bad_start({"a library that is no plugin", serve({}, build_path("/libpronghorn.so")), 3, {"libpronghorn.so"}});
   check_bad_start(
       {"another API version", serve({}, app_path("apps/other_api_version")), 3, {"API", "other_api_version.so"}});
 }

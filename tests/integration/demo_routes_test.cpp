@@ -1,5 +1,6 @@
 // Each route of examples/demo that needs no state, as a client sees it.
 #include "support/catch.h"
+#include "support/paths.h"
 #include "support/server_process.h"
 
 using namespace pronghorn::test;
@@ -96,7 +97,7 @@ TEST_CASE("files are served with a validator, and nothing outside their folder",
   const HttpResponse file = connection.get("/files/index.html");
   CHECK(file.status == 200);
   CHECK(file.header("Content-Type").starts_with("text/html"));
-  CHECK(file.body == read_file(PRONGHORN_BUILD_DIR "/examples/public/index.html"));
+  CHECK(file.body == read_file(build_path("/examples/public/index.html")));
   REQUIRE(file.has("ETag"));
   CHECK(connection.get("/files/index.html", {{"If-None-Match", file.header("ETag")}}).status == 304);
   const HttpResponse part = connection.get("/files/index.html", {{"Range", "bytes=0-9"}});

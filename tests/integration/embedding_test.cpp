@@ -5,13 +5,14 @@
 #include <filesystem>
 
 #include "support/catch.h"
+#include "support/paths.h"
 #include "support/server_process.h"
 
 using namespace pronghorn::test;
 
 namespace {
 
-const std::string kEmbedded = PRONGHORN_BUILD_DIR "/examples/embedded";
+const std::string kEmbedded = build_path("/examples/embedded");
 
 // `cmake --install` into a folder of this test.
 struct Installed {
@@ -20,7 +21,7 @@ struct Installed {
   std::string program = prefix + "/bin/pronghorn";
 
   Installed() {
-    const ProgramResult result = run_program({"cmake", "--install", PRONGHORN_BUILD_DIR, "--prefix", prefix}, {}, 60s);
+    const ProgramResult result = run_program({"cmake", "--install", build_path(""), "--prefix", prefix}, {}, 60s);
     INFO(result.all());
     REQUIRE(result.status == 0);
   }

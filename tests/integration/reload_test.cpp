@@ -7,6 +7,7 @@
 
 #include "support/catch.h"
 #include "support/load_generator.h"
+#include "support/paths.h"
 #include "support/server_process.h"
 
 using namespace pronghorn::test;
@@ -100,7 +101,7 @@ TEST_CASE("a reload of an application that cannot start keeps the old one and sa
       {app_path("apps/throws_in_setup"), "the price list is missing"},
       {app_path("apps/throws_in_on_start"), "the warehouse does not answer"},
       {app_path("apps/other_api_version"), "API 42"},
-      {PRONGHORN_SOURCE_DIR "/CMakeLists.txt", "app.so"}};
+      {source_path("/CMakeLists.txt"), "app.so"}};
   for (const auto& [replacement, reason] : broken) {
     INFO(replacement);
     app.deploy(replacement);

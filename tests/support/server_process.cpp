@@ -8,6 +8,7 @@
 
 #include "support/catch.h"
 #include "support/failure_log.h"
+#include "support/paths.h"
 
 namespace pronghorn::test {
 
@@ -51,11 +52,11 @@ std::string pid_list(const std::vector<pid_t>& pids) {
 
 }  // namespace
 
-std::string program_path() { return PRONGHORN_BUILD_DIR "/pronghorn"; }
+std::string program_path() { return build_path("/pronghorn"); }
 
 std::string app_path(const std::string& name) {
   const bool of_tests = name.starts_with("apps/");
-  return std::string(PRONGHORN_BUILD_DIR) + (of_tests ? "/tests/" : "/examples/") + name + ".so";
+  return build_path((of_tests ? "/tests/" : "/examples/") + name + ".so");
 }
 
 ServerProcess::ServerProcess(ServerOptions options) {

@@ -6,6 +6,7 @@
 
 #include "server/values.h"
 #include "support/catch.h"
+#include "support/paths.h"
 
 using namespace pronghorn;
 using namespace pronghorn::server;
@@ -13,7 +14,7 @@ using namespace pronghorn::server;
 namespace {
 
 std::string page() {
-  std::ifstream file(PRONGHORN_SOURCE_DIR "/docs/configuration.md");
+  std::ifstream file(test::source_path("/docs/configuration.md"));
   return {std::istreambuf_iterator<char>(file), {}};
 }
 

@@ -1,7 +1,5 @@
-// The plain fast path allocates nothing: counted by replacing operator new for the whole test program. Not under
-// AddressSanitizer, which wants to see every allocation itself.
-#ifndef __SANITIZE_ADDRESS__
-
+// The plain fast path allocates nothing: counted by replacing operator new for the whole test program. Under
+// AddressSanitizer, which replaces it itself, its hook counts.
 #include <cstdlib>
 #include <new>
 
@@ -15,6 +13,15 @@ namespace {
 thread_local std::size_t allocations = 0;
 }
 
+#ifdef __SANITIZE_ADDRESS__
+// GCC does not install the header that declares it (sanitizer/allocator_interface.h).
+extern "C" int __sanitizer_install_malloc_and_free_hooks(void (*allocated)(const volatile void*, std::size_t),
+                                                         void (*freed)(const volatile void*));
+namespace {
+[[maybe_unused]] const int kHooks = __sanitizer_install_malloc_and_free_hooks(
+    [](const volatile void*, std::size_t) { ++allocations; }, [](const volatile void*) {});
+}  // namespace
+#else
 // NOLINTBEGIN(misc-definitions-in-headers,cert-dcl54-cpp)
 void* operator new(std::size_t size) {
   ++allocations;
@@ -24,6 +31,7 @@ void* operator new(std::size_t size) {
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 // NOLINTEND(misc-definitions-in-headers,cert-dcl54-cpp)
+#endif
 
 using namespace pronghorn;
 using namespace pronghorn::worker;
@@ -53,6 +61,12 @@ void plain(App& app) {
 
 }  // namespace
 
+TEST_CASE("an allocation is counted", "[application][fast_path]") {
+  const std::size_t before = allocations;
+  const auto memory = std::make_unique<Config>();
+  CHECK(allocations > before);
+}
+
 TEST_CASE("a plain handler with guards and parameters is served without an allocation", "[application][fast_path]") {
   const Config config;
   const auto row = std::make_unique<WorkerRow>();
@@ -75,5 +89,3 @@ TEST_CASE("a plain handler with guards and parameters is served without an alloc
     CHECK(counted == 0);
   }
 }
-
-#endif

@@ -6,6 +6,7 @@
 
 #include "pronghorn/plugin.h"
 #include "support/catch.h"
+#include "support/paths.h"
 #include "support/temp_dir.h"
 
 using namespace pronghorn;
@@ -15,7 +16,7 @@ using pronghorn::test::write_file;
 
 namespace {
 
-const std::string kApps = std::string(PRONGHORN_BUILD_DIR) + "/tests/apps/";
+const std::string kApps = test::build_path("/tests/apps/");
 
 std::string error_of(const std::string& path) {
   try {
