@@ -22,14 +22,15 @@ namespace {
     [](const volatile void*, std::size_t) { ++allocations; }, [](const volatile void*) {});
 }  // namespace
 #else
+// Not inline: GCC 12 would take a free() seen through delete for a mistake.
 // NOLINTBEGIN(misc-definitions-in-headers,cert-dcl54-cpp)
-void* operator new(std::size_t size) {
+[[gnu::noinline]] void* operator new(std::size_t size) {
   ++allocations;
   if (void* const memory = std::malloc(size == 0 ? 1 : size)) return memory;
   throw std::bad_alloc();
 }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 // NOLINTEND(misc-definitions-in-headers,cert-dcl54-cpp)
 #endif
 
