@@ -16,7 +16,8 @@ namespace pronghorn {
   return json_text(value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace), status);
 }
 
-// The request's body as JSON, whatever its content type. Malformed or nested deeper than 128: answered 400.
+// The request's body as JSON, whatever its content type. Malformed, nested deeper than 128, or with a number that no
+// double holds: answered 400.
 [[nodiscard]] inline Task<nlohmann::json> json_body(Request& request) {
   constexpr int kMaxDepth = 128;
   const std::string_view body = co_await request.body();
@@ -28,6 +29,8 @@ namespace pronghorn {
     co_return nlohmann::json::parse(body, limit_depth);
   } catch (const nlohmann::json::parse_error& error) {
     throw bad_request("the body is not JSON: position " + std::to_string(error.byte));
+  } catch (const nlohmann::json::out_of_range&) {
+    throw bad_request("the JSON body has a number that is out of range");
   }
 }
 

@@ -7,6 +7,7 @@
 
 #include <charconv>
 #include <chrono>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -84,7 +85,9 @@ T parse_parameter(std::string_view name, std::string_view text) {
     static_assert(std::is_arithmetic_v<T>, "a parameter is text, bool or a number");
     T value{};
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc{} || end != text.data() + text.size()) throw_bad_parameter(name, text, wanted_kind<T>());
+    bool valid = error == std::errc{} && end == text.data() + text.size();
+    if constexpr (std::is_floating_point_v<T>) valid = valid && std::isfinite(value);
+    if (!valid) throw_bad_parameter(name, text, wanted_kind<T>());
     return value;
   }
 }
@@ -126,7 +129,7 @@ class PRONGHORN_API Request {
   [[nodiscard]] std::optional<std::string_view> cookie(std::string_view name) const noexcept;
 
   // The whole body, read up to the route's max_body (413 when there is more). May be called again: the same view.
-  // After read() it yields what has not been read.
+  // After read() it yields what has not been read; a later read() ends the view.
   [[nodiscard]] Task<std::string_view> body();
   // The next piece of the body as it arrives, nullopt at its end. The view lives until the next call. While a handler
   // does not read, at most 64 KiB are buffered and the client is held back.

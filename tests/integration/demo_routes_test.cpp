@@ -33,9 +33,17 @@ TEST_CASE("JSON, parameters and bodies go in and out", "[demo]") {
   CHECK(connection.request("POST", "/echo", {}, binary).body == binary);
 }
 
+TEST_CASE("JSON with a number that no double holds is answered 400", "[demo]") {
+  const ServerProcess server({.workers = 1});
+  const Headers json{{"Content-Type", "application/json"}};
+  CHECK(post(server.address(), "/login", R"({"user":1e999})", json).status == 400);
+}
+
 TEST_CASE("a parameter that is no number is answered 400 and named", "[demo]") {
   const ServerProcess server({.workers = 1});
-  for (const char* bad : {"/users/x", "/users/7x", "/users/99999999999999999999", "/users/%2B7", "/users/1.5"}) {
+  for (const char* bad :
+       {"/users/x", "/users/7x", "/users/99999999999999999999", "/users/%2B7", "/users/1.5", "/users/%ff",
+        "/users/a%c3%a9a%c3%a9a%c3%a9a%c3%a9a%c3%a9a%c3%a9a%c3%a9a%c3%a9a%c3%a9a%c3%a9a%c3%a9"}) {
     INFO(bad);
     const HttpResponse response = get(server.address(), bad);
     CHECK(response.status == 400);

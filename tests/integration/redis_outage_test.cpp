@@ -81,6 +81,18 @@ TEST_CASE("a Redis that is unreachable at start does not keep the server from st
   CHECK(eventually(5s, [&] { return get(server.address(), "/visits").status == 200; }));
 }
 
+TEST_CASE("a Redis that refuses us once the server runs is tried again", "[redis]") {
+  RedisProcess redis({.password = "open-sesame", .tcp = true, .arguments = {}});
+  redis.kill();
+  const ServerProcess server({.workers = 1, .redis = "redis://127.0.0.1:" + std::to_string(redis.port())});
+  REQUIRE(server.wait_ready_status(503));
+  redis.restart();
+  REQUIRE(eventually(15s, [&] { return server.log_has("password"); }));
+  CHECK(get(server.address(), "/visits").status == 503);
+  CHECK(redis.command({"CONFIG", "SET", "requirepass", ""}) == "OK");
+  CHECK(eventually(15s, [&] { return get(server.address(), "/visits").status == 200; }));
+}
+
 TEST_CASE("a password for Redis is used and never shown", "[redis]") {
   const RedisProcess redis({.password = "open-sesame", .tcp = true, .arguments = {}});
   const ServerProcess server({.workers = 1, .redis = redis.tcp_url()});

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "worker/http/head_parser.h"
 #include "worker/http/syntax.h"
 
 namespace pronghorn::worker {
@@ -19,12 +20,6 @@ bool is_name(std::string_view text) noexcept {
   return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
   });
-}
-
-int hex_digit(char c) noexcept {
-  if (c >= '0' && c <= '9') return c - '0';
-  const char small = lower(c);
-  return small >= 'a' && small <= 'f' ? small - 'a' + 10 : -1;
 }
 
 // One pass over the decoded bytes: false for a malformed encoding, NUL, or a dot segment.
@@ -120,8 +115,9 @@ void Router::add_endpoint(std::vector<Endpoint>& endpoints, Endpoint endpoint) {
 }
 
 void Router::add(std::string_view method, std::string_view pattern, std::uint32_t route) {
-  if (!is_token(method)) {
-    throw std::invalid_argument(fmt::format("route \"{} {}\": \"{}\" is not a method", method, pattern, method));
+  if (!is_known_method(method) || method == "CONNECT") {
+    throw std::invalid_argument(
+        fmt::format("route \"{} {}\": \"{}\" is not a method that is served", method, pattern, method));
   }
   Endpoint endpoint{std::string(method), std::string(pattern), route, {}};
   Node* node = &root_;

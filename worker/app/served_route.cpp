@@ -33,7 +33,9 @@ ServedRoute::ServedRoute(const detail::RouteEntry& entry, const HttpLimits& limi
     : entry_(&entry),
       index_(index),
       max_body_(entry.max_body.value_or(limits.max_body)),
-      deadline_(entry.deadline.value_or(limits.request_timeout)),
+      // A century is no limit, and the clock does not overflow.
+      deadline_(std::min<std::chrono::milliseconds>(entry.deadline.value_or(limits.request_timeout),
+                                                    std::chrono::hours(24 * 365 * 100))),
       afters_(afters_of(*entry.group)) {
   for (const auto* group : groups_outermost_first(*entry.group)) {
     for (const Middleware& middleware : group->middleware) {

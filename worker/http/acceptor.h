@@ -33,7 +33,6 @@ class Acceptor {
   void empty_queue();
   // Goes on after a want of descriptors; called at each tick.
   void retry() noexcept;
-  [[nodiscard]] int listener() const noexcept { return listener_; }
 
  private:
   // Accepts up to `limit` clients. False when the queue is empty or accepting is not possible now.

@@ -16,7 +16,6 @@ constexpr std::string_view kVersion10 = "HTTP/1.0";
 struct Parse {
   RequestHead& head;
   std::size_t max_fields;
-  std::size_t field_bytes = 0;
   bool too_many = false;
   bool complete = false;
 };
@@ -36,8 +35,6 @@ void note_known_header(RequestHead& head, std::string_view name, std::size_t ind
     case 6:
       if (lower(name[0]) == 'c') return remember_known(head, name, index, KnownHeader::cookie, "cookie");
       return remember_known(head, name, index, KnownHeader::expect, "expect");
-    case 7:
-      return remember_known(head, name, index, KnownHeader::upgrade, "upgrade");
     case 10:
       return remember_known(head, name, index, KnownHeader::connection, "connection");
     case 12:
@@ -294,7 +291,7 @@ Refusal run_llhttp(std::string_view bytes, const HttpLimits& limits, RequestHead
   llhttp_init(&parser, HTTP_REQUEST, &settings());
   parser.data = &parse;
   const llhttp_errno_t error = llhttp_execute(&parser, bytes.data(), bytes.size());
-  if (parse.too_many) return {431, "too many header fields"};
+  if (parse.too_many) return {431, "too many header fields", LimitHit::header_fields};
   // After on_headers_complete llhttp may still object to what frames the body; check_framing() says it better.
   if (!parse.complete) return refusal_of(error, head);
   return {};
@@ -302,12 +299,22 @@ Refusal run_llhttp(std::string_view bytes, const HttpLimits& limits, RequestHead
 
 }  // namespace
 
+bool is_known_method(std::string_view method) noexcept {
+#define PRONGHORN_IS_METHOD(number, name, text) \
+  if (method == #text) return true;
+  HTTP_METHOD_MAP(PRONGHORN_IS_METHOD)
+#undef PRONGHORN_IS_METHOD
+  return false;
+}
+
 Refusal parse_head(std::string_view bytes, const HttpLimits& limits, RequestHead& head) {
   head.clear();
   const std::size_t first_line = bytes.find('\r');
-  if (limits.max_request_line != 0 && first_line > limits.max_request_line) return {414, "request line too long"};
+  if (limits.max_request_line != 0 && first_line > limits.max_request_line) {
+    return {414, "request line too long", LimitHit::request_line};
+  }
   if (limits.max_header_bytes != 0 && bytes.size() - first_line > limits.max_header_bytes) {
-    return {431, "header fields too large"};
+    return {431, "header fields too large", LimitHit::header_bytes};
   }
   if (Refusal refusal = check_request_line(bytes.substr(0, first_line), head); refusal.status != 0) return refusal;
   if (Refusal refusal = run_llhttp(bytes, limits, head); refusal.status != 0) return refusal;

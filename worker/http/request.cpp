@@ -1,7 +1,9 @@
 #include "pronghorn/request.h"
 
+#include <algorithm>
 #include <stdexcept>
 
+#include "common/utf8.h"
 #include "worker/http/exchange.h"
 #include "worker/http/syntax.h"
 
@@ -14,8 +16,13 @@ namespace detail {
 void throw_bad_parameter(std::string_view name, std::string_view text, std::string_view wanted) {
   constexpr std::size_t kShown = 40;
   std::string detail = std::string(name) + " must be " + std::string(wanted) + ", not \"";
-  for (const char c : text.substr(0, kShown)) detail += static_cast<unsigned char>(c) < 0x20 ? '?' : c;
-  if (text.size() > kShown) detail += "...";
+  std::size_t shown = 0;
+  while (shown < text.size() && shown < kShown) {
+    const std::size_t length = std::max<std::size_t>(utf8_sequence(text.substr(shown)), 1);  // no half characters
+    detail += static_cast<unsigned char>(text[shown]) < 0x20 ? "?" : text.substr(shown, length);
+    shown += length;
+  }
+  if (shown < text.size()) detail += "...";
   throw HttpError(400, detail + "\"");
 }
 

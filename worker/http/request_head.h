@@ -22,7 +22,6 @@ enum class KnownHeader : std::uint8_t {
   expect,
   cookie,
   content_type,
-  upgrade,
   count,
 };
 

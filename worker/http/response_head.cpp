@@ -83,10 +83,6 @@ class Cursor {
   char* out_;
 };
 
-bool sets_date(std::string_view fields) noexcept {
-  return fields.starts_with("Date:") || fields.find("\nDate:") != std::string_view::npos;
-}
-
 }  // namespace
 
 void refresh_response_date() noexcept { date_field().format(::time(nullptr)); }
@@ -103,8 +99,9 @@ void append_response_head(std::string& out, const Response& response, const Resp
     cursor.put("HTTP/1.1 ").put_number(static_cast<std::uint64_t>(response.status())).put(" ");
     cursor.put(status_text(response.status())).put("\r\n");
   }
-  if (fields.empty() || !sets_date(fields)) cursor.put({date_field().text.data(), date_field().size});
-  cursor.put(kServerField);
+  // The application may set its own.
+  if (fields.empty() || !response.header("Date")) cursor.put({date_field().text.data(), date_field().size});
+  if (fields.empty() || !response.header("Server")) cursor.put(kServerField);
   if (!type.empty()) cursor.put("Content-Type: ").put(type).put("\r\n");
   if (framing.content_length) cursor.put("Content-Length: ").put_number(*framing.content_length).put("\r\n");
   if (framing.chunked) cursor.put("Transfer-Encoding: chunked\r\n");

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/utf8.h"
+
 namespace pronghorn::worker {
 
 std::string_view status_text(int status) noexcept {
@@ -61,8 +63,16 @@ std::string_view status_text(int status) noexcept {
 
 void append_json_escaped(std::string& json, std::string_view text) {
   constexpr char kHex[] = "0123456789abcdef";
-  for (const char c : text) {
+  while (!text.empty()) {
+    const char c = text.front();
     const auto byte = static_cast<unsigned char>(c);
+    if (byte >= 0x80) {
+      const std::size_t length = utf8_sequence(text);
+      json += length == 0 ? std::string_view("\xEF\xBF\xBD") : text.substr(0, length);  // U+FFFD for what is no text
+      text.remove_prefix(std::max<std::size_t>(length, 1));
+      continue;
+    }
+    text.remove_prefix(1);
     if (c == '"' || c == '\\') {
       json += '\\';
       json += c;

@@ -3,12 +3,6 @@
 namespace pronghorn::worker {
 namespace {
 
-int hex_digit(char c) noexcept {
-  if (c >= '0' && c <= '9') return c - '0';
-  const char letter = lower(c);
-  return letter >= 'a' && letter <= 'f' ? letter - 'a' + 10 : -1;
-}
-
 bool is_port(std::string_view text) noexcept {
   if (text.size() > 5) return false;
   for (const char c : text) {

@@ -199,7 +199,6 @@ void RedisClient::now_up() {
     log_info("Redis is reachable again", {{"address", address_}, {"away_ms", away_ms}});
   }
   first_ = false;
-  was_up_ = true;
   told_unreachable_ = told_refused_ = false;
   flush_before_poll();  // what waited for the first connection
 }
@@ -211,7 +210,7 @@ void RedisClient::lost(const std::string& reason) {
 }
 
 void RedisClient::refused(const std::string& what) {
-  if (was_up_) {
+  if (!first_) {  // the worker serves without it; what refuses us may be mended
     if (!std::exchange(told_refused_, true)) log_error(what);
     return lost(what);
   }
@@ -331,9 +330,19 @@ void RedisClient::answered(Reply reply) {
   row_.redis_latency_us.store(average == 0 ? taken_us : (average * 15 + taken_us) / 16, std::memory_order_relaxed);
   // NOSCRIPT is how a script gets known, not a failure.
   if (reply.is_error() && !reply.error().starts_with("NOSCRIPT")) add(row_.redis_errors);
-  if (entry.call == nullptr) return;
-  entry.call->accept(std::move(reply));
-  if (entry.call->outstanding() == 0) make_ready(*entry.call);
+  const std::string lost_because = is_wrong_server(reply) ? std::string(reply.error()) : std::string();
+  if (entry.call != nullptr) give(*entry.call, std::move(reply));
+  if (!lost_because.empty()) lost(lost_because);
+}
+
+void RedisClient::give(RedisCall& call, Reply reply) {
+  call.accept(std::move(reply));
+  if (call.outstanding() == 0) make_ready(call);
+}
+
+// What a server says that has become a replica, or has lost its master: a new connection may find the right one.
+bool RedisClient::is_wrong_server(const Reply& reply) noexcept {
+  return reply.is_error() && (reply.error().starts_with("READONLY") || reply.error().starts_with("MASTERDOWN"));
 }
 
 // ---- calls

@@ -138,6 +138,8 @@ class RedisClient final : private RedisConnection::Listener {
   void fail(RedisCall& call, std::string_view why);
   void fail_all(std::string_view why);
   void answered(Reply reply);
+  static bool is_wrong_server(const Reply& reply) noexcept;
+  void give(RedisCall& call, Reply reply);
   void make_ready(RedisCall& call);
   void resume_ready();
 
@@ -159,7 +161,6 @@ class RedisClient final : private RedisConnection::Listener {
 
   State state_ = State::idle;
   bool first_ = true;  // no connection was up yet, and commands still wait for one
-  bool was_up_ = false;
   bool told_unreachable_ = false;
   bool told_refused_ = false;
   std::string last_reason_;

@@ -125,8 +125,16 @@ bool SessionStore::has_changes(const Exchange& exchange) const {
 }
 
 Task<void> SessionStore::commit(Exchange& exchange, Response& response) {
-  const std::shared_ptr<SessionState> state = exchange.session;
   if (!has_changes(exchange)) co_return;
+  // Shielded when it takes several steps: a client that leaves between them must not lose its session.
+  const bool one_step = !exchange.session->rotating && exchange.session->doomed.empty();
+  Task<Saved> saving = save(exchange.session);
+  if (!one_step) saving = shield(std::move(saving));
+  const Saved saved = co_await std::move(saving);
+  if (saved.cookie) add_cookie(exchange, response, *saved.cookie, saved.max_age);
+}
+
+Task<SessionStore::Saved> SessionStore::save(std::shared_ptr<SessionState> state) {
   const bool removed = !state->doomed.empty();
   if (removed) co_await remove_doomed(*state);
   if (state->rotating) co_await give_new_id(*state);
@@ -136,11 +144,11 @@ Task<void> SessionStore::commit(Exchange& exchange, Response& response) {
   }
   if (!state->id.empty()) {
     const bool send_cookie = co_await write(*state);
-    const auto max_age = std::chrono::ceil<std::chrono::seconds>(ttl_);
-    if (send_cookie) add_cookie(exchange, response, state->id, max_age);
+    if (send_cookie) co_return Saved{state->id, std::chrono::ceil<std::chrono::seconds>(ttl_)};
   } else if (removed) {
-    add_cookie(exchange, response, "", std::chrono::seconds(0));
+    co_return Saved{"", std::chrono::seconds(0)};
   }
+  co_return Saved{};
 }
 
 Task<void> SessionStore::remove_doomed(SessionState& state) {

@@ -14,6 +14,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -41,8 +42,6 @@ class SessionStore {
   // --redis none.
   [[nodiscard]] Task<std::shared_ptr<SessionState>> load(Exchange& exchange);
 
-  // Whether commit() has anything to do: false for every request that did not touch its session.
-  [[nodiscard]] bool has_changes(const Exchange& exchange) const;
   // Writes what the handler has changed and adds Set-Cookie to the response when the id is new, was removed, or was
   // sent longer ago than half of session_ttl. Await it when the handler has returned, before the response is sent; not
   // when it threw. No round trip when nothing was changed.
@@ -52,6 +51,13 @@ class SessionStore {
   [[nodiscard]] Task<std::int64_t> increment(std::shared_ptr<SessionState> state, std::string name, std::int64_t by);
 
  private:
+  struct Saved {
+    std::optional<std::string> cookie;  // its new value; empty: the session has ended
+    std::chrono::seconds max_age{};
+  };
+  // False for every request that did not touch its session.
+  [[nodiscard]] bool has_changes(const Exchange& exchange) const;
+  [[nodiscard]] Task<Saved> save(std::shared_ptr<SessionState> state);
   [[nodiscard]] std::string key_of(std::string_view id) const;
   [[nodiscard]] bool cookie_is_old(const SessionState& state) const;
   Task<void> remove_doomed(SessionState& state);

@@ -61,6 +61,20 @@ TEST_CASE("a head has status line, date, length and own fields", "[http][respons
   CHECK(out.ends_with("\r\nX-A: 1\r\n\r\n"));
 }
 
+TEST_CASE("Date and Server of the application replace ours, however they are spelled", "[http][response]") {
+  Response response = text("hello");
+  response.set("date", "Thu, 01 Jan 1970 00:00:00 GMT").set("SERVER", "mine");
+  std::string out;
+  worker::append_response_head(out, response, {.content_length = 5});
+  CHECK(out.find("\r\nDate: ") == std::string::npos);
+  CHECK(out.find("\r\nServer: ") == std::string::npos);
+  CHECK(out.find("\r\nSERVER: mine\r\n") != std::string::npos);
+}
+
+TEST_CASE("a problem is UTF-8 whatever its detail is", "[http][response]") {
+  CHECK(problem(400, "\xff\xc3\xa9\xc3").body().find("\xEF\xBF\xBD\xc3\xa9\xEF\xBF\xBD") != std::string::npos);
+}
+
 TEST_CASE("a problem escapes its detail", "[http][response]") {
   CHECK(problem(400, "a \"b\"\n").body() ==
         R"({"type":"about:blank","title":"Bad Request","status":400,"detail":"a \"b\"\u000a"})");

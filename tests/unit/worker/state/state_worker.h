@@ -18,6 +18,7 @@
 #include "pronghorn/task.h"
 #include "support/catch.h"
 #include "support/redis_process.h"
+#include "worker/app/runtime.h"
 #include "worker/http/exchange.h"
 #include "worker/state/state.h"
 
@@ -41,6 +42,7 @@ class StateWorker {
     ::signal(SIGPIPE, SIG_IGN);  // as a worker does
     uv_loop_init(&loop_);
     uv_timer_init(&loop_, &tick_);
+    runtime_ = std::make_unique<worker::Runtime>(&loop_);
     state = std::make_unique<StateServices>(&loop_, config, *row);
   }
   explicit StateWorker(const std::string& redis) : StateWorker(config_for(redis)) {}
@@ -52,6 +54,7 @@ class StateWorker {
     uv_close(reinterpret_cast<uv_handle_t*>(&tick_), nullptr);
     uv_run(&loop_, UV_RUN_DEFAULT);
     state.reset();
+    runtime_.reset();
     uv_run(&loop_, UV_RUN_DEFAULT);
     CHECK(uv_loop_close(&loop_) == 0);
   }
@@ -108,6 +111,7 @@ class StateWorker {
  private:
   uv_loop_t loop_;
   uv_timer_t tick_;
+  std::unique_ptr<worker::Runtime> runtime_;
 };
 
 // One request of one client. Keeps the session cookie as a browser does.
