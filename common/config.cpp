@@ -27,12 +27,15 @@ void visit_http(Limits& http, Visitor&& field) {
   field("max_body", http.max_body);
   field("header_timeout", http.header_timeout);
   field("body_timeout", http.body_timeout);
+  field("min_receive_rate", http.min_receive_rate);
   field("write_timeout", http.write_timeout);
   field("keep_alive_timeout", http.keep_alive_timeout);
   field("keep_alive_requests", http.keep_alive_requests);
+  field("keep_alive_age", http.keep_alive_age);
   field("request_timeout", http.request_timeout);
   field("max_connections", http.max_connections);
   field("max_in_flight", http.max_in_flight);
+  field("max_queued_output", http.max_queued_output);
 }
 
 template <class Settings, class Visitor>

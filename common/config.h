@@ -27,18 +27,21 @@ enum class Balance {
 
 // Limits and timeouts of the HTTP protocol. A duration of zero switches a timeout off, a count of zero a limit.
 struct HttpLimits {
-  std::uint32_t max_request_line = 8 * 1024;   // bytes; 414 above
-  std::uint32_t max_header_bytes = 32 * 1024;  // all fields together; 431 above
-  std::uint32_t max_header_fields = 100;       // 431 above
-  std::uint64_t max_body = 1024 * 1024;        // bytes, unless the route says otherwise; 413 above
-  Milliseconds header_timeout{10'000};         // from the first byte of a request to the end of its head; 408
-  Milliseconds body_timeout{30'000};           // between two reads of a body; 408
-  Milliseconds write_timeout{30'000};          // a client that takes nothing of a response is cut
-  Milliseconds keep_alive_timeout{65'000};     // an idle connection is closed
-  std::uint32_t keep_alive_requests = 0;       // requests per connection; 0: any number
-  Milliseconds request_timeout{60'000};        // a handler's time until its response begins; 504
-  std::uint32_t max_connections = 16'384;      // per worker; more wait in the accept queue
-  std::uint32_t max_in_flight = 4'096;         // requests being handled per worker; 503 above
+  std::uint32_t max_request_line = 8 * 1024;      // bytes; 414 above
+  std::uint32_t max_header_bytes = 32 * 1024;     // all fields together; 431 above
+  std::uint32_t max_header_fields = 100;          // 431 above
+  std::uint64_t max_body = 1024 * 1024;           // bytes, unless the route says otherwise; 413 above
+  Milliseconds header_timeout{10'000};            // from the first byte of a request to the end of its head; 408
+  Milliseconds body_timeout{30'000};              // between two reads of a body; 408
+  std::uint64_t min_receive_rate = 500;           // bytes per second of a head or body, over five seconds; 408 below
+  Milliseconds write_timeout{30'000};             // a client that takes nothing of a response is cut
+  Milliseconds keep_alive_timeout{65'000};        // an idle connection is closed
+  std::uint32_t keep_alive_requests = 1'000;      // requests per connection; 0: any number
+  Milliseconds keep_alive_age{3'600'000};         // a connection this old ends with its next response
+  Milliseconds request_timeout{60'000};           // a handler's time until its response begins; 504
+  std::uint32_t max_connections = 16'384;         // per worker; 503 above, and far above they wait in the accept queue
+  std::uint32_t max_in_flight = 4'096;            // requests being handled per worker; 503 above
+  std::uint64_t max_queued_output = 1024 * 1024;  // bytes that a client may leave unread before we stop answering it
 };
 
 struct Config {

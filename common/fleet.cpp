@@ -53,6 +53,7 @@ constexpr std::array<SummedCounter, 14> kCounters{{
 void add_counters(SlotSum& sum, const WorkerRow& row) {
   for (const SummedCounter& counter : kCounters) sum.*counter.to += read(row.*counter.from);
   for (std::size_t i = 0; i < sum.responses.size(); ++i) sum.responses[i] += read(row.responses[i]);
+  for (std::size_t i = 0; i < kLimits; ++i) sum.limits[i] += read(row.limits[i]);
   sum.latency.add(row.latency);
 }
 
@@ -111,6 +112,7 @@ SlotSum sum_all(const std::vector<SlotSum>& slots) {
   for (const SlotSum& slot : slots) {
     for (const SummedCounter& counter : kCounters) all.*counter.to += slot.*counter.to;
     for (std::size_t i = 0; i < all.responses.size(); ++i) all.responses[i] += slot.responses[i];
+    for (std::size_t i = 0; i < kLimits; ++i) all.limits[i] += slot.limits[i];
     all.latency.add(slot.latency);
     all.connections += slot.connections;
     all.in_flight += slot.in_flight;

@@ -27,6 +27,7 @@ struct SlotSum {
   std::uint64_t timeouts = 0;
   std::uint64_t handler_errors = 0;
   std::uint64_t shed = 0;
+  std::array<std::uint64_t, kLimits> limits{};  // by LimitHit
   std::uint64_t accept_pauses = 0;
   std::uint64_t limits_refused = 0;
   std::uint64_t limits_unavailable = 0;

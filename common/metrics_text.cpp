@@ -127,7 +127,7 @@ constexpr std::array<CounterFamily, 13> kCounters{{
     {"bad_requests_total", "Requests refused before routing for their framing or size.", &SlotSum::bad_requests},
     {"timeouts_total", "Connections ended by a timeout.", &SlotSum::timeouts},
     {"handler_errors_total", "Exceptions of handlers that became a 500.", &SlotSum::handler_errors},
-    {"shed_requests_total", "Requests answered 503 because of max_in_flight.", &SlotSum::shed},
+    {"shed_requests_total", "Requests answered 503 because of max_in_flight or max_connections.", &SlotSum::shed},
     {"accept_pauses_total", "Times that accepting stopped for want of descriptors or memory.", &SlotSum::accept_pauses},
     {"rate_limit_refused_total", "Requests refused by a rate limit.", &SlotSum::limits_refused},
     {"rate_limit_unavailable_total", "Rate-limit decisions made without Redis.", &SlotSum::limits_unavailable},
@@ -174,6 +174,13 @@ void write_counters(Exposition& out, const Scoreboard& board, const std::vector<
   for (const SlotSum& sum : sums) {
     for (std::size_t i = 0; i < sum.responses.size(); ++i) {
       out.sample(fmt::format("{},code=\"{}xx\"", slot_label(sum.slot), i + 1), sum.responses[i]);
+    }
+  }
+  out.family("limits_hit_total", "counter", "Limits and timeouts of the HTTP engine that were reached.");
+  for (const SlotSum& sum : sums) {
+    for (std::size_t i = 0; i < kLimits; ++i) {
+      out.sample(fmt::format("{},limit=\"{}\"", slot_label(sum.slot), limit_name(static_cast<LimitHit>(i))),
+                 sum.limits[i]);
     }
   }
   out.family("loop_idle_seconds_total", "counter", "Time that the event loop waited for something to do.");

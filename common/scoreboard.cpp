@@ -61,6 +61,15 @@ Scoreboard::~Scoreboard() {
   if (fd_ >= 0) ::close(fd_);
 }
 
+const char* limit_name(LimitHit limit) noexcept {
+  constexpr std::array<const char*, kLimits> kNames{
+      "request_line",    "header_bytes",        "header_fields",  "body",
+      "header_time",     "body_time",           "receive_rate",   "write_time",
+      "keep_alive_time", "keep_alive_requests", "keep_alive_age", "deadline",
+      "connections",     "in_flight",           "queued_output"};
+  return kNames[static_cast<std::size_t>(limit)];
+}
+
 void take_row(WorkerRow& row) noexcept {
   row.phase.store(WorkerPhase::booting);
   row.stamp_ms.store(monotonic_ms());

@@ -96,6 +96,28 @@ enum class RedisState : std::uint32_t { off, connecting, up, down };
 
 enum class WorkerPhase : std::uint32_t { none, booting, ready, draining };
 
+// What a client, or the load, has run into. Each has a counter; its name in /status and /metrics is limit_name().
+enum class LimitHit : std::uint32_t {
+  request_line,         // max_request_line: 414
+  header_bytes,         // max_header_bytes: 431
+  header_fields,        // max_header_fields: 431
+  body,                 // max_body: 413
+  header_time,          // header_timeout: 408
+  body_time,            // body_timeout: 408
+  receive_rate,         // min_receive_rate: 408
+  write_time,           // write_timeout: the connection is cut
+  keep_alive_time,      // keep_alive_timeout: an idle connection is closed
+  keep_alive_requests,  // the connection ends after its response
+  keep_alive_age,       // the same
+  deadline,             // request_timeout, or the route's own: 504
+  connections,          // max_connections: 503
+  in_flight,            // max_in_flight: 503
+  queued_output,        // max_queued_output: the next request waits
+  count
+};
+inline constexpr std::size_t kLimits = static_cast<std::size_t>(LimitHit::count);
+[[nodiscard]] const char* limit_name(LimitHit limit) noexcept;
+
 // One worker process. Written by the worker alone.
 struct alignas(64) WorkerRow {
   std::atomic<std::uint32_t> pid;
@@ -112,10 +134,12 @@ struct alignas(64) WorkerRow {
   Counter bad_requests;        // refused before routing: framing, limits
   Counter timeouts;            // connections ended by a timeout
   Counter handler_errors;      // exceptions that became a 500
-  Counter shed;                // 503 because of max_in_flight
+  Counter shed;                // 503 because of max_in_flight or max_connections
   Counter accept_pauses;       // accepting stopped for want of descriptors or memory
   Counter limits_refused;      // 429
   Counter limits_unavailable;  // rate-limit decisions made without Redis
+
+  std::array<Counter, kLimits> limits;  // by LimitHit
 
   Counter loop_idle_us;  // time waiting for events, ever
   Counter loop_lag_us;   // gauge: how late the heartbeat was, last second's maximum
@@ -131,6 +155,8 @@ struct alignas(64) WorkerRow {
 };
 
 enum class SlotState : std::uint32_t { empty, starting, ready, draining, backoff, stopped };
+
+inline void add(WorkerRow& row, LimitHit limit) noexcept { add(row.limits[static_cast<std::size_t>(limit)]); }
 
 // What the supervisor knows about a slot. Written by the supervisor alone.
 struct alignas(64) SlotRow {

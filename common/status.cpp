@@ -63,6 +63,12 @@ json server_json(const Scoreboard& board) {
           {"draining", server.draining.load() != 0}};
 }
 
+json limits_json(const std::array<std::uint64_t, kLimits>& limits) {
+  json counts = json::object();
+  for (std::size_t i = 0; i < kLimits; ++i) counts[limit_name(static_cast<LimitHit>(i))] = limits[i];
+  return counts;
+}
+
 // What every slot and the whole have in common.
 json counters_json(const SlotSum& sum) {
   return {{"requests", sum.requests},
@@ -76,6 +82,7 @@ json counters_json(const SlotSum& sum) {
           {"timeouts", sum.timeouts},
           {"handler_errors", sum.handler_errors},
           {"shed", sum.shed},
+          {"limits", limits_json(sum.limits)},
           {"accept_pauses", sum.accept_pauses},
           {"limits_refused", sum.limits_refused},
           {"limits_unavailable", sum.limits_unavailable},

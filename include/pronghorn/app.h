@@ -106,7 +106,7 @@ class PRONGHORN_API Route {
   Route& limit(Limit limit);
   // How long the handler may take before the client gets 504. Default: option request_timeout. Zero: no limit.
   Route& deadline(std::chrono::milliseconds limit);
-  // The largest request body in bytes (413 above). Default: option max_body, 1 MiB.
+  // The largest request body in bytes (413 above). Default: option max_body, 1 MiB. Zero: no limit.
   Route& max_body(std::uint64_t bytes);
   // A name for logs and metrics instead of "GET /path".
   Route& name(std::string_view name);

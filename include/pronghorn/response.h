@@ -28,7 +28,8 @@ class PRONGHORN_API Writer {
   virtual ~Writer() = default;
 
   // Sends `data`, which the Writer copies when it cannot be sent at once. Suspends while the client has not taken what
-  // was written before (more than 64 KiB is waiting). When the client leaves, the coroutine is destroyed here.
+  // was written before (more than 64 KiB is waiting). When the client leaves, the coroutine is destroyed here. One
+  // write at a time: another while one is suspended throws std::logic_error.
   [[nodiscard]] virtual Task<void> write(std::string_view data) = 0;
 };
 

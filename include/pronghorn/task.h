@@ -71,6 +71,7 @@ class Suspension {
   template <class Promise>
   auto await_suspend(std::coroutine_handle<Promise> waiting) {
     exchange_ = set_running(nullptr);
+    suspended_ = true;
     try {
       return awaiter_.await_suspend(waiting);
     } catch (...) {  // not suspended: the exception comes out of the co_await
@@ -79,13 +80,14 @@ class Suspension {
     }
   }
   decltype(auto) await_resume() {
-    if (exchange_) set_running(exchange_);
+    if (suspended_) set_running(exchange_);  // null too: whoever resumed it is not the one who runs now
     return awaiter_.await_resume();
   }
 
  private:
   Awaiter awaiter_;
   worker::Exchange* exchange_ = nullptr;
+  bool suspended_ = false;
 };
 
 struct StartChildren;
@@ -448,11 +450,13 @@ struct StartChildren {
   std::vector<Child>& children;
   Countdown& countdown;
   worker::Exchange* exchange = nullptr;
+  bool suspended = false;
 
   [[nodiscard]] bool await_ready() const noexcept { return children.empty(); }
   bool await_suspend(std::coroutine_handle<> waiting) {
     worker::Exchange* const running = set_running(nullptr);
     exchange = running;
+    suspended = true;
     bool destroyed = false;
     countdown.destroyed = &destroyed;
     for (std::size_t i = 0; i < children.size() && countdown.left > 0; ++i) {
@@ -467,7 +471,7 @@ struct StartChildren {
     return true;
   }
   void await_resume() const noexcept {
-    if (exchange) set_running(exchange);
+    if (suspended) set_running(exchange);
   }
 };
 

@@ -17,6 +17,10 @@ std::string with_fields(int count) {
   return get_with(fields);
 }
 
+int limit_count(const ServerProcess& server, const char* limit) {
+  return server.status().at("totals").at("limits").at(limit).get<int>();
+}
+
 }  // namespace
 
 TEST_CASE("a head that is too long is answered 414 or 431", "[http]") {
@@ -54,6 +58,10 @@ TEST_CASE("limits are options", "[http]") {
                {"11 bytes in one chunk", post_chunked("b\r\n0123456789a\r\n0\r\n\r\n"), {413}, After::closed},
                {"11 bytes in two chunks", post_chunked("a\r\n0123456789\r\n1\r\na\r\n0\r\n\r\n"), {413}, After::closed},
                {"a huge chunk", post_chunked("fffffff\r\n0123456789a"), {413}, After::closed}});
+  CHECK(limit_count(server, "request_line") == 2);  // whole and byte by byte, as all short cases
+  CHECK(limit_count(server, "header_fields") == 2);
+  CHECK(limit_count(server, "header_bytes") == 1);
+  CHECK(limit_count(server, "body") == 12);
 }
 
 TEST_CASE("a route's own body limit wins over the server's", "[http]") {
@@ -71,6 +79,7 @@ TEST_CASE("a client that sends its head slowly is answered 408", "[http]") {
   connection.send_raw("GET /hello HTTP/1.1\r\nHost:");
   CHECK(connection.read_response().status == 408);
   CHECK(connection.closed_within(5s));
+  CHECK(limit_count(server, "header_time") == 1);
 }
 
 TEST_CASE("a client that trickles its head is answered 408 all the same", "[http]") {
@@ -87,6 +96,7 @@ TEST_CASE("a body that stops coming is answered 408", "[http]") {
   connection.send_raw(post_with("Content-Length: 5\r\n", "he"));
   CHECK(connection.read_response().status == 408);
   CHECK(connection.closed_within(5s));
+  CHECK(limit_count(server, "body_time") == 1);
 }
 
 TEST_CASE("an idle connection is closed without a word", "[http]") {
@@ -97,6 +107,8 @@ TEST_CASE("an idle connection is closed without a word", "[http]") {
   CHECK(used.closed_within(5s));
   HttpConnection silent(server.address());
   CHECK(silent.closed_within(15s));
+  CHECK(limit_count(server, "keep_alive_time") == 1);
+  CHECK(limit_count(server, "header_time") == 1);
 }
 
 TEST_CASE("a connection ends after keep_alive_requests, announced in the last response", "[http]") {
@@ -106,6 +118,53 @@ TEST_CASE("a connection ends after keep_alive_requests, announced in the last re
   CHECK_FALSE(connection.get("/hello").has("Connection"));
   CHECK(connection.get("/hello").header("Connection") == "close");
   CHECK(connection.closed_within(5s));
+  CHECK(limit_count(server, "keep_alive_requests") == 1);
+}
+
+TEST_CASE("a connection ends at keep_alive_age, announced in its last response", "[http]") {
+  const ServerProcess server({.workers = 1, .arguments = {"--keep-alive-age", "500ms"}});
+  HttpConnection connection(server.address());
+  CHECK_FALSE(connection.get("/hello").has("Connection"));
+  CHECK(eventually(5s, [&] { return connection.get("/hello").header("Connection") == "close"; }));
+  CHECK(connection.closed_within(5s));
+  CHECK(limit_count(server, "keep_alive_age") == 1);
+}
+
+TEST_CASE("a client that sends below min_receive_rate is answered 408", "[http]") {
+  const ServerProcess server({.workers = 1, .arguments = {"--header-timeout", "1m", "--request-timeout", "1m"}});
+  HttpConnection head(server.address());
+  head.send_raw("GET /hello HTTP/1.1\r\nHost: a\r\nX: ");
+  HttpConnection body(server.address());
+  body.send_raw(post_with("Content-Length: 100000\r\n", "a"));
+  HttpConnection quick(server.address());
+  quick.send_raw(post_with("Content-Length: 100000\r\n", "a"));
+  const auto begin = Clock::now();
+  const std::string enough(500, 'a');  // every 100 ms: ten times the rate
+  while (!body.readable_within(50ms) && Clock::now() - begin < 20s) {
+    head.send_raw("a");
+    body.send_raw("a");
+    quick.send_raw(enough);
+    static_cast<void>(head.readable_within(50ms));
+  }
+  CHECK(head.read_response().status == 408);
+  CHECK(body.read_response().status == 408);
+  CHECK(limit_count(server, "receive_rate") == 2);
+  CHECK_FALSE(quick.readable_within(0ms));
+}
+
+TEST_CASE("connections above max_connections are answered 503 and those below are served", "[http]") {
+  const ServerProcess server({.workers = 1, .arguments = {"--max-connections", "2"}});
+  HttpConnection first(server.address());
+  HttpConnection second(server.address());
+  CHECK(first.get("/hello").status == 200);
+  CHECK(second.get("/hello").status == 200);
+  HttpConnection third(server.address());
+  const HttpResponse refused = third.get("/hello");
+  CHECK(refused.status == 503);
+  CHECK(refused.has("Retry-After"));
+  CHECK(third.closed_within(5s));
+  CHECK(first.get("/hello").status == 200);
+  CHECK(limit_count(server, "connections") > 0);  // what asks is one too many itself, and yet it is told
 }
 
 TEST_CASE("a handler that takes too long is answered 504", "[http]") {
@@ -113,6 +172,7 @@ TEST_CASE("a handler that takes too long is answered 504", "[http]") {
   HttpConnection connection(server.address());
   CHECK(connection.get("/waits").status == 504);
   CHECK(connection.get("/ends").status == 200);
+  CHECK(limit_count(server, "deadline") == 1);
 }
 
 TEST_CASE("requests above max_in_flight are answered 503 and the others are served", "[http]") {
@@ -122,6 +182,8 @@ TEST_CASE("requests above max_in_flight are answered 503 and the others are serv
   first.send_raw("GET /slow?ms=1000 HTTP/1.1\r\nHost: a\r\n\r\n");
   second.send_raw("GET /slow?ms=1000 HTTP/1.1\r\nHost: a\r\n\r\n");
   CHECK(eventually(900ms, [&] { return get(server.address(), "/hello").status == 503; }));
+  CHECK(get(server.address(), "/health").status == 200);
+  CHECK(limit_count(server, "in_flight") > 0);
   CHECK(first.read_response().status == 200);
   CHECK(second.read_response().status == 200);
   CHECK(get(server.address(), "/hello").status == 200);

@@ -63,6 +63,7 @@ Task<LimitCheck> check_limits(Exchange& exchange, const ServedRoute& route) {
         co_await exchange.state->limiter.check(exchange.request, limits[i], route.limit_names()[i]);
     if (!outcome.allowed) {
       check.refusal = limit_response(outcome);
+      check.shown.reset();  // the refusal tells of its own
       co_return check;
     }
     check.shown = check.shown ? tighter(*check.shown, outcome) : outcome;
@@ -81,7 +82,10 @@ std::unique_ptr<detail::AppState> run_setup(const Config& config, void (*setup)(
 }
 
 Application::Application(const Config& config, WorkerRow& row, void (*setup)(App&))
-    : row_(row), state_(run_setup(config, setup)), root_afters_(afters_of(state_->groups.front())) {
+    : row_(row),
+      max_in_flight_(config.http.max_in_flight),
+      state_(run_setup(config, setup)),
+      root_afters_(afters_of(state_->groups.front())) {
   constexpr std::size_t kOther = kMaxRoutes - 1;
   routes_.reserve(state_->routes.size());
   for (const detail::RouteEntry& entry : state_->routes) {
@@ -105,6 +109,9 @@ void Application::name_routes() {
 }
 
 void Application::handle(Exchange& exchange) noexcept {
+  if (exchange.surplus || (max_in_flight_ != 0 && row_.in_flight.load(std::memory_order_relaxed) > max_in_flight_)) {
+    return shed(exchange);
+  }
   const RouteMatch match = state_->router.find(exchange.head.method, exchange.head.path, exchange.params);
   if (match.kind != RouteMatch::Kind::found) return answer_without_route(exchange, match.kind);
   const ServedRoute& route = routes_[match.route];
@@ -114,12 +121,21 @@ void Application::handle(Exchange& exchange) noexcept {
   exchange.max_body = route.max_body();
   if (route.deadline().count() > 0) exchange.deadline = exchange.started + route.deadline();
   if (route.max_body() != 0 && exchange.head.content_length.value_or(0) > route.max_body()) {
+    add(row_, LimitHit::body);
     return answer(exchange, route.afters(), 413, "the body is larger than allowed here");
   }
   if (route.plain()) return answer_plain(exchange, route);
   exchange.running = serve(exchange, route);
   const RunningScope running(exchange);
   exchange.running.start();  // the exchange may be gone when it returns
+}
+
+void Application::shed(Exchange& exchange) {
+  add(row_.shed);
+  if (!exchange.surplus) add(row_, LimitHit::in_flight);
+  Response response = problem(503, exchange.surplus ? "too many connections" : "too many requests are being handled");
+  response.set("Retry-After", "1");
+  exchange.owner->respond(exchange, std::move(response));
 }
 
 void Application::answer_plain(Exchange& exchange, const ServedRoute& route) {

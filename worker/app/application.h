@@ -48,6 +48,7 @@ class Application final : public RequestHandler {
 
  private:
   void name_routes();
+  void shed(Exchange& exchange);
   void answer_without_route(Exchange& exchange, RouteMatch::Kind kind);
   void answer_plain(Exchange& exchange, const ServedRoute& route);
   [[nodiscard]] Task<void> serve(Exchange& exchange, const ServedRoute& route);
@@ -56,6 +57,7 @@ class Application final : public RequestHandler {
   void answer(Exchange& exchange, const std::vector<const After*>& afters, int status, std::string_view detail);
 
   WorkerRow& row_;
+  std::uint32_t max_in_flight_;
   std::unique_ptr<detail::AppState> state_;
   std::vector<ServedRoute> routes_;
   std::vector<const After*> root_afters_;

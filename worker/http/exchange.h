@@ -89,6 +89,7 @@ class Exchange {
   std::uint64_t max_body = 0;  // bytes; set by the application before the body is read
   std::chrono::steady_clock::time_point started{};
   std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
+  bool surplus = false;  // of a connection above max_connections: not to be handled
   bool responded = false;
   bool body_was_read = false;  // whether the handler asked for it
 

@@ -10,16 +10,20 @@ namespace pronghorn::worker {
 namespace {
 
 constexpr std::size_t kMaxPipelined = 64 * 1024;   // bytes kept of requests that wait for the one before
-constexpr std::size_t kMaxQueued = 1024 * 1024;    // bytes of responses that a client may owe us
+constexpr std::size_t kMaxGathered = 64 * 1024;    // bytes of responses to one read before they are written
 constexpr std::uint64_t kMaxDropped = 256 * 1024;  // of a body that nobody wants, before the connection is given up
+constexpr std::uint64_t kRateWindowMs = 5000;      // over which min_receive_rate is measured
 
 }  // namespace
 
-Http1Connection::Http1Connection(HttpContext& context, ConnectionOwner& owner, int fd, bool is_unix, Peer peer)
+Http1Connection::Http1Connection(HttpContext& context, ConnectionOwner& owner, int fd, bool is_unix, Peer peer,
+                                 bool surplus)
     : context_(context),
       owner_(owner),
       peer_(std::move(peer)),
-      stream_(context.loop, fd, is_unix, context.read_buffer, *this) {}
+      stream_(context.loop, fd, is_unix, context.read_buffer, *this),
+      opened_(context.timeouts.now()),
+      surplus_(surplus) {}
 
 Http1Connection::~Http1Connection() { context_.timeouts.remove(*this); }
 
@@ -33,12 +37,9 @@ void Http1Connection::start() {
 
 void Http1Connection::on_data(std::string_view bytes) {
   add(context_.row.bytes_in, bytes.size());
-  if (end_ == End::lingering || end_ == End::after_writes) {
-    dropped_ += bytes.size();
-    if (dropped_ > kMaxDropped) close();
-    return;
-  }
+  if (end_ == End::lingering || end_ == End::after_writes) return;
   if (unparsed_.empty()) {
+    if (body_ == Body::none) restart_rate();
     OutputLease lease(context_);
     output_ = &*lease;
     const std::size_t used = consume(bytes);
@@ -51,7 +52,8 @@ void Http1Connection::on_data(std::string_view bytes) {
     unparsed_.append(bytes);
     consume_unparsed();
   }
-  if (body_ != Body::none) context_.timeouts.wait(*this, Waiting::for_body);
+  if (waiting() == Waiting::for_body) context_.timeouts.wait(*this, Waiting::for_body);
+  if ((body_ != Body::none || !unparsed_.empty()) && is_too_slow(bytes.size())) return received_too_slowly();
   settle();
 }
 
@@ -76,12 +78,17 @@ std::size_t Http1Connection::consume(std::string_view bytes) {
     std::size_t taken = 0;
     if (body_ != Body::none) {
       taken = take_body(rest);
-    } else if (exchange_ == nullptr && end_ == End::open && stream_.queued() <= kMaxQueued) {
+    } else if (exchange_ == nullptr && end_ == End::open && !owes_too_much()) {
       taken = begin_request(rest);
     }
     if (taken == 0) break;
     used += taken;
+    if (output_->size() > kMaxGathered) {
+      stream_.write(*output_);
+      output_->clear();
+    }
   }
+  more_input_ = false;
   return used;
 }
 
@@ -109,6 +116,7 @@ std::size_t Http1Connection::begin_request(std::string_view bytes) {
     refuse({400, "malformed line end, folding or control character in the head"});
     return bytes.size();
   }
+  more_input_ = scan.position < bytes.size();
   begin_exchange(bytes.substr(0, scan.position));
   return scan.position;
 }
@@ -118,11 +126,11 @@ std::size_t Http1Connection::head_incomplete(std::string_view bytes) {
   if (first_line_ == std::string_view::npos) {
     // The last byte may be the CR that ends a line of just the allowed length.
     if (limits.max_request_line != 0 && bytes.size() > std::size_t{limits.max_request_line} + 1) {
-      refuse({414, "request line too long"});
+      refuse({414, "request line too long", LimitHit::request_line});
       return bytes.size();
     }
   } else if (limits.max_header_bytes != 0 && bytes.size() - first_line_ > limits.max_header_bytes) {
-    refuse({431, "header fields too large"});
+    refuse({431, "header fields too large", LimitHit::header_bytes});
     return bytes.size();
   }
   return 0;
@@ -135,7 +143,7 @@ void Http1Connection::begin_exchange(std::string_view head) {
   exchange.state = context_.state;
   exchange.started = std::chrono::steady_clock::now();
   exchange_ = &exchange;
-  sent_before_ = stream_.bytes_sent();
+  sent_before_ = bytes_before_response();
   add(context_.row.in_flight);
   ++requests_;
 
@@ -154,15 +162,10 @@ void Http1Connection::begin_exchange(std::string_view head) {
     decoder_.reset();
     continue_wanted_ = exchange.head.expect_continue;
     exchange.body.begin();
+    restart_rate();
   }
-  const auto max_in_flight = context_.limits.max_in_flight;
-  if (max_in_flight != 0 && context_.row.in_flight.load(std::memory_order_relaxed) > max_in_flight) {
-    add(context_.row.shed);
-    Response response = problem(503, "too many requests are being handled");
-    response.set("Retry-After", "1");
-    respond(exchange, std::move(response));
-    return;
-  }
+  exchange.surplus = surplus_;
+  if (surplus_) keep_alive_ = false;
   context_.handler.handle(exchange);
 }
 
@@ -188,6 +191,7 @@ std::size_t Http1Connection::take_chunked(std::string_view bytes) {
       body_received_ += step.data.size();
       if (exchange_ != nullptr && !exchange_->responded && exchange_->max_body != 0 &&
           body_received_ > exchange_->max_body) {
+        add(context_.row, LimitHit::body);
         body_failed(413, "the body is larger than allowed here");
         return bytes.size();
       }
@@ -213,7 +217,8 @@ void Http1Connection::deliver(std::string_view data) {
     return;
   }
   dropped_ += data.size();
-  if (dropped_ > kMaxDropped) end_ = End::lingering;
+  // While the response is on its way the client is held back instead: see receiving_paused().
+  if (dropped_ > kMaxDropped) end_ = exchange_ != nullptr ? End::after_response : End::lingering;
 }
 
 void Http1Connection::body_ended() {
@@ -238,13 +243,15 @@ void Http1Connection::body_failed(int status, const char* reason) {
 
 // A handler that does not read holds the client back.
 bool Http1Connection::receiving_paused() const noexcept {
-  return exchange_ != nullptr && !exchange_->responded && body_ != Body::none && !exchange_->body.wants_more();
+  if (exchange_ == nullptr || body_ == Body::none) return false;
+  return exchange_->responded ? dropped_ > kMaxDropped : !exchange_->body.wants_more();
 }
 
 void Http1Connection::want_body(Exchange& exchange) {
   if (&exchange != exchange_ || body_ == Body::none) return;
   if (continue_wanted_) {
     continue_wanted_ = false;
+    restart_rate();
     constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
     add(context_.row.responses[0]);
     if (output_ != nullptr) {
@@ -263,32 +270,53 @@ void Http1Connection::on_end() {
   half_closed_ = true;
   // A client that has only shut its sending side down still gets the answer to what it asked, if that comes soon; one
   // that has gone looks the same from here.
-  if (exchange_ == nullptr && stream_.queued() > 0) {
-    end_ = End::after_writes;
-    return;
-  }
-  if (exchange_ == nullptr || body_ != Body::none) return close();
-  context_.timeouts.wait(*this, Waiting::for_handler);
+  if (body_ != Body::none) return close();
+  settle();
+  if (waiting() == Waiting::for_handler) context_.timeouts.wait(*this, Waiting::for_handler);  // from now on
 }
 
 // --- output ---
 
-bool Http1Connection::last_response() const noexcept {
-  const auto max_requests = context_.limits.keep_alive_requests;
-  return !keep_alive_ || context_.draining || end_ != End::open || half_closed_ || continue_wanted_ ||
-         (max_requests != 0 && requests_ >= max_requests);
+bool Http1Connection::last_response() noexcept {
+  if (!keep_alive_ || context_.draining || end_ != End::open || continue_wanted_) return true;
+  if (half_closed_ && !more_input_ && unparsed_.empty()) return true;
+  const HttpLimits& limits = context_.limits;
+  if (limits.keep_alive_requests != 0 && requests_ >= limits.keep_alive_requests) {
+    add(context_.row, LimitHit::keep_alive_requests);
+    return true;
+  }
+  const auto age = static_cast<std::int64_t>((context_.timeouts.now() - opened_) * kTickMs);
+  if (limits.keep_alive_age.count() != 0 && age >= limits.keep_alive_age.count()) {
+    add(context_.row, LimitHit::keep_alive_age);
+    return true;
+  }
+  return false;
+}
+
+std::uint64_t Http1Connection::bytes_before_response() const noexcept {
+  return stream_.bytes_sent() + stream_.queued() + (output_ != nullptr ? output_->size() : 0);
+}
+
+// A client that sends requests and does not read the answers would fill our memory.
+bool Http1Connection::owes_too_much() noexcept {
+  const std::uint64_t limit = context_.limits.max_queued_output;
+  if (limit == 0 || stream_.queued() <= limit) return false;
+  if (!owing_) add(context_.row, LimitHit::queued_output);
+  owing_ = true;
+  return true;
 }
 
 // Answers a request that no handler sees. The connection cannot be used any further.
 void Http1Connection::refuse(const Refusal& refusal) {
   add(context_.row.bad_requests);
+  if (refusal.limit != LimitHit::count) add(context_.row, refusal.limit);
   if (exchange_ == nullptr) {
     exchange_ = context_.exchanges.acquire();
     exchange_->head.clear();
     exchange_->owner = this;
     exchange_->peer = &peer_;
     exchange_->started = std::chrono::steady_clock::now();
-    sent_before_ = stream_.bytes_sent();
+    sent_before_ = bytes_before_response();
     add(context_.row.in_flight);
   }
   keep_alive_ = false;
@@ -437,9 +465,7 @@ void Http1Connection::record(int status) {
     route.latency.record(microseconds);
   }
   if (context_.access_log.enabled()) {
-    const std::uint64_t pending = output_ != nullptr ? output_->size() : 0;
-    context_.access_log.add(*exchange_, status, stream_.bytes_sent() + stream_.queued() + pending - sent_before_,
-                            microseconds);
+    context_.access_log.add(*exchange_, status, bytes_before_response() - sent_before_, microseconds);
   }
 }
 
@@ -447,6 +473,7 @@ void Http1Connection::finish_exchange() {
   Exchange* exchange = std::exchange(exchange_, nullptr);
   subtract(context_.row.in_flight);
   sending_file_ = false;
+  idle_again_ = true;
   if (exchange->running.valid()) {
     context_.ended_exchanges.push_back(exchange);
     return;
@@ -469,6 +496,7 @@ void Http1Connection::cancel_exchange() noexcept {
 }
 
 void Http1Connection::on_drained() {
+  owing_ = false;
   if (end_ == End::after_writes) return close();
   if (sending_file_) response_sent(stream_status_);
   if (streamed_ != nullptr) streamed_->drained();
@@ -497,10 +525,11 @@ void Http1Connection::settle() {
   add(context_.row.bytes_out, stream_.bytes_sent() - std::exchange(counted_, stream_.bytes_sent()));
   end_if_last();
   if (stream_.closing()) return;
-  const bool hold_back = receiving_paused() || unparsed_.size() > kMaxPipelined || stream_.queued() > kMaxQueued;
+  const bool hold_back = receiving_paused() || unparsed_.size() > kMaxPipelined || owes_too_much();
   if (hold_back && end_ != End::lingering) {
     stream_.read_stop();
   } else if (!half_closed_) {
+    if (!stream_.reading()) restart_rate();  // it was us who waited
     stream_.read_start();
   }
   update_waiting();
@@ -508,10 +537,11 @@ void Http1Connection::settle() {
 
 void Http1Connection::end_if_last() {
   if (exchange_ != nullptr) return;
-  if (half_closed_ && unparsed_.empty() && end_ == End::open) end_ = End::after_response;
+  // Of a client that sends no more, what is left when all is answered is not a whole request.
+  if (half_closed_ && end_ == End::open && (unparsed_.empty() || stream_.queued() == 0)) end_ = End::after_response;
   if (end_ == End::after_response) {
     // A client that is still sending would get a reset instead of the answer.
-    end_ = body_ == Body::none && unparsed_.empty() ? End::after_writes : End::lingering;
+    end_ = half_closed_ || (body_ == Body::none && unparsed_.empty()) ? End::after_writes : End::lingering;
   }
   if (end_ == End::lingering && !shut_down_) {
     shut_down_ = true;
@@ -529,13 +559,17 @@ void Http1Connection::update_waiting() {
     return timeouts.keep_waiting(*this, Waiting::for_writes);
   }
   if (exchange_ != nullptr) {
-    if (body_ != Body::none && !receiving_paused() && !exchange_->responded) {
+    if (body_ != Body::none && !receiving_paused() && !exchange_->responded && !continue_wanted_) {
       return timeouts.keep_waiting(*this, Waiting::for_body);
     }
     return timeouts.keep_waiting(*this, Waiting::for_handler);
   }
   if (body_ != Body::none) return timeouts.keep_waiting(*this, Waiting::for_end);  // dropping the rest of a body
-  if (unparsed_.empty() && requests_ > 0) return timeouts.wait(*this, Waiting::for_request);
+  if (unparsed_.empty() && requests_ > 0) {
+    // Empty lines do not make it less idle.
+    if (std::exchange(idle_again_, false)) return timeouts.wait(*this, Waiting::for_request);
+    return timeouts.keep_waiting(*this, Waiting::for_request);
+  }
   timeouts.keep_waiting(*this, Waiting::for_head);
 }
 
@@ -545,22 +579,21 @@ void Http1Connection::timed_out() {
       if (std::exchange(last_progress_, stream_.progress()) != stream_.progress()) {
         return context_.timeouts.wait(*this, Waiting::for_writes);
       }
+      add(context_.row, LimitHit::write_time);
       break;
     case Waiting::for_head:
       if (!unparsed_.empty()) {
         add(context_.row.timeouts);
-        refuse({408, "the head of the request did not arrive in time"});
+        refuse({408, "the head of the request did not arrive in time", LimitHit::header_time});
         return settle();
       }
+      add(context_.row, LimitHit::header_time);
       break;
     case Waiting::for_body:
-      add(context_.row.timeouts);
-      body_failed(408, "the body of the request did not arrive in time");
-      if (exchange_ != nullptr && !exchange_->responded) {
-        respond(*exchange_, problem(408, "the body of the request did not arrive in time"));
-      }
-      return settle();
+      add(context_.row, LimitHit::body_time);
+      return body_too_slow("the body of the request did not arrive in time");
     case Waiting::for_request:
+      add(context_.row, LimitHit::keep_alive_time);
       return close();  // nothing went wrong: an idle connection has served its time
     default:
       break;
@@ -569,11 +602,51 @@ void Http1Connection::timed_out() {
   close();
 }
 
+void Http1Connection::body_too_slow(const char* reason) {
+  add(context_.row.timeouts);
+  body_failed(408, reason);
+  if (exchange_ != nullptr && !exchange_->responded) respond(*exchange_, problem(408, reason));
+  settle();
+}
+
+// A client that sends, but so little that it seems to want the connection more than an answer.
+bool Http1Connection::is_too_slow(std::size_t received) noexcept {
+  if (context_.limits.min_receive_rate == 0) return false;
+  rate_bytes_ += received;
+  const std::uint64_t elapsed_ms = (context_.timeouts.now() - rate_since_) * kTickMs;
+  if (elapsed_ms < kRateWindowMs) return false;
+  const bool slow = rate_bytes_ * 1000 < context_.limits.min_receive_rate * elapsed_ms;
+  restart_rate();
+  return slow;
+}
+
+void Http1Connection::restart_rate() noexcept {
+  rate_since_ = context_.timeouts.now();
+  rate_bytes_ = 0;
+}
+
+void Http1Connection::received_too_slowly() {
+  constexpr const char* kReason = "the request arrives too slowly";
+  if (body_ != Body::none && (exchange_ == nullptr || exchange_->responded)) return settle();  // being dropped
+  if (body_ == Body::none && exchange_ != nullptr) return settle();  // pipelined behind a request that runs
+  if (body_ != Body::none) {
+    add(context_.row, LimitHit::receive_rate);
+    return body_too_slow(kReason);
+  }
+  add(context_.row.timeouts);
+  refuse({408, kReason, LimitHit::receive_rate});
+  settle();
+}
+
 void Http1Connection::check_deadline(std::chrono::steady_clock::time_point now) {
   constexpr std::uint64_t kHalfClosedTicks = 2000 / kTickMs;
   if (exchange_ == nullptr) return;
-  if (half_closed_ && streamed_ == nullptr && context_.timeouts.waited(*this) >= kHalfClosedTicks) return close();
-  if (exchange_->responded || now < exchange_->deadline) return;
+  if (exchange_->responded) return;
+  if (half_closed_ && waiting() == Waiting::for_handler && context_.timeouts.waited(*this) >= kHalfClosedTicks) {
+    return close();
+  }
+  if (now < exchange_->deadline) return;
+  add(context_.row, LimitHit::deadline);
   context_.handler.deadline_passed(*exchange_);
 }
 

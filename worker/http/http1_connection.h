@@ -41,7 +41,8 @@ class ConnectionOwner {
 class Http1Connection final : public StreamEvents, public ExchangeOwner, public TimeoutEntry {
  public:
   // Takes `fd` over. The caller destroys it at once when ok() is false after close() has led to closed().
-  Http1Connection(HttpContext& context, ConnectionOwner& owner, int fd, bool is_unix, Peer peer);
+  // A `surplus` connection is one above max_connections: its request is answered 503.
+  Http1Connection(HttpContext& context, ConnectionOwner& owner, int fd, bool is_unix, Peer peer, bool surplus);
   ~Http1Connection();
 
   void start();
@@ -94,13 +95,19 @@ class Http1Connection final : public StreamEvents, public ExchangeOwner, public 
   void body_ended();
   void body_failed(int status, const char* reason);
   [[nodiscard]] bool receiving_paused() const noexcept;
+  [[nodiscard]] bool is_too_slow(std::size_t received) noexcept;
+  void restart_rate() noexcept;
+  void received_too_slowly();
+  void body_too_slow(const char* reason);
 
   void refuse(const Refusal& refusal);
   void send(Response& response, bool head_request);
   void send_file(std::unique_ptr<ResponseAccess::FilePart> part, std::string& output);
   void begin_stream(Response& response, bool chunked);
   void append_body(std::string& output, const std::string& body);
-  [[nodiscard]] bool last_response() const noexcept;
+  [[nodiscard]] bool last_response() noexcept;
+  [[nodiscard]] bool owes_too_much() noexcept;
+  [[nodiscard]] std::uint64_t bytes_before_response() const noexcept;
   void response_sent(int status);
   void finish_exchange();
   void record(int status);
@@ -123,8 +130,11 @@ class Http1Connection final : public StreamEvents, public ExchangeOwner, public 
   std::uint64_t body_received_ = 0;
   std::uint64_t dropped_ = 0;  // bytes read only to be dropped
   std::uint64_t last_progress_ = 0;
-  std::uint64_t sent_before_ = 0;  // bytes sent when the exchange began
+  std::uint64_t sent_before_ = 0;  // bytes of the responses before this exchange's
   std::uint64_t counted_ = 0;      // of the bytes sent, in the scoreboard
+  std::uint64_t opened_;           // tick
+  std::uint64_t rate_since_ = 0;   // tick at which min_receive_rate began to be measured
+  std::uint64_t rate_bytes_ = 0;   // received since
   ChunkedDecoder decoder_;
   std::uint32_t requests_ = 0;
   int stream_status_ = 0;
@@ -133,6 +143,10 @@ class Http1Connection final : public StreamEvents, public ExchangeOwner, public 
   bool keep_alive_ = true;        // as the current request wants it
   bool half_closed_ = false;      // the client sends no more
   bool continue_wanted_ = false;  // waits for "100 Continue"
+  bool more_input_ = false;       // behind the request that is being begun
+  bool surplus_;                  // above max_connections: gets 503
+  bool owing_ = false;            // above max_queued_output, and counted
+  bool idle_again_ = false;       // an exchange has ended since it was idle
   bool sending_file_ = false;
   bool shut_down_ = false;
 };

@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::uint64_t kIdleGraceMs = 2000;       // of a replaced worker's idle connections
 constexpr Milliseconds kDrainHeaderTimeout{1000};  // of clients that have connected and not sent their request yet
-constexpr Milliseconds kLingerTime{2000};
+constexpr Milliseconds kLingerTime{3000};          // of a client that goes on sending after its last answer
 
 Peer peer_of(const sockaddr_storage& address, bool is_unix) {
   Peer peer;
@@ -43,6 +43,9 @@ Peer peer_of(const sockaddr_storage& address, bool is_unix) {
   return peer;
 }
 
+// Connections above max_connections that are told so; the rest wait in the accept queue.
+std::size_t surplus_allowed(std::size_t limit) noexcept { return std::max<std::size_t>(limit / 16, 16); }
+
 template <class Handle>
 void close_handle(Handle* handle) {
   handle->data = nullptr;
@@ -55,9 +58,14 @@ void close_handle(Handle* handle) {
 HttpServer::HttpServer(uv_loop_t* loop, const Config& config, RequestHandler& handler, StateServices* state,
                        WorkerRow& row)
     : context_(loop, config, handler, state, row),
+      prepare_(new uv_prepare_t),
       check_(new uv_check_t),
       timer_(new uv_timer_t),
       last_tick_ms_(monotonic_ms()) {
+  // Before the poll too: timers run before it, and what their coroutines wrote should not wait for it.
+  uv_prepare_init(loop, prepare_);
+  prepare_->data = this;
+  uv_prepare_start(prepare_, [](uv_prepare_t* handle) { static_cast<HttpServer*>(handle->data)->end_of_turn(); });
   uv_check_init(loop, check_);
   check_->data = this;
   uv_check_start(check_, [](uv_check_t* handle) { static_cast<HttpServer*>(handle->data)->end_of_turn(); });
@@ -70,6 +78,7 @@ HttpServer::HttpServer(uv_loop_t* loop, const Config& config, RequestHandler& ha
 HttpServer::~HttpServer() {
   acceptors_.clear();
   end_of_turn();
+  close_handle(prepare_);
   close_handle(check_);
   close_handle(timer_);
 }
@@ -98,12 +107,14 @@ void HttpServer::adopt(int fd) {
 }
 
 void HttpServer::accepted(int fd, const sockaddr_storage& address, bool is_unix) {
-  auto* connection = new Http1Connection(context_, *this, fd, is_unix, peer_of(address, is_unix));
+  const auto limit = context_.limits.max_connections;
+  const bool surplus = limit != 0 && connections_.size() >= limit;
+  if (surplus) add(context_.row, LimitHit::connections);
+  auto* connection = new Http1Connection(context_, *this, fd, is_unix, peer_of(address, is_unix), surplus);
   connections_.insert(connection);
   add(context_.row.connections);
   connection->start();
-  const auto limit = context_.limits.max_connections;
-  if (limit != 0 && connections_.size() >= limit) {
+  if (limit != 0 && connections_.size() >= limit + surplus_allowed(limit)) {
     full_ = true;
     stop_accepting();
   }
@@ -117,7 +128,8 @@ void HttpServer::closed(Http1Connection& connection) noexcept {
   connections_.erase(&connection);
   delete &connection;
   subtract(context_.row.connections);
-  if (full_ && connections_.size() < context_.limits.max_connections) {
+  if (full_ &&
+      connections_.size() < context_.limits.max_connections + surplus_allowed(context_.limits.max_connections)) {
     full_ = false;
     for (auto& [fd, acceptor] : acceptors_) acceptor->start();
   }
@@ -171,18 +183,21 @@ void HttpServer::tick() {
   expire(Waiting::for_writes, limits.write_timeout);
   expire(Waiting::for_request, limits.keep_alive_timeout);
   expire(Waiting::for_end, kLingerTime);
-
-  const auto now = std::chrono::steady_clock::now();
-  for (TimeoutEntry* entry = context_.timeouts.first(Waiting::for_handler); entry != nullptr;) {
-    TimeoutEntry* next = TimeoutLists::after(*entry);
-    static_cast<Http1Connection*>(entry)->check_deadline(now);
-    entry = next;
-  }
+  for (const Waiting kind : {Waiting::for_handler, Waiting::for_body, Waiting::for_writes}) check_deadlines(kind);
   for (auto& [fd, acceptor] : acceptors_) acceptor->retry();
   if (context_.draining && !idle_closed_ && now_ms - drain_started_ms_ >= kIdleGraceMs) {
     idle_closed_ = true;
     const std::vector<Http1Connection*> all(connections_.begin(), connections_.end());
     for (Http1Connection* connection : all) connection->drain(true);
+  }
+}
+
+void HttpServer::check_deadlines(Waiting kind) {
+  const auto now = std::chrono::steady_clock::now();
+  for (TimeoutEntry* entry = context_.timeouts.first(kind); entry != nullptr;) {
+    TimeoutEntry* next = TimeoutLists::after(*entry);
+    static_cast<Http1Connection*>(entry)->check_deadline(now);
+    entry = next;
   }
 }
 

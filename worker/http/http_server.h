@@ -63,12 +63,14 @@ class HttpServer final : public ConnectionOwner {
   void tick();
   [[nodiscard]] Milliseconds header_timeout(std::uint64_t now_ms) const noexcept;
   void expire(Waiting kind, Milliseconds limit);
+  void check_deadlines(Waiting kind);
   void stop_accepting() noexcept;
 
   HttpContext context_;
   std::map<int, std::unique_ptr<Acceptor>> acceptors_;  // by listener
   std::unordered_set<Http1Connection*> connections_;
   std::function<void()> on_empty_;
+  uv_prepare_t* prepare_;
   uv_check_t* check_;
   uv_timer_t* timer_;
   std::uint64_t last_tick_ms_;

@@ -16,6 +16,9 @@ constexpr std::size_t kFileChunk = 64 * 1024;        // copied when sendfile wou
 constexpr std::size_t kSendfileChunk = 1024 * 1024;  // per system call
 constexpr int kSendfileCallsPerTurn = 8;             // then other clients have their turn
 
+// uv_buf_init() takes 32 bits of the length only.
+uv_buf_t buffer_of(std::string_view bytes) noexcept { return {const_cast<char*>(bytes.data()), bytes.size()}; }
+
 }  // namespace
 
 // Owns its bytes: libuv may call back after the stream has been closed.
@@ -79,9 +82,7 @@ void SocketStream::write(std::string_view first, std::string_view second) {
   const std::size_t total = first.size() + second.size();
   std::size_t sent = 0;
   if (pending_writes_ == 0 && file_ == nullptr) {
-    const std::array<uv_buf_t, 2> parts{
-        uv_buf_init(const_cast<char*>(first.data()), static_cast<unsigned>(first.size())),
-        uv_buf_init(const_cast<char*>(second.data()), static_cast<unsigned>(second.size()))};
+    const std::array<uv_buf_t, 2> parts{buffer_of(first), buffer_of(second)};
     const int result = uv_try_write(stream(), parts.data(), second.empty() ? 1 : 2);
     if (result < 0 && result != UV_EAGAIN) return fail();
     if (result > 0) sent = static_cast<std::size_t>(result);
@@ -102,7 +103,7 @@ void SocketStream::queue_write(std::string bytes) {
   auto write = std::make_unique<PendingWrite>();
   write->bytes = std::move(bytes);
   write->request.data = write.get();
-  const uv_buf_t part = uv_buf_init(write->bytes.data(), static_cast<unsigned>(write->bytes.size()));
+  const uv_buf_t part = buffer_of(write->bytes);
   const int error = uv_write(&write->request, stream(), &part, 1, [](uv_write_t* request, int status) {
     const std::unique_ptr<PendingWrite> done(static_cast<PendingWrite*>(request->data));
     auto* self = static_cast<SocketStream*>(request->handle->data);

@@ -45,6 +45,7 @@ class SocketStream {
   [[nodiscard]] bool ok() const noexcept { return ok_; }
   void read_start() noexcept;
   void read_stop() noexcept;
+  [[nodiscard]] bool reading() const noexcept { return reading_; }
   // Whether bytes have come that were not handed on yet.
   [[nodiscard]] bool has_input() const noexcept;
 

@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <exception>
+#include <stdexcept>
 #include <utility>
 
 #include "worker/http/http1_connection.h"
@@ -14,11 +15,26 @@ constexpr std::size_t kRoom = 64 * 1024;  // bytes that a slow client may owe us
 
 }  // namespace
 
-struct StreamedResponse::WaitForRoom {
-  StreamedResponse& stream;
+class StreamedResponse::WaitForRoom {
+ public:
+  explicit WaitForRoom(StreamedResponse& stream) noexcept : stream_(stream) {}
+  WaitForRoom(const WaitForRoom&) = delete;
+  WaitForRoom& operator=(const WaitForRoom&) = delete;
+  // Forgets the waiter: the write may be destroyed while it waits.
+  ~WaitForRoom() {
+    if (mine_) stream_.waiting_ = nullptr;
+  }
   [[nodiscard]] bool await_ready() const noexcept { return false; }
-  void await_suspend(std::coroutine_handle<> waiting) const noexcept { stream.waiting_ = waiting; }
-  void await_resume() const noexcept {}
+  void await_suspend(std::coroutine_handle<> waiting) {
+    if (stream_.waiting_) throw std::logic_error("a stream is written to by one coroutine at a time");
+    stream_.waiting_ = waiting;
+    mine_ = true;
+  }
+  void await_resume() noexcept { mine_ = false; }
+
+ private:
+  StreamedResponse& stream_;
+  bool mine_ = false;
 };
 
 void StreamedResponse::start(Exchange& exchange) {
@@ -36,6 +52,7 @@ Task<void> StreamedResponse::run() {
   } catch (...) {
     error = std::current_exception();
   }
+  detail::set_running(nullptr);  // its code has ended, whoever resumed it last
   if (connection_ != nullptr) connection_->stream_ended(error);
 }
 
@@ -46,7 +63,7 @@ Task<void> StreamedResponse::write(std::string_view data) {
   }
   // Without a connection nothing ever resumes this: the coroutine is destroyed here.
   while (connection_ == nullptr || connection_->queued() > kRoom) {
-    WaitForRoom room{*this};
+    WaitForRoom room(*this);
     co_await room;
   }
 }

@@ -36,7 +36,7 @@ class StreamedResponse final : public Writer {
   Task<void> write(std::string_view data) override;
 
  private:
-  struct WaitForRoom;
+  class WaitForRoom;
   [[nodiscard]] Task<void> run();
   void add(std::string_view data);
   void flush();

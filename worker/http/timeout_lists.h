@@ -15,7 +15,7 @@ inline constexpr std::uint64_t kTickMs = 250;
 enum class Waiting : std::uint8_t {
   for_head,     // header_timeout, from the first byte (or the accept) to the end of the head
   for_body,     // body_timeout, between two reads
-  for_handler,  // the request's own deadline, checked at each tick
+  for_handler,  // the request's own deadline, checked at each tick (in for_body and for_writes too)
   for_writes,   // write_timeout, without any progress
   for_request,  // keep_alive_timeout: idle
   for_end,      // lingering: the answer was sent, the client's rest is read and dropped
@@ -71,6 +71,8 @@ class TimeoutLists {
   }
 
   void advance(std::uint64_t ticks) noexcept { tick_ += ticks; }
+  // Ticks since the lists were made: a clock that costs nothing.
+  [[nodiscard]] std::uint64_t now() const noexcept { return tick_; }
 
   [[nodiscard]] std::uint64_t waited(const TimeoutEntry& entry) const noexcept { return tick_ - entry.since_; }
 

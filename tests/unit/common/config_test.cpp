@@ -43,9 +43,21 @@ Config unusual() {
   config.offload_threads = 8;
   config.session_cookie = "sid";
   config.session_ttl = Milliseconds(16);
-  config.http = {
-      1,  2, 3, 5'000'000'000, Milliseconds(4), Milliseconds(5), Milliseconds(6), Milliseconds(7), 8, Milliseconds(9),
-      10, 11};
+  config.http = {.max_request_line = 1,
+                 .max_header_bytes = 2,
+                 .max_header_fields = 3,
+                 .max_body = 5'000'000'000,
+                 .header_timeout = Milliseconds(4),
+                 .body_timeout = Milliseconds(5),
+                 .min_receive_rate = 12,
+                 .write_timeout = Milliseconds(6),
+                 .keep_alive_timeout = Milliseconds(7),
+                 .keep_alive_requests = 8,
+                 .keep_alive_age = Milliseconds(13),
+                 .request_timeout = Milliseconds(9),
+                 .max_connections = 10,
+                 .max_in_flight = 11,
+                 .max_queued_output = 14};
   config.app_settings = {{"key", "value\n"}, {std::string("\0k", 2), "\x80"}};
   return config;
 }
@@ -71,7 +83,7 @@ TEST_CASE("no field of the configuration is left out of the record") {
   const auto defaults = nlohmann::json::parse(to_json({}));
   const auto changed = nlohmann::json::parse(to_json(unusual()));
   CHECK(changed.size() == 32);
-  CHECK(changed["http"].size() == 12);
+  CHECK(changed["http"].size() == 15);
   for (const auto& [name, value] : changed.items()) {
     INFO(name);
     CHECK(value != defaults[name]);
