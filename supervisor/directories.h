@@ -1,6 +1,7 @@
 // The server's own directories, and who may use them.
 #pragma once
 
+#include <chrono>
 #include <string>
 
 #include "supervisor/fd.h"
@@ -14,5 +15,13 @@ void make_private_directory(const std::string& path, const char* option);
 // Claims a directory of ours for as long as the descriptor, or an inherited copy, is open: a file `lock` in it holds
 // our pid. Throws ConfigurationError when another server has it.
 [[nodiscard]] Fd lock_directory(const std::string& path, const char* option);
+
+// The same for the embedded Redis and its data: the file `redis.lock`, of which Redis inherits a copy, so that it lasts
+// as long as any process that may write there. The Redis of a server that was killed is waited for, at most `patience`;
+// then throws std::runtime_error, which is no mistake in the configuration: a later start can succeed.
+[[nodiscard]] Fd lock_redis_data(const std::string& data_dir, std::chrono::milliseconds patience);
+
+// The process that a lock file names in messages.
+void write_lock_pid(const Fd& lock, int pid) noexcept;
 
 }  // namespace pronghorn::supervisor

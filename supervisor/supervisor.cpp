@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <exception>
 #include <stdexcept>
 
@@ -18,6 +19,8 @@
 
 namespace pronghorn::supervisor {
 namespace {
+
+constexpr std::chrono::seconds kRedisPatience{10};  // for the Redis of a server that was killed
 
 // Each worker inherits the limit, and a connection is a descriptor.
 void raise_descriptor_limit() noexcept {
@@ -65,6 +68,7 @@ Ground fresh_ground(const Config& config) {
   auto admin = admin_listeners(config);
   Fd runtime_lock;
   Fd data_lock;
+  Fd redis_lock;
   if (uses_runtime_dir(config)) {
     make_private_directory(config.runtime_dir, "runtime_dir");
     runtime_lock = lock_directory(config.runtime_dir, "runtime_dir");
@@ -72,11 +76,13 @@ Ground fresh_ground(const Config& config) {
   if (config.redis == "embedded") {
     make_private_directory(config.data_dir, "data_dir");
     data_lock = config.data_dir == config.runtime_dir ? Fd() : lock_directory(config.data_dir, "data_dir");
+    redis_lock = lock_redis_data(config.data_dir, kRedisPatience);
   }
   return {own_program(),        std::make_shared<const Config>(config),
           Scoreboard::create(), std::move(listeners),
           std::move(admin),     std::move(runtime_lock),
-          std::move(data_lock), std::nullopt};
+          std::move(data_lock), std::move(redis_lock),
+          std::nullopt};
 }
 
 // A new build may have another scoreboard. Old workers then write where nobody looks, until they have been replaced.
@@ -101,6 +107,7 @@ Ground resumed_ground(ResumeState state) {
           std::move(admin),
           Fd(state.runtime_lock_fd),
           Fd(state.data_lock_fd),
+          Fd(state.redis_lock_fd),
           std::move(state)};
 }
 

@@ -56,7 +56,9 @@ SupervisorProcess::SupervisorProcess(uv_loop_t* loop, Ground& ground, const Supe
       sampler_(ground.board),
       due_(loop, [this] { advance(); }),
       tick_(loop, [this] { tick(); }) {
-  if (ground.config->redis == "embedded") redis_.emplace(loop, children_, ground.program, *ground.config);
+  if (ground.config->redis == "embedded") {
+    redis_.emplace(loop, children_, ground.program, *ground.config, ground.redis_lock);
+  }
   if (passes_connections(ground.config->balance)) {
     dispatcher_.emplace(loop, *ground.config, ground.listeners, workers_, ground.board, sampler_);
   }
@@ -172,6 +174,7 @@ void SupervisorProcess::advance() {
 void SupervisorProcess::tick() {
   children_.reap();
   workers_.watch();
+  if (redis_) redis_->watch();
   sampler_.sample(workers_.slots(), monotonic_ms());
   if (announced_ && phase_ == Phase::running && autoscaler_.active()) {
     const std::uint32_t target = workers_.slots().target();
@@ -324,6 +327,7 @@ void SupervisorProcess::exec_program() {
   state.control_fd = control_.fd();
   state.runtime_lock_fd = ground_.runtime_lock.get();
   state.data_lock_fd = ground_.data_lock.get();
+  state.redis_lock_fd = ground_.redis_lock.get();
   state.redis_pid = redis_ ? redis_->pid() : 0;
   state.listeners = adopted(ground_.listeners);
   if (ground_.admin_listeners) state.admin_listeners = adopted(*ground_.admin_listeners);

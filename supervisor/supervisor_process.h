@@ -37,6 +37,7 @@ struct Ground {
   std::unique_ptr<Listeners> admin_listeners;  // empty: no admin process
   Fd runtime_lock;
   Fd data_lock;
+  Fd redis_lock;
   std::optional<ResumeState> resume;  // of an earlier image of this program
 };
 

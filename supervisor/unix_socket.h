@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <optional>
 #include <string>
 
 #include "supervisor/fd.h"
@@ -39,5 +40,15 @@ class UnixSocket {
 
 // Whether somebody accepts on the socket file now. Does not block.
 [[nodiscard]] bool is_socket_live(const std::string& path) noexcept;
+// The process that made the socket listen, as is_socket_live. 0: nobody, or it cannot be told just now.
+[[nodiscard]] int listening_pid(const std::string& path) noexcept;
+
+// Which file a path leads to now. Empty: none.
+struct FileId {
+  dev_t device = 0;
+  ino_t inode = 0;
+  friend bool operator==(const FileId&, const FileId&) = default;
+};
+[[nodiscard]] std::optional<FileId> file_id(const std::string& path) noexcept;
 
 }  // namespace pronghorn::supervisor

@@ -96,6 +96,7 @@ std::string serialise(const ResumeState& state) {
               {"control_fd", state.control_fd},
               {"runtime_lock_fd", state.runtime_lock_fd},
               {"data_lock_fd", state.data_lock_fd},
+              {"redis_lock_fd", state.redis_lock_fd},
               {"redis_pid", state.redis_pid},
               {"listeners", to_record(state.listeners)},
               {"admin_listeners", state.admin_listeners ? to_record(*state.admin_listeners) : json(nullptr)},
@@ -117,6 +118,7 @@ ResumeState parse(const std::string& text) {
   record.at("control_fd").get_to(state.control_fd);
   record.at("runtime_lock_fd").get_to(state.runtime_lock_fd);
   record.at("data_lock_fd").get_to(state.data_lock_fd);
+  record.at("redis_lock_fd").get_to(state.redis_lock_fd);
   record.at("redis_pid").get_to(state.redis_pid);
   state.listeners = listeners_from(record.at("listeners"));
   if (!record.at("admin_listeners").is_null()) state.admin_listeners = listeners_from(record.at("admin_listeners"));
@@ -147,7 +149,7 @@ std::vector<std::string> own_arguments() {
 }  // namespace
 
 std::vector<int> ResumeState::descriptors() const {
-  std::vector<int> all{scoreboard_fd, control_fd, runtime_lock_fd, data_lock_fd};
+  std::vector<int> all{scoreboard_fd, control_fd, runtime_lock_fd, data_lock_fd, redis_lock_fd};
   for (const auto& listener : listeners.listeners) all.push_back(listener.fd);
   if (admin_listeners) {
     for (const auto& listener : admin_listeners->listeners) all.push_back(listener.fd);

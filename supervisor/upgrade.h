@@ -32,6 +32,7 @@ struct ResumeState {
   int control_fd = -1;
   int runtime_lock_fd = -1;  // -1: not locked
   int data_lock_fd = -1;
+  int redis_lock_fd = -1;
   int redis_pid = 0;  // 0: none
   Listeners::Adopted listeners;
   std::optional<Listeners::Adopted> admin_listeners;
