@@ -20,7 +20,6 @@ namespace pronghorn::supervisor {
 namespace {
 
 constexpr Milliseconds kStartLimit{5'000};
-constexpr Milliseconds kStopLimit{10'000};
 constexpr Milliseconds kLookEvery{5};
 
 bool can_run(const std::string& program) {
@@ -173,14 +172,14 @@ void EmbeddedRedis::settle() {
   std::exchange(settled_, nullptr)();
 }
 
-void EmbeddedRedis::stop(std::function<void()> stopped) {
+void EmbeddedRedis::stop(std::function<void()> stopped, Milliseconds limit) {
   stopping_ = true;
   settled_ = nullptr;
   restart_.stop();
   look_.stop();
   stopped_ = std::move(stopped);
   if (pid_ == 0) return std::exchange(stopped_, nullptr)();
-  limit_.start(kStopLimit);
+  limit_.start(limit);
   children_.kill(pid_, SIGTERM);
 }
 

@@ -6,6 +6,7 @@
 
 #include <uv.h>
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -36,8 +37,9 @@ class EmbeddedRedis {
   void start(std::function<void()> settled);
   // Takes over the process that an earlier image of this program started.
   void adopt(int pid);
-  // Ends it and calls `stopped` once it has been reaped, which gives it the time to complete its append-only file.
-  void stop(std::function<void()> stopped);
+  static constexpr std::chrono::milliseconds kStopLimit{10'000};  // to complete the append-only file
+  // Ends it and calls `stopped` once it has been reaped. It is killed when that takes longer than `limit`.
+  void stop(std::function<void()> stopped, std::chrono::milliseconds limit = kStopLimit);
   // Kills it: for a stop that may not take time.
   void kill() noexcept;
   // Once a second: a Redis whose socket file is gone can be reached by no new worker, and is started again.

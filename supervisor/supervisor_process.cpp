@@ -14,6 +14,8 @@
 namespace pronghorn::supervisor {
 namespace {
 
+constexpr Milliseconds kStopNowLimit{1'000};  // for Redis, when the server is to stop now
+
 ControlSocket make_control(uv_loop_t* loop, const Ground& ground, ControlSocket::Handler handler) {
   const std::string path = control_path(*ground.config);
   if (ground.resume) return {loop, path, ground.resume->control_fd, std::move(handler)};
@@ -229,7 +231,7 @@ void SupervisorProcess::drain() {
 }
 
 void SupervisorProcess::interrupted() {
-  if (phase_ == Phase::draining) {
+  if (phase_ == Phase::draining || phase_ == Phase::stopping) {
     stop_now();
   } else {
     drain();
@@ -237,6 +239,7 @@ void SupervisorProcess::interrupted() {
 }
 
 void SupervisorProcess::stop_now() {
+  if (closing_redis_ && redis_) redis_->kill();  // it is all that is still waited for
   if (phase_ == Phase::stopping) return;
   phase_ = Phase::stopping;
   ground_.board.server().draining.store(1);
@@ -260,7 +263,7 @@ void SupervisorProcess::finish_when_empty() {
     log_info("stopped");
     uv_stop(loop_);
   };
-  if (redis_) return redis_->stop(stopped);
+  if (redis_) return redis_->stop(stopped, phase_ == Phase::stopping ? kStopNowLimit : EmbeddedRedis::kStopLimit);
   stopped();
 }
 

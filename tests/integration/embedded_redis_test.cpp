@@ -153,6 +153,21 @@ TEST_CASE("an embedded Redis whose socket file is gone is started again", "[redi
   CHECK(eventually(15s, [&] { return get(server.address(), "/visits").status == 200; }));
 }
 
+TEST_CASE("stopping now does not wait for a Redis that hangs", "[redis][embedded][stop]") {
+  for (const bool drained : {false, true}) {
+    INFO((drained ? "INT twice" : "QUIT"));
+    ServerProcess server(embedded());
+    REQUIRE(server.wait_ready_status(200));
+    REQUIRE(::kill(redis_pid(server), SIGSTOP) == 0);
+    server.signal(drained ? SIGINT : SIGQUIT);
+    if (drained) {
+      REQUIRE(eventually(5s, [&] { return children_of(server.pid()).size() == 1; }));  // only Redis is left
+      server.signal(SIGINT);
+    }
+    CHECK(server.wait_exit(4s) == ExitStatus{.code = 0, .signal = 0});
+  }
+}
+
 TEST_CASE("an embedded Redis that cannot be started is said in one line", "[redis][embedded][start]") {
   const TempDir directory;
   const ProgramResult result =
