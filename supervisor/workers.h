@@ -100,7 +100,8 @@ class Workers {
 
   [[nodiscard]] std::expected<int, std::string> start(Slots::Place place, const Launch& launch);
   [[nodiscard]] Handover handover_for(Slots::Place place, const Launch& launch, std::vector<int>& fds) const;
-  std::unique_ptr<WorkerHandle> make_handle(int channel_fd);
+  std::unique_ptr<WorkerHandle> make_handle(int channel_fd, const Launch& launch);
+  [[nodiscard]] const Config& config_of(const Worker& worker) const;
   void on_message(WorkerHandle& handle, const Message& message, int fd);
   void on_closed(WorkerHandle& handle);
   void on_exit(const ChildExit& exit);

@@ -108,7 +108,7 @@ void Workers::watch() {
   if (late) return;
   for (const Worker& worker : slots_.workers()) {
     if (worker.state != WorkerState::ready && worker.state != WorkerState::draining) continue;
-    const auto limit = static_cast<std::uint64_t>(launches_[worker.slot].config->worker_timeout.count());
+    const auto limit = static_cast<std::uint64_t>(config_of(worker).worker_timeout.count());
     const WorkerRow& row = environment_.board.worker(worker.slot, worker.row);
     if (limit == 0 || row.pid.load() != static_cast<std::uint32_t>(worker.pid)) continue;
     const std::uint64_t stamp = std::max(row.stamp_ms.load(), worker.ready_ms);

@@ -37,6 +37,25 @@ TEST_CASE("pronghorn scale takes a number, +N and -N", "[scale]") {
   CHECK(server.wait_ready(2));
 }
 
+TEST_CASE("a slot that drained during a reload comes back with the new configuration", "[scale][reload]") {
+  const TempDir directory;
+  const std::string file = directory / "pronghorn.toml";
+  write_file(file, "max_body = \"1KiB\"\n");
+  const ServerProcess server({.workers = 2, .arguments = {"--config", file}});
+  std::vector<HttpConnection> slow;  // so that both workers drain for a while
+  for (int i = 0; i < 12; ++i) {
+    slow.emplace_back(server.address()).send_raw("GET /slow?ms=4000 HTTP/1.1\r\nHost: a\r\n\r\n");
+  }
+  REQUIRE(eventually(5s, [&] { return server.status().at("totals").at("in_flight") == 13; }));
+  REQUIRE(server.control_command({"scale", "1"}).status == 0);
+  write_file(file, "max_body = \"1MiB\"\n");
+  REQUIRE(server.control_command({"reload", "--wait"}).status == 0);
+  REQUIRE(server.control_command({"scale", "2"}).status == 0);
+  REQUIRE(server.wait_ready(2));
+  for (const auto& worker : server.status().at("workers")) CHECK(worker.at("generation") == 2);
+  for (int i = 0; i < 20; ++i) CHECK(post(server.address(), "/echo", std::string(2000, 'a')).status == 200);
+}
+
 TEST_CASE("scaling up and down under load fails no request", "[scale][load]") {
   const ServerProcess server({.workers = 1});
   LoadGenerator kept(server.address(), {.threads = 2});
