@@ -96,7 +96,8 @@ void Rollouts::on_ready(const Worker& worker) {
 void Rollouts::on_exit(const Worker& worker, const std::string& reason) {
   if (stage_ != Stage::replacing || worker.pid != successor_) return;
   successor_ = 0;
-  if (!workers_.slots().wanted(worker.slot)) return replace_next();  // the slot was taken away meanwhile
+  // Its slot was scaled away while it started. The slot may be wanted again by now.
+  if (worker.state == WorkerState::draining) return replace_next();
   finish(fmt::format("{}, newly started, did not become ready: {}", process_name(worker.slot), reason));
 }
 

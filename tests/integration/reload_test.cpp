@@ -139,6 +139,22 @@ TEST_CASE("a reload reads the configuration file again, and keeps the old one wh
   CHECK(eventually(10s, [&] { return post(server.address(), "/echo", body).status == 200; }));
 }
 
+// A successor that scaling down had stopped was taken for one that cannot start.
+TEST_CASE("scaling down and up again while a rollout runs does not end it", "[reload][scale]") {
+  const ServerProcess server({.workers = 6});
+  for (int generation = 2; generation <= 4; ++generation) {
+    server.signal(SIGHUP);
+    const std::string begins = "rollout of generation " + std::to_string(generation) + " begins";
+    REQUIRE(eventually(10s, [&] { return server.log_has(begins); }, 1ms));
+    for (int i = 0; i < 2; ++i) {
+      CHECK(server.control_command({"scale", "1"}).status == 0);
+      CHECK(server.control_command({"scale", "6"}).status == 0);
+    }
+    CHECK(eventually(20s, [&] { return has_generation(server, generation) && server.wait_ready(6, 0ms); }));
+  }
+  CHECK_FALSE(server.log_has("no rollout"));
+}
+
 TEST_CASE("reloads that overlap end with one generation of workers", "[reload]") {
   const ServerProcess server({.workers = 2});
   for (int i = 0; i < 5; ++i) server.signal(SIGHUP);
