@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "common/log_format.h"
 #include "common/version.h"
@@ -51,6 +52,15 @@ json words(const std::string& text) {
   return list;
 }
 
+// Those that workers run now.
+json generations_json(const Scoreboard& board) {
+  std::set<std::uint32_t> running;
+  for (std::uint32_t slot = 0; slot < std::min(board.server().slots.load(), kMaxSlots); ++slot) {
+    if (board.slot(slot).pid.load() != 0) running.insert(board.slot(slot).generation.load());
+  }
+  return running;
+}
+
 json server_json(const Scoreboard& board) {
   const ServerRow& server = board.server();
   return {{"name", kServerName},
@@ -58,6 +68,7 @@ json server_json(const Scoreboard& board) {
           {"pid", server.pid.load()},
           {"uptime_s", seconds_since(server.started_ms.load())},
           {"generation", server.generation.load()},
+          {"generations", generations_json(board)},
           {"listen", words(server.listen.get())},
           {"slots", server.slots.load()},
           {"draining", server.draining.load() != 0}};
