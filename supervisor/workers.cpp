@@ -34,6 +34,10 @@ std::uint64_t Workers::advance() {
     const auto started = start(*place, launches_[place->slot]);
     if (started) continue;
     const auto delay = slots_.start_failed(place->slot, now, jitter());
+    if (!ever_ready_ && place->slot != kAdminSlot && every_slot_failed(place->slot)) {
+      callbacks_.on_cannot_start(fmt::format("{}: {}", process_name(place->slot), started.error()));
+      break;
+    }
     log_error(fmt::format("{} cannot be started: {}; the next attempt follows in {} ms", process_name(place->slot),
                           started.error(), delay.count()),
               {{"slot", place->slot}});

@@ -88,7 +88,6 @@ class Workers {
 
   [[nodiscard]] const Slots& slots() const noexcept { return slots_; }
   [[nodiscard]] const WorkerHandle* handle(int pid) const noexcept;
-  [[nodiscard]] bool ever_ready() const noexcept { return ever_ready_; }
   [[nodiscard]] std::size_t count_without_admin() const noexcept;
 
  private:
@@ -107,6 +106,7 @@ class Workers {
   void on_exit(const ChildExit& exit);
   void explain_exit(const Slots::Exit& exit, const ChildExit& how, const std::string& reason);
   [[nodiscard]] bool is_hopeless(const Worker& worker, const ChildExit& how);
+  [[nodiscard]] bool every_slot_failed(std::uint32_t slot);
   void kill_due(std::uint64_t now);
   void abort_worker(const Worker& worker, std::uint64_t now, const std::string& why);
   void drain(const Worker& worker, Milliseconds delay);

@@ -94,9 +94,14 @@ void Workers::explain_exit(const Slots::Exit& exit, const ChildExit& how, const 
 // Before any worker was ever ready, an exit can mean that the application does not work at all.
 bool Workers::is_hopeless(const Worker& worker, const ChildExit& how) {
   if (ever_ready_ || stopping_ || worker.slot == kAdminSlot) return false;
-  failed_slots_.insert(worker.slot);
+  const bool every_slot = every_slot_failed(worker.slot);
   const bool cannot_start = how.signal == 0 && how.status == kExitApplication;
-  return cannot_start || worker.state == WorkerState::dying || failed_slots_.size() >= slots_.target();
+  return cannot_start || worker.state == WorkerState::dying || every_slot;
+}
+
+bool Workers::every_slot_failed(std::uint32_t slot) {
+  failed_slots_.insert(slot);
+  return failed_slots_.size() >= slots_.target();
 }
 
 void Workers::watch() {
