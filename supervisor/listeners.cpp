@@ -5,6 +5,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -125,6 +126,7 @@ Listeners::Listeners(const std::vector<std::string>& addresses, Balance balance,
     if (!address) throw ConfigurationError(fmt::format("listen {}: {}", text, address.error()));
     bind_address(*address);
   }
+  if (const auto room = check_room(slots); !room) throw ConfigurationError(room.error());
   for (std::uint32_t slot = 0; slot < slots; ++slot) {
     if (const auto added = add_slot(slot); !added) throw ConfigurationError(added.error());
   }
@@ -217,6 +219,29 @@ std::expected<void, std::string> Listeners::add_slot(std::uint32_t slot) {
   }
   live_.resize(slot + 1, false);
   return {};
+}
+
+std::expected<void, std::string> Listeners::check_room(std::uint32_t workers) const {
+  constexpr std::uint64_t kOthers = 32;  // of the supervisor itself, and for the first connections of a worker
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return {};
+  std::uint64_t needed = kOthers + 2ULL * workers;  // a channel each, and one more while it is replaced
+  for (const Address& address : addresses_) needed += has_own_ && !address.is_unix ? workers : 1;
+  if (needed <= limit.rlim_cur) return {};
+  return std::unexpected(
+      fmt::format("workers {}: so many need {} descriptors and the limit is {}; use fewer, or raise it (ulimit -n, "
+                  "systemd: LimitNOFILE)",
+                  workers, needed, limit.rlim_cur));
+}
+
+void Listeners::drop_unused(std::uint32_t slots) noexcept {
+  for (; live_.size() > slots && !live_.back(); live_.pop_back()) {
+    const auto slot = static_cast<std::uint32_t>(live_.size() - 1);
+    for (const Listener& listener : listeners_) {
+      if (listener.slot == slot) std::erase_if(owned_, [&](const Fd& fd) { return fd.get() == listener.fd; });
+    }
+    std::erase_if(listeners_, [slot](const Listener& listener) { return listener.slot == slot; });
+  }
 }
 
 void Listeners::listen(std::uint32_t slot) noexcept {

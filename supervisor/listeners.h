@@ -43,6 +43,12 @@ class Listeners {
   // Makes sockets for the next slot, slots(), bound but not listening: no connection comes before listen(slot). Nothing
   // happens when the slot has them. The error is one line.
   [[nodiscard]] std::expected<void, std::string> add_slot(std::uint32_t slot);
+  // Whether the limit of descriptors (RLIMIT_NOFILE) has room for so many workers: every one of them inherits every
+  // listening socket. The error is one line.
+  [[nodiscard]] std::expected<void, std::string> check_room(std::uint32_t workers) const;
+  // Closes the sockets of slots from `slots` on in whose queues no connection ever came; those before a slot that is
+  // live stay.
+  void drop_unused(std::uint32_t slots) noexcept;
   // From now on connections arrive in the slot's queues, for good.
   void listen(std::uint32_t slot) noexcept;
   // Connections can arrive in queues that are the slot's own.

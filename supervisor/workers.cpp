@@ -53,14 +53,30 @@ std::uint64_t Workers::advance() {
 std::expected<std::uint32_t, std::string> Workers::scale(std::int64_t workers) {
   if (stopping_) return std::unexpected("the server is stopping");
   const auto wanted = static_cast<std::uint32_t>(std::clamp<std::int64_t>(workers, 1, kMaxWorkers));
+  if (wanted > slots_.target()) {
+    if (const auto room = environment_.listeners.check_room(wanted); !room) return std::unexpected(room.error());
+  }
   for (std::uint32_t slot = slots_.target(); slot < wanted; ++slot) {
-    if (const auto added = environment_.listeners.add_slot(slot); !added) return std::unexpected(added.error());
+    if (const auto added = environment_.listeners.add_slot(slot); !added) {
+      drop_unused_listeners();
+      return std::unexpected(added.error());
+    }
     launches_[slot] = launch_;  // an old worker that still drains in it keeps its own (WorkerHandle)
   }
   for (const Worker& surplus : slots_.set_target(wanted, monotonic_ms())) {
     surplus.state == WorkerState::starting ? stop(surplus) : drain(surplus, Milliseconds(0));
   }
+  drop_unused_listeners();
   return wanted;
+}
+
+// Else each later worker would inherit them for nothing. Should the slot get sockets again, they are others than those
+// that workers know.
+void Workers::drop_unused_listeners() noexcept {
+  environment_.listeners.drop_unused(slots_.target());
+  for (const auto& [pid, handle] : handles_) {
+    handle->known_slots = std::min(handle->known_slots, environment_.listeners.slots());
+  }
 }
 
 void Workers::send_all(const Message& message) {

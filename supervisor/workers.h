@@ -64,7 +64,8 @@ class Workers {
   // The watchdog, once a second.
   void watch();
 
-  // Any number is brought into 1 .. kMaxWorkers. The error is one line; the number then stays.
+  // Any number is brought into 1 .. kMaxWorkers. The error is one line (too few descriptors for so many); the number
+  // then stays.
   [[nodiscard]] std::expected<std::uint32_t, std::string> scale(std::int64_t workers);
   void send_all(const Message& message);
   bool send(int pid, const Message& message, int fd = -1);
@@ -107,6 +108,7 @@ class Workers {
   void explain_exit(const Slots::Exit& exit, const ChildExit& how, const std::string& reason);
   [[nodiscard]] bool is_hopeless(const Worker& worker, const ChildExit& how);
   [[nodiscard]] bool every_slot_failed(std::uint32_t slot);
+  void drop_unused_listeners() noexcept;
   void kill_due(std::uint64_t now);
   void abort_worker(const Worker& worker, std::uint64_t now, const std::string& why);
   void drain(const Worker& worker, Milliseconds delay);

@@ -224,9 +224,13 @@ void WorkerProcess::cover(std::uint32_t slot, int fd) {
     if (fd >= 0) ::close(fd);
     return;
   }
-  if (fd < 0) return listen_to_slot(slot, true);
-  lent_listeners_.push_back({.address = {}, .slot = slot, .fd = fd, .is_unix = false});
-  http_->listen(lent_listeners_.back(), true);
+  try {
+    if (fd < 0) return listen_to_slot(slot, true);
+    lent_listeners_.push_back({.address = {}, .slot = slot, .fd = fd, .is_unix = false});
+    http_->listen(lent_listeners_.back(), true);
+  } catch (const std::exception& error) {  // no descriptor to spare: that slot waits, this one must go on
+    log_warning("cannot accept for another slot", {{"slot", slot}, {"error", error.what()}});
+  }
 }
 
 void WorkerProcess::uncover(std::uint32_t slot) {

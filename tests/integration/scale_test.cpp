@@ -37,6 +37,26 @@ TEST_CASE("pronghorn scale takes a number, +N and -N", "[scale]") {
   CHECK(server.wait_ready(2));
 }
 
+// Each worker inherits every listener: 40 of them under a limit of 64 descriptors let no worker start.
+TEST_CASE("scaling above the limit of descriptors is refused and harms nothing", "[scale]") {
+  const ServerProcess server(
+      {.command = {"/bin/sh", "-c", "ulimit -n 64; exec \"$0\" \"$@\"", program_path(), "serve", app_path("demo")},
+       .workers = 2});
+  const ProgramResult refused = server.control_command({"scale", "40"});
+  INFO(refused.all());
+  CHECK(refused.status == 1);
+  CHECK(refused.err.find("the limit is 64") != std::string::npos);
+  CHECK(server.control_command({"scale", "8"}).status == 0);
+  REQUIRE(server.wait_ready(8));
+  CHECK(server.control_command({"scale", "2"}).status == 0);
+  REQUIRE(server.wait_ready(2));
+  const auto pids = server.worker_pids();
+  REQUIRE(::kill(pids.at(0), SIGKILL) == 0);
+  CHECK(eventually(10s, [&] { return server.worker_pids().at(0) != pids.at(0) && server.wait_ready(2, 0ms); }));
+  CHECK(server.worker_pids().at(1) == pids.at(1));
+  CHECK(server.control_command({"reload", "--wait"}).status == 0);
+}
+
 TEST_CASE("a slot that drained during a reload comes back with the new configuration", "[scale][reload]") {
   const TempDir directory;
   const std::string file = directory / "pronghorn.toml";

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -77,6 +78,33 @@ TEST_CASE("a slot that is not used yet gets no connection", "[supervisor]") {
     REQUIRE(::getsockopt(listener.fd, SOL_SOCKET, SO_ACCEPTCONN, &accepting, &size) == 0);
     CHECK((accepting != 0) == (listener.slot != 2));
   }
+}
+
+TEST_CASE("sockets of slots that never listened are closed when the slots are not wanted any more", "[supervisor]") {
+  Listeners listeners({"127.0.0.1:0"}, Balance::reuseport, 16, 4, 1);
+  listeners.listen(1);
+  listeners.drop_unused(1);
+  CHECK(listeners.slots() == 2);
+  CHECK(listeners.all().size() == 2);
+  REQUIRE(listeners.add_slot(2));
+  CHECK(listeners.all().size() == 3);
+  CHECK(can_connect(listeners.addresses().front().port));
+}
+
+TEST_CASE("more workers than the limit of descriptors has room for are refused with that limit", "[supervisor]") {
+  Listeners listeners({"127.0.0.1:0", "127.0.0.1:0"}, Balance::reuseport, 16, 1, 1);
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+  const rlimit low{100, before.rlim_max};
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &low) == 0);
+  const auto few = listeners.check_room(17);
+  const auto many = listeners.check_room(18);
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+  CHECK(few);
+  REQUIRE_FALSE(many);
+  CHECK(many.error() ==
+        "workers 18: so many need 104 descriptors and the limit is 100; use fewer, or raise it (ulimit -n, systemd: "
+        "LimitNOFILE)");
 }
 
 TEST_CASE("no other balance than reuseport has more than one socket an address", "[supervisor]") {
