@@ -7,9 +7,12 @@
 #include <netinet/tcp.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 
 #include "supervisor/errors.h"
@@ -98,6 +101,33 @@ std::expected<Fd, std::string> bound_socket(const SocketAddress& address, bool r
   return fd;
 }
 
+std::uint16_t port_of(const SocketAddress& address) noexcept {
+  return ntohs(address.storage.ss_family == AF_INET6
+                   ? reinterpret_cast<const sockaddr_in6*>(&address.storage)->sin6_port
+                   : reinterpret_cast<const sockaddr_in*>(&address.storage)->sin_port);
+}
+
+// Of two servers that start in the same moment neither listens yet when the other looks, and with SO_REUSEPORT both
+// would get the port. So each address has an abstract Unix socket, whose name reaches as far as the port itself, the
+// network namespace, and is one process' own until that process ends.
+std::expected<Fd, std::string> claim(const SocketAddress& address) {
+  std::array<char, INET6_ADDRSTRLEN> host{};
+  const bool is_v6 = address.storage.ss_family == AF_INET6;
+  const void* ip = is_v6 ? static_cast<const void*>(&reinterpret_cast<const sockaddr_in6*>(&address.storage)->sin6_addr)
+                         : &reinterpret_cast<const sockaddr_in*>(&address.storage)->sin_addr;
+  ::inet_ntop(address.storage.ss_family, ip, host.data(), host.size());
+  const std::string text = fmt::format("pronghorn listens on {} port {}", host.data(), port_of(address));
+  sockaddr_un name{};
+  name.sun_family = AF_UNIX;
+  std::memcpy(name.sun_path + 1, text.data(), text.size());  // the NUL before it makes it abstract
+  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + text.size());
+  Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!fd || ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&name), size) != 0) {
+    return std::unexpected(explain(errno));
+  }
+  return fd;
+}
+
 // What the socket is bound to.
 SocketAddress local_address(int fd) noexcept {
   SocketAddress address;
@@ -108,12 +138,6 @@ SocketAddress local_address(int fd) noexcept {
   ::getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only_ipv6, &size);
   address.dual_stack = only_ipv6 == 0;
   return address;
-}
-
-std::uint16_t port_of(const SocketAddress& address) noexcept {
-  return ntohs(address.storage.ss_family == AF_INET6
-                   ? reinterpret_cast<const sockaddr_in6*>(&address.storage)->sin6_port
-                   : reinterpret_cast<const sockaddr_in*>(&address.storage)->sin_port);
 }
 
 }  // namespace
@@ -146,6 +170,7 @@ Listeners::Listeners(Adopted adopted, Balance balance, std::uint32_t backlog)
       addresses_(std::move(adopted.addresses)),
       listeners_(std::move(adopted.listeners)),
       live_(std::move(adopted.live)) {
+  for (const int fd : adopted.claims) claims_.emplace_back(fd);
   for (const Listener& listener : listeners_) {
     set_inheritable(listener.fd, false);
     const Address& address = addresses_[listener.address];
@@ -158,14 +183,27 @@ Listeners::Listeners(Adopted adopted, Balance balance, std::uint32_t backlog)
   }
 }
 
+Listeners::Adopted Listeners::handed_over() const {
+  Adopted adopted{addresses_, listeners_, live_, {}};
+  for (const Fd& claimed : claims_) adopted.claims.push_back(claimed.get());
+  return adopted;
+}
+
 // The first step for each address: is it free, and which port is it? The sockets of slots come after it.
 void Listeners::bind_address(Address& address) {
   if (address.is_unix) return bind_unix(address);
   const auto resolved = resolve(address);
   if (!resolved) throw ConfigurationError(fmt::format("listen {}: {}", address.text, resolved.error()));
   // Without SO_REUSEPORT, so that a port on which anybody else listens is refused.
-  const auto probe = bound_socket(*resolved, false);
-  if (!probe) throw ConfigurationError(fmt::format("listen {}: {}", address.text, probe.error()));
+  auto probe = bound_socket(*resolved, false);
+  auto claimed = probe ? claim(local_address(probe->get())) : std::unexpected(probe.error());
+  // The kernel may give one free port to two servers that ask in the same moment.
+  for (int attempt = 1; address.port == 0 && probe && !claimed && attempt < 20; ++attempt) {
+    probe = bound_socket(*resolved, false);
+    if (probe) claimed = claim(local_address(probe->get()));
+  }
+  if (!claimed) throw ConfigurationError(fmt::format("listen {}: {}", address.text, claimed.error()));
+  claims_.push_back(std::move(*claimed));
   if (address.port == 0) {
     address.port = port_of(local_address(probe->get()));
     address.text = address.text.substr(0, address.text.rfind(':') + 1) + std::to_string(address.port);
@@ -257,6 +295,7 @@ void Listeners::close() noexcept {
   listeners_.clear();
   unix_sockets_.clear();
   owned_.clear();
+  claims_.clear();
 }
 
 }  // namespace pronghorn::supervisor

@@ -37,6 +37,7 @@ class Listeners {
     std::vector<Address> addresses;
     std::vector<Listener> listeners;
     std::vector<bool> live;  // an entry for each slot
+    std::vector<int> claims;
   };
   Listeners(Adopted adopted, Balance balance, std::uint32_t backlog);
 
@@ -58,7 +59,7 @@ class Listeners {
   [[nodiscard]] const std::vector<Address>& addresses() const noexcept { return addresses_; }
   // The slots that have sockets: 0 .. slots()-1.
   [[nodiscard]] std::uint32_t slots() const noexcept { return static_cast<std::uint32_t>(live_.size()); }
-  [[nodiscard]] const std::vector<bool>& live_slots() const noexcept { return live_; }
+  [[nodiscard]] Adopted handed_over() const;
   // The server is going: closes every socket, so that clients are refused instead of kept waiting, and removes the
   // files of Unix sockets.
   void close() noexcept;
@@ -74,6 +75,7 @@ class Listeners {
   std::vector<Listener> listeners_;
   std::vector<Fd> owned_;
   std::vector<UnixSocket> unix_sockets_;
+  std::vector<Fd> claims_;  // see claim() in listeners.cpp
   std::vector<bool> live_;
   bool has_own_ = false;
 };

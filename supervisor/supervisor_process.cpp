@@ -316,9 +316,6 @@ void SupervisorProcess::replace_program() {
 }
 
 void SupervisorProcess::exec_program() {
-  const auto adopted = [](const Listeners& listeners) {
-    return Listeners::Adopted{listeners.addresses(), listeners.all(), listeners.live_slots()};
-  };
   ResumeState state;
   state.pid = ::getpid();
   state.started_ms = ground_.board.server().started_ms.load();
@@ -332,8 +329,8 @@ void SupervisorProcess::exec_program() {
   state.data_lock_fd = ground_.data_lock.get();
   state.redis_lock_fd = ground_.redis_lock.get();
   state.redis_pid = redis_ ? redis_->pid() : 0;
-  state.listeners = adopted(ground_.listeners);
-  if (ground_.admin_listeners) state.admin_listeners = adopted(*ground_.admin_listeners);
+  state.listeners = ground_.listeners.handed_over();
+  if (ground_.admin_listeners) state.admin_listeners = ground_.admin_listeners->handed_over();
   for (const Worker& worker : workers_.slots().workers()) {
     if (const WorkerHandle* handle = workers_.handle(worker.pid)) {
       state.workers.push_back({worker, handle->channel_fd, handle->known_slots});

@@ -24,7 +24,10 @@ using nlohmann::json;
 constexpr const char* kVariable = "PRONGHORN_RESUME_FD";
 
 json to_record(const Listeners::Adopted& listeners) {
-  json record{{"addresses", json::array()}, {"listeners", json::array()}, {"live", listeners.live}};
+  json record{{"addresses", json::array()},
+              {"listeners", json::array()},
+              {"live", listeners.live},
+              {"claims", listeners.claims}};
   for (const Address& address : listeners.addresses) record["addresses"].push_back(address.text);
   for (const auto& listener : listeners.listeners) {
     record["listeners"].push_back({{"address", listener.address},
@@ -50,6 +53,7 @@ Listeners::Adopted listeners_from(const json& record) {
     listeners.listeners.push_back(listener);
   }
   record.at("live").get_to(listeners.live);
+  record.at("claims").get_to(listeners.claims);
   return listeners;
 }
 
@@ -150,10 +154,12 @@ std::vector<std::string> own_arguments() {
 
 std::vector<int> ResumeState::descriptors() const {
   std::vector<int> all{scoreboard_fd, control_fd, runtime_lock_fd, data_lock_fd, redis_lock_fd};
-  for (const auto& listener : listeners.listeners) all.push_back(listener.fd);
-  if (admin_listeners) {
-    for (const auto& listener : admin_listeners->listeners) all.push_back(listener.fd);
-  }
+  const auto add = [&all](const Listeners::Adopted& adopted) {
+    for (const auto& listener : adopted.listeners) all.push_back(listener.fd);
+    all.insert(all.end(), adopted.claims.begin(), adopted.claims.end());
+  };
+  add(listeners);
+  if (admin_listeners) add(*admin_listeners);
   for (const ResumedWorker& worker : workers) all.push_back(worker.channel_fd);
   std::erase(all, -1);
   return all;

@@ -63,6 +63,12 @@ TEST_CASE("a port on which another server listens is refused, although it could 
         "listen " + text + ": address already in use; stop the other server or choose another port with --listen");
 }
 
+// Neither listened yet when the other one looked.
+TEST_CASE("of two servers that start in the same moment one gets the port", "[supervisor]") {
+  const Listeners first({"127.0.0.1:0"}, Balance::reuseport, 16, 1, 0);
+  CHECK(error_of({first.addresses().front().text}).find("address already in use") != std::string::npos);
+}
+
 TEST_CASE("a slot that is not used yet gets no connection", "[supervisor]") {
   Listeners listeners({"127.0.0.1:0"}, Balance::reuseport, 16, 2, 1);
   CHECK(listeners.live(0));
