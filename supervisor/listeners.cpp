@@ -74,7 +74,7 @@ std::expected<SocketAddress, std::string> resolve(const Address& address) {
 std::string explain(int error) {
   switch (error) {
     case EADDRINUSE:
-      return "address already in use; stop the other server or choose another port with --listen";
+      return "address already in use; stop the other server or choose another port";
     case EACCES:
       return "permission denied; use a port above 1023 or grant CAP_NET_BIND_SERVICE";
     case EADDRNOTAVAIL:
@@ -143,11 +143,11 @@ SocketAddress local_address(int fd) noexcept {
 }  // namespace
 
 Listeners::Listeners(const std::vector<std::string>& addresses, Balance balance, std::uint32_t backlog,
-                     std::uint32_t slots, std::uint32_t listening)
-    : balance_(balance), backlog_(static_cast<int>(std::min<std::uint32_t>(backlog, 1U << 20))) {
+                     std::uint32_t slots, std::uint32_t listening, const char* option)
+    : option_(option), balance_(balance), backlog_(static_cast<int>(std::min<std::uint32_t>(backlog, 1U << 20))) {
   for (const std::string& text : addresses) {
     auto address = parse_address(text);
-    if (!address) throw ConfigurationError(fmt::format("listen {}: {}", text, address.error()));
+    if (!address) throw ConfigurationError(fmt::format("{} {}: {}", option_, text, address.error()));
     bind_address(*address);
   }
   if (const auto room = check_room(slots); !room) throw ConfigurationError(room.error());
@@ -159,7 +159,7 @@ Listeners::Listeners(const std::vector<std::string>& addresses, Balance balance,
     if (listener.slot.value_or(0) >= listening) continue;
     // Only now does the kernel tell when somebody else has bound the address between our probe and here.
     if (::listen(listener.fd, backlog_) != 0) {
-      throw ConfigurationError(fmt::format("listen {}: {}", addresses_[listener.address].text, explain(errno)));
+      throw ConfigurationError(fmt::format("{} {}: {}", option_, addresses_[listener.address].text, explain(errno)));
     }
   }
 }
@@ -193,7 +193,7 @@ Listeners::Adopted Listeners::handed_over() const {
 void Listeners::bind_address(Address& address) {
   if (address.is_unix) return bind_unix(address);
   const auto resolved = resolve(address);
-  if (!resolved) throw ConfigurationError(fmt::format("listen {}: {}", address.text, resolved.error()));
+  if (!resolved) throw ConfigurationError(fmt::format("{} {}: {}", option_, address.text, resolved.error()));
   // Without SO_REUSEPORT, so that a port on which anybody else listens is refused.
   auto probe = bound_socket(*resolved, false);
   auto claimed = probe ? claim(local_address(probe->get())) : std::unexpected(probe.error());
@@ -202,7 +202,7 @@ void Listeners::bind_address(Address& address) {
     probe = bound_socket(*resolved, false);
     if (probe) claimed = claim(local_address(probe->get()));
   }
-  if (!claimed) throw ConfigurationError(fmt::format("listen {}: {}", address.text, claimed.error()));
+  if (!claimed) throw ConfigurationError(fmt::format("{} {}: {}", option_, address.text, claimed.error()));
   claims_.push_back(std::move(*claimed));
   if (address.port == 0) {
     address.port = port_of(local_address(probe->get()));
@@ -220,7 +220,7 @@ void Listeners::bind_unix(const Address& address) {
   try {
     unix_sockets_.emplace_back(address.path, mode_t{0});
   } catch (const ConfigurationError& error) {
-    throw ConfigurationError(std::string("listen unix:") + error.what());
+    throw ConfigurationError(option_ + " unix:" + error.what());
   }
   addresses_.push_back(address);
   listeners_.push_back({addresses_.size() - 1, std::nullopt, unix_sockets_.back().fd()});
@@ -228,8 +228,8 @@ void Listeners::bind_unix(const Address& address) {
 
 std::expected<void, std::string> Listeners::bind_slot(std::size_t index, std::optional<std::uint32_t> slot) {
   const Address& address = addresses_[index];
-  const auto fail = [&address](const std::string& why) {
-    return std::unexpected(fmt::format("listen {}: {}", address.text, why));
+  const auto fail = [this, &address](const std::string& why) {
+    return std::unexpected(fmt::format("{} {}: {}", option_, address.text, why));
   };
   // Once there is a socket, the next slot's is bound to the same: a name is not looked up again while the server runs.
   const auto first = std::ranges::find(listeners_, index, &Listener::address);

@@ -28,9 +28,9 @@ class Listeners {
 
   // Binds every address, for slots 0 .. slots-1, and listens for the first `listening` (at least 1) of them. Throws
   // ConfigurationError when an address cannot be had: also when another server listens on it, although SO_REUSEPORT
-  // would let us share.
+  // would let us share. `option`: what messages call the addresses.
   Listeners(const std::vector<std::string>& addresses, Balance balance, std::uint32_t backlog, std::uint32_t slots,
-            std::uint32_t listening);
+            std::uint32_t listening, const char* option = "listen");
 
   // What a new image of the program needs to take the sockets over. The image adopts each listener once.
   struct Adopted {
@@ -69,6 +69,7 @@ class Listeners {
   void bind_unix(const Address& address);
   [[nodiscard]] std::expected<void, std::string> bind_slot(std::size_t address, std::optional<std::uint32_t> slot);
 
+  std::string option_ = "listen";
   Balance balance_;
   int backlog_;
   std::vector<Address> addresses_;

@@ -50,11 +50,7 @@ std::string own_program() {
 
 std::unique_ptr<Listeners> admin_listeners(const Config& config) {
   if (config.admin.empty()) return nullptr;
-  try {
-    return std::make_unique<Listeners>(std::vector{config.admin}, Balance::shared, config.backlog, 0, 1);
-  } catch (const ConfigurationError& error) {
-    throw ConfigurationError(std::string("admin: ") + error.what());
-  }
+  return std::make_unique<Listeners>(std::vector{config.admin}, Balance::shared, config.backlog, 0, 1, "admin");
 }
 
 // Whether something of ours is in the runtime directory at all: with an own control socket and no Redis, nothing is.

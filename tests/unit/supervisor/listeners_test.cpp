@@ -60,7 +60,7 @@ TEST_CASE("a port on which another server listens is refused, although it could 
   const Listeners first({"127.0.0.1:0"}, Balance::reuseport, 16, 1, 1);
   const std::string text = first.addresses().front().text;
   CHECK(error_of({text}) ==
-        "listen " + text + ": address already in use; stop the other server or choose another port with --listen");
+        "listen " + text + ": address already in use; stop the other server or choose another port");
 }
 
 // Neither listened yet when the other one looked.
