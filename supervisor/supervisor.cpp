@@ -60,8 +60,6 @@ bool uses_runtime_dir(const Config& config) {
 
 Ground fresh_ground(const Config& config) {
   if (config.redis == "embedded") require_redis_server(config);
-  Listeners listeners(config.listen, config.balance, config.backlog, config.max_workers, config.min_workers);
-  auto admin = admin_listeners(config);
   Fd runtime_lock;
   Fd data_lock;
   Fd redis_lock;
@@ -74,6 +72,8 @@ Ground fresh_ground(const Config& config) {
     data_lock = config.data_dir == config.runtime_dir ? Fd() : lock_directory(config.data_dir, "data_dir");
     redis_lock = lock_redis_data(config.data_dir, kRedisPatience);
   }
+  Listeners listeners(config.listen, config.balance, config.backlog, config.max_workers, config.min_workers);
+  auto admin = admin_listeners(config);
   return {own_program(),        std::make_shared<const Config>(config),
           Scoreboard::create(), std::move(listeners),
           std::move(admin),     std::move(runtime_lock),

@@ -83,6 +83,10 @@ UnixSocket::UnixSocket(const std::string& path, mode_t mode) : path_(path) {
 
 UnixSocket::UnixSocket(std::string path, Fd fd) : path_(std::move(path)), fd_(std::move(fd)) { remember_file(); }
 
+UnixSocket::~UnixSocket() {
+  if (fd_) remove_file();
+}
+
 void UnixSocket::remember_file() noexcept {
   struct stat facts{};
   if (::lstat(path_.c_str(), &facts) != 0) return;

@@ -21,8 +21,8 @@ class UnixSocket {
   UnixSocket(std::string path, Fd fd);
   UnixSocket(UnixSocket&&) = default;
   UnixSocket& operator=(UnixSocket&&) = default;
-  // Closes. The file stays until remove_file.
-  ~UnixSocket() = default;
+  // Closes, and removes the file. A socket that was handed to a new image of this program is not destroyed.
+  ~UnixSocket();
 
   [[nodiscard]] int fd() const noexcept { return fd_.get(); }
   [[nodiscard]] const std::string& path() const noexcept { return path_; }

@@ -138,8 +138,10 @@ TEST_CASE("a Unix socket that is in use is refused, a stale one is replaced, ano
     Listeners first({"unix:" + path}, Balance::reuseport, 16, 2, 2);
     CHECK(first.all().size() == 1);
     CHECK(error_of({"unix:" + path}).find("another server is listening") != std::string::npos);
+    std::filesystem::create_hard_link(path, folder.path / "kept");
   }
-  CHECK(std::filesystem::exists(path));  // the server was killed
+  CHECK_FALSE(std::filesystem::exists(path));
+  std::filesystem::rename(folder.path / "kept", path);  // as if the server had been killed
   {
     Listeners second({"unix:" + path}, Balance::reuseport, 16, 1, 1);
     CHECK(is_socket_live(path));
@@ -148,6 +150,13 @@ TEST_CASE("a Unix socket that is in use is refused, a stale one is replaced, ano
   CHECK_FALSE(std::filesystem::exists(path));
   std::filesystem::create_directory(path);
   CHECK(error_of({"unix:" + path}).find("not a socket") != std::string::npos);
+}
+
+TEST_CASE("a start that fails later leaves no file of a Unix socket behind", "[supervisor]") {
+  const TemporaryFolder folder;
+  const std::string path = folder.path / "app.sock";
+  CHECK_FALSE(error_of({"unix:" + path, "192.0.2.1:0"}).empty());
+  CHECK_FALSE(std::filesystem::exists(path));
 }
 
 TEST_CASE("the file of a Unix socket that somebody else has replaced is not removed", "[supervisor]") {
