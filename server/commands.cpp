@@ -93,9 +93,10 @@ int serve(const Invocation& invocation) {
   const ConfigInputs inputs = inputs_of(invocation);
   const Effective effective = load(inputs);
   supervisor::SupervisorHooks hooks;
-  hooks.reload_config = [inputs] {
+  hooks.reload_config = [inputs, file = effective.file] {
     ConfigInputs now = inputs;
-    now.machine = this_machine();  // the CPU quota may have changed
+    if (!file.empty()) now.config_file = file;  // one that has disappeared is a mistake, not the defaults
+    now.machine = this_machine();               // the CPU quota may have changed
     return load(now).config;
   };
   return supervisor::run_supervisor(effective.config, hooks);

@@ -177,6 +177,18 @@ TEST_CASE("scaling down and up again while a rollout runs does not end it", "[re
   CHECK_FALSE(server.log_has("did not become ready"));
 }
 
+TEST_CASE("a reload without the file that the server was started with is refused", "[reload]") {
+  const std::string script = "echo 'max_body = \"10\"' > pronghorn.toml; exec \"$0\" \"$@\"";
+  const ServerProcess server({.command = {"/bin/sh", "-c", script, program_path(), "serve", app_path("demo")}});
+  CHECK(post(server.address(), "/echo", "eleven bytes").status == 413);
+  REQUIRE(std::filesystem::remove(server.file("pronghorn.toml")));
+  const ProgramResult result = server.control_command({"reload"});
+  INFO(result.all());
+  CHECK(result.status == 1);
+  CHECK(result.err.find("pronghorn.toml") != std::string::npos);
+  CHECK(post(server.address(), "/echo", "eleven bytes").status == 413);
+}
+
 TEST_CASE("reloads that overlap end with one generation of workers", "[reload]") {
   const ServerProcess server({.workers = 2});
   for (int i = 0; i < 5; ++i) server.signal(SIGHUP);
