@@ -8,7 +8,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <chrono>
+#include <cstring>
 #include <exception>
 #include <stdexcept>
 
@@ -58,6 +60,22 @@ bool uses_runtime_dir(const Config& config) {
   return config.redis == "embedded" || control_path(config).starts_with(config.runtime_dir + "/");
 }
 
+// A log that cannot be written is told here, once, and not by each worker.
+void open_logs(const Config& config) {
+  try {
+    open_log({config.log_format, config.log_level, config.log_file, "supervisor"});
+  } catch (const std::runtime_error& error) {
+    throw ConfigurationError(
+        fmt::format("{}; name a file that can be written with --log-file, or - for standard error", error.what()));
+  }
+  if (config.access_log == "-" || config.access_log == "off") return;
+  const Fd file(::open(config.access_log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640));
+  if (file) return;
+  throw ConfigurationError(
+      fmt::format("access_log {}: {}; name a file that can be written with --access-log, or - for standard output",
+                  config.access_log, std::strerror(errno)));
+}
+
 Ground fresh_ground(const Config& config) {
   if (config.redis == "embedded") require_redis_server(config);
   Fd runtime_lock;
@@ -88,6 +106,15 @@ Scoreboard resumed_scoreboard(int fd) {
   } catch (const std::exception&) {
     ::close(fd);
     return Scoreboard::create();
+  }
+}
+
+// The workers run: a log that cannot be had now is no reason to leave them alone.
+void reopen_own_log(const Config& config) noexcept {
+  try {
+    open_log({config.log_format, config.log_level, config.log_file, "supervisor"});
+  } catch (const std::exception& error) {
+    log_error(error.what());
   }
 }
 
@@ -134,8 +161,11 @@ int run_supervisor(const Config& config, const SupervisorHooks& hooks) {
   open_standard_descriptors();
   try {
     auto resume = take_resume_state();
-    const Config& effective = resume ? resume->config : config;
-    open_log({effective.log_format, effective.log_level, effective.log_file, "supervisor"});
+    if (resume) {
+      reopen_own_log(resume->config);
+    } else {
+      open_logs(config);
+    }
     ::signal(SIGPIPE, SIG_IGN);
     raise_descriptor_limit();
     Ground ground = resume ? resumed_ground(std::move(*resume)) : fresh_ground(config);

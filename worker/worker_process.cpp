@@ -327,9 +327,9 @@ int run_worker(void (*setup)(App&)) {
   ignore_terminal_signals();
   Handover handover = read_handover();
   if (!die_with_supervisor(handover.supervisor_pid, kOrphanGrace + 1s)) return 1;
-  open_log({handover.config.log_format, handover.config.log_level, handover.config.log_file,
-            handover.admin ? "admin" : "worker " + std::to_string(handover.slot)});
   try {
+    open_log({handover.config.log_format, handover.config.log_level, handover.config.log_file,
+              handover.admin ? "admin" : "worker " + std::to_string(handover.slot)});
     WorkerProcess process(std::move(handover), Scoreboard::attach(kScoreboardFd), setup);
     return process.run();
   } catch (const std::exception& error) {

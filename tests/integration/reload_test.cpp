@@ -177,6 +177,20 @@ TEST_CASE("scaling down and up again while a rollout runs does not end it", "[re
   CHECK_FALSE(server.log_has("did not become ready"));
 }
 
+TEST_CASE("a reload with a log that cannot be written is refused with the reason", "[reload]") {
+  const TempDir directory;
+  const std::string file = directory / "pronghorn.toml";
+  write_file(file, "");
+  const ServerProcess server({.workers = 1, .arguments = {"--config", file}});
+  for (const std::string option : {"log_file", "access_log"}) {
+    write_file(file, option + " = \"/nonexistent/x.log\"\n");
+    const ProgramResult result = server.control_command({"reload"});
+    INFO(result.all());
+    CHECK(result.status == 1);
+    CHECK(result.err.find(option + " /nonexistent/x.log: No such file or directory") != std::string::npos);
+  }
+}
+
 TEST_CASE("a reload without the file that the server was started with is refused", "[reload]") {
   const std::string script = "echo 'max_body = \"10\"' > pronghorn.toml; exec \"$0\" \"$@\"";
   const ServerProcess server({.command = {"/bin/sh", "-c", script, program_path(), "serve", app_path("demo")}});
