@@ -41,11 +41,11 @@ json responses_json(const std::array<std::uint64_t, 5>& responses) {
           {"5xx", responses[4]}};
 }
 
-json words(const std::string& text) {
+json lines(const std::string& text) {
   json list = json::array();
   std::size_t begin = 0;
   while (begin < text.size()) {
-    const std::size_t end = std::min(text.find(' ', begin), text.size());
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
     if (end > begin) list.push_back(text.substr(begin, end - begin));
     begin = end + 1;
   }
@@ -69,7 +69,7 @@ json server_json(const Scoreboard& board) {
           {"uptime_s", seconds_since(server.started_ms.load())},
           {"generation", server.generation.load()},
           {"generations", generations_json(board)},
-          {"listen", words(server.listen.get())},
+          {"listen", lines(server.listen.get())},
           {"slots", server.slots.load()},
           {"draining", server.draining.load() != 0}};
 }

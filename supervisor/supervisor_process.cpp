@@ -99,7 +99,7 @@ void SupervisorProcess::describe_server() {
   ServerRow& server = ground_.board.server();
   std::vector<std::string> addresses;
   for (const Address& address : ground_.listeners.addresses()) addresses.push_back(address.text);
-  server.listen.set(fmt::format("{}", fmt::join(addresses, " ")));
+  server.listen.set(fmt::format("{}", fmt::join(addresses, "\n")));
   server.redis_mode.set(redis_mode(*ground_.config));
   server.pid.store(static_cast<std::uint32_t>(::getpid()));
   server.started_ms.store(ground_.resume ? ground_.resume->started_ms : began_ms_);
