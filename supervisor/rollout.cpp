@@ -75,10 +75,10 @@ std::optional<std::uint32_t> Rollouts::next_slot() const {
 void Rollouts::replace_next() {
   const auto slot = next_slot();
   if (!slot) {
-    const Launch old = std::exchange(current_, next_);
+    current_ = next_;
     workers_.set_launch(current_);
     board_.server().generation.store(current_.generation);
-    callbacks_.on_complete(*current_.config, *old.config);
+    callbacks_.on_complete(*current_.config);
     return finish("");
   }
   if (!workers_.slots().free_row(*slot)) return;  // the worker before the last one still drains; advance() comes back

@@ -24,7 +24,7 @@ class Rollouts {
   };
   struct Callbacks {
     // Every slot is of the new generation: what else follows from its configuration can change now.
-    std::function<void(const Config& fresh, const Config& old)> on_complete;
+    std::function<void(const Config& config)> on_complete;
   };
 
   Rollouts(Workers& workers, AppCheck& check, Scoreboard& board, SupervisorHooks hooks, Launch launch,

@@ -54,7 +54,7 @@ SupervisorProcess::SupervisorProcess(uv_loop_t* loop, Ground& ground, const Supe
                 }}),
       check_(loop, children_, ground.program, ground.board.fd()),
       rollouts_(workers_, check_, ground.board, hooks, {1, ground.config},
-                {[this](const Config& fresh, const Config& old) { rollout_complete(fresh, old); }}),
+                {[this](const Config& config) { rollout_complete(config); }}),
       sampler_(ground.board),
       due_(loop, [this] { advance(); }),
       tick_(loop, [this] { tick(); }) {
@@ -135,6 +135,8 @@ void SupervisorProcess::resume() {
   workers_.forget_failures();
   rollouts_.resume(launch, state.last_generation);
   if (const auto scaled = workers_.scale(state.target); !scaled) log_error(scaled.error());
+  set_by_hand_ = state.set_by_hand;
+  if (set_by_hand_) autoscaler_.set_bounds(state.target, state.target);
   if (redis_ && state.redis_pid != 0) {
     redis_->adopt(state.redis_pid);
   } else if (redis_) {
@@ -202,16 +204,21 @@ void SupervisorProcess::cannot_start(const std::string& reason) {
   stop_now();
 }
 
-void SupervisorProcess::rollout_complete(const Config& fresh, const Config& old) {
+void SupervisorProcess::rollout_complete(const Config& config) {
   try {
-    open_log({fresh.log_format, fresh.log_level, fresh.log_file, "supervisor"});
+    open_log({config.log_format, config.log_level, config.log_file, "supervisor"});
   } catch (const std::exception& error) {
     log_error(error.what());
   }
-  if (fresh.min_workers != old.min_workers || fresh.max_workers != old.max_workers) {
-    autoscaler_.set_bounds(fresh.min_workers, fresh.max_workers);
-    const std::uint32_t target = std::clamp(workers_.slots().target(), fresh.min_workers, fresh.max_workers);
-    if (const auto scaled = workers_.scale(target); !scaled) log_error(scaled.error());
+  // Back to the option, whatever was set by hand.
+  set_by_hand_ = false;
+  autoscaler_.set_bounds(config.min_workers, config.max_workers);
+  const std::uint32_t before = workers_.slots().target();
+  const auto scaled = workers_.scale(std::clamp(before, config.min_workers, config.max_workers));
+  if (!scaled) {
+    log_error(scaled.error());
+  } else if (*scaled != before) {
+    log_info(fmt::format("scaled from {} to {} workers, as configured", before, *scaled));
   }
   schedule();
 }
@@ -284,15 +291,24 @@ void SupervisorProcess::reopen_logs() {
   log_info("log files were opened again");
 }
 
+// By hand: it stays until the next reload, also where the autoscaler would choose another number.
+std::expected<std::uint32_t, std::string> SupervisorProcess::set_workers(std::int64_t number) {
+  const std::uint32_t before = workers_.slots().target();
+  const auto scaled = workers_.scale(number);
+  if (!scaled) return scaled;
+  const bool was_automatic = autoscaler_.active();
+  set_by_hand_ = true;
+  autoscaler_.set_bounds(*scaled, *scaled);
+  if (*scaled != before) log_info(fmt::format("scaled from {} to {} workers", before, *scaled));
+  if (was_automatic) log_info("autoscaling is off until the next reload");
+  schedule();
+  return scaled;
+}
+
 void SupervisorProcess::scale_by(int step) {
   if (phase_ != Phase::running) return;
-  const std::uint32_t target = workers_.slots().target();
-  const auto scaled = workers_.scale(static_cast<std::int64_t>(target) + step);
-  if (!scaled) return log_error(scaled.error());
-  if (*scaled != target)
-    autoscaler_.set_bounds(*scaled, *scaled);  // set by hand: it stays until the next reload changes it
-  log_info(fmt::format("scaled from {} to {} workers", target, *scaled));
-  schedule();
+  const auto scaled = set_workers(static_cast<std::int64_t>(workers_.slots().target()) + step);
+  if (!scaled) log_error(scaled.error());
 }
 
 // SIGUSR2. First whatever can be found wrong while the old image still runs.
@@ -322,6 +338,7 @@ void SupervisorProcess::exec_program() {
   state.generation = rollouts_.launch().generation;
   state.last_generation = rollouts_.last_generation();
   state.target = workers_.slots().target();
+  state.set_by_hand = set_by_hand_;
   state.config = *rollouts_.launch().config;
   state.scoreboard_fd = ground_.board.fd();
   state.control_fd = control_.fd();

@@ -6,6 +6,7 @@
 #include <uv.h>
 
 #include <cstdint>
+#include <expected>
 #include <memory>
 #include <optional>
 #include <string>
@@ -69,7 +70,7 @@ class SupervisorProcess {
 
   void worker_exited(const Worker& worker, const std::string& reason);
   void cannot_start(const std::string& reason);
-  void rollout_complete(const Config& fresh, const Config& old);
+  void rollout_complete(const Config& config);
 
   void drain();
   void stop_now();
@@ -78,6 +79,7 @@ class SupervisorProcess {
   void reopen_logs();
   void replace_program();
   void exec_program();
+  [[nodiscard]] std::expected<std::uint32_t, std::string> set_workers(std::int64_t number);
   void scale_by(int step);
 
   void command(const std::string& line, const ControlSocket::Reply& reply);
@@ -92,6 +94,7 @@ class SupervisorProcess {
   bool announced_ = false;
   bool closing_redis_ = false;
   bool replacing_program_ = false;
+  bool set_by_hand_ = false;  // the number of workers, since the last reload
   std::uint64_t began_ms_;
 
   Children children_;

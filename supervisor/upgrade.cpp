@@ -95,6 +95,7 @@ std::string serialise(const ResumeState& state) {
               {"generation", state.generation},
               {"last_generation", state.last_generation},
               {"target", state.target},
+              {"set_by_hand", state.set_by_hand},
               {"config", to_json(state.config)},
               {"scoreboard_fd", state.scoreboard_fd},
               {"control_fd", state.control_fd},
@@ -117,6 +118,7 @@ ResumeState parse(const std::string& text) {
   record.at("generation").get_to(state.generation);
   record.at("last_generation").get_to(state.last_generation);
   record.at("target").get_to(state.target);
+  record.at("set_by_hand").get_to(state.set_by_hand);
   state.config = config_from_json(record.at("config").get<std::string>());
   record.at("scoreboard_fd").get_to(state.scoreboard_fd);
   record.at("control_fd").get_to(state.control_fd);

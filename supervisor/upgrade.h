@@ -27,7 +27,8 @@ struct ResumeState {
   std::uint32_t generation = 1;
   std::uint32_t last_generation = 1;
   std::uint32_t target = 1;
-  Config config;  // what the workers run with
+  bool set_by_hand = false;  // the target
+  Config config;             // what the workers run with
   int scoreboard_fd = -1;
   int control_fd = -1;
   int runtime_lock_fd = -1;  // -1: not locked

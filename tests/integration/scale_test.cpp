@@ -76,6 +76,15 @@ TEST_CASE("a slot that drained during a reload comes back with the new configura
   for (int i = 0; i < 20; ++i) CHECK(post(server.address(), "/echo", std::string(2000, 'a')).status == 200);
 }
 
+TEST_CASE("a number of workers set by hand stays until the next reload", "[scale][reload]") {
+  const ServerProcess server({.workers = 0, .arguments = {"--workers", "1..2"}});
+  CHECK(server.control_command({"scale", "4"}).status == 0);
+  REQUIRE(server.wait_ready(4));
+  CHECK(server.log_has("autoscaling is off until the next reload"));
+  CHECK(server.control_command({"reload", "--wait"}).status == 0);
+  CHECK(server.wait_ready(2));
+}
+
 TEST_CASE("scaling up and down under load fails no request", "[scale][load]") {
   const ServerProcess server({.workers = 1});
   LoadGenerator kept(server.address(), {.threads = 2});
