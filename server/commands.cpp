@@ -161,7 +161,9 @@ int scale(const Invocation& invocation) {
 int reload(const Invocation& invocation) {
   const ControlRequest request{.command = "reload", .wait = invocation.parsed.has("--wait")};
   const std::string socket = control_socket(invocation);
-  // Without --wait the server still checks configuration and application first.
+  // A server that hangs is told within the usual limit. One that answers bounds the time itself, with its boot_timeout
+  // for the check of the application and for each worker.
+  (void)ask_status(socket);
   print_answer(ask_server(socket, request, std::nullopt), request.wait ? "reloaded" : "reloading");
   return 0;
 }
