@@ -75,7 +75,10 @@ void SupervisorProcess::watch_signals() {
   on(SIGTERM, [this] { drain(); });
   on(SIGINT, [this] { interrupted(); });
   on(SIGQUIT, [this] { stop_now(); });
-  on(SIGHUP, [this] { reload({}); });
+  on(SIGHUP, [this] {
+    restore_control();
+    reload({});
+  });
   on(SIGUSR1, [this] { reopen_logs(); });
   on(SIGUSR2, [this] { replace_program(); });
   on(SIGTTIN, [this] { scale_by(1); });
@@ -283,6 +286,15 @@ void SupervisorProcess::reload(Rollouts::Waiter waiter) {
   log_warning("no rollout: " + reason);
   if (waiter.checked) waiter.checked(reason);
   if (waiter.finished) waiter.finished(reason);
+}
+
+// Without its file no command reaches us any more, but signals do.
+void SupervisorProcess::restore_control() {
+  try {
+    control_.restore_file();
+  } catch (const std::exception& error) {
+    log_error(fmt::format("the control socket stays unreachable: {}", error.what()));
+  }
 }
 
 void SupervisorProcess::reopen_logs() {

@@ -76,6 +76,7 @@ class SupervisorProcess {
   void stop_now();
   void interrupted();
   void reload(Rollouts::Waiter waiter);
+  void restore_control();
   void reopen_logs();
   void replace_program();
   void exec_program();

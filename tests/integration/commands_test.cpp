@@ -63,6 +63,16 @@ TEST_CASE("pronghorn reload does not wait for ever for a server that hangs", "[c
   CHECK(contains(result.err, "does not answer"));
 }
 
+TEST_CASE("a control socket whose file was removed is there again after SIGHUP", "[command][reload]") {
+  const ServerProcess server({.workers = 1});
+  REQUIRE(std::filesystem::remove(server.control()));
+  CHECK(server.control_command({"status"}).status == 1);
+  server.signal(SIGHUP);
+  CHECK(eventually(5s, [&] { return std::filesystem::exists(server.control()); }));
+  CHECK(server.control_command({"status"}).status == 0);
+  CHECK(server.wait_ready(1));
+}
+
 TEST_CASE("pronghorn stop stops", "[command]") {
   ServerProcess server({.workers = 2});
   const ProgramResult result = server.control_command({"stop"});
