@@ -59,8 +59,11 @@ void make_private_directory(const std::string& path, const char* option) {
   if (::stat(path.c_str(), &facts) != 0) refuse(path, option, std::strerror(errno));
   if (!S_ISDIR(facts.st_mode)) refuse(path, option, "it is not a directory");
   // In a public place such as /tmp somebody else could have made it, to reach our sockets.
-  if (::geteuid() != 0 && facts.st_uid != ::geteuid() && facts.st_uid != 0)
-    refuse(path, option, "it belongs to another user");
+  if (facts.st_uid != ::geteuid() && facts.st_uid != 0) refuse(path, option, "it belongs to another user");
+  const bool sticky = (facts.st_mode & S_ISVTX) != 0;
+  if ((facts.st_mode & S_IWOTH) != 0 && !sticky) {
+    refuse(path, option, fmt::format("every user may write there (mode {:04o}): chmod 0700 it", facts.st_mode & 07777));
+  }
   if (::access(path.c_str(), W_OK | X_OK) != 0) refuse(path, option, std::strerror(errno));
 }
 

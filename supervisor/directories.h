@@ -8,8 +8,10 @@
 
 namespace pronghorn::supervisor {
 
-// Makes the directory (and what is above it) with mode 0700. One that exists must be writable, and ours or
-// root's unless we are root. `option` is the name of the option in the message. Throws ConfigurationError.
+// Makes the directory (and what is above it) with mode 0700. One that exists must be writable, ours or root's, and when
+// everybody may write there it needs the sticky bit: else others could replace our sockets and data. A group may write,
+// for that is how umask 002 and Kubernetes' fsGroup make it. `option` is the name of the option in the message. Throws
+// ConfigurationError.
 void make_private_directory(const std::string& path, const char* option);
 
 // Claims a directory of ours for as long as the descriptor, or an inherited copy, is open: a file `lock` in it holds
