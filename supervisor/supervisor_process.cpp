@@ -14,7 +14,8 @@
 namespace pronghorn::supervisor {
 namespace {
 
-constexpr Milliseconds kStopNowLimit{1'000};  // for Redis, when the server is to stop now
+constexpr std::uint64_t kFlushLimitMs = 1'000;  // for clients to reach a worker before the program is replaced
+constexpr Milliseconds kStopNowLimit{1'000};    // for Redis, when the server is to stop now
 
 ControlSocket make_control(uv_loop_t* loop, const Ground& ground, ControlSocket::Handler handler) {
   const std::string path = control_path(*ground.config);
@@ -170,9 +171,11 @@ void SupervisorProcess::advance() {
   rollouts_.advance();
   const std::uint64_t next = workers_.advance();
   if (dispatcher_) dispatcher_->advance();
+  exec_when_flushed();
   if (!announced_ && phase_ == Phase::running && workers_.slots().ready_slots() == workers_.slots().target())
     announce();
   finish_when_empty();
+  if (exec_by_ms_ != 0) return due_.start(Milliseconds(10));
   if (next == 0) return due_.stop();
   const std::uint64_t now = monotonic_ms();
   due_.start(Milliseconds(next > now ? static_cast<std::int64_t>(next - now) : 1));
@@ -337,10 +340,27 @@ void SupervisorProcess::replace_program() {
     return log_error(fmt::format("the program is not replaced: the configuration is not valid: {}", error.what()));
   }
   check_.start(fresh, rollouts_.last_generation() + 1, [this](const std::string& error) {
-    replacing_program_ = false;
-    if (!error.empty()) return log_error("the program is not replaced: the application does not load: " + error);
-    if (phase_ == Phase::running && !rollouts_.busy()) exec_program();
+    if (!error.empty()) {
+      replacing_program_ = false;
+      return log_error("the program is not replaced: the application does not load: " + error);
+    }
+    exec_by_ms_ = monotonic_ms() + kFlushLimitMs;
+    schedule();
   });
+}
+
+// Clients that we hold do not live through the exec: they go to workers first.
+void SupervisorProcess::exec_when_flushed() {
+  if (exec_by_ms_ == 0) return;
+  if (dispatcher_) {
+    dispatcher_->flush();
+    const std::size_t left = dispatcher_->waiting();
+    if (left > 0 && monotonic_ms() < exec_by_ms_) return;
+    if (left > 0) log_warning("clients that no worker has taken are dropped", {{"clients", left}});
+  }
+  exec_by_ms_ = 0;
+  replacing_program_ = false;
+  if (phase_ == Phase::running && !rollouts_.busy()) exec_program();
 }
 
 void SupervisorProcess::exec_program() {
@@ -365,7 +385,6 @@ void SupervisorProcess::exec_program() {
       state.workers.push_back({worker, handle->channel_fd, handle->known_slots});
     }
   }
-  if (dispatcher_) dispatcher_->flush();  // our copies of clients do not live through the exec
   log_info("replacing the supervisor's program", {{"program", ground_.program}});
   log_error("the program is not replaced: " + exec_with_state(ground_.program, state));
 }

@@ -79,6 +79,7 @@ class SupervisorProcess {
   void restore_control();
   void reopen_logs();
   void replace_program();
+  void exec_when_flushed();
   void exec_program();
   [[nodiscard]] std::expected<std::uint32_t, std::string> set_workers(std::int64_t number);
   void scale_by(int step);
@@ -95,7 +96,8 @@ class SupervisorProcess {
   bool announced_ = false;
   bool closing_redis_ = false;
   bool replacing_program_ = false;
-  bool set_by_hand_ = false;  // the number of workers, since the last reload
+  std::uint64_t exec_by_ms_ = 0;  // the program is replaced as soon as no client waits, or then; 0: it is not
+  bool set_by_hand_ = false;      // the number of workers, since the last reload
   std::uint64_t began_ms_;
 
   Children children_;
