@@ -143,7 +143,7 @@ void write_server(Exposition& out, const Scoreboard& board) {
   const std::uint64_t now = monotonic_ms();
   const std::uint64_t started = server.started_ms.load();
   out.sample({}, started == 0 || started > now ? 0.0 : static_cast<double>(now - started) / 1000.0);
-  out.family("generation", "gauge", "Rollouts of the application, counted from 1.");
+  out.family("generation", "gauge", "Of the last rollout that reached every worker.");
   out.sample({}, server.generation.load());
   out.family("draining", "gauge", "1 while the server is stopping.");
   out.sample({}, server.draining.load() != 0 ? 1 : 0);

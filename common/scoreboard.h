@@ -185,7 +185,7 @@ struct alignas(64) ServerRow {
   std::atomic<std::uint32_t> slots;       // in use now: rows 0 .. slots-1 may be filled
   std::atomic<std::uint32_t> draining;    // 1: the server is stopping, /ready is 503
   std::atomic<std::uint64_t> started_ms;  // monotonic
-  SharedText<2048> listen;                // addresses, separated by one space
+  SharedText<2048> listen;                // addresses, one a line
   SharedText<32> redis_mode;              // embedded, server, none
 };
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "common/log_format.h"
 #include "common/version.h"
@@ -40,15 +41,24 @@ json responses_json(const std::array<std::uint64_t, 5>& responses) {
           {"5xx", responses[4]}};
 }
 
-json words(const std::string& text) {
+json lines(const std::string& text) {
   json list = json::array();
   std::size_t begin = 0;
   while (begin < text.size()) {
-    const std::size_t end = std::min(text.find(' ', begin), text.size());
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
     if (end > begin) list.push_back(text.substr(begin, end - begin));
     begin = end + 1;
   }
   return list;
+}
+
+// Those that workers run now.
+json generations_json(const Scoreboard& board) {
+  std::set<std::uint32_t> running;
+  for (std::uint32_t slot = 0; slot < std::min(board.server().slots.load(), kMaxSlots); ++slot) {
+    if (board.slot(slot).pid.load() != 0) running.insert(board.slot(slot).generation.load());
+  }
+  return running;
 }
 
 json server_json(const Scoreboard& board) {
@@ -58,7 +68,8 @@ json server_json(const Scoreboard& board) {
           {"pid", server.pid.load()},
           {"uptime_s", seconds_since(server.started_ms.load())},
           {"generation", server.generation.load()},
-          {"listen", words(server.listen.get())},
+          {"generations", generations_json(board)},
+          {"listen", lines(server.listen.get())},
           {"slots", server.slots.load()},
           {"draining", server.draining.load() != 0}};
 }

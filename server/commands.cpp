@@ -93,9 +93,10 @@ int serve(const Invocation& invocation) {
   const ConfigInputs inputs = inputs_of(invocation);
   const Effective effective = load(inputs);
   supervisor::SupervisorHooks hooks;
-  hooks.reload_config = [inputs] {
+  hooks.reload_config = [inputs, file = effective.file] {
     ConfigInputs now = inputs;
-    now.machine = this_machine();  // the CPU quota may have changed
+    if (!file.empty()) now.config_file = file;  // one that has disappeared is a mistake, not the defaults
+    now.machine = this_machine();               // the CPU quota may have changed
     return load(now).config;
   };
   return supervisor::run_supervisor(effective.config, hooks);
@@ -160,7 +161,9 @@ int scale(const Invocation& invocation) {
 int reload(const Invocation& invocation) {
   const ControlRequest request{.command = "reload", .wait = invocation.parsed.has("--wait")};
   const std::string socket = control_socket(invocation);
-  // Without --wait the server still checks configuration and application first.
+  // A server that hangs is told within the usual limit. One that answers bounds the time itself, with its boot_timeout
+  // for the check of the application and for each worker.
+  (void)ask_status(socket);
   print_answer(ask_server(socket, request, std::nullopt), request.wait ? "reloaded" : "reloading");
   return 0;
 }

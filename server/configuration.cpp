@@ -222,6 +222,10 @@ Effective load_configuration(const ConfigInputs& inputs) {
   if (is_default(effective, "drain_delay")) config.drain_delay = default_drain_delay(inputs.machine);
   if (is_default(effective, "name")) config.name = default_name(inputs);
   if (config.listen.empty()) throw UsageError(effective.sources["listen"] + ": listen: at least one address is needed");
+  if (std::ranges::count(config.listen, config.admin) > 0 && !config.admin.ends_with(":0")) {
+    throw UsageError(fmt::format("{}: admin: {} is an address of listen as well; choose another port",
+                                 effective.sources["admin"], config.admin));
+  }
   if (config.min_workers == 0) {
     config.min_workers = config.max_workers = inputs.machine.cores;
     effective.sources["workers"] += " (auto)";

@@ -5,6 +5,7 @@
 #include <uv.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
 #include <fstream>
@@ -133,8 +134,9 @@ std::string default_data_dir(const Machine& machine) {
 }
 
 Milliseconds default_drain_delay(const Machine& machine) {
-  const bool managed =
-      !variable(machine, "NOTIFY_SOCKET").empty() || !variable(machine, "KUBERNETES_SERVICE_HOST").empty();
+  // systemd sets INVOCATION_ID for every unit, NOTIFY_SOCKET only for some types.
+  const bool managed = std::ranges::any_of(std::array{"INVOCATION_ID", "NOTIFY_SOCKET", "KUBERNETES_SERVICE_HOST"},
+                                           [&machine](const char* name) { return !variable(machine, name).empty(); });
   return managed && !machine.on_terminal ? Milliseconds(5'000) : Milliseconds(0);
 }
 

@@ -97,7 +97,12 @@ template <class Member>
 Option count(const Entry& entry, Member member, Range range) {
   const Field<std::uint32_t> field(member);
   const auto set = [field, range](Config& config, const std::string& text) {
-    const std::uint64_t value = parse_count(text);
+    std::uint64_t value = 0;
+    try {
+      value = parse_count(text);
+    } catch (const BadValue& error) {
+      throw BadValue(fmt::format("{}; use {} to {}", error.what(), range.min, range.max));
+    }
     if (value < range.min || value > range.max) {
       throw BadValue(fmt::format("{} is out of range; use {} to {}", in_quotes(text), range.min, range.max));
     }
@@ -209,7 +214,7 @@ inline Option redis(const Entry& entry) {
 }
 
 inline void accept_path(const std::string& value) {
-  if (value.empty()) throw BadValue("\"\" is not a path");
+  if (value.empty()) throw BadValue("\"\" is not a path; give one, or leave the option out");
 }
 
 inline void check_endpoint(const std::string& value) {

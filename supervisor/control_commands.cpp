@@ -58,13 +58,8 @@ std::string SupervisorProcess::scale_command(const std::string& argument) {
   }
   const std::int64_t target = workers_.slots().target();
   const std::int64_t wanted = !relative ? number : argument[0] == '+' ? target + number : target - number;
-  const auto scaled = workers_.scale(wanted);
+  const auto scaled = set_workers(wanted);
   if (!scaled) return failure(scaled.error());
-  if (*scaled != target) {
-    autoscaler_.set_bounds(*scaled, *scaled);  // set by hand: it stays until a reload changes the option
-    log_info(fmt::format("scaled from {} to {} workers", target, *scaled));
-  }
-  schedule();
   return dump({{"ok", true}, {"workers", *scaled}, {"message", fmt::format("{} workers", *scaled)}});
 }
 

@@ -20,24 +20,33 @@ struct ControlSocket::Client {
 };
 
 ControlSocket::ControlSocket(uv_loop_t* loop, const std::string& path, Handler handler)
-    : socket_(path, mode_t{0600}), handler_(std::move(handler)) {
-  listen(loop);
+    : loop_(loop),
+      socket_(path, mode_t{0600}),
+      handler_(std::move(handler)),
+      self_(std::make_shared<ControlSocket*>(this)) {
+  listen();
 }
 
 ControlSocket::ControlSocket(uv_loop_t* loop, const std::string& path, int fd, Handler handler)
-    : socket_(path, Fd(fd)), handler_(std::move(handler)) {
-  listen(loop);
+    : loop_(loop), socket_(path, Fd(fd)), handler_(std::move(handler)), self_(std::make_shared<ControlSocket*>(this)) {
+  listen();
 }
 
 ControlSocket::~ControlSocket() { *self_ = nullptr; }
 
-void ControlSocket::listen(uv_loop_t* loop) {
-  loop_ = loop;
-  self_ = std::make_shared<ControlSocket*>(this);
+void ControlSocket::listen() {
   ::listen(socket_.fd(), 16);
-  poll_ = std::make_unique<Poll>(loop, socket_.fd(), [this] { accept(); });
+  poll_ = std::make_unique<Poll>(loop_, socket_.fd(), [this] { accept(); });
   poll_->start();
-  resume_ = std::make_unique<Timer>(loop, [this] { poll_->start(); });
+  resume_ = std::make_unique<Timer>(loop_, [this] { poll_->start(); });
+}
+
+void ControlSocket::restore_file() {
+  if (file_id(socket_.path())) return;
+  UnixSocket fresh(socket_.path(), mode_t{0600});
+  poll_.reset();  // before its descriptor is closed
+  socket_ = std::move(fresh);
+  listen();
 }
 
 void ControlSocket::accept() {

@@ -35,6 +35,9 @@ class ControlSocket {
 
   [[nodiscard]] int fd() const noexcept { return socket_.fd(); }
   void remove_file() noexcept { socket_.remove_file(); }
+  // Listens anew when the socket's file has gone, which makes it unreachable; else does nothing. Clients stay
+  // connected. Throws as the constructor; the old socket then stays.
+  void restore_file();
 
  private:
   static constexpr std::size_t kMaxRequest = 64 * 1024;
@@ -42,7 +45,7 @@ class ControlSocket {
   static constexpr std::size_t kMaxClients = 64;
   struct Client;
 
-  void listen(uv_loop_t* loop);
+  void listen();
   void accept();
   void received(Client& client, const char* bytes, std::size_t size);
   void reply(std::uint64_t id, const std::string& line);

@@ -9,8 +9,13 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
+#include <stdexcept>
+#include <thread>
+#include <utility>
 
+#include "common/log.h"
 #include "supervisor/errors.h"
 
 namespace pronghorn::supervisor {
@@ -32,6 +37,13 @@ std::string pid_in(int fd) {
   return size > 0 ? fmt::format(" (pid {})", std::string_view(text.data(), ::strcspn(text.data(), "\n"))) : "";
 }
 
+Fd open_lock(const std::string& path, const char* option, const char* name) {
+  const std::string file = path + "/" + name;
+  Fd fd(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!fd) refuse(path, option, fmt::format("cannot open {}: {}", file, std::strerror(errno)));
+  return fd;
+}
+
 }  // namespace
 
 void make_private_directory(const std::string& path, const char* option) {
@@ -47,23 +59,47 @@ void make_private_directory(const std::string& path, const char* option) {
   if (::stat(path.c_str(), &facts) != 0) refuse(path, option, std::strerror(errno));
   if (!S_ISDIR(facts.st_mode)) refuse(path, option, "it is not a directory");
   // In a public place such as /tmp somebody else could have made it, to reach our sockets.
-  if (::geteuid() != 0 && facts.st_uid != ::geteuid() && facts.st_uid != 0)
-    refuse(path, option, "it belongs to another user");
+  if (facts.st_uid != ::geteuid() && facts.st_uid != 0) refuse(path, option, "it belongs to another user");
+  const bool sticky = (facts.st_mode & S_ISVTX) != 0;
+  if ((facts.st_mode & S_IWOTH) != 0 && !sticky) {
+    refuse(path, option, fmt::format("every user may write there (mode {:04o}): chmod 0700 it", facts.st_mode & 07777));
+  }
   if (::access(path.c_str(), W_OK | X_OK) != 0) refuse(path, option, std::strerror(errno));
 }
 
 Fd lock_directory(const std::string& path, const char* option) {
-  const std::string file = path + "/lock";
-  Fd fd(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!fd) refuse(path, option, fmt::format("cannot open {}: {}", file, std::strerror(errno)));
+  Fd fd = open_lock(path, option, "lock");
   if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
     refuse(path, option, fmt::format("another server{} is using it", pid_in(fd.get())));
   }
-  const std::string pid = fmt::format("{}\n", ::getpid());
-  if (::ftruncate(fd.get(), 0) != 0 || ::pwrite(fd.get(), pid.data(), pid.size(), 0) < 0) {
-    refuse(path, option, fmt::format("cannot write {}: {}", file, std::strerror(errno)));
+  write_lock_pid(fd, ::getpid());
+  return fd;
+}
+
+Fd lock_redis_data(const std::string& data_dir, std::chrono::milliseconds patience) {
+  Fd fd = open_lock(data_dir, "data_dir", "redis.lock");
+  const auto limit = std::chrono::steady_clock::now() + patience;
+  bool told = false;
+  while (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+    const std::string owner = pid_in(fd.get());
+    if (std::chrono::steady_clock::now() >= limit) {
+      throw std::runtime_error(
+          fmt::format("data_dir {}: the Redis of an earlier server{} does not end; kill it", data_dir, owner));
+    }
+    if (!std::exchange(told, true)) {
+      log_info(fmt::format("the Redis of an earlier server{} is still ending", owner), {{"data_dir", data_dir}});
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
   return fd;
+}
+
+void write_lock_pid(const Fd& lock, int pid) noexcept {
+  std::array<char, 16> text{};
+  const int size = std::snprintf(text.data(), text.size(), "%d\n", pid);
+  // A full disk leaves the file empty: the lock holds, and messages name no pid.
+  if (::ftruncate(lock.get(), 0) != 0 || ::pwrite(lock.get(), text.data(), static_cast<std::size_t>(size), 0) < 0)
+    return;
 }
 
 }  // namespace pronghorn::supervisor

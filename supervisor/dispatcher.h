@@ -46,6 +46,8 @@ class Dispatcher {
   void advance();
   // Whoever is still being looked at goes to a worker now.
   void flush();
+  // Clients that no worker has taken yet.
+  [[nodiscard]] std::size_t waiting() const noexcept { return waiting_.size(); }
 
  private:
   static constexpr int kAcceptsPerTurn = 64;

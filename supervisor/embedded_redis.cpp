@@ -13,15 +13,13 @@
 
 #include "common/log.h"
 #include "common/scoreboard.h"
+#include "supervisor/directories.h"
 #include "supervisor/errors.h"
-#include "supervisor/fd.h"
-#include "supervisor/unix_socket.h"
 
 namespace pronghorn::supervisor {
 namespace {
 
 constexpr Milliseconds kStartLimit{5'000};
-constexpr Milliseconds kStopLimit{10'000};
 constexpr Milliseconds kLookEvery{5};
 
 bool can_run(const std::string& program) {
@@ -44,17 +42,19 @@ void require_redis_server(const Config& config) {
       config.redis_server));
 }
 
-EmbeddedRedis::EmbeddedRedis(uv_loop_t* loop, Children& children, std::string program, const Config& config)
+EmbeddedRedis::EmbeddedRedis(uv_loop_t* loop, Children& children, std::string program, const Config& config,
+                             const Fd& lock)
     : loop_(loop),
       children_(children),
       program_(std::move(program)),
       config_(config),
+      lock_(lock),
       socket_(redis_address(config).substr(std::string_view("unix:").size())),
       log_file_(config.data_dir + "/redis.log"),
       look_(loop, [this] { look(); }),
       restart_(loop, [this] { spawn(); }),
       limit_(loop, [this] {
-        if (stopping_) {
+        if (stopping_ || ending_) {
           log_error("redis did not end in time and is killed", {{"pid", pid_}});
           return kill();
         }
@@ -99,26 +99,32 @@ void EmbeddedRedis::spawn() {
   up_ms_ = 0;
   started_ms_ = monotonic_ms();
   const Fd output(::open(log_file_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
-  const auto pid = output ? children_.spawn(
-                                command_line(), {}, [this](const ChildExit& exit) { exited(exit); }, output.get())
-                          : std::unexpected(fmt::format("cannot open {}: {}", log_file_, std::strerror(errno)));
+  const auto pid =
+      output ? children_.spawn(
+                   command_line(), {lock_.get()}, [this](const ChildExit& exit) { exited(exit); }, output.get())
+             : std::unexpected(fmt::format("cannot open {}: {}", log_file_, std::strerror(errno)));
   if (!pid) {
     log_error(fmt::format("redis cannot be started: {}", pid.error()));
     restart_.start(policy_.after_exit(Milliseconds(-1), 0));
     return settle();
   }
   pid_ = *pid;
+  write_lock_pid(lock_, pid_);
   look_.start(Milliseconds(1), kLookEvery);
 }
 
 void EmbeddedRedis::look() {
-  if (!is_socket_live(socket_)) {
-    // An old file accepts nobody; a slow start is looked at less often.
+  const int listening = listening_pid(socket_);
+  // An old file accepts nobody, or belongs to the Redis of an earlier server that is still ending. The group is that of
+  // the guard: the configured program may be a script that starts Redis.
+  if (listening == 0 || ::getpgid(listening) != pid_) {
+    // A slow start is looked at less often.
     if (monotonic_ms() - started_ms_ > 2'000) look_.start(Milliseconds(100), Milliseconds(100));
     return;
   }
   look_.stop();
   up_ms_ = monotonic_ms();
+  socket_file_ = file_id(socket_);
   log_info(fmt::format("redis is up after {} ms", up_ms_ - started_ms_),
            {{"pid", pid_}, {"data_dir", config_.data_dir}});
   settle();
@@ -127,11 +133,22 @@ void EmbeddedRedis::look() {
 void EmbeddedRedis::adopt(int pid) {
   pid_ = pid;
   up_ms_ = started_ms_ = monotonic_ms();
+  socket_file_ = file_id(socket_);
   children_.adopt(pid, [this](const ChildExit& exit) { exited(exit); });
+}
+
+void EmbeddedRedis::watch() {
+  if (pid_ == 0 || up_ms_ == 0 || stopping_ || ending_) return;
+  if (const auto file = file_id(socket_); file && file == socket_file_) return;
+  log_error(fmt::format("redis has lost its socket {} and is started again", socket_), {{"pid", pid_}});
+  ending_ = true;
+  limit_.start(kStopLimit);
+  children_.kill(pid_, SIGTERM);
 }
 
 void EmbeddedRedis::exited(const ChildExit& exit) {
   look_.stop();
+  if (std::exchange(ending_, false)) limit_.stop();
   const int pid = std::exchange(pid_, 0);
   if (stopping_) {
     limit_.stop();
@@ -155,14 +172,14 @@ void EmbeddedRedis::settle() {
   std::exchange(settled_, nullptr)();
 }
 
-void EmbeddedRedis::stop(std::function<void()> stopped) {
+void EmbeddedRedis::stop(std::function<void()> stopped, Milliseconds limit) {
   stopping_ = true;
   settled_ = nullptr;
   restart_.stop();
   look_.stop();
   stopped_ = std::move(stopped);
   if (pid_ == 0) return std::exchange(stopped_, nullptr)();
-  limit_.start(kStopLimit);
+  limit_.start(limit);
   children_.kill(pid_, SIGTERM);
 }
 

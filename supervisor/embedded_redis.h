@@ -6,15 +6,19 @@
 
 #include <uv.h>
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "common/config.h"
 #include "supervisor/child_process.h"
+#include "supervisor/fd.h"
 #include "supervisor/restart_policy.h"
+#include "supervisor/unix_socket.h"
 #include "supervisor/uv_handles.h"
 
 namespace pronghorn::supervisor {
@@ -24,18 +28,22 @@ void require_redis_server(const Config& config);
 
 class EmbeddedRedis {
  public:
-  // `program` is our own binary, for the guard (supervisor/redis_guard.h). The directories of `config` exist.
-  EmbeddedRedis(uv_loop_t* loop, Children& children, std::string program, const Config& config);
+  // `program` is our own binary, for the guard (supervisor/redis_guard.h). The directories of `config` exist. `lock` is
+  // that of lock_redis_data() and outlives this; Redis gets a copy.
+  EmbeddedRedis(uv_loop_t* loop, Children& children, std::string program, const Config& config, const Fd& lock);
 
   // Starts it and calls `settled` once: when it accepts connections, has ended, or has not answered for 5 s. The
   // server goes on in any case: what needs no state is served.
   void start(std::function<void()> settled);
   // Takes over the process that an earlier image of this program started.
   void adopt(int pid);
-  // Ends it and calls `stopped` once it has been reaped, which gives it the time to complete its append-only file.
-  void stop(std::function<void()> stopped);
+  static constexpr std::chrono::milliseconds kStopLimit{10'000};  // to complete the append-only file
+  // Ends it and calls `stopped` once it has been reaped. It is killed when that takes longer than `limit`.
+  void stop(std::function<void()> stopped, std::chrono::milliseconds limit = kStopLimit);
   // Kills it: for a stop that may not take time.
   void kill() noexcept;
+  // Once a second: a Redis whose socket file is gone can be reached by no new worker, and is started again.
+  void watch();
 
   // 0: not running.
   [[nodiscard]] int pid() const noexcept { return pid_; }
@@ -51,12 +59,15 @@ class EmbeddedRedis {
   Children& children_;
   std::string program_;
   Config config_;
+  const Fd& lock_;
   std::string socket_;
+  std::optional<FileId> socket_file_;  // the one that Redis made; empty before it is up
   std::string log_file_;
   int pid_ = 0;
   std::uint64_t started_ms_ = 0;
   std::uint64_t up_ms_ = 0;  // 0: does not accept yet
   bool stopping_ = false;
+  bool ending_ = false;  // told to end, to be started again
   RestartPolicy policy_;
   std::minstd_rand random_{std::random_device{}()};
   std::function<void()> settled_;

@@ -5,10 +5,14 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 
 #include "supervisor/errors.h"
@@ -70,7 +74,7 @@ std::expected<SocketAddress, std::string> resolve(const Address& address) {
 std::string explain(int error) {
   switch (error) {
     case EADDRINUSE:
-      return "address already in use; stop the other server or choose another port with --listen";
+      return "address already in use; stop the other server or choose another port";
     case EACCES:
       return "permission denied; use a port above 1023 or grant CAP_NET_BIND_SERVICE";
     case EADDRNOTAVAIL:
@@ -97,6 +101,33 @@ std::expected<Fd, std::string> bound_socket(const SocketAddress& address, bool r
   return fd;
 }
 
+std::uint16_t port_of(const SocketAddress& address) noexcept {
+  return ntohs(address.storage.ss_family == AF_INET6
+                   ? reinterpret_cast<const sockaddr_in6*>(&address.storage)->sin6_port
+                   : reinterpret_cast<const sockaddr_in*>(&address.storage)->sin_port);
+}
+
+// Of two servers that start in the same moment neither listens yet when the other looks, and with SO_REUSEPORT both
+// would get the port. So each address has an abstract Unix socket, whose name reaches as far as the port itself, the
+// network namespace, and is one process' own until that process ends.
+std::expected<Fd, std::string> claim(const SocketAddress& address) {
+  std::array<char, INET6_ADDRSTRLEN> host{};
+  const bool is_v6 = address.storage.ss_family == AF_INET6;
+  const void* ip = is_v6 ? static_cast<const void*>(&reinterpret_cast<const sockaddr_in6*>(&address.storage)->sin6_addr)
+                         : &reinterpret_cast<const sockaddr_in*>(&address.storage)->sin_addr;
+  ::inet_ntop(address.storage.ss_family, ip, host.data(), host.size());
+  const std::string text = fmt::format("pronghorn listens on {} port {}", host.data(), port_of(address));
+  sockaddr_un name{};
+  name.sun_family = AF_UNIX;
+  std::memcpy(name.sun_path + 1, text.data(), text.size());  // the NUL before it makes it abstract
+  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + text.size());
+  Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!fd || ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&name), size) != 0) {
+    return std::unexpected(explain(errno));
+  }
+  return fd;
+}
+
 // What the socket is bound to.
 SocketAddress local_address(int fd) noexcept {
   SocketAddress address;
@@ -109,22 +140,17 @@ SocketAddress local_address(int fd) noexcept {
   return address;
 }
 
-std::uint16_t port_of(const SocketAddress& address) noexcept {
-  return ntohs(address.storage.ss_family == AF_INET6
-                   ? reinterpret_cast<const sockaddr_in6*>(&address.storage)->sin6_port
-                   : reinterpret_cast<const sockaddr_in*>(&address.storage)->sin_port);
-}
-
 }  // namespace
 
 Listeners::Listeners(const std::vector<std::string>& addresses, Balance balance, std::uint32_t backlog,
-                     std::uint32_t slots, std::uint32_t listening)
-    : balance_(balance), backlog_(static_cast<int>(std::min<std::uint32_t>(backlog, 1U << 20))) {
+                     std::uint32_t slots, std::uint32_t listening, const char* option)
+    : option_(option), balance_(balance), backlog_(static_cast<int>(std::min<std::uint32_t>(backlog, 1U << 20))) {
   for (const std::string& text : addresses) {
     auto address = parse_address(text);
-    if (!address) throw ConfigurationError(fmt::format("listen {}: {}", text, address.error()));
+    if (!address) throw ConfigurationError(fmt::format("{} {}: {}", option_, text, address.error()));
     bind_address(*address);
   }
+  if (const auto room = check_room(slots); !room) throw ConfigurationError(room.error());
   for (std::uint32_t slot = 0; slot < slots; ++slot) {
     if (const auto added = add_slot(slot); !added) throw ConfigurationError(added.error());
   }
@@ -133,7 +159,7 @@ Listeners::Listeners(const std::vector<std::string>& addresses, Balance balance,
     if (listener.slot.value_or(0) >= listening) continue;
     // Only now does the kernel tell when somebody else has bound the address between our probe and here.
     if (::listen(listener.fd, backlog_) != 0) {
-      throw ConfigurationError(fmt::format("listen {}: {}", addresses_[listener.address].text, explain(errno)));
+      throw ConfigurationError(fmt::format("{} {}: {}", option_, addresses_[listener.address].text, explain(errno)));
     }
   }
 }
@@ -144,6 +170,7 @@ Listeners::Listeners(Adopted adopted, Balance balance, std::uint32_t backlog)
       addresses_(std::move(adopted.addresses)),
       listeners_(std::move(adopted.listeners)),
       live_(std::move(adopted.live)) {
+  for (const int fd : adopted.claims) claims_.emplace_back(fd);
   for (const Listener& listener : listeners_) {
     set_inheritable(listener.fd, false);
     const Address& address = addresses_[listener.address];
@@ -156,14 +183,27 @@ Listeners::Listeners(Adopted adopted, Balance balance, std::uint32_t backlog)
   }
 }
 
+Listeners::Adopted Listeners::handed_over() const {
+  Adopted adopted{addresses_, listeners_, live_, {}};
+  for (const Fd& claimed : claims_) adopted.claims.push_back(claimed.get());
+  return adopted;
+}
+
 // The first step for each address: is it free, and which port is it? The sockets of slots come after it.
 void Listeners::bind_address(Address& address) {
   if (address.is_unix) return bind_unix(address);
   const auto resolved = resolve(address);
-  if (!resolved) throw ConfigurationError(fmt::format("listen {}: {}", address.text, resolved.error()));
+  if (!resolved) throw ConfigurationError(fmt::format("{} {}: {}", option_, address.text, resolved.error()));
   // Without SO_REUSEPORT, so that a port on which anybody else listens is refused.
-  const auto probe = bound_socket(*resolved, false);
-  if (!probe) throw ConfigurationError(fmt::format("listen {}: {}", address.text, probe.error()));
+  auto probe = bound_socket(*resolved, false);
+  auto claimed = probe ? claim(local_address(probe->get())) : std::unexpected(probe.error());
+  // The kernel may give one free port to two servers that ask in the same moment.
+  for (int attempt = 1; address.port == 0 && probe && !claimed && attempt < 20; ++attempt) {
+    probe = bound_socket(*resolved, false);
+    if (probe) claimed = claim(local_address(probe->get()));
+  }
+  if (!claimed) throw ConfigurationError(fmt::format("{} {}: {}", option_, address.text, claimed.error()));
+  claims_.push_back(std::move(*claimed));
   if (address.port == 0) {
     address.port = port_of(local_address(probe->get()));
     address.text = address.text.substr(0, address.text.rfind(':') + 1) + std::to_string(address.port);
@@ -180,7 +220,7 @@ void Listeners::bind_unix(const Address& address) {
   try {
     unix_sockets_.emplace_back(address.path, mode_t{0});
   } catch (const ConfigurationError& error) {
-    throw ConfigurationError(std::string("listen unix:") + error.what());
+    throw ConfigurationError(option_ + " unix:" + error.what());
   }
   addresses_.push_back(address);
   listeners_.push_back({addresses_.size() - 1, std::nullopt, unix_sockets_.back().fd()});
@@ -188,8 +228,8 @@ void Listeners::bind_unix(const Address& address) {
 
 std::expected<void, std::string> Listeners::bind_slot(std::size_t index, std::optional<std::uint32_t> slot) {
   const Address& address = addresses_[index];
-  const auto fail = [&address](const std::string& why) {
-    return std::unexpected(fmt::format("listen {}: {}", address.text, why));
+  const auto fail = [this, &address](const std::string& why) {
+    return std::unexpected(fmt::format("{} {}: {}", option_, address.text, why));
   };
   // Once there is a socket, the next slot's is bound to the same: a name is not looked up again while the server runs.
   const auto first = std::ranges::find(listeners_, index, &Listener::address);
@@ -219,6 +259,29 @@ std::expected<void, std::string> Listeners::add_slot(std::uint32_t slot) {
   return {};
 }
 
+std::expected<void, std::string> Listeners::check_room(std::uint32_t workers) const {
+  constexpr std::uint64_t kOthers = 32;  // of the supervisor itself, and for the first connections of a worker
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return {};
+  std::uint64_t needed = kOthers + 2ULL * workers;  // a channel each, and one more while it is replaced
+  for (const Address& address : addresses_) needed += has_own_ && !address.is_unix ? workers : 1;
+  if (needed <= limit.rlim_cur) return {};
+  return std::unexpected(
+      fmt::format("workers {}: so many need {} descriptors and the limit is {}; use fewer, or raise it (ulimit -n, "
+                  "systemd: LimitNOFILE)",
+                  workers, needed, limit.rlim_cur));
+}
+
+void Listeners::drop_unused(std::uint32_t slots) noexcept {
+  for (; live_.size() > slots && !live_.back(); live_.pop_back()) {
+    const auto slot = static_cast<std::uint32_t>(live_.size() - 1);
+    for (const Listener& listener : listeners_) {
+      if (listener.slot == slot) std::erase_if(owned_, [&](const Fd& fd) { return fd.get() == listener.fd; });
+    }
+    std::erase_if(listeners_, [slot](const Listener& listener) { return listener.slot == slot; });
+  }
+}
+
 void Listeners::listen(std::uint32_t slot) noexcept {
   if (slot >= live_.size() || live_[slot]) return;
   for (const Listener& listener : listeners_) {
@@ -232,6 +295,7 @@ void Listeners::close() noexcept {
   listeners_.clear();
   unix_sockets_.clear();
   owned_.clear();
+  claims_.clear();
 }
 
 }  // namespace pronghorn::supervisor

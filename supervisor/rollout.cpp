@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <exception>
+#include <map>
 
 #include "common/log.h"
 #include "supervisor/exit_report.h"
@@ -74,10 +75,10 @@ std::optional<std::uint32_t> Rollouts::next_slot() const {
 void Rollouts::replace_next() {
   const auto slot = next_slot();
   if (!slot) {
-    const Launch old = std::exchange(current_, next_);
+    current_ = next_;
     workers_.set_launch(current_);
     board_.server().generation.store(current_.generation);
-    callbacks_.on_complete(*current_.config, *old.config);
+    callbacks_.on_complete(*current_.config);
     return finish("");
   }
   if (!workers_.slots().free_row(*slot)) return;  // the worker before the last one still drains; advance() comes back
@@ -96,7 +97,8 @@ void Rollouts::on_ready(const Worker& worker) {
 void Rollouts::on_exit(const Worker& worker, const std::string& reason) {
   if (stage_ != Stage::replacing || worker.pid != successor_) return;
   successor_ = 0;
-  if (!workers_.slots().wanted(worker.slot)) return replace_next();  // the slot was taken away meanwhile
+  // Its slot was scaled away while it started. The slot may be wanted again by now.
+  if (worker.state == WorkerState::draining) return replace_next();
   finish(fmt::format("{}, newly started, did not become ready: {}", process_name(worker.slot), reason));
 }
 
@@ -119,7 +121,24 @@ void Rollouts::tell(const std::vector<Waiter>& waiters, bool finished, const std
   }
 }
 
-void Rollouts::finish(const std::string& error) {
+// After a rollout that has failed: slots that were replaced keep the new generation, for they work.
+std::string Rollouts::who_serves() const {
+  std::map<std::uint32_t, std::vector<std::uint32_t>> slots;  // by generation
+  for (std::uint32_t slot = 0; slot < workers_.slots().target(); ++slot) {
+    slots[workers_.launch_of(slot).generation].push_back(slot);
+  }
+  if (slots.size() == 1) return fmt::format("every worker goes on with generation {}", slots.begin()->first);
+  std::vector<std::string> parts;
+  for (const auto& [generation, numbers] : slots) {
+    parts.push_back(fmt::format("generation {} in slot{} {}", generation, numbers.size() == 1 ? "" : "s",
+                                fmt::join(numbers, ", ")));
+  }
+  return fmt::format("there are now {}, until the next reload", fmt::join(parts, " and "));
+}
+
+void Rollouts::finish(const std::string& failure) {
+  const std::string error =
+      failure.empty() || stage_ != Stage::replacing || cancelled_ ? failure : failure + "; " + who_serves();
   const bool checked = std::exchange(stage_, Stage::idle) == Stage::replacing;
   successor_ = 0;
   if (error.empty()) {
@@ -127,8 +146,7 @@ void Rollouts::finish(const std::string& error) {
         fmt::format("rollout of generation {} is complete in {} ms", current_.generation, monotonic_ms() - started_ms_),
         {{"generation", current_.generation}});
   } else {
-    log_error(
-        fmt::format("no rollout: {}; the workers that serve now go on with generation {}", error, current_.generation));
+    log_error(fmt::format("{}: {}", checked ? "the rollout has ended early" : "no rollout", error));
   }
   tell(std::exchange(waiters_, {}), checked, error);
   if (!queued_) return;

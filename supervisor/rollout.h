@@ -18,12 +18,13 @@ class Rollouts {
  public:
   // Each may be empty. `error` is empty or one line.
   struct Waiter {
-    std::function<void(const std::string& error)> checked;   // configuration and application are good, or not
-    std::function<void(const std::string& error)> finished;  // every slot has a worker of the new generation, or not
+    std::function<void(const std::string& error)> checked;  // configuration and application are good, or not
+    // Every slot has a worker of the new generation, or not: the line then says which slots have.
+    std::function<void(const std::string& error)> finished;
   };
   struct Callbacks {
     // Every slot is of the new generation: what else follows from its configuration can change now.
-    std::function<void(const Config& fresh, const Config& old)> on_complete;
+    std::function<void(const Config& config)> on_complete;
   };
 
   Rollouts(Workers& workers, AppCheck& check, Scoreboard& board, SupervisorHooks hooks, Launch launch,
@@ -58,6 +59,7 @@ class Rollouts {
   void replace_next();
   [[nodiscard]] std::optional<std::uint32_t> next_slot() const;
   void finish(const std::string& error);
+  [[nodiscard]] std::string who_serves() const;
   static void tell(const std::vector<Waiter>& waiters, bool finished, const std::string& error);
 
   Workers& workers_;

@@ -8,6 +8,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
 #include <exception>
 #include <stdexcept>
 
@@ -18,6 +21,8 @@
 
 namespace pronghorn::supervisor {
 namespace {
+
+constexpr std::chrono::seconds kRedisPatience{10};  // for the Redis of a server that was killed
 
 // Each worker inherits the limit, and a connection is a descriptor.
 void raise_descriptor_limit() noexcept {
@@ -47,11 +52,7 @@ std::string own_program() {
 
 std::unique_ptr<Listeners> admin_listeners(const Config& config) {
   if (config.admin.empty()) return nullptr;
-  try {
-    return std::make_unique<Listeners>(std::vector{config.admin}, Balance::shared, config.backlog, 0, 1);
-  } catch (const ConfigurationError& error) {
-    throw ConfigurationError(std::string("admin: ") + error.what());
-  }
+  return std::make_unique<Listeners>(std::vector{config.admin}, Balance::shared, config.backlog, 0, 1, "admin");
 }
 
 // Whether something of ours is in the runtime directory at all: with an own control socket and no Redis, nothing is.
@@ -59,12 +60,27 @@ bool uses_runtime_dir(const Config& config) {
   return config.redis == "embedded" || control_path(config).starts_with(config.runtime_dir + "/");
 }
 
+// A log that cannot be written is told here, once, and not by each worker.
+void open_logs(const Config& config) {
+  try {
+    open_log({config.log_format, config.log_level, config.log_file, "supervisor"});
+  } catch (const std::runtime_error& error) {
+    throw ConfigurationError(
+        fmt::format("{}; name a file that can be written with --log-file, or - for standard error", error.what()));
+  }
+  if (config.access_log == "-" || config.access_log == "off") return;
+  const Fd file(::open(config.access_log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640));
+  if (file) return;
+  throw ConfigurationError(
+      fmt::format("access_log {}: {}; name a file that can be written with --access-log, or - for standard output",
+                  config.access_log, std::strerror(errno)));
+}
+
 Ground fresh_ground(const Config& config) {
   if (config.redis == "embedded") require_redis_server(config);
-  Listeners listeners(config.listen, config.balance, config.backlog, config.max_workers, config.min_workers);
-  auto admin = admin_listeners(config);
   Fd runtime_lock;
   Fd data_lock;
+  Fd redis_lock;
   if (uses_runtime_dir(config)) {
     make_private_directory(config.runtime_dir, "runtime_dir");
     runtime_lock = lock_directory(config.runtime_dir, "runtime_dir");
@@ -72,11 +88,15 @@ Ground fresh_ground(const Config& config) {
   if (config.redis == "embedded") {
     make_private_directory(config.data_dir, "data_dir");
     data_lock = config.data_dir == config.runtime_dir ? Fd() : lock_directory(config.data_dir, "data_dir");
+    redis_lock = lock_redis_data(config.data_dir, kRedisPatience);
   }
+  Listeners listeners(config.listen, config.balance, config.backlog, config.max_workers, config.min_workers);
+  auto admin = admin_listeners(config);
   return {own_program(),        std::make_shared<const Config>(config),
           Scoreboard::create(), std::move(listeners),
           std::move(admin),     std::move(runtime_lock),
-          std::move(data_lock), std::nullopt};
+          std::move(data_lock), std::move(redis_lock),
+          std::nullopt};
 }
 
 // A new build may have another scoreboard. Old workers then write where nobody looks, until they have been replaced.
@@ -86,6 +106,15 @@ Scoreboard resumed_scoreboard(int fd) {
   } catch (const std::exception&) {
     ::close(fd);
     return Scoreboard::create();
+  }
+}
+
+// The workers run: a log that cannot be had now is no reason to leave them alone.
+void reopen_own_log(const Config& config) noexcept {
+  try {
+    open_log({config.log_format, config.log_level, config.log_file, "supervisor"});
+  } catch (const std::exception& error) {
+    log_error(error.what());
   }
 }
 
@@ -101,6 +130,7 @@ Ground resumed_ground(ResumeState state) {
           std::move(admin),
           Fd(state.runtime_lock_fd),
           Fd(state.data_lock_fd),
+          Fd(state.redis_lock_fd),
           std::move(state)};
 }
 
@@ -131,8 +161,11 @@ int run_supervisor(const Config& config, const SupervisorHooks& hooks) {
   open_standard_descriptors();
   try {
     auto resume = take_resume_state();
-    const Config& effective = resume ? resume->config : config;
-    open_log({effective.log_format, effective.log_level, effective.log_file, "supervisor"});
+    if (resume) {
+      reopen_own_log(resume->config);
+    } else {
+      open_logs(config);
+    }
     ::signal(SIGPIPE, SIG_IGN);
     raise_descriptor_limit();
     Ground ground = resume ? resumed_ground(std::move(*resume)) : fresh_ground(config);

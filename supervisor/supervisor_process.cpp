@@ -14,6 +14,8 @@
 namespace pronghorn::supervisor {
 namespace {
 
+constexpr Milliseconds kStopNowLimit{1'000};  // for Redis, when the server is to stop now
+
 ControlSocket make_control(uv_loop_t* loop, const Ground& ground, ControlSocket::Handler handler) {
   const std::string path = control_path(*ground.config);
   if (ground.resume) return {loop, path, ground.resume->control_fd, std::move(handler)};
@@ -52,11 +54,13 @@ SupervisorProcess::SupervisorProcess(uv_loop_t* loop, Ground& ground, const Supe
                 }}),
       check_(loop, children_, ground.program, ground.board.fd()),
       rollouts_(workers_, check_, ground.board, hooks, {1, ground.config},
-                {[this](const Config& fresh, const Config& old) { rollout_complete(fresh, old); }}),
+                {[this](const Config& config) { rollout_complete(config); }}),
       sampler_(ground.board),
       due_(loop, [this] { advance(); }),
       tick_(loop, [this] { tick(); }) {
-  if (ground.config->redis == "embedded") redis_.emplace(loop, children_, ground.program, *ground.config);
+  if (ground.config->redis == "embedded") {
+    redis_.emplace(loop, children_, ground.program, *ground.config, ground.redis_lock);
+  }
   if (passes_connections(ground.config->balance)) {
     dispatcher_.emplace(loop, *ground.config, ground.listeners, workers_, ground.board, sampler_);
   }
@@ -71,7 +75,10 @@ void SupervisorProcess::watch_signals() {
   on(SIGTERM, [this] { drain(); });
   on(SIGINT, [this] { interrupted(); });
   on(SIGQUIT, [this] { stop_now(); });
-  on(SIGHUP, [this] { reload({}); });
+  on(SIGHUP, [this] {
+    restore_control();
+    reload({});
+  });
   on(SIGUSR1, [this] { reopen_logs(); });
   on(SIGUSR2, [this] { replace_program(); });
   on(SIGTTIN, [this] { scale_by(1); });
@@ -95,7 +102,7 @@ void SupervisorProcess::describe_server() {
   ServerRow& server = ground_.board.server();
   std::vector<std::string> addresses;
   for (const Address& address : ground_.listeners.addresses()) addresses.push_back(address.text);
-  server.listen.set(fmt::format("{}", fmt::join(addresses, " ")));
+  server.listen.set(fmt::format("{}", fmt::join(addresses, "\n")));
   server.redis_mode.set(redis_mode(*ground_.config));
   server.pid.store(static_cast<std::uint32_t>(::getpid()));
   server.started_ms.store(ground_.resume ? ground_.resume->started_ms : began_ms_);
@@ -119,29 +126,6 @@ void SupervisorProcess::start_workers() {
   schedule();
 }
 
-void SupervisorProcess::resume() {
-  const ResumeState& state = *ground_.resume;
-  phase_ = Phase::running;
-  announced_ = true;
-  const Launch launch{state.generation, ground_.config};
-  workers_.set_launch(launch);
-  for (const ResumedWorker& each : state.workers) {
-    workers_.adopt(each.worker, each.channel_fd, each.known_slots, {each.worker.generation, ground_.config});
-  }
-  workers_.forget_failures();
-  rollouts_.resume(launch, state.last_generation);
-  if (const auto scaled = workers_.scale(state.target); !scaled) log_error(scaled.error());
-  if (redis_ && state.redis_pid != 0) {
-    redis_->adopt(state.redis_pid);
-  } else if (redis_) {
-    redis_->start([] {});
-  }
-  log_info("the supervisor's program has been replaced; its workers follow", {{"pid", ::getpid()}});
-  block_signals(false);
-  reload({});
-  schedule();
-}
-
 // The line that says it all, once every slot has had a ready worker.
 void SupervisorProcess::announce() {
   announced_ = true;
@@ -161,9 +145,11 @@ void SupervisorProcess::advance() {
   rollouts_.advance();
   const std::uint64_t next = workers_.advance();
   if (dispatcher_) dispatcher_->advance();
+  exec_when_flushed();
   if (!announced_ && phase_ == Phase::running && workers_.slots().ready_slots() == workers_.slots().target())
     announce();
   finish_when_empty();
+  if (exec_by_ms_ != 0) return due_.start(Milliseconds(10));
   if (next == 0) return due_.stop();
   const std::uint64_t now = monotonic_ms();
   due_.start(Milliseconds(next > now ? static_cast<std::int64_t>(next - now) : 1));
@@ -172,6 +158,7 @@ void SupervisorProcess::advance() {
 void SupervisorProcess::tick() {
   children_.reap();
   workers_.watch();
+  if (redis_) redis_->watch();
   sampler_.sample(workers_.slots(), monotonic_ms());
   if (announced_ && phase_ == Phase::running && autoscaler_.active()) {
     const std::uint32_t target = workers_.slots().target();
@@ -197,16 +184,21 @@ void SupervisorProcess::cannot_start(const std::string& reason) {
   stop_now();
 }
 
-void SupervisorProcess::rollout_complete(const Config& fresh, const Config& old) {
+void SupervisorProcess::rollout_complete(const Config& config) {
   try {
-    open_log({fresh.log_format, fresh.log_level, fresh.log_file, "supervisor"});
+    open_log({config.log_format, config.log_level, config.log_file, "supervisor"});
   } catch (const std::exception& error) {
     log_error(error.what());
   }
-  if (fresh.min_workers != old.min_workers || fresh.max_workers != old.max_workers) {
-    autoscaler_.set_bounds(fresh.min_workers, fresh.max_workers);
-    const std::uint32_t target = std::clamp(workers_.slots().target(), fresh.min_workers, fresh.max_workers);
-    if (const auto scaled = workers_.scale(target); !scaled) log_error(scaled.error());
+  // Back to the option, whatever was set by hand.
+  set_by_hand_ = false;
+  autoscaler_.set_bounds(config.min_workers, config.max_workers);
+  const std::uint32_t before = workers_.slots().target();
+  const auto scaled = workers_.scale(std::clamp(before, config.min_workers, config.max_workers));
+  if (!scaled) {
+    log_error(scaled.error());
+  } else if (*scaled != before) {
+    log_info(fmt::format("scaled from {} to {} workers, as configured", before, *scaled));
   }
   schedule();
 }
@@ -226,7 +218,7 @@ void SupervisorProcess::drain() {
 }
 
 void SupervisorProcess::interrupted() {
-  if (phase_ == Phase::draining) {
+  if (phase_ == Phase::draining || phase_ == Phase::stopping) {
     stop_now();
   } else {
     drain();
@@ -234,6 +226,7 @@ void SupervisorProcess::interrupted() {
 }
 
 void SupervisorProcess::stop_now() {
+  if (closing_redis_ && redis_) redis_->kill();  // it is all that is still waited for
   if (phase_ == Phase::stopping) return;
   phase_ = Phase::stopping;
   ground_.board.server().draining.store(1);
@@ -257,7 +250,7 @@ void SupervisorProcess::finish_when_empty() {
     log_info("stopped");
     uv_stop(loop_);
   };
-  if (redis_) return redis_->stop(stopped);
+  if (redis_) return redis_->stop(stopped, phase_ == Phase::stopping ? kStopNowLimit : EmbeddedRedis::kStopLimit);
   stopped();
 }
 
@@ -272,69 +265,39 @@ void SupervisorProcess::reload(Rollouts::Waiter waiter) {
   if (waiter.finished) waiter.finished(reason);
 }
 
+// Without its file no command reaches us any more, but signals do.
+void SupervisorProcess::restore_control() {
+  try {
+    control_.restore_file();
+  } catch (const std::exception& error) {
+    log_error(fmt::format("the control socket stays unreachable: {}", error.what()));
+  }
+}
+
 void SupervisorProcess::reopen_logs() {
   reopen_log();
   workers_.send_all({MessageKind::reopen_logs, 0, {}});
   log_info("log files were opened again");
 }
 
+// By hand: it stays until the next reload, also where the autoscaler would choose another number.
+std::expected<std::uint32_t, std::string> SupervisorProcess::set_workers(std::int64_t number) {
+  const std::uint32_t before = workers_.slots().target();
+  const auto scaled = workers_.scale(number);
+  if (!scaled) return scaled;
+  const bool was_automatic = autoscaler_.active();
+  set_by_hand_ = true;
+  autoscaler_.set_bounds(*scaled, *scaled);
+  if (*scaled != before) log_info(fmt::format("scaled from {} to {} workers", before, *scaled));
+  if (was_automatic) log_info("autoscaling is off until the next reload");
+  schedule();
+  return scaled;
+}
+
 void SupervisorProcess::scale_by(int step) {
   if (phase_ != Phase::running) return;
-  const std::uint32_t target = workers_.slots().target();
-  const auto scaled = workers_.scale(static_cast<std::int64_t>(target) + step);
-  if (!scaled) return log_error(scaled.error());
-  if (*scaled != target)
-    autoscaler_.set_bounds(*scaled, *scaled);  // set by hand: it stays until the next reload changes it
-  log_info(fmt::format("scaled from {} to {} workers", target, *scaled));
-  schedule();
-}
-
-// SIGUSR2. First whatever can be found wrong while the old image still runs.
-void SupervisorProcess::replace_program() {
-  if (phase_ != Phase::running || !announced_ || rollouts_.busy() || replacing_program_) {
-    return log_warning("the program is not replaced: the server starts, stops, or has a rollout running");
-  }
-  replacing_program_ = true;
-  Config fresh;
-  try {
-    fresh = hooks_.reload_config();
-  } catch (const std::exception& error) {
-    replacing_program_ = false;
-    return log_error(fmt::format("the program is not replaced: the configuration is not valid: {}", error.what()));
-  }
-  check_.start(fresh, rollouts_.last_generation() + 1, [this](const std::string& error) {
-    replacing_program_ = false;
-    if (!error.empty()) return log_error("the program is not replaced: the application does not load: " + error);
-    if (phase_ == Phase::running && !rollouts_.busy()) exec_program();
-  });
-}
-
-void SupervisorProcess::exec_program() {
-  const auto adopted = [](const Listeners& listeners) {
-    return Listeners::Adopted{listeners.addresses(), listeners.all(), listeners.live_slots()};
-  };
-  ResumeState state;
-  state.pid = ::getpid();
-  state.started_ms = ground_.board.server().started_ms.load();
-  state.generation = rollouts_.launch().generation;
-  state.last_generation = rollouts_.last_generation();
-  state.target = workers_.slots().target();
-  state.config = *rollouts_.launch().config;
-  state.scoreboard_fd = ground_.board.fd();
-  state.control_fd = control_.fd();
-  state.runtime_lock_fd = ground_.runtime_lock.get();
-  state.data_lock_fd = ground_.data_lock.get();
-  state.redis_pid = redis_ ? redis_->pid() : 0;
-  state.listeners = adopted(ground_.listeners);
-  if (ground_.admin_listeners) state.admin_listeners = adopted(*ground_.admin_listeners);
-  for (const Worker& worker : workers_.slots().workers()) {
-    if (const WorkerHandle* handle = workers_.handle(worker.pid)) {
-      state.workers.push_back({worker, handle->channel_fd, handle->known_slots});
-    }
-  }
-  if (dispatcher_) dispatcher_->flush();  // our copies of clients do not live through the exec
-  log_info("replacing the supervisor's program", {{"program", ground_.program}});
-  log_error("the program is not replaced: " + exec_with_state(ground_.program, state));
+  const auto scaled = set_workers(static_cast<std::int64_t>(workers_.slots().target()) + step);
+  if (!scaled) log_error(scaled.error());
 }
 
 }  // namespace pronghorn::supervisor

@@ -6,6 +6,7 @@
 #include <uv.h>
 
 #include <cstdint>
+#include <expected>
 #include <memory>
 #include <optional>
 #include <string>
@@ -37,6 +38,7 @@ struct Ground {
   std::unique_ptr<Listeners> admin_listeners;  // empty: no admin process
   Fd runtime_lock;
   Fd data_lock;
+  Fd redis_lock;
   std::optional<ResumeState> resume;  // of an earlier image of this program
 };
 
@@ -68,15 +70,18 @@ class SupervisorProcess {
 
   void worker_exited(const Worker& worker, const std::string& reason);
   void cannot_start(const std::string& reason);
-  void rollout_complete(const Config& fresh, const Config& old);
+  void rollout_complete(const Config& config);
 
   void drain();
   void stop_now();
   void interrupted();
   void reload(Rollouts::Waiter waiter);
+  void restore_control();
   void reopen_logs();
   void replace_program();
+  void exec_when_flushed();
   void exec_program();
+  [[nodiscard]] std::expected<std::uint32_t, std::string> set_workers(std::int64_t number);
   void scale_by(int step);
 
   void command(const std::string& line, const ControlSocket::Reply& reply);
@@ -91,6 +96,8 @@ class SupervisorProcess {
   bool announced_ = false;
   bool closing_redis_ = false;
   bool replacing_program_ = false;
+  std::uint64_t exec_by_ms_ = 0;  // the program is replaced as soon as no client waits, or then; 0: it is not
+  bool set_by_hand_ = false;      // the number of workers, since the last reload
   std::uint64_t began_ms_;
 
   Children children_;

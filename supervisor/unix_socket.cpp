@@ -47,6 +47,22 @@ bool is_socket_live(const std::string& path) noexcept {
   return ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) == 0 || errno == EAGAIN;
 }
 
+int listening_pid(const std::string& path) noexcept {
+  const auto address = socket_address(path);
+  const Fd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!address || !probe) return 0;
+  if (::connect(probe.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) != 0) return 0;
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  return ::getsockopt(probe.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 ? peer.pid : 0;
+}
+
+std::optional<FileId> file_id(const std::string& path) noexcept {
+  struct stat facts{};
+  if (::lstat(path.c_str(), &facts) != 0) return std::nullopt;
+  return FileId{facts.st_dev, facts.st_ino};
+}
+
 UnixSocket::UnixSocket(const std::string& path, mode_t mode) : path_(path) {
   const auto address = socket_address(path);
   if (!address) {
@@ -66,6 +82,10 @@ UnixSocket::UnixSocket(const std::string& path, mode_t mode) : path_(path) {
 }
 
 UnixSocket::UnixSocket(std::string path, Fd fd) : path_(std::move(path)), fd_(std::move(fd)) { remember_file(); }
+
+UnixSocket::~UnixSocket() {
+  if (fd_) remove_file();
+}
 
 void UnixSocket::remember_file() noexcept {
   struct stat facts{};

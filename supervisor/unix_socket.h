@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <optional>
 #include <string>
 
 #include "supervisor/fd.h"
@@ -20,8 +21,8 @@ class UnixSocket {
   UnixSocket(std::string path, Fd fd);
   UnixSocket(UnixSocket&&) = default;
   UnixSocket& operator=(UnixSocket&&) = default;
-  // Closes. The file stays until remove_file.
-  ~UnixSocket() = default;
+  // Closes, and removes the file. A socket that was handed to a new image of this program is not destroyed.
+  ~UnixSocket();
 
   [[nodiscard]] int fd() const noexcept { return fd_.get(); }
   [[nodiscard]] const std::string& path() const noexcept { return path_; }
@@ -39,5 +40,15 @@ class UnixSocket {
 
 // Whether somebody accepts on the socket file now. Does not block.
 [[nodiscard]] bool is_socket_live(const std::string& path) noexcept;
+// The process that made the socket listen, as is_socket_live. 0: nobody, or it cannot be told just now.
+[[nodiscard]] int listening_pid(const std::string& path) noexcept;
+
+// Which file a path leads to now. Empty: none.
+struct FileId {
+  dev_t device = 0;
+  ino_t inode = 0;
+  friend bool operator==(const FileId&, const FileId&) = default;
+};
+[[nodiscard]] std::optional<FileId> file_id(const std::string& path) noexcept;
 
 }  // namespace pronghorn::supervisor

@@ -24,7 +24,10 @@ using nlohmann::json;
 constexpr const char* kVariable = "PRONGHORN_RESUME_FD";
 
 json to_record(const Listeners::Adopted& listeners) {
-  json record{{"addresses", json::array()}, {"listeners", json::array()}, {"live", listeners.live}};
+  json record{{"addresses", json::array()},
+              {"listeners", json::array()},
+              {"live", listeners.live},
+              {"claims", listeners.claims}};
   for (const Address& address : listeners.addresses) record["addresses"].push_back(address.text);
   for (const auto& listener : listeners.listeners) {
     record["listeners"].push_back({{"address", listener.address},
@@ -50,6 +53,7 @@ Listeners::Adopted listeners_from(const json& record) {
     listeners.listeners.push_back(listener);
   }
   record.at("live").get_to(listeners.live);
+  record.at("claims").get_to(listeners.claims);
   return listeners;
 }
 
@@ -91,11 +95,13 @@ std::string serialise(const ResumeState& state) {
               {"generation", state.generation},
               {"last_generation", state.last_generation},
               {"target", state.target},
+              {"set_by_hand", state.set_by_hand},
               {"config", to_json(state.config)},
               {"scoreboard_fd", state.scoreboard_fd},
               {"control_fd", state.control_fd},
               {"runtime_lock_fd", state.runtime_lock_fd},
               {"data_lock_fd", state.data_lock_fd},
+              {"redis_lock_fd", state.redis_lock_fd},
               {"redis_pid", state.redis_pid},
               {"listeners", to_record(state.listeners)},
               {"admin_listeners", state.admin_listeners ? to_record(*state.admin_listeners) : json(nullptr)},
@@ -112,11 +118,13 @@ ResumeState parse(const std::string& text) {
   record.at("generation").get_to(state.generation);
   record.at("last_generation").get_to(state.last_generation);
   record.at("target").get_to(state.target);
+  record.at("set_by_hand").get_to(state.set_by_hand);
   state.config = config_from_json(record.at("config").get<std::string>());
   record.at("scoreboard_fd").get_to(state.scoreboard_fd);
   record.at("control_fd").get_to(state.control_fd);
   record.at("runtime_lock_fd").get_to(state.runtime_lock_fd);
   record.at("data_lock_fd").get_to(state.data_lock_fd);
+  record.at("redis_lock_fd").get_to(state.redis_lock_fd);
   record.at("redis_pid").get_to(state.redis_pid);
   state.listeners = listeners_from(record.at("listeners"));
   if (!record.at("admin_listeners").is_null()) state.admin_listeners = listeners_from(record.at("admin_listeners"));
@@ -147,11 +155,13 @@ std::vector<std::string> own_arguments() {
 }  // namespace
 
 std::vector<int> ResumeState::descriptors() const {
-  std::vector<int> all{scoreboard_fd, control_fd, runtime_lock_fd, data_lock_fd};
-  for (const auto& listener : listeners.listeners) all.push_back(listener.fd);
-  if (admin_listeners) {
-    for (const auto& listener : admin_listeners->listeners) all.push_back(listener.fd);
-  }
+  std::vector<int> all{scoreboard_fd, control_fd, runtime_lock_fd, data_lock_fd, redis_lock_fd};
+  const auto add = [&all](const Listeners::Adopted& adopted) {
+    for (const auto& listener : adopted.listeners) all.push_back(listener.fd);
+    all.insert(all.end(), adopted.claims.begin(), adopted.claims.end());
+  };
+  add(listeners);
+  if (admin_listeners) add(*admin_listeners);
   for (const ResumedWorker& worker : workers) all.push_back(worker.channel_fd);
   std::erase(all, -1);
   return all;

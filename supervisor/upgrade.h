@@ -27,11 +27,13 @@ struct ResumeState {
   std::uint32_t generation = 1;
   std::uint32_t last_generation = 1;
   std::uint32_t target = 1;
-  Config config;  // what the workers run with
+  bool set_by_hand = false;  // the target
+  Config config;             // what the workers run with
   int scoreboard_fd = -1;
   int control_fd = -1;
   int runtime_lock_fd = -1;  // -1: not locked
   int data_lock_fd = -1;
+  int redis_lock_fd = -1;
   int redis_pid = 0;  // 0: none
   Listeners::Adopted listeners;
   std::optional<Listeners::Adopted> admin_listeners;

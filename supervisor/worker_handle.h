@@ -6,12 +6,14 @@
 #include <string>
 
 #include "common/channel.h"
+#include "common/config.h"
 
 namespace pronghorn::supervisor {
 
 // Runs in: supervisor. Owned by Workers from before the spawn until the process has been reaped.
 struct WorkerHandle {
   int pid = 0;
+  std::shared_ptr<const Config> config;  // what it was started with, which its slot's next worker need not be
   std::unique_ptr<Channel> channel;
   int channel_fd = -1;            // of the channel, which owns it: for the replacement of the supervisor's program
   std::uint32_t known_slots = 0;  // slots whose listeners it inherited: 0 .. known_slots-1

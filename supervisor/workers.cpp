@@ -34,6 +34,10 @@ std::uint64_t Workers::advance() {
     const auto started = start(*place, launches_[place->slot]);
     if (started) continue;
     const auto delay = slots_.start_failed(place->slot, now, jitter());
+    if (!ever_ready_ && place->slot != kAdminSlot && every_slot_failed(place->slot)) {
+      callbacks_.on_cannot_start(fmt::format("{}: {}", process_name(place->slot), started.error()));
+      break;
+    }
     log_error(fmt::format("{} cannot be started: {}; the next attempt follows in {} ms", process_name(place->slot),
                           started.error(), delay.count()),
               {{"slot", place->slot}});
@@ -49,14 +53,30 @@ std::uint64_t Workers::advance() {
 std::expected<std::uint32_t, std::string> Workers::scale(std::int64_t workers) {
   if (stopping_) return std::unexpected("the server is stopping");
   const auto wanted = static_cast<std::uint32_t>(std::clamp<std::int64_t>(workers, 1, kMaxWorkers));
+  if (wanted > slots_.target()) {
+    if (const auto room = environment_.listeners.check_room(wanted); !room) return std::unexpected(room.error());
+  }
   for (std::uint32_t slot = slots_.target(); slot < wanted; ++slot) {
-    if (const auto added = environment_.listeners.add_slot(slot); !added) return std::unexpected(added.error());
-    if (slots_.current(slot) == nullptr) launches_[slot] = launch_;
+    if (const auto added = environment_.listeners.add_slot(slot); !added) {
+      drop_unused_listeners();
+      return std::unexpected(added.error());
+    }
+    launches_[slot] = launch_;  // an old worker that still drains in it keeps its own (WorkerHandle)
   }
   for (const Worker& surplus : slots_.set_target(wanted, monotonic_ms())) {
     surplus.state == WorkerState::starting ? stop(surplus) : drain(surplus, Milliseconds(0));
   }
+  drop_unused_listeners();
   return wanted;
+}
+
+// Else each later worker would inherit them for nothing. Should the slot get sockets again, they are others than those
+// that workers know.
+void Workers::drop_unused_listeners() noexcept {
+  environment_.listeners.drop_unused(slots_.target());
+  for (const auto& [pid, handle] : handles_) {
+    handle->known_slots = std::min(handle->known_slots, environment_.listeners.slots());
+  }
 }
 
 void Workers::send_all(const Message& message) {
@@ -107,12 +127,13 @@ Handover Workers::handover_for(Slots::Place place, const Launch& launch, std::ve
   return handover;
 }
 
-std::unique_ptr<WorkerHandle> Workers::make_handle(int channel_fd) {
+std::unique_ptr<WorkerHandle> Workers::make_handle(int channel_fd, const Launch& launch) {
   auto handle = std::make_unique<WorkerHandle>();
   WorkerHandle& self = *handle;  // outlives its channel
   Channel::Callbacks callbacks;
   callbacks.on_message = [this, &self](const Message& message, int fd) { on_message(self, message, fd); };
   callbacks.on_closed = [this, &self] { on_closed(self); };
+  handle->config = launch.config;
   handle->channel_fd = channel_fd;
   handle->channel = std::make_unique<Channel>(environment_.loop, channel_fd, std::move(callbacks));
   return handle;
@@ -124,7 +145,7 @@ std::expected<int, std::string> Workers::start(Slots::Place place, const Launch&
     if (place.slot != kAdminSlot) environment_.listeners.listen(place.slot);
     const auto [ours, theirs] = make_channel_pair();
     const Fd their_end(theirs);
-    auto handle = make_handle(ours);
+    auto handle = make_handle(ours, launch);
     std::vector<int> fds{theirs, environment_.board.fd(), -1};  // kChannelFd, kScoreboardFd, kHandoverFd
     const Fd record(write_handover(handover_for(place, launch, fds)));
     fds[2] = record.get();
@@ -147,7 +168,7 @@ std::expected<int, std::string> Workers::start(Slots::Place place, const Launch&
 }
 
 void Workers::adopt(const Worker& worker, int channel_fd, std::uint32_t known_slots, const Launch& launch) {
-  auto handle = make_handle(channel_fd);
+  auto handle = make_handle(channel_fd, launch);
   handle->pid = worker.pid;
   handle->known_slots = known_slots;
   handles_[worker.pid] = std::move(handle);
@@ -161,6 +182,11 @@ const WorkerHandle* Workers::handle(int pid) const noexcept {
   return found == handles_.end() ? nullptr : found->second.get();
 }
 
+const Config& Workers::config_of(const Worker& worker) const {
+  const WorkerHandle* owner = handle(worker.pid);
+  return owner != nullptr ? *owner->config : *launches_[worker.slot].config;
+}
+
 std::size_t Workers::count_without_admin() const noexcept {
   std::size_t admins = slots_.current(kAdminSlot) != nullptr ? 1 : 0;
   if (slots_.other(kAdminSlot) != nullptr) ++admins;
@@ -171,7 +197,7 @@ std::size_t Workers::count_without_admin() const noexcept {
 
 void Workers::drain(const Worker& worker, Milliseconds delay) {
   const std::uint64_t now = monotonic_ms();
-  const std::uint64_t limit = milliseconds(delay) + milliseconds(launch_.config->drain_timeout) + kCutGraceMs;
+  const std::uint64_t limit = milliseconds(delay) + milliseconds(config_of(worker).drain_timeout) + kCutGraceMs;
   slots_.draining(worker.pid, now, now + limit);
   send(worker.pid, {MessageKind::drain, milliseconds(delay), {}});
   publish(worker.slot, now);
@@ -215,7 +241,7 @@ void Workers::kill_due(std::uint64_t now) {
   for (const Worker& worker : slots_.workers()) {
     if (worker.kill_at_ms == 0 || worker.kill_at_ms > now) continue;
     if (worker.state == WorkerState::starting) {
-      const auto limit = launches_[worker.slot].config->boot_timeout.count();
+      const auto limit = config_of(worker).boot_timeout.count();
       abort_worker(worker, now,
                    fmt::format("was not ready after {} s (boot_timeout)", static_cast<double>(limit) / 1e3));
       continue;

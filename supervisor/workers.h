@@ -64,7 +64,8 @@ class Workers {
   // The watchdog, once a second.
   void watch();
 
-  // Any number is brought into 1 .. kMaxWorkers. The error is one line; the number then stays.
+  // Any number is brought into 1 .. kMaxWorkers. The error is one line (too few descriptors for so many); the number
+  // then stays.
   [[nodiscard]] std::expected<std::uint32_t, std::string> scale(std::int64_t workers);
   void send_all(const Message& message);
   bool send(int pid, const Message& message, int fd = -1);
@@ -88,7 +89,6 @@ class Workers {
 
   [[nodiscard]] const Slots& slots() const noexcept { return slots_; }
   [[nodiscard]] const WorkerHandle* handle(int pid) const noexcept;
-  [[nodiscard]] bool ever_ready() const noexcept { return ever_ready_; }
   [[nodiscard]] std::size_t count_without_admin() const noexcept;
 
  private:
@@ -100,12 +100,15 @@ class Workers {
 
   [[nodiscard]] std::expected<int, std::string> start(Slots::Place place, const Launch& launch);
   [[nodiscard]] Handover handover_for(Slots::Place place, const Launch& launch, std::vector<int>& fds) const;
-  std::unique_ptr<WorkerHandle> make_handle(int channel_fd);
+  std::unique_ptr<WorkerHandle> make_handle(int channel_fd, const Launch& launch);
+  [[nodiscard]] const Config& config_of(const Worker& worker) const;
   void on_message(WorkerHandle& handle, const Message& message, int fd);
   void on_closed(WorkerHandle& handle);
   void on_exit(const ChildExit& exit);
   void explain_exit(const Slots::Exit& exit, const ChildExit& how, const std::string& reason);
   [[nodiscard]] bool is_hopeless(const Worker& worker, const ChildExit& how);
+  [[nodiscard]] bool every_slot_failed(std::uint32_t slot);
+  void drop_unused_listeners() noexcept;
   void kill_due(std::uint64_t now);
   void abort_worker(const Worker& worker, std::uint64_t now, const std::string& why);
   void drain(const Worker& worker, Milliseconds delay);

@@ -94,9 +94,14 @@ void Workers::explain_exit(const Slots::Exit& exit, const ChildExit& how, const 
 // Before any worker was ever ready, an exit can mean that the application does not work at all.
 bool Workers::is_hopeless(const Worker& worker, const ChildExit& how) {
   if (ever_ready_ || stopping_ || worker.slot == kAdminSlot) return false;
-  failed_slots_.insert(worker.slot);
+  const bool every_slot = every_slot_failed(worker.slot);
   const bool cannot_start = how.signal == 0 && how.status == kExitApplication;
-  return cannot_start || worker.state == WorkerState::dying || failed_slots_.size() >= slots_.target();
+  return cannot_start || worker.state == WorkerState::dying || every_slot;
+}
+
+bool Workers::every_slot_failed(std::uint32_t slot) {
+  failed_slots_.insert(slot);
+  return failed_slots_.size() >= slots_.target();
 }
 
 void Workers::watch() {
@@ -108,7 +113,7 @@ void Workers::watch() {
   if (late) return;
   for (const Worker& worker : slots_.workers()) {
     if (worker.state != WorkerState::ready && worker.state != WorkerState::draining) continue;
-    const auto limit = static_cast<std::uint64_t>(launches_[worker.slot].config->worker_timeout.count());
+    const auto limit = static_cast<std::uint64_t>(config_of(worker).worker_timeout.count());
     const WorkerRow& row = environment_.board.worker(worker.slot, worker.row);
     if (limit == 0 || row.pid.load() != static_cast<std::uint32_t>(worker.pid)) continue;
     const std::uint64_t stamp = std::max(row.stamp_ms.load(), worker.ready_ms);

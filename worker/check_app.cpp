@@ -10,6 +10,7 @@
 #include "common/scoreboard.h"
 #include "worker/app/application.h"
 #include "worker/app/plugin_loader.h"
+#include "worker/http/access_log.h"
 #include "worker/worker_process.h"
 
 namespace pronghorn::worker {
@@ -32,9 +33,10 @@ void tell(const std::string& reason) {
 
 int check_app(void (*setup)(App&)) {
   const Handover handover = read_handover();
-  open_log({handover.config.log_format, handover.config.log_level, handover.config.log_file, "check-app"});
   const auto row = std::make_unique<WorkerRow>();  // not in the scoreboard: this process serves nobody
   try {
+    open_log({handover.config.log_format, handover.config.log_level, handover.config.log_file, "check-app"});
+    const AccessLog access_log(handover.config);  // can it be written?
     const Application application(handover.config, *row, setup != nullptr ? setup : load_plugin(handover.config.app));
     return 0;
   } catch (const std::exception& error) {

@@ -224,9 +224,13 @@ void WorkerProcess::cover(std::uint32_t slot, int fd) {
     if (fd >= 0) ::close(fd);
     return;
   }
-  if (fd < 0) return listen_to_slot(slot, true);
-  lent_listeners_.push_back({.address = {}, .slot = slot, .fd = fd, .is_unix = false});
-  http_->listen(lent_listeners_.back(), true);
+  try {
+    if (fd < 0) return listen_to_slot(slot, true);
+    lent_listeners_.push_back({.address = {}, .slot = slot, .fd = fd, .is_unix = false});
+    http_->listen(lent_listeners_.back(), true);
+  } catch (const std::exception& error) {  // no descriptor to spare: that slot waits, this one must go on
+    log_warning("cannot accept for another slot", {{"slot", slot}, {"error", error.what()}});
+  }
 }
 
 void WorkerProcess::uncover(std::uint32_t slot) {
@@ -323,9 +327,9 @@ int run_worker(void (*setup)(App&)) {
   ignore_terminal_signals();
   Handover handover = read_handover();
   if (!die_with_supervisor(handover.supervisor_pid, kOrphanGrace + 1s)) return 1;
-  open_log({handover.config.log_format, handover.config.log_level, handover.config.log_file,
-            handover.admin ? "admin" : "worker " + std::to_string(handover.slot)});
   try {
+    open_log({handover.config.log_format, handover.config.log_level, handover.config.log_file,
+              handover.admin ? "admin" : "worker " + std::to_string(handover.slot)});
     WorkerProcess process(std::move(handover), Scoreboard::attach(kScoreboardFd), setup);
     return process.run();
   } catch (const std::exception& error) {

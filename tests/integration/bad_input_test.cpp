@@ -85,6 +85,14 @@ TEST_CASE("a wrong command line is named in one line, status 2", "[start]") {
            {"a port above 65535", serve({"--listen", "127.0.0.1:70000"}), 2, {"70000"}},
            {"an address of another machine", serve({"--listen", "192.0.2.1:8080"}), 2, {"192.0.2.1:8080"}},
            {"a unix socket in no folder", serve({"--listen", "unix:/nonexistent/x.sock"}), 2, {"/nonexistent/x.sock"}},
+           {"a log in no folder",
+            serve({"--log-file", "/nonexistent/x.log"}),
+            2,
+            {"log_file /nonexistent/x.log: No such file or directory", "--log-file"}},
+           {"an access log in no folder",
+            serve({"--access-log", "/nonexistent/a.log"}),
+            2,
+            {"access_log /nonexistent/a.log: No such file or directory", "--access-log"}},
            {"two applications", serve({app_path("hello")}), 2, {"hello.so"}},
            {"no application", {"serve"}, 2, {"serve"}}}) {
     check_bad_start(start);

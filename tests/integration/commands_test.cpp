@@ -1,4 +1,6 @@
 // The commands of the program beside `serve`.
+#include <signal.h>
+
 #include <algorithm>
 #include <filesystem>
 
@@ -48,6 +50,27 @@ TEST_CASE("pronghorn reload replaces the workers, with --wait until it is done",
   CHECK(result.status == 0);
   CHECK(server.status().at("server").at("generation") == 2);
   for (const pid_t pid : server.worker_pids()) CHECK(std::count(before.begin(), before.end(), pid) == 0);
+}
+
+TEST_CASE("pronghorn reload does not wait for ever for a server that hangs", "[command]") {
+  const ServerProcess server({.workers = 1});
+  server.signal(SIGSTOP);
+  const ProgramResult result = server.control_command({"reload"});
+  server.signal(SIGCONT);
+  INFO(result.all());
+  CHECK_FALSE(result.timed_out);
+  CHECK(result.status == 1);
+  CHECK(contains(result.err, "does not answer"));
+}
+
+TEST_CASE("a control socket whose file was removed is there again after SIGHUP", "[command][reload]") {
+  const ServerProcess server({.workers = 1});
+  REQUIRE(std::filesystem::remove(server.control()));
+  CHECK(server.control_command({"status"}).status == 1);
+  server.signal(SIGHUP);
+  CHECK(eventually(5s, [&] { return std::filesystem::exists(server.control()); }));
+  CHECK(server.control_command({"status"}).status == 0);
+  CHECK(server.wait_ready(1));
 }
 
 TEST_CASE("pronghorn stop stops", "[command]") {

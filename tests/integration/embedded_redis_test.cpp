@@ -2,6 +2,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "support/catch.h"
 #include "support/server_process.h"
@@ -15,17 +16,15 @@ constexpr auto kGrace = 9s;
 
 ServerOptions embedded() { return {.workers = 2, .redis = {}}; }
 
-// The redis-server of this server; 0: none runs.
-pid_t redis_pid(const ServerProcess& server) {
-  for (const pid_t pid : server.processes()) {
-    if (command_line(pid).find("redis-server") != std::string::npos && pid != server.pid() &&
-        command_line(pid).find("pronghorn") != 0 &&
-        read_file("/proc/" + std::to_string(pid) + "/comm") == "redis-server\n") {
-      return pid;
-    }
+// The redis-server among these processes; 0: none runs.
+pid_t redis_among(const std::vector<pid_t>& processes) {
+  for (const pid_t pid : processes) {
+    if (read_file("/proc/" + std::to_string(pid) + "/comm") == "redis-server\n") return pid;
   }
   return 0;
 }
+
+pid_t redis_pid(const ServerProcess& server) { return redis_among(server.processes()); }
 
 }  // namespace
 
@@ -108,6 +107,65 @@ TEST_CASE("a server that was killed starts again in the same folders", "[redis][
   Browser browser(server.address());
   browser.set_cookie("session", session);
   CHECK(browser.get("/visits").json().at("visits") == 2);
+}
+
+// The new server's Redis and the old one once shared a data directory, and the old one took the new one's socket file
+// along when it ended.
+TEST_CASE("a server that was killed starts again while its Redis still ends", "[redis][embedded][kill]") {
+  const TempDir shared;
+  ServerOptions options = embedded();
+  options.environment = {{"PRONGHORN_RUNTIME_DIR", shared / "run"}, {"PRONGHORN_DATA_DIR", shared / "data"}};
+  ServerProcess first(options);
+  REQUIRE(first.wait_ready_status(200));
+  Browser browser(first.address());
+  CHECK(browser.get("/visits").json().at("visits") == 1);
+  const std::string session = browser.cookie("session");
+  const pid_t old_redis = redis_among(processes_of(shared.path()));
+  REQUIRE(old_redis != 0);
+  REQUIRE(::kill(old_redis, SIGSTOP) == 0);
+  first.signal(SIGKILL);
+  REQUIRE(first.wait_exit(5s).has_value());
+
+  options.wait = false;
+  ServerProcess second(options);
+  CHECK(eventually(5s, [&] { return second.log_has("pid " + std::to_string(old_redis) + ") is still ending"); }));
+  REQUIRE(::kill(old_redis, SIGCONT) == 0);
+  second.wait_started();
+  REQUIRE(second.wait_redis());
+  CHECK_FALSE(is_running(old_redis));
+  second.signal(SIGHUP);
+  REQUIRE(eventually(15s, [&] { return second.status().at("server").at("generation") == 2; }));
+  REQUIRE(second.wait_redis());  // workers that were started after the old Redis has gone
+  Browser again(second.address());
+  again.set_cookie("session", session);
+  CHECK(again.get("/visits").json().at("visits") == 2);
+}
+
+TEST_CASE("an embedded Redis whose socket file is gone is started again", "[redis][embedded]") {
+  const ServerProcess server(embedded());
+  REQUIRE(server.wait_ready_status(200));
+  const pid_t redis = redis_pid(server);
+  REQUIRE(std::filesystem::remove(server.file("run/redis.sock")));
+  REQUIRE(eventually(15s, [&] {
+    const pid_t now = redis_pid(server);
+    return now != 0 && now != redis;
+  }));
+  CHECK(eventually(15s, [&] { return get(server.address(), "/visits").status == 200; }));
+}
+
+TEST_CASE("stopping now does not wait for a Redis that hangs", "[redis][embedded][stop]") {
+  for (const bool drained : {false, true}) {
+    INFO((drained ? "INT twice" : "QUIT"));
+    ServerProcess server(embedded());
+    REQUIRE(server.wait_ready_status(200));
+    REQUIRE(::kill(redis_pid(server), SIGSTOP) == 0);
+    server.signal(drained ? SIGINT : SIGQUIT);
+    if (drained) {
+      REQUIRE(eventually(5s, [&] { return children_of(server.pid()).size() == 1; }));  // only Redis is left
+      server.signal(SIGINT);
+    }
+    CHECK(server.wait_exit(4s) == ExitStatus{.code = 0, .signal = 0});
+  }
 }
 
 TEST_CASE("an embedded Redis that cannot be started is said in one line", "[redis][embedded][start]") {

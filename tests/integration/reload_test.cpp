@@ -139,6 +139,70 @@ TEST_CASE("a reload reads the configuration file again, and keeps the old one wh
   CHECK(eventually(10s, [&] { return post(server.address(), "/echo", body).status == 200; }));
 }
 
+TEST_CASE("a rollout that fails on its way says which slots are of which generation", "[reload]") {
+  const TempDir directory;
+  const std::string marker = directory / "crash";
+  const ServerProcess server(
+      {.app = app_path("apps/crashes_in_slot_1"), .workers = 3, .environment = {{"CRASH_MARKER", marker}}});
+  write_file(marker, "");
+  const ProgramResult result = server.control_command({"reload", "--wait"});
+  INFO(result.all());
+  CHECK(result.status == 1);
+  CHECK(result.err.find("worker 1, newly started, did not become ready: exit status 9") != std::string::npos);
+  CHECK(result.err.find("there are now generation 1 in slots 1, 2 and generation 2 in slot 0, until the next reload") !=
+        std::string::npos);
+  const auto status = server.status();
+  CHECK(status.at("server").at("generation") == 1);
+  CHECK(status.at("server").at("generations") == nlohmann::json({1, 2}));
+
+  std::filesystem::remove(marker);
+  CHECK(server.control_command({"reload", "--wait"}).status == 0);
+  CHECK(has_generation(server, 3));
+  CHECK(server.status().at("server").at("generations") == nlohmann::json({3}));
+}
+
+// A successor that scaling down had stopped was taken for one that cannot start.
+TEST_CASE("scaling down and up again while a rollout runs does not end it", "[reload][scale]") {
+  const ServerProcess server({.workers = 6});
+  for (int generation = 2; generation <= 4; ++generation) {
+    server.signal(SIGHUP);
+    const std::string begins = "rollout of generation " + std::to_string(generation) + " begins";
+    REQUIRE(eventually(10s, [&] { return server.log_has(begins); }, 1ms));
+    for (int i = 0; i < 2; ++i) {
+      CHECK(server.control_command({"scale", "1"}).status == 0);
+      CHECK(server.control_command({"scale", "6"}).status == 0);
+    }
+    CHECK(eventually(20s, [&] { return has_generation(server, generation) && server.wait_ready(6, 0ms); }));
+  }
+  CHECK_FALSE(server.log_has("did not become ready"));
+}
+
+TEST_CASE("a reload with a log that cannot be written is refused with the reason", "[reload]") {
+  const TempDir directory;
+  const std::string file = directory / "pronghorn.toml";
+  write_file(file, "");
+  const ServerProcess server({.workers = 1, .arguments = {"--config", file}});
+  for (const std::string option : {"log_file", "access_log"}) {
+    write_file(file, option + " = \"/nonexistent/x.log\"\n");
+    const ProgramResult result = server.control_command({"reload"});
+    INFO(result.all());
+    CHECK(result.status == 1);
+    CHECK(result.err.find(option + " /nonexistent/x.log: No such file or directory") != std::string::npos);
+  }
+}
+
+TEST_CASE("a reload without the file that the server was started with is refused", "[reload]") {
+  const std::string script = "echo 'max_body = \"10\"' > pronghorn.toml; exec \"$0\" \"$@\"";
+  const ServerProcess server({.command = {"/bin/sh", "-c", script, program_path(), "serve", app_path("demo")}});
+  CHECK(post(server.address(), "/echo", "eleven bytes").status == 413);
+  REQUIRE(std::filesystem::remove(server.file("pronghorn.toml")));
+  const ProgramResult result = server.control_command({"reload"});
+  INFO(result.all());
+  CHECK(result.status == 1);
+  CHECK(result.err.find("pronghorn.toml") != std::string::npos);
+  CHECK(post(server.address(), "/echo", "eleven bytes").status == 413);
+}
+
 TEST_CASE("reloads that overlap end with one generation of workers", "[reload]") {
   const ServerProcess server({.workers = 2});
   for (int i = 0; i < 5; ++i) server.signal(SIGHUP);

@@ -25,7 +25,8 @@ namespace pronghorn::test {
 namespace {
 
 bool is_server_setting(std::string_view entry) {
-  for (const std::string_view name : {"PORT=", "WEB_CONCURRENCY=", "REDIS_URL=", "PRONGHORN_", "NOTIFY_SOCKET="}) {
+  for (const std::string_view name :
+       {"PORT=", "WEB_CONCURRENCY=", "REDIS_URL=", "PRONGHORN_", "NOTIFY_SOCKET=", "INVOCATION_ID="}) {
     if (entry.starts_with(name)) return true;
   }
   return false;

@@ -27,7 +27,7 @@ struct ServerOptions {
   std::vector<std::string> listen{"127.0.0.1:0"};  // empty: --listen is not given
   std::vector<std::string> arguments{};            // added at the end
   Environment environment{};
-  bool wait = true;  // return when every worker has been ready; false: at once, the addresses are not known then
+  bool wait = true;  // return when every worker has been ready; false: at once, see wait_started
   std::chrono::milliseconds start_deadline = 20s;
 };
 
@@ -44,6 +44,10 @@ class ServerProcess {
   ServerProcess(const ServerProcess&) = delete;
   ServerProcess& operator=(const ServerProcess&) = delete;
   ~ServerProcess();
+
+  // For a server that was not waited for: returns when it is ready and its addresses are known. Throws as the
+  // constructor.
+  void wait_started(std::chrono::milliseconds deadline = 20s);
 
   [[nodiscard]] pid_t pid() const noexcept { return pid_; }
   // The address numbered as in `listen`, as the log says it.
@@ -81,7 +85,6 @@ class ServerProcess {
                                               std::chrono::milliseconds deadline = 20s) const;
 
  private:
-  void wait_started(std::chrono::milliseconds deadline);
   bool read_addresses();
   void kill_what_is_left();
 

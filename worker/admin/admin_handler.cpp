@@ -77,7 +77,7 @@ Response AdminHandler::ready(const Exchange&) const {
   const Readiness readiness = readiness_();
   nlohmann::json reasons = nlohmann::json::array();
   if (!readiness.started) reasons.push_back("the application has not started");
-  if (!readiness.redis) reasons.push_back("Redis cannot be reached");
+  if (!readiness.redis) reasons.push_back("Redis cannot be reached or refuses writes");
   if (readiness.draining) reasons.push_back("the server is draining");
   const nlohmann::json body{{"ready", readiness.ready()}, {"reasons", std::move(reasons)}};
   return json_text(body.dump(), readiness.ready() ? 200 : 503);

@@ -5,7 +5,9 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
+#include <cstring>
 #include <iterator>
 #include <stdexcept>
 
@@ -32,7 +34,7 @@ std::string escaped(std::string_view text) {
 AccessLog::AccessLog(const Config& config) : path_(config.access_log), json_(config.log_format == "json") {
   if (path_ == "off" || path_.empty()) return;
   fd_ = open_file(path_);
-  if (fd_ < 0) throw std::runtime_error("access_log: cannot open " + path_ + " for writing");
+  if (fd_ < 0) throw std::runtime_error(fmt::format("access_log {}: {}", path_, std::strerror(errno)));
 }
 
 AccessLog::~AccessLog() {

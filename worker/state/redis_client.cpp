@@ -16,6 +16,8 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kFirstBackoff{50};
 constexpr milliseconds kLongestBackoff{5'000};
+constexpr std::uint64_t kProbeEveryMs = 1'000;
+constexpr std::string_view kCannotSave = "MISCONF";  // Redis' word for writes that it cannot save
 
 std::string describe(const RedisUrl& url) {
   if (url.is_unix) return "unix:" + url.path;
@@ -96,6 +98,7 @@ RedisClient::RedisClient(uv_loop_t* loop, RedisUrl url, milliseconds timeout, Wo
       random_(std::random_device{}()),
       prepare_(make_handle<uv_prepare_t>(loop, uv_prepare_init, this)),
       sweep_timer_(make_handle<uv_timer_t>(loop, uv_timer_init, this)),
+      probe_timer_(make_handle<uv_timer_t>(loop, uv_timer_init, this)),
       connect_timer_(make_handle<uv_timer_t>(loop, uv_timer_init, this)) {
   row_.redis_state.store(RedisState::connecting, std::memory_order_relaxed);
 }
@@ -116,6 +119,7 @@ void RedisClient::close() {
   disconnect();
   prepare_.reset();
   sweep_timer_.reset();
+  probe_timer_.reset();
   connect_timer_.reset();
   fail_all("the worker is stopping");
   resume_ready();
@@ -183,7 +187,11 @@ void RedisClient::greeted(const Reply& reply) {
       return refused(
           fmt::format("Redis at {} wants a password: give it as redis://[user]:password@host:port", address_));
     }
-    if (code != "NOPERM") return lost(std::string(error));  // a user who may not PING is connected none the less
+    // A user who may not PING is connected none the less, and who cannot write can read.
+    if (code != "NOPERM" && code != kCannotSave) return lost(std::string(error));
+    if (code == kCannotSave) writes_refused(error);
+  } else if (step == Greeting::ping) {
+    writes_accepted();
   }
   if (greeting_step_ + 1 < greeting_.size()) return greet_next(greeting_step_ + 1);
   now_up();
@@ -193,7 +201,7 @@ void RedisClient::now_up() {
   state_ = State::up;
   uv_timer_stop(connect_timer_.get());
   backoff_ = kFirstBackoff;
-  row_.redis_state.store(RedisState::up, std::memory_order_relaxed);
+  row_.redis_state.store(refuses_writes_ ? RedisState::down : RedisState::up, std::memory_order_relaxed);
   if (told_unreachable_) {
     const std::uint64_t away_ms = uv_hrtime() / 1'000'000 - down_since_ms_;
     log_info("Redis is reachable again", {{"address", address_}, {"away_ms", away_ms}});
@@ -222,6 +230,34 @@ void RedisClient::refused(const std::string& what) {
   fail_all(what);
   if (on_fatal_) std::exchange(on_fatal_, nullptr)(what);
   resume_ready();
+}
+
+// It refuses PING then as it does writes, which tells the end. Until then we do not call it up: sessions cannot be
+// kept.
+void RedisClient::writes_refused(std::string_view error) {
+  if (std::exchange(refuses_writes_, true)) return;
+  log_warning("Redis refuses writes", {{"address", address_}, {"reason", error}});
+  row_.redis_state.store(RedisState::down, std::memory_order_relaxed);
+  uv_timer_start(
+      probe_timer_.get(), [](uv_timer_t* timer) { static_cast<RedisClient*>(timer->data)->probe(); }, kProbeEveryMs,
+      kProbeEveryMs);
+}
+
+void RedisClient::writes_accepted() {
+  if (!std::exchange(refuses_writes_, false)) return;
+  uv_timer_stop(probe_timer_.get());
+  log_info("Redis takes writes again", {{"address", address_}});
+  if (state_ == State::up) row_.redis_state.store(RedisState::up, std::memory_order_relaxed);
+}
+
+void RedisClient::probe() {
+  if (state_ != State::up || (probe_ != UINT64_MAX && probe_ >= front_sequence_)) return;  // the last one is under way
+  probe_ = front_sequence_ + pending_.size();
+  const std::uint64_t now = uv_hrtime();
+  pending_.push_back({nullptr, now});
+  append_command(output_, std::array<std::string_view, 1>{"PING"});
+  flush_before_poll();
+  if (uv_is_active(reinterpret_cast<uv_handle_t*>(sweep_timer_.get())) == 0) arm_sweep(now);
 }
 
 void RedisClient::disconnect() noexcept {
@@ -329,7 +365,12 @@ void RedisClient::answered(Reply reply) {
   const std::uint64_t average = row_.redis_latency_us.load(std::memory_order_relaxed);
   row_.redis_latency_us.store(average == 0 ? taken_us : (average * 15 + taken_us) / 16, std::memory_order_relaxed);
   // NOSCRIPT is how a script gets known, not a failure.
-  if (reply.is_error() && !reply.error().starts_with("NOSCRIPT")) add(row_.redis_errors);
+  if (reply.is_error() && !reply.error().starts_with("NOSCRIPT")) {
+    add(row_.redis_errors);
+    if (reply.error().starts_with(kCannotSave)) writes_refused(reply.error());
+  } else if (front_sequence_ - 1 == probe_) {
+    writes_accepted();
+  }
   const std::string lost_because = is_wrong_server(reply) ? std::string(reply.error()) : std::string();
   if (entry.call != nullptr) give(*entry.call, std::move(reply));
   if (!lost_because.empty()) lost(lost_because);

@@ -103,6 +103,9 @@ class RedisClient final : private RedisConnection::Listener {
 
   // Connected, greeted and not found silent.
   [[nodiscard]] bool up() const noexcept { return state_ == State::up; }
+  // It has said that it takes no writes because it cannot save them (a full disk); reads are answered. Told in the log,
+  // and its end is looked for every second.
+  [[nodiscard]] bool refuses_writes() const noexcept { return refuses_writes_; }
   // "unix:PATH" or "user@host:port", for people.
   [[nodiscard]] const std::string& address() const noexcept { return address_; }
   [[nodiscard]] std::chrono::milliseconds timeout() const noexcept { return timeout_; }
@@ -129,6 +132,9 @@ class RedisClient final : private RedisConnection::Listener {
   void now_up();
   void lost(const std::string& reason);
   void refused(const std::string& what);
+  void writes_refused(std::string_view error);
+  void writes_accepted();
+  void probe();
   void disconnect() noexcept;
   void retry_later(const std::string& reason);
 
@@ -163,6 +169,7 @@ class RedisClient final : private RedisConnection::Listener {
   bool first_ = true;  // no connection was up yet, and commands still wait for one
   bool told_unreachable_ = false;
   bool told_refused_ = false;
+  bool refuses_writes_ = false;
   std::string last_reason_;
   std::uint64_t first_until_ms_ = 0;
   std::uint64_t down_since_ms_ = 0;
@@ -177,6 +184,7 @@ class RedisClient final : private RedisConnection::Listener {
   std::string output_;
   std::deque<Pending> pending_;
   std::uint64_t front_sequence_ = 0;  // of pending_.front()
+  std::uint64_t probe_ = UINT64_MAX;  // sequence of the PING that asks whether writes are taken again
   std::size_t expired_ = 0;           // so many at the front have passed their deadline; their replies may still come
   std::uint64_t received_ns_ = 0;     // when the bytes being parsed came
   bool last_chance_ = false;
@@ -185,6 +193,7 @@ class RedisClient final : private RedisConnection::Listener {
 
   UvPtr<uv_prepare_t> prepare_;
   UvPtr<uv_timer_t> sweep_timer_;
+  UvPtr<uv_timer_t> probe_timer_;
   UvPtr<uv_timer_t> connect_timer_;  // deadline of the attempt, then the wait before the next
 };
 

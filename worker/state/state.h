@@ -33,8 +33,8 @@ struct StateServices {
   // Called by the destructor too.
   void close();
 
-  // Whether Redis can be used now. Always with --redis none: nothing is missing then.
-  [[nodiscard]] bool redis_up() const noexcept { return redis == nullptr || redis->up(); }
+  // Whether Redis can be used now, for writing too. Always with --redis none: nothing is missing then.
+  [[nodiscard]] bool redis_up() const noexcept { return redis == nullptr || (redis->up() && !redis->refuses_writes()); }
 
   std::unique_ptr<RedisClient> redis;  // null with --redis none
   SessionStore sessions;

@@ -38,7 +38,7 @@ inline void fill_server(ServerRow& server) {
   server.generation = 2;
   server.slots = 2;
   server.started_ms = monotonic_ms() - 60'000;
-  server.listen.set("127.0.0.1:8080 unix:/tmp/p.sock");
+  server.listen.set("127.0.0.1:8080\nunix:/tmp/a folder/p.sock");
   server.redis_mode.set("embedded");
 }
 

@@ -22,7 +22,7 @@ TEST_CASE("the status has every field of the contract") {
   for (const char* name : {"pid", "uptime_s", "generation"}) CHECK(status.at("server").at(name).is_number());
   CHECK(status["server"]["name"] == "pronghorn");
   CHECK(status["server"]["version"] == kVersion);
-  CHECK(status["server"]["listen"] == json({"127.0.0.1:8080", "unix:/tmp/p.sock"}));
+  CHECK(status["server"]["listen"] == json({"127.0.0.1:8080", "unix:/tmp/a folder/p.sock"}));
   for (const char* name :
        {"requests", "in_flight", "connections", "restarts", "bytes_in", "bytes_out", "requests_per_s"}) {
     CHECK(status.at("totals").at(name).is_number());

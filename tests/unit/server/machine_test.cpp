@@ -112,7 +112,9 @@ TEST_CASE("the data directory is systemd's, root's or the user's", "[machine]") 
 TEST_CASE("only a managed server without a terminal keeps serving before it drains", "[machine]") {
   Machine machine;
   CHECK(default_drain_delay(machine) == 0ms);
-  machine.environment["NOTIFY_SOCKET"] = "/run/systemd/notify";
+  machine.environment["INVOCATION_ID"] = "0123456789abcdef0123456789abcdef";  // all that Type=exec gets
+  CHECK(default_drain_delay(machine) == 5s);
+  machine.environment = {{"NOTIFY_SOCKET", "/run/systemd/notify"}};
   CHECK(default_drain_delay(machine) == 5s);
   machine.on_terminal = true;
   CHECK(default_drain_delay(machine) == 0ms);

@@ -93,6 +93,8 @@ TEST_CASE("counts and sizes have ranges", "[options]") {
   CHECK_THROWS_AS(set(config, "drain_timeout", {"366d"}), BadValue);
   CHECK_THROWS_AS(set(config, "worker_timeout", {"0"}), BadValue);
   CHECK_NOTHROW(set(config, "keep_alive_timeout", {"0"}));
+  CHECK_THROWS_WITH(set(config, "backlog", {"abc"}), "\"abc\" is not a whole number; use 1 to 65535");
+  CHECK_THROWS_WITH(set(config, "access_log", {""}), "\"\" is not a path; give one, or leave the option out");
 }
 
 TEST_CASE("off switches an endpoint off, and nothing does too", "[options]") {

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -37,6 +38,23 @@ TEST_CASE("a private directory is made with all above it, for nobody else", "[su
   std::ofstream(file) << "x";
   CHECK(error_of([&] { make_private_directory(file, "data_dir"); }) ==
         "data_dir " + file + ": it is not a directory; choose another directory with --data-dir");
+  std::filesystem::remove_all(root);
+}
+
+TEST_CASE("a directory in which others could replace files is refused", "[supervisor]") {
+  char name[] = "/tmp/pronghorn-test-XXXXXX";
+  const std::filesystem::path root = ::mkdtemp(name);
+  const auto refusal = [&](mode_t mode) {
+    REQUIRE(::chmod(root.c_str(), mode) == 0);
+    return error_of([&] { make_private_directory(root, "runtime_dir"); });
+  };
+  CHECK(refusal(0777).find("every user may write there (mode 0777): chmod 0700 it") != std::string::npos);
+  CHECK(refusal(01777).empty());
+  CHECK(refusal(0775).empty());
+  if (::geteuid() == 0) {
+    REQUIRE(::chown(root.c_str(), 65534, 65534) == 0);
+    CHECK(refusal(0700).find("it belongs to another user") != std::string::npos);
+  }
   std::filesystem::remove_all(root);
 }
 

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -59,7 +60,13 @@ TEST_CASE("a port on which another server listens is refused, although it could 
   const Listeners first({"127.0.0.1:0"}, Balance::reuseport, 16, 1, 1);
   const std::string text = first.addresses().front().text;
   CHECK(error_of({text}) ==
-        "listen " + text + ": address already in use; stop the other server or choose another port with --listen");
+        "listen " + text + ": address already in use; stop the other server or choose another port");
+}
+
+// Neither listened yet when the other one looked.
+TEST_CASE("of two servers that start in the same moment one gets the port", "[supervisor]") {
+  const Listeners first({"127.0.0.1:0"}, Balance::reuseport, 16, 1, 0);
+  CHECK(error_of({first.addresses().front().text}).find("address already in use") != std::string::npos);
 }
 
 TEST_CASE("a slot that is not used yet gets no connection", "[supervisor]") {
@@ -77,6 +84,33 @@ TEST_CASE("a slot that is not used yet gets no connection", "[supervisor]") {
     REQUIRE(::getsockopt(listener.fd, SOL_SOCKET, SO_ACCEPTCONN, &accepting, &size) == 0);
     CHECK((accepting != 0) == (listener.slot != 2));
   }
+}
+
+TEST_CASE("sockets of slots that never listened are closed when the slots are not wanted any more", "[supervisor]") {
+  Listeners listeners({"127.0.0.1:0"}, Balance::reuseport, 16, 4, 1);
+  listeners.listen(1);
+  listeners.drop_unused(1);
+  CHECK(listeners.slots() == 2);
+  CHECK(listeners.all().size() == 2);
+  REQUIRE(listeners.add_slot(2));
+  CHECK(listeners.all().size() == 3);
+  CHECK(can_connect(listeners.addresses().front().port));
+}
+
+TEST_CASE("more workers than the limit of descriptors has room for are refused with that limit", "[supervisor]") {
+  Listeners listeners({"127.0.0.1:0", "127.0.0.1:0"}, Balance::reuseport, 16, 1, 1);
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+  const rlimit low{100, before.rlim_max};
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &low) == 0);
+  const auto few = listeners.check_room(17);
+  const auto many = listeners.check_room(18);
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+  CHECK(few);
+  REQUIRE_FALSE(many);
+  CHECK(many.error() ==
+        "workers 18: so many need 104 descriptors and the limit is 100; use fewer, or raise it (ulimit -n, systemd: "
+        "LimitNOFILE)");
 }
 
 TEST_CASE("no other balance than reuseport has more than one socket an address", "[supervisor]") {
@@ -104,8 +138,10 @@ TEST_CASE("a Unix socket that is in use is refused, a stale one is replaced, ano
     Listeners first({"unix:" + path}, Balance::reuseport, 16, 2, 2);
     CHECK(first.all().size() == 1);
     CHECK(error_of({"unix:" + path}).find("another server is listening") != std::string::npos);
+    std::filesystem::create_hard_link(path, folder.path / "kept");
   }
-  CHECK(std::filesystem::exists(path));  // the server was killed
+  CHECK_FALSE(std::filesystem::exists(path));
+  std::filesystem::rename(folder.path / "kept", path);  // as if the server had been killed
   {
     Listeners second({"unix:" + path}, Balance::reuseport, 16, 1, 1);
     CHECK(is_socket_live(path));
@@ -114,6 +150,13 @@ TEST_CASE("a Unix socket that is in use is refused, a stale one is replaced, ano
   CHECK_FALSE(std::filesystem::exists(path));
   std::filesystem::create_directory(path);
   CHECK(error_of({"unix:" + path}).find("not a socket") != std::string::npos);
+}
+
+TEST_CASE("a start that fails later leaves no file of a Unix socket behind", "[supervisor]") {
+  const TemporaryFolder folder;
+  const std::string path = folder.path / "app.sock";
+  CHECK_FALSE(error_of({"unix:" + path, "192.0.2.1:0"}).empty());
+  CHECK_FALSE(std::filesystem::exists(path));
 }
 
 TEST_CASE("the file of a Unix socket that somebody else has replaced is not removed", "[supervisor]") {

@@ -93,7 +93,7 @@ TEST_CASE_METHOD(Fixture, "a server that should get no traffic says why") {
   readiness = {true, true, true};
   CHECK(json::parse(get("/ready").body())["reasons"] == json({"the server is draining"}));
   readiness = {true, false, false};
-  CHECK(json::parse(get("/ready").body())["reasons"] == json({"Redis cannot be reached"}));
+  CHECK(json::parse(get("/ready").body())["reasons"] == json({"Redis cannot be reached or refuses writes"}));
 }
 
 TEST_CASE_METHOD(Fixture, "the status is JSON for programs") {

@@ -2,6 +2,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <vector>
 
 #include "unit/worker/state/state_worker.h"
@@ -361,4 +362,28 @@ TEST_CASE("every address of a host is tried", "[redis]") {
   StateWorker worker("redis://localhost:" + std::to_string(redis.port()));
   worker.ready();
   CHECK(worker.command("PING").string() == "PONG");
+}
+
+// A full disk was visible nowhere but in Redis' own log.
+TEST_CASE("a Redis that cannot save refuses writes, answers reads, and is up again when it can", "[redis]") {
+  const TempDir gone;
+  RedisProcess redis({.password = {}, .tcp = false, .arguments = {"--stop-writes-on-bgsave-error", "yes"}});
+  std::filesystem::create_directory(gone / "d");
+  REQUIRE(redis.command({"CONFIG", "SET", "dir", gone / "d"}) == "OK");
+  REQUIRE(redis.command({"CONFIG", "SET", "save", "3600 1000"}) == "OK");
+  StateWorker worker(redis.url());
+  worker.ready();
+  CHECK(worker.command("SET", "k", "v").string() == "OK");
+  std::filesystem::remove(gone / "d");
+  (void)redis.command({"BGSAVE"});
+  REQUIRE(eventually(10s, [&] { return redis.command({"PING"}).starts_with("-MISCONF"); }));
+
+  CHECK_THROWS_AS(worker.command("SET", "k", "w"), RedisError);
+  CHECK(worker.command("GET", "k").string() == "v");
+  CHECK(worker.row->redis_state.load() == RedisState::down);
+  CHECK_FALSE(worker.state->redis_up());
+
+  REQUIRE(redis.command({"CONFIG", "SET", "stop-writes-on-bgsave-error", "no"}) == "OK");
+  CHECK(worker.wait([&] { return worker.row->redis_state.load() == RedisState::up; }));
+  CHECK(worker.state->redis_up());
 }
