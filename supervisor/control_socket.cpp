@@ -9,6 +9,12 @@
 
 namespace pronghorn::supervisor {
 
+namespace {
+
+constexpr int kBacklog = 16;
+
+}  // namespace
+
 struct ControlSocket::Client {
   ControlSocket& owner;
   std::uint64_t id;
@@ -20,7 +26,7 @@ struct ControlSocket::Client {
 };
 
 ControlSocket::ControlSocket(uv_loop_t* loop, const std::string& path, Handler handler)
-    : socket_(path, mode_t{0600}), handler_(std::move(handler)) {
+    : socket_(path, {.mode = 0600, .owner = {}}, kBacklog), handler_(std::move(handler)) {
   listen(loop);
 }
 
@@ -34,7 +40,6 @@ ControlSocket::~ControlSocket() { *self_ = nullptr; }
 void ControlSocket::listen(uv_loop_t* loop) {
   loop_ = loop;
   self_ = std::make_shared<ControlSocket*>(this);
-  ::listen(socket_.fd(), 16);
   poll_ = std::make_unique<Poll>(loop, socket_.fd(), [this] { accept(); });
   poll_->start();
   resume_ = std::make_unique<Timer>(loop, [this] { poll_->start(); });

@@ -45,10 +45,16 @@ std::string own_program() {
   return program;
 }
 
+SocketOptions socket_options(const Config& config) {
+  return {.ipv6_only = config.ipv6_only,
+          .unix_file = {.mode = static_cast<mode_t>(config.unix_mode), .owner = config.unix_owner}};
+}
+
 std::unique_ptr<Listeners> admin_listeners(const Config& config) {
   if (config.admin.empty()) return nullptr;
   try {
-    return std::make_unique<Listeners>(std::vector{config.admin}, Balance::shared, config.backlog, 0, 1);
+    return std::make_unique<Listeners>(std::vector{config.admin}, Balance::shared, config.backlog, 0, 1,
+                                       socket_options(config));
   } catch (const ConfigurationError& error) {
     throw ConfigurationError(std::string("admin: ") + error.what());
   }
@@ -61,7 +67,8 @@ bool uses_runtime_dir(const Config& config) {
 
 Ground fresh_ground(const Config& config) {
   if (config.redis == "embedded") require_redis_server(config);
-  Listeners listeners(config.listen, config.balance, config.backlog, config.max_workers, config.min_workers);
+  Listeners listeners(config.listen, config.balance, config.backlog, config.max_workers, config.min_workers,
+                      socket_options(config));
   auto admin = admin_listeners(config);
   Fd runtime_lock;
   Fd data_lock;

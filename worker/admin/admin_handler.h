@@ -9,8 +9,8 @@
 
 #include "common/config.h"
 #include "common/fleet.h"
+#include "common/networks.h"
 #include "common/scoreboard.h"
-#include "worker/admin/networks.h"
 #include "worker/http/exchange.h"
 
 namespace pronghorn::worker {
