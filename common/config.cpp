@@ -47,6 +47,11 @@ void visit(Settings& config, Visitor&& field) {
   field("max_workers", config.max_workers);
   field("balance", config.balance);
   field("backlog", config.backlog);
+  field("ipv6_only", config.ipv6_only);
+  field("unix_mode", config.unix_mode);
+  field("unix_owner", config.unix_owner);
+  field("proxy_protocol", config.proxy_protocol);
+  field("trusted_proxies", config.trusted_proxies);
   field("redis", config.redis);
   field("redis_timeout", config.redis_timeout);
   field("redis_server", config.redis_server);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -44,6 +45,9 @@ struct HttpLimits {
   std::uint64_t max_queued_output = 1024 * 1024;  // bytes that a client may leave unread before we stop answering it
 };
 
+// Bytes of the path of a Unix socket that the server makes: what the kernel takes, less the end of a temporary name.
+inline constexpr std::size_t kMaxSocketPath = 99;
+
 struct Config {
   std::string app;   // path of the plugin; empty for a program with its own main
   std::string name;  // prefix of every key in Redis; default: the application's file name
@@ -52,6 +56,15 @@ struct Config {
   std::uint32_t max_workers = 1;
   Balance balance = Balance::reuseport;
   std::uint32_t backlog = 1024;
+
+  bool ipv6_only = true;        // [::]:PORT takes no IPv4
+  std::uint32_t unix_mode = 0;  // of the files of Unix sockets; 0: as the umask says
+  std::string unix_owner;       // USER, USER:GROUP or :GROUP of the same; empty: the server's
+
+  // Networks, or "unix". Peers that have to begin each connection with a PROXY header:
+  std::vector<std::string> proxy_protocol;
+  // Peers whose Forwarded and X-Forwarded-* fields are believed:
+  std::vector<std::string> trusted_proxies;
 
   std::string redis = "embedded";             // embedded, none, redis://…, unix:PATH
   Milliseconds redis_timeout{1'000};          // deadline of a command and of a connection attempt

@@ -1,7 +1,6 @@
 #include "server/configuration.h"
 
 #include <fmt/format.h>
-#include <sys/un.h>
 
 #include <algorithm>
 #include <array>
@@ -194,12 +193,11 @@ std::string default_name(const ConfigInputs& inputs) {
 }
 
 void check_socket_path(std::string_view what, const std::string& path) {
-  constexpr std::size_t kMax = sizeof(sockaddr_un::sun_path) - 1;
-  if (path.size() <= kMax) return;
+  if (path.size() <= kMaxSocketPath) return;
   throw UsageError(
       fmt::format("{}: the socket {} would have a path of {} bytes, and a Unix socket takes at most {}; "
                   "use a shorter directory",
-                  what, path, path.size(), kMax));
+                  what, path, path.size(), kMaxSocketPath));
 }
 
 void fill_directories(const ConfigInputs& inputs, Effective& effective) {

@@ -125,6 +125,25 @@ inline Option choice(const Entry& entry, std::string Config::* field, Values cho
   return make(entry, "WORD", set, [field](const Config& config) { return config.*field; });
 }
 
+inline Option truth(const Entry& entry, bool Config::* field) {
+  const auto set = [field](Config& config, const std::string& text) {
+    if (text != "true" && text != "false") refuse_choice(text, {"true", "false"});
+    config.*field = text == "true";
+  };
+  return make(entry, "true|false", set, [field](const Config& config) { return config.*field ? "true" : "false"; });
+}
+
+// Permission bits in octal; 0 in the field is "umask".
+inline Option file_mode(const Entry& entry, std::uint32_t Config::* field) {
+  const auto set = [field](Config& config, const std::string& text) {
+    config.*field = text == "umask" ? 0 : parse_file_mode(text);
+  };
+  const auto show = [field](const Config& config) {
+    return config.*field == 0 ? "umask" : fmt::format("{:04o}", config.*field);
+  };
+  return make(entry, "MODE", set, show);
+}
+
 // Text that `check` accepts (it throws BadValue).
 template <class Check>
 Option text(const Entry& entry, std::string_view value_name, std::string Config::* field, Check check) {
@@ -151,9 +170,12 @@ template <class Check>
 Option list(const Entry& entry, std::string_view value_name, Values Config::* field, Check check) {
   Option option = make(
       entry, value_name, [](Config&, const std::string&) {},
-      [field](const Config& config) { return fmt::format("{}", fmt::join(config.*field, ", ")); });
+      [field](const Config& config) {
+        return (config.*field).empty() ? "none" : fmt::format("{}", fmt::join(config.*field, ", "));
+      });
   option.is_list = true;
-  option.set = [field, check](Config& config, const Values& values) {
+  option.set = [field, check](Config& config, const Values& given) {
+    const Values values = given == Values{"none"} ? Values{} : given;
     for (auto value = values.begin(); value != values.end(); ++value) {
       check(*value);
       if (std::find(values.begin(), value, *value) != value) throw BadValue(in_quotes(*value) + " is given twice");
@@ -215,6 +237,14 @@ inline Option redis(const Entry& entry) {
 
 inline void accept_path(const std::string& value) {
   if (value.empty()) throw BadValue("\"\" is not a path; give one, or leave the option out");
+}
+
+// USER, USER:GROUP or :GROUP. Whether they exist is for the supervisor to find out.
+inline void check_owner(const std::string& value) {
+  const auto colon = value.find(':');
+  const bool ok = !value.empty() && value != ":" && colon == value.rfind(':') && value.back() != ':' &&
+                  value.find_first_of(" /") == std::string::npos;
+  if (!ok) throw BadValue(fmt::format("{} is not an owner; use USER, USER:GROUP or :GROUP", in_quotes(value)));
 }
 
 inline void check_endpoint(const std::string& value) {

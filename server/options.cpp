@@ -15,6 +15,7 @@ using namespace kinds;
 using namespace std::chrono_literals;
 
 constexpr std::string_view kServing = "Serving";
+constexpr std::string_view kProxies = "Behind a proxy";
 constexpr std::string_view kProcesses = "Processes";
 constexpr std::string_view kState = "Redis and sessions";
 constexpr std::string_view kLogging = "Logs";
@@ -38,10 +39,24 @@ std::vector<Option> make_options() {
                "least-response-time, ip-hash or cookie-hash."}),
       count({"backlog", kServing, "Connections that may wait in the accept queue of each listener."}, &Config::backlog,
             {1, 65'535}),
+      truth({"ipv6_only", kServing,
+             "Whether [::]:PORT leaves IPv4 alone, so that 0.0.0.0:PORT can stand beside it. :PORT takes both anyway."},
+            &Config::ipv6_only),
+      file_mode({"unix_mode", kServing, "Mode of the files of Unix sockets, in octal such as 0660, or umask."},
+                &Config::unix_mode),
+      text_or_off({"unix_owner", kServing, "Owner of the same: USER, USER:GROUP or :GROUP. off: who runs the server."},
+                  "USER:GROUP", &Config::unix_owner, check_owner),
       text({"name", kServing, "Prefix of every key in Redis. Servers that share sessions have the same name."}, "NAME",
            &Config::name, check_name),
       count({"offload_threads", kServing, "Threads per worker for blocking work that handlers offload."},
             &Config::offload_threads, {1, 1'024}),
+
+      list({"proxy_protocol", kProxies,
+            "Networks (or unix) whose connections must begin with a PROXY header, version 1 or 2. May be repeated."},
+           "NET", &Config::proxy_protocol, check_peers),
+      list({"trusted_proxies", kProxies,
+            "Networks (or unix) whose Forwarded and X-Forwarded-For, -Proto and -Host are believed. May be repeated."},
+           "NET", &Config::trusted_proxies, check_peers),
 
       duration(
           {"drain_delay", kProcesses,

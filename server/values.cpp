@@ -3,7 +3,6 @@
 #include <arpa/inet.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
-#include <sys/un.h>
 
 #include <algorithm>
 #include <array>
@@ -11,13 +10,13 @@
 #include <charconv>
 #include <limits>
 
+#include "common/networks.h"
 #include "common/utf8.h"
 
 namespace pronghorn::server {
 namespace {
 
 constexpr std::size_t kMaxQuoted = 100;
-constexpr std::size_t kMaxUnixPath = sizeof(sockaddr_un::sun_path) - 1;
 
 struct Unit {
   std::string_view name;
@@ -144,8 +143,8 @@ void check_address(std::string_view text) {
   if (text.starts_with("unix:")) {
     const std::string_view path = text.substr(5);
     if (path.empty()) refuse("has no path");
-    if (path.size() > kMaxUnixPath) {
-      refuse(fmt::format("has a path of {} bytes, and a Unix socket takes at most {}", path.size(), kMaxUnixPath));
+    if (path.size() > kMaxSocketPath) {
+      refuse(fmt::format("has a path of {} bytes, and a Unix socket takes at most {}", path.size(), kMaxSocketPath));
     }
     return;
   }
@@ -161,16 +160,28 @@ void check_address(std::string_view text) {
 }
 
 void check_network(std::string_view text) {
-  const auto slash = text.find('/');
-  const std::string address(text.substr(0, slash));
-  const bool v4 = is_ip(AF_INET, address);
-  const bool v6 = is_ip(AF_INET6, address);
-  const auto bits =
-      slash == std::string_view::npos ? std::optional<std::uint64_t>(0) : whole_number(text.substr(slash + 1));
-  if ((!v4 && !v6) || !bits || *bits > (v4 ? 32U : 128U)) {
+  if (!parse_network(text)) {
     throw BadValue(fmt::format("{} is not a network; use an address and a prefix length such as 10.0.0.0/8 or ::1/128",
                                in_quotes(text)));
   }
+}
+
+void check_peers(std::string_view text) {
+  if (text != "unix" && !parse_network(text)) {
+    throw BadValue(fmt::format(
+        "{} is not a network; use one such as 10.0.0.0/8, one address such as ::1, or unix for Unix sockets",
+        in_quotes(text)));
+  }
+}
+
+std::uint32_t parse_file_mode(std::string_view text) {
+  std::uint32_t mode = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), mode, 8);
+  const bool is_octal = text.size() == 4 && text.front() == '0';  // what TOML makes of 0o660 has no leading zero
+  if (!is_octal || error != std::errc{} || end != text.data() + text.size() || mode == 0) {
+    throw BadValue(fmt::format("{} is not a file mode; use four octal digits such as \"0660\"", in_quotes(text)));
+  }
+  return mode;
 }
 
 WorkerCount parse_workers(std::string_view text) {

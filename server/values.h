@@ -43,6 +43,11 @@ class BadValue : public std::runtime_error {
 void check_address(std::string_view text);
 // A network as admin_networks takes it: 10.0.0.0/8, ::1/128, or one address.
 void check_network(std::string_view text);
+// The same, or "unix": peers over Unix sockets, as proxy_protocol and trusted_proxies take it.
+void check_peers(std::string_view text);
+
+// Permission bits of owner, group and others as four octal digits, "0660"; not none at all.
+[[nodiscard]] std::uint32_t parse_file_mode(std::string_view text);
 
 // "auto" is {0, 0}: who knows the machine fills it in.
 struct WorkerCount {

@@ -9,6 +9,13 @@
 
 namespace pronghorn::supervisor {
 
+namespace {
+
+constexpr int kBacklog = 16;
+const SocketFile kFile{.mode = 0600, .owner = {}};
+
+}  // namespace
+
 struct ControlSocket::Client {
   ControlSocket& owner;
   std::uint64_t id;
@@ -21,7 +28,7 @@ struct ControlSocket::Client {
 
 ControlSocket::ControlSocket(uv_loop_t* loop, const std::string& path, Handler handler)
     : loop_(loop),
-      socket_(path, mode_t{0600}),
+      socket_(path, kFile, kBacklog),
       handler_(std::move(handler)),
       self_(std::make_shared<ControlSocket*>(this)) {
   listen();
@@ -35,7 +42,6 @@ ControlSocket::ControlSocket(uv_loop_t* loop, const std::string& path, int fd, H
 ControlSocket::~ControlSocket() { *self_ = nullptr; }
 
 void ControlSocket::listen() {
-  ::listen(socket_.fd(), 16);
   poll_ = std::make_unique<Poll>(loop_, socket_.fd(), [this] { accept(); });
   poll_->start();
   resume_ = std::make_unique<Timer>(loop_, [this] { poll_->start(); });
@@ -43,7 +49,7 @@ void ControlSocket::listen() {
 
 void ControlSocket::restore_file() {
   if (file_id(socket_.path())) return;
-  UnixSocket fresh(socket_.path(), mode_t{0600});
+  UnixSocket fresh(socket_.path(), kFile, kBacklog);
   poll_.reset();  // before its descriptor is closed
   socket_ = std::move(fresh);
   listen();

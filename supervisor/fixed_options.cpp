@@ -12,6 +12,9 @@ std::vector<std::string> keep_fixed_options(Config& fresh, const Config& running
   keep("listen", &Config::listen);
   keep("balance", &Config::balance);
   keep("backlog", &Config::backlog);
+  keep("ipv6_only", &Config::ipv6_only);
+  keep("unix_mode", &Config::unix_mode);
+  keep("unix_owner", &Config::unix_owner);
   keep("admin", &Config::admin);
   keep("control", &Config::control);
   keep("runtime_dir", &Config::runtime_dir);

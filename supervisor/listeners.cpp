@@ -48,8 +48,13 @@ SocketAddress every_address(std::uint16_t port) noexcept {
   return result;
 }
 
+bool is_every_ipv6(const SocketAddress& address) noexcept {
+  return address.storage.ss_family == AF_INET6 &&
+         IN6_IS_ADDR_UNSPECIFIED(&reinterpret_cast<const sockaddr_in6*>(&address.storage)->sin6_addr);
+}
+
 // A name with several addresses: the first IPv4 one, which is what people mean by "localhost".
-std::expected<SocketAddress, std::string> resolve(const Address& address) {
+std::expected<SocketAddress, std::string> resolve(const Address& address, bool ipv6_only) {
   if (address.host.empty()) return every_address(address.port);
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
@@ -68,6 +73,7 @@ std::expected<SocketAddress, std::string> resolve(const Address& address) {
   std::memcpy(&result.storage, best->ai_addr, best->ai_addrlen);
   result.size = best->ai_addrlen;
   ::freeaddrinfo(found);
+  result.dual_stack = !ipv6_only && is_every_ipv6(result);
   return result;
 }
 
@@ -97,8 +103,13 @@ std::expected<Fd, std::string> bound_socket(const SocketAddress& address, bool r
   if (address.storage.ss_family == AF_INET6) {
     set_option(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, address.dual_stack ? 0 : 1);
   }
-  if (::bind(fd.get(), address.get(), address.size) != 0) return std::unexpected(explain(errno));
-  return fd;
+  if (::bind(fd.get(), address.get(), address.size) == 0) return fd;
+  if (errno == EADDRINUSE && address.dual_stack) {
+    return std::unexpected(
+        "address already in use, of IPv4 or IPv6, both of which it takes; stop the other server or choose another port "
+        "with --listen");
+  }
+  return std::unexpected(explain(errno));
 }
 
 std::uint16_t port_of(const SocketAddress& address) noexcept {
@@ -143,8 +154,11 @@ SocketAddress local_address(int fd) noexcept {
 }  // namespace
 
 Listeners::Listeners(const std::vector<std::string>& addresses, Balance balance, std::uint32_t backlog,
-                     std::uint32_t slots, std::uint32_t listening, const char* option)
-    : option_(option), balance_(balance), backlog_(static_cast<int>(std::min<std::uint32_t>(backlog, 1U << 20))) {
+                     std::uint32_t slots, std::uint32_t listening, SocketOptions options, const char* option)
+    : option_(option),
+      balance_(balance),
+      backlog_(static_cast<int>(std::min<std::uint32_t>(backlog, 1U << 20))),
+      options_(std::move(options)) {
   for (const std::string& text : addresses) {
     auto address = parse_address(text);
     if (!address) throw ConfigurationError(fmt::format("{} {}: {}", option_, text, address.error()));
@@ -192,7 +206,7 @@ Listeners::Adopted Listeners::handed_over() const {
 // The first step for each address: is it free, and which port is it? The sockets of slots come after it.
 void Listeners::bind_address(Address& address) {
   if (address.is_unix) return bind_unix(address);
-  const auto resolved = resolve(address);
+  const auto resolved = resolve(address, options_.ipv6_only);
   if (!resolved) throw ConfigurationError(fmt::format("{} {}: {}", option_, address.text, resolved.error()));
   // Without SO_REUSEPORT, so that a port on which anybody else listens is refused.
   auto probe = bound_socket(*resolved, false);
@@ -218,7 +232,7 @@ void Listeners::bind_address(Address& address) {
 
 void Listeners::bind_unix(const Address& address) {
   try {
-    unix_sockets_.emplace_back(address.path, mode_t{0});
+    unix_sockets_.emplace_back(address.path, options_.unix_file, backlog_);
   } catch (const ConfigurationError& error) {
     throw ConfigurationError(option_ + " unix:" + error.what());
   }
@@ -233,7 +247,7 @@ std::expected<void, std::string> Listeners::bind_slot(std::size_t index, std::op
   };
   // Once there is a socket, the next slot's is bound to the same: a name is not looked up again while the server runs.
   const auto first = std::ranges::find(listeners_, index, &Listener::address);
-  const auto resolved = first == listeners_.end() ? resolve(address) : local_address(first->fd);
+  const auto resolved = first == listeners_.end() ? resolve(address, options_.ipv6_only) : local_address(first->fd);
   if (!resolved) return fail(resolved.error());
   auto fd = bound_socket(*resolved, slot.has_value());
   if (!fd) return fail(fd.error());

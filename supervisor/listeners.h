@@ -17,6 +17,11 @@
 
 namespace pronghorn::supervisor {
 
+struct SocketOptions {
+  bool ipv6_only = true;  // [::] takes no IPv4; an address without a host takes both
+  SocketFile unix_file;
+};
+
 class Listeners {
  public:
   // One socket. A Unix socket has one for all slots, as has every address unless the balance is `reuseport`.
@@ -30,7 +35,7 @@ class Listeners {
   // ConfigurationError when an address cannot be had: also when another server listens on it, although SO_REUSEPORT
   // would let us share. `option`: what messages call the addresses.
   Listeners(const std::vector<std::string>& addresses, Balance balance, std::uint32_t backlog, std::uint32_t slots,
-            std::uint32_t listening, const char* option = "listen");
+            std::uint32_t listening, SocketOptions options = {}, const char* option = "listen");
 
   // What a new image of the program needs to take the sockets over. The image adopts each listener once.
   struct Adopted {
@@ -72,6 +77,7 @@ class Listeners {
   std::string option_ = "listen";
   Balance balance_;
   int backlog_;
+  SocketOptions options_;
   std::vector<Address> addresses_;
   std::vector<Listener> listeners_;
   std::vector<Fd> owned_;

@@ -50,9 +50,15 @@ std::string own_program() {
   return program;
 }
 
+SocketOptions socket_options(const Config& config) {
+  return {.ipv6_only = config.ipv6_only,
+          .unix_file = {.mode = static_cast<mode_t>(config.unix_mode), .owner = config.unix_owner}};
+}
+
 std::unique_ptr<Listeners> admin_listeners(const Config& config) {
   if (config.admin.empty()) return nullptr;
-  return std::make_unique<Listeners>(std::vector{config.admin}, Balance::shared, config.backlog, 0, 1, "admin");
+  return std::make_unique<Listeners>(std::vector{config.admin}, Balance::shared, config.backlog, 0, 1,
+                                     socket_options(config), "admin");
 }
 
 // Whether something of ours is in the runtime directory at all: with an own control socket and no Redis, nothing is.
@@ -90,7 +96,8 @@ Ground fresh_ground(const Config& config) {
     data_lock = config.data_dir == config.runtime_dir ? Fd() : lock_directory(config.data_dir, "data_dir");
     redis_lock = lock_redis_data(config.data_dir, kRedisPatience);
   }
-  Listeners listeners(config.listen, config.balance, config.backlog, config.max_workers, config.min_workers);
+  Listeners listeners(config.listen, config.balance, config.backlog, config.max_workers, config.min_workers,
+                      socket_options(config));
   auto admin = admin_listeners(config);
   return {own_program(),        std::make_shared<const Config>(config),
           Scoreboard::create(), std::move(listeners),

@@ -1,14 +1,20 @@
 #include "supervisor/unix_socket.h"
 
 #include <fmt/format.h>
+#include <grp.h>
+#include <pwd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <optional>
+#include <string_view>
 
+#include "common/config.h"
 #include "supervisor/errors.h"
 
 namespace pronghorn::supervisor {
@@ -22,8 +28,8 @@ std::optional<sockaddr_un> socket_address(const std::string& path) noexcept {
   return address;
 }
 
-// A file that stands where the socket is to be: removed when it is the socket of a server that is gone.
-void clear_stale_file(const std::string& path) {
+// A socket may take the place of a server's that is gone, and of nothing else.
+void check_what_is_there(const std::string& path) {
   struct stat facts{};
   if (::lstat(path.c_str(), &facts) != 0) return;  // nothing there; bind() will say if it is something else
   if (!S_ISSOCK(facts.st_mode)) {
@@ -33,7 +39,56 @@ void clear_stale_file(const std::string& path) {
     throw ConfigurationError(
         fmt::format("{}: another server is listening on it; stop that one or choose another path", path));
   }
-  ::unlink(path.c_str());
+}
+
+struct Owner {
+  uid_t user = static_cast<uid_t>(-1);  // -1: as it is
+  gid_t group = static_cast<gid_t>(-1);
+};
+
+template <class Id>
+bool is_number(std::string_view text, Id& id) noexcept {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
+  return error == std::errc{} && end == text.data() + text.size() && id != static_cast<Id>(-1);
+}
+
+Owner find_owner(const std::string& path, const std::string& text) {
+  const auto colon = text.find(':');
+  const std::string user = text.substr(0, colon);
+  const std::string group = colon == std::string::npos ? "" : text.substr(colon + 1);
+  Owner owner;
+  if (!user.empty() && !is_number(user, owner.user)) {
+    const passwd* const found = ::getpwnam(user.c_str());
+    if (found == nullptr) throw ConfigurationError(fmt::format("{}: unix_owner: there is no user \"{}\"", path, user));
+    owner.user = found->pw_uid;
+  }
+  if (!group.empty() && !is_number(group, owner.group)) {
+    const struct group* const found = ::getgrnam(group.c_str());
+    if (found == nullptr)
+      throw ConfigurationError(fmt::format("{}: unix_owner: there is no group \"{}\"", path, group));
+    owner.group = found->gr_gid;
+  }
+  return owner;
+}
+
+// Binds under another name, so that nobody finds a socket that is not ready.
+void bind_file(int fd, const std::string& path, mode_t mode) {
+  const auto address = socket_address(path);
+  ::unlink(path.c_str());  // left behind by a process that had our number and died on the way
+  // Through the umask, so that there is no moment at which the file has a wider mode.
+  const mode_t old_mask = mode != 0 ? ::umask(static_cast<mode_t>(~mode & 0777)) : 0;
+  const int result = ::bind(fd, reinterpret_cast<const sockaddr*>(&*address), sizeof *address);
+  const int error = errno;
+  if (mode != 0) ::umask(old_mask);
+  if (result != 0) throw ConfigurationError(std::strerror(error));
+}
+
+void give_away(const std::string& path, const Owner& owner, const std::string& name) {
+  if (::lchown(path.c_str(), owner.user, owner.group) == 0) return;
+  throw ConfigurationError(
+      fmt::format("unix_owner: cannot give the file to {}: {}; only root may, but for a group "
+                  "of which the server's user is a member",
+                  name, std::strerror(errno)));
 }
 
 }  // namespace
@@ -43,8 +98,9 @@ bool is_socket_live(const std::string& path) noexcept {
   if (!address) return false;
   const Fd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!probe) return false;
-  // EAGAIN: the queue of a live server is full.
-  return ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) == 0 || errno == EAGAIN;
+  if (::connect(probe.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) == 0) return true;
+  // Any other error is of a socket that somebody has: its queue is full, or it is not for us.
+  return errno != ECONNREFUSED && errno != ENOENT;
 }
 
 int listening_pid(const std::string& path) noexcept {
@@ -63,42 +119,37 @@ std::optional<FileId> file_id(const std::string& path) noexcept {
   return FileId{facts.st_dev, facts.st_ino};
 }
 
-UnixSocket::UnixSocket(const std::string& path, mode_t mode) : path_(path) {
-  const auto address = socket_address(path);
-  if (!address) {
-    throw ConfigurationError(fmt::format("{}: the path of a socket has at most {} bytes; choose a shorter one", path,
-                                         sizeof(sockaddr_un::sun_path) - 1));
+UnixSocket::UnixSocket(const std::string& path, const SocketFile& file, int backlog) : path_(path) {
+  if (path.empty() || path.size() > kMaxSocketPath) {
+    throw ConfigurationError(
+        fmt::format("{}: the path of a socket has at most {} bytes; choose a shorter one", path, kMaxSocketPath));
   }
-  clear_stale_file(path);
-  fd_ = Fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!fd_) throw ConfigurationError(fmt::format("{}: cannot create a socket: {}", path, std::strerror(errno)));
-  // Through the umask, so that there is no moment at which the file has a wider mode.
-  const mode_t old_mask = mode != 0 ? ::umask(static_cast<mode_t>(~mode & 0777)) : 0;
-  const int result = ::bind(fd_.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address);
-  const int error = errno;
-  if (mode != 0) ::umask(old_mask);
-  if (result != 0) throw ConfigurationError(fmt::format("{}: {}", path, std::strerror(error)));
-  remember_file();
+  check_what_is_there(path);
+  const Owner owner = find_owner(path, file.owner);
+  const std::string temporary = fmt::format("{}.{}", path, ::getpid());
+  try {
+    fd_ = Fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    if (!fd_) throw ConfigurationError(fmt::format("cannot create a socket: {}", std::strerror(errno)));
+    bind_file(fd_.get(), temporary, file.mode);
+    if (!file.owner.empty()) give_away(temporary, owner, file.owner);
+    if (::listen(fd_.get(), backlog) != 0 || ::rename(temporary.c_str(), path.c_str()) != 0) {
+      throw ConfigurationError(std::strerror(errno));
+    }
+  } catch (const ConfigurationError& error) {
+    ::unlink(temporary.c_str());
+    throw ConfigurationError(fmt::format("{}: {}", path, error.what()));
+  }
+  file_ = file_id(path_);
 }
 
-UnixSocket::UnixSocket(std::string path, Fd fd) : path_(std::move(path)), fd_(std::move(fd)) { remember_file(); }
+UnixSocket::UnixSocket(std::string path, Fd fd) : path_(std::move(path)), fd_(std::move(fd)), file_(file_id(path_)) {}
 
 UnixSocket::~UnixSocket() {
   if (fd_) remove_file();
 }
 
-void UnixSocket::remember_file() noexcept {
-  struct stat facts{};
-  if (::lstat(path_.c_str(), &facts) != 0) return;
-  device_ = facts.st_dev;
-  inode_ = facts.st_ino;
-}
-
 void UnixSocket::remove_file() noexcept {
-  struct stat facts{};
-  if (::lstat(path_.c_str(), &facts) == 0 && facts.st_dev == device_ && facts.st_ino == inode_) {
-    ::unlink(path_.c_str());
-  }
+  if (file_ && file_id(path_) == file_) ::unlink(path_.c_str());
 }
 
 }  // namespace pronghorn::supervisor

@@ -10,13 +10,27 @@
 
 namespace pronghorn::supervisor {
 
-// A bound socket and its file. The file of a socket that nobody listens on any more is replaced; one that is in use is
-// refused.
+// Who may connect: the permissions of a socket's file.
+struct SocketFile {
+  mode_t mode = 0;    // 0: as the umask says
+  std::string owner;  // USER, USER:GROUP or :GROUP, names or numbers; empty: who runs the server
+};
+
+// Which file a path leads to now. Empty: none.
+struct FileId {
+  dev_t device = 0;
+  ino_t inode = 0;
+  friend bool operator==(const FileId&, const FileId&) = default;
+};
+[[nodiscard]] std::optional<FileId> file_id(const std::string& path) noexcept;
+
+// A listening socket and its file. The file appears in one step, with its mode and owner, when the socket listens: it
+// takes the place of one on which nobody listens any more; one that is in use is refused.
 class UnixSocket {
  public:
-  // `mode`: of the file; 0 leaves it to the umask. Not listening yet; close-on-exec, non-blocking. Throws
-  // ConfigurationError with a line that begins with the path.
-  UnixSocket(const std::string& path, mode_t mode);
+  // Close-on-exec, non-blocking. A path has at most kMaxSocketPath bytes. Throws ConfigurationError with a line that
+  // begins with the path.
+  UnixSocket(const std::string& path, const SocketFile& file, int backlog);
   // Takes over a socket of an earlier image of this program.
   UnixSocket(std::string path, Fd fd);
   UnixSocket(UnixSocket&&) = default;
@@ -30,25 +44,14 @@ class UnixSocket {
   void remove_file() noexcept;
 
  private:
-  void remember_file() noexcept;
-
   std::string path_;
   Fd fd_;
-  dev_t device_ = 0;
-  ino_t inode_ = 0;
+  std::optional<FileId> file_;  // that it made, or found
 };
 
-// Whether somebody accepts on the socket file now. Does not block.
+// Whether somebody has the socket of this file; when that cannot be told, it is assumed. Does not block.
 [[nodiscard]] bool is_socket_live(const std::string& path) noexcept;
 // The process that made the socket listen, as is_socket_live. 0: nobody, or it cannot be told just now.
 [[nodiscard]] int listening_pid(const std::string& path) noexcept;
-
-// Which file a path leads to now. Empty: none.
-struct FileId {
-  dev_t device = 0;
-  ino_t inode = 0;
-  friend bool operator==(const FileId&, const FileId&) = default;
-};
-[[nodiscard]] std::optional<FileId> file_id(const std::string& path) noexcept;
 
 }  // namespace pronghorn::supervisor

@@ -178,6 +178,8 @@ void WorkerProcess::cannot_start(const std::string& reason) {
 
 void WorkerProcess::begin_accepting() {
   admin_.emplace(config_, board_, *application_, [this] { return readiness(); });
+  // Probes and monitors speak to the admin process, not through the proxy.
+  if (handover_.admin) config_.proxy_protocol.clear();
   http_.emplace(&loop_, config_, *admin_, state_ ? &*state_ : nullptr, row_);
   http_->on_empty([this] { leave_when_empty(); });
   runtime_->on_idle([this] { leave_when_empty(); });

@@ -39,7 +39,9 @@ struct Header {
 // Who asked, as far as it can be trusted: what a proxy says (Forwarded, X-Forwarded-*) counts only when the peer is in
 // the networks of the option trusted_proxies.
 struct Client {
-  std::string address;     // "192.0.2.7", "2001:db8::1", or "unix"
+  // "192.0.2.7", "2001:db8::1", or "unix". From a trusted proxy that does not tell the address: "unknown", or the name
+  // that it gave its client, such as "_hidden" (RFC 7239 section 6).
+  std::string address;
   std::uint16_t port = 0;  // 0 when unknown
 };
 
@@ -141,6 +143,7 @@ class PRONGHORN_API Request {
   // Redis away: answered 503 with Retry-After. See pronghorn/session.h.
   [[nodiscard]] Task<Session> session();
 
+  // These three as the client's first trusted proxy saw them; see Client.
   [[nodiscard]] const Client& client() const;
   [[nodiscard]] std::string_view scheme() const noexcept;  // "http" or "https", as the client used it
   [[nodiscard]] std::string_view host() const noexcept;    // the authority that the client asked for, with its port

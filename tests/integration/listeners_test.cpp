@@ -2,6 +2,7 @@
 #include <netinet/in.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -65,6 +66,51 @@ TEST_CASE("IPv6 and several addresses at once", "[listen]") {
     CHECK(get(server.address(i), "/hello").status == 200);
   }
   CHECK(server.status().at("server").at("listen").size() == 3);
+}
+
+TEST_CASE("IPv4 and IPv6 can be listened to on one port", "[listen]") {
+  const std::string port = std::to_string(free_port());
+  const ServerProcess server({.workers = 2, .listen = {"0.0.0.0:" + port, "[::]:" + port}});
+  CHECK(get(Address::parse("127.0.0.1:" + port), "/hello").status == 200);
+  CHECK(get(Address::parse("[::1]:" + port), "/hello").status == 200);
+}
+
+TEST_CASE("[::] takes IPv4 only when ipv6_only is off", "[listen]") {
+  for (const std::string only : {"true", "false"}) {
+    const ServerProcess server({.workers = 1, .listen = {"[::]:0"}, .arguments = {"--ipv6-only", only}});
+    CHECK(get(server.address(), "/hello").status == 200);
+    const Address ipv4 = Address::parse("127.0.0.1:" + std::to_string(server.address().port));
+    if (only == "false") {
+      CHECK(get(ipv4, "/hello").status == 200);
+    } else {
+      CHECK_THROWS_AS(get(ipv4, "/hello"), ClientError);
+    }
+  }
+}
+
+TEST_CASE("the file of a Unix socket has the mode and owner that are asked for", "[listen]") {
+  const TempDir directory;
+  const std::string path = directory / "http.sock";
+  const bool root = ::geteuid() == 0;
+  const std::string owner = root ? "65534:65534" : std::to_string(::geteuid());
+  const ServerProcess server(
+      {.workers = 2, .listen = {"unix:" + path}, .arguments = {"--unix-mode", "0620", "--unix-owner", owner}});
+  struct stat facts{};
+  REQUIRE(::stat(path.c_str(), &facts) == 0);
+  CHECK((facts.st_mode & 0777) == 0620);
+  CHECK(facts.st_uid == (root ? 65534 : ::geteuid()));
+  CHECK(get(server.address(), "/hello").status == 200);
+}
+
+TEST_CASE("an owner of Unix sockets that does not exist ends the start with one line", "[listen]") {
+  const TempDir directory;
+  const auto result = run_program({program_path(), "serve", app_path("demo"), "--listen", "unix:" + (directory / "s"),
+                                   "--unix-owner", "no-such-user", "--redis", "none", "--runtime-dir",
+                                   directory / "run", "--data-dir", directory / "data"});
+  INFO(result.all());
+  CHECK(result.status == 2);
+  CHECK(result.err.find("unix_owner: there is no user \"no-such-user\"") != std::string::npos);
+  CHECK_FALSE(std::filesystem::exists(directory / "s"));
 }
 
 TEST_CASE("PORT means every interface, WEB_CONCURRENCY the number of workers, REDIS_URL the Redis", "[listen]") {

@@ -63,12 +63,18 @@ const AdminHandler::Endpoint* AdminHandler::find(std::string_view path) const no
   return nullptr;
 }
 
-// Behind a reverse proxy every peer is the proxy, so for a request that it forwarded the peer's address proves nothing.
-bool AdminHandler::may_see(const Exchange& exchange) const {
-  if (exchange.peer == nullptr || was_forwarded(exchange.head)) return false;
-  if (exchange.peer->loopback) return true;
-  const std::optional<Address> address = parse_address(exchange.peer->client.address);
-  return address && networks_.contains(*address);
+// Behind a reverse proxy every peer is the proxy, so for a request that it forwarded the peer's address proves nothing:
+// the client's does, when a trusted proxy tells it. Nobody becomes local by being forwarded, and who sends both kinds
+// of fields may have written one of them himself.
+bool AdminHandler::may_see(Exchange& exchange) const {
+  if (exchange.peer == nullptr) return false;
+  if (!was_forwarded(exchange.head)) {
+    return exchange.peer->loopback || networks_.contains(exchange.peer->client.address);
+  }
+  const Forwarding* said = exchange.forwarding();
+  if (said == nullptr || (exchange.head.find("forwarded") && exchange.head.find("x-forwarded-for"))) return false;
+  const auto client = parse_ip_address(said->client.address);
+  return client && !is_loopback(*client) && networks_.contains(*client);
 }
 
 Response AdminHandler::health(const Exchange&) const { return json_text(R"({"status":"alive"})"); }

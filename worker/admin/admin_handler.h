@@ -9,8 +9,8 @@
 
 #include "common/config.h"
 #include "common/fleet.h"
+#include "common/networks.h"
 #include "common/scoreboard.h"
-#include "worker/admin/networks.h"
 #include "worker/http/exchange.h"
 
 namespace pronghorn::worker {
@@ -37,7 +37,7 @@ class AdminHandler final : public RequestHandler {
   // Null for what is not ours. The cost for every request of the application: four comparisons of lengths, rarely of
   // bytes.
   [[nodiscard]] const Endpoint* find(std::string_view path) const noexcept;
-  [[nodiscard]] bool may_see(const Exchange& exchange) const;
+  [[nodiscard]] bool may_see(Exchange& exchange) const;
 
   [[nodiscard]] Response health(const Exchange& exchange) const;
   [[nodiscard]] Response ready(const Exchange& exchange) const;

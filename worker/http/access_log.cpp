@@ -47,7 +47,7 @@ void AccessLog::add(Exchange& exchange, int status, std::uint64_t bytes, std::ui
   const auto milliseconds = now.time_since_epoch().count() % 1000;
   const auto time = fmt::gmtime(std::chrono::system_clock::to_time_t(now));
   const RequestHead& head = exchange.head;
-  const std::string_view address = exchange.peer->client.address;
+  const std::string_view address = exchange.client().address;
   auto out = std::back_inserter(lines_);
   if (json_) {
     fmt::format_to(out,

@@ -47,6 +47,7 @@ void Exchange::clear() noexcept {
   attachments_.clear();
   decoded_.clear();
   decoded_path_.clear();
+  forwarding_.reset();
   body.clear();
   max_body = 0;
   deadline = std::chrono::steady_clock::time_point::max();
@@ -68,6 +69,17 @@ std::string_view Exchange::decoded_path() {
   if (head.path.find('%') == std::string_view::npos) return head.path;
   if (decoded_path_.empty() && !percent_decode(head.path, decoded_path_, false)) decoded_path_ = head.path;
   return decoded_path_;
+}
+
+const Forwarding* Exchange::forwarding() {
+  if (peer == nullptr || peer->trusted_proxies == nullptr) return nullptr;
+  if (!forwarding_) forwarding_ = read_forwarding(head, *peer->trusted_proxies);
+  return &*forwarding_;
+}
+
+const Client& Exchange::client() {
+  const Forwarding* said = forwarding();
+  return said == nullptr || said->client.address.empty() ? peer->client : said->client;
 }
 
 }  // namespace pronghorn::worker

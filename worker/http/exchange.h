@@ -22,6 +22,7 @@
 #include "pronghorn/request.h"
 #include "pronghorn/response.h"
 #include "pronghorn/task.h"
+#include "worker/http/forwarded.h"
 #include "worker/http/request_body.h"
 #include "worker/http/request_head.h"
 
@@ -62,6 +63,7 @@ struct Peer {
   Client client;
   bool loopback = false;  // or a Unix socket
   bool https = false;
+  const Networks* trusted_proxies = nullptr;  // all of them, when the peer is one; null when it is none
 };
 
 class Exchange {
@@ -78,6 +80,10 @@ class Exchange {
   [[nodiscard]] std::string_view id();
   // The percent-decoded path; decoded when first asked for, the raw one when there is nothing to decode.
   [[nodiscard]] std::string_view decoded_path();
+  // What trusted proxies say; null when the peer is none. Read when first asked for.
+  [[nodiscard]] const Forwarding* forwarding();
+  // Who asked: as trusted proxies say it, else the peer.
+  [[nodiscard]] const Client& client();
 
   Request request;
   RequestHead head;
@@ -114,6 +120,7 @@ class Exchange {
   std::vector<Attachment> attachments_;
   std::vector<std::unique_ptr<std::string>> decoded_;  // parameters that had to be percent-decoded
   std::string decoded_path_;
+  std::optional<Forwarding> forwarding_;
   char id_[25] = {};
 };
 

@@ -58,6 +58,11 @@ void close_handle(Handle* handle) {
 HttpServer::HttpServer(uv_loop_t* loop, const Config& config, RequestHandler& handler, StateServices* state,
                        WorkerRow& row)
     : context_(loop, config, handler, state, row),
+      proxy_protocol_(config.proxy_protocol),
+      trusted_proxies_(config.trusted_proxies),
+      handshakes_(loop, row,
+                  {.done = [this](int fd, bool is_unix, Peer peer) { serve(fd, is_unix, std::move(peer)); },
+                   .closed = [this] { client_gone(); }}),
       prepare_(new uv_prepare_t),
       check_(new uv_check_t),
       timer_(new uv_timer_t),
@@ -107,17 +112,30 @@ void HttpServer::adopt(int fd) {
 }
 
 void HttpServer::accepted(int fd, const sockaddr_storage& address, bool is_unix) {
-  const auto limit = context_.limits.max_connections;
-  const bool surplus = limit != 0 && connections_.size() >= limit;
-  if (surplus) add(context_.row, LimitHit::connections);
-  auto* connection = new Http1Connection(context_, *this, fd, is_unix, peer_of(address, is_unix), surplus);
-  connections_.insert(connection);
+  Peer peer = peer_of(address, is_unix);
   add(context_.row.connections);
-  connection->start();
-  if (limit != 0 && connections_.size() >= limit + surplus_allowed(limit)) {
+  if (!proxy_protocol_.empty() && proxy_protocol_.contains(peer.client.address)) {
+    handshakes_.begin(fd, is_unix, std::move(peer));
+  } else {
+    serve(fd, is_unix, std::move(peer));
+  }
+  const auto limit = context_.limits.max_connections;
+  if (limit != 0 && connections() >= limit + surplus_allowed(limit)) {
     full_ = true;
     stop_accepting();
   }
+}
+
+void HttpServer::serve(int fd, bool is_unix, Peer peer) {
+  if (!trusted_proxies_.empty() && trusted_proxies_.contains(peer.client.address)) {
+    peer.trusted_proxies = &trusted_proxies_;
+  }
+  const auto limit = context_.limits.max_connections;
+  const bool surplus = limit != 0 && connections_.size() >= limit;
+  if (surplus) add(context_.row, LimitHit::connections);
+  auto* connection = new Http1Connection(context_, *this, fd, is_unix, std::move(peer), surplus);
+  connections_.insert(connection);
+  connection->start();
 }
 
 void HttpServer::stop_accepting() noexcept {
@@ -127,13 +145,17 @@ void HttpServer::stop_accepting() noexcept {
 void HttpServer::closed(Http1Connection& connection) noexcept {
   connections_.erase(&connection);
   delete &connection;
+  client_gone();
+}
+
+void HttpServer::client_gone() noexcept {
   subtract(context_.row.connections);
-  if (full_ &&
-      connections_.size() < context_.limits.max_connections + surplus_allowed(context_.limits.max_connections)) {
+  const auto limit = context_.limits.max_connections;
+  if (full_ && connections() < limit + surplus_allowed(limit)) {
     full_ = false;
     for (auto& [fd, acceptor] : acceptors_) acceptor->start();
   }
-  if (connections_.empty() && on_empty_) on_empty_();
+  if (connections() == 0 && on_empty_) on_empty_();
 }
 
 void HttpServer::drain(bool last) {
@@ -145,18 +167,20 @@ void HttpServer::drain(bool last) {
   idle_closed_ = last;
   const std::vector<Http1Connection*> all(connections_.begin(), connections_.end());
   for (Http1Connection* connection : all) connection->drain(last);
-  if (connections_.empty() && on_empty_) on_empty_();
+  if (connections() == 0 && on_empty_) on_empty_();
 }
 
 bool HttpServer::accept_waiting() {
   for (auto& [fd, acceptor] : acceptors_) acceptor->empty_queue();
-  return !connections_.empty();
+  return connections() > 0;
 }
 
 void HttpServer::close_all() {
   acceptors_.clear();
   const std::vector<Http1Connection*> all(connections_.begin(), connections_.end());
   for (Http1Connection* connection : all) connection->close();
+  subtract(context_.row.connections, handshakes_.size());
+  handshakes_.close_all();
 }
 
 void HttpServer::end_of_turn() {
@@ -178,6 +202,7 @@ void HttpServer::tick() {
   refresh_response_date();
 
   const HttpLimits& limits = context_.limits;
+  handshakes_.expire(now_ms, header_timeout(now_ms));
   expire(Waiting::for_head, header_timeout(now_ms));
   expire(Waiting::for_body, limits.body_timeout);
   expire(Waiting::for_writes, limits.write_timeout);

@@ -13,16 +13,19 @@
 
 #include "common/config.h"
 #include "common/handover.h"
+#include "common/networks.h"
 #include "common/scoreboard.h"
 #include "worker/http/acceptor.h"
 #include "worker/http/http1_connection.h"
 #include "worker/http/http_context.h"
+#include "worker/http/proxy_handshakes.h"
 
 namespace pronghorn::worker {
 
 class HttpServer final : public ConnectionOwner {
  public:
-  // All references outlive the server. Throws std::runtime_error (access log, loop).
+  // All references outlive the server. Throws std::runtime_error (access log, loop), and std::invalid_argument for an
+  // entry of proxy_protocol or trusted_proxies that is no network.
   HttpServer(uv_loop_t* loop, const Config& config, RequestHandler& handler, StateServices* state, WorkerRow& row);
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
@@ -52,13 +55,15 @@ class HttpServer final : public ConnectionOwner {
   void reopen_logs() noexcept { context_.access_log.reopen(); }
 
   [[nodiscard]] bool draining() const noexcept { return context_.draining; }
-  [[nodiscard]] std::size_t connections() const noexcept { return connections_.size(); }
+  [[nodiscard]] std::size_t connections() const noexcept { return connections_.size() + handshakes_.size(); }
   // Called when the last connection has closed.
   void on_empty(std::function<void()> callback) { on_empty_ = std::move(callback); }
 
  private:
   void accepted(int fd, const sockaddr_storage& address, bool is_unix);
+  void serve(int fd, bool is_unix, Peer peer);
   void closed(Http1Connection& connection) noexcept override;
+  void client_gone() noexcept;
   void end_of_turn();
   void tick();
   [[nodiscard]] Milliseconds header_timeout(std::uint64_t now_ms) const noexcept;
@@ -68,6 +73,9 @@ class HttpServer final : public ConnectionOwner {
 
   HttpContext context_;
   std::map<int, std::unique_ptr<Acceptor>> acceptors_;  // by listener
+  Networks proxy_protocol_;
+  Networks trusted_proxies_;
+  ProxyHandshakes handshakes_;
   std::unordered_set<Http1Connection*> connections_;
   std::function<void()> on_empty_;
   uv_prepare_t* prepare_;

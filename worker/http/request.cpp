@@ -111,10 +111,17 @@ Task<Form> Request::form() {
   co_return Form(std::move(fields));
 }
 
-const Client& Request::client() const { return exchange_.peer->client; }
-std::string_view Request::scheme() const noexcept { return exchange_.peer->https ? "https" : "http"; }
+const Client& Request::client() const { return exchange_.client(); }
+
+std::string_view Request::scheme() const noexcept {
+  const worker::Forwarding* said = exchange_.forwarding();
+  if (said != nullptr && !said->scheme.empty()) return said->scheme;
+  return exchange_.peer->https ? "https" : "http";
+}
 
 std::string_view Request::host() const noexcept {
+  const worker::Forwarding* said = exchange_.forwarding();
+  if (said != nullptr && !said->host.empty()) return said->host;
   // An absolute-form target wins over Host (RFC 9112 section 3.2.2).
   return exchange_.head.authority.empty() ? exchange_.head.value(KnownHeader::host) : exchange_.head.authority;
 }

@@ -58,7 +58,9 @@ inline bool is_field_value(std::string_view text) noexcept {
   }
   return true;
 }
-// uri-host [":" port], loosely: a bracketed IPv6 address or a name, then digits. The empty text is a Host too.
+// uri-host [":" port] of RFC 3986 section 3.2: a bracketed IPv6 address, an IPv4 address or a name, and a port up to
+// 65535 or none. The empty text is a Host too (RFC 9110 section 7.2). Two things that the grammar allows are refused: a
+// comma in a name, which is what two joined Host fields look like, and addresses of future versions of IP.
 bool is_host(std::string_view text) noexcept;
 
 inline char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; }

@@ -20,6 +20,11 @@ Config unusual() {
   config.max_workers = 9;
   config.balance = Balance::cookie_hash;
   config.backlog = 7;
+  config.ipv6_only = false;
+  config.unix_mode = 0640;
+  config.unix_owner = "www:web";
+  config.proxy_protocol = {"192.0.2.0/24"};
+  config.trusted_proxies = {"unix"};
   config.redis = "redis://:p%40ss@db:6380/2";
   config.redis_timeout = Milliseconds(11);
   config.redis_server = "/opt/redis";
@@ -82,7 +87,7 @@ TEST_CASE("no field of the configuration is left out of the record") {
   // Every member that differs from its default must also differ in the record.
   const auto defaults = nlohmann::json::parse(to_json({}));
   const auto changed = nlohmann::json::parse(to_json(unusual()));
-  CHECK(changed.size() == 32);
+  CHECK(changed.size() == 37);
   CHECK(changed["http"].size() == 15);
   for (const auto& [name, value] : changed.items()) {
     INFO(name);

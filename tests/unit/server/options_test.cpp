@@ -108,6 +108,37 @@ TEST_CASE("off switches an endpoint off, and nothing does too", "[options]") {
   CHECK_THROWS_AS(set(config, "admin", {"nowhere"}), BadValue);
 }
 
+TEST_CASE("the owner of Unix sockets is a user, a group or both", "[options]") {
+  Config config;
+  for (const char* right : {"www-data", "www-data:www", ":www", "1000:100"}) {
+    CAPTURE(right);
+    CHECK_NOTHROW(set(config, "unix_owner", {right}));
+    CHECK(config.unix_owner == right);
+  }
+  for (const char* wrong : {":", "a:", "a:b:c", "a b"}) {
+    CAPTURE(wrong);
+    CHECK_THROWS_AS(set(config, "unix_owner", {wrong}), BadValue);
+  }
+  set(config, "unix_owner", {"off"});
+  CHECK(config.unix_owner.empty());
+}
+
+TEST_CASE("an empty list is called none", "[options]") {
+  Config config;
+  CHECK(find_option("trusted_proxies")->show(config) == "none");
+  set(config, "trusted_proxies", {"10.0.0.0/8", "unix"});
+  CHECK(find_option("trusted_proxies")->show(config) == "10.0.0.0/8, unix");
+  set(config, "trusted_proxies", {"none"});
+  CHECK(config.trusted_proxies.empty());
+}
+
+TEST_CASE("ipv6_only is true or false", "[options]") {
+  Config config;
+  set(config, "ipv6_only", {"false"});
+  CHECK_FALSE(config.ipv6_only);
+  CHECK_THROWS_AS(set(config, "ipv6_only", {"no"}), BadValue);
+}
+
 TEST_CASE("a word that is not known brings those that are", "[options]") {
   Config config;
   CHECK_THROWS_WITH(set(config, "log_level", {"warn"}), "\"warn\" is not known; use debug, info, warning, error");

@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
 
@@ -162,16 +163,74 @@ TEST_CASE("a start that fails later leaves no file of a Unix socket behind", "[s
 TEST_CASE("the file of a Unix socket that somebody else has replaced is not removed", "[supervisor]") {
   const TemporaryFolder folder;
   const std::string path = folder.path / "app.sock";
-  UnixSocket first(path, mode_t{0600});
+  UnixSocket first(path, {.mode = 0600, .owner = {}}, 16);
   struct stat facts{};
   REQUIRE(::stat(path.c_str(), &facts) == 0);
   CHECK((facts.st_mode & 0777) == 0600);
   std::filesystem::rename(path, folder.path / "old.sock");
-  const UnixSocket second(path, mode_t{0600});
+  const UnixSocket second(path, {}, 16);
   first.remove_file();
   CHECK(std::filesystem::exists(path));
 }
 
+TEST_CASE("the file of a Unix socket appears with its mode and owner, listening", "[supervisor]") {
+  const TemporaryFolder folder;
+  const std::string path = folder.path / "app.sock";
+  {
+    const UnixSocket killed(path, {}, 16);
+  }
+  struct stat stale{};
+  REQUIRE(::stat(path.c_str(), &stale) == 0);
+  const std::string owner = std::to_string(::getuid()) + ":" + std::to_string(::getgid());
+  const UnixSocket socket(path, {.mode = 0620, .owner = owner}, 16);
+  struct stat facts{};
+  REQUIRE(::stat(path.c_str(), &facts) == 0);
+  CHECK((facts.st_mode & 0777) == 0620);
+  CHECK(facts.st_ino != stale.st_ino);
+  CHECK(is_socket_live(path));
+  std::size_t files = 0;
+  for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(folder.path)) ++files;
+  CHECK(files == 1);  // nothing is left of the name under which it was made
+}
+
+TEST_CASE("a Unix socket that cannot be had leaves no file", "[supervisor]") {
+  const TemporaryFolder folder;
+  const std::string path = folder.path / "app.sock";
+  const auto error = [&](const std::string& owner) {
+    try {
+      const UnixSocket socket(path, {.mode = 0, .owner = owner}, 16);
+    } catch (const ConfigurationError& refusal) {
+      return std::string(refusal.what());
+    }
+    return std::string();
+  };
+  CHECK(error("nobody-of-this-name") == path + ": unix_owner: there is no user \"nobody-of-this-name\"");
+  CHECK(error(":no-such-group") == path + ": unix_owner: there is no group \"no-such-group\"");
+  CHECK(std::filesystem::is_empty(folder.path));
+  CHECK(error_of({"unix:" + path + "/below/a/file.sock"}).find(path) != std::string::npos);
+}
+
+TEST_CASE("[::] leaves IPv4 alone unless ipv6_only is off", "[supervisor]") {
+  const auto takes_ipv4 = [](bool ipv6_only, const char* text) {
+    const Listeners listeners({text}, Balance::reuseport, 16, 2, 2, {.ipv6_only = ipv6_only, .unix_file = {}});
+    return can_connect(listeners.addresses().front().port);
+  };
+  CHECK_FALSE(takes_ipv4(true, "[::]:0"));
+  CHECK(takes_ipv4(false, "[::]:0"));
+  CHECK(takes_ipv4(true, ":0"));
+}
+
+TEST_CASE("IPv4 and IPv6 stand beside each other on one port", "[supervisor]") {
+  for (const Balance balance : {Balance::reuseport, Balance::shared}) {
+    const Listeners ipv4({"0.0.0.0:0"}, balance, 16, 2, 2);
+    const std::string port = std::to_string(ipv4.addresses().front().port);
+    CHECK_NOTHROW(Listeners({"[::]:" + port}, balance, 16, 2, 2));
+    CHECK_THROWS_AS(Listeners({"[::]:" + port}, balance, 16, 2, 2, {.ipv6_only = false, .unix_file = {}}),
+                    ConfigurationError);
+    CHECK_THROWS_AS(Listeners({":" + port}, balance, 16, 2, 2), ConfigurationError);
+  }
+}
+
 TEST_CASE("a path that is too long for a Unix socket is refused with its limit", "[supervisor]") {
-  CHECK(error_of({"unix:/tmp/" + std::string(120, 'x')}).find("at most 107 bytes") != std::string::npos);
+  CHECK(error_of({"unix:/tmp/" + std::string(120, 'x')}).find("at most 99 bytes") != std::string::npos);
 }

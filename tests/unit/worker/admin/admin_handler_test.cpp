@@ -155,6 +155,25 @@ TEST_CASE_METHOD(Fixture, "a request that a proxy passed on is a stranger's, whe
   CHECK(ask(peers.loopback, "GET", "/status", {{"X-Forward", "x"}, {"X", "y"}}).status() == 200);
 }
 
+TEST_CASE_METHOD(Fixture, "a client that a trusted proxy names sees the endpoints when its own network may") {
+  const Networks trusted({"127.0.0.1"});
+  Peer proxy = peers.loopback;
+  proxy.trusted_proxies = &trusted;
+  const auto status = [&](std::initializer_list<Header> fields) {
+    return ask(proxy, "GET", "/status", fields).status();
+  };
+  CHECK(status({{"X-Forwarded-For", "10.1.2.3"}}) == 200);
+  CHECK(status({{"Forwarded", "for=10.1.2.3"}, {"Via", "1.1 proxy"}}) == 200);
+  CHECK(status({{"X-Forwarded-For", "10.1.2.3, 203.0.113.9"}}) == 404);
+  CHECK(status({{"X-Forwarded-For", "oops"}}) == 404);
+  CHECK(status({{"X-Forwarded-For", "unknown"}}) == 404);
+  CHECK(status({{"Via", "1.1 proxy"}}) == 404);  // a proxy that does not say for whom
+  CHECK(status({{"X-Real-IP", "10.1.2.3"}}) == 404);
+  CHECK(status({{"X-Forwarded-For", "127.0.0.1"}}) == 404);  // passed through as the client wrote it
+  CHECK(status({{"Forwarded", "for=10.1.2.3"}, {"X-Forwarded-For", "10.1.2.3"}}) == 404);
+  CHECK(status({}) == 200);
+}
+
 TEST_CASE_METHOD(Fixture, "a method other than GET and HEAD is refused with those that work") {
   const Response response = ask(peers.loopback, "DELETE", "/status");
   CHECK(response.status() == 405);

@@ -1,16 +1,15 @@
-#include "worker/admin/networks.h"
+#include "common/networks.h"
 
 #include <stdexcept>
 
 #include "support/catch.h"
 
-using namespace pronghorn::worker;
+using namespace pronghorn;
 
 namespace {
 
 bool holds(const std::vector<std::string>& networks, std::string_view address) {
-  const auto parsed = parse_address(address);
-  return parsed && Networks(networks).contains(*parsed);
+  return Networks(networks).contains(address);
 }
 
 }  // namespace
@@ -38,9 +37,28 @@ TEST_CASE("an IPv4 address behind an IPv6 socket is the IPv4 address") {
 }
 
 TEST_CASE("what is no address is in no network") {
-  CHECK_FALSE(parse_address("unix"));
-  CHECK_FALSE(parse_address(""));
-  CHECK_FALSE(parse_address("1.2.3"));
+  CHECK_FALSE(parse_ip_address("unix"));
+  CHECK_FALSE(parse_ip_address(""));
+  CHECK_FALSE(parse_ip_address("1.2.3"));
+  CHECK_FALSE(parse_ip_address("010.0.0.1"));
+  CHECK_FALSE(parse_ip_address(std::string_view("1.2.3.4\0", 8)));
+  CHECK_FALSE(parse_ip_address(std::string(1000, '1')));
+  CHECK_FALSE(holds({"0.0.0.0/0", "::/0", "unix"}, "unknown"));
+}
+
+TEST_CASE("peers over Unix sockets are held only when they are named") {
+  CHECK(holds({"unix"}, "unix"));
+  CHECK_FALSE(holds({"0.0.0.0/0", "::/0"}, "unix"));
+  CHECK_FALSE(holds({"unix"}, "127.0.0.1"));
+  CHECK(Networks({}).empty());
+  CHECK_FALSE(Networks({"unix"}).empty());
+}
+
+TEST_CASE("an address is written in one way, however it came") {
+  const auto written = [](std::string_view text) { return to_string(*parse_ip_address(text)); };
+  CHECK(written("2001:DB8:0:0::1") == "2001:db8::1");
+  CHECK(written("::ffff:c000:0207") == "192.0.2.7");
+  CHECK(written("192.0.2.7") == "192.0.2.7");
 }
 
 TEST_CASE("a network that is none is refused by name") {
@@ -51,7 +69,7 @@ TEST_CASE("a network that is none is refused by name") {
       const Networks networks({text});
       FAIL_CHECK("accepted");
     } catch (const std::invalid_argument& error) {
-      CHECK(std::string(error.what()).find("admin_networks " + text + ":") == 0);
+      CHECK(std::string(error.what()).find(text + ":") == 0);
     }
   }
 }

@@ -1,0 +1,16 @@
+// Says whom it takes for the client: "address port scheme host".
+#include <pronghorn/pronghorn.h>
+
+using namespace pronghorn;
+
+namespace {
+
+Response origin(Request& request) {
+  std::string line = request.client().address + " " + std::to_string(request.client().port) + " ";
+  line.append(request.scheme()).append(" ").append(request.host());
+  return text(line);
+}
+
+}  // namespace
+
+PRONGHORN_APP(app) { app.get("/origin", origin); }
