@@ -6,6 +6,7 @@
 #include "pronghorn/hash.h"
 #include "pronghorn/limit.h"
 #include "pronghorn/log.h"
+#include "pronghorn/multipart.h"
 #include "pronghorn/plugin.h"
 #include "pronghorn/redis.h"
 #include "pronghorn/request.h"
@@ -14,3 +15,4 @@
 #include "pronghorn/session.h"
 #include "pronghorn/size.h"
 #include "pronghorn/task.h"
+#include "pronghorn/temporary_file.h"
