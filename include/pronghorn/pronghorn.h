@@ -3,6 +3,7 @@
 
 #include "pronghorn/app.h"
 #include "pronghorn/error.h"
+#include "pronghorn/events.h"
 #include "pronghorn/hash.h"
 #include "pronghorn/limit.h"
 #include "pronghorn/log.h"

@@ -141,6 +141,10 @@ class PRONGHORN_API Request {
   [[nodiscard]] Task<Multipart> multipart();
   [[nodiscard]] Task<Multipart> multipart(MultipartLimits limits);
 
+  // The id of the last event that an EventSource has got before it connects again; empty when it has got none. Text of
+  // the client's. See pronghorn/events.h.
+  [[nodiscard]] std::string_view last_event_id() const noexcept;
+
   // The session of this client: one round trip to Redis, once a request (none when the client sent no session cookie).
   // Redis away: answered 503 with Retry-After. See pronghorn/session.h.
   [[nodiscard]] Task<Session> session();

@@ -122,6 +122,7 @@ std::string_view Request::host() const noexcept {
   return exchange_.head.authority.empty() ? exchange_.head.value(KnownHeader::host) : exchange_.head.authority;
 }
 
+std::string_view Request::last_event_id() const noexcept { return header("Last-Event-ID").value_or(""); }
 std::string_view Request::id() const { return exchange_.id(); }
 std::chrono::steady_clock::time_point Request::deadline() const noexcept { return exchange_.deadline; }
 

@@ -16,8 +16,18 @@ constexpr std::size_t kRoom = 64 * 1024;  // bytes that a slow client may owe us
 
 struct StreamedResponse::WaitForRoom {
   StreamedResponse& stream;
+  std::coroutine_handle<> coroutine = {};
+
+  explicit WaitForRoom(StreamedResponse& written) noexcept : stream(written) {}
+  WaitForRoom(const WaitForRoom&) = delete;
+  WaitForRoom& operator=(const WaitForRoom&) = delete;
+  ~WaitForRoom() { std::erase(stream.waiting_, this); }
+
   [[nodiscard]] bool await_ready() const noexcept { return false; }
-  void await_suspend(std::coroutine_handle<> waiting) const noexcept { stream.waiting_ = waiting; }
+  void await_suspend(std::coroutine_handle<> waiting) {
+    coroutine = waiting;
+    stream.waiting_.push_back(this);
+  }
   void await_resume() const noexcept {}
 };
 
@@ -46,7 +56,7 @@ Task<void> StreamedResponse::write(std::string_view data) {
   }
   // Without a connection nothing ever resumes this: the coroutine is destroyed here.
   while (connection_ == nullptr || connection_->queued() > kRoom) {
-    WaitForRoom room{*this};
+    WaitForRoom room(*this);
     co_await room;
   }
 }
@@ -79,10 +89,16 @@ void StreamedResponse::flush() {
 void StreamedResponse::finish() {
   if (chunked_) pending_.append("0\r\n\r\n");
   flush();
+  connection_ = nullptr;
 }
 
+// Each once: one that goes on may wait again, and may destroy others.
 void StreamedResponse::drained() {
-  if (waiting_) std::exchange(waiting_, nullptr).resume();
+  for (std::size_t left = waiting_.size(); left > 0 && !waiting_.empty(); --left) {
+    WaitForRoom* const first = waiting_.front();
+    waiting_.erase(waiting_.begin());
+    first->coroutine.resume();
+  }
 }
 
 }  // namespace pronghorn::worker
