@@ -3,9 +3,11 @@
 
 #include "pronghorn/app.h"
 #include "pronghorn/error.h"
+#include "pronghorn/events.h"
 #include "pronghorn/hash.h"
 #include "pronghorn/limit.h"
 #include "pronghorn/log.h"
+#include "pronghorn/multipart.h"
 #include "pronghorn/plugin.h"
 #include "pronghorn/redis.h"
 #include "pronghorn/request.h"
@@ -14,3 +16,4 @@
 #include "pronghorn/session.h"
 #include "pronghorn/size.h"
 #include "pronghorn/task.h"
+#include "pronghorn/temporary_file.h"

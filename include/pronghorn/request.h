@@ -25,7 +25,9 @@
 
 namespace pronghorn {
 
+class Multipart;
 class Session;
+struct MultipartLimits;
 
 namespace worker {
 class Exchange;
@@ -136,8 +138,17 @@ class PRONGHORN_API Request {
   // The next piece of the body as it arrives, nullopt at its end. The view lives until the next call. While a handler
   // does not read, at most 64 KiB are buffered and the client is held back.
   [[nodiscard]] Task<std::optional<std::string_view>> read();
-  // The decoded fields of an application/x-www-form-urlencoded body; another content type is answered 415.
+  // The decoded fields of an application/x-www-form-urlencoded body, at most 1000 (413 above). Another content type is
+  // answered 415, a malformed percent-encoding 400.
   [[nodiscard]] Task<Form> form();
+  // The parts of a multipart/form-data body, read one by one as they arrive: see pronghorn/multipart.h. Another content
+  // type is answered 415, a boundary that can not be 400.
+  [[nodiscard]] Task<Multipart> multipart();
+  [[nodiscard]] Task<Multipart> multipart(MultipartLimits limits);
+
+  // The id of the last event that an EventSource has got before it connects again; empty when it has got none. Text of
+  // the client's. See pronghorn/events.h.
+  [[nodiscard]] std::string_view last_event_id() const noexcept;
 
   // The session of this client: one round trip to Redis, once a request (none when the client sent no session cookie).
   // Redis away: answered 503 with Retry-After. See pronghorn/session.h.

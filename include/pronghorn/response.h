@@ -27,9 +27,11 @@ class PRONGHORN_API Writer {
   Writer& operator=(const Writer&) = delete;
   virtual ~Writer() = default;
 
-  // Sends `data`, which the Writer copies when it cannot be sent at once. Suspends while the client has not taken what
-  // was written before (more than 64 KiB is waiting). When the client leaves, the coroutine is destroyed here. One
-  // write at a time: another while one is suspended throws std::logic_error.
+  // Sends `data`, which the Writer copies when it cannot be sent at once, at the end of this turn of the loop at the
+  // latest. Suspends while the client has not taken what was written before (more than 64 KiB is waiting); one that
+  // takes nothing for write_timeout is cut. When the client leaves, the coroutine is destroyed where it is suspended,
+  // as if an exception had passed. That is noticed at the next write, or within about two seconds if the client has
+  // said so. Branches of when_all() may write; what each writes at a time stays together.
   [[nodiscard]] virtual Task<void> write(std::string_view data) = 0;
 };
 
@@ -102,6 +104,7 @@ class PRONGHORN_API Response {
   };
 
   int status_ = 200;
+  bool ends_on_drain_ = false;     // a stream that has no end of its own: see events()
   std::string_view content_type_;  // a literal, or a view of own_type_; empty: no Content-Type field
   std::unique_ptr<std::string> own_type_;
   std::string fields_;  // the other fields, rendered: "Name: value\r\n" each

@@ -487,7 +487,10 @@ class PRONGHORN_API DeadlineExceeded : public std::runtime_error {
 inline detail::Timer sleep_for(std::chrono::nanoseconds duration) noexcept { return detail::Timer(duration); }
 
 // Runs `function` on the worker's thread pool (option offload_threads) and yields its result or throws what it threw.
-// `function` owns what it uses: the coroutine that awaits it may be gone before it ends.
+// `function` owns what it uses: the coroutine that awaits it may be gone before it ends. With GCC 12 a lambda that owns
+// more than numbers is made before the co_await, not in it, or its captures are destroyed twice:
+//   auto work = [text = std::move(text)] { … };
+//   co_await offload(std::move(work));
 template <class F, class R = std::invoke_result_t<F&>>
 Task<R> offload(F function) {
   using Call = detail::OffloadedCall<F, R>;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -20,6 +21,13 @@ struct TestResponse {
   std::string body;
   // The first field of that name, compared without case; empty when there is none.
   [[nodiscard]] PRONGHORN_API std::string header(std::string_view name) const;
+};
+
+// One event of a stream of events, as an EventSource would dispatch it (or, without data, take its id and retry).
+struct TestEvent {
+  std::string event;  // empty: "message"
+  std::string data;   // its lines, with LF between them
+  std::string id;
 };
 
 struct TestOptions {
@@ -47,6 +55,9 @@ class PRONGHORN_API TestClient {
                     std::string_view content_type = "application/json", const Headers& headers = {});
   TestResponse request(std::string_view method, std::string_view target, std::string_view body = {},
                        const Headers& headers = {});
+  // GETs a stream of events and leaves when `count` have come, which destroys its producer where it is suspended. Fewer
+  // when the stream ends before. Throws std::runtime_error when the answer is no stream of events.
+  std::vector<TestEvent> events(std::string_view target, std::size_t count, const Headers& headers = {});
   void clear_cookies();
 
  private:

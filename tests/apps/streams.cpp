@@ -1,4 +1,5 @@
-// Streams whose producers do what examples do not: give up a write, send one large piece.
+// Bodies that do not end by themselves, and what becomes of them when their client leaves, is slow, or is told to go.
+#include <pronghorn/json.h>
 #include <pronghorn/pronghorn.h>
 
 #include <chrono>
@@ -9,22 +10,91 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr std::size_t kMuch = 16 * 1024 * 1024;  // more than any socket buffer takes
+int running = 0;            // producers and handlers that have not ended
+std::uint64_t written = 0;  // bytes that a flood has got rid of
+bool released = false;      // whether /hold may go on
 
-Response impatient(Request&) {
-  return stream("text/plain", [](Writer& out) -> Task<void> {
-    co_await out.write(std::string(kMuch, 'a'));
-    bool gave_up = false;
-    try {
-      co_await with_deadline(50ms, out.write(std::string(kMuch, 'b')));
-    } catch (const DeadlineExceeded&) {
-      gave_up = true;
-    }
-    co_await sleep_for(300ms);  // meanwhile there is room again
-    co_await out.write(gave_up ? "\ngave up\n" : "\nwaited\n");
-  });
+struct Running {
+  Running() { ++running; }
+  Running(const Running&) = delete;
+  Running& operator=(const Running&) = delete;
+  ~Running() { --running; }
+};
+
+// Writes once and then has nothing to say.
+Task<void> fall_silent(Writer& out) {
+  const Running counted;
+  co_await out.write("begin\n");
+  co_await sleep_for(1h);
+}
+
+Task<void> flood(Writer& out) {
+  const Running counted;
+  const std::string piece(16'000, 'x');
+  for (;;) {
+    co_await out.write(piece);
+    written += piece.size();
+  }
+}
+
+// Two branches that write to one client.
+Task<void> flood_twice(Writer& out) { co_await when_all(flood(out), flood(out)); }
+
+Task<void> tick(EventWriter& out, int first) {
+  const Running counted;
+  for (int n = first;; ++n) {
+    co_await out.send({.event = "tick", .data = std::to_string(n), .id = std::to_string(n)});
+    co_await sleep_for(20ms);
+  }
+}
+
+Task<void> flood_events(EventWriter& out) {
+  const Running counted;
+  const std::string data(16'000, 'x');
+  for (;;) {
+    co_await out.send({.data = data});
+    written += data.size();
+  }
+}
+
+Task<void> silent_events(EventWriter&) {
+  const Running counted;
+  co_await sleep_for(1h);
+}
+
+Response ticks(Request& request) {
+  const std::string seen(request.last_event_id());
+  const int first = seen.empty() ? 1 : std::stoi(seen) + 1;
+  return events([first](EventWriter& out) { return tick(out, first); });
+}
+
+// Reads one piece of a file and then nothing more until /release.
+Task<Response> hold(Request& request) {
+  const Running counted;
+  Multipart form = co_await request.multipart();
+  auto part = co_await form.next();
+  std::uint64_t size = 0;
+  while (const auto piece = co_await part->read()) {
+    size += piece->size();
+    while (!released) co_await sleep_for(5ms);
+  }
+  co_return json({{"name", part->name()}, {"size", size}});
 }
 
 }  // namespace
 
-PRONGHORN_APP(app) { app.get("/impatient", impatient); }
+PRONGHORN_APP(app) {
+  app.get("/silent", [](Request&) { return stream("text/plain", fall_silent); });
+  app.get("/flood", [](Request&) { return stream("text/plain", flood); });
+  app.get("/flood-twice", [](Request&) { return stream("text/plain", flood_twice); });
+  app.get("/ticks", ticks);
+  app.get("/flood-events", [](Request&) { return events(flood_events); });
+  app.get("/silent-events", [](Request&) { return events(silent_events); });
+  app.get("/heartbeats", [](Request&) { return events(silent_events, 20ms); });
+  app.post("/hold", hold).max_body(1_GiB).deadline(1min);
+  app.post("/release", [](Request&) {
+    released = true;
+    return no_content();
+  });
+  app.get("/facts", [](Request&) { return json({{"running", running}, {"written", written}}); });
+}

@@ -60,6 +60,46 @@ TEST_CASE("uploads do not fill the worker's memory", "[demo]") {
   CHECK(peak_memory(server.worker_pids().at(0)) < 400U << 20);
 }
 
+TEST_CASE("a form with a file of several MiB is answered with what its parts were", "[demo]") {
+  const ServerProcess server({.workers = 1});
+  const std::string content = megabytes(5);
+  write_file(server.file("content"), content);
+  const std::string sha256 = sha256_of_file(server.file("content"));
+  const std::string body =
+      "--XX\r\nContent-Disposition: form-data; name=\"title\"\r\n\r\nMy file\r\n"
+      "--XX\r\nContent-Disposition: form-data; name=\"file\"; filename=\"../a b.bin\"\r\n"
+      "Content-Type: application/octet-stream\r\n\r\n" +
+      content + "\r\n--XX--\r\n";
+  const std::string head =
+      "POST /attachments HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/form-data; boundary=XX\r\n";
+
+  HttpConnection connection(server.address());
+  connection.send_raw(head + "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n");
+  for (std::size_t at = 0; at < body.size(); at += 99'991) connection.send_raw(body.substr(at, 99'991));
+  const nlohmann::json parts = connection.read_response().json().at("parts");
+  REQUIRE(parts.size() == 2);
+  CHECK(parts[0].at("name") == "title");
+  CHECK(parts[0].at("size") == 7);
+  CHECK(parts[1] ==
+        nlohmann::json{{"name", "file"}, {"filename", "../a b.bin"}, {"size", content.size()}, {"sha256", sha256}});
+
+  connection.send_raw(head + "Transfer-Encoding: chunked\r\n\r\n" + in_chunks(body, 1009));
+  CHECK(connection.read_response().json().at("parts") == parts);
+  CHECK(connection.request("POST", "/attachments", {{"Content-Type", "multipart/form-data; boundary=XX"}}, "--XX")
+            .status == 400);
+  CHECK(connection.request("POST", "/attachments", {{"Content-Type", "text/plain"}}, "x").status == 415);
+}
+
+TEST_CASE("GET /events counts on from the last number that the client has got", "[demo]") {
+  const ServerProcess server({.workers = 1});
+  HttpConnection connection(server.address());
+  connection.send_raw("GET /events?ms=10 HTTP/1.1\r\nHost: a\r\nLast-Event-ID: 41\r\n\r\n");
+  const std::string start = connection.read_rest(1s);
+  CHECK(start.find("Content-Type: text/event-stream\r\n") != std::string::npos);
+  CHECK(start.find("id: 42\nevent: tick\ndata: 42\n\n") != std::string::npos);
+  CHECK(start.find("data: 43\n\n") != std::string::npos);
+}
+
 TEST_CASE("GET /stream sends chunks as they are made", "[demo]") {
   const ServerProcess server({.workers = 1});
   HttpConnection connection(server.address());

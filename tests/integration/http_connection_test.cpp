@@ -106,7 +106,7 @@ TEST_CASE("a client that sends requests and reads nothing is not answered withou
 }
 
 TEST_CASE("a write that was given up is forgotten", "[http]") {
-  const ServerProcess server({.app = app_path("apps/streams"), .workers = 1});
+  const ServerProcess server({.app = app_path("apps/impatient"), .workers = 1});
   HttpConnection connection(server.address());
   connection.send_raw(get_path("/impatient"));
   CHECK(eventually(5s, [&] { return server.status().at("totals").at("connections") == 2; }));

@@ -68,7 +68,9 @@ void CollectedResponse::respond(Exchange& exchange, Response response) {
 
 Task<void> CollectedResponse::write(std::string_view data) {
   response_.body.append(data);
-  co_return;
+  if (!enough_ || !enough_(response_.body)) co_return;
+  complete_ = true;
+  co_await std::suspend_always{};  // until the client leaves
 }
 
 Task<void> CollectedResponse::produce() {

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <exception>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "pronghorn/response.h"
 #include "pronghorn/task.h"
@@ -16,15 +18,20 @@ namespace pronghorn::worker {
 // Context: loop thread. One per request; outlives the exchange's use of it.
 class CollectedResponse final : public ExchangeOwner, private Writer {
  public:
-  CollectedResponse() = default;
+  // Whether the client leaves when the body is this.
+  using Enough = std::function<bool(const std::string&)>;
+
+  explicit CollectedResponse(Enough enough = {}) : enough_(std::move(enough)) {}
   CollectedResponse(const CollectedResponse&) = delete;
   CollectedResponse& operator=(const CollectedResponse&) = delete;
   ~CollectedResponse() override = default;
 
-  // Whether everything has arrived.
+  // Whether everything has arrived, or enough.
   [[nodiscard]] bool complete() const noexcept { return complete_; }
   // Throws std::runtime_error when the producer of a stream failed: a client would have been cut off.
   [[nodiscard]] TestResponse take();
+  // The client leaves: destroys the producer of a stream. Not from inside it.
+  void leave() noexcept { producing_.reset(); }
 
   // ExchangeOwner
   void respond(Exchange& exchange, Response response) override;
@@ -34,6 +41,7 @@ class CollectedResponse final : public ExchangeOwner, private Writer {
   Task<void> write(std::string_view data) override;
   Task<void> produce();
 
+  Enough enough_;
   std::string head_;
   TestResponse response_;
   std::unique_ptr<Response::Producer> producer_;

@@ -15,6 +15,7 @@
 #include "worker/app/cookie_jar.h"
 #include "worker/app/errors.h"
 #include "worker/app/runtime.h"
+#include "worker/app/test_events.h"
 #include "worker/http/head_guard.h"
 #include "worker/http/head_parser.h"
 #include "worker/http/response_head.h"
@@ -81,12 +82,16 @@ Config make_config(const TestOptions& options) {
 
 class TestClient::Implementation final : public Worker {
  public:
+  using Enough = worker::CollectedResponse::Enough;
+
   Implementation(void (*setup)(App&), const TestOptions& options);
   Implementation(const Implementation&) = delete;
   Implementation& operator=(const Implementation&) = delete;
   ~Implementation() override;
 
-  TestResponse request(std::string_view method, std::string_view target, std::string_view body, const Headers& headers);
+  // Returns early when `enough` says so of the body.
+  TestResponse request(std::string_view method, std::string_view target, std::string_view body, const Headers& headers,
+                       const Enough& enough = {});
   void clear_cookies() noexcept { cookies_.clear(); }
 
   // Worker
@@ -102,7 +107,7 @@ class TestClient::Implementation final : public Worker {
   void shut_down() noexcept;
   [[nodiscard]] std::string make_head(std::string_view method, std::string_view target, std::string_view body,
                                       const Headers& headers) const;
-  [[nodiscard]] TestResponse exchange_once(std::string_view body, const std::string& what);
+  [[nodiscard]] TestResponse exchange_once(std::string_view body, const std::string& what, const Enough& enough);
   void keep_cookies(const TestResponse& response, std::string_view path);
   void throw_if_fatal() const;
 
@@ -180,21 +185,26 @@ std::string TestClient::Implementation::make_head(std::string_view method, std::
 }
 
 TestResponse TestClient::Implementation::request(std::string_view method, std::string_view target,
-                                                 std::string_view body, const Headers& headers) {
+                                                 std::string_view body, const Headers& headers, const Enough& enough) {
   throw_if_fatal();
   runtime_->make_current();
   exchange_.head_bytes = make_head(method, target, body, headers);
   const std::string what = std::string(method) + " " + std::string(target);
-  TestResponse response = exchange_once(body, what);
+  TestResponse response = exchange_once(body, what, enough);
   keep_cookies(response, target.substr(0, target.find('?')));
   return response;
 }
 
-TestResponse TestClient::Implementation::exchange_once(std::string_view body, const std::string& what) {
-  worker::CollectedResponse collected;
-  // The handler's coroutine may still be suspended in `collected` when we leave, also by an exception.
-  const std::unique_ptr<worker::Exchange, void (*)(worker::Exchange*)> cleared(
-      &exchange_, [](worker::Exchange* exchange) { exchange->clear(); });
+TestResponse TestClient::Implementation::exchange_once(std::string_view body, const std::string& what,
+                                                       const Enough& enough) {
+  worker::CollectedResponse collected(enough);
+  // When we leave, also by an exception, the producer of a stream may use the request still, and the handler's
+  // coroutine may be suspended in `collected`.
+  const auto clear = [this](worker::CollectedResponse* response) {
+    response->leave();
+    exchange_.clear();
+  };
+  const std::unique_ptr<worker::CollectedResponse, decltype(clear)> cleared(&collected, clear);
   exchange_.owner = &collected;
   exchange_.peer = &peer_;
   exchange_.state = state_.get();
@@ -255,6 +265,19 @@ TestResponse TestClient::post(std::string_view target, std::string_view body, st
 TestResponse TestClient::request(std::string_view method, std::string_view target, std::string_view body,
                                  const Headers& headers) {
   return implementation_->request(method, target, body, headers);
+}
+
+std::vector<TestEvent> TestClient::events(std::string_view target, std::size_t count, const Headers& headers) {
+  const TestResponse response = implementation_->request("GET", target, {}, headers, [count](const std::string& body) {
+    return worker::parse_events(body).size() >= count;
+  });
+  if (response.header("Content-Type") != "text/event-stream") {
+    throw std::runtime_error("TestClient: GET " + std::string(target) + " is no stream of events: status " +
+                             std::to_string(response.status));
+  }
+  std::vector<TestEvent> events = worker::parse_events(response.body);
+  if (events.size() > count) events.resize(count);
+  return events;
 }
 
 void TestClient::clear_cookies() { implementation_->clear_cookies(); }

@@ -271,6 +271,7 @@ void Http1Connection::on_end() {
   // A client that has only shut its sending side down still gets the answer to what it asked, if that comes soon; one
   // that has gone looks the same from here.
   if (body_ != Body::none) return close();
+  last_progress_ = stream_.progress();
   settle();
   if (waiting() == Waiting::for_handler) context_.timeouts.wait(*this, Waiting::for_handler);  // from now on
 }
@@ -406,15 +407,23 @@ void Http1Connection::send_file(std::unique_ptr<ResponseAccess::FilePart> part, 
 }
 
 void Http1Connection::begin_stream(Response& response, bool chunked) {
-  streamed_ = std::make_unique<StreamedResponse>(*this, std::move(ResponseAccess::producer(response)), chunked);
+  const bool ends_on_drain = ResponseAccess::ends_on_drain(response);
+  streamed_ =
+      std::make_unique<StreamedResponse>(*this, std::move(ResponseAccess::producer(response)), chunked, ends_on_drain);
   stream_.write(*output_);
   output_->clear();
   if (stream_.closing()) return;  // the client has gone, and with it the stream
+  if (ends_on_drain && context_.draining) return stream_ended(nullptr);
   streamed_->start(*exchange_);
 }
 
 void Http1Connection::send_stream(std::string_view bytes) {
   if (!stream_.closing()) stream_.write(bytes);
+  if (stream_.closing()) return;
+  count_sent();
+  // A client that has gone looks like one that has only shut its sending side down: see check_deadline().
+  if (half_closed_) context_.timeouts.wait(*this, Waiting::for_handler);
+  update_waiting();
 }
 
 void Http1Connection::flush_at_end_of_turn(StreamedResponse& stream) { context_.unflushed_streams.push_back(&stream); }
@@ -513,7 +522,7 @@ void Http1Connection::close() noexcept {
   if (stream_.closing()) return;
   cancel_exchange();
   context_.timeouts.remove(*this);
-  add(context_.row.bytes_out, stream_.bytes_sent() - counted_);
+  count_sent();
   stream_.close();
 }
 
@@ -522,7 +531,7 @@ void Http1Connection::close() noexcept {
 // After whatever happened: closes what has to be, reads or holds back, and begins the right timeout.
 void Http1Connection::settle() {
   if (stream_.closing()) return;
-  add(context_.row.bytes_out, stream_.bytes_sent() - std::exchange(counted_, stream_.bytes_sent()));
+  count_sent();
   end_if_last();
   if (stream_.closing()) return;
   const bool hold_back = receiving_paused() || unparsed_.size() > kMaxPipelined || owes_too_much();
@@ -571,6 +580,10 @@ void Http1Connection::update_waiting() {
     return timeouts.keep_waiting(*this, Waiting::for_request);
   }
   timeouts.keep_waiting(*this, Waiting::for_head);
+}
+
+void Http1Connection::count_sent() noexcept {
+  add(context_.row.bytes_out, stream_.bytes_sent() - std::exchange(counted_, stream_.bytes_sent()));
 }
 
 void Http1Connection::timed_out() {
@@ -641,17 +654,22 @@ void Http1Connection::received_too_slowly() {
 void Http1Connection::check_deadline(std::chrono::steady_clock::time_point now) {
   constexpr std::uint64_t kHalfClosedTicks = 2000 / kTickMs;
   if (exchange_ == nullptr) return;
-  if (exchange_->responded) return;
   if (half_closed_ && waiting() == Waiting::for_handler && context_.timeouts.waited(*this) >= kHalfClosedTicks) {
-    return close();
+    // A stream that goes on is not silence: had the client gone, writing would have told.
+    if (std::exchange(last_progress_, stream_.progress()) == stream_.progress()) return close();
+    context_.timeouts.wait(*this, Waiting::for_handler);
   }
-  if (now < exchange_->deadline) return;
+  if (exchange_->responded || now < exchange_->deadline) return;
   add(context_.row, LimitHit::deadline);
   context_.handler.deadline_passed(*exchange_);
 }
 
 void Http1Connection::drain(bool close_idle) {
-  if (end_ != End::open) return;
+  if (streamed_ != nullptr && streamed_->ends_on_drain()) {
+    streamed_->stop();
+    stream_ended(nullptr);
+  }
+  if (stream_.closing() || end_ != End::open) return;
   // A request that has come just now is answered: closing would reset it.
   if (close_idle && idle() && !stream_.has_input()) close();
 }

@@ -51,7 +51,8 @@ class Http1Connection final : public StreamEvents, public ExchangeOwner, public 
   void timed_out();
   // The deadline of its request has passed, if it has one.
   void check_deadline(std::chrono::steady_clock::time_point now);
-  // The server is draining: an idle connection is closed, another after its response.
+  // The server is draining: an idle connection is closed, another after its response. A stream that has no end of its
+  // own is ended.
   void drain(bool close_idle);
   // Now, whatever happens on it.
   void close() noexcept;
@@ -115,6 +116,7 @@ class Http1Connection final : public StreamEvents, public ExchangeOwner, public 
   void end_if_last();
   void settle();
   void update_waiting();
+  void count_sent() noexcept;
 
   HttpContext& context_;
   ConnectionOwner& owner_;

@@ -189,7 +189,7 @@ void HttpServer::end_of_turn() {
   context_.unflushed_streams.clear();
   // Destroying a coroutine runs destructors of the application, which may end more of them.
   while (!context_.ended_streams.empty() || !context_.ended_exchanges.empty()) {
-    const auto streams = std::exchange(context_.ended_streams, {});
+    std::exchange(context_.ended_streams, {}).clear();  // first: producers use their requests
     for (Exchange* exchange : std::exchange(context_.ended_exchanges, {})) context_.exchanges.release(exchange);
   }
   context_.access_log.flush();
@@ -206,7 +206,7 @@ void HttpServer::tick() {
   expire(Waiting::for_head, header_timeout(now_ms));
   expire(Waiting::for_body, limits.body_timeout);
   expire(Waiting::for_writes, limits.write_timeout);
-  expire(Waiting::for_request, limits.keep_alive_timeout);
+  expire(Waiting::for_request, keep_alive_timeout());
   expire(Waiting::for_end, kLingerTime);
   for (const Waiting kind : {Waiting::for_handler, Waiting::for_body, Waiting::for_writes}) check_deadlines(kind);
   for (auto& [fd, acceptor] : acceptors_) acceptor->retry();
@@ -231,6 +231,13 @@ Milliseconds HttpServer::header_timeout(std::uint64_t now_ms) const noexcept {
   const bool hurry = context_.draining && (last_ || now_ms - drain_started_ms_ >= kIdleGraceMs);
   if (!hurry) return configured;
   return configured.count() == 0 ? kDrainHeaderTimeout : std::min(configured, kDrainHeaderTimeout);
+}
+
+// Idle connections have been closed by then: one that becomes idle had a response that began before the drain, and did
+// not say "Connection: close".
+Milliseconds HttpServer::keep_alive_timeout() const noexcept {
+  if (context_.draining && idle_closed_) return Milliseconds(kTickMs);
+  return context_.limits.keep_alive_timeout;
 }
 
 void HttpServer::expire(Waiting kind, Milliseconds limit) {

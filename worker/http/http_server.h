@@ -67,6 +67,7 @@ class HttpServer final : public ConnectionOwner {
   void end_of_turn();
   void tick();
   [[nodiscard]] Milliseconds header_timeout(std::uint64_t now_ms) const noexcept;
+  [[nodiscard]] Milliseconds keep_alive_timeout() const noexcept;
   void expire(Waiting kind, Milliseconds limit);
   void check_deadlines(Waiting kind);
   void stop_accepting() noexcept;

@@ -11,6 +11,13 @@ namespace pronghorn {
 
 using worker::KnownHeader;
 
+namespace {
+
+// Each costs far more memory than the two bytes that a client needs for it.
+constexpr std::size_t kMaxFormFields = 1000;
+
+}  // namespace
+
 namespace detail {
 
 void throw_bad_parameter(std::string_view name, std::string_view text, std::string_view wanted) {
@@ -105,7 +112,10 @@ Task<Form> Request::form() {
         (equals != std::string_view::npos && !worker::percent_decode(pair.substr(equals + 1), value, true))) {
       throw bad_request("the form is not percent-encoded correctly");
     }
-    if (!pair.empty()) fields.emplace_back(std::move(name), std::move(value));
+    if (!pair.empty()) {
+      if (fields.size() == kMaxFormFields) throw HttpError(413, "the form has more than 1000 fields");
+      fields.emplace_back(std::move(name), std::move(value));
+    }
     pairs = end == std::string_view::npos ? std::string_view{} : pairs.substr(end + 1);
   }
   co_return Form(std::move(fields));
@@ -126,6 +136,7 @@ std::string_view Request::host() const noexcept {
   return exchange_.head.authority.empty() ? exchange_.head.value(KnownHeader::host) : exchange_.head.authority;
 }
 
+std::string_view Request::last_event_id() const noexcept { return header("Last-Event-ID").value_or(""); }
 std::string_view Request::id() const { return exchange_.id(); }
 std::chrono::steady_clock::time_point Request::deadline() const noexcept { return exchange_.deadline; }
 

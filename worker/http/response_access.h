@@ -40,6 +40,7 @@ class ResponseAccess {
   static std::string_view fields(const Response& response) noexcept { return response.fields_; }
   static std::string& body(Response& response) noexcept { return response.body_; }
   static std::unique_ptr<FilePart>& file(Response& response) noexcept { return response.file_; }
+  static bool& ends_on_drain(Response& response) noexcept { return response.ends_on_drain_; }
   static std::unique_ptr<Response::Producer>& producer(Response& response) noexcept { return response.producer_; }
 };
 

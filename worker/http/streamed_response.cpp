@@ -2,7 +2,6 @@
 
 #include <charconv>
 #include <exception>
-#include <stdexcept>
 #include <utility>
 
 #include "worker/http/http1_connection.h"
@@ -15,26 +14,21 @@ constexpr std::size_t kRoom = 64 * 1024;  // bytes that a slow client may owe us
 
 }  // namespace
 
-class StreamedResponse::WaitForRoom {
- public:
-  explicit WaitForRoom(StreamedResponse& stream) noexcept : stream_(stream) {}
+struct StreamedResponse::WaitForRoom {
+  StreamedResponse& stream;
+  std::coroutine_handle<> coroutine = {};
+
+  explicit WaitForRoom(StreamedResponse& written) noexcept : stream(written) {}
   WaitForRoom(const WaitForRoom&) = delete;
   WaitForRoom& operator=(const WaitForRoom&) = delete;
-  // Forgets the waiter: the write may be destroyed while it waits.
-  ~WaitForRoom() {
-    if (mine_) stream_.waiting_ = nullptr;
-  }
+  ~WaitForRoom() { std::erase(stream.waiting_, this); }
+
   [[nodiscard]] bool await_ready() const noexcept { return false; }
   void await_suspend(std::coroutine_handle<> waiting) {
-    if (stream_.waiting_) throw std::logic_error("a stream is written to by one coroutine at a time");
-    stream_.waiting_ = waiting;
-    mine_ = true;
+    coroutine = waiting;
+    stream.waiting_.push_back(this);
   }
-  void await_resume() noexcept { mine_ = false; }
-
- private:
-  StreamedResponse& stream_;
-  bool mine_ = false;
+  void await_resume() const noexcept {}
 };
 
 void StreamedResponse::start(Exchange& exchange) {
@@ -96,10 +90,16 @@ void StreamedResponse::flush() {
 void StreamedResponse::finish() {
   if (chunked_) pending_.append("0\r\n\r\n");
   flush();
+  connection_ = nullptr;
 }
 
+// Each once: one that goes on may wait again, and may destroy others.
 void StreamedResponse::drained() {
-  if (waiting_) std::exchange(waiting_, nullptr).resume();
+  for (std::size_t left = waiting_.size(); left > 0 && !waiting_.empty(); --left) {
+    WaitForRoom* const first = waiting_.front();
+    waiting_.erase(waiting_.begin());
+    first->coroutine.resume();
+  }
 }
 
 }  // namespace pronghorn::worker

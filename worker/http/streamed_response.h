@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "pronghorn/response.h"
 #include "pronghorn/task.h"
@@ -19,18 +20,23 @@ class Http1Connection;
 
 class StreamedResponse final : public Writer {
  public:
-  StreamedResponse(Http1Connection& connection, std::unique_ptr<Response::Producer> producer, bool chunked)
-      : connection_(&connection), producer_(std::move(producer)), chunked_(chunked) {}
+  StreamedResponse(Http1Connection& connection, std::unique_ptr<Response::Producer> producer, bool chunked,
+                   bool ends_on_drain)
+      : connection_(&connection), producer_(std::move(producer)), chunked_(chunked), ends_on_drain_(ends_on_drain) {}
 
   // Runs the producer up to its first suspension.
   void start(Exchange& exchange);
+  // It has no end of its own: the connection ends it when the worker drains.
+  [[nodiscard]] bool ends_on_drain() const noexcept { return ends_on_drain_; }
+  // Destroys the producer where it is suspended. Must not be called by code that runs inside it.
+  void stop() noexcept { running_.reset(); }
   // The client has left: the producer stays suspended until it is destroyed.
   void detach() noexcept { connection_ = nullptr; }
   // The connection has room again.
   void drained();
   // Sends what small writes have left behind.
   void end_of_turn();
-  // The end of the body: the last chunk, and what was not flushed.
+  // The end of the body: the last chunk, and what was not flushed. Nothing is sent afterwards.
   void finish();
 
   Task<void> write(std::string_view data) override;
@@ -44,10 +50,11 @@ class StreamedResponse final : public Writer {
   Http1Connection* connection_;
   std::unique_ptr<Response::Producer> producer_;
   bool chunked_;
+  bool ends_on_drain_;
   bool registered_ = false;  // among the context's unflushed streams
   std::string pending_;
-  std::coroutine_handle<> waiting_;
-  Task<void> running_;  // last: destroyed first
+  std::vector<WaitForRoom*> waiting_;  // the producer, or branches of it
+  Task<void> running_;                 // last: destroyed first
 };
 
 }  // namespace pronghorn::worker
