@@ -10,6 +10,7 @@ namespace pronghorn::worker {
 namespace {
 
 constexpr std::size_t kMaxPipelined = 64 * 1024;   // bytes kept of requests that wait for the one before
+constexpr std::size_t kMaxOutput = 256 * 1024;     // bytes of responses that gather for one write
 constexpr std::size_t kMaxQueued = 1024 * 1024;    // bytes of responses that a client may owe us
 constexpr std::uint64_t kMaxDropped = 256 * 1024;  // of a body that nobody wants, before the connection is given up
 
@@ -81,6 +82,10 @@ std::size_t Http1Connection::consume(std::string_view bytes) {
     }
     if (taken == 0) break;
     used += taken;
+    if (output_->size() > kMaxOutput) {
+      stream_.write(*output_);
+      output_->clear();
+    }
   }
   return used;
 }
@@ -357,17 +362,9 @@ void Http1Connection::append_body(std::string& output, const std::string& body) 
 
 void Http1Connection::send_file(std::unique_ptr<ResponseAccess::FilePart> part, std::string& output) {
   constexpr std::uint64_t kCopied = 32 * 1024;  // below, a copy costs less than one more system call
-  if (part->length <= kCopied && stream_.queued() == 0) {
-    const std::size_t start = output.size();
-    output.resize(start + static_cast<std::size_t>(part->length));
-    std::size_t filled = start;
-    while (filled < output.size()) {
-      const ssize_t size = ::pread(part->fd, output.data() + filled, output.size() - filled,
-                                   static_cast<off_t>(part->offset + (filled - start)));
-      if (size <= 0) return close();  // shorter than announced
-      filled += static_cast<std::size_t>(size);
-    }
-    return response_sent(stream_status_);
+  if (part->file->in_memory() || part->length <= kCopied) {
+    const bool whole = part->file->append(output, part->offset, static_cast<std::size_t>(part->length));
+    return whole ? response_sent(stream_status_) : close();  // shorter than announced
   }
   stream_.write(output);
   output.clear();

@@ -137,7 +137,7 @@ void SocketStream::pump_file() {
   ResponseAccess::FilePart& part = *file_;
   for (int calls = 0; part.length > 0 && calls < kSendfileCallsPerTurn; ++calls) {
     auto offset = static_cast<off_t>(part.offset);
-    const ssize_t sent = ::sendfile(socket, part.fd, &offset,
+    const ssize_t sent = ::sendfile(socket, part.file->fd(), &offset,
                                     static_cast<std::size_t>(std::min<std::uint64_t>(part.length, kSendfileChunk)));
     if (sent < 0 && errno == EINTR) continue;
     if (sent < 0 && errno == EAGAIN) break;
@@ -151,7 +151,7 @@ void SocketStream::pump_file() {
     return;
   }
   std::string chunk(static_cast<std::size_t>(std::min<std::uint64_t>(part.length, kFileChunk)), '\0');
-  const ssize_t size = ::pread(part.fd, chunk.data(), chunk.size(), static_cast<off_t>(part.offset));
+  const ssize_t size = ::pread(part.file->fd(), chunk.data(), chunk.size(), static_cast<off_t>(part.offset));
   if (size <= 0) return fail();
   chunk.resize(static_cast<std::size_t>(size));
   part.offset += static_cast<std::uint64_t>(size);
