@@ -49,6 +49,7 @@ class Application final : public RequestHandler {
  private:
   void name_routes();
   void answer_without_route(Exchange& exchange, RouteMatch::Kind kind);
+  [[nodiscard]] const std::vector<const After*>& preflight_afters(Exchange& exchange) const;
   void answer_plain(Exchange& exchange, const ServedRoute& route);
   [[nodiscard]] Task<void> serve(Exchange& exchange, const ServedRoute& route);
   // The last step before any response is sent.
