@@ -77,6 +77,7 @@ bool SocketStream::has_input() const noexcept {
 void SocketStream::write(std::string_view first, std::string_view second) {
   if (closing_ || failed_) return;
   const std::size_t total = first.size() + second.size();
+  if (total == 0) return;
   std::size_t sent = 0;
   if (pending_writes_ == 0 && file_ == nullptr) {
     const std::array<uv_buf_t, 2> parts{
