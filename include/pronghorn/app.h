@@ -2,7 +2,8 @@
 //
 // Routes: a path is literal text with whole segments "{name}" (one non-empty segment) and, last, "{name...}" (the rest
 // of the path, possibly empty). A literal segment beats "{name}", which beats "{name...}". A GET route answers HEAD
-// too; OPTIONS is answered from the methods of the path unless a route for it exists.
+// too; OPTIONS is answered from the methods of the path unless a route for it exists (a CORS preflight with the After
+// middleware of the route that it asks about).
 #pragma once
 
 #include <chrono>
@@ -115,6 +116,12 @@ class PRONGHORN_API Route {
   detail::RouteEntry* entry_;
 };
 
+// How serve_files() serves a folder.
+struct FilesOptions {
+  std::string cache_control = {};  // of Cache-Control, as in "public, max-age=3600"; empty: the field is not sent
+  bool dotfiles = false;           // whether names that begin with a dot are served too
+};
+
 // Routes under a common prefix, with middleware of their own that runs after that of the enclosing groups. Copies mean
 // the same group. Valid while the setup function runs. A path or method that can not be, or is there already, throws
 // std::invalid_argument, which ends the start.
@@ -156,10 +163,12 @@ class PRONGHORN_API Group {
 
   [[nodiscard]] Group group(std::string_view prefix);
 
-  // Serves the files below `directory` under `prefix`, GET and HEAD, with ETag, conditional and range requests. What
-  // leads out of the folder, and dotfiles, are 404. `index.html` answers for a folder. A relative directory starts at
+  // Serves the files below `directory` under `prefix`, GET and HEAD, with ETag, conditional requests and ranges (RFC
+  // 9110 sections 13 and 14). What leads out of the folder, and dotfiles, are 404. `index.html` answers for a folder.
+  // "a.js.br" and "a.js.gz", if they are not older than "a.js", answer for it to clients that accept them. A change
+  // shows within a second; replace files by renaming, so that nobody gets half of one. A relative directory starts at
   // the server's working directory; one that does not exist throws std::invalid_argument.
-  void serve_files(std::string_view prefix, const std::string& directory);
+  void serve_files(std::string_view prefix, const std::string& directory, const FilesOptions& options = {});
 
  protected:
   Route add_route(std::string_view method, std::string_view path, Handler handler);

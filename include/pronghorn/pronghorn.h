@@ -7,6 +7,7 @@
 #include "pronghorn/hash.h"
 #include "pronghorn/limit.h"
 #include "pronghorn/log.h"
+#include "pronghorn/middleware.h"
 #include "pronghorn/multipart.h"
 #include "pronghorn/plugin.h"
 #include "pronghorn/redis.h"

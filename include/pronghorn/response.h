@@ -13,11 +13,16 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "pronghorn/detail/export.h"
 #include "pronghorn/task.h"
 
 namespace pronghorn {
+
+namespace worker {
+class OpenFile;
+}
 
 // Where a streamed response is written. Lives as long as its producer runs.
 class PRONGHORN_API Writer {
@@ -91,14 +96,14 @@ class PRONGHORN_API Response {
  private:
   friend class ResponseAccess;
 
-  // Part of an open file; owns the descriptor.
+  // Part of a file, which it keeps open.
   struct FilePart {
-    FilePart(int descriptor, std::uint64_t first, std::uint64_t count) noexcept
-        : fd(descriptor), offset(first), length(count) {}
+    FilePart(std::shared_ptr<const worker::OpenFile> of, std::uint64_t first, std::uint64_t count) noexcept
+        : file(std::move(of)), offset(first), length(count) {}
     FilePart(const FilePart&) = delete;
     FilePart& operator=(const FilePart&) = delete;
     PRONGHORN_API ~FilePart();
-    int fd;
+    std::shared_ptr<const worker::OpenFile> file;
     std::uint64_t offset;
     std::uint64_t length;
   };

@@ -71,10 +71,10 @@ void Group::add_middleware(Middleware middleware) {
   entry_->middleware.push_back(std::move(middleware));
 }
 
-void Group::serve_files(std::string_view prefix, const std::string& directory) {
+void Group::serve_files(std::string_view prefix, const std::string& directory, const FilesOptions& options) {
   if (prefix.ends_with('/')) prefix.remove_suffix(1);
-  // Shared by the two handlers, and dies with them.
-  const auto files = std::make_shared<const worker::FileServer>(directory);
+  // Shared by the copies of the handler, and dies with them.
+  const auto files = std::make_shared<worker::FileServer>(directory, options);
   get(std::string(prefix) + "/{path...}", [files](Request& request) { return files->serve(request); });
   if (!prefix.empty() || !entry_->prefix.empty()) {
     get(prefix, [](Request& request) { return worker::FileServer::redirect_to_folder(request); });

@@ -176,6 +176,7 @@ Task<void> Application::serve(Exchange& exchange, const ServedRoute& route) {
 }
 
 void Application::finish(Exchange& exchange, const std::vector<const After*>& afters, Response& response) noexcept {
+  add_request_id(exchange, response);  // before middleware may compress the body
   for (const After* after : afters) {
     try {
       (*after)(exchange.request, response);
@@ -215,15 +216,24 @@ void Application::answer_without_route(Exchange& exchange, RouteMatch::Kind kind
   Response response;
   {
     const RunningScope running(exchange);
-    if (exchange.head.method == "OPTIONS") {
+    const bool options = exchange.head.method == "OPTIONS";
+    if (options) {
       response.status(204);
     } else {
       response = server_answer(exchange, state_->error_handler, 405, "this path has other methods", row_);
     }
     if (!response.header("Allow")) response.set("Allow", allowed);
-    finish(exchange, root_afters_, response);
+    finish(exchange, options ? preflight_afters(exchange) : root_afters_, response);
   }
   exchange.owner->respond(exchange, std::move(response));
+}
+
+// A CORS preflight is for the route that the real request will find: the middleware of its group answers.
+const std::vector<const After*>& Application::preflight_afters(Exchange& exchange) const {
+  const auto method = exchange.head.find("access-control-request-method");
+  if (!method) return root_afters_;
+  const RouteMatch match = state_->router.find(*method, exchange.head.path, exchange.params);
+  return match.kind == RouteMatch::Kind::found ? routes_[match.route].afters() : root_afters_;
 }
 
 void Application::deadline_passed(Exchange& exchange) noexcept {

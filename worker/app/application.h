@@ -50,6 +50,7 @@ class Application final : public RequestHandler {
   void name_routes();
   void shed(Exchange& exchange);
   void answer_without_route(Exchange& exchange, RouteMatch::Kind kind);
+  [[nodiscard]] const std::vector<const After*>& preflight_afters(Exchange& exchange) const;
   void answer_plain(Exchange& exchange, const ServedRoute& route);
   [[nodiscard]] Task<void> serve(Exchange& exchange, const ServedRoute& route);
   // The last step before any response is sent.

@@ -1,7 +1,5 @@
 #include "worker/app/collected_response.h"
 
-#include <unistd.h>
-
 #include <charconv>
 #include <stdexcept>
 
@@ -15,13 +13,9 @@ namespace pronghorn::worker {
 namespace {
 
 std::string read_part(const ResponseAccess::FilePart& part) {
-  std::string bytes(static_cast<std::size_t>(part.length), '\0');
-  std::size_t filled = 0;
-  while (filled < bytes.size()) {
-    const ssize_t size =
-        ::pread(part.fd, bytes.data() + filled, bytes.size() - filled, static_cast<off_t>(part.offset + filled));
-    if (size <= 0) throw std::runtime_error("the file of a response is shorter than it was");
-    filled += static_cast<std::size_t>(size);
+  std::string bytes;
+  if (!part.file->append(bytes, part.offset, static_cast<std::size_t>(part.length))) {
+    throw std::runtime_error("the file of a response is shorter than it was");
   }
   return bytes;
 }

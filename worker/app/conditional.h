@@ -4,9 +4,10 @@
 #include <cstdint>
 #include <ctime>
 #include <string>
-#include <string_view>
+#include <vector>
 
 #include "pronghorn/request.h"
+#include "worker/app/byte_ranges.h"
 
 namespace pronghorn::worker {
 
@@ -18,13 +19,12 @@ struct Representation {
 
 // What a GET or HEAD is to be answered with.
 struct Selection {
-  int status = 200;  // 200, 206, 304, 412, 416
-  std::uint64_t offset = 0;
-  std::uint64_t length = 0;
+  int status = 200;               // 200, 206, 304, 412, 416
+  std::vector<ByteRange> ranges;  // of a 206: at least one
 };
 
-// Evaluates If-Match, If-Unmodified-Since, If-None-Match, If-Modified-Since, then Range with If-Range. One range is
-// served; several, or one that is malformed, count as none.
+// Evaluates If-Match, If-Unmodified-Since, If-None-Match and If-Modified-Since in the order of RFC 9110 section 13.2.2,
+// then Range with If-Range.
 [[nodiscard]] Selection select(const Request& request, const Representation& representation);
 
 }  // namespace pronghorn::worker

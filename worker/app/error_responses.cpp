@@ -78,7 +78,7 @@ Response server_answer(Exchange& exchange, const ErrorHandler& on_error, int sta
 }
 
 void add_request_id(Exchange& exchange, Response& response) {
-  if (response.content_type() != "application/problem+json") return;
+  if (response.content_type() != "application/problem+json" || response.header("Content-Encoding")) return;
   std::string& body = ResponseAccess::body(response);
   if (body.size() < 3 || body.back() != '}' || body.find("\"request_id\":") != std::string::npos) return;
   body.pop_back();

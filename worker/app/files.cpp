@@ -1,22 +1,20 @@
 #include "worker/app/files.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <linux/openat2.h>
-#include <sys/syscall.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <climits>
-#include <cstring>
+#include <ctime>
 #include <stdexcept>
 #include <utility>
 
 #include "pronghorn/error.h"
 #include "worker/app/conditional.h"
+#include "worker/app/content_types.h"
 #include "worker/app/http_date.h"
+#include "worker/app/range_parts.h"
 #include "worker/http/exchange.h"
 #include "worker/http/response_access.h"
 #include "worker/http/syntax.h"
@@ -25,195 +23,161 @@ namespace pronghorn::worker {
 
 namespace {
 
-// O_NONBLOCK: opening a FIFO must not wait for its other end.
-constexpr int kOpenFlags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+constexpr std::uint64_t kHeldInMemory = 16 * 1024;  // up to this size a file costs no system call while it is cached
 
-int openat2_beneath(int folder, const char* path, int flags) noexcept {
-  open_how how{};
-  how.flags = static_cast<std::uint64_t>(flags);
-  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
-  constexpr int kAttempts = 4;  // EAGAIN: something was renamed while the kernel looked
-  for (int attempt = 0;; ++attempt) {
-    const auto fd = static_cast<int>(::syscall(SYS_openat2, folder, path, &how, sizeof how));
-    if (fd >= 0 || errno != EAGAIN || attempt == kAttempts) return fd;
-  }
-}
+// Compressed neighbours, the server's favourite first.
+constexpr auto kNeighbours = std::to_array<std::pair<ContentCoding, std::string_view>>({
+    {ContentCoding::br, ".br"},
+    {ContentCoding::gzip, ".gz"},
+});
 
-[[noreturn]] void refuse_open() {
-  if (errno == EMFILE || errno == ENFILE || errno == ENOMEM) {
-    throw HttpError(503, "too many open files").retry_after(1);
-  }
-  throw not_found("no such file");
-}
-
-// Owns a descriptor until it is handed on.
-class Descriptor {
- public:
-  explicit Descriptor(int fd) noexcept : fd_(fd) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  [[nodiscard]] int get() const noexcept { return fd_; }
-  [[nodiscard]] int release() noexcept { return std::exchange(fd_, -1); }
-
- private:
-  int fd_;
-};
-
-Representation describe(const struct stat& facts) {
+Representation describe(const struct stat& facts, ContentCoding coding) {
   const auto nanoseconds = static_cast<std::uint64_t>(facts.st_mtim.tv_sec) * 1'000'000'000ULL +
                            static_cast<std::uint64_t>(facts.st_mtim.tv_nsec);
-  return {fmt::format("\"{:x}-{:x}\"", nanoseconds, facts.st_size), facts.st_mtim.tv_sec,
+  const bool plain = coding == ContentCoding::identity;
+  return {fmt::format("\"{:x}-{:x}{}{}\"", nanoseconds, facts.st_size, plain ? "" : "-", plain ? "" : name_of(coding)),
+          std::min(facts.st_mtim.tv_sec, std::time(nullptr)),  // never later than Date (RFC 9110 section 8.8.2.1)
           static_cast<std::uint64_t>(facts.st_size)};
 }
 
-Response answer(const Request& request, Descriptor file, const struct stat& facts, std::string_view content_type) {
-  const Representation representation = describe(facts);
-  const Selection selection = select(request, representation);
-  Response response;
-  if (selection.status == 412 || selection.status == 416) {
-    response = problem(selection.status);
-  } else if (selection.status == 304) {
-    response.status(304);
-  } else {
-    response = ResponseAccess::from_file(file.release(), selection.offset, selection.length, content_type);
-    response.status(selection.status);
+FileVariant make_variant(ContentCoding coding, std::shared_ptr<const OpenFile> file, const struct stat& facts) {
+  FileVariant variant{coding, std::move(file), describe(facts, coding)};
+  std::string content;
+  const std::uint64_t size = variant.representation.size;
+  if (size <= kHeldInMemory && variant.file->append(content, 0, static_cast<std::size_t>(size))) {
+    variant.file = std::make_shared<const OpenFile>(std::move(content));
   }
-  response.set("ETag", representation.etag);
-  response.set("Last-Modified", http_date(representation.modified));
-  response.set("Accept-Ranges", "bytes");
-  if (selection.status == 206) {
-    response.set("Content-Range", fmt::format("bytes {}-{}/{}", selection.offset,
-                                              selection.offset + selection.length - 1, representation.size));
-  } else if (selection.status == 416) {
-    response.set("Content-Range", fmt::format("bytes */{}", representation.size));
-  }
+  return variant;
+}
+
+Response whole(const ServedFile& served, const FileVariant& variant) {
+  Response response = ResponseAccess::from_file(variant.file, 0, variant.representation.size);
+  ResponseAccess::literal_type(response, served.content_type);
+  ResponseAccess::fields(response, variant.fields);
   return response;
 }
 
-constexpr auto kContentTypes = std::to_array<std::pair<std::string_view, std::string_view>>({
-    {"avif", "image/avif"},
-    {"css", "text/css; charset=utf-8"},
-    {"csv", "text/csv; charset=utf-8"},
-    {"gif", "image/gif"},
-    {"gz", "application/gzip"},
-    {"htm", "text/html; charset=utf-8"},
-    {"html", "text/html; charset=utf-8"},
-    {"ico", "image/x-icon"},
-    {"jpeg", "image/jpeg"},
-    {"jpg", "image/jpeg"},
-    {"js", "text/javascript; charset=utf-8"},
-    {"json", "application/json"},
-    {"map", "application/json"},
-    {"md", "text/markdown; charset=utf-8"},
-    {"mjs", "text/javascript; charset=utf-8"},
-    {"mp3", "audio/mpeg"},
-    {"mp4", "video/mp4"},
-    {"ogg", "audio/ogg"},
-    {"otf", "font/otf"},
-    {"pdf", "application/pdf"},
-    {"png", "image/png"},
-    {"svg", "image/svg+xml"},
-    {"tar", "application/x-tar"},
-    {"ttf", "font/ttf"},
-    {"txt", "text/plain; charset=utf-8"},
-    {"wasm", "application/wasm"},
-    {"wav", "audio/wav"},
-    {"webm", "video/webm"},
-    {"webmanifest", "application/manifest+json"},
-    {"webp", "image/webp"},
-    {"woff", "font/woff"},
-    {"woff2", "font/woff2"},
-    {"xml", "application/xml"},
-    {"zip", "application/zip"},
-});
-static_assert(std::is_sorted(kContentTypes.begin(), kContentTypes.end()));
+Response partial(const Request& request, const ServedFile& served, const FileVariant& variant, Selection selection) {
+  const std::uint64_t size = variant.representation.size;
+  Response response;
+  if (selection.ranges.size() == 1) {
+    const ByteRange& range = selection.ranges.front();
+    response = ResponseAccess::from_file(variant.file, range.offset, range.length);
+    ResponseAccess::literal_type(response, served.content_type);
+    ResponseAccess::fields(response, variant.fields);
+    response.append("Content-Range", content_range(range, size));
+  } else {
+    response = range_parts(variant.file, std::move(selection.ranges), size, served.content_type, request.id());
+    ResponseAccess::fields(response, variant.fields);
+  }
+  response.status(206);
+  return response;
+}
+
+Response answer(const Request& request, const ServedFile& served, const FileVariant& variant) {
+  Selection selection = select(request, variant.representation);
+  switch (selection.status) {
+    case 200:
+      return whole(served, variant);
+    case 206:
+      return partial(request, served, variant, std::move(selection));
+    case 304: {
+      Response response(304);
+      ResponseAccess::fields(response, variant.validators);
+      return response;
+    }
+    default: {
+      Response response = problem(selection.status);
+      ResponseAccess::fields(response, variant.validators);
+      if (selection.status == 416) {
+        response.append("Content-Range", fmt::format("bytes */{}", variant.representation.size));
+      }
+      return response;
+    }
+  }
+}
 
 }  // namespace
 
-std::string_view content_type_of(std::string_view path) noexcept {
-  constexpr std::string_view kUnknown = "application/octet-stream";
-  const std::string_view file = path.substr(path.rfind('/') + 1);
-  const std::size_t dot = file.rfind('.');
-  if (dot == std::string_view::npos) return kUnknown;
-  const auto found = std::find_if(kContentTypes.begin(), kContentTypes.end(), [&](const auto& type) {
-    return equal_ignoring_case(type.first, file.substr(dot + 1));
-  });
-  return found == kContentTypes.end() ? kUnknown : found->second;
+FileServer::FileServer(const std::string& directory, FilesOptions options)
+    : folder_(directory), options_(std::move(options)) {
+  if (!is_field_value(options_.cache_control)) {
+    throw std::invalid_argument("serve_files: cache_control has a control character");
+  }
 }
 
-std::string file_path(std::string_view raw) {
-  std::string path;
-  std::string segment;
-  for (;;) {
-    const std::size_t slash = raw.find('/');
-    const bool last = slash == std::string_view::npos;
-    segment.clear();
-    if (!percent_decode(raw.substr(0, slash), segment, false)) throw bad_request("the path is malformed");
-    if (last && segment.empty()) return path += "index.html";
-    // A leading dot covers "." and ".." too. A slash can only have been an encoded one.
-    if (segment.empty() || segment.front() == '.' || segment.find('/') != std::string::npos ||
-        segment.find('\0') != std::string::npos) {
-      throw not_found("no such file");
+struct FileServer::Opened {
+  std::shared_ptr<const OpenFile> file;  // null: not there, or not for us
+  struct stat facts{};
+};
+
+FileServer::Opened FileServer::open(const std::string& path) {
+  const auto none_left = [] { return errno == EMFILE || errno == ENFILE || errno == ENOMEM; };
+  int fd = folder_.open(path);
+  if (fd < 0 && none_left()) {
+    cache_.clear();  // its descriptors are the only ones that can be spared
+    fd = folder_.open(path);
+  }
+  if (fd < 0 && none_left()) throw HttpError(503, "too many open files").retry_after(1);
+  Opened opened;
+  if (fd < 0) return opened;
+  opened.file = std::make_shared<const OpenFile>(fd);
+  if (::fstat(fd, &opened.facts) != 0) opened.file = nullptr;
+  return opened;
+}
+
+std::shared_ptr<const ServedFile> FileServer::load(const std::string& path) {
+  Opened opened = open(path);
+  if (opened.file && S_ISDIR(opened.facts.st_mode)) return nullptr;
+  if (!opened.file || !S_ISREG(opened.facts.st_mode)) throw not_found("no such file");
+  auto served = std::make_shared<ServedFile>();
+  served->content_type = content_type_of(path);
+  served->variants.push_back(make_variant(ContentCoding::identity, std::move(opened.file), opened.facts));
+  if (is_compressible(served->content_type)) add_neighbours(*served, path);
+  render_fields(*served);
+  return served;
+}
+
+// A neighbour that is older than the file was made from an earlier one.
+void FileServer::add_neighbours(ServedFile& served, const std::string& path) {
+  for (const auto& [coding, suffix] : kNeighbours) {
+    Opened opened = open(path + std::string(suffix));
+    if (!opened.file || !S_ISREG(opened.facts.st_mode)) continue;
+    if (opened.facts.st_mtim.tv_sec < served.variants.front().representation.modified) continue;
+    served.variants.push_back(make_variant(coding, std::move(opened.file), opened.facts));
+    served.codings.push_back(coding);
+  }
+}
+
+void FileServer::render_fields(ServedFile& served) const {
+  for (FileVariant& variant : served.variants) {
+    variant.validators = fmt::format("ETag: {}\r\nLast-Modified: {}\r\n", variant.representation.etag,
+                                     http_date(variant.representation.modified));
+    if (!served.codings.empty()) variant.validators += "Vary: Accept-Encoding\r\n";
+    if (!options_.cache_control.empty()) {
+      variant.validators += fmt::format("Cache-Control: {}\r\n", options_.cache_control);
     }
-    path += segment;
-    if (last) return path;
-    path += '/';
-    raw.remove_prefix(slash + 1);
+    variant.fields = variant.validators + "Accept-Ranges: bytes\r\n";
+    if (variant.coding != ContentCoding::identity) {
+      variant.fields += fmt::format("Content-Encoding: {}\r\n", name_of(variant.coding));
+    }
   }
 }
 
-FileServer::FileServer(const std::string& directory)
-    : root_(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)) {
-  if (root_ < 0) {
-    throw std::invalid_argument(fmt::format("serve_files: the folder \"{}\": {}", directory, std::strerror(errno)));
-  }
-  const Descriptor probe(openat2_beneath(root_, ".", O_PATH | O_CLOEXEC));
-  has_openat2_ = probe.get() >= 0;
+std::shared_ptr<const ServedFile> FileServer::find(std::string_view raw_path,
+                                                   std::chrono::steady_clock::time_point now) {
+  if (auto cached = cache_.find(raw_path, now)) return cached;
+  auto served = load(relative_path(raw_path, options_.dotfiles));
+  if (served) cache_.keep(raw_path, served, now);
+  return served;
 }
 
-FileServer::~FileServer() { ::close(root_); }
-
-int FileServer::open_beneath(const std::string& path) const {
-  if (path.size() >= PATH_MAX) {
-    errno = ENAMETOOLONG;
-    return -1;
-  }
-  return has_openat2_ ? openat2_beneath(root_, path.c_str(), kOpenFlags) : open_step_by_step(root_, path);
-}
-
-// For kernels without openat2 (before Linux 5.6), or where it is forbidden to us: no link can be followed safely.
-int open_step_by_step(int folder, const std::string& path) {
-  const int root = folder;
-  std::size_t begin = 0;
-  for (;;) {
-    const std::size_t slash = path.find('/', begin);
-    const bool last = slash == std::string::npos;
-    const std::string segment = path.substr(begin, last ? slash : slash - begin);
-    const int flags = last ? kOpenFlags : O_PATH | O_DIRECTORY | O_CLOEXEC;
-    const int next = ::openat(folder, segment.c_str(), flags | O_NOFOLLOW);
-    const int error = errno;
-    if (folder != root) ::close(folder);
-    errno = error;
-    if (last || next < 0) return next;
-    folder = next;
-    begin = slash + 1;
-  }
-}
-
-Response FileServer::serve(const Request& request) const {
+Response FileServer::serve(const Request& request) {
   const Exchange& exchange = request.exchange();
   // {path...} is the last parameter of the route.
-  const std::string path = file_path(exchange.params[exchange.param_count - 1].second);
-  Descriptor file(open_beneath(path));
-  if (file.get() < 0) refuse_open();
-  struct stat facts{};
-  if (::fstat(file.get(), &facts) != 0) refuse_open();
-  if (S_ISDIR(facts.st_mode)) return redirect_to_folder(request);
-  if (!S_ISREG(facts.st_mode)) throw not_found("no such file");
-  return answer(request, Descriptor(file.release()), facts, content_type_of(path));
+  const auto served = find(exchange.params[exchange.param_count - 1].second, exchange.started);
+  if (!served) return redirect_to_folder(request);
+  return answer(request, *served, served->variant_for(exchange.head));
 }
 
 Response FileServer::redirect_to_folder(const Request& request) {

@@ -11,8 +11,8 @@ namespace pronghorn::worker {
 // "Sun, 06 Nov 1994 08:49:37 GMT"
 [[nodiscard]] std::string http_date(std::time_t time);
 
-// Reads that form. The two obsolete ones are not understood: a condition that is not understood does not apply, and the
-// whole answer is always right.
+// Reads that form and the two obsolete ones, "Sunday, 06-Nov-94 08:49:37 GMT" (a year that seems to lie more than 50
+// years ahead is one of the past) and "Sun Nov  6 08:49:37 1994". Absent: none of them.
 [[nodiscard]] std::optional<std::time_t> parse_http_date(std::string_view text) noexcept;
 
 }  // namespace pronghorn::worker

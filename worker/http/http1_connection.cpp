@@ -386,18 +386,11 @@ void Http1Connection::append_body(std::string& output, const std::string& body) 
 
 void Http1Connection::send_file(std::unique_ptr<ResponseAccess::FilePart> part, std::string& output) {
   constexpr std::uint64_t kCopied = 32 * 1024;  // below, a copy costs less than one more system call
-  if (part->length <= kCopied && stream_.queued() == 0) {
-    const std::size_t start = output.size();
-    output.resize(start + static_cast<std::size_t>(part->length));
-    std::size_t filled = start;
-    while (filled < output.size()) {
-      const ssize_t size = ::pread(part->fd, output.data() + filled, output.size() - filled,
-                                   static_cast<off_t>(part->offset + (filled - start)));
-      if (size <= 0) return close();  // shorter than announced
-      filled += static_cast<std::size_t>(size);
-    }
-    return response_sent(stream_status_);
+  if (part->file->in_memory() || part->length <= kCopied) {
+    const bool whole = part->file->append(output, part->offset, static_cast<std::size_t>(part->length));
+    return whole ? response_sent(stream_status_) : close();  // shorter than announced
   }
+  // Not held back to leave with the file's first bytes (MSG_MORE): that doubles the kernel's work for 1 MiB.
   stream_.write(output);
   output.clear();
   stream_.write_file(std::move(part));

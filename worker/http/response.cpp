@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <stdexcept>
 #include <tuple>
@@ -67,7 +66,7 @@ void check_cookie(std::string_view name, std::string_view value, const CookieOpt
 
 }  // namespace
 
-Response::FilePart::~FilePart() { ::close(fd); }
+Response::FilePart::~FilePart() = default;
 
 Response::Response(int status, std::string body, std::string_view content_type)
     : status_(status), body_(std::move(body)) {
@@ -176,12 +175,12 @@ Response stream(std::string_view content_type, Response::Producer producer) {
 Response file(const std::string& path, std::string_view content_type) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) throw not_found("no such file");
+  const auto opened = std::make_shared<const worker::OpenFile>(fd);
   struct stat facts{};
-  if (::fstat(fd, &facts) != 0 || !S_ISREG(facts.st_mode)) {
-    ::close(fd);
-    throw not_found("no such file");
-  }
-  return ResponseAccess::from_file(fd, 0, static_cast<std::uint64_t>(facts.st_size), content_type);
+  if (::fstat(fd, &facts) != 0 || !S_ISREG(facts.st_mode)) throw not_found("no such file");
+  Response response = ResponseAccess::from_file(opened, 0, static_cast<std::uint64_t>(facts.st_size));
+  if (!content_type.empty()) response.content_type(content_type);
+  return response;
 }
 
 }  // namespace pronghorn

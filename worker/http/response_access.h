@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "pronghorn/response.h"
+#include "worker/http/open_file.h"
 
 namespace pronghorn {
 
@@ -22,13 +23,16 @@ class ResponseAccess {
     response.content_type_ = type;
     return response;
   }
-  // Takes `fd` over. `length` bytes from `offset` will be sent.
-  static Response from_file(int fd, std::uint64_t offset, std::uint64_t length, std::string_view content_type) {
+  // `length` bytes of `file` from `offset` will be sent. No content type.
+  static Response from_file(std::shared_ptr<const worker::OpenFile> file, std::uint64_t offset, std::uint64_t length) {
     Response response;
-    response.file_ = std::make_unique<FilePart>(fd, offset, length);
-    if (!content_type.empty()) response.content_type(content_type);
+    response.file_ = std::make_unique<FilePart>(std::move(file), offset, length);
     return response;
   }
+  // `type` is a literal: nothing is copied.
+  static void literal_type(Response& response, std::string_view type) noexcept { response.content_type_ = type; }
+  // Replaces all fields but Content-Type by rendered ones, "Name: value\r\n" each, that are known to be valid.
+  static void fields(Response& response, std::string_view rendered) { response.fields_.assign(rendered); }
   static Response from_producer(std::string_view content_type, Response::Producer producer) {
     Response response;
     response.producer_ = std::make_unique<Response::Producer>(std::move(producer));

@@ -80,6 +80,7 @@ bool SocketStream::has_input() const noexcept {
 void SocketStream::write(std::string_view first, std::string_view second) {
   if (closing_ || failed_) return;
   const std::size_t total = first.size() + second.size();
+  if (total == 0) return;
   std::size_t sent = 0;
   if (pending_writes_ == 0 && file_ == nullptr) {
     const std::array<uv_buf_t, 2> parts{buffer_of(first), buffer_of(second)};
@@ -138,7 +139,7 @@ void SocketStream::pump_file() {
   ResponseAccess::FilePart& part = *file_;
   for (int calls = 0; part.length > 0 && calls < kSendfileCallsPerTurn; ++calls) {
     auto offset = static_cast<off_t>(part.offset);
-    const ssize_t sent = ::sendfile(socket, part.fd, &offset,
+    const ssize_t sent = ::sendfile(socket, part.file->fd(), &offset,
                                     static_cast<std::size_t>(std::min<std::uint64_t>(part.length, kSendfileChunk)));
     if (sent < 0 && errno == EINTR) continue;
     if (sent < 0 && errno == EAGAIN) break;
@@ -152,7 +153,7 @@ void SocketStream::pump_file() {
     return;
   }
   std::string chunk(static_cast<std::size_t>(std::min<std::uint64_t>(part.length, kFileChunk)), '\0');
-  const ssize_t size = ::pread(part.fd, chunk.data(), chunk.size(), static_cast<off_t>(part.offset));
+  const ssize_t size = ::pread(part.file->fd(), chunk.data(), chunk.size(), static_cast<off_t>(part.offset));
   if (size <= 0) return fail();
   chunk.resize(static_cast<std::size_t>(size));
   part.offset += static_cast<std::uint64_t>(size);

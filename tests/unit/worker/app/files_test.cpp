@@ -10,10 +10,14 @@
 #include "pronghorn/pronghorn.h"
 #include "pronghorn/testing.h"
 #include "support/catch.h"
+#include "support/eventually.h"
 #include "support/temp_dir.h"
+#include "worker/app/folder.h"
 #include "worker/app/http_date.h"
 
 using namespace pronghorn;
+using namespace std::chrono_literals;
+using pronghorn::test::eventually;
 using pronghorn::test::TempDir;
 using pronghorn::test::write_file;
 
@@ -53,6 +57,10 @@ struct Site {
 void site(App& app) {
   app.serve_files("/files", Site::folder);
   app.serve_files("/", Site::folder);
+}
+
+void make_older(const std::string& path, std::chrono::seconds by) {
+  std::filesystem::last_write_time(path, std::filesystem::last_write_time(path) - by);
 }
 
 int status_of(TestClient& client, std::string_view target, const TestClient::Headers& headers = {}) {
@@ -190,7 +198,7 @@ TEST_CASE("conditional requests are answered 304 when the client has the file", 
   CHECK(client.request("HEAD", "/files/a.txt", {}, {{"If-None-Match", etag}}).status == 304);
 
   write_file(Site::folder + "/a.txt", "changed content");
-  CHECK(status_of(client, "/files/a.txt", {{"If-None-Match", etag}}) == 200);
+  CHECK(eventually(3s, [&] { return status_of(client, "/files/a.txt", {{"If-None-Match", etag}}) == 200; }));
 }
 
 TEST_CASE("one range of a file is served", "[files][range]") {
@@ -214,9 +222,15 @@ TEST_CASE("one range of a file is served", "[files][range]") {
            Case{"bytes=10-", 416, nullptr, "bytes */10"},
            Case{"bytes=99999999999999999999999-", 416, nullptr, "bytes */10"},
            Case{"bytes=-0", 416, nullptr, "bytes */10"},
+           // Several that come to one: they overlap, or all others lie outside.
+           Case{"bytes=2-5, 4-7", 206, "234567", "bytes 2-7/10"},
+           Case{"bytes=5-7,1-5,0-1", 206, "01234567", "bytes 0-7/10"},
+           Case{"bytes=,3-3, ,50-60,-0", 206, "3", "bytes 3-3/10"},
+           Case{"bytes=10-11,-0", 416, nullptr, "bytes */10"},
            // Not understood, so the whole file.
            Case{"bytes=3-1", 200, "0123456789", ""},
-           Case{"bytes=0-1,4-5", 200, "0123456789", ""},
+           Case{"bytes=0-1,x", 200, "0123456789", ""},
+           Case{"bytes=0-1;2-3", 200, "0123456789", ""},
            Case{"bytes=", 200, "0123456789", ""},
            Case{"bytes=-", 200, "0123456789", ""},
            Case{"bytes=a-b", 200, "0123456789", ""},
@@ -243,18 +257,134 @@ TEST_CASE("a range applies only while the file is the one that the client knows"
   CHECK(ranged(first.header("etag")) == 206);
   CHECK(ranged("\"other\"") == 200);
   CHECK(ranged("W/" + first.header("etag")) == 200);
-  CHECK(ranged(first.header("last-modified")) == 206);
   CHECK(ranged("Sun, 06 Nov 1994 08:49:37 GMT") == 200);
+  CHECK(ranged("0123") == 200);
+  // A file that has changed this second may do so again: its date does not tell.
+  CHECK(ranged(first.header("last-modified")) == 200);
+  make_older(Site::folder + "/a.txt", 60s);
+  CHECK(eventually(3s, [&] { return ranged(client.get("/files/a.txt").header("last-modified")) == 206; }));
 }
 
-TEST_CASE("dates are read in the form that is sent, and only if they can be", "[http_date]") {
+TEST_CASE("dates are read in the three forms of RFC 9110, and only if they can be", "[http_date]") {
   CHECK(worker::http_date(784111777) == "Sun, 06 Nov 1994 08:49:37 GMT");
-  CHECK(worker::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT") == 784111777);
+  for (const char* text : {"Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT",
+                           "Sun Nov  6 08:49:37 1994", "Sun Nov 06 08:49:37 1994"}) {
+    INFO(text);
+    CHECK(worker::parse_http_date(text) == 784111777);
+  }
+  CHECK(worker::parse_http_date("Wednesday, 01-Jan-31 00:00:00 GMT") == 1924992000);
   for (const char* text :
-       {"", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994", "Sun, 06 Nov 1994 08:49:37 CET",
+       {"", "Sunday, 06-Nov-94 08:49:37 CET", "Sun Nov  6 08:49:37 1994 GMT", "Sun, 06 Nov 1994 08:49:37 CET",
+        "Sun Foo  6 08:49:37 1994", "Sunday, 6-Nov-94 08:49:37 GMT", ", 06-Nov-94 08-49-37 GMT", ",",
         "Sun, 00 Nov 1994 08:49:37 GMT", "Sun, 06 Foo 1994 08:49:37 GMT", "Sun, 06 Nov 1994 25:49:37 GMT",
         "Sun, -6 Nov 1994 08:49:37 GMT"}) {
     INFO(text);
     CHECK_FALSE(worker::parse_http_date(text));
+  }
+}
+
+TEST_CASE("several ranges of a file come as the parts of one answer", "[files][range]") {
+  const Site files;
+  TestClient client(site);
+  const auto response = client.get("/files/a.txt", {{"Range", "bytes=0-1, 7-, 4-4"}});
+  CHECK(response.status == 206);
+  const std::string type = response.header("content-type");
+  const std::string prefix = "multipart/byteranges; boundary=";
+  REQUIRE(type.starts_with(prefix));
+  const std::string boundary = type.substr(prefix.size());
+  const auto part = [&boundary](const std::string& range, const std::string& bytes) {
+    return "\r\n--" + boundary + "\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Range: bytes " + range +
+           "\r\n\r\n" + bytes;
+  };
+  CHECK(response.body ==
+        part("0-1/10", "01") + part("7-9/10", "789") + part("4-4/10", "4") + "\r\n--" + boundary + "--\r\n");
+  CHECK(response.header("content-range").empty());
+  CHECK_FALSE(response.header("etag").empty());
+  // The tag does not repeat, so that nobody can put it into a file beforehand.
+  CHECK(client.get("/files/a.txt", {{"Range", "bytes=0-1,7-"}}).header("content-type") != type);
+}
+
+TEST_CASE("a compressed neighbour answers for a file to those who accept it", "[files][coding]") {
+  const Site files;
+  write_file(Site::folder + "/app.js", "plain script");
+  write_file(Site::folder + "/app.js.gz", "as gzip");
+  write_file(Site::folder + "/app.js.br", "as brotli");
+  write_file(Site::folder + "/old.css", "plain style");
+  write_file(Site::folder + "/old.css.gz", "of an earlier style");
+  make_older(Site::folder + "/old.css.gz", 60s);
+  write_file(Site::folder + "/a.txt.br", "as brotli");
+  std::filesystem::create_symlink("../../secret.txt", Site::folder + "/sub/index.html.gz");
+  TestClient client(site);
+
+  const auto plain = client.get("/files/app.js");
+  CHECK(plain.body == "plain script");
+  CHECK(plain.header("vary") == "Accept-Encoding");
+  CHECK(plain.header("content-encoding").empty());
+  const auto brotli = client.get("/files/app.js", {{"Accept-Encoding", "gzip, br"}});
+  CHECK(brotli.body == "as brotli");
+  CHECK(brotli.header("content-encoding") == "br");
+  CHECK(brotli.header("content-type") == "text/javascript; charset=utf-8");
+  CHECK(brotli.header("vary") == "Accept-Encoding");
+  CHECK(client.get("/files/app.js", {{"Accept-Encoding", "gzip, br;q=0.9"}}).body == "as gzip");
+  CHECK(client.get("/files/app.js", {{"Accept-Encoding", "zstd"}}).body == "plain script");
+  CHECK(client.request("HEAD", "/files/app.js", {}, {{"Accept-Encoding", "br"}}).header("content-length") == "9");
+
+  // Each is a representation of its own.
+  CHECK(brotli.header("etag") != plain.header("etag"));
+  const auto cached =
+      client.get("/files/app.js", {{"Accept-Encoding", "br"}, {"If-None-Match", brotli.header("etag")}});
+  CHECK(cached.status == 304);
+  CHECK(cached.header("vary") == "Accept-Encoding");
+  CHECK(status_of(client, "/files/app.js", {{"If-None-Match", brotli.header("etag")}}) == 200);
+  CHECK(client.get("/files/app.js", {{"Accept-Encoding", "br"}, {"Range", "bytes=3-"}}).body == "brotli");
+
+  CHECK(client.get("/files/old.css", {{"Accept-Encoding", "gzip"}}).body == "plain style");
+  CHECK(client.get("/files/sub/", {{"Accept-Encoding", "gzip"}}).body == "<h1>sub</h1>");
+  CHECK(client.get("/files/inside.html").header("vary").empty());
+}
+
+TEST_CASE("Cache-Control and dotfiles are served when the application says so", "[files]") {
+  const Site files;
+  TestClient client(
+      [](App& app) { app.serve_files("/", Site::folder, {.cache_control = "public, max-age=60", .dotfiles = true}); });
+  const auto response = client.get("/a.txt");
+  CHECK(response.header("cache-control") == "public, max-age=60");
+  CHECK(client.get("/a.txt", {{"If-None-Match", response.header("etag")}}).header("cache-control") ==
+        "public, max-age=60");
+  CHECK(client.get("/.env").body == "secret");
+  CHECK(client.get("/.git/config").body == "secret");
+  CHECK(client.get("/missing").header("cache-control").empty());
+  for (const char* target : {"/..", "/.", "/%2e%2e/secret.txt", "/..%2fsecret.txt", "/.%00", "/.git/..%2f.."}) {
+    INFO(target);
+    const int status = status_of(client, target);
+    CHECK((status == 404 || status == 400));
+  }
+  CHECK_THROWS_AS(TestClient([](App& app) { app.serve_files("/", Site::folder, {.cache_control = "a\r\nb"}); }),
+                  std::invalid_argument);
+}
+
+TEST_CASE("a file that is replaced or removed is noticed within a second or so", "[files]") {
+  const Site files;
+  TestClient client(site);
+  CHECK(client.get("/files/a.txt").body == "0123456789");
+  write_file(Site::folder + "/new", "another");
+  std::filesystem::rename(Site::folder + "/new", Site::folder + "/a.txt");
+  CHECK(eventually(3s, [&] { return client.get("/files/a.txt").body == "another"; }));
+  std::filesystem::remove(Site::folder + "/a.txt");
+  CHECK(eventually(3s, [&] { return status_of(client, "/files/a.txt") == 404; }));
+}
+
+TEST_CASE("a file that is too large for the memory is served whole and in ranges", "[files][range]") {
+  const Site files;
+  std::string large;
+  for (int i = 0; large.size() < 300'000; ++i) large += std::to_string(i) + "\n";
+  write_file(Site::folder + "/large.txt", large);
+  TestClient client(site);
+  for (int i = 0; i < 2; ++i) {  // from the disk, from the cache
+    CHECK(client.get("/files/large.txt").body == large);
+    CHECK(client.get("/files/large.txt", {{"Range", "bytes=1000-200999"}}).body == large.substr(1000, 200'000));
+    const auto parts = client.get("/files/large.txt", {{"Range", "bytes=1000-200999,250000-"}});
+    CHECK(parts.body.find("\r\n\r\n" + large.substr(1000, 200'000) + "\r\n--") != std::string::npos);
+    CHECK(parts.body.find("\r\n\r\n" + large.substr(250'000) + "\r\n--") != std::string::npos);
   }
 }

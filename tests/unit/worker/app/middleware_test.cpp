@@ -1,0 +1,187 @@
+// cors() and security_headers().
+#include "pronghorn/middleware.h"
+
+#include <stdexcept>
+
+#include "pronghorn/pronghorn.h"
+#include "pronghorn/testing.h"
+#include "support/catch.h"
+#include "worker/http/exchange.h"
+
+using namespace pronghorn;
+
+namespace {
+
+constexpr const char* kShop = "https://shop.example";
+
+// /api: for one shop, with cookies, behind a guard. /open: for anyone. /: for nobody else.
+void shop(App& app) {
+  app.get("/", [](Request&) { return text("home"); });
+  auto api = app.group("/api");
+  api.use(cors({.origins = {kShop, "http://localhost:3000"},
+                .headers = {"Content-Type", "X-Token"},
+                .exposed_headers = {"ETag"},
+                .credentials = true,
+                .max_age = std::chrono::seconds(60)}));
+  api.use([](Request& request) -> std::optional<Response> {
+    if (!request.header("X-Token")) return problem(401);
+    return std::nullopt;
+  });
+  api.get("/items", [](Request&) { return text("items"); });
+  api.put("/items", [](Request&) { return no_content(); });
+  api.get("/fails", [](Request&) -> Response { throw std::runtime_error("mistake"); });
+  auto open = app.group("/open");
+  open.use(cors({.origins = {"*"}, .methods = {"GET"}}));
+  open.get("/news", [](Request&) { return text("news"); });
+}
+
+TestResponse preflight(std::string_view target, const std::string& origin, const std::string& method) {
+  TestClient client(shop);
+  return client.request("OPTIONS", target, {}, {{"Origin", origin}, {"Access-Control-Request-Method", method}});
+}
+
+TestResponse get(std::string_view target, const TestClient::Headers& headers) {
+  TestClient client(shop);
+  return client.get(target, headers);
+}
+
+constexpr const char* kAllowOrigin = "Access-Control-Allow-Origin";
+
+void secured(App& app) {
+  app.use(security_headers());
+  app.get("/", [](Request&) { return text("home"); });
+  app.get("/own", [](Request&) {
+    Response response = text("framed");
+    response.set("x-frame-options", "SAMEORIGIN").set("Content-Security-Policy", "frame-ancestors 'self'");
+    return response;
+  });
+}
+
+}  // namespace
+
+TEST_CASE("a preflight is answered for the group of the route that it asks about", "[cors]") {
+  const auto allowed = preflight("/api/items", kShop, "PUT");
+  CHECK(allowed.status == 204);
+  CHECK(allowed.body.empty());
+  CHECK(allowed.header(kAllowOrigin) == kShop);
+  CHECK(allowed.header("Access-Control-Allow-Credentials") == "true");
+  CHECK(allowed.header("Access-Control-Allow-Methods") == "GET, HEAD, OPTIONS, PUT");
+  CHECK(allowed.header("Access-Control-Allow-Headers") == "Content-Type, X-Token");
+  CHECK(allowed.header("Access-Control-Max-Age") == "60");
+  CHECK(allowed.header("Access-Control-Expose-Headers").empty());
+  CHECK(allowed.header("Vary") == "Origin");
+  CHECK(preflight("/api/items", "http://localhost:3000", "GET").header(kAllowOrigin) == "http://localhost:3000");
+}
+
+TEST_CASE("a preflight of another origin, of a path or method that is not there, is not allowed", "[cors]") {
+  for (const char* origin : {"https://shop.example.evil.example", "http://shop.example", "https://shop.example:444",
+                             "https://SHOP.example", "null", ""}) {
+    INFO(origin);
+    const auto refused = preflight("/api/items", origin, "PUT");
+    CHECK(refused.status == 204);
+    CHECK(refused.header(kAllowOrigin).empty());
+    CHECK(refused.header("Access-Control-Allow-Methods").empty());
+    CHECK(refused.header("Vary") == "Origin");
+  }
+  CHECK(preflight("/api/items", kShop, "DELETE").header(kAllowOrigin).empty());
+  CHECK(preflight("/api/missing", kShop, "GET").status == 404);
+  CHECK(preflight("/", kShop, "GET").header(kAllowOrigin).empty());
+}
+
+TEST_CASE("answers to pages of an allowed origin are marked, errors too", "[cors]") {
+  const auto items = get("/api/items", {{"Origin", kShop}, {"X-Token", "1"}});
+  CHECK(items.body == "items");
+  CHECK(items.header(kAllowOrigin) == kShop);
+  CHECK(items.header("Access-Control-Allow-Credentials") == "true");
+  CHECK(items.header("Access-Control-Expose-Headers") == "ETag");
+  CHECK(items.header("Vary") == "Origin");
+  CHECK(get("/api/items", {{"Origin", kShop}}).status == 401);
+  CHECK(get("/api/items", {{"Origin", kShop}}).header(kAllowOrigin) == kShop);
+  CHECK(get("/api/fails", {{"Origin", kShop}, {"X-Token", "1"}}).header(kAllowOrigin) == kShop);
+
+  const auto stranger = get("/api/items", {{"Origin", "https://evil.example"}, {"X-Token", "1"}});
+  CHECK(stranger.status == 200);
+  CHECK(stranger.header(kAllowOrigin).empty());
+  CHECK(stranger.header("Vary") == "Origin");
+  CHECK(get("/api/items", {{"X-Token", "1"}}).header("Vary") == "Origin");
+}
+
+TEST_CASE("a star allows any origin, and the answer is the same for all", "[cors]") {
+  const auto news = get("/open/news", {{"Origin", "https://anyone.example"}});
+  CHECK(news.header(kAllowOrigin) == "*");
+  CHECK(news.header("Vary").empty());
+  CHECK(news.header("Access-Control-Allow-Credentials").empty());
+  CHECK(preflight("/open/news", "null", "GET").header("Access-Control-Allow-Methods") == "GET");
+}
+
+TEST_CASE("OPTIONS that is no preflight is answered as before", "[cors]") {
+  TestClient client(shop);
+  const auto options = client.request("OPTIONS", "/api/items");
+  CHECK(options.status == 204);
+  CHECK(options.header("Allow") == "GET, HEAD, OPTIONS, PUT");
+}
+
+TEST_CASE("options of cors() that allow too much or nothing are refused", "[cors]") {
+  CHECK_THROWS_AS(cors({.origins = {}}), std::invalid_argument);
+  CHECK_THROWS_AS(cors({.origins = {"*"}, .credentials = true}), std::invalid_argument);
+  CHECK_THROWS_AS(cors({.origins = {kShop}, .headers = {"*"}, .credentials = true}), std::invalid_argument);
+  CHECK_THROWS_AS(cors({.origins = {kShop, "*"}}), std::invalid_argument);
+  for (const char* origin : {"shop.example", "https://shop.example/", "https://Shop.example", "https://", "null",
+                             "https://shop.example\r\nX: y", "https://a b"}) {
+    INFO(origin);
+    CHECK_THROWS_AS(cors({.origins = {origin}}), std::invalid_argument);
+  }
+  CHECK_THROWS_AS(cors({.origins = {kShop}, .methods = {"GET,PUT"}}), std::invalid_argument);
+  CHECK_THROWS_AS(cors({.origins = {kShop}, .max_age = std::chrono::seconds(-1)}), std::invalid_argument);
+  CHECK_NOTHROW(cors({.origins = {"http://[::1]:8080"}}));
+}
+
+TEST_CASE("security_headers() sets what is not set, on errors too", "[security_headers]") {
+  TestClient client(secured);
+  for (const char* target : {"/", "/missing"}) {
+    INFO(target);
+    const auto response = client.get(target);
+    CHECK(response.header("X-Content-Type-Options") == "nosniff");
+    CHECK(response.header("X-Frame-Options") == "DENY");
+    CHECK(response.header("Content-Security-Policy") == "frame-ancestors 'none'");
+    CHECK(response.header("Referrer-Policy") == "strict-origin-when-cross-origin");
+    CHECK(response.header("Cross-Origin-Opener-Policy") == "same-origin");
+    CHECK(response.header("Strict-Transport-Security").empty());  // over http
+  }
+  const auto own = client.get("/own");
+  CHECK(own.header("X-Frame-Options") == "SAMEORIGIN");
+  CHECK(own.header("Content-Security-Policy") == "frame-ancestors 'self'");
+}
+
+TEST_CASE("security_headers() says what its options say", "[security_headers]") {
+  TestClient client([](App& app) {
+    app.use(security_headers({.frame_ancestors = "https://portal.example",
+                              .content_security_policy = "default-src 'self'",
+                              .cross_origin_opener_policy = "",
+                              .permissions_policy = "camera=()"}));
+    app.get("/", [](Request&) { return text("home"); });
+  });
+  const auto response = client.get("/");
+  CHECK(response.header("Content-Security-Policy") == "default-src 'self'; frame-ancestors https://portal.example");
+  CHECK(response.header("X-Frame-Options").empty());  // which can not name a site
+  CHECK(response.header("Cross-Origin-Opener-Policy").empty());
+  CHECK(response.header("Permissions-Policy") == "camera=()");
+  CHECK_THROWS_AS(security_headers({.referrer_policy = "a\nb"}), std::invalid_argument);
+}
+
+TEST_CASE("Strict-Transport-Security is sent to those who came by https", "[security_headers]") {
+  const auto field_for = [](const SecurityHeadersOptions& options, bool https) {
+    worker::Peer peer;
+    peer.https = https;
+    worker::Exchange exchange;
+    exchange.peer = &peer;
+    Response response = text("home");
+    std::get<After>(security_headers(options))(exchange.request, response);
+    return std::string(response.header("Strict-Transport-Security").value_or(""));
+  };
+  CHECK(field_for({}, true) == "max-age=31536000");
+  CHECK(field_for({}, false).empty());
+  CHECK(field_for({.hsts_max_age = std::chrono::seconds(60), .hsts_subdomains = true}, true) ==
+        "max-age=60; includeSubDomains");
+  CHECK(field_for({.hsts_max_age = std::chrono::seconds(0)}, true).empty());
+}

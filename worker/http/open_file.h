@@ -1,0 +1,37 @@
+// A regular file that responses send parts of.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+
+namespace pronghorn::worker {
+
+// Context:   loop thread.
+// Ownership: shared by the cache that opened it and the responses that send it; closed with the last of them.
+class OpenFile {
+ public:
+  // Takes `fd` over, which is open for reading.
+  explicit OpenFile(int fd) noexcept : fd_(fd) {}
+  // A file whose bytes are in memory.
+  explicit OpenFile(std::string content) noexcept : content_(std::move(content)) {}
+  OpenFile(const OpenFile&) = delete;
+  OpenFile& operator=(const OpenFile&) = delete;
+  ~OpenFile();
+
+  // -1 when the bytes are in memory.
+  [[nodiscard]] int fd() const noexcept { return fd_; }
+  [[nodiscard]] bool in_memory() const noexcept { return content_.has_value(); }
+
+  // Appends `size` bytes from `offset` to `out`; blocks while the disk is read. False, with `out` as it was, when the
+  // file ends before, or cannot be read.
+  [[nodiscard]] bool append(std::string& out, std::uint64_t offset, std::size_t size) const;
+
+ private:
+  int fd_ = -1;
+  std::optional<std::string> content_;
+};
+
+}  // namespace pronghorn::worker
