@@ -12,6 +12,7 @@ namespace {
 constexpr std::size_t kMaxPipelined = 64 * 1024;   // bytes kept of requests that wait for the one before
 constexpr std::size_t kMaxQueued = 1024 * 1024;    // bytes of responses that a client may owe us
 constexpr std::uint64_t kMaxDropped = 256 * 1024;  // of a body that nobody wants, before the connection is given up
+constexpr std::uint64_t kMinBodyRate = 500;        // bytes per second that add to the time a body has
 
 }  // namespace
 
@@ -38,6 +39,7 @@ void Http1Connection::on_data(std::string_view bytes) {
     if (dropped_ > kMaxDropped) close();
     return;
   }
+  if (body_ != Body::none && body_too_slow(bytes.size())) return timed_out();
   if (unparsed_.empty()) {
     OutputLease lease(context_);
     output_ = &*lease;
@@ -58,14 +60,17 @@ void Http1Connection::on_data(std::string_view bytes) {
 void Http1Connection::consume_unparsed() {
   if (unparsed_.empty() || output_ != nullptr) return;
   // Taken out, because handlers may lead back here while it is parsed.
-  const std::string bytes = std::exchange(unparsed_, {});
+  std::string bytes = std::exchange(unparsed_, {});
   OutputLease lease(context_);
   output_ = &*lease;
   const std::size_t used = consume(bytes);
   output_ = nullptr;
   if (stream_.closing()) return;
   stream_.write(*lease);
-  unparsed_.assign(bytes, used);
+  // Moved, not copied: a head that comes byte by byte would be copied as often.
+  if (used == bytes.size()) return;
+  bytes.erase(0, used);
+  unparsed_ = std::move(bytes);
 }
 
 // Parses and dispatches as much as can be now; returns how much that was.
@@ -150,6 +155,8 @@ void Http1Connection::begin_exchange(std::string_view head) {
     body_ = exchange.head.chunked ? Body::chunked : Body::length;
     body_left_ = exchange.head.content_length.value_or(0);
     body_received_ = 0;
+    body_bytes_ = 0;
+    body_ticks_ = 0;
     dropped_ = 0;
     decoder_.reset();
     continue_wanted_ = exchange.head.expect_continue;
@@ -234,6 +241,16 @@ void Http1Connection::body_failed(int status, const char* reason) {
   if (exchange_ != nullptr && !exchange_->responded && !exchange_->body_was_read && status == 400) {
     respond(*exchange_, problem(status, reason));
   }
+}
+
+// A client that sends a byte now and then would keep its request for days: it has body_timeout altogether, and a second
+// more for every kMinBodyRate bytes. The time in which it was held back does not count.
+bool Http1Connection::body_too_slow(std::size_t size) noexcept {
+  body_bytes_ += size;
+  if (waiting() != Waiting::for_body && waiting() != Waiting::for_end) return false;
+  body_ticks_ += context_.timeouts.waited(*this);
+  const auto limit = static_cast<std::uint64_t>(context_.limits.body_timeout.count());
+  return limit != 0 && body_ticks_ * kTickMs > limit + body_bytes_ / kMinBodyRate * 1000;
 }
 
 // A handler that does not read holds the client back.

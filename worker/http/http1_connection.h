@@ -94,6 +94,7 @@ class Http1Connection final : public StreamEvents, public ExchangeOwner, public 
   void body_ended();
   void body_failed(int status, const char* reason);
   [[nodiscard]] bool receiving_paused() const noexcept;
+  [[nodiscard]] bool body_too_slow(std::size_t size) noexcept;
 
   void refuse(const Refusal& refusal);
   void send(Response& response, bool head_request);
@@ -121,7 +122,9 @@ class Http1Connection final : public StreamEvents, public ExchangeOwner, public 
   std::size_t first_line_ = std::string_view::npos;
   std::uint64_t body_left_ = 0;
   std::uint64_t body_received_ = 0;
-  std::uint64_t dropped_ = 0;  // bytes read only to be dropped
+  std::uint64_t body_bytes_ = 0;  // read since the head, chunk sizes and all
+  std::uint64_t body_ticks_ = 0;  // that we have waited for them
+  std::uint64_t dropped_ = 0;     // bytes read only to be dropped
   std::uint64_t last_progress_ = 0;
   std::uint64_t sent_before_ = 0;  // bytes sent when the exchange began
   std::uint64_t counted_ = 0;      // of the bytes sent, in the scoreboard
