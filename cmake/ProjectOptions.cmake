@@ -16,6 +16,15 @@ if(PRONGHORN_SANITIZE)
   add_link_options(-fsanitize=address,undefined)
 endif()
 
+if(PRONGHORN_FUZZ)
+  if(NOT CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+    message(FATAL_ERROR "PRONGHORN_FUZZ needs clang: libFuzzer is a part of it. ./scripts/fuzz configures it so")
+  endif()
+  add_compile_options(-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
+                      -fno-omit-frame-pointer -w)  # for warnings there is GCC
+  add_link_options(-fsanitize=address,undefined)
+endif()
+
 find_program(CCACHE_PROGRAM ccache)
 if(CCACHE_PROGRAM)
   set(CMAKE_C_COMPILER_LAUNCHER "${CCACHE_PROGRAM}")

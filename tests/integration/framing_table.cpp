@@ -9,19 +9,38 @@ namespace {
 constexpr std::size_t kByteByByteBelow = 300;
 constexpr auto kPatience = 5s;
 
-void send(HttpConnection& connection, const std::string& bytes, bool one_by_one) {
-  if (!one_by_one) {
-    connection.send_raw(bytes);
-    return;
+enum class Delivery { whole, byte_by_byte, followed };
+
+const char* to_string(Delivery delivery) {
+  switch (delivery) {
+    case Delivery::whole:
+      return "whole";
+    case Delivery::byte_by_byte:
+      return "byte by byte";
+    case Delivery::followed:
+      return "with a request behind it";
   }
-  for (const char byte : bytes) {
-    if (!connection.send_raw({&byte, 1})) return;  // the server has answered and closed already
+  return "?";
+}
+
+bool applies(Delivery delivery, const FramingCase& test) {
+  if (delivery == Delivery::byte_by_byte) return test.bytes.size() < kByteByByteBelow;
+  return delivery == Delivery::whole || test.after == After::closed;
+}
+
+void send(HttpConnection& connection, const FramingCase& test, Delivery delivery) {
+  if (delivery == Delivery::byte_by_byte) {
+    for (const char byte : test.bytes) {
+      if (!connection.send_raw({&byte, 1})) return;  // the server has answered and closed already
+    }
+  } else {
+    connection.send_raw(delivery == Delivery::followed ? test.bytes + get_target("/json") : test.bytes);
   }
 }
 
-void check_case(const ServerProcess& server, const FramingCase& test, bool one_by_one) {
+void check_case(const ServerProcess& server, const FramingCase& test, Delivery delivery) {
   HttpConnection connection(server.address(), kPatience);
-  send(connection, test.bytes, one_by_one);
+  send(connection, test, delivery);
   std::vector<int> statuses;
   std::string body;
   while (statuses.size() < test.statuses.size()) {
@@ -31,30 +50,22 @@ void check_case(const ServerProcess& server, const FramingCase& test, bool one_b
   }
   CHECK(statuses == test.statuses);
   if (test.last_body != "*") CHECK(body == test.last_body);
-  if (test.after == After::closed) {
-    CHECK(connection.closed_within(kPatience));
-  } else {
+  if (test.after == After::kept) {
     CHECK(connection.get("/json").body == R"({"message":"Hello, World!"})");
+  } else {
+    CHECK(connection.closed_within(kPatience));
   }
 }
 
 }  // namespace
 
-std::string get_with(const std::string& fields) { return "GET /hello HTTP/1.1\r\nHost: a\r\n" + fields + "\r\n"; }
-
-std::string post_with(const std::string& fields, const std::string& body) {
-  return "POST /echo HTTP/1.1\r\nHost: a\r\n" + fields + "\r\n" + body;
-}
-
-std::string post_chunked(const std::string& chunks) { return post_with("Transfer-Encoding: chunked\r\n", chunks); }
-
-void check_table(const ServerProcess& server, const std::vector<FramingCase>& table) {
+void check_table(const ServerProcess& server, const FramingCases& table) {
   for (const FramingCase& test : table) {
-    for (const bool one_by_one : {false, true}) {
-      if (one_by_one && test.bytes.size() >= kByteByByteBelow) continue;
-      INFO("case: " << test.name << (one_by_one ? ", byte by byte" : ""));
+    for (const Delivery delivery : {Delivery::whole, Delivery::byte_by_byte, Delivery::followed}) {
+      if (!applies(delivery, test)) continue;
+      INFO("case: " << test.name << ", " << to_string(delivery));
       try {
-        check_case(server, test, one_by_one);
+        check_case(server, test, delivery);
       } catch (const ClientError& error) {
         FAIL_CHECK(error.what());
       }

@@ -1,30 +1,15 @@
-// Tables of bytes on the wire and what must come back: for the tests http_*_test.cpp.
+// Runs a table of framing cases against a server: for the tests http_*_test.cpp.
 #pragma once
 
-#include <string>
-#include <vector>
-
+#include "framing/framing_cases.h"
 #include "support/server_process.h"
 
 namespace pronghorn::test {
 
-enum class After { kept, closed };  // the connection, when the responses have been read
-
-struct FramingCase {
-  std::string name;
-  std::string bytes;
-  std::vector<int> statuses;  // of the responses, in order; none of the requests is a HEAD
-  After after = After::kept;
-  std::string last_body = "*";  // of the last response; "*": any
-};
-
-// A head with a valid Host and the empty line: "GET /hello HTTP/1.1" + `fields` (each with its CRLF).
-[[nodiscard]] std::string get_with(const std::string& fields);
-[[nodiscard]] std::string post_with(const std::string& fields, const std::string& body);
-[[nodiscard]] std::string post_chunked(const std::string& chunks);
-
-// Sends each case whole and, when it is short, again byte by byte, on connections of their own; checks statuses, body
-// and whether the connection ends. A kept one must answer one more request.
-void check_table(const ServerProcess& server, const std::vector<FramingCase>& table);
+// Sends each case, on connections of their own, in one piece, then byte by byte when it is short, then, when the
+// connection is to end, with one more request right behind it, which must not be answered. Checks statuses, body, and
+// what becomes of the connection: one that is kept must answer one more request, one that is closed yields no further
+// byte.
+void check_table(const ServerProcess& server, const FramingCases& table);
 
 }  // namespace pronghorn::test

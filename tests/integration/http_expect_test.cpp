@@ -49,12 +49,5 @@ TEST_CASE("a body that nobody wants is not asked for", "[http]") {
 }
 
 TEST_CASE("an unknown expectation is answered 417, and HTTP/1.0 has none", "[http]") {
-  const ServerProcess server({.workers = 1});
-  check_table(server, {{"unknown", expecting("a-miracle"), {417}, After::closed},
-                       {"a list", expecting("100-continue, a-miracle"), {417}, After::closed},
-                       {"HTTP/1.0",
-                        "POST /echo HTTP/1.0\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\nhello",
-                        {200},
-                        After::closed,
-                        "hello"}});
+  check_table(ServerProcess({.workers = 1}), expect_cases());
 }

@@ -13,26 +13,7 @@ std::string get_path(const std::string& path) { return "GET " + path + " HTTP/1.
 }  // namespace
 
 TEST_CASE("pipelined requests are answered in order, up to the one that ends the connection", "[http]") {
-  const ServerProcess server({.workers = 1});
-  const std::string post = post_with("Content-Length: 5\r\n", "hello");
-  const std::string chunked = post_chunked("5\r\nhello\r\n0\r\n\r\n");
-  check_table(
-      server,
-      {{"two", kHello + get_path("/nothing"), {200, 404}},
-       {"a body between", kHello + post + get_path("/nothing"), {200, 200, 404}},
-       {"chunks between", chunked + kHello, {200, 200}, After::kept, "Hello, World!"},
-       {"a body that nobody reads",
-        get_path("/nothing") + "POST /nothing HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello" + kHello,
-        {404, 404, 200}},
-       {"an empty line between", kHello + "\r\n" + kHello, {200, 200}},
-       {"malformed first", "GET /hello HTTP/1.1\r\n\r\n" + kHello, {400}, After::closed},
-       {"malformed second", kHello + "GET /hello HTTP/1.1\r\nHost : a\r\n\r\n" + kHello, {200, 400}, After::closed},
-       {"close first", get_with("Connection: close\r\n") + kHello, {200}, After::closed},
-       {"HTTP/1.0 first", "GET /hello HTTP/1.0\r\n\r\n" + kHello, {200}, After::closed},
-       {"malformed chunks first",
-        post_chunked("5\r\nhelloGET /json HTTP/1.1\r\n\r\n") + kHello,
-        {400},
-        After::closed}});
+  check_table(ServerProcess({.workers = 1}), pipeline_cases());
 }
 
 TEST_CASE("a slow request holds back the responses behind it", "[http]") {

@@ -81,6 +81,13 @@ void for_each_process(Visit visit) {
   }
 }
 
+// A line of /proc/PID/status that is in kB.
+std::uint64_t memory_fact(pid_t pid, std::string_view name) {
+  const std::string status = read_file("/proc/" + std::to_string(pid) + "/status");
+  const auto at = status.find(name);
+  return at == std::string::npos ? 0 : std::stoull(status.substr(at + name.size())) * 1024;
+}
+
 }  // namespace
 
 pid_t start_program(const ProgramOptions& options) {
@@ -181,11 +188,9 @@ std::size_t open_descriptors(pid_t pid) {
   return count;
 }
 
-std::uint64_t peak_memory(pid_t pid) {
-  const std::string status = read_file("/proc/" + std::to_string(pid) + "/status");
-  const auto at = status.find("VmHWM:");
-  return at == std::string::npos ? 0 : std::stoull(status.substr(at + 6)) * 1024;
-}
+std::uint64_t peak_memory(pid_t pid) { return memory_fact(pid, "VmHWM:"); }
+
+std::uint64_t resident_memory(pid_t pid) { return memory_fact(pid, "VmRSS:"); }
 
 std::vector<pid_t> processes_of(const std::string& directory) {
   std::vector<pid_t> found;

@@ -59,8 +59,9 @@ struct ProgramResult {
 [[nodiscard]] std::vector<pid_t> children_of(pid_t pid);
 [[nodiscard]] std::string command_line(pid_t pid);
 [[nodiscard]] std::size_t open_descriptors(pid_t pid);
-[[nodiscard]] std::uint64_t peak_memory(pid_t pid);  // bytes that were resident at most
-[[nodiscard]] char process_state(pid_t pid);         // 'R', 'S', 'T' …; 0 when there is no such process
+[[nodiscard]] std::uint64_t peak_memory(pid_t pid);      // bytes that were resident at most
+[[nodiscard]] std::uint64_t resident_memory(pid_t pid);  // bytes that are resident now
+[[nodiscard]] char process_state(pid_t pid);             // 'R', 'S', 'T' …; 0 when there is no such process
 // Every running process whose working directory, command line or environment names `directory`: however it was
 // re-parented, whatever belongs to a server that was started in that folder is found.
 [[nodiscard]] std::vector<pid_t> processes_of(const std::string& directory);

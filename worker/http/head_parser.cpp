@@ -9,10 +9,7 @@
 namespace pronghorn::worker {
 namespace {
 
-constexpr std::string_view kVersion11 = "HTTP/1.1";
-constexpr std::string_view kVersion10 = "HTTP/1.0";
-
-// What the callbacks of llhttp fill. They are called once per element, because llhttp always gets a whole head.
+// What the callbacks of llhttp fill. They are called once per element, because llhttp never gets a part of one.
 struct Parse {
   RequestHead& head;
   std::size_t max_fields;
@@ -89,25 +86,24 @@ const llhttp_settings_t& settings() noexcept {
   return callbacks;
 }
 
+constexpr std::size_t kVersionSize = std::string_view("HTTP/1.1").size();
+
 bool is_version(std::string_view text) noexcept {
-  return text.size() == 8 && text.starts_with("HTTP/") && text[5] >= '0' && text[5] <= '9' && text[6] == '.' &&
-         text[7] >= '0' && text[7] <= '9';
+  return text.size() == kVersionSize && text.starts_with("HTTP/") && text[5] >= '0' && text[5] <= '9' &&
+         text[6] == '.' && text[7] >= '0' && text[7] <= '9';
 }
 
 // Three parts with one blank between them and a known version. What the method may be is llhttp's to say.
 Refusal check_request_line(std::string_view line, RequestHead& head) noexcept {
-  constexpr std::size_t kVersionSize = 8;
   const std::size_t blank = line.find(' ');
   if (blank == std::string_view::npos || line.size() < blank + 3 + kVersionSize ||
       line[line.size() - kVersionSize - 1] != ' ') {
     return {400, "malformed request line"};
   }
   const std::string_view version = line.substr(line.size() - kVersionSize);
-  if (version != kVersion11 && version != kVersion10) {
-    if (!is_version(version)) return {400, "malformed request line"};
-    return {505, "HTTP/1.1 and HTTP/1.0 are spoken here"};
-  }
-  head.minor_version = version == kVersion11 ? 1 : 0;
+  if (!is_version(version)) return {400, "malformed request line"};
+  if (version[5] != '1') return {505, "HTTP/1.1 and HTTP/1.0 are spoken here"};
+  head.minor_version = version[7] == '0' ? 0 : 1;
   head.method = line.substr(0, blank);
   if (!is_target_text(line.substr(blank + 1, line.size() - kVersionSize - 2 - blank))) {
     return {400, "malformed request target"};
@@ -120,8 +116,9 @@ Refusal refusal_of(llhttp_errno_t error, const RequestHead& head) noexcept {
     case HPE_INVALID_METHOD:
       if (!is_token(head.method)) return {400, "malformed method"};
       return {501, "method not implemented"};
-    case HPE_INVALID_VERSION:
-      return {505, "HTTP/1.1 and HTTP/1.0 are spoken here"};
+    case HPE_INVALID_CONSTANT:  // a method of RTSP, which llhttp knows too
+      if (head.field_count == 0) return {501, "method not implemented"};
+      return {400, "malformed header field"};
     case HPE_INVALID_CONTENT_LENGTH:
     case HPE_UNEXPECTED_CONTENT_LENGTH:
       return {400, "malformed Content-Length"};
@@ -204,13 +201,13 @@ Refusal read_transfer_encoding(RequestHead& head) noexcept {
   const std::string_view last = comma == std::string_view::npos ? text : trim_blanks(text.substr(comma + 1));
   if (!equal_ignoring_case(last, "chunked")) return {400, "chunked must be the last transfer coding"};
   std::string_view others = text.substr(0, comma);
-  while (!others.empty()) {
+  while (true) {
     const std::size_t end = others.find(',');
     const std::string_view coding = trim_blanks(others.substr(0, end));
     if (coding.empty() || equal_ignoring_case(coding, "chunked")) return {400, "malformed Transfer-Encoding"};
-    others = end == std::string_view::npos ? std::string_view{} : others.substr(end + 1);
+    if (end == std::string_view::npos) return {501, "transfer coding not implemented"};
+    others.remove_prefix(end + 1);
   }
-  return {501, "transfer coding not implemented"};
 }
 
 // Every field that frames the message or names its host stands once.
@@ -282,7 +279,19 @@ bool names_are_tokens(const RequestHead& head) noexcept {
   return true;
 }
 
-Refusal run_llhttp(std::string_view bytes, const HttpLimits& limits, RequestHead& head) noexcept {
+// HTTP/1.2 and later are answered as 1.1 (RFC 9110 section 2.5). llhttp refuses them, so it gets a 1 for the minor
+// version, the last byte of the request line.
+llhttp_errno_t execute(llhttp_t& parser, std::string_view bytes, std::size_t first_line) noexcept {
+  const std::size_t minor = first_line - 1;
+  if (bytes[minor] <= '1') return llhttp_execute(&parser, bytes.data(), bytes.size());
+  llhttp_errno_t error = llhttp_execute(&parser, bytes.data(), minor);
+  if (error == HPE_OK) error = llhttp_execute(&parser, "1", 1);
+  if (error == HPE_OK) error = llhttp_execute(&parser, bytes.data() + first_line, bytes.size() - first_line);
+  return error;
+}
+
+Refusal run_llhttp(std::string_view bytes, std::size_t first_line, const HttpLimits& limits,
+                   RequestHead& head) noexcept {
   const std::size_t max_fields = limits.max_header_fields == 0 || limits.max_header_fields > kMaxHeaderFields
                                      ? kMaxHeaderFields
                                      : limits.max_header_fields;
@@ -290,7 +299,7 @@ Refusal run_llhttp(std::string_view bytes, const HttpLimits& limits, RequestHead
   llhttp_t parser;
   llhttp_init(&parser, HTTP_REQUEST, &settings());
   parser.data = &parse;
-  const llhttp_errno_t error = llhttp_execute(&parser, bytes.data(), bytes.size());
+  const llhttp_errno_t error = execute(parser, bytes, first_line);
   if (parse.too_many) return {431, "too many header fields", LimitHit::header_fields};
   // After on_headers_complete llhttp may still object to what frames the body; check_framing() says it better.
   if (!parse.complete) return refusal_of(error, head);
@@ -317,7 +326,7 @@ Refusal parse_head(std::string_view bytes, const HttpLimits& limits, RequestHead
     return {431, "header fields too large", LimitHit::header_bytes};
   }
   if (Refusal refusal = check_request_line(bytes.substr(0, first_line), head); refusal.status != 0) return refusal;
-  if (Refusal refusal = run_llhttp(bytes, limits, head); refusal.status != 0) return refusal;
+  if (Refusal refusal = run_llhttp(bytes, first_line, limits, head); refusal.status != 0) return refusal;
   if (head.method == "CONNECT") return {501, "method not implemented"};
   if (!names_are_tokens(head)) return {400, "malformed header field"};
   if (Refusal refusal = split_target(head); refusal.status != 0) return refusal;

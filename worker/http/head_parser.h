@@ -23,7 +23,8 @@ struct Refusal {
 //  one,
 //    Content-Length together with Transfer-Encoding, repeated, signed or not a number, "chunked" not last or not once,
 //    Transfer-Encoding in HTTP/1.0, a target of the wrong form;
-//  - 414, 431: limits; 417: an unknown expectation; 501: an unknown method or transfer coding; 505: an unknown version.
+//  - 414, 431: limits; 417: an unknown expectation; 501: an unknown method or transfer coding; 505: an unknown major
+//  version.
 //
 // `bytes` is a head as scan_head() found it: complete, with its empty line. The views of `head` point into it.
 [[nodiscard]] Refusal parse_head(std::string_view bytes, const HttpLimits& limits, RequestHead& head);

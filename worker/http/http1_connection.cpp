@@ -60,14 +60,17 @@ void Http1Connection::on_data(std::string_view bytes) {
 void Http1Connection::consume_unparsed() {
   if (unparsed_.empty() || output_ != nullptr) return;
   // Taken out, because handlers may lead back here while it is parsed.
-  const std::string bytes = std::exchange(unparsed_, {});
+  std::string bytes = std::exchange(unparsed_, {});
   OutputLease lease(context_);
   output_ = &*lease;
   const std::size_t used = consume(bytes);
   output_ = nullptr;
   if (stream_.closing()) return;
   stream_.write(*lease);
-  unparsed_.assign(bytes, used);
+  // Moved, not copied: a head that comes byte by byte would be copied as often.
+  if (used == bytes.size()) return;
+  bytes.erase(0, used);
+  unparsed_ = std::move(bytes);
 }
 
 // Parses and dispatches as much as can be now; returns how much that was.

@@ -73,8 +73,19 @@ TEST_CASE("a malformed request line is refused", "[http][parser]") {
   CHECK(status("BREW / HTTP/1.1") == 501);
   CHECK(status("get / HTTP/1.1") == 501);
   CHECK(status("CONNECT a:443 HTTP/1.1") == 501);
+  CHECK(status("DESCRIBE / HTTP/1.1") == 501);
   CHECK(status("GET / HTTP/2.0") == 505);
   CHECK(status("GET / HTTP/0.9") == 505);
+}
+
+TEST_CASE("a higher minor version is read as 1.1", "[http][parser]") {
+  const Parsed parsed = parse("POST /x?y HTTP/1.7\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+  CHECK(parsed.refusal.status == 0);
+  CHECK(parsed.head->minor_version == 1);
+  CHECK(parsed.head->target == "/x?y");
+  CHECK(parsed.head->value(KnownHeader::host) == "a");
+  CHECK(parsed.head->chunked);
+  CHECK(parse("GET / HTTP/1.7\r\n\r\n").refusal.status == 400);
 }
 
 TEST_CASE("Host stands once and is one", "[http][parser]") {
@@ -110,7 +121,8 @@ TEST_CASE("a length that two readers could take differently is refused", "[http]
 TEST_CASE("chunked is the last transfer coding, once", "[http][parser]") {
   CHECK(parse_fields("Transfer-Encoding: Chunked\r\n").head->chunked);
   CHECK(parse_fields("Transfer-Encoding: gzip, chunked\r\n").refusal.status == 501);
-  for (const std::string value : {"gzip", "chunked, gzip", "chunked, chunked", "xchunked", "chunked;q=1", "", ","}) {
+  for (const std::string value : {"gzip", "chunked, gzip", "chunked, chunked", "xchunked", "chunked;q=1", "", ",",
+                                  ", chunked", "gzip,,chunked"}) {
     CAPTURE(value);
     CHECK(parse_fields("Transfer-Encoding: " + value + "\r\n").refusal.status == 400);
   }
