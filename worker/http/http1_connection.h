@@ -130,7 +130,7 @@ class Http1Connection final : public StreamEvents, public ExchangeOwner, public 
   std::size_t first_line_ = std::string_view::npos;
   std::uint64_t body_left_ = 0;
   std::uint64_t body_received_ = 0;
-  std::uint64_t dropped_ = 0;     // bytes read only to be dropped
+  std::uint64_t dropped_ = 0;  // bytes read only to be dropped
   std::uint64_t last_progress_ = 0;
   std::uint64_t sent_before_ = 0;  // bytes of the responses before this exchange's
   std::uint64_t counted_ = 0;      // of the bytes sent, in the scoreboard
