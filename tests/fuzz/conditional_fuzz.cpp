@@ -46,17 +46,19 @@ void fuzz(std::string_view input) {
   read_fields(lines, exchange->head);
 
   const worker::Selection selection = worker::select(exchange->request, file);
-  switch (selection.status) {
-    case 200:
-      require(selection.offset == 0 && selection.length == file.size, "200 is the whole file");
-      break;
-    case 206:
-      require(selection.length > 0 && selection.length <= file.size && selection.offset <= file.size - selection.length,
-              "a range lies in the file");
-      break;
-    default:
-      require(selection.status == 304 || selection.status == 412 || selection.status == 416, "another status");
-      require(selection.length == 0, "nothing of the file is sent");
+  std::uint64_t total = 0;
+  for (const worker::ByteRange& range : selection.ranges) {
+    require(range.length > 0 && range.length <= file.size && range.offset <= file.size - range.length,
+            "a range lies in the file");
+    total += range.length;
+  }
+  require(total <= file.size, "all ranges together are no more than the file");
+  if (selection.status == 206) {
+    require(!selection.ranges.empty(), "206 has a range");
+  } else {
+    require(selection.ranges.empty(), "only 206 has ranges");
+    require(selection.status == 200 || selection.status == 304 || selection.status == 412 || selection.status == 416,
+            "another status");
   }
   static_cast<void>(worker::parse_http_date(lines));
 }
