@@ -27,7 +27,7 @@ TEST_CASE("session ids are 43 characters of base64url and never the same", "[ses
   CHECK_FALSE(worker::is_session_id(""));
   CHECK_FALSE(worker::is_session_id(std::string(42, 'a')));
   CHECK_FALSE(worker::is_session_id(std::string(44, 'a')));
-  CHECK_FALSE(worker::is_session_id(std::string(42, 'a') + "}"));
+  CHECK_FALSE(worker::is_session_id(std::string(42, 'a') + '}'));
   CHECK_FALSE(worker::is_session_id(std::string(42, 'a') + '\0'));
 }
 
