@@ -1,4 +1,5 @@
 // pronghorn::compression() of pronghorn/middleware.h.
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <memory>
@@ -27,34 +28,32 @@ constexpr std::array kOffered{ContentCoding::br, ContentCoding::zstd, ContentCod
 constexpr std::size_t kSlice = 64 * 1024;       // of a large body: takes about a millisecond
 constexpr std::size_t kMaxAtOnce = 256 * 1024;  // a larger body is compressed while it is sent
 
-// Compresses what a producer writes on its way to the client.
+// Compresses what a producer writes on its way to the client. Several branches of it may write: what one writes at a
+// time is compressed and handed on without a break.
 class CompressingWriter final : public Writer {
  public:
   CompressingWriter(Writer& out, ContentCoding coding) : out_(out), compressor_(worker::make_compressor(coding)) {}
 
-  // All of it has been handed on when the task ends: what is written can be read by the client at once.
+  // What is written can be read by the client at once.
   Task<void> write(std::string_view data) override {
+    std::string made;
     while (data.size() > kSlice) {
-      co_await add(data.substr(0, kSlice), Compressor::Then::go_on);
+      compressor_->add(data.substr(0, kSlice), Compressor::Then::go_on, made);
       data.remove_prefix(kSlice);
-      co_await sleep_for(std::chrono::milliseconds(1));  // others have their turn
     }
-    co_await add(data, data.empty() ? Compressor::Then::go_on : Compressor::Then::flush);
+    if (!data.empty()) compressor_->add(data, Compressor::Then::flush, made);
+    co_await out_.write(made);
   }
 
-  Task<void> finish() { return add({}, Compressor::Then::finish); }
+  Task<void> finish() {
+    std::string made;
+    compressor_->add({}, Compressor::Then::finish, made);
+    co_await out_.write(made);
+  }
 
  private:
-  // Waits for room even when nothing has come of `data` yet.
-  Task<void> add(std::string_view data, Compressor::Then then) {
-    compressor_->add(data, then, made_);
-    co_await out_.write(made_);
-    made_.clear();
-  }
-
   Writer& out_;
   std::unique_ptr<Compressor> compressor_;
-  std::string made_;
 };
 
 // `producer` belongs to the producer that calls this, which outlives the task.
@@ -66,6 +65,15 @@ Task<void> produce_compressed(const Response::Producer& producer, ContentCoding 
 
 Response::Producer compressed(Response::Producer producer, ContentCoding coding) {
   return [producer = std::move(producer), coding](Writer& out) { return produce_compressed(producer, coding, out); };
+}
+
+// `body` belongs to the producer that calls this. Others have their turn on the loop after each slice.
+Task<void> write_in_slices(std::string_view body, Writer& out) {
+  while (!body.empty()) {
+    co_await out.write(body.substr(0, kSlice));
+    body.remove_prefix(std::min(kSlice, body.size()));
+    co_await sleep_for(std::chrono::milliseconds(1));
+  }
 }
 
 bool has_token(std::string_view list, std::string_view token) noexcept {
@@ -89,7 +97,7 @@ bool compress_body(Response& response, ContentCoding coding, std::size_t min_siz
   if (body.size() < min_size || body.empty()) return false;
   if (body.size() > kMaxAtOnce) {
     ResponseAccess::producer(response) = std::make_unique<Response::Producer>(
-        compressed([body = std::move(body)](Writer& out) { return out.write(body); }, coding));
+        compressed([body = std::move(body)](Writer& out) { return write_in_slices(body, out); }, coding));
     return true;
   }
   std::string made;

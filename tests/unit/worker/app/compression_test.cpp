@@ -4,6 +4,7 @@
 #include <zstd.h>
 
 #include <array>
+#include <chrono>
 #include <string>
 
 #include "pronghorn/pronghorn.h"
@@ -85,6 +86,13 @@ std::string words(std::size_t size) {
   return text;
 }
 
+Task<void> write_lines(Writer& out, char letter) {
+  for (int i = 0; i < 5; ++i) {
+    co_await out.write(std::string(100'000, letter) + "\n");
+    co_await sleep_for(std::chrono::milliseconds(1));
+  }
+}
+
 void setup(App& app) {
   app.use(compression());
   app.get("/text/{size}", [](Request& request) { return text(words(request.param<std::size_t>("size"))); });
@@ -109,6 +117,10 @@ void setup(App& app) {
       co_await out.write("");
       co_await out.write(words(200'000));
     });
+  });
+  app.get("/branches", [](Request&) {
+    return stream("text/plain",
+                  [](Writer& out) -> Task<void> { co_await when_all(write_lines(out, 'a'), write_lines(out, 'b')); });
   });
   app.get("/broken", [](Request&) {
     return stream("text/plain", [](Writer& out) -> Task<void> {
@@ -200,6 +212,17 @@ TEST_CASE("streams and large bodies are compressed while they are sent", "[compr
   }
   CHECK(get("/stream", "").body.starts_with("line 0\n"));
   CHECK_THROWS(get("/broken"));  // not ended as if it were whole
+}
+
+TEST_CASE("what branches of a producer write at a time stays together", "[compression]") {
+  const std::string text = decode_gzip(get("/branches").body);
+  const std::string a = std::string(100'000, 'a') + "\n";
+  const std::string b = std::string(100'000, 'b') + "\n";
+  CHECK(text.size() == 10 * a.size());
+  for (std::size_t at = 0; at < text.size(); at += a.size()) {
+    const std::string_view line = std::string_view(text).substr(at, a.size());
+    CHECK((line == a || line == b));
+  }
 }
 
 TEST_CASE("what has been flushed can be decoded although more follows", "[compression]") {
