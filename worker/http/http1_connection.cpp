@@ -273,7 +273,12 @@ void Http1Connection::on_end() {
   half_closed_ = true;
   // A client that has only shut its sending side down still gets the answer to what it asked, if that comes soon; one
   // that has gone looks the same from here.
-  if (body_ != Body::none) return close();
+  if (body_ != Body::none) {
+    if (exchange_ != nullptr && !exchange_->responded) return close();  // the request will never be whole
+    body_ = Body::none;
+    if (end_ == End::open) end_ = End::after_response;
+  }
+  if (end_ == End::lingering) end_ = End::after_writes;  // it was for its sake
   last_progress_ = stream_.progress();
   settle();
   if (waiting() == Waiting::for_handler) context_.timeouts.wait(*this, Waiting::for_handler);  // from now on

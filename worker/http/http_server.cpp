@@ -131,7 +131,7 @@ void HttpServer::serve(int fd, bool is_unix, Peer peer) {
     peer.trusted_proxies = &trusted_proxies_;
   }
   const auto limit = context_.limits.max_connections;
-  const bool surplus = limit != 0 && connections_.size() >= limit;
+  const bool surplus = limit != 0 && connections() >= limit;
   if (surplus) add(context_.row, LimitHit::connections);
   auto* connection = new Http1Connection(context_, *this, fd, is_unix, std::move(peer), surplus);
   connections_.insert(connection);

@@ -177,7 +177,8 @@ TEST_CASE("the file of a Unix socket appears with its mode and owner, listening"
   const TemporaryFolder folder;
   const std::string path = folder.path / "app.sock";
   {
-    const UnixSocket killed(path, {}, 16);
+    const UnixSocket killed(path + ".killed", {}, 16);
+    std::filesystem::rename(path + ".killed", path);  // so it stays, as after a kill
   }
   struct stat stale{};
   REQUIRE(::stat(path.c_str(), &stale) == 0);
