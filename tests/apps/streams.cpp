@@ -2,6 +2,7 @@
 #include <pronghorn/json.h>
 #include <pronghorn/pronghorn.h>
 
+#include <algorithm>
 #include <chrono>
 #include <string>
 
@@ -11,7 +12,7 @@ using namespace std::chrono_literals;
 namespace {
 
 int running = 0;            // producers and handlers that have not ended
-std::uint64_t written = 0;  // bytes that a flood has got rid of
+std::uint64_t written = 0;  // bytes that a flood has got rid of; of two branches, those of the slower
 bool released = false;      // whether /hold may go on
 
 struct Running {
@@ -37,8 +38,23 @@ Task<void> flood(Writer& out) {
   }
 }
 
+Task<void> flood_branch(Writer& out, std::uint64_t& own, const std::uint64_t& other) {
+  const std::uint64_t before = written;
+  const std::string piece(16'000, 'x');
+  for (;;) {
+    co_await out.write(piece);
+    own += piece.size();
+    written = before + std::min(own, other);
+  }
+}
+
 // Two branches that write to one client.
-Task<void> flood_twice(Writer& out) { co_await when_all(flood(out), flood(out)); }
+Task<void> flood_twice(Writer& out) {
+  const Running counted;
+  std::uint64_t first = 0;
+  std::uint64_t second = 0;
+  co_await when_all(flood_branch(out, first, second), flood_branch(out, second, first));
+}
 
 Task<void> tick(EventWriter& out, int first) {
   const Running counted;
@@ -51,6 +67,7 @@ Task<void> tick(EventWriter& out, int first) {
 Task<void> flood_events(EventWriter& out) {
   const Running counted;
   const std::string data(16'000, 'x');
+  co_await sleep_for(5ms);  // so that no write is part of sending the response
   for (;;) {
     co_await out.send({.data = data});
     written += data.size();

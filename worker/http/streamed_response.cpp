@@ -92,9 +92,11 @@ void StreamedResponse::finish() {
   connection_ = nullptr;
 }
 
-// Each once: one that goes on may wait again, and may destroy others.
+// Each once at most: one that goes on may wait again, and may destroy others. Where there is room for one alone, it is
+// the next one's turn the next time.
 void StreamedResponse::drained() {
   for (std::size_t left = waiting_.size(); left > 0 && !waiting_.empty(); --left) {
+    if (connection_ == nullptr || connection_->queued() > kRoom) return;
     WaitForRoom* const first = waiting_.front();
     waiting_.erase(waiting_.begin());
     first->coroutine.resume();
