@@ -109,11 +109,12 @@ void SocketStream::queue_write(std::string bytes) {
     const std::unique_ptr<PendingWrite> done(static_cast<PendingWrite*>(request->data));
     auto* self = static_cast<SocketStream*>(request->handle->data);
     self->bytes_sent_ += done->bytes.size();
+    self->pending_bytes_ -= done->bytes.size();
     self->write_finished(status);
   });
   if (error != 0) return fail();
-  static_cast<void>(write.release());
   ++pending_writes_;
+  pending_bytes_ += write.release()->bytes.size();
 }
 
 void SocketStream::write_finished(int status) {
@@ -162,7 +163,9 @@ void SocketStream::pump_file() {
 }
 
 std::size_t SocketStream::queued() const noexcept {
-  return uv_stream_get_write_queue_size(stream()) + (file_ != nullptr ? 1 : 0);
+  // Not libuv's own count: what it has written is kept until it has called back, on a later turn. To a client that
+  // keeps up a whole response would gather here.
+  return pending_bytes_ + (file_ != nullptr ? 1 : 0);
 }
 
 std::uint64_t SocketStream::progress() const noexcept {

@@ -86,6 +86,7 @@ class SocketStream {
   StreamEvents& events_;
   std::unique_ptr<ResponseAccess::FilePart> file_;  // what is left of it
   std::uint64_t bytes_sent_ = 0;
+  std::size_t pending_bytes_ = 0;  // of queued writes that have not called back
   std::uint32_t pending_writes_ = 0;
   bool ok_ = false;
   bool closing_ = false;
