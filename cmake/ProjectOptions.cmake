@@ -34,6 +34,9 @@ endif()
 
 function(pronghorn_library name)
   add_library(${name} STATIC ${ARGN})
+  # libpronghorn is there when a program starts, so thread-locals need no call; nobody replaces its functions, so calls
+  # among them need no table.
+  target_compile_options(${name} PRIVATE -ftls-model=initial-exec -fno-semantic-interposition)
   target_link_libraries(${name} PRIVATE pronghorn_options)
   target_compile_features(${name} PUBLIC cxx_std_23)  # the inside; the public headers are C++20
 endfunction()

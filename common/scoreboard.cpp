@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+#include <cstring>
 
 #include <cerrno>
 #include <stdexcept>
@@ -59,6 +60,24 @@ Scoreboard::Scoreboard(Scoreboard&& other) noexcept : fd_(other.fd_), memory_(ot
 Scoreboard::~Scoreboard() {
   if (memory_ != nullptr) ::munmap(memory_, sizeof(ScoreboardMemory));
   if (fd_ >= 0) ::close(fd_);
+}
+
+void write_request_id(const RequestId& id, char (&text)[24]) noexcept {
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::uint64_t worker = id.worker;
+  for (int i = 15; i >= 0; --i, worker >>= 4) text[i] = kDigits[worker & 15];
+  std::uint32_t number = id.number;
+  for (int i = 23; i >= 16; --i, number >>= 4) text[i] = kDigits[number & 15];
+}
+
+std::string to_string(const RequestId& id) {
+  char text[24];
+  write_request_id(id, text);
+  return {text, sizeof text};
+}
+
+std::string line_of(const RunningRequest& running) {
+  return {running.line, ::strnlen(running.line, sizeof running.line)};
 }
 
 const char* limit_name(LimitHit limit) noexcept {

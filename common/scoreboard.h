@@ -83,14 +83,24 @@ struct RouteRow {
   RouteHistogram latency;
 };
 
-// The request that the worker is executing now, for the log line that explains its exit. Written by the worker.
+// The id of a request as it is logged: 24 hex digits.
+struct RequestId {
+  std::uint64_t worker = 0;  // random, of the worker
+  std::uint32_t number = 0;  // counted up by it; 0: none yet
+};
+void write_request_id(const RequestId& id, char (&text)[24]) noexcept;
+[[nodiscard]] std::string to_string(const RequestId& id);
+
+// The request that the worker is executing now, for the log line that explains its exit. Written by the worker for
+// each request: so it holds what is cheap to write, and the reader makes text of it.
 struct RunningRequest {
   std::atomic<std::uint32_t> active;      // 1 while a handler has the loop
-  std::atomic<std::uint64_t> started_ms;  // monotonic
-  char method[16];
-  char path[192];  // cut; NUL-terminated
-  char id[32];
+  std::atomic<std::uint64_t> started_ns;  // monotonic
+  RequestId id;
+  char line[208];  // method, blank, path; cut; NUL-terminated
 };
+// "POST /crash". The writer may have died in the middle: without a NUL the text ends where the array does.
+[[nodiscard]] std::string line_of(const RunningRequest& running);
 
 enum class RedisState : std::uint32_t { off, connecting, up, down };
 

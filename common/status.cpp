@@ -100,17 +100,14 @@ json counters_json(const SlotSum& sum) {
           {"latency_ms", latency_json(sum.latency)}};
 }
 
-template <std::size_t N>
-std::string shared_chars(const char (&text)[N]) {
-  return {text, ::strnlen(text, N)};
-}
-
 json running_json(const RunningRequest& running) {
   if (running.active.load() == 0) return nullptr;
-  return {{"method", shared_chars(running.method)},
-          {"path", shared_chars(running.path)},
-          {"id", shared_chars(running.id)},
-          {"for_ms", std::llround(seconds_since(running.started_ms.load()) * 1000)}};
+  const std::string line = line_of(running);
+  const std::size_t blank = std::min(line.find(' '), line.size());
+  return {{"method", line.substr(0, blank)},
+          {"path", line.substr(std::min(blank + 1, line.size()))},
+          {"id", to_string(running.id)},
+          {"for_ms", std::llround(seconds_since(running.started_ns.load() / 1'000'000) * 1000)}};
 }
 
 // The processes of a slot that live now: one, and during a rollout two.

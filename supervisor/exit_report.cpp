@@ -6,15 +6,7 @@
 #include "supervisor/slots.h"
 
 namespace pronghorn::supervisor {
-namespace {
-
-// The writer may have died in the middle: without a NUL, the text ends where the array does.
-template <std::size_t N>
-std::string bounded(const char (&text)[N]) {
-  return {text, ::strnlen(text, N)};
-}
-
-}  // namespace
+namespace {}  // namespace
 
 std::string process_name(std::uint32_t slot) {
   return slot == kAdminSlot ? "the admin process" : "worker " + std::to_string(slot);
@@ -22,9 +14,7 @@ std::string process_name(std::uint32_t slot) {
 
 std::string running_request(const WorkerRow& row, int pid) {
   if (row.pid.load() != static_cast<std::uint32_t>(pid) || row.running.active.load() == 0) return {};
-  std::string text = bounded(row.running.method) + " " + bounded(row.running.path);
-  if (const std::string id = bounded(row.running.id); !id.empty()) text += " id=" + id;
-  return text;
+  return line_of(row.running) + " id=" + to_string(row.running.id);
 }
 
 void record_exit(SlotRow& slot, const std::string& reason, const std::string& request) noexcept {

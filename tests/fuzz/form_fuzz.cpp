@@ -15,7 +15,7 @@ using worker::Exchange;
 
 class NoOwner final : public worker::ExchangeOwner {
  public:
-  void respond(Exchange&, Response) override {}
+  void respond(Exchange&, Response&&) override {}
   void want_body(Exchange&) override {}
 };
 

@@ -139,17 +139,21 @@ void Application::shed(Exchange& exchange) {
 }
 
 void Application::answer_plain(Exchange& exchange, const ServedRoute& route) {
-  Response response;
-  {
-    const RunningScope running(exchange);
-    try {
-      response = route.run_plain(exchange.request);
-    } catch (...) {
-      response = response_to_error(exchange, state_->error_handler, std::current_exception(), row_);
-    }
-    finish(exchange, route.afters(), response);
-  }
+  Response response = run_plain(exchange, route);
   exchange.owner->respond(exchange, std::move(response));
+}
+
+Response Application::run_plain(Exchange& exchange, const ServedRoute& route) {
+  const RunningScope running(exchange);
+  Response response = [&] {
+    try {
+      return route.run_plain(exchange.request);
+    } catch (...) {
+      return response_to_error(exchange, state_->error_handler, std::current_exception(), row_);
+    }
+  }();
+  finish(exchange, route.afters(), response);
+  return response;
 }
 
 Task<void> Application::serve(Exchange& exchange, const ServedRoute& route) {

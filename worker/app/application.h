@@ -52,6 +52,7 @@ class Application final : public RequestHandler {
   void answer_without_route(Exchange& exchange, RouteMatch::Kind kind);
   [[nodiscard]] const std::vector<const After*>& preflight_afters(Exchange& exchange) const;
   void answer_plain(Exchange& exchange, const ServedRoute& route);
+  [[nodiscard]] Response run_plain(Exchange& exchange, const ServedRoute& route);
   [[nodiscard]] Task<void> serve(Exchange& exchange, const ServedRoute& route);
   // The last step before any response is sent.
   void finish(Exchange& exchange, const std::vector<const After*>& afters, Response& response) noexcept;

@@ -36,7 +36,7 @@ TestResponse parse(std::string_view head) {
 
 }  // namespace
 
-void CollectedResponse::respond(Exchange& exchange, Response response) {
+void CollectedResponse::respond(Exchange& exchange, Response&& response) {
   exchange.responded = true;
   const auto& file = ResponseAccess::file(response);
   auto& producer = ResponseAccess::producer(response);

@@ -34,7 +34,7 @@ class CollectedResponse final : public ExchangeOwner, private Writer {
   void leave() noexcept { producing_.reset(); }
 
   // ExchangeOwner
-  void respond(Exchange& exchange, Response response) override;
+  void respond(Exchange& exchange, Response&& response) override;
   void want_body(Exchange&) override {}
 
  private:

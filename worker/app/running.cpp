@@ -1,6 +1,5 @@
 #include "worker/app/running.h"
 
-#include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <utility>
@@ -14,25 +13,24 @@ namespace {
 thread_local Exchange* running = nullptr;
 thread_local RunningRequest* journal = nullptr;
 
-template <std::size_t N>
-void copy(char (&to)[N], std::string_view from) noexcept {
-  const std::size_t length = std::min(from.size(), N - 1);
-  std::memcpy(to, from.data(), length);
-  to[length] = '\0';
-}
+constexpr std::size_t kLongestMethod = 16;  // of those that are served
 
 // A reader that sees active == 1 finds the fields of that request.
 void tell(Exchange* exchange) noexcept {
   journal->active.store(0, std::memory_order_release);
   if (!exchange) return;
   std::atomic_thread_fence(std::memory_order_release);
-  copy(journal->method, exchange->head.method);
-  copy(journal->path, exchange->head.path);
-  copy(journal->id, exchange->id());
-  const auto since_boot = exchange->started.time_since_epoch();
-  journal->started_ms.store(
-      static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(since_boot).count()),
-      std::memory_order_relaxed);
+  const std::string_view method = exchange->head.method.substr(0, kLongestMethod);
+  const std::string_view path = exchange->head.path.substr(0, sizeof journal->line - kLongestMethod - 2);
+  char* out = journal->line;
+  std::memcpy(out, method.data(), method.size());
+  out += method.size();
+  *out++ = ' ';
+  std::memcpy(out, path.data(), path.size());
+  out[path.size()] = '\0';
+  journal->id = exchange->number();
+  journal->started_ns.store(static_cast<std::uint64_t>(exchange->started.time_since_epoch().count()),
+                            std::memory_order_relaxed);
   journal->active.store(1, std::memory_order_release);
 }
 

@@ -2,41 +2,33 @@
 
 #include <sys/random.h>
 
-#include <cstring>
-
 #include "worker/http/syntax.h"
 
 namespace pronghorn::worker {
 namespace {
 
-void write_hex(std::uint64_t value, char* end, int digits) noexcept {
-  for (int i = 0; i < digits; ++i) {
-    *--end = "0123456789abcdef"[value & 15];
-    value >>= 4;
-  }
-}
-
 // 64 random bits, and a number that is counted up: unique over workers and restarts.
 class IdSource {
  public:
-  IdSource() noexcept { choose_prefix(); }
+  IdSource() noexcept { choose_worker(); }
 
-  void write(char* id) noexcept {
-    if (++number_ == 0) choose_prefix();
-    std::memcpy(id, prefix_, sizeof prefix_);
-    write_hex(number_, id + 24, 8);
+  RequestId next() noexcept {
+    if (++last_.number == 0) choose_worker();
+    return last_;
   }
 
  private:
-  void choose_prefix() noexcept {
-    std::uint64_t random = 0;
-    if (::getrandom(&random, sizeof random, 0) != sizeof random) random = reinterpret_cast<std::uintptr_t>(this);
-    write_hex(random, prefix_ + sizeof prefix_, sizeof prefix_);
+  void choose_worker() noexcept {
+    if (::getrandom(&last_.worker, sizeof last_.worker, 0) != sizeof last_.worker) {
+      last_.worker = reinterpret_cast<std::uintptr_t>(this);
+    }
+    last_.number = 1;
   }
 
-  char prefix_[16] = {};
-  std::uint32_t number_ = 0;
+  RequestId last_;
 };
+
+IdSource ids;
 
 }  // namespace
 
@@ -56,13 +48,21 @@ void Exchange::clear() noexcept {
   route = {};
   route_index = UINT32_MAX;
   param_count = 0;
-  id_[0] = '\0';
+  number_ = {};
+}
+
+const RequestId& Exchange::number() noexcept {
+  if (number_.number == 0) {
+    number_ = ids.next();
+    id_[0] = '\0';
+  }
+  return number_;
 }
 
 std::string_view Exchange::id() {
-  static IdSource source;
-  if (id_[0] == '\0') source.write(id_);
-  return {id_, 24};
+  const RequestId& number_of_it = number();
+  if (id_[0] == '\0') write_request_id(number_of_it, id_);
+  return {id_, sizeof id_};
 }
 
 std::string_view Exchange::decoded_path() {

@@ -19,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/scoreboard.h"
 #include "pronghorn/request.h"
 #include "pronghorn/response.h"
 #include "pronghorn/task.h"
@@ -38,7 +39,7 @@ inline constexpr std::size_t kMaxRouteParams = 16;
 class ExchangeOwner {
  public:
   // Sends the response. Called once; the exchange may be gone when it returns, unless the response is a stream.
-  virtual void respond(Exchange& exchange, Response response) = 0;
+  virtual void respond(Exchange& exchange, Response&& response) = 0;
   // The handler has begun to wait for the body: reads on, and sends "100 Continue" if that was asked for.
   virtual void want_body(Exchange& exchange) = 0;
 
@@ -76,7 +77,8 @@ class Exchange {
   // Destroys the handler's coroutine and all that belongs to this request; the object can be used for another.
   void clear() noexcept;
 
-  // 24 hex digits, made when first asked for: the start of this worker and a number.
+  // Given when first asked for; id() is its text.
+  [[nodiscard]] const RequestId& number() noexcept;
   [[nodiscard]] std::string_view id();
   // The percent-decoded path; decoded when first asked for, the raw one when there is nothing to decode.
   [[nodiscard]] std::string_view decoded_path();
@@ -121,7 +123,8 @@ class Exchange {
   std::vector<std::unique_ptr<std::string>> decoded_;  // parameters that had to be percent-decoded
   std::string decoded_path_;
   std::optional<Forwarding> forwarding_;
-  char id_[25] = {};
+  RequestId number_;
+  char id_[24] = {};  // NUL at its beginning: not made yet
 };
 
 }  // namespace pronghorn::worker

@@ -17,12 +17,22 @@ struct Parse {
   bool complete = false;
 };
 
+constexpr std::uint32_t bit_of(KnownHeader header) noexcept { return 1U << static_cast<unsigned>(header); }
+// Every field that frames the message or names its host stands once.
+constexpr std::uint32_t kSingle = bit_of(KnownHeader::host) | bit_of(KnownHeader::content_length) |
+                                  bit_of(KnownHeader::transfer_encoding) | bit_of(KnownHeader::content_type);
+
 Parse& parse_of(llhttp_t* parser) noexcept { return *static_cast<Parse*>(parser->data); }
 
 void remember_known(RequestHead& head, std::string_view name, std::size_t index, KnownHeader header,
                     std::string_view wanted) noexcept {
+  if (!equal_ignoring_case(name, wanted)) return;
   auto& known = head.known[static_cast<std::size_t>(header)];
-  if (known < 0 && equal_ignoring_case(name, wanted)) known = static_cast<std::int16_t>(index);
+  if (known >= 0) {
+    head.repeated |= bit_of(header);
+  } else {
+    known = static_cast<std::int16_t>(index);
+  }
 }
 
 void note_known_header(RequestHead& head, std::string_view name, std::size_t index) noexcept {
@@ -156,14 +166,6 @@ Refusal split_target(RequestHead& head) noexcept {
   return {};
 }
 
-std::size_t count_fields(const RequestHead& head, std::string_view name) noexcept {
-  std::size_t count = 0;
-  for (std::size_t i = 0; i < head.field_count; ++i) {
-    if (equal_ignoring_case(head.fields[i].name, name)) ++count;
-  }
-  return count;
-}
-
 bool has(const RequestHead& head, KnownHeader header) noexcept {
   return head.known[static_cast<std::size_t>(header)] >= 0;
 }
@@ -210,30 +212,13 @@ Refusal read_transfer_encoding(RequestHead& head) noexcept {
   }
 }
 
-// Every field that frames the message or names its host stands once.
-Refusal check_repeated(const RequestHead& head) noexcept {
-  constexpr std::pair<KnownHeader, std::string_view> kSingle[] = {
-      {KnownHeader::host, "host"},
-      {KnownHeader::content_length, "content-length"},
-      {KnownHeader::transfer_encoding, "transfer-encoding"},
-      {KnownHeader::content_type, "content-type"},
-  };
-  for (const auto& [header, name] : kSingle) {
-    const std::int16_t first = head.known[static_cast<std::size_t>(header)];
-    if (first < 0) continue;
-    for (auto i = static_cast<std::size_t>(first) + 1; i < head.field_count; ++i) {
-      if (head.fields[i].name.size() == name.size() && equal_ignoring_case(head.fields[i].name, name)) {
-        return {400, "a field that may stand only once is repeated"};
-      }
-    }
-  }
-  return {};
-}
-
 void read_connection(RequestHead& head) noexcept {
   head.keep_alive = head.minor_version >= 1;
   if (!has(head, KnownHeader::connection)) return;
-  for (std::size_t i = 0; i < head.field_count; ++i) {
+  const bool several = (head.repeated & bit_of(KnownHeader::connection)) != 0;
+  const auto first = static_cast<std::size_t>(head.known[static_cast<std::size_t>(KnownHeader::connection)]);
+  const std::size_t end_of_fields = several ? head.field_count : first + 1;
+  for (std::size_t i = first; i < end_of_fields; ++i) {
     if (!equal_ignoring_case(head.fields[i].name, "connection")) continue;
     std::string_view options = head.fields[i].value;
     while (!options.empty()) {
@@ -251,7 +236,8 @@ void read_connection(RequestHead& head) noexcept {
 
 Refusal read_expect(RequestHead& head) noexcept {
   if (head.minor_version == 0 || !has(head, KnownHeader::expect)) return {};
-  if (count_fields(head, "expect") != 1 || !equal_ignoring_case(head.value(KnownHeader::expect), "100-continue")) {
+  if ((head.repeated & bit_of(KnownHeader::expect)) != 0 ||
+      !equal_ignoring_case(head.value(KnownHeader::expect), "100-continue")) {
     return {417, "the only expectation met here is 100-continue"};
   }
   head.expect_continue = true;
@@ -330,7 +316,7 @@ Refusal parse_head(std::string_view bytes, const HttpLimits& limits, RequestHead
   if (head.method == "CONNECT") return {501, "method not implemented"};
   if (!names_are_tokens(head)) return {400, "malformed header field"};
   if (Refusal refusal = split_target(head); refusal.status != 0) return refusal;
-  if (Refusal refusal = check_repeated(head); refusal.status != 0) return refusal;
+  if ((head.repeated & kSingle) != 0) return {400, "a field that may stand only once is repeated"};
   if (Refusal refusal = check_framing(head); refusal.status != 0) return refusal;
   read_connection(head);
   return read_expect(head);

@@ -334,7 +334,7 @@ void Http1Connection::refuse(const Refusal& refusal) {
   if (end_ == End::after_writes || end_ == End::after_response) end_ = End::lingering;
 }
 
-void Http1Connection::respond(Exchange& exchange, Response response) {
+void Http1Connection::respond(Exchange& exchange, Response&& response) {
   if (&exchange != exchange_ || exchange.responded) return;
   exchange.responded = true;
   if (response.status() < 200 || response.status() > 599) response = problem(500);

@@ -81,7 +81,7 @@ class Http1Connection final : public StreamEvents, public ExchangeOwner, public 
   void on_error() override;
   void on_closed() override;
   // ExchangeOwner
-  void respond(Exchange& exchange, Response response) override;
+  void respond(Exchange& exchange, Response&& response) override;
   void want_body(Exchange& exchange) override;
 
   void consume_unparsed();

@@ -37,7 +37,7 @@ class ExchangePool {
 // The owner of exchanges whose client has left: what the application still says goes nowhere.
 class Nobody final : public ExchangeOwner {
  public:
-  void respond(Exchange&, Response) override {}
+  void respond(Exchange&, Response&&) override {}
   void want_body(Exchange&) override {}
 };
 

@@ -13,6 +13,7 @@ void RequestHead::clear() noexcept {
   content_length.reset();
   field_count = 0;
   known.fill(-1);
+  repeated = 0;
 }
 
 std::optional<std::string_view> RequestHead::find(std::string_view name) const noexcept {

@@ -40,6 +40,7 @@ struct RequestHead {
   std::array<Header, kMaxHeaderFields> fields;
   std::size_t field_count = 0;
   std::array<std::int16_t, static_cast<std::size_t>(KnownHeader::count)> known{};  // index into fields, -1: absent
+  std::uint32_t repeated = 0;  // known headers that stand several times, by bit
 
   // Forgets everything, without touching the storage of fields.
   void clear() noexcept;

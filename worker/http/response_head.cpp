@@ -77,22 +77,16 @@ class Cursor {
     out_ = std::to_chars(out_, out_ + 20, number).ptr;
     return *this;
   }
-  [[nodiscard]] const char* end() const noexcept { return out_; }
+  [[nodiscard]] char* end() const noexcept { return out_; }
 
  private:
   char* out_;
 };
 
-}  // namespace
-
-void refresh_response_date() noexcept { date_field().format(::time(nullptr)); }
-
-void append_response_head(std::string& out, const Response& response, const ResponseFraming& framing) {
-  const std::string_view fields = ResponseAccess::fields(response);
-  const std::string_view type = response.content_type();
-  const std::size_t start = out.size();
-  out.resize(start + kOwnFieldsRoom + fields.size() + type.size());
-  Cursor cursor(out.data() + start);
+// Returns the end of what it has written.
+char* write_head(char* out, const Response& response, const ResponseFraming& framing, std::string_view fields,
+                 std::string_view type) noexcept {
+  Cursor cursor(out);
   if (response.status() == 200) {
     cursor.put("HTTP/1.1 200 OK\r\n");
   } else {
@@ -108,7 +102,21 @@ void append_response_head(std::string& out, const Response& response, const Resp
   if (framing.close) cursor.put("Connection: close\r\n");
   if (framing.keep_alive_1_0) cursor.put("Connection: keep-alive\r\n");
   cursor.put(fields).put("\r\n");
-  out.resize(static_cast<std::size_t>(cursor.end() - out.data()));
+  return cursor.end();
+}
+
+}  // namespace
+
+void refresh_response_date() noexcept { date_field().format(::time(nullptr)); }
+
+void append_response_head(std::string& out, const Response& response, const ResponseFraming& framing) {
+  const std::string_view fields = ResponseAccess::fields(response);
+  const std::string_view type = response.content_type();
+  const std::size_t start = out.size();
+  // Not resize(): it would fill with zeros what is written at once.
+  out.resize_and_overwrite(start + kOwnFieldsRoom + fields.size() + type.size(), [&](char* data, std::size_t) {
+    return static_cast<std::size_t>(write_head(data + start, response, framing, fields, type) - data);
+  });
 }
 
 }  // namespace pronghorn::worker

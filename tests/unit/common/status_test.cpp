@@ -92,9 +92,8 @@ TEST_CASE("during a rollout a slot shows both of its processes") {
 TEST_CASE("the request that a worker is stuck in is shown") {
   Scoreboard board = make_board();
   RunningRequest& running = board.worker(0, 0).running;
-  std::string_view("GET").copy(running.method, sizeof running.method);
-  std::string_view("/block").copy(running.path, sizeof running.path);
-  running.started_ms = monotonic_ms() - 2000;
+  std::string_view("GET /block").copy(running.line, sizeof running.line);
+  running.started_ns = (monotonic_ms() - 2000) * 1'000'000;
   running.active = 1;
   const json shown = status_json(board)["workers"][0]["rows"][0]["running"];
   CHECK(shown["method"] == "GET");

@@ -15,11 +15,10 @@ TEST_CASE("the request that a worker executed is read from its row", "[superviso
   WorkerRow& row = board.worker(0, 0);
   row.pid.store(100);
   CHECK(running_request(row, 100).empty());
-  std::strcpy(row.running.method, "POST");
-  std::strcpy(row.running.path, "/crash");
-  std::strcpy(row.running.id, "7f3a");
+  std::strcpy(row.running.line, "POST /crash");
+  row.running.id = {0x7f3a, 0x12};
   row.running.active.store(1);
-  CHECK(running_request(row, 100) == "POST /crash id=7f3a");
+  CHECK(running_request(row, 100) == "POST /crash id=0000000000007f3a00000012");
   CHECK(running_request(row, 101).empty());  // another process had the row
 }
 
@@ -28,10 +27,8 @@ TEST_CASE("texts that a dying worker left without an end are read no further tha
   WorkerRow& row = board.worker(0, 0);
   row.pid.store(100);
   row.running.active.store(1);
-  std::memset(row.running.method, 'M', sizeof row.running.method);
-  std::memset(row.running.path, 'p', sizeof row.running.path);
-  std::memset(row.running.id, 'i', sizeof row.running.id);
-  CHECK(running_request(row, 100).size() == 16 + 1 + 192 + 4 + 32);
+  std::memset(row.running.line, 'p', sizeof row.running.line);
+  CHECK(running_request(row, 100).size() == sizeof row.running.line + 4 + 24);
 }
 
 TEST_CASE("a dead worker's gauges go to zero and its counters stay", "[supervisor]") {

@@ -28,7 +28,7 @@ class Application final : public RequestHandler {
 
 class Recipient final : public ExchangeOwner {
  public:
-  void respond(Exchange&, Response answer) override { response = std::move(answer); }
+  void respond(Exchange&, Response&& answer) override { response = std::move(answer); }
   void want_body(Exchange&) override {}
   std::optional<Response> response;
 };

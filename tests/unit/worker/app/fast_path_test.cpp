@@ -40,7 +40,7 @@ using namespace pronghorn::worker;
 namespace {
 
 struct LastStatus final : ExchangeOwner {
-  void respond(Exchange& exchange, Response response) override {
+  void respond(Exchange& exchange, Response&& response) override {
     exchange.responded = true;
     status = response.status();
   }

@@ -25,8 +25,8 @@ const RunningRequest* journal = nullptr;
 // "GET /path" of the request that the journal names, with a check that its id is this request's; "nobody".
 std::string told(Request& request) {
   if (journal->active.load() == 0) return "nobody";
-  CHECK(std::string(journal->id) == request.id());
-  return std::string(journal->method) + " " + journal->path;
+  CHECK(to_string(journal->id) == request.id());
+  return line_of(*journal);
 }
 
 void app_under_test(App& app) {
