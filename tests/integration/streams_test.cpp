@@ -3,7 +3,9 @@
 #include <signal.h>
 #include <sys/socket.h>
 
+#include <atomic>
 #include <string>
+#include <thread>
 
 #include "support/catch.h"
 #include "support/server_process.h"
@@ -64,6 +66,20 @@ TEST_CASE("a client that has only shut its sending side down gets the whole stre
   half.send_raw("GET /stream?n=16&ms=200 HTTP/1.1\r\nHost: a\r\n\r\n");
   half.finish_sending();
   CHECK(half.read_response().body.ends_with("line 16\n"));
+}
+
+TEST_CASE("a client that reads as fast as a producer writes does not have the worker for itself", "[streams]") {
+  const ServerProcess server(streams_app());
+  HttpConnection fast = begin(server, "/flood");
+  std::atomic<bool> stop = false;
+  std::thread reader([&] {
+    std::string taken(1 << 20, '\0');
+    while (!stop && ::recv(fast.fd(), taken.data(), taken.size(), 0) > 0) {
+    }
+  });
+  for (int i = 0; i < 20; ++i) CHECK(get(server.address(), "/facts").status == 200);
+  stop = true;
+  reader.join();
 }
 
 TEST_CASE("a client that does not read holds the producer back", "[streams]") {

@@ -72,7 +72,7 @@ std::string_view Exchange::decoded_path() {
 }
 
 const Forwarding* Exchange::forwarding() {
-  if (peer == nullptr || peer->trusted_proxies == nullptr) return nullptr;
+  if (peer->trusted_proxies == nullptr) return nullptr;
   if (!forwarding_) forwarding_ = read_forwarding(head, *peer->trusted_proxies);
   return &*forwarding_;
 }

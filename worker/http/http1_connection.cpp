@@ -429,6 +429,8 @@ void Http1Connection::send_stream(std::string_view bytes) {
 
 void Http1Connection::flush_at_end_of_turn(StreamedResponse& stream) { context_.unflushed_streams.push_back(&stream); }
 
+void Http1Connection::continue_next_turn(StreamedResponse& stream) { context_.yielding_streams.push_back(&stream); }
+
 void Http1Connection::stream_ended(std::exception_ptr error) {
   if (stream_.closing()) return;
   if (error != nullptr) {

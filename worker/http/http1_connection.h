@@ -63,6 +63,7 @@ class Http1Connection final : public StreamEvents, public ExchangeOwner, public 
   void send_stream(std::string_view bytes);
   void stream_ended(std::exception_ptr error);
   void flush_at_end_of_turn(StreamedResponse& stream);
+  void continue_next_turn(StreamedResponse& stream);
   [[nodiscard]] std::size_t queued() const noexcept { return stream_.queued(); }
 
  private:

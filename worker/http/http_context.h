@@ -75,6 +75,7 @@ struct HttpContext {
   std::vector<Exchange*> ended_exchanges;
   std::vector<std::unique_ptr<StreamedResponse>> ended_streams;
   std::vector<StreamedResponse*> unflushed_streams;
+  std::vector<StreamedResponse*> yielding_streams;  // go on in the next turn
 };
 
 // An output buffer for as long as it lives; empty at first.

@@ -65,6 +65,7 @@ HttpServer::HttpServer(uv_loop_t* loop, const Config& config, RequestHandler& ha
                    .closed = [this] { client_gone(); }}),
       prepare_(new uv_prepare_t),
       check_(new uv_check_t),
+      idle_(new uv_idle_t),
       timer_(new uv_timer_t),
       last_tick_ms_(monotonic_ms()) {
   // Before the poll too: timers run before it, and what their coroutines wrote should not wait for it.
@@ -74,6 +75,8 @@ HttpServer::HttpServer(uv_loop_t* loop, const Config& config, RequestHandler& ha
   uv_check_init(loop, check_);
   check_->data = this;
   uv_check_start(check_, [](uv_check_t* handle) { static_cast<HttpServer*>(handle->data)->end_of_turn(); });
+  uv_idle_init(loop, idle_);
+  idle_->data = this;
   uv_timer_init(loop, timer_);
   timer_->data = this;
   uv_timer_start(timer_, [](uv_timer_t* handle) { static_cast<HttpServer*>(handle->data)->tick(); }, kTickMs, kTickMs);
@@ -85,6 +88,7 @@ HttpServer::~HttpServer() {
   end_of_turn();
   close_handle(prepare_);
   close_handle(check_);
+  close_handle(idle_);
   close_handle(timer_);
 }
 
@@ -189,10 +193,21 @@ void HttpServer::end_of_turn() {
   context_.unflushed_streams.clear();
   // Destroying a coroutine runs destructors of the application, which may end more of them.
   while (!context_.ended_streams.empty() || !context_.ended_exchanges.empty()) {
-    std::exchange(context_.ended_streams, {}).clear();  // first: producers use their requests
+    auto streams = std::exchange(context_.ended_streams, {});
+    for (const auto& stream : streams) std::erase(context_.yielding_streams, stream.get());
+    streams.clear();  // first: producers use their requests
     for (Exchange* exchange : std::exchange(context_.ended_exchanges, {})) context_.exchanges.release(exchange);
   }
+  if (!context_.yielding_streams.empty()) {
+    uv_idle_start(idle_, [](uv_idle_t* handle) { static_cast<HttpServer*>(handle->data)->resume_yielding(); });
+  }
   context_.access_log.flush();
+}
+
+void HttpServer::resume_yielding() {
+  uv_idle_stop(idle_);
+  // None of them is destroyed meanwhile: that is left to the end of the turn.
+  for (StreamedResponse* stream : std::exchange(context_.yielding_streams, {})) stream->next_turn();
 }
 
 void HttpServer::tick() {

@@ -65,6 +65,7 @@ class HttpServer final : public ConnectionOwner {
   void closed(Http1Connection& connection) noexcept override;
   void client_gone() noexcept;
   void end_of_turn();
+  void resume_yielding();
   void tick();
   [[nodiscard]] Milliseconds header_timeout(std::uint64_t now_ms) const noexcept;
   [[nodiscard]] Milliseconds keep_alive_timeout() const noexcept;
@@ -81,6 +82,7 @@ class HttpServer final : public ConnectionOwner {
   std::function<void()> on_empty_;
   uv_prepare_t* prepare_;
   uv_check_t* check_;
+  uv_idle_t* idle_;  // active while streams wait for the next turn: then the loop does not wait for events
   uv_timer_t* timer_;
   std::uint64_t last_tick_ms_;
   std::uint64_t drain_started_ms_ = 0;

@@ -10,7 +10,8 @@ namespace pronghorn::worker {
 namespace {
 
 constexpr std::size_t kFlushSize = 16 * 1024;
-constexpr std::size_t kRoom = 64 * 1024;  // bytes that a slow client may owe us
+constexpr std::size_t kRoom = 64 * 1024;      // bytes that a slow client may owe us
+constexpr std::size_t kPerTurn = 256 * 1024;  // bytes of one stream, before other clients have their turn
 
 }  // namespace
 
@@ -55,11 +56,27 @@ Task<void> StreamedResponse::write(std::string_view data) {
     add(data);
     if (pending_.size() >= kFlushSize) flush();
   }
+  written_this_turn_ += data.size();
   // Without a connection nothing ever resumes this: the coroutine is destroyed here.
-  while (connection_ == nullptr || connection_->queued() > kRoom) {
+  while (!has_room()) {
     WaitForRoom room(*this);
     co_await room;
   }
+}
+
+bool StreamedResponse::has_room() {
+  if (connection_ == nullptr || connection_->queued() > kRoom) return false;
+  if (written_this_turn_ < kPerTurn) return true;
+  // A client that reads as fast as we write would have the loop for itself.
+  if (!yielding_) connection_->continue_next_turn(*this);
+  yielding_ = true;
+  return false;
+}
+
+void StreamedResponse::next_turn() {
+  yielding_ = false;
+  written_this_turn_ = 0;
+  drained();
 }
 
 void StreamedResponse::add(std::string_view data) {

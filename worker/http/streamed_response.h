@@ -34,6 +34,8 @@ class StreamedResponse final : public Writer {
   void detach() noexcept { connection_ = nullptr; }
   // The connection has room again.
   void drained();
+  // It had written its share of a turn, and this is the next.
+  void next_turn();
   // Sends what small writes have left behind.
   void end_of_turn();
   // The end of the body: the last chunk, and what was not flushed. Nothing is sent afterwards.
@@ -44,6 +46,7 @@ class StreamedResponse final : public Writer {
  private:
   class WaitForRoom;
   [[nodiscard]] Task<void> run();
+  [[nodiscard]] bool has_room();
   void add(std::string_view data);
   void flush();
 
@@ -51,7 +54,9 @@ class StreamedResponse final : public Writer {
   std::unique_ptr<Response::Producer> producer_;
   bool chunked_;
   bool ends_on_drain_;
+  bool yielding_ = false;    // waits for the next turn
   bool registered_ = false;  // among the context's unflushed streams
+  std::size_t written_this_turn_ = 0;
   std::string pending_;
   std::vector<WaitForRoom*> waiting_;  // the producer, or branches of it
   Task<void> running_;                 // last: destroyed first
