@@ -10,6 +10,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <span>
 #include <string>
@@ -149,6 +150,15 @@ class PRONGHORN_API Request {
   // The id of the last event that an EventSource has got before it connects again; empty when it has got none. Text of
   // the client's. See pronghorn/events.h.
   [[nodiscard]] std::string_view last_event_id() const noexcept;
+
+  // A field that followed a chunked body (RFC 9110 section 6.5), once the body has been read to its end. Trailers are
+  // never mixed with the header fields: what they say was not known when the request was routed.
+  [[nodiscard]] std::optional<std::string_view> trailer(std::string_view name) const noexcept;
+
+  // Sends 103 Early Hints (RFC 8297) with a Link field for each of `links`, so that a browser begins to load while the
+  // handler works: "</style.css>; rel=preload; as=style". Not to HTTP/1.0 clients, not once the response has begun. A
+  // link with a control character throws std::invalid_argument.
+  void early_hints(std::initializer_list<std::string_view> links);
 
   // The session of this client: one round trip to Redis, once a request (none when the client sent no session cookie).
   // Redis away: answered 503 with Retry-After. See pronghorn/session.h.

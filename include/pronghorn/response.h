@@ -38,6 +38,12 @@ class PRONGHORN_API Writer {
   // as if an exception had passed. That is noticed at the next write, or within about two seconds if the client has
   // said so. Branches of when_all() may write; what each writes at a time stays together.
   [[nodiscard]] virtual Task<void> write(std::string_view data) = 0;
+
+  // Adds a field to the trailer section, which follows the body (RFC 9110 section 6.5): a checksum, say. A client that
+  // does not get chunks (HTTP/1.0) does not get it either. Announce it with a field Trailer of the response. A name
+  // that is no token or that a trailer may not have (of framing, routing or the content), or a value with a control
+  // character, throws std::invalid_argument.
+  virtual void trailer(std::string_view name, std::string_view value) = 0;
 };
 
 // Attributes of a Set-Cookie field (RFC 6265bis section 4.1).

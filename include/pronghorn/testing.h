@@ -19,6 +19,7 @@ struct TestResponse {
   int status = 0;
   std::vector<std::pair<std::string, std::string>> headers;
   std::string body;
+  std::vector<std::pair<std::string, std::string>> trailers;
   // The first field of that name, compared without case; empty when there is none.
   [[nodiscard]] PRONGHORN_API std::string header(std::string_view name) const;
 };

@@ -67,6 +67,11 @@ Task<void> CollectedResponse::write(std::string_view data) {
   co_await std::suspend_always{};  // until the client leaves
 }
 
+void CollectedResponse::trailer(std::string_view name, std::string_view value) {
+  static_cast<void>(render_trailer(name, value));  // checks them
+  response_.trailers.emplace_back(name, value);
+}
+
 Task<void> CollectedResponse::produce() {
   try {
     co_await (*producer_)(*this);

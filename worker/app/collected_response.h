@@ -39,6 +39,7 @@ class CollectedResponse final : public ExchangeOwner, private Writer {
 
  private:
   Task<void> write(std::string_view data) override;
+  void trailer(std::string_view name, std::string_view value) override;
   Task<void> produce();
 
   Enough enough_;

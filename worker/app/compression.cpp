@@ -45,6 +45,8 @@ class CompressingWriter final : public Writer {
     co_await out_.write(made);
   }
 
+  void trailer(std::string_view name, std::string_view value) override { out_.trailer(name, value); }
+
   Task<void> finish() {
     std::string made;
     compressor_->add({}, Compressor::Then::finish, made);

@@ -27,8 +27,15 @@ ChunkedDecoder::Step ChunkedDecoder::next(std::string_view input) noexcept {
       if (left_ == 0) expect_ = Expect::data_cr;
       return {State::data, used + size, input.substr(used, size)};
     }
-    if (!take(input[used])) return {State::malformed, used, {}};
-    ++used;
+    const std::size_t start = used;
+    const bool trailers = in_trailers();
+    do {
+      if (!take(input[used])) return {State::malformed, used, {}};
+      ++used;
+    } while (trailers && in_trailers() && used < input.size());
+    // The CR of the empty line that ends the section is not worth telling.
+    if (trailers && (in_trailers() || used - start > 1))
+      return {State::trailers, used, input.substr(start, used - start)};
   }
 }
 

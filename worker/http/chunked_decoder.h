@@ -11,17 +11,18 @@ namespace pronghorn::worker {
 // Context: loop thread; one per connection, reset per message. No memory of its own: chunk data are views of the input.
 class ChunkedDecoder {
  public:
-  enum class State { needs_more, data, done, malformed };
+  enum class State { needs_more, data, trailers, done, malformed };
   struct Step {
     State state;
     std::size_t consumed;   // bytes of the input that were used
-    std::string_view data;  // state data: a piece of the body
+    std::string_view data;  // state data: a piece of the body; trailers: a piece of the trailer section
   };
 
   void reset() noexcept { *this = ChunkedDecoder(); }
 
   // Call again with the rest of the input until needs_more (the input is used up), done or malformed. Chunk extensions
-  // and trailer fields are checked and dropped; each may have at most kMaxLine bytes, trailers together kMaxTrailers.
+  // are checked and dropped, an extension has at most kMaxLine bytes. Trailers have the form of header fields and
+  // together at most kMaxTrailers bytes.
   [[nodiscard]] Step next(std::string_view input) noexcept;
 
   static constexpr std::size_t kMaxLine = 4096;
@@ -43,6 +44,9 @@ class ChunkedDecoder {
     done
   };
 
+  [[nodiscard]] bool in_trailers() const noexcept {
+    return expect_ >= Expect::trailer_start && expect_ <= Expect::trailer_lf;
+  }
   [[nodiscard]] bool take(char c) noexcept;
   [[nodiscard]] bool take_size_digit(char c) noexcept;
 

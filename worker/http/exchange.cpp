@@ -41,6 +41,7 @@ void Exchange::clear() noexcept {
   decoded_path_.clear();
   forwarding_.reset();
   body.clear();
+  trailer_bytes.clear();
   max_body = 0;
   deadline = std::chrono::steady_clock::time_point::max();
   responded = false;

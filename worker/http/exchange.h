@@ -42,6 +42,8 @@ class ExchangeOwner {
   virtual void respond(Exchange& exchange, Response&& response) = 0;
   // The handler has begun to wait for the body: reads on, and sends "100 Continue" if that was asked for.
   virtual void want_body(Exchange& exchange) = 0;
+  // Sends an interim response (1xx), whole, before the response. A client in the same process is not told.
+  virtual void send_interim(Exchange& /*exchange*/, std::string_view /*head*/) {}
 
  protected:
   ~ExchangeOwner() = default;
@@ -110,7 +112,8 @@ class Exchange {
   Task<void> running;  // the handler's coroutine with what surrounds it
   std::shared_ptr<SessionState> session;
 
-  std::string head_bytes;  // what the views of `head` point into
+  std::string head_bytes;     // what the views of `head` point into
+  std::string trailer_bytes;  // the trailer section of a chunked body: lines as in a head
 
  private:
   friend class pronghorn::Request;

@@ -6,6 +6,9 @@
 // One exchange at a time: while a request waits for its handler, what follows it (pipelining) stays in unparsed_. The
 // body of the message being received outlives its exchange when the handler answers without reading it: the rest is
 // dropped.
+//
+// In three files: http1_input.cpp (from bytes to exchanges), http1_output.cpp (from responses to bytes) and
+// http1_connection.cpp (the rest: when it reads, waits and ends).
 #pragma once
 
 #include <chrono>
@@ -20,6 +23,7 @@
 #include "worker/http/exchange.h"
 #include "worker/http/head_parser.h"
 #include "worker/http/http_context.h"
+#include "worker/http/receive_rate.h"
 #include "worker/http/response_head.h"
 #include "worker/http/socket_stream.h"
 #include "worker/http/streamed_response.h"
@@ -67,6 +71,8 @@ class Http1Connection final : public StreamEvents, public ExchangeOwner, public 
   [[nodiscard]] std::size_t queued() const noexcept { return stream_.queued(); }
 
  private:
+  // Bytes of a body that nobody wants, before the connection is given up.
+  static constexpr std::uint64_t kMaxDropped = 256 * 1024;
   enum class Body : std::uint8_t { none, length, chunked };
   enum class End : std::uint8_t {
     open,
@@ -84,6 +90,7 @@ class Http1Connection final : public StreamEvents, public ExchangeOwner, public 
   // ExchangeOwner
   void respond(Exchange& exchange, Response&& response) override;
   void want_body(Exchange& exchange) override;
+  void send_interim(Exchange& exchange, std::string_view head) override;
 
   void consume_unparsed();
   std::size_t consume(std::string_view bytes);
@@ -97,8 +104,6 @@ class Http1Connection final : public StreamEvents, public ExchangeOwner, public 
   void body_ended();
   void body_failed(int status, const char* reason);
   [[nodiscard]] bool receiving_paused() const noexcept;
-  [[nodiscard]] bool is_too_slow(std::size_t received) noexcept;
-  void restart_rate() noexcept;
   void received_too_slowly();
   void body_too_slow(const char* reason);
 
@@ -136,8 +141,7 @@ class Http1Connection final : public StreamEvents, public ExchangeOwner, public 
   std::uint64_t sent_before_ = 0;  // bytes of the responses before this exchange's
   std::uint64_t counted_ = 0;      // of the bytes sent, in the scoreboard
   std::uint64_t opened_;           // tick
-  std::uint64_t rate_since_ = 0;   // tick at which min_receive_rate began to be measured
-  std::uint64_t rate_bytes_ = 0;   // received since
+  ReceiveRate rate_;               // of the head or body that is being received
   ChunkedDecoder decoder_;
   std::uint32_t requests_ = 0;
   int stream_status_ = 0;

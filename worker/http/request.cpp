@@ -94,6 +94,23 @@ Task<std::optional<std::string_view>> Request::read() {
   co_return bytes;
 }
 
+std::optional<std::string_view> Request::trailer(std::string_view name) const noexcept {
+  if (!exchange_.body.complete()) return std::nullopt;
+  const auto [start, size] = worker::find_field(exchange_.trailer_bytes, name);
+  if (size == 0) return std::nullopt;
+  const auto line = std::string_view(exchange_.trailer_bytes).substr(start, size);
+  return worker::trim_blanks(line.substr(name.size() + 1, size - name.size() - 3));
+}
+
+void Request::early_hints(std::initializer_list<std::string_view> links) {
+  std::string head = "HTTP/1.1 103 Early Hints\r\n";
+  for (const std::string_view link : links) {
+    if (!worker::is_field_value(link)) throw std::invalid_argument("an early hint has a control character");
+    head.append("Link: ").append(link).append("\r\n");
+  }
+  exchange_.owner->send_interim(exchange_, head.append("\r\n"));
+}
+
 Task<Form> Request::form() {
   const std::string_view type = exchange_.head.value(KnownHeader::content_type);
   const std::string_view media = worker::trim_blanks(type.substr(0, type.find(';')));

@@ -15,6 +15,7 @@ namespace pronghorn {
 namespace {
 
 using worker::equal_ignoring_case;
+using worker::find_field;
 
 void check_field(std::string_view name, std::string_view value) {
   if (!worker::is_token(name)) throw std::invalid_argument("a response field name that is no token");
@@ -26,21 +27,6 @@ void check_field(std::string_view name, std::string_view value) {
       throw std::invalid_argument("the response field " + std::string(name) + " is set by the server");
     }
   }
-}
-
-// The position of the field in the rendered ones, and its size with CRLF; npos when it is not there.
-std::pair<std::size_t, std::size_t> find_field(std::string_view fields, std::string_view name) noexcept {
-  std::size_t start = 0;
-  while (start < fields.size()) {
-    const std::size_t end = fields.find("\r\n", start) + 2;
-    const std::string_view line = fields.substr(start, end - start);
-    if (line.size() > name.size() && line[name.size()] == ':' &&
-        equal_ignoring_case(line.substr(0, name.size()), name)) {
-      return {start, end - start};
-    }
-    start = end;
-  }
-  return {std::string_view::npos, 0};
 }
 
 void check_cookie(std::string_view name, std::string_view value, const CookieOptions& options) {
@@ -65,6 +51,18 @@ void check_cookie(std::string_view name, std::string_view value, const CookieOpt
 }
 
 }  // namespace
+
+std::string render_trailer(std::string_view name, std::string_view value) {
+  check_field(name, value);
+  for (const std::string_view not_here :
+       {"host", "trailer", "content-type", "content-encoding", "content-range", "cache-control", "expires", "date",
+        "location", "retry-after", "vary", "set-cookie", "www-authenticate", "age"}) {
+    if (equal_ignoring_case(name, not_here)) {
+      throw std::invalid_argument("the field " + std::string(name) + " cannot be a trailer");
+    }
+  }
+  return std::string(name).append(": ").append(value).append("\r\n");
+}
 
 Response::FilePart::~FilePart() = default;
 

@@ -12,6 +12,9 @@
 
 namespace pronghorn {
 
+// A trailer field as it is sent. Throws as Writer::trailer() says.
+[[nodiscard]] std::string render_trailer(std::string_view name, std::string_view value);
+
 class ResponseAccess {
  public:
   using FilePart = Response::FilePart;

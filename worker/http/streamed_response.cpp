@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "worker/http/http1_connection.h"
+#include "worker/http/response_access.h"
 
 namespace pronghorn::worker {
 namespace {
@@ -64,6 +65,10 @@ Task<void> StreamedResponse::write(std::string_view data) {
   }
 }
 
+void StreamedResponse::trailer(std::string_view name, std::string_view value) {
+  trailers_.append(render_trailer(name, value));
+}
+
 bool StreamedResponse::has_room() {
   if (connection_ == nullptr || connection_->queued() > kRoom) return false;
   if (written_this_turn_ < kPerTurn) return true;
@@ -105,7 +110,7 @@ void StreamedResponse::flush() {
 }
 
 void StreamedResponse::finish() {
-  if (chunked_) pending_.append("0\r\n\r\n");
+  if (chunked_) pending_.append("0\r\n").append(trailers_).append("\r\n");
   flush();
   connection_ = nullptr;
 }

@@ -42,6 +42,7 @@ class StreamedResponse final : public Writer {
   void finish();
 
   Task<void> write(std::string_view data) override;
+  void trailer(std::string_view name, std::string_view value) override;
 
  private:
   class WaitForRoom;
@@ -58,6 +59,7 @@ class StreamedResponse final : public Writer {
   bool registered_ = false;  // among the context's unflushed streams
   std::size_t written_this_turn_ = 0;
   std::string pending_;
+  std::string trailers_;
   std::vector<WaitForRoom*> waiting_;  // the producer, or branches of it
   Task<void> running_;                 // last: destroyed first
 };

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace pronghorn::worker {
 
@@ -81,6 +82,10 @@ inline std::string_view trim_blanks(std::string_view text) noexcept {
   while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
   return text;
 }
+
+// The position of the first field of that name among lines "Name: value\r\n", and its size with CRLF; a size of 0 when
+// it is not there.
+[[nodiscard]] std::pair<std::size_t, std::size_t> find_field(std::string_view fields, std::string_view name) noexcept;
 
 // Decodes %XX. False when a '%' is not followed by two hex digits. `plus_is_space` is the rule of forms and queries.
 [[nodiscard]] bool percent_decode(std::string_view text, std::string& decoded, bool plus_is_space);

@@ -12,6 +12,7 @@ namespace {
 struct Decoded {
   State state = State::needs_more;
   std::string body;
+  std::string trailers;
   std::size_t consumed = 0;
 };
 
@@ -21,7 +22,7 @@ Decoded decode(std::string_view input, std::size_t piece) {
   while (decoded.consumed < input.size()) {
     const auto step = decoder.next(input.substr(decoded.consumed, piece));
     decoded.consumed += step.consumed;
-    decoded.body.append(step.data);
+    (step.state == State::trailers ? decoded.trailers : decoded.body).append(step.data);
     decoded.state = step.state;
     if (step.state == State::done || step.state == State::malformed) break;
   }
@@ -36,6 +37,7 @@ TEST_CASE("a chunked body is the same in one piece and byte by byte", "[http][ch
     const Decoded decoded = decode(body + "GET ", piece);
     CHECK(decoded.state == State::done);
     CHECK(decoded.body == "hello, world!!!");
+    CHECK(decoded.trailers.starts_with("Trailer: x\r\n"));
     CHECK(decoded.consumed == body.size());
   }
 }
