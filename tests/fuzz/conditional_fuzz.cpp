@@ -12,13 +12,6 @@ namespace pronghorn::fuzz {
 
 namespace {
 
-std::string_view take_line(std::string_view& text) {
-  const std::size_t end = text.find('\n');
-  const std::string_view line = text.substr(0, end);
-  text = end == std::string_view::npos ? std::string_view{} : text.substr(end + 1);
-  return line;
-}
-
 std::uint64_t read_size(std::string_view digits) {
   std::uint64_t size = 0;
   for (const char c : digits) size = size * 10 + static_cast<unsigned char>(c) % 10U;  // may wrap: any size will do

@@ -131,16 +131,6 @@ class Server {
   std::unique_ptr<worker::HttpServer> server_;
 };
 
-class OnePiece {
- public:
-  explicit OnePiece(std::string_view input) : input_(input) {}
-  [[nodiscard]] bool empty() const { return input_.empty(); }
-  [[nodiscard]] std::string_view next() { return std::exchange(input_, {}); }
-
- private:
-  std::string_view input_;
-};
-
 // The seconds of two answers may differ.
 std::string without_dates(std::string answers) {
   constexpr std::string_view kDate = "\r\nDate: ";

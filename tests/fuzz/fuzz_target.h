@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace pronghorn::fuzz {
@@ -30,6 +31,25 @@ inline void require(bool holds, const char* promise) {
 inline bool is_within(std::string_view part, std::string_view whole) {
   return part.empty() || (part.data() >= whole.data() && part.data() + part.size() <= whole.data() + whole.size());
 }
+
+// Takes a line off an input, without its line feed. All of it when there is none.
+inline std::string_view take_line(std::string_view& input) {
+  const std::size_t end = input.find('\n');
+  const std::string_view line = input.substr(0, end);
+  input = end == std::string_view::npos ? std::string_view{} : input.substr(end + 1);
+  return line;
+}
+
+// An input that is not cut: what Pieces is compared with.
+class OnePiece {
+ public:
+  explicit OnePiece(std::string_view input) : input_(input) {}
+  [[nodiscard]] bool empty() const { return input_.empty(); }
+  [[nodiscard]] std::string_view next() { return std::exchange(input_, {}); }
+
+ private:
+  std::string_view input_;
+};
 
 // Where to cut an input into pieces of 1 to 16 bytes: always the same for the same input.
 class Pieces {

@@ -16,17 +16,20 @@ bool is_escaped(std::string_view text, std::size_t at) noexcept {
   return backslashes % 2 == 1;
 }
 
+// Whether the elements of a list may have quoted strings, which may have commas: those of X-Forwarded-* may not.
+enum class Quoting : bool { none, strings };
+
 // Takes the last element off a list. A comma within a quoted string divides nothing.
 //
 // Read from its end, because only there do we know who wrote it: a quote that a client has left open reaches up to
 // the comma that the proxy has added, and no further.
-std::string_view take_last(std::string_view& list) noexcept {
+std::string_view take_last(std::string_view& list, Quoting quoting) noexcept {
   bool quoted = false;
   std::size_t begin = list.size();
   for (; begin > 0; --begin) {
     const char c = list[begin - 1];
     if (c == ',' && !quoted) break;
-    if (c == '"' && !is_escaped(list, begin - 1)) quoted = !quoted;
+    if (c == '"' && quoting == Quoting::strings && !is_escaped(list, begin - 1)) quoted = !quoted;
   }
   const std::string_view element = trim_blanks(list.substr(begin));
   list = list.substr(0, begin == 0 ? 0 : begin - 1);
@@ -36,8 +39,8 @@ std::string_view take_last(std::string_view& list) noexcept {
 // The elements of all fields of one name, as of one list (RFC 9110 section 5.3), the last first.
 class FromTheRight {
  public:
-  FromTheRight(const RequestHead& head, std::string_view name) noexcept
-      : head_(head), name_(name), field_(head.field_count) {}
+  FromTheRight(const RequestHead& head, std::string_view name, Quoting quoting) noexcept
+      : head_(head), name_(name), quoting_(quoting), field_(head.field_count) {}
 
   // Leaves out empty elements, which mean nothing (RFC 9110 section 5.6.1.2).
   std::optional<std::string_view> next() noexcept {
@@ -47,7 +50,7 @@ class FromTheRight {
         --field_;
         if (equal_ignoring_case(head_.fields[field_].name, name_)) rest_ = head_.fields[field_].value;
       }
-      const std::string_view element = take_last(rest_);
+      const std::string_view element = take_last(rest_, quoting_);
       if (!element.empty()) return element;
     }
   }
@@ -55,6 +58,7 @@ class FromTheRight {
  private:
   const RequestHead& head_;
   std::string_view name_;
+  Quoting quoting_;
   std::size_t field_;
   std::string_view rest_;
 };
@@ -167,7 +171,7 @@ std::optional<Element> parse_element(std::string_view text) {
 
 Forwarding read_standard(const RequestHead& head, const Networks& trusted) {
   Forwarding result;
-  FromTheRight elements(head, "forwarded");
+  FromTheRight elements(head, "forwarded", Quoting::strings);
   while (const auto text = elements.next()) {
     auto element = parse_element(*text);
     if (!element) break;
@@ -198,7 +202,7 @@ std::optional<Client> read_plain_node(std::string_view text) {
 // What the proxy said that stands `depth` elements from the right; the leftmost when not every proxy has said
 // something.
 std::string_view said_by(const RequestHead& head, std::string_view name, std::size_t depth) noexcept {
-  FromTheRight elements(head, name);
+  FromTheRight elements(head, name, Quoting::none);
   std::string_view value;
   for (; depth > 0; --depth) {
     const auto element = elements.next();
@@ -211,7 +215,7 @@ std::string_view said_by(const RequestHead& head, std::string_view name, std::si
 Forwarding read_customary(const RequestHead& head, const Networks& trusted) {
   Forwarding result;
   std::size_t believed = 0;
-  FromTheRight elements(head, "x-forwarded-for");
+  FromTheRight elements(head, "x-forwarded-for", Quoting::none);
   while (const auto text = elements.next()) {
     auto client = read_plain_node(*text);
     if (!client) break;

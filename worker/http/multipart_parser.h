@@ -50,7 +50,7 @@ class MultipartParser {
   [[nodiscard]] PartHead take_part() noexcept { return std::move(part_); }
   // Whether the input may end here: the last part has been closed. What follows (the epilogue) is dropped.
   [[nodiscard]] bool complete() const noexcept {
-    return expect_ == Expect::close_blanks || expect_ == Expect::epilogue;
+    return failure_ == State::needs_more && (expect_ == Expect::close_blanks || expect_ == Expect::epilogue);
   }
   // For people: why it is malformed or too large.
   [[nodiscard]] const char* reason() const noexcept { return reason_; }

@@ -27,7 +27,8 @@ inline int parse_quality(std::string_view text) noexcept {
     if (digit < '0' || digit > '9') return 0;
     value = value * 10 + (digit - '0');
   }
-  return text[0] == '1' ? 1000 : value;
+  if (text[0] == '0') return value;
+  return value == 0 ? 1000 : 0;
 }
 
 // The weight among the parameters that follow an item ("level=1;q=0.5"), in thousandths; 1000 when none is given.

@@ -39,7 +39,8 @@ TEST_CASE("without a coding that the client wants the bytes stay as they are", "
   CHECK(chosen({"gzip;q=0.5, identity;q=0.5"}) == "gzip");
   CHECK(chosen({"*;q=0"}) == "identity");
   CHECK(chosen({"identity;q=0"}) == "identity");
-  for (const char* malformed : {"gzip;q=", "gzip;q=2", "gzip;q=x", "gzip;q=0.0001", "gzip;q=1x", "gzip;;q=0", ";q=1"}) {
+  for (const char* malformed :
+       {"gzip;q=", "gzip;q=2", "gzip;q=1.5", "gzip;q=x", "gzip;q=0.0001", "gzip;q=1x", "gzip;;q=0", ";q=1"}) {
     INFO(malformed);
     CHECK(chosen({malformed}) == "identity");
   }

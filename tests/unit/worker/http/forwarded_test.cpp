@@ -164,6 +164,14 @@ TEST_CASE("X-Forwarded-Proto and -Host are those of the proxy that the client sp
   CHECK(read({{"X-Forwarded-Host", "a b"}}).host.empty());
 }
 
+TEST_CASE("quotation marks in X-Forwarded fields hide no comma", "[http][forwarded]") {
+  const Forwarding said = read({{"X-Forwarded-For", "192.0.2.7, 10.1.1.1"},
+                                {"X-Forwarded-Host", "evil.example"},
+                                {"X-Forwarded-Host", "a\", a\""}});
+  CHECK(said.client.address == "192.0.2.7");
+  CHECK(said.host.empty());
+}
+
 TEST_CASE("Forwarded wins over X-Forwarded fields", "[http][forwarded]") {
   const Forwarding said = read({{"X-Forwarded-For", "198.51.100.1"},
                                 {"X-Forwarded-Proto", "https"},
