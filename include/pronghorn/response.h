@@ -76,28 +76,36 @@ class PRONGHORN_API Response {
 
   [[nodiscard]] int status() const noexcept { return status_; }
   // 200..599; 1xx are the server's own. Another value is answered 500.
-  Response& status(int status) noexcept {
+  Response& status(int status) & noexcept {
     status_ = status;
     return *this;
   }
 
   // Replaces every field of that name (compared without case).
-  Response& set(std::string_view name, std::string_view value);
+  Response& set(std::string_view name, std::string_view value) &;
   // Adds a field beside those of the same name.
-  Response& append(std::string_view name, std::string_view value);
+  Response& append(std::string_view name, std::string_view value) &;
   Response& remove(std::string_view name);
   // The first field of that name. The view lives until the response is changed.
   [[nodiscard]] std::optional<std::string_view> header(std::string_view name) const noexcept;
 
   // Adds a Set-Cookie field. Throws std::invalid_argument for a name that is no token, a value with a character that
   // RFC 6265 section 4.1.1 does not allow, or a __Host- / __Secure- name without what the prefix demands.
-  Response& cookie(std::string_view name, std::string_view value, const CookieOptions& options = {});
+  Response& cookie(std::string_view name, std::string_view value, const CookieOptions& options = {}) &;
 
   // The body when it is held whole; empty for streams and files.
   [[nodiscard]] const std::string& body() const noexcept { return body_; }
   Response& body(std::string body) noexcept;
   Response& content_type(std::string_view type);
   [[nodiscard]] std::string_view content_type() const noexcept { return content_type_; }
+
+  // The same for a response that is being made: return text("Created", 201).set("Location", "/users/7");
+  Response&& status(int status) && noexcept { return std::move(this->status(status)); }
+  Response&& set(std::string_view name, std::string_view value) && { return std::move(this->set(name, value)); }
+  Response&& append(std::string_view name, std::string_view value) && { return std::move(this->append(name, value)); }
+  Response&& cookie(std::string_view name, std::string_view value, const CookieOptions& options = {}) && {
+    return std::move(this->cookie(name, value, options));
+  }
 
  private:
   friend class ResponseAccess;

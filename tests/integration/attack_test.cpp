@@ -12,9 +12,6 @@ using namespace pronghorn::test;
 
 namespace {
 
-// AddressSanitizer keeps freed memory; with its default of 256 MB a leak would not be seen.
-const Environment kSmallQuarantine{{"ASAN_OPTIONS", "quarantine_size_mb=1"}};
-
 struct WorkerFacts {
   pid_t pid;
   std::size_t descriptors;

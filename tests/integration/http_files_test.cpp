@@ -21,7 +21,9 @@ std::string numbers(std::size_t size) {
 class FilesServer {
  public:
   FilesServer()
-      : server_({.app = app_path("apps/files"), .workers = 1, .environment = {{"FILES_FOLDER", folder_.path()}}}) {}
+      : server_({.app = app_path("apps/files"),
+                 .workers = 1,
+                 .environment = {{"FILES_FOLDER", folder_.path()}, kSmallQuarantine.front()}}) {}
   [[nodiscard]] const Address& address() const { return server_.address(); }
   [[nodiscard]] std::string file(std::string_view name) const { return folder_ / name; }
   [[nodiscard]] std::uint64_t memory() const { return peak_memory(server_.worker_pids().at(0)); }

@@ -18,6 +18,9 @@ namespace pronghorn::test {
 [[nodiscard]] std::string app_path(const std::string& name);
 [[nodiscard]] std::string program_path();  // build/pronghorn
 
+// For tests that look at memory: AddressSanitizer keeps 256 MB of what was freed by default.
+inline const Environment kSmallQuarantine{{"ASAN_OPTIONS", "quarantine_size_mb=1"}};
+
 struct ServerOptions {
   std::string app = app_path("demo");
   // Of the server itself; empty: `pronghorn serve APP`.

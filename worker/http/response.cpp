@@ -71,14 +71,14 @@ Response::Response(int status, std::string body, std::string_view content_type)
   this->content_type(content_type);
 }
 
-Response& Response::set(std::string_view name, std::string_view value) {
+Response& Response::set(std::string_view name, std::string_view value) & {
   check_field(name, value);
   if (equal_ignoring_case(name, "content-type")) return content_type(value);
   remove(name);
   return append(name, value);
 }
 
-Response& Response::append(std::string_view name, std::string_view value) {
+Response& Response::append(std::string_view name, std::string_view value) & {
   check_field(name, value);
   if (equal_ignoring_case(name, "content-type")) return content_type(value);
   fields_.reserve(fields_.size() + name.size() + value.size() + 4);
@@ -106,7 +106,7 @@ std::optional<std::string_view> Response::header(std::string_view name) const no
   return std::string_view(fields_).substr(start + prefix, size - prefix - 2);
 }
 
-Response& Response::cookie(std::string_view name, std::string_view value, const CookieOptions& options) {
+Response& Response::cookie(std::string_view name, std::string_view value, const CookieOptions& options) & {
   check_cookie(name, value, options);
   std::string field(name);
   field.append("=").append(value);
