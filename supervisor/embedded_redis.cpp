@@ -44,8 +44,7 @@ void require_redis_server(const Config& config) {
 
 EmbeddedRedis::EmbeddedRedis(uv_loop_t* loop, Children& children, std::string program, const Config& config,
                              const Fd& lock)
-    : loop_(loop),
-      children_(children),
+    : children_(children),
       program_(std::move(program)),
       config_(config),
       lock_(lock),

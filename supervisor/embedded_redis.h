@@ -55,7 +55,6 @@ class EmbeddedRedis {
   void exited(const ChildExit& exit);
   void settle();
 
-  uv_loop_t* loop_;
   Children& children_;
   std::string program_;
   Config config_;

@@ -388,12 +388,12 @@ class Child {
     struct FinalAwaiter {
       [[nodiscard]] bool await_ready() const noexcept { return false; }
       std::coroutine_handle<> await_suspend(std::coroutine_handle<promise_type> finished) const noexcept {
-        Countdown& countdown = *finished.promise().countdown;
+        Countdown& all = *finished.promise().countdown;
         // Branches of a when_any may end after its first.
-        if (countdown.left == 0 || --countdown.left > 0) return std::noop_coroutine();
-        countdown.last = finished.promise().position;
-        if (!countdown.waiting) return std::noop_coroutine();
-        return std::exchange(countdown.waiting, nullptr);
+        if (all.left == 0 || --all.left > 0) return std::noop_coroutine();
+        all.last = finished.promise().position;
+        if (!all.waiting) return std::noop_coroutine();
+        return std::exchange(all.waiting, nullptr);
       }
       void await_resume() const noexcept {}
     };
