@@ -81,7 +81,7 @@ const std::vector<Command>& commands() {
       {.name = "stop", .help = "drain and stop the running server", .options = OptionSet::control},
       {.name = "check",
        .argument = "APP.so",
-       .help = "print the effective configuration and where each value comes from",
+       .help = "print the effective configuration and where each value comes from; does not open the application",
        .options = OptionSet::all,
        .argument_is_app = true,
        .argument_is_optional = true},
