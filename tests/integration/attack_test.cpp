@@ -192,3 +192,19 @@ TEST_CASE("clients that never read are cut, and cost no more than their queue", 
   attack();
   workers.check();
 }
+
+TEST_CASE("a worker without descriptors pauses accepting, says so, and goes on when there are some", "[http][attack]") {
+  const ServerProcess server(
+      {.command = {"prlimit", "--nofile=90:90", program_path(), "serve", app_path("demo")}, .workers = 1});
+  const auto pid = server.worker_pids().front();
+  {
+    std::vector<HttpConnection> connections;
+    for (int i = 0; i < 100; ++i) connections.emplace_back(server.address());
+    CHECK(eventually(10s, [&] { return server.log_has("accepting is paused"); }));
+    CHECK(connections.front().get("/hello").status == 200);  // who is in is served
+  }
+  CHECK(eventually(10s, [&] { return get(server.address(), "/hello").status == 200; }));
+  const auto totals = server.status().at("totals");
+  CHECK(totals.at("accept_pauses") > 0);
+  CHECK(server.worker_pids().front() == pid);
+}
