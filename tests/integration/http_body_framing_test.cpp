@@ -22,6 +22,6 @@ TEST_CASE("chunks are read exactly, malformed ones are answered 400", "[http]") 
   check_table(server, malformed_chunk_cases());
 }
 
-TEST_CASE("trailers are read and dropped, malformed ones are answered 400", "[http]") {
+TEST_CASE("trailers are no part of the body, malformed ones are answered 400", "[http]") {
   check_table(ServerProcess({.workers = 1}), trailer_cases());
 }

@@ -15,8 +15,7 @@ bool is_control(char c) noexcept {
   return byte < 0x20 || byte == 0x7f;
 }
 
-// Calls `visit` with the position of each control character from `position` on, until it returns true. What is left
-// out lies in the same block as a visited one and is visited next.
+// Calls `visit` with the position of each control character from `position` on, in order, until it returns true.
 template <class Visit>
 void for_each_control(std::string_view bytes, std::size_t position, Visit&& visit) noexcept {
 #if defined(__SSE2__)
