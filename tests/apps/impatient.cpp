@@ -1,4 +1,4 @@
-// Streams whose producers do what examples do not: give up a write, send one large piece.
+// A stream whose producer gives up a write that a client does not take.
 #include <pronghorn/pronghorn.h>
 
 #include <chrono>
@@ -11,20 +11,23 @@ namespace {
 
 constexpr std::size_t kMuch = 16 * 1024 * 1024;  // more than any socket buffer takes
 
+int given_up = 0;
+
 Response impatient(Request&) {
   return stream("text/plain", [](Writer& out) -> Task<void> {
-    co_await out.write(std::string(kMuch, 'a'));
-    bool gave_up = false;
     try {
-      co_await with_deadline(50ms, out.write(std::string(kMuch, 'b')));
+      co_await with_deadline(50ms, out.write(std::string(kMuch, 'a')));
     } catch (const DeadlineExceeded&) {
-      gave_up = true;
+      ++given_up;
     }
-    co_await sleep_for(300ms);  // meanwhile there is room again
-    co_await out.write(gave_up ? "\ngave up\n" : "\nwaited\n");
+    co_await sleep_for(300ms);  // meanwhile the client reads, and there is room again
+    co_await out.write("\nend\n");
   });
 }
 
 }  // namespace
 
-PRONGHORN_APP(app) { app.get("/impatient", impatient); }
+PRONGHORN_APP(app) {
+  app.get("/impatient", impatient);
+  app.get("/given-up", [](Request&) { return text(std::to_string(given_up)); });
+}
