@@ -5,6 +5,7 @@
 
 #include "framing/framing_cases.h"
 #include "fuzz/fuzz_target.h"
+#include "worker/http/head_fields.h"
 #include "worker/http/head_guard.h"
 #include "worker/http/head_parser.h"
 #include "worker/http/syntax.h"
@@ -72,6 +73,21 @@ void check_head(std::string_view bytes, const RequestHead& head) {
   check_framing(head);
 }
 
+// What the shortcut takes is what llhttp takes, and says the same.
+void check_against_llhttp(std::string_view bytes, std::size_t first_line, const RequestHead& head) {
+  static const auto judge = std::make_unique<RequestHead>();
+  judge->method = head.method;
+  judge->minor_version = head.minor_version;
+  const worker::Refusal refusal = worker::read_fields_by_llhttp(bytes, first_line, HttpLimits{}, *judge);
+  require(refusal.status == 0, "llhttp takes the head too");
+  require(judge->field_count == head.field_count && judge->known == head.known && judge->repeated == head.repeated,
+          "llhttp finds the same fields");
+  for (std::size_t i = 0; i < head.field_count; ++i) {
+    require(judge->fields[i].name == head.fields[i].name && judge->fields[i].value == head.fields[i].value,
+            "llhttp reads the same");
+  }
+}
+
 }  // namespace
 
 void fuzz(std::string_view input) {
@@ -81,11 +97,12 @@ void fuzz(std::string_view input) {
   if (scan.state != HeadScan::State::complete) return;
   // A copy of just that size, so that the sanitizer sees a read behind its end.
   const std::string bytes(input.substr(0, scan.position));
-  const worker::Refusal refusal = worker::parse_head(bytes, HttpLimits{}, *head);
+  const worker::Refusal refusal = worker::parse_head(bytes, scan.first_line, HttpLimits{}, *head);
   if (refusal.status != 0) {
     require(refusal.status >= 400 && refusal.status < 600 && *refusal.reason != '\0', "a refusal has its reason");
   } else {
     check_head(bytes, *head);
+    check_against_llhttp(bytes, scan.first_line, *head);
   }
 }
 

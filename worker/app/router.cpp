@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <stdexcept>
 
-#include "worker/http/head_parser.h"
+#include "worker/http/head_fields.h"
 #include "worker/http/syntax.h"
 
 namespace pronghorn::worker {

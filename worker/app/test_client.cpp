@@ -212,7 +212,7 @@ TestResponse TestClient::Implementation::exchange_once(std::string_view body, co
   const auto scan = worker::scan_head(exchange_.head_bytes, 0, std::string_view::npos);
   worker::Refusal refusal{400, "malformed request head"};
   if (scan.state == worker::HeadScan::State::complete && scan.position == exchange_.head_bytes.size()) {
-    refusal = worker::parse_head(exchange_.head_bytes, config_.http, exchange_.head);
+    refusal = worker::parse_head(exchange_.head_bytes, scan.first_line, config_.http, exchange_.head);
   }
   if (refusal.status != 0) {
     collected.respond(exchange_, problem(refusal.status, refusal.reason));

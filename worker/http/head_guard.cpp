@@ -15,7 +15,9 @@ bool is_control(char c) noexcept {
   return byte < 0x20 || byte == 0x7f;
 }
 
-// Calls `visit` with the position of each control character from `position` on, in order, until it returns true.
+enum class Visited { one, line_end, stop };  // line_end: CR and the LF behind it
+
+// Calls `visit` with the position of each control character from `position` on, in order, until it wants to stop.
 template <class Visit>
 void for_each_control(std::string_view bytes, std::size_t position, Visit&& visit) noexcept {
 #if defined(__SSE2__)
@@ -26,12 +28,14 @@ void for_each_control(std::string_view bytes, std::size_t position, Visit&& visi
     const __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(block, last_control), block);
     auto mask = static_cast<std::uint32_t>(_mm_movemask_epi8(_mm_or_si128(control, _mm_cmpeq_epi8(block, del))));
     for (; mask != 0; mask &= mask - 1) {
-      if (visit(position + static_cast<std::size_t>(std::countr_zero(mask)))) return;
+      const Visited visited = visit(position + static_cast<std::size_t>(std::countr_zero(mask)));
+      if (visited == Visited::stop) return;
+      if (visited == Visited::line_end) mask &= mask - 1;  // an LF in the next block is visited by itself
     }
   }
 #endif
   for (; position < bytes.size(); ++position) {
-    if (is_control(bytes[position]) && visit(position)) return;
+    if (is_control(bytes[position]) && visit(position) == Visited::stop) return;
   }
 }
 
@@ -43,19 +47,20 @@ HeadScan scan_head(std::string_view bytes, std::size_t from, std::size_t first_l
   const auto stop = [&scan](HeadScan::State state, std::size_t position) {
     scan.state = state;
     scan.position = position;
-    return true;
+    return Visited::stop;
   };
   for_each_control(bytes, from, [&](std::size_t i) {
-    if (at[i] == '\t') return false;
-    if (at[i] == '\n') return i > from && at[i - 1] == '\r' ? false : stop(HeadScan::State::malformed, i);
-    if (at[i] != '\r') return stop(HeadScan::State::malformed, i);
+    if (at[i] != '\r') {
+      const bool allowed = at[i] == '\t' || (at[i] == '\n' && i > from && at[i - 1] == '\r');
+      return allowed ? Visited::one : stop(HeadScan::State::malformed, i);
+    }
     // The CR is scanned again when what follows has come.
     if (i + 1 >= bytes.size()) return stop(HeadScan::State::incomplete, i);
     if (at[i + 1] != '\n') return stop(HeadScan::State::malformed, i);
     if (scan.first_line == std::string_view::npos) scan.first_line = i;
     if (i + 2 >= bytes.size()) return stop(HeadScan::State::incomplete, i);
     if (at[i + 2] == ' ' || at[i + 2] == '\t') return stop(HeadScan::State::malformed, i);  // obsolete line folding
-    if (at[i + 2] != '\r') return false;
+    if (at[i + 2] != '\r') return Visited::line_end;
     if (i + 3 >= bytes.size()) return stop(HeadScan::State::incomplete, i);
     return at[i + 3] == '\n' ? stop(HeadScan::State::complete, i + 4) : stop(HeadScan::State::malformed, i);
   });

@@ -6,17 +6,10 @@
 #include <string_view>
 
 #include "common/config.h"
-#include "common/scoreboard.h"
+#include "worker/http/refusal.h"
 #include "worker/http/request_head.h"
 
 namespace pronghorn::worker {
-
-// Why a request is refused before any handler sees it. The connection is closed after the answer.
-struct Refusal {
-  int status = 0;                    // 0: not refused
-  const char* reason = "";           // for the client: what is wrong
-  LimitHit limit = LimitHit::count;  // what was reached; count: no limit
-};
 
 // The rules of section 7 of docs/architecture.md, after RFC 9112:
 //  - 400: bare CR or LF, control characters, obsolete folding, a blank before a colon, no or several Host, an invalid
@@ -26,10 +19,9 @@ struct Refusal {
 //  - 414, 431: limits; 417: an unknown expectation; 501: an unknown method or transfer coding; 505: an unknown major
 //  version.
 //
-// `bytes` is a head as scan_head() found it: complete, with its empty line. The views of `head` point into it.
-[[nodiscard]] Refusal parse_head(std::string_view bytes, const HttpLimits& limits, RequestHead& head);
-
-// Whether the parser takes requests with that method; others are answered 501.
-[[nodiscard]] bool is_known_method(std::string_view method) noexcept;
+// `bytes` is a head as scan_head() found it: complete, with its empty line; `first_line` is the length of its request
+// line. The views of `head` point into it.
+[[nodiscard]] Refusal parse_head(std::string_view bytes, std::size_t first_line, const HttpLimits& limits,
+                                 RequestHead& head);
 
 }  // namespace pronghorn::worker

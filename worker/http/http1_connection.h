@@ -97,7 +97,7 @@ class Http1Connection final : public StreamEvents, public ExchangeOwner, public 
   std::size_t skip_empty_lines(std::string_view bytes) noexcept;
   std::size_t begin_request(std::string_view bytes);
   std::size_t head_incomplete(std::string_view bytes);
-  void begin_exchange(std::string_view head);
+  void begin_exchange(std::string_view head, std::size_t first_line);
   std::size_t take_body(std::string_view bytes);
   std::size_t take_chunked(std::string_view bytes);
   void deliver(std::string_view data);

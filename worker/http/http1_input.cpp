@@ -100,7 +100,7 @@ std::size_t Http1Connection::begin_request(std::string_view bytes) {
     return bytes.size();
   }
   more_input_ = scan.position < bytes.size();
-  begin_exchange(bytes.substr(0, scan.position));
+  begin_exchange(bytes.substr(0, scan.position), scan.first_line);
   return scan.position;
 }
 
@@ -119,7 +119,7 @@ std::size_t Http1Connection::head_incomplete(std::string_view bytes) {
   return 0;
 }
 
-void Http1Connection::begin_exchange(std::string_view head) {
+void Http1Connection::begin_exchange(std::string_view head, std::size_t first_line) {
   Exchange& exchange = *context_.exchanges.acquire();
   exchange.owner = this;
   exchange.peer = &peer_;
@@ -133,7 +133,7 @@ void Http1Connection::begin_exchange(std::string_view head) {
   // Copied before it is parsed, so that every view that a handler takes lives as long as the request, wherever it ends
   // up: in a coroutine, or in the producer of a stream. It costs less than finding out who needs it.
   exchange.head_bytes.assign(head);
-  const Refusal refusal = parse_head(exchange.head_bytes, context_.limits, exchange.head);
+  const Refusal refusal = parse_head(exchange.head_bytes, first_line, context_.limits, exchange.head);
   if (refusal.status != 0) return refuse(refusal);
 
   keep_alive_ = exchange.head.keep_alive;

@@ -11,6 +11,10 @@ void RequestHead::clear() noexcept {
   chunked = false;
   expect_continue = false;
   content_length.reset();
+  forget_fields();
+}
+
+void RequestHead::forget_fields() noexcept {
   field_count = 0;
   known.fill(-1);
   repeated = 0;

@@ -44,6 +44,12 @@ struct RequestHead {
 
   // Forgets everything, without touching the storage of fields.
   void clear() noexcept;
+  void forget_fields() noexcept;
+
+  [[nodiscard]] static constexpr std::uint32_t bit_of(KnownHeader header) noexcept {
+    return 1U << static_cast<unsigned>(header);
+  }
+  [[nodiscard]] bool has(KnownHeader header) const noexcept { return known[static_cast<std::size_t>(header)] >= 0; }
   [[nodiscard]] std::string_view value(KnownHeader header) const noexcept {  // empty when absent
     const std::int16_t index = known[static_cast<std::size_t>(header)];
     return index < 0 ? std::string_view{} : fields[static_cast<std::size_t>(index)].value;

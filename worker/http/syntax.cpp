@@ -39,8 +39,13 @@ bool is_host(std::string_view text) noexcept {
     return rest.empty() || (rest.front() == ':' && is_port(rest.substr(1)));
   }
   std::size_t end = 0;
-  while (end < text.size() && (kClasses[static_cast<unsigned char>(text[end])] & syntax_detail::kHost) != 0) ++end;
-  if (!is_encoded(text.substr(0, end))) return false;
+  std::uint8_t seen = 0;
+  for (; end < text.size(); ++end) {
+    const std::uint8_t classes = kClasses[static_cast<unsigned char>(text[end])];
+    if ((classes & syntax_detail::kHost) == 0) break;
+    seen |= classes;
+  }
+  if ((seen & syntax_detail::kPercent) != 0 && !is_encoded(text.substr(0, end))) return false;
   if (end == text.size()) return true;
   return end > 0 && text[end] == ':' && is_port(text.substr(end + 1));
 }

@@ -12,7 +12,7 @@ namespace pronghorn::worker {
 
 namespace syntax_detail {
 
-enum : std::uint8_t { kToken = 1, kTarget = 2, kHost = 4, kCookieValue = 8 };
+enum : std::uint8_t { kToken = 1, kTarget = 2, kHost = 4, kCookieValue = 8, kPercent = 16 };
 
 consteval std::array<std::uint8_t, 256> make_classes() {
   std::array<std::uint8_t, 256> classes{};
@@ -25,6 +25,7 @@ consteval std::array<std::uint8_t, 256> make_classes() {
   // What clients really send in a target: RFC 3986 characters and a few that browsers leave unencoded. No '#'.
   mark("-._~:/?[]@!$&'()*+,;=%|^`{}\"<>\\", kTarget);
   mark("-._~!$&'()*+;=%", kHost);  // not the comma that RFC 3986 allows: it is what two joined Host fields look like
+  mark("%", kPercent);
   for (int c = 0x21; c < 0x7f; ++c) {
     if (c != '"' && c != ',' && c != ';' && c != '\\') classes[static_cast<std::size_t>(c)] |= kCookieValue;
   }

@@ -80,7 +80,7 @@ TEST_CASE("a plain handler with guards and parameters is served without an alloc
     const std::string head = std::string("GET ") + path + " HTTP/1.1\r\nHost: localhost\r\n\r\n";
     std::size_t counted = SIZE_MAX;
     for (int round = 0; round < 3; ++round) {  // the first may warm things up
-      REQUIRE(parse_head(head, config.http, exchange.head).status == 0);
+      REQUIRE(parse_head(head, head.find('\r'), config.http, exchange.head).status == 0);
       const std::size_t before = allocations;
       application.handle(exchange);
       counted = allocations - before;

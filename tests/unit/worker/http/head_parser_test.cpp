@@ -19,7 +19,7 @@ struct Parsed {
 Parsed parse(std::string bytes, const HttpLimits& limits = {}) {
   Parsed parsed;
   parsed.bytes = std::move(bytes);
-  parsed.refusal = parse_head(parsed.bytes, limits, *parsed.head);
+  parsed.refusal = parse_head(parsed.bytes, parsed.bytes.find("\r"), limits, *parsed.head);
   return parsed;
 }
 
