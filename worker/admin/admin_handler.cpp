@@ -58,7 +58,8 @@ void AdminHandler::handle(Exchange& exchange) noexcept {
 
 const AdminHandler::Endpoint* AdminHandler::find(std::string_view path) const noexcept {
   for (const Endpoint& endpoint : endpoints_) {
-    if (path.size() == endpoint.path.size() && !path.empty() && path == endpoint.path) return &endpoint;
+    const std::string_view own = endpoint.path;
+    if (path.size() == own.size() && !path.empty() && path.back() == own.back() && path == own) return &endpoint;
   }
   return nullptr;
 }

@@ -22,10 +22,17 @@ bool is_name(std::string_view text) noexcept {
   });
 }
 
+// Neither encoded bytes nor a dot: nothing to decode and no dot segment to find.
+bool is_plain_path(std::string_view path) noexcept {
+  bool plain = true;
+  for (const char c : path) plain &= c != '%' && c != '.';
+  return plain;
+}
+
 // One pass over the decoded bytes: false for a malformed encoding, NUL, or a dot segment.
-bool is_safe_path(std::string_view path) noexcept {
+bool is_safe_path(std::string_view path, bool plain) noexcept {
   if (path.empty() || path.front() != '/') return false;
-  if (path.find('%') == std::string_view::npos && path.find("/.") == std::string_view::npos) return true;
+  if (plain) return true;
   std::size_t length = 0;  // of the current segment
   std::size_t dots = 0;    // in it
   const auto is_dot_segment = [&] { return dots == length && (length == 1 || length == 2); };
@@ -150,7 +157,8 @@ void Router::add(std::string_view method, std::string_view pattern, std::uint32_
 // What one search looks for and has found. Without a method it collects those of every route that has the path.
 struct Router::Search {
   std::string_view method;
-  std::array<std::string_view, kMaxRouteParams> values{};
+  RouteMatch::Param* params;    // their values are set on the way
+  bool encoded;                 // the path may have a '%'
   std::size_t value_count = 0;  // of the endpoint that was found
   bool path_found = false;
   std::vector<std::string_view>* methods = nullptr;
@@ -186,16 +194,17 @@ const Router::Endpoint* Router::search(const Node& node, std::string_view rest, 
     return search(child, rest.substr(slash + 1), state, count);
   };
   if (!node.literals.empty()) {
-    if (const auto child = node.literals.find(decoded(segment)); child != node.literals.end()) {
+    if (const auto child = node.literals.find(state.encoded ? decoded(segment) : segment);
+        child != node.literals.end()) {
       if (const Endpoint* found = descend(*child->second, param_count)) return found;
     }
   }
   if (node.parameter && !segment.empty()) {
-    state.values[param_count] = segment;
+    state.params[param_count].second = segment;
     if (const Endpoint* found = descend(*node.parameter, param_count + 1)) return found;
   }
   if (!node.rest.empty()) {
-    state.values[param_count] = rest;
+    state.params[param_count].second = rest;
     return state.choose(node.rest, param_count + 1);
   }
   return nullptr;
@@ -203,13 +212,14 @@ const Router::Endpoint* Router::search(const Node& node, std::string_view rest, 
 
 RouteMatch Router::find(std::string_view method, std::string_view path,
                         std::array<RouteMatch::Param, kMaxRouteParams>& params) const {
-  if (!is_safe_path(path)) return {RouteMatch::Kind::malformed, UINT32_MAX, 0};
-  Search state{method};
+  const bool plain = is_plain_path(path);
+  if (!is_safe_path(path, plain)) return {RouteMatch::Kind::malformed, UINT32_MAX, 0};
+  Search state{.method = method, .params = params.data(), .encoded = !plain};
   const Endpoint* const found = search(root_, path.substr(1), state, 0);
   if (!found) {
     return {state.path_found ? RouteMatch::Kind::no_method : RouteMatch::Kind::no_path, UINT32_MAX, 0};
   }
-  for (std::size_t i = 0; i < state.value_count; ++i) params[i] = {found->params[i], state.values[i]};
+  for (std::size_t i = 0; i < state.value_count; ++i) params[i].first = found->params[i];
   return {RouteMatch::Kind::found, found->route, state.value_count};
 }
 
@@ -217,9 +227,9 @@ std::string Router::allowed_methods(std::string_view path) const {
   std::vector<std::string_view> methods;
   if (path == "*") {
     methods.assign(methods_.begin(), methods_.end());
-  } else if (is_safe_path(path)) {
-    Search state;
-    state.methods = &methods;
+  } else if (const bool plain = is_plain_path(path); is_safe_path(path, plain)) {
+    std::array<RouteMatch::Param, kMaxRouteParams> params;
+    Search state{.method = {}, .params = params.data(), .encoded = !plain, .methods = &methods};
     search(root_, path.substr(1), state, 0);
   }
   if (methods.empty()) return {};

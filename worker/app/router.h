@@ -42,8 +42,8 @@ class Router {
   // is malformed, or the two are there already.
   void add(std::string_view method, std::string_view pattern, std::uint32_t route);
 
-  // Allocates nothing. A GET route is found for HEAD when there is none for HEAD. `params` is filled when the kind is
-  // found.
+  // Allocates nothing. A GET route is found for HEAD when there is none for HEAD. `params` says something when the
+  // kind is found.
   [[nodiscard]] RouteMatch find(std::string_view method, std::string_view path,
                                 std::array<RouteMatch::Param, kMaxRouteParams>& params) const;
 

@@ -20,6 +20,20 @@ bool is_version(std::string_view text) noexcept {
          text[6] == '.' && text[7] >= '0' && text[7] <= '9';
 }
 
+// One pass tells whether all characters may stand in a target, and whether there is a query to look for.
+Refusal check_target_text(RequestHead& head) noexcept {
+  std::uint8_t all = syntax_detail::kTarget;
+  std::uint8_t any = 0;
+  for (const char c : head.target) {
+    const std::uint8_t classes = syntax_detail::kClasses[static_cast<unsigned char>(c)];
+    all &= classes;
+    any |= classes;
+  }
+  if (all == 0 || head.target.empty()) return {400, "malformed request target"};
+  head.has_query = (any & syntax_detail::kQuestion) != 0;
+  return {};
+}
+
 // Three parts with one blank between them and a known version. What the method may be is llhttp's to say.
 Refusal check_request_line(std::string_view line, RequestHead& head) noexcept {
   const std::size_t blank = line.find(' ');
@@ -33,8 +47,7 @@ Refusal check_request_line(std::string_view line, RequestHead& head) noexcept {
   head.minor_version = version[7] == '0' ? 0 : 1;
   head.method = line.substr(0, blank);
   head.target = line.substr(blank + 1, line.size() - kVersionSize - 2 - blank);
-  if (!is_target_text(head.target)) return {400, "malformed request target"};
-  return {};
+  return check_target_text(head);
 }
 
 // origin-form, absolute-form, or "*" for OPTIONS (RFC 9112 section 3.2).
@@ -57,7 +70,7 @@ Refusal split_target(RequestHead& head) noexcept {
     if (head.authority.empty() || !is_host(head.authority)) return {400, "malformed authority in the request target"};
     rest = end == std::string_view::npos ? std::string_view{} : rest.substr(end);
   }
-  const std::size_t question = rest.find('?');
+  const std::size_t question = head.has_query ? rest.find('?') : std::string_view::npos;
   head.path = rest.substr(0, question);
   if (question != std::string_view::npos) head.query = rest.substr(question + 1);
   if (head.path.empty()) head.path = "/";

@@ -7,6 +7,7 @@ namespace pronghorn::worker {
 void RequestHead::clear() noexcept {
   method = target = path = query = authority = {};
   minor_version = 1;
+  has_query = false;
   keep_alive = true;
   chunked = false;
   expect_continue = false;

@@ -32,6 +32,7 @@ struct RequestHead {
   std::string_view query;      // without '?'
   std::string_view authority;  // of an absolute-form target; empty otherwise
   std::uint8_t minor_version = 1;
+  bool has_query = false;  // the target has a '?'
   bool keep_alive = true;
   bool chunked = false;
   bool expect_continue = false;

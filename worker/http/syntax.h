@@ -12,7 +12,7 @@ namespace pronghorn::worker {
 
 namespace syntax_detail {
 
-enum : std::uint8_t { kToken = 1, kTarget = 2, kHost = 4, kCookieValue = 8, kPercent = 16 };
+enum : std::uint8_t { kToken = 1, kTarget = 2, kHost = 4, kCookieValue = 8, kPercent = 16, kQuestion = 32 };
 
 consteval std::array<std::uint8_t, 256> make_classes() {
   std::array<std::uint8_t, 256> classes{};
@@ -26,6 +26,7 @@ consteval std::array<std::uint8_t, 256> make_classes() {
   mark("-._~:/?[]@!$&'()*+,;=%|^`{}\"<>\\", kTarget);
   mark("-._~!$&'()*+;=%", kHost);  // not the comma that RFC 3986 allows: it is what two joined Host fields look like
   mark("%", kPercent);
+  mark("?", kQuestion);
   for (int c = 0x21; c < 0x7f; ++c) {
     if (c != '"' && c != ',' && c != ';' && c != '\\') classes[static_cast<std::size_t>(c)] |= kCookieValue;
   }
