@@ -28,7 +28,7 @@ struct Limit {
   std::chrono::milliseconds window{};
   LimitAlgorithm algorithm = LimitAlgorithm::fixed_window;
   WhenUnavailable when_unavailable = WhenUnavailable::allow;  // deny answers 503 with Retry-After
-  // Who is counted: the text names a bucket. Empty: the client's address.
+  // Who is counted: the text names a bucket. Empty: the client's address, of IPv6 its /64, which belongs to one client.
   std::function<std::string(Request&)> key;
 
   Limit& sliding() noexcept {
@@ -45,7 +45,7 @@ struct Limit {
   }
 };
 
-// `count` requests per `window` for each client address.
+// `count` requests per `window` for each client address (IPv6: for each /64).
 inline Limit per_client(std::uint32_t count, std::chrono::milliseconds window) { return {count, window, {}, {}, {}}; }
 // The same for whatever `key` names, such as a user or an API token.
 inline Limit per_key(std::uint32_t count, std::chrono::milliseconds window, std::function<std::string(Request&)> key) {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/log.h"
+#include "common/networks.h"
 #include "worker/state/key.h"
 #include "worker/state/redis_client.h"
 #include "worker/state/redis_script.h"
@@ -133,6 +134,15 @@ int whole_seconds(std::int64_t ms) {
   return static_cast<int>((bounded + 999) / 1000);
 }
 
+// Of an IPv6 client its /64: that is what one subscriber has, and could otherwise change at will.
+std::string client_key(const std::string& address) {
+  if (address.find(':') == std::string::npos) return address;
+  auto ip = parse_ip_address(address);
+  if (!ip || ip->bits != 128) return address;
+  std::fill(ip->bytes.begin() + 8, ip->bytes.end(), std::uint8_t{0});
+  return to_string(*ip) + "/64";
+}
+
 LimitOutcome refused(const Limit& limit, std::int64_t wait_ms) {
   LimitOutcome outcome;
   outcome.allowed = false;
@@ -152,7 +162,7 @@ std::string RateLimiter::key_of(Request& request, const Limit& limit, std::strin
   std::string key = prefix_ + escape_key(name);
   key.append(":").append(short_name(limit.algorithm));
   key.append("-").append(std::to_string(window_of(limit).count())).append(":");
-  return key + bounded_key(limit.key ? limit.key(request) : request.client().address);
+  return key + bounded_key(limit.key ? limit.key(request) : client_key(request.client().address));
 }
 
 Task<LimitOutcome> RateLimiter::check(Request& request, const Limit& limit, std::string_view name) {

@@ -99,6 +99,16 @@ TEST_CASE("clients, routes and algorithms are counted apart", "[limit]") {
   CHECK(check(worker, limit.bucket(), "192.0.2.1").allowed);
 }
 
+TEST_CASE("the addresses of one IPv6 /64 are one client", "[limit]") {
+  RedisProcess redis;
+  StateWorker worker(redis.url());
+  worker.ready();
+  const Limit limit = per_client(1, minutes(1));
+  CHECK(check(worker, limit, "2001:db8:0:1::1").allowed);
+  CHECK_FALSE(check(worker, limit, "2001:db8:0:1:ffff::2").allowed);
+  CHECK(check(worker, limit, "2001:db8:0:2::1").allowed);
+}
+
 TEST_CASE("a fixed window begins anew when it has passed", "[limit]") {
   RedisProcess redis;
   StateWorker worker(redis.url());
