@@ -181,9 +181,12 @@ struct alignas(64) SlotRow {
   Counter cpu_percent_x100;               // over the last second
   Counter requests_per_s_x100;
   Counter loop_utilisation_x10000;
-  std::atomic<std::uint64_t> last_exit_at;  // seconds since 1970; 0: none
-  SharedText<256> last_exit_reason;         // "signal 11 (SIGSEGV)", "exit status 1"
-  SharedText<288> last_exit_request;        // "POST /crash id=…"; empty: it was not executing one
+  std::atomic<std::uint32_t> backoff_exits;     // the slot waits before it starts another; 0: it does not
+  std::atomic<std::uint64_t> backoff_began_ms;  // monotonic: the first of these exits
+  std::atomic<std::uint64_t> backoff_until_ms;  // monotonic
+  std::atomic<std::uint64_t> last_exit_at;      // seconds since 1970; 0: none
+  SharedText<256> last_exit_reason;             // "signal 11 (SIGSEGV)", "exit status 1"
+  SharedText<288> last_exit_request;            // "POST /crash id=…"; empty: it was not executing one
 };
 
 // Facts about the server. Written by the supervisor alone.

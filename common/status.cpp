@@ -135,6 +135,16 @@ json last_exit_json(const SlotRow& slot) {
           {"at", rfc3339(static_cast<long long>(at))}};
 }
 
+json backoff_json(const SlotRow& slot) {
+  const std::uint32_t exits = slot.backoff_exits.load();
+  if (exits == 0) return nullptr;
+  const std::uint64_t now = monotonic_ms();
+  const std::uint64_t until = slot.backoff_until_ms.load();
+  return {{"exits", exits},
+          {"within_s", seconds_since(slot.backoff_began_ms.load())},
+          {"restart_in_ms", until > now ? until - now : 0}};
+}
+
 json worker_json(const Scoreboard& board, const SlotSum& sum) {
   const SlotRow& slot = board.slot(sum.slot);
   const bool running = slot.pid.load() != 0;
@@ -155,6 +165,7 @@ json worker_json(const Scoreboard& board, const SlotSum& sum) {
                      {"commands", sum.redis_commands},
                      {"errors", sum.redis_errors},
                      {"latency_ms", milliseconds(sum.redis_latency_us)}};
+  worker["backoff"] = backoff_json(slot);
   worker["last_exit"] = last_exit_json(slot);
   worker["rows"] = rows_json(board, sum.slot);
   return worker;

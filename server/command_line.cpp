@@ -78,6 +78,14 @@ const std::vector<Command>& commands() {
        .help = "replace every worker, one slot at a time, with the new configuration and application",
        .options = OptionSet::control,
        .flags = {{"--wait", "return when the rollout has ended; exit status 1 when it failed"}}},
+      {.name = "drill",
+       .argument = "kill|segv|stall",
+       .help = "make a worker of the running server fail under a load, and print what that cost",
+       .options = OptionSet::control,
+       .flags = {{"--rate", "requests a second [default: 1000]", "N"},
+                 {"--connections", "connections that are kept; one request in ten makes its own [default: 64]", "N"},
+                 {"--path", "what is asked for, with HEAD [default: /]", "PATH"},
+                 {"--json", "print the figures as JSON"}}},
       {.name = "stop", .help = "drain and stop the running server", .options = OptionSet::control},
       {.name = "check",
        .argument = "APP.so",
@@ -110,6 +118,11 @@ bool ParsedCommand::has(std::string_view flag) const {
   return std::find(flags.begin(), flags.end(), flag) != flags.end();
 }
 
+std::string ParsedCommand::value(std::string_view flag, std::string otherwise) const {
+  const auto found = std::ranges::find(values, flag, [](const auto& given) { return given.first; });
+  return found == values.end() ? otherwise : found->second;
+}
+
 ParsedCommand parse_command(const Command& command, const std::vector<std::string>& arguments, bool embedded) {
   ParsedCommand parsed;
   CLI::App cli;
@@ -126,7 +139,11 @@ ParsedCommand parse_command(const Command& command, const std::vector<std::strin
     cli.add_option(option->flag(), values)->allow_extra_args(false)->take_all();
   }
   std::deque<bool> flags(command.flags.size());
-  for (std::size_t i = 0; i < command.flags.size(); ++i) cli.add_flag(std::string(command.flags[i].name), flags[i]);
+  std::deque<std::string> values(command.flags.size());
+  for (std::size_t i = 0; i < command.flags.size(); ++i) {
+    const std::string name(command.flags[i].name);
+    command.flags[i].value.empty() ? cli.add_flag(name, flags[i]) : cli.add_option(name, values[i]);
+  }
   const bool takes_argument = !command.argument.empty() && !(embedded && command.argument_is_app);
   if (takes_argument) cli.add_option("argument", parsed.argument);
 
@@ -150,6 +167,7 @@ ParsedCommand parse_command(const Command& command, const std::vector<std::strin
   }
   for (std::size_t i = 0; i < flags.size(); ++i) {
     if (flags[i]) parsed.flags.push_back(command.flags[i].name);
+    if (!values[i].empty()) parsed.values.emplace_back(command.flags[i].name, values[i]);
   }
   if (takes_argument && parsed.argument.empty() && !command.argument_is_optional) {
     throw UsageError(fmt::format("{}: {} is missing; see \"help {}\"", command.name, command.argument, command.name));

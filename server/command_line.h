@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "server/configuration.h"
@@ -18,6 +19,7 @@ enum class OptionSet {
 struct Flag {
   std::string_view name;  // "--json"
   std::string_view help;
+  std::string_view value = {};  // what it is given, such as "N"; empty: nothing
 };
 
 struct Command {
@@ -39,8 +41,10 @@ struct ParsedCommand {
   std::string config_file;  // --config
   std::string argument;     // empty: not given
   std::vector<std::string_view> flags;
+  std::vector<std::pair<std::string_view, std::string>> values;  // of the flags that have one
   bool help = false;  // --help or -h was among the arguments; nothing else is then filled
   [[nodiscard]] bool has(std::string_view flag) const;
+  [[nodiscard]] std::string value(std::string_view flag, std::string otherwise) const;
 };
 
 // Parses what follows the name of the command. `embedded`: the program has its own application. Throws UsageError.

@@ -13,6 +13,7 @@
 
 #include "server/configuration.h"
 #include "server/control_client.h"
+#include "server/drill.h"
 #include "server/options.h"
 #include "server/project.h"
 #include "server/status_view.h"
@@ -166,6 +167,24 @@ int reload(const Invocation& invocation) {
   (void)ask_status(socket);
   print_answer(ask_server(socket, request, std::nullopt), request.wait ? "reloaded" : "reloading");
   return 0;
+}
+
+int drill(const Invocation& invocation) {
+  const ParsedCommand& parsed = invocation.parsed;
+  const auto count = [&parsed](std::string_view flag, const char* otherwise, std::uint64_t most) {
+    const std::string text = parsed.value(flag, otherwise);
+    try {
+      if (const std::uint64_t number = parse_count(text); number >= 1 && number <= most) {
+        return static_cast<std::uint32_t>(number);
+      }
+    } catch (const BadValue&) {
+    }
+    throw UsageError(fmt::format("drill: {} {}: use a number from 1 to {}", flag, in_quotes(text), most));
+  };
+  const DrillPlan plan{.rate = count("--rate", "1000", 100'000), .kept = count("--connections", "64", 10'000)};
+  return run_drill(
+      control_socket(invocation),
+      {.how = parsed.argument, .plan = plan, .path = parsed.value("--path", "/"), .json = parsed.has("--json")});
 }
 
 int stop(const Invocation& invocation) {

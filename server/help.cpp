@@ -69,6 +69,10 @@ std::string control_options() {
   return text + entry("-h, --help", "Print this text.");
 }
 
+std::string flag_text(const Flag& flag) {
+  return flag.value.empty() ? std::string(flag.name) : fmt::format("{} {}", flag.name, flag.value);
+}
+
 std::string argument_of(const Command& command, bool embedded) {
   if (command.argument.empty() || (embedded && command.argument_is_app)) return "";
   const bool optional = command.argument_is_optional;
@@ -79,14 +83,14 @@ std::string argument_of(const Command& command, bool embedded) {
 
 std::string command_help(const Command& command, std::string_view program, bool embedded) {
   std::string text = fmt::format("Usage: {} {}{}", program, command.name, argument_of(command, embedded));
-  for (const Flag& flag : command.flags) text += fmt::format(" [{}]", flag.name);
+  for (const Flag& flag : command.flags) text += fmt::format(" [{}]", flag_text(flag));
   if (command.options != OptionSet::none) text += " [options]";
   text += fmt::format("\n\n{}.\n", command.help);
   text[text.size() - command.help.size() - 2] =
       static_cast<char>(std::toupper(static_cast<unsigned char>(command.help[0])));
   if (command.options == OptionSet::all) return text + all_options();
   text += "\nOptions:\n";
-  for (const Flag& flag : command.flags) text += entry(std::string(flag.name), flag.help);
+  for (const Flag& flag : command.flags) text += entry(flag_text(flag), flag.help);
   if (command.options == OptionSet::control) return text + control_options();
   return text + entry("-h, --help", "Print this text.");
 }

@@ -104,7 +104,7 @@ void EmbeddedRedis::spawn() {
              : std::unexpected(fmt::format("cannot open {}: {}", log_file_, std::strerror(errno)));
   if (!pid) {
     log_error(fmt::format("redis cannot be started: {}", pid.error()));
-    restart_.start(policy_.after_exit(Milliseconds(-1), 0));
+    restart_.start(policy_.after_exit(monotonic_ms(), Milliseconds(-1), 0));
     return settle();
   }
   pid_ = *pid;
@@ -157,7 +157,8 @@ void EmbeddedRedis::exited(const ChildExit& exit) {
   }
   const std::uint64_t now = monotonic_ms();
   const auto up_for = up_ms_ == 0 ? Milliseconds(-1) : Milliseconds(static_cast<std::int64_t>(now - up_ms_));
-  const auto delay = policy_.after_exit(up_for, std::uniform_real_distribution<double>(-1.0, 1.0)(random_));
+  const auto delay =
+      policy_.after_exit(monotonic_ms(), up_for, std::uniform_real_distribution<double>(-1.0, 1.0)(random_));
   log_error(fmt::format("redis (pid {}) ended: {}; it starts again in {} ms; see {}", pid, describe(exit),
                         delay.count(), log_file_),
             {{"pid", pid}});

@@ -3,10 +3,17 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 
 namespace pronghorn::supervisor {
 
-// One per slot. Without I/O and without a clock.
+// Exits with less than a stable time between them.
+struct ExitSeries {
+  std::uint32_t exits = 0;
+  std::uint64_t began_ms = 0;  // the first of them
+};
+
+// One per slot. Without I/O; the time is passed in (monotonic milliseconds).
 class RestartPolicy {
  public:
   using Duration = std::chrono::milliseconds;
@@ -20,20 +27,25 @@ class RestartPolicy {
   // `jitter` is a random number from -1 to 1, so that slots that failed together do not return together.
   //
   // The first exit of a worker that was ready costs no wait; a worker that never became ready always does.
-  [[nodiscard]] Duration after_exit(Duration ready_for, double jitter) noexcept {
-    if (ready_for >= kStable) exits_ = 0;
-    if (exits_ == 0 && ready_for < Duration::zero()) exits_ = 1;
-    const int doublings = std::min(exits_ - 1, 20);  // before exits_ grows for ever
-    exits_ = std::min(exits_ + 1, 1'000);
+  [[nodiscard]] Duration after_exit(std::uint64_t now_ms, Duration ready_for, double jitter) noexcept {
+    if (ready_for >= kStable) forget();
+    if (series_.exits == 0) series_.began_ms = now_ms;
+    ++series_.exits;
+    if (steps_ == 0 && ready_for < Duration::zero()) steps_ = 1;
+    const int doublings = std::min(steps_ - 1, 20);  // before steps_ grows for ever
+    steps_ = std::min(steps_ + 1, 1'000);
     if (doublings < 0) return Duration::zero();
     const Duration delay = std::min(kFirstDelay * (1 << doublings), kLongestDelay);
     return Duration(static_cast<Duration::rep>(static_cast<double>(delay.count()) * (1.0 + kJitter * jitter)));
   }
 
-  void forget() noexcept { exits_ = 0; }
+  void forget() noexcept { *this = {}; }
+  // What the last wait was for.
+  [[nodiscard]] ExitSeries series() const noexcept { return series_; }
 
  private:
-  int exits_ = 0;
+  int steps_ = 0;  // of the backoff
+  ExitSeries series_;
 };
 
 }  // namespace pronghorn::supervisor

@@ -74,7 +74,7 @@ void Slots::started(Place place, int pid, std::uint32_t generation, std::uint64_
 }
 
 std::chrono::milliseconds Slots::start_failed(std::uint32_t slot, std::uint64_t now, double jitter) noexcept {
-  const auto delay = slots_[slot].policy.after_exit(std::chrono::milliseconds(-1), jitter);
+  const auto delay = slots_[slot].policy.after_exit(now, std::chrono::milliseconds(-1), jitter);
   slots_[slot].start_at = now + static_cast<std::uint64_t>(delay.count());
   return delay;
 }
@@ -126,7 +126,7 @@ void Slots::kill_sent(int pid) noexcept {
 std::optional<Slots::Exit> Slots::exited(int pid, std::uint64_t now, double jitter) noexcept {
   const Worker* found = find(pid);
   if (found == nullptr) return std::nullopt;
-  Exit exit{*found, found->state != WorkerState::draining, std::chrono::milliseconds(0), false};
+  Exit exit{*found, found->state != WorkerState::draining, std::chrono::milliseconds(0), {}, false};
   Slot& slot = slots_[exit.worker.slot];
   slot.rows[exit.worker.row].reset();
   note_served(slot, now);
@@ -135,7 +135,8 @@ std::optional<Slots::Exit> Slots::exited(int pid, std::uint64_t now, double jitt
   const auto ready_for = exit.worker.ready_ms == 0
                              ? std::chrono::milliseconds(-1)
                              : std::chrono::milliseconds(static_cast<std::int64_t>(now - exit.worker.ready_ms));
-  exit.delay = slot.policy.after_exit(ready_for, jitter);
+  exit.delay = slot.policy.after_exit(now, ready_for, jitter);
+  exit.series = slot.policy.series();
   exit.replaced = true;
   slot.start_at = now + static_cast<std::uint64_t>(exit.delay.count());
   return exit;
@@ -194,6 +195,12 @@ SlotState Slots::state(std::uint32_t slot, std::uint64_t now) const noexcept {
   }
   if (!entry.wanted) return SlotState::stopped;
   return entry.start_at > now ? SlotState::backoff : SlotState::empty;
+}
+
+std::optional<Slots::Backoff> Slots::backoff(std::uint32_t slot, std::uint64_t now) const noexcept {
+  const Slot& entry = slots_[slot];
+  if (!entry.wanted || has_serving(entry) || entry.start_at <= now) return std::nullopt;
+  return Backoff{entry.start_at, entry.policy.series()};
 }
 
 std::vector<Worker> Slots::workers() const {

@@ -51,6 +51,7 @@ class Slots {
     Worker worker;
     bool counts = false;              // nobody asked for it: to be explained
     std::chrono::milliseconds delay;  // until the slot may start another
+    ExitSeries series;                // what the delay is for
     bool replaced = false;            // the slot wants another
   };
 
@@ -94,6 +95,12 @@ class Slots {
   // The other one. nullptr: none.
   [[nodiscard]] const Worker* other(std::uint32_t slot) const noexcept;
   [[nodiscard]] const Worker* ready_worker(std::uint32_t slot) const noexcept;
+  // The slot waits before it starts another.
+  struct Backoff {
+    std::uint64_t until_ms;
+    ExitSeries series;
+  };
+  [[nodiscard]] std::optional<Backoff> backoff(std::uint32_t slot, std::uint64_t now) const noexcept;
   [[nodiscard]] SlotState state(std::uint32_t slot, std::uint64_t now) const noexcept;
   // Since when the slot has had no ready worker; 0: it has one, or was never wanted.
   [[nodiscard]] std::uint64_t unserved_since(std::uint32_t slot) const noexcept { return slots_[slot].unserved_since; }

@@ -11,6 +11,18 @@
 #include "supervisor/workers.h"
 
 namespace pronghorn::supervisor {
+namespace {
+
+// "restarting slot 1 in 400 ms: 3 exits in 12 s"
+std::string restart_text(const Slots::Exit& exit) {
+  const std::uint32_t slot = exit.worker.slot;
+  if (exit.delay.count() == 0) return fmt::format("restarting slot {} now", slot);
+  const auto within = static_cast<double>(monotonic_ms() - exit.series.began_ms) / 1e3;
+  return fmt::format("restarting slot {} in {} ms: {} exit{} in {:.3g} s", slot, exit.delay.count(), exit.series.exits,
+                     exit.series.exits == 1 ? "" : "s", within);
+}
+
+}  // namespace
 
 void Workers::on_message(WorkerHandle& handle, const Message& message, int fd) {
   if (fd >= 0) ::close(fd);  // no message to us brings one
@@ -78,8 +90,7 @@ void Workers::explain_exit(const Slots::Exit& exit, const ChildExit& how, const 
                                  request.empty() ? "while idle" : "while executing " + request, reason);
   if (exit.replaced) {
     if (worker.slot != kAdminSlot) add(environment_.board.slot(worker.slot).restarts);
-    line += exit.delay.count() == 0 ? "; its replacement starts now"
-                                    : fmt::format("; its replacement starts in {} ms", exit.delay.count());
+    line += "; " + restart_text(exit);
   }
   const LogField fields[] = {{"slot", worker.slot},
                              {"pid", worker.pid},
@@ -179,6 +190,10 @@ void Workers::publish(std::uint32_t slot, std::uint64_t now) noexcept {
   row.state.store(slots_.state(slot, now));
   row.old_pid.store(replaced ? static_cast<std::uint32_t>(other->pid) : 0);
   row.pid.store(worker != nullptr ? static_cast<std::uint32_t>(worker->pid) : 0);
+  const auto backoff = slots_.backoff(slot, now);
+  row.backoff_exits.store(backoff ? backoff->series.exits : 0);
+  row.backoff_began_ms.store(backoff ? backoff->series.began_ms : 0);
+  row.backoff_until_ms.store(backoff ? backoff->until_ms : 0);
   if (worker == nullptr) return;
   row.row.store(worker->row);
   row.generation.store(worker->generation);

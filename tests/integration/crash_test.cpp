@@ -84,6 +84,11 @@ TEST_CASE("a crash loop of one slot backs off while the others serve everything"
   write_file(marker, "");
   REQUIRE(::kill(server.worker(1).at("pid").get<pid_t>(), SIGKILL) == 0);
   REQUIRE(eventually(10s, [&] { return server.log_lines("exit status 9").size() >= 2; }));
+  CHECK(eventually(10s, [&] {
+    const auto worker = server.worker(1);
+    return worker.at("backoff").is_object() && worker.at("backoff").at("exits") >= 3;
+  }));
+  CHECK(server.log_has("exits in "));  // "restarting slot 1 in 400 ms: 3 exits in 0.4 s"
   const auto watch = Clock::now() + 2500ms;
   int answered = 0;
   for (; Clock::now() < watch; ++answered) REQUIRE(get(server.address(), "/").body == "slot 0");

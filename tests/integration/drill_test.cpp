@@ -1,0 +1,65 @@
+// `pronghorn drill`: a failure on purpose, and the figures that it prints.
+#include "support/catch.h"
+#include "support/server_process.h"
+
+using namespace pronghorn::test;
+
+namespace {
+
+nlohmann::json drill(const ServerProcess& server, const std::string& how) {
+  const ProgramResult result = server.control_command({"drill", how, "--json", "--rate", "500", "--path", "/hello"});
+  INFO(result.all());
+  REQUIRE(result.status == 0);
+  return nlohmann::json::parse(result.out);
+}
+
+void check_repaired(const ServerProcess& server, const nlohmann::json& report, const std::string& signal) {
+  INFO(report.dump());
+  CHECK(report.at("requests").at("answered") > 400);
+  CHECK(report.at("requests").at("answered").get<int>() + report.at("lost").at("total").get<int>() ==
+        report.at("requests").at("sent"));
+  CHECK(report.at("responses_5xx") == 0);
+  CHECK(report.at("repaired_in_ms") > 0);
+  const auto worker = server.worker(report.at("slot"));
+  CHECK(worker.at("pid") == report.at("new_pid"));
+  CHECK(worker.at("restarts") == 1);
+  CHECK(worker.at("last_exit").at("reason").get<std::string>().find(signal) != std::string::npos);
+}
+
+}  // namespace
+
+TEST_CASE("a drill kills a worker under load and tells what was lost until its replacement", "[command][drill]") {
+  const ServerProcess server({.workers = 2});
+  check_repaired(server, drill(server, "kill"), "SIGKILL");
+}
+
+TEST_CASE("a drill makes a worker crash", "[command][drill]") {
+  const ServerProcess server({.workers = 2});
+  check_repaired(server, drill(server, "segv"), "SIGSEGV");
+}
+
+TEST_CASE("a drill stops a worker, and the watchdog ends it", "[command][drill]") {
+  const ServerProcess server({.workers = 2, .arguments = {"--worker-timeout", "1s"}});
+  const auto report = drill(server, "stall");
+  INFO(report.dump());
+  CHECK(report.at("repaired_in_ms") > 900);
+  CHECK(server.worker(report.at("slot")).at("pid") == report.at("new_pid"));
+}
+
+TEST_CASE("a drill that cannot be is refused in one line", "[command][drill]") {
+  const ServerProcess server;
+  const auto refused = [&server](std::vector<std::string> arguments, const std::string& expected) {
+    arguments.insert(arguments.begin(), "drill");
+    const ProgramResult result = server.control_command(arguments);
+    INFO(result.all());
+    CHECK(result.status == 2);
+    CHECK(result.out.empty());
+    CHECK(result.err.find(expected) != std::string::npos);
+    CHECK(std::ranges::count(result.err, '\n') == 1);
+  };
+  refused({"burn"}, "use kill, segv or stall");
+  refused({"kill", "--rate", "0"}, "--rate");
+  refused({"kill", "--connections", "many"}, "--connections");
+  refused({"kill", "--path", "hello"}, "begins with '/'");
+  CHECK(server.status().at("totals").at("restarts") == 0);
+}
