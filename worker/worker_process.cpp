@@ -76,6 +76,7 @@ class WorkerProcess final : public pronghorn::Worker {
   void received(const Message& message, int fd);
   void supervisor_gone();
   void drain(std::chrono::milliseconds delay);
+  void log_drain(std::string_view step, const LogField& limit) const;
   void close_gracefully();
   void leave_when_empty();
   void cut();
@@ -98,7 +99,9 @@ class WorkerProcess final : public pronghorn::Worker {
   std::vector<InheritedListener> lent_listeners_;  // of slots that are younger than this worker, while it covers them
   uv_signal_t terminate_{};
   uv_timer_t drain_timer_{};
-  std::string redis_refusal_;  // a wrong password or database: why this worker cannot start
+  std::uint64_t drain_began_ms_ = 0;
+  std::uint64_t drain_requests_ = 0;  // answered before
+  std::string redis_refusal_;         // a wrong password or database: why this worker cannot start
   Task<void> booting_;
   Task<void> leaving_;
   int status_ = 0;
@@ -258,19 +261,33 @@ void WorkerProcess::drain(std::chrono::milliseconds delay) {
   if (row_.phase.load() == WorkerPhase::draining) return;
   if (!http_) return cut();
   row_.phase.store(WorkerPhase::draining);  // /ready is 503 from now on
+  drain_began_ms_ = monotonic_ms();
+  drain_requests_ = row_.requests.load();
+  if (delay.count() > 0)
+    log_drain("draining: /ready is 503, and all is served for a while", {"delay_ms", delay.count()});
   uv_timer_start(
       &drain_timer_, [](uv_timer_t* timer) { static_cast<WorkerProcess*>(timer->data)->close_gracefully(); },
       static_cast<std::uint64_t>(delay.count()), 0);
 }
 
+void WorkerProcess::log_drain(std::string_view step, const LogField& limit) const {
+  log_info(step, {{"connections", http_->connections()},
+                  {"in_flight", row_.in_flight.load()},
+                  {"background", runtime_->background_tasks()},
+                  limit});
+}
+
 void WorkerProcess::close_gracefully() {
-  log_debug("draining", {{"connections", http_->connections()}, {"in_flight", row_.in_flight.load()}});
+  log_drain("draining: no new connections, and what runs is finished",
+            {"drain_timeout_ms", config_.drain_timeout.count()});
   uv_timer_start(
       &drain_timer_,
       [](uv_timer_t* timer) {
         auto* self = static_cast<WorkerProcess*>(timer->data);
-        log_warning("drain_timeout: cutting what is left",
-                    {{"connections", self->http_->connections()}, {"in_flight", self->row_.in_flight.load()}});
+        log_warning("draining: drain_timeout is over, what is left is cut",
+                    {{"connections", self->http_->connections()},
+                     {"in_flight", self->row_.in_flight.load()},
+                     {"background", self->runtime_->background_tasks()}});
         self->cut();
       },
       static_cast<std::uint64_t>(config_.drain_timeout.count()), 0);
@@ -283,6 +300,8 @@ void WorkerProcess::leave_when_empty() {
   if (!http_ || leaving_.valid() || !http_->draining()) return;
   if (http_->connections() > 0 || runtime_->background_tasks() > 0) return;
   if (http_->accept_waiting()) return;
+  log_info("drained: all is answered",
+           {{"took_ms", monotonic_ms() - drain_began_ms_}, {"answered", row_.requests.load() - drain_requests_}});
   leaving_ = leave();
   leaving_.start();
 }

@@ -130,7 +130,7 @@ TEST_CASE("a request that takes longer than drain_timeout is cut, and the log sa
   const auto begin = Clock::now();
   CHECK(server.stop(5s) == kStopped);
   CHECK(Clock::now() - begin >= 400ms);
-  CHECK_FALSE(server.log_lines("drain").empty());
+  CHECK_FALSE(server.log_lines("drain_timeout is over, what is left is cut connections=1 in_flight=1").empty());
 }
 
 TEST_CASE("a worker that hangs does not hold up a stop beyond drain_timeout", "[stop]") {
@@ -149,6 +149,22 @@ TEST_CASE("during drain_delay the server is not ready and serves all the same", 
   CHECK(get(server.address(), "/hello").status == 200);
   CHECK(server.wait_exit(5s) == kStopped);
   CHECK(Clock::now() - begin >= 700ms);
+}
+
+TEST_CASE("each step of a drain is logged with what is still there", "[stop]") {
+  ServerProcess server({.workers = 1, .arguments = {"--drain-delay", "200ms"}});
+  HttpConnection slow = begin_slow(server, 700);
+  CHECK(server.stop(5s) == kStopped);
+  const auto has = [&server](const std::string& step, const std::string& field) {
+    const auto lines = server.log_lines(step);
+    INFO(step << ": " << field);
+    REQUIRE(lines.size() == 1);
+    CHECK(lines.front().find(field) != std::string::npos);
+  };
+  has("draining: /ready is 503", "delay_ms=200");
+  has("draining: no new connections", "in_flight=1");
+  has("drained: all is answered", "answered=1");
+  CHECK(slow.read_response().status == 200);
 }
 
 TEST_CASE("a stop under load loses no request that a worker had begun", "[stop][load]") {
