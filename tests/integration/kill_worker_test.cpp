@@ -74,26 +74,6 @@ TEST_CASE("kill -9 of each worker costs kept-alive clients one request at most",
   check_explained(server);
 }
 
-TEST_CASE("connections that wait for a worker are served when it is killed", "[kill]") {
-  const ServerProcess server({.workers = 2});
-  const auto victim = server.worker(0).at("pid").get<pid_t>();
-  REQUIRE(::kill(victim, SIGSTOP) == 0);
-  REQUIRE(eventually(5s, [&] { return process_state(victim) == 'T'; }));
-  std::vector<HttpConnection> connections;
-  for (int i = 0; i < 24; ++i) {
-    connections.emplace_back(server.address()).send_raw("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
-  }
-  const auto parked = [&connections] {
-    return std::count_if(connections.begin(), connections.end(),
-                         [](HttpConnection& connection) { return !connection.readable_within(0ms); });
-  };
-  // About half of them are in the queue of the worker that stands still.
-  REQUIRE_FALSE(eventually(300ms, [&] { return parked() == 0; }));
-  std::cout << parked() << " of 24 connections waited for the killed worker\n";
-  REQUIRE(::kill(victim, SIGKILL) == 0);
-  for (HttpConnection& connection : connections) CHECK(connection.read_response().body == "Hello, World!");
-}
-
 TEST_CASE("a killed worker leaves an idle connection closed, not hanging", "[kill]") {
   const ServerProcess server({.workers = 1});
   HttpConnection connection(server.address());

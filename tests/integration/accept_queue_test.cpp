@@ -1,0 +1,81 @@
+// Connections in the accept queue of a worker that stands still are served by whoever comes after it; none is reset.
+#include <signal.h>
+
+#include <algorithm>
+
+#include "support/catch.h"
+#include "support/server_process.h"
+
+using namespace pronghorn::test;
+
+namespace {
+
+// Stops the worker of a slot and connects until some clients wait in its queue.
+class Parked {
+ public:
+  explicit Parked(const ServerProcess& server, int slot = 0) : victim_(server.worker(slot).at("pid").get<pid_t>()) {
+    REQUIRE(::kill(victim_, SIGSTOP) == 0);
+    REQUIRE(eventually(5s, [&] { return process_state(victim_) == 'T'; }));
+    for (int i = 0; i < 24; ++i) {
+      clients_.emplace_back(server.address()).send_raw("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
+    }
+    // About half of them are in the queue of the worker that stands still.
+    REQUIRE_FALSE(eventually(300ms, [this] { return waiting() == 0; }));
+  }
+
+  [[nodiscard]] pid_t victim() const noexcept { return victim_; }
+
+  void check_served() {
+    for (HttpConnection& client : clients_) CHECK(client.read_response().body == "Hello, World!");
+  }
+
+ private:
+  [[nodiscard]] std::ptrdiff_t waiting() {
+    return std::ranges::count_if(clients_, [](HttpConnection& client) { return !client.readable_within(0ms); });
+  }
+
+  pid_t victim_;
+  std::vector<HttpConnection> clients_;
+};
+
+}  // namespace
+
+TEST_CASE("connections that wait for a worker are served when it is killed", "[queue][kill]") {
+  const ServerProcess server({.workers = 2});
+  Parked parked(server);
+  REQUIRE(::kill(parked.victim(), SIGKILL) == 0);
+  parked.check_served();
+}
+
+TEST_CASE("connections that wait for a worker are served when the watchdog ends it", "[queue][kill]") {
+  const ServerProcess server({.workers = 2, .arguments = {"--worker-timeout", "1s"}});
+  Parked parked(server);
+  parked.check_served();
+}
+
+TEST_CASE("connections that wait for the worker of a crash loop are served by its neighbour", "[queue][kill]") {
+  const TempDir directory;
+  const std::string marker = directory / "crash";
+  const ServerProcess server(
+      {.app = app_path("apps/crashes_in_slot_1"), .workers = 2, .environment = {{"CRASH_MARKER", marker}}});
+  write_file(marker, "");
+  const auto victim = server.worker(1).at("pid").get<pid_t>();
+  REQUIRE(::kill(victim, SIGKILL) == 0);
+  REQUIRE(eventually(10s, [&] { return server.log_lines("exit status 9").size() >= 2; }));
+  for (int i = 0; i < 24; ++i) CHECK(get(server.address(), "/").body == "slot 0");
+}
+
+TEST_CASE("connections that wait for a worker are served when it is replaced", "[queue][reload]") {
+  const ServerProcess server({.workers = 2, .arguments = {"--drain-timeout", "500ms"}});
+  Parked parked(server);
+  server.signal(SIGHUP);
+  parked.check_served();
+}
+
+TEST_CASE("connections that wait for a worker are served when its slot is given up", "[queue][scale]") {
+  const ServerProcess server({.workers = 2, .arguments = {"--drain-timeout", "500ms"}});
+  Parked parked(server, 1);
+  server.signal(SIGTTOU);
+  parked.check_served();
+  CHECK(server.wait_ready(1));
+}
