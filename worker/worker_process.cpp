@@ -18,6 +18,7 @@
 #include "common/handover.h"
 #include "common/log.h"
 #include "common/scoreboard.h"
+#include "pronghorn/timer.h"
 #include "worker/admin/admin_handler.h"
 #include "worker/app/application.h"
 #include "worker/app/plugin_loader.h"

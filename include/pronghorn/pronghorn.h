@@ -2,6 +2,7 @@
 #pragma once
 
 #include "pronghorn/app.h"
+#include "pronghorn/concurrent.h"
 #include "pronghorn/error.h"
 #include "pronghorn/events.h"
 #include "pronghorn/hash.h"
@@ -9,6 +10,7 @@
 #include "pronghorn/log.h"
 #include "pronghorn/middleware.h"
 #include "pronghorn/multipart.h"
+#include "pronghorn/offload.h"
 #include "pronghorn/plugin.h"
 #include "pronghorn/redis.h"
 #include "pronghorn/request.h"
@@ -18,3 +20,4 @@
 #include "pronghorn/size.h"
 #include "pronghorn/task.h"
 #include "pronghorn/temporary_file.h"
+#include "pronghorn/timer.h"

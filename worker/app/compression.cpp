@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "pronghorn/middleware.h"
+#include "pronghorn/timer.h"
 #include "worker/app/compressor.h"
 #include "worker/app/content_types.h"
 #include "worker/app/vary.h"

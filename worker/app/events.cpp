@@ -4,6 +4,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include "pronghorn/concurrent.h"
+#include "pronghorn/timer.h"
 #include "worker/http/response_access.h"
 
 namespace pronghorn {

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "pronghorn/task.h"
+#include "pronghorn/timer.h"
 #include "worker/app/conditional.h"
 #include "worker/http/content_coding.h"
 #include "worker/http/open_file.h"

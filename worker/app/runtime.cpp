@@ -8,6 +8,8 @@
 #include <utility>
 
 #include "common/log.h"
+#include "pronghorn/concurrent.h"
+#include "pronghorn/offload.h"
 #include "worker/app/errors.h"
 #include "worker/app/timer_queue.h"
 

@@ -1,5 +1,5 @@
 // What coroutines need of a loop: timers, background tasks and the offload pool. The code behind the awaitables of
-// pronghorn/task.h.
+// pronghorn/timer.h, offload.h and concurrent.h.
 //
 // Context: one per loop; it becomes its thread's runtime when it is made. A thread that has several loops (tests) calls
 // make_current() before it runs code of another one.
@@ -13,7 +13,10 @@
 #include <memory>
 #include <vector>
 
+#include "pronghorn/concurrent.h"
+#include "pronghorn/offload.h"
 #include "pronghorn/task.h"
+#include "pronghorn/timer.h"
 
 namespace pronghorn::worker {
 

@@ -1,4 +1,5 @@
 #include "pronghorn/temporary_file.h"
+#include "pronghorn/offload.h"
 
 #include <fcntl.h>
 #include <stdlib.h>

@@ -4,6 +4,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "pronghorn/timer.h"
 #include "worker/app/runtime.h"
 
 namespace pronghorn::detail {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "pronghorn/task.h"
+#include "pronghorn/timer.h"
 
 namespace pronghorn::detail {
 

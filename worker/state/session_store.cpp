@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/log.h"
+#include "pronghorn/concurrent.h"
 #include "pronghorn/error.h"
 #include "worker/state/key.h"
 #include "worker/state/redis_client.h"

@@ -1,6 +1,9 @@
-// Coroutines as an application uses them. The code under test is mostly in pronghorn/task.h; what is subtle in it is
-// lifetimes, so these tests are worth most under AddressSanitizer.
+// Coroutines as an application uses them. The code under test is mostly in pronghorn/task.h and concurrent.h; what is
+// subtle in it is lifetimes, so these tests are worth most under AddressSanitizer.
 #include "pronghorn/task.h"
+#include "pronghorn/concurrent.h"
+#include "pronghorn/offload.h"
+#include "pronghorn/timer.h"
 
 #include <algorithm>
 #include <cstring>

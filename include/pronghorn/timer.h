@@ -1,0 +1,49 @@
+// Waiting for a time. Context and cancellation: see pronghorn/task.h.
+#pragma once
+
+#include <chrono>
+#include <coroutine>
+#include <cstddef>
+
+#include "pronghorn/detail/export.h"
+#include "pronghorn/task.h"
+
+namespace pronghorn {
+namespace detail {
+
+class TimerQueue;  // worker/app/timer_queue.h
+
+// A place in the loop's timer queue. The waiting coroutine's frame owns it; destroying it cancels the timer.
+class PRONGHORN_API Timer {
+ public:
+  explicit Timer(std::chrono::nanoseconds delay) noexcept : delay_(delay) {}
+  Timer(const Timer&) = delete;
+  Timer& operator=(const Timer&) = delete;
+  ~Timer() { cancel(); }
+
+  // Calls `expired(context)` on the loop after the delay, once.
+  void arm(void (*expired)(void*), void* context);
+  void cancel() noexcept;
+
+  [[nodiscard]] bool await_ready() const noexcept { return delay_.count() <= 0; }
+  void await_suspend(std::coroutine_handle<> waiting) {
+    arm([](void* frame) { std::coroutine_handle<>::from_address(frame).resume(); }, waiting.address());
+  }
+  void await_resume() const noexcept {}
+
+ private:
+  friend class TimerQueue;
+  std::chrono::nanoseconds delay_;
+  std::chrono::steady_clock::time_point due_{};
+  void (*expired_)(void*) = nullptr;
+  void* context_ = nullptr;
+  std::size_t position_ = 0;  // in the queue's heap, counted from 1; 0 is "not queued"
+  TimerQueue* queue_ = nullptr;
+};
+
+}  // namespace detail
+
+// Waits without blocking the loop. Zero or less continues at once. Resolution: 1 ms.
+inline detail::Timer sleep_for(std::chrono::nanoseconds duration) noexcept { return detail::Timer(duration); }
+
+}  // namespace pronghorn
