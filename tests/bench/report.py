@@ -30,7 +30,7 @@ def table(header, rows):
 
 def load_table(results):
     """One scenario: a row for each server."""
-    bases = [name for name in ("rawepoll", "h2o", "nginx", "node_session", "5_routes", "plain") if name in results]
+    bases = [name for name in ("rawepoll", "h2o", "nginx", "node_session", "routes_5", "plain") if name in results]
     rows = []
     for name, rounds in results.items():
         row = [name, f"{median(rounds, 'requests_per_s'):,.0f}", f"{median(rounds, 'cpu_us'):.2f}"]
@@ -87,7 +87,7 @@ def marks(results):
     cpu("close", "connection per request", "nginx", 1.0)
     cpu("file_1k", "file of 1 KiB", "h2o", 1.0)
     cpu("file_1m", "file of 1 MiB", "nginx", 1.0)
-    for scenario, what, costly, base, limit in (("routes", "500 routes / 5", "500_routes", "5_routes", 1.03),
+    for scenario, what, costly, base, limit in (("routes", "500 routes / 5", "routes_500", "routes_5", 1.03),
                                                 ("coroutine", "coroutine / plain handler", "async", "plain", 1.15)):
         if scenario in results:
             found.add_paired(f"{what}: CPU", ratios(results[scenario]["cpu"], costly, base), limit)

@@ -151,7 +151,7 @@ def file_servers(build, folder, name, size):
 
 def with_routes(build):
     """The same route among 5 and among 500."""
-    return [pronghorn(build, target="/api/items57/12345", name=f"{count}_routes", settings={"BENCH_ROUTES": str(count)})
+    return [pronghorn(build, target="/api/items57/12345", name=f"routes_{count}", settings={"BENCH_ROUTES": str(count)})
             for count in (5, 500)]
 
 
