@@ -79,7 +79,7 @@ class Bench:
 
     def close(self):
         everybody = servers.hello_servers(self.options.build, close=True)
-        return self.rounds(everybody, load.Load(headers="Connection: close\n", close=True))
+        return self.rounds(everybody, load.CLOSE)
 
     def file_1k(self):
         return self.rounds(servers.file_servers(self.options.build, self.folder, "1KiB.txt", 1024), load.Load())
@@ -159,14 +159,20 @@ class Bench:
         return results
 
     def syscalls(self):
-        def figure(server):
-            under_load = lambda: load.run_wrk(server, load.Load(), 2, self.client_core)["requests"]
-            calls = counts.system_calls(server, self.folder, under_load)
-            return {"all": sum(calls.values()), "by_name": {name: n for name, n in calls.items() if n >= 0.005}}
-        results = self.each(figure)
-        rows = [[name, f"{calls['all']:.2f}", ", ".join(f"{n} {c:.2f}" for n, c in calls["by_name"].items())]
-                for name, calls in results.items()]
-        print(report.table(["server", "system calls per request", "which"], rows))
+        build = self.options.build
+        cases = {"small": (servers.hello_servers(build), load.Load()),
+                 "close": (servers.hello_servers(build, close=True), load.CLOSE),
+                 "file_1m": (servers.file_servers(build, self.folder, "1MiB.txt", 1024**2), load.Load())}
+        results, rows = {}, []
+        for case, (candidates, how) in cases.items():
+            def figure(server):
+                under_load = lambda: load.run_wrk(server, how, 2, self.client_core)["requests"]
+                calls = counts.system_calls(server, self.folder, under_load)
+                return {"all": sum(calls.values()), "by_name": {name: n for name, n in calls.items() if n >= 0.02}}
+            results[case] = self.each(figure, candidates)
+            rows += [[case, name, f"{calls['all']:.2f}", ", ".join(f"{n} {c:.2f}" for n, c in calls["by_name"].items())]
+                     for name, calls in results[case].items()]
+        print(report.table(["", "server", "system calls per request", "which"], rows))
         return results
 
     def instructions(self):

@@ -41,6 +41,9 @@ class Load:
         return self.headers.replace("\n", "\r\n")
 
 
+CLOSE = Load(headers="Connection: close\n", close=True)
+
+
 def passive_opens():
     with open("/proc/net/snmp") as counters:
         names, values = [line.split() for line in counters if line.startswith("Tcp:")]

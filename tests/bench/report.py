@@ -100,7 +100,7 @@ def marks(results):
         inverse = [1 / one for one in ratios(results["session"], "pronghorn", "node_session")]
         found.add_paired("session: requests per CPU second / Node", inverse, 10, at_most=False)
     if "syscalls" in results:
-        found.add("system calls per request", results["syscalls"]["pronghorn"]["all"], 2.1)
+        found.add("system calls per request", results["syscalls"]["small"]["pronghorn"]["all"], 2.1)
     if "instructions" in results:
         figures = results["instructions"]["pronghorn"]
         found.add("instructions per small request", figures["small"], 2500, digits=0)
