@@ -19,8 +19,9 @@ import report
 import restart
 import servers
 
-LOADS = ("keepalive", "browser", "pipelined", "close", "session")
-COUNTS = ("syscalls", "instructions", "idle", "restart")
+SCENARIOS = ("keepalive", "browser", "pipelined", "close", "file_1k", "file_1m", "routes", "coroutine", "latency",
+             "session", "syscalls", "instructions", "idle", "upload", "restart")
+SMALL = {"small": load.Load()}
 SESSIONS = 256
 WARM_UP_SECONDS = 2
 SESSION_WARM_UP_SECONDS = 8  # the Node stack gets faster for that long, as its code is compiled
@@ -32,17 +33,17 @@ def arguments():
     parser.add_argument("--rounds", type=int, default=5,
                         help="rounds of each scenario, servers taking turns (default 5)")
     parser.add_argument("--seconds", type=int, default=4, help="length of one round for one server (default 4)")
-    parser.add_argument("--only", default=",".join((*LOADS, *COUNTS)), metavar="A,B",
-                        help=f"scenarios to run (default all): {', '.join((*LOADS, *COUNTS))}")
+    parser.add_argument("--only", default=",".join(SCENARIOS), metavar="A,B",
+                        help=f"scenarios to run (default all): {', '.join(SCENARIOS)}")
     parser.add_argument("--servers", metavar="A,B", help="only these servers (default all), such as pronghorn,rawepoll")
     parser.add_argument("--json", type=pathlib.Path,
                         help="where to write the figures (default build/bench/results.json)")
     parser.add_argument("--build", type=pathlib.Path, default="build", help=argparse.SUPPRESS)
     options = parser.parse_args()
     options.only = options.only.split(",")
-    unknown = set(options.only) - {*LOADS, *COUNTS}
+    unknown = set(options.only) - set(SCENARIOS)
     if unknown:
-        parser.error(f"--only: unknown scenario {', '.join(sorted(unknown))}; known: {', '.join((*LOADS, *COUNTS))}")
+        parser.error(f"--only: unknown scenario {', '.join(sorted(unknown))}; known: {', '.join(SCENARIOS)}")
     if options.rounds < 1 or options.seconds < 1:
         parser.error("--rounds and --seconds: at least 1")
     options.build = options.build.resolve()
@@ -78,7 +79,44 @@ class Bench:
 
     def close(self):
         everybody = servers.hello_servers(self.options.build, close=True)
-        return self.rounds(everybody, load.Load(headers="Connection: close\n", close=True))
+        return self.rounds(everybody, load.CLOSE)
+
+    def file_1k(self):
+        return self.rounds(servers.file_servers(self.options.build, self.folder, "1KiB.txt", 1024), load.Load())
+
+    def file_1m(self):
+        return self.rounds(servers.file_servers(self.options.build, self.folder, "1MiB.txt", 1024**2), load.Load())
+
+    def routes(self):
+        return self.rounds_and_instructions(servers.with_routes(self.options.build))
+
+    def coroutine(self):
+        return self.rounds_and_instructions(servers.handlers(self.options.build))
+
+    def rounds_and_instructions(self, candidates):
+        """{"cpu": as of rounds(), "instructions": by server}; for differences too small for a clock."""
+        results = {"cpu": self.rounds(candidates, load.Load()), "instructions": {}}
+        for server in self.chosen(candidates):
+            progress(f"{server.name}, instructions")
+            value = counts.instructions(server, self.options.build, self.server_core, self.folder, SMALL)["small"]
+            results["instructions"][server.name] = value
+        progress("")
+        print(report.table(["server", "instructions"], [[n, f"{v:,.0f}"] for n, v in results["instructions"].items()]))
+        return results
+
+    def latency(self):
+        results = {}
+        with contextlib.ExitStack() as running:
+            started = [running.enter_context(server.start(self.folder, self.server_core))
+                       for server in self.chosen(servers.hello_servers(self.options.build)) if server.name != "node"]
+            for number in range(self.options.rounds):
+                progress(f"round {number + 1} of {self.options.rounds}")
+                for server in started:
+                    one = load.latency(server, self.options.build, self.options.seconds, self.client_core)
+                    results.setdefault(server.name, []).append(one)
+        progress("")
+        print(f"at {load.PACED_RATE:,} requests/s\n" + report.latency_table(results))
+        return results
 
     def session(self):
         socket = os.path.join(self.folder, "redis.sock")
@@ -121,30 +159,45 @@ class Bench:
         return results
 
     def syscalls(self):
-        results = self.each(lambda server: counts.system_calls(server, self.client_core, self.folder))
-        rows = [[name, f"{calls['all']:.2f}", ", ".join(f"{n} {c:.2f}" for n, c in calls["by_name"].items())]
-                for name, calls in results.items()]
-        print(report.table(["server", "system calls per request", "which"], rows))
+        build = self.options.build
+        cases = {"small": (servers.hello_servers(build), load.Load()),
+                 "close": (servers.hello_servers(build, close=True), load.CLOSE),
+                 "file_1m": (servers.file_servers(build, self.folder, "1MiB.txt", 1024**2), load.Load())}
+        results, rows = {}, []
+        for case, (candidates, how) in cases.items():
+            def figure(server):
+                under_load = lambda: load.run_wrk(server, how, 2, self.client_core)["requests"]
+                calls = counts.system_calls(server, self.folder, under_load)
+                return {"all": sum(calls.values()), "by_name": {name: n for name, n in calls.items() if n >= 0.02}}
+            results[case] = self.each(figure, candidates)
+            rows += [[case, name, f"{calls['all']:.2f}", ", ".join(f"{n} {c:.2f}" for n, c in calls["by_name"].items())]
+                     for name, calls in results[case].items()]
+        print(report.table(["", "server", "system calls per request", "which"], rows))
         return results
 
     def instructions(self):
+        loads = {**SMALL, "browser": load.Load(headers=load.BROWSER_HEADERS), "pipelined": load.Load(pipeline=16)}
         results = {}
         for server in self.chosen(servers.hello_servers(self.options.build)):
             if server.name == "node":  # makes its code while it runs, which callgrind does not count well
                 continue
-            kinds = {"small": "", "browser": load.BROWSER_HEADERS.replace("\n", "\r\n")}
-            for kind, headers in kinds.items():
-                progress(f"{server.name}, {kind} request")
-                value = counts.instructions(server, self.options.build, self.server_core, self.folder, headers)
-                results.setdefault(server.name, {})[kind] = value
+            progress(server.name)
+            results[server.name] = counts.instructions(server, self.options.build, self.server_core, self.folder, loads)
         progress("")
         rows = [[name, *(f"{value:,.0f}" for value in kinds.values())] for name, kinds in results.items()]
-        print(report.table(["server", "instructions: small request", "browser's request"], rows))
+        print(report.table(["server", "instructions: small request", "browser's request", "one of 16 pipelined"], rows))
         return results
 
     def idle(self):
         results = self.each(counts.idle_memory)
         print(report.table(["server", "KiB per idle connection"], [[n, f"{v:.2f}"] for n, v in results.items()]))
+        return results
+
+    def upload(self):
+        results = self.each(counts.upload, [servers.pronghorn(self.options.build)])
+        for one in results.values():
+            print(f"1 GiB in {one['seconds']:.1f} s, {one['cpu_ms']:.0f} ms of CPU; resident memory {one['before_kib']:,} KiB "
+                  f"before, {one['peak_kib']:,} KiB at its peak")
         return results
 
     def restart(self):
@@ -163,8 +216,11 @@ def progress(text):
 def machine():
     with open("/proc/cpuinfo") as cpus:
         models = [line.split(":", 1)[1].strip() for line in cpus if line.startswith("model name")]
+    with open("/proc/sys/net/ipv4/tcp_congestion_control") as setting:
+        congestion_control = setting.read().strip()
     return {"cpu": models[0] if models else platform.machine(), "cores": len(os.sched_getaffinity(0)),
-            "kernel": platform.release(), "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+            "kernel": platform.release(), "congestion_control": congestion_control,
+            "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
 
 
 def main():
@@ -173,8 +229,8 @@ def main():
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     facts = machine()
-    print(f"{facts['cpu']}, {facts['cores']} cores, Linux {facts['kernel']}; "
-          f"{options.rounds} rounds of {options.seconds} s")
+    print(f"{facts['cpu']}, {facts['cores']} cores, Linux {facts['kernel']}, "
+          f"{facts['congestion_control']} for every server; {options.rounds} rounds of {options.seconds} s")
     if facts["cores"] < 2:
         print("warning: one core only: server and client share it, latencies and requests/s mean little",
               file=sys.stderr)

@@ -1,19 +1,27 @@
-"""Figures that do not depend on the noise of the machine: system calls, instructions, memory of idle connections."""
+"""Figures that do not depend on the noise of the machine: system calls, instructions, memory."""
 import pathlib
 import re
 import signal
 import subprocess
+import time
 
-import load
 import processes
 
-CONNECTIONS_WHEN_IDLE = 4000
-_WARM_REQUESTS = 640
-_COUNTED_REQUESTS = 32_000
+CONNECTIONS_WHEN_IDLE = 10_000
+UPLOAD_SIZE = 1024**3
+_WARM_REQUESTS = 1024
+_COUNTED_REQUESTS = 32_768  # enough that what the servers do by the clock does not count
 
 
-def system_calls(server, client_core, folder):
-    """System calls per request, all and by name, of a server under load while strace counts."""
+def ask(server, build, requests, load):
+    """Exactly that many requests, a multiple of 64 x load.pipeline, by fixed_client."""
+    subprocess.run([build / "bench/fixed_client", str(server.port), server.target, load.raw_headers(),
+                    server.expected.decode(), str(load.pipeline), str(requests)],
+                   check=True, preexec_fn=processes.die_with_parent)
+
+
+def system_calls(server, folder, asking):
+    """System calls by name of a server while strace counts and asking() runs, divided by the requests that it returns."""
     summary = pathlib.Path(folder) / f"{server.name}.strace"
     pids = processes.process_tree(server.process.pid)
     command = ["strace", "-f", "-c", "-o", str(summary)]
@@ -22,7 +30,7 @@ def system_calls(server, client_core, folder):
     tracer = processes.start(command, pathlib.Path(folder) / "strace.log")
     try:
         processes.wait_until(lambda: all(_is_traced(pid) for pid in pids), f"strace on {server.name}")
-        figures = load.run_wrk(server, load.Load(), 2, client_core)
+        requests = asking()
         tracer.send_signal(signal.SIGINT)
         tracer.wait(timeout=20)
     finally:
@@ -31,8 +39,8 @@ def system_calls(server, client_core, folder):
     for line in summary.read_text().splitlines():
         words = line.split()
         if len(words) >= 5 and words[0][0].isdigit() and words[-1] != "total":
-            calls[words[-1]] = int(words[3]) / figures["requests"]
-    return {"all": sum(calls.values()), "by_name": {name: count for name, count in calls.items() if count >= 0.005}}
+            calls[words[-1]] = int(words[3]) / requests
+    return calls
 
 
 def _is_traced(pid):
@@ -40,23 +48,26 @@ def _is_traced(pid):
         return "TracerPid:\t0\n" not in status.read()
 
 
-def instructions(server, build, core, folder, headers):
-    """Instructions in user space per request: the difference of two runs with different numbers of requests."""
-    few = _instructions_of(server, build, core, folder, headers, _WARM_REQUESTS)
-    many = _instructions_of(server, build, core, folder, headers, _WARM_REQUESTS + _COUNTED_REQUESTS)
-    return (many - few) / _COUNTED_REQUESTS
+def instructions(server, build, core, folder, loads, requests=_COUNTED_REQUESTS):
+    """Instructions in user space per request of each of `loads` (by name): the difference of two runs."""
+    base = _instructions_of(server, build, core, folder, [(load, _WARM_REQUESTS) for load in loads.values()])
+    figures = {}
+    for name, counted in loads.items():
+        more = [(load, _WARM_REQUESTS + (requests if load is counted else 0)) for load in loads.values()]
+        figures[name] = (_instructions_of(server, build, core, folder, more) - base) / requests
+    return figures
 
 
-def _instructions_of(server, build, core, folder, headers, requests):
-    out = pathlib.Path(folder) / f"callgrind-{server.name}-{requests}"
+def _instructions_of(server, build, core, folder, asked):
+    out = pathlib.Path(folder) / f"callgrind-{server.name}"
     out.mkdir(exist_ok=True)
     out.chmod(0o777)  # nginx's worker writes there too, as the user www-data
     for old in out.iterdir():
         old.unlink()
     prefix = ["valgrind", "--quiet", "--tool=callgrind", "--trace-children=yes", f"--callgrind-out-file={out}/%p"]
     with server.start(folder, core, prefix):
-        client = [build / "bench/fixed_client", str(server.port), str(requests), headers, server.expected.decode()]
-        subprocess.run(client, check=True, preexec_fn=processes.die_with_parent)
+        for load, requests in asked:
+            ask(server, build, requests, load)
     totals = [re.search(r"^(?:summary|totals): (\d+)", path.read_text(), re.M) for path in out.iterdir()]
     return sum(int(total.group(1)) for total in totals if total)
 
@@ -77,3 +88,23 @@ def idle_memory(server):
     finally:
         for connection in connections:
             connection.close()
+
+
+def upload(server):
+    """One body of UPLOAD_SIZE bytes: by how much the server's peak of resident memory rose, and what it cost."""
+    server.ask()
+    pids = processes.process_tree(server.process.pid)
+    for pid in pids:
+        processes.reset_peak(pid)
+    before = sum(processes.status_kib(pid, "VmRSS") for pid in pids)
+    cpu, begin = processes.cpu_ns(server.process.pid), time.monotonic()
+    piece = bytes(256 * 1024)
+    with server.connect() as connection:
+        connection.sendall(f"POST /upload HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {UPLOAD_SIZE}\r\n\r\n".encode())
+        for _ in range(UPLOAD_SIZE // len(piece)):
+            connection.sendall(piece)
+        answer = connection.recv(65536)
+    if not answer.startswith(b"HTTP/1.1 200 ") or not answer.endswith(str(UPLOAD_SIZE).encode()):
+        raise RuntimeError(f"{server.name} answered an upload with {answer[:200]!r}")
+    return {"before_kib": before, "peak_kib": sum(processes.status_kib(pid, "VmHWM") for pid in pids),
+            "seconds": time.monotonic() - begin, "cpu_ms": (processes.cpu_ns(server.process.pid) - cpu) / 1e6}

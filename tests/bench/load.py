@@ -9,6 +9,7 @@ import processes
 
 HERE = pathlib.Path(__file__).parent
 CONNECTIONS = 64
+PACED_RATE = 20_000  # a sixth of what one worker can do
 
 BROWSER_HEADERS = """\
 User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36
@@ -38,6 +39,9 @@ class Load:
 
     def raw_headers(self):
         return self.headers.replace("\n", "\r\n")
+
+
+CLOSE = Load(headers="Connection: close\n", close=True)
 
 
 def passive_opens():
@@ -76,6 +80,15 @@ def measure(server, load, seconds, client_core):
                            "each should have its own")
     return {"requests": figures["requests"], "requests_per_s": figures["requests"] / figures["seconds"],
             "cpu_us": cpu / 1e3 / figures["requests"], "p50_ms": figures["p50_ms"], "p99_ms": figures["p99_ms"]}
+
+
+def latency(server, build, seconds, client_core):
+    """Latencies at PACED_RATE requests a second, timed from when each request should have left."""
+    command = ["taskset", "-c", str(client_core), build / "bench/paced_client", str(server.port), server.target,
+               server.expected.decode(), str(PACED_RATE), str(seconds)]
+    output = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True,
+                            preexec_fn=processes.die_with_parent).stdout
+    return json.loads(output)
 
 
 def _answer_size(server, load):

@@ -91,6 +91,18 @@ def memory_kib(root):
     return total
 
 
+def status_kib(pid, field):
+    """One of the memory figures of /proc/PID/status, such as VmRSS or VmHWM, its peak."""
+    with open(f"/proc/{pid}/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith(field + ":"))
+
+
+def reset_peak(pid):
+    """Lets VmHWM begin again."""
+    with open(f"/proc/{pid}/clear_refs", "w") as control:
+        control.write("5")
+
+
 def wait_until(condition, what, seconds=20.0, pause=0.01):
     """The first true value of condition(), asked again and again; TimeoutError names `what`."""
     end = time.monotonic() + seconds

@@ -6,9 +6,14 @@ def median(rounds, field):
     return statistics.median(one[field] for one in rounds)
 
 
+def ratios(results, server, base, field="cpu_us"):
+    """server / base for each round: a pair is from neighbouring seconds."""
+    return [a[field] / b[field] for a, b in zip(results[server], results[base])]
+
+
 def ratio(results, server, base, field="cpu_us"):
-    """Median over the rounds of server / base, each pair from one round: what the noise of the machine moves least."""
-    return statistics.median(a[field] / b[field] for a, b in zip(results[server], results[base]))
+    """Median of the paired ratios: what the noise of the machine moves least."""
+    return statistics.median(ratios(results, server, base, field))
 
 
 def table(header, rows):
@@ -25,7 +30,7 @@ def table(header, rows):
 
 def load_table(results):
     """One scenario: a row for each server."""
-    bases = [name for name in ("rawepoll", "nginx", "node_session") if name in results]
+    bases = [name for name in ("rawepoll", "h2o", "nginx", "node_session", "routes_5", "plain") if name in results]
     rows = []
     for name, rounds in results.items():
         row = [name, f"{median(rounds, 'requests_per_s'):,.0f}", f"{median(rounds, 'cpu_us'):.2f}"]
@@ -35,34 +40,76 @@ def load_table(results):
     return table(["server", "requests/s", "CPU us", *(f"CPU / {base}" for base in bases), "p50 ms", "p99 ms"], rows)
 
 
+def latency_table(results):
+    bases = [name for name in ("rawepoll", "uv_llhttp") if name in results]
+    rows = []
+    for name, rounds in results.items():
+        row = [name, _latency(median(rounds, "p50_ms")), _latency(median(rounds, "p99_ms"))]
+        rows.append(row + [f"{ratio(results, name, base, 'p99_ms'):.2f}" for base in bases])
+    return table(["server", "p50 ms", "p99 ms", *(f"p99 / {base}" for base in bases)], rows)
+
+
 def _latency(ms):
     return f"{ms:.3f}" if ms > 0 else "-"  # wrk has no figure when too many answers were slower than it records
 
 
-def marks(results):
-    """(what, measured, wanted, met) for every mark that this run has the figures for."""
-    found = []
+class Marks:
+    """Figures against the limits that the project sets itself: rows (what, measured, wanted, verdict)."""
 
-    def add(what, value, limit, at_most=True):
+    def __init__(self):
+        self.rows = []
+
+    def add(self, what, value, limit, verdict="", at_most=True, digits=2):
         met = value <= limit if at_most else value >= limit
-        found.append((what, f"{value:.2f}", f"{'<=' if at_most else '>='} {limit:g}", "met" if met else "MISSED"))
+        wanted = f"{'<=' if at_most else '>='} {limit:,g}"
+        self.rows.append((what, f"{value:,.{digits}f}", wanted, verdict or ("met" if met else "MISSED")))
 
-    if "keepalive" in results:
-        add("keep-alive: CPU per request / rawepoll", ratio(results["keepalive"], "pronghorn", "rawepoll"), 1.25)
-        add("keep-alive: CPU per request / nginx", ratio(results["keepalive"], "pronghorn", "nginx"), 1.0)
+    def add_paired(self, what, values, limit, at_most=True):
+        """Judged by the median of the rounds, unless their quartiles lie on both sides of the limit."""
+        low, _, high = statistics.quantiles(values, n=4) if len(values) > 1 else (values * 3)
+        noise = f"noise: {low:.2f} to {high:.2f}" if low <= limit <= high else ""
+        self.add(what, statistics.median(values), limit, noise, at_most)
+
+
+def marks(results):
+    """The rows of every mark that this run has the figures for."""
+    found = Marks()
+
+    def cpu(scenario, what, base, limit):
+        if scenario in results:
+            found.add_paired(f"{what}: CPU per request / {base}", ratios(results[scenario], "pronghorn", base), limit)
+
+    cpu("keepalive", "keep-alive", "rawepoll", 1.15)
+    cpu("keepalive", "keep-alive", "nginx", 1.0)
     if "pipelined" in results:
-        add("pipelined: requests per CPU second / nginx", 1 / ratio(results["pipelined"], "pronghorn", "nginx"), 5,
-            False)
+        inverse = [1 / one for one in ratios(results["pipelined"], "pronghorn", "rawepoll")]
+        found.add_paired("pipelined: requests per CPU second / rawepoll", inverse, 0.6, at_most=False)
+    cpu("close", "connection per request", "nginx", 1.0)
+    cpu("file_1k", "file of 1 KiB", "h2o", 1.0)
+    cpu("file_1m", "file of 1 MiB", "nginx", 1.0)
+    for scenario, what, costly, base, limit in (("routes", "500 routes / 5", "routes_500", "routes_5", 1.03),
+                                                ("coroutine", "coroutine / plain handler", "async", "plain", 1.15)):
+        if scenario in results:
+            found.add_paired(f"{what}: CPU", ratios(results[scenario]["cpu"], costly, base), limit)
+            instructions = results[scenario]["instructions"]
+            found.add(f"{what}: instructions", instructions[costly] / instructions[base], limit)
+    if "latency" in results:
+        p99 = ratios(results["latency"], "pronghorn", "uv_llhttp", "p99_ms")
+        found.add_paired("p99 at a fixed load / uv_llhttp", p99, 1.0)
     if "session" in results:
-        add("session: requests per CPU second / Node", 1 / ratio(results["session"], "pronghorn", "node_session"), 10,
-            False)
+        inverse = [1 / one for one in ratios(results["session"], "pronghorn", "node_session")]
+        found.add_paired("session: requests per CPU second / Node", inverse, 10, at_most=False)
     if "syscalls" in results:
-        add("system calls per request", results["syscalls"]["pronghorn"]["all"], 2.1)
+        found.add("system calls per request", results["syscalls"]["small"]["pronghorn"]["all"], 2.1)
     if "instructions" in results:
-        add("instructions per small request", results["instructions"]["pronghorn"]["small"], 2500)
-        add("instructions per browser's request", results["instructions"]["pronghorn"]["browser"], 7000)
+        figures = results["instructions"]["pronghorn"]
+        found.add("instructions per small request", figures["small"], 2500, digits=0)
+        found.add("instructions per browser's request", figures["browser"], 7000, digits=0)
     if "idle" in results:
-        add("KiB per idle connection", results["idle"]["pronghorn"], 1.0)
+        found.add("KiB per idle connection", results["idle"]["pronghorn"], 1.0)
+    if "upload" in results:
+        one = results["upload"]["pronghorn"]
+        found.add("upload of 1 GiB: growth of memory, KiB", one["peak_kib"] - one["before_kib"], 1024, digits=0)
     if "restart" in results:
-        add("kill -9 to ready, ms", results["restart"]["median_ms"], 50)
-    return found
+        found.add("kill -9 to ready, ms", results["restart"]["median_ms"], 50)
+    return found.rows

@@ -91,21 +91,28 @@ class Server:
         return True
 
 
-def _pronghorn_env(folder):
-    return {"PRONGHORN_RUNTIME_DIR": str(folder / "run"), "PRONGHORN_DATA_DIR": str(folder / "data")}
-
-
-def pronghorn(build, workers=1, redis="none", target="/", expected=HELLO):
+def pronghorn(build, workers=1, redis="none", target="/", expected=HELLO, name="pronghorn", settings=None):
+    """`settings`: variables that bench_app.cpp knows."""
     def command(port, _):
-        return [build / "pronghorn", "serve", build / "bench/session_app.so", "--listen", f"127.0.0.1:{port}",
+        return [build / "pronghorn", "serve", build / "bench/bench_app.so", "--listen", f"127.0.0.1:{port}",
                 "--workers", workers, "--redis", redis, "--log-level", "warning"]
-    return Server("pronghorn", command, _pronghorn_env, target, expected)
+
+    def env(folder):
+        return {"PRONGHORN_RUNTIME_DIR": str(folder / "run"), "PRONGHORN_DATA_DIR": str(folder / "data"),
+                **(settings or {})}
+    return Server(name, command, env, target, expected)
 
 
-def _nginx(port, folder):
-    text = (HERE / "nginx.conf").read_text().replace("@PORT@", str(port)).replace("@DIR@", str(folder))
-    (folder / "nginx.conf").write_text(text)
-    return ["nginx", "-p", folder, "-c", folder / "nginx.conf"]
+def _configured(program):
+    """The command of a server whose configuration is made from a file of this folder, `program`.conf."""
+    def command(port, folder):
+        text = (HERE / f"{program}.conf").read_text()
+        for name, value in {"PORT": port, "DIR": folder, "FILES": folder.parent / "files"}.items():
+            text = text.replace(f"@{name}@", str(value))
+        conf = folder / f"{program}.conf"
+        conf.write_text(text)
+        return ["nginx", "-p", folder, "-c", conf] if program == "nginx" else ["h2o", "-c", conf]
+    return command
 
 
 def hello_servers(build, close=False):
@@ -115,7 +122,7 @@ def hello_servers(build, close=False):
         Server("rawepoll", lambda port, _: [*raw, port] + (["close"] if close else [])),
         Server("uv_llhttp", lambda port, _: [build / "bench/uv_llhttp", port]),
         pronghorn(build),
-        Server("nginx", _nginx),
+        Server("nginx", _configured("nginx")),
         Server("node", lambda port, _: ["node", HERE / "node_hello.mjs", port]),
     ]
 
@@ -126,3 +133,28 @@ def session_servers(build, redis_socket):
     node = Server("node_session", lambda port, _: ["node", program, port, 1, redis_socket],
                   lambda _: {"NODE_ENV": "production"}, "/session", b'{"visits":')
     return [pronghorn(build, 1, f"unix:{redis_socket}", "/session", b'{"visits":'), node]
+
+
+def file_servers(build, folder, name, size):
+    """GET of a file of `size` bytes, which is made in the subfolder that the configurations name."""
+    files = pathlib.Path(folder) / "files"
+    files.mkdir(exist_ok=True)
+    content = (b"0123456789abcdef" * (size // 16 + 1))[:size]
+    (files / name).write_bytes(content)
+    target = f"/files/{name}"
+    return [
+        pronghorn(build, target=target, expected=content, settings={"BENCH_FILES": str(files)}),
+        Server("h2o", _configured("h2o"), None, target, content),
+        Server("nginx", _configured("nginx"), None, target, content),
+    ]
+
+
+def with_routes(build):
+    """The same route among 5 and among 500."""
+    return [pronghorn(build, target="/api/items57/12345", name=f"routes_{count}", settings={"BENCH_ROUTES": str(count)})
+            for count in (5, 500)]
+
+
+def handlers(build):
+    """The same answer of a plain function and of a coroutine that awaits nothing."""
+    return [pronghorn(build, target=f"/{name}", name=name) for name in ("plain", "async")]

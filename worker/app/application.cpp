@@ -161,9 +161,11 @@ Task<void> Application::serve(Exchange& exchange, const ServedRoute& route) {
   std::optional<LimitOutcome> limit_shown;
   std::exception_ptr error;
   try {
-    LimitCheck limits = co_await check_limits(exchange, route);
-    limit_shown = limits.shown;
-    response = std::move(limits.refusal);
+    if (!route.entry().limits.empty()) {
+      LimitCheck limits = co_await check_limits(exchange, route);
+      limit_shown = limits.shown;
+      response = std::move(limits.refusal);
+    }
     if (!response) {
       Response answered = co_await route.run(exchange.request);
       response = std::move(answered);

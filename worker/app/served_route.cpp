@@ -58,6 +58,12 @@ Response ServedRoute::run_plain(Request& request) const {
   return std::get<PlainHandler>(entry_->handler)(request);
 }
 
+Task<Response> ServedRoute::run(Request& request) const {
+  const auto* handler = std::get_if<CoroutineHandler>(&entry_->handler);
+  if (handler && before_.empty()) return (*handler)(request);  // no frame in between that does nothing
+  return run_from(0, request);
+}
+
 // Where a Wrap goes on. Lives in the frame of the run_from() that awaits the Wrap.
 struct ChainLink {
   const ServedRoute& route;

@@ -34,7 +34,7 @@ class ServedRoute {
   [[nodiscard]] Response run_plain(Request& request) const;
 
   // The middleware and the handler. The request outlives the task.
-  [[nodiscard]] Task<Response> run(Request& request) const { return run_from(0, request); }
+  [[nodiscard]] Task<Response> run(Request& request) const;
 
  private:
   friend struct ChainLink;

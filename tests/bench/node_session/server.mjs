@@ -1,4 +1,4 @@
-// The same route as tests/bench/session_app.cpp on the stack that a Node author would use: a cluster of workers,
+// The same route as tests/bench/bench_app.cpp on the stack that a Node author would use: a cluster of workers,
 // express, express-session with connect-redis, rate-limiter-flexible.
 //
 //   node server.mjs PORT WORKERS REDIS_SOCKET

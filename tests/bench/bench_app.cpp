@@ -1,0 +1,59 @@
+// What the benchmark asks of Pronghorn.
+//
+//   BENCH_FILES=DIR    serves that folder at /files
+//   BENCH_ROUTES=N     adds N routes, among them GET /api/items57/{id}
+#include <pronghorn/json.h>
+#include <pronghorn/pronghorn.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <string>
+
+using namespace pronghorn;
+
+namespace {
+
+Response hello(Request&) { return text("Hello, World!"); }
+
+Task<Response> hello_without_waiting(Request&) { co_return text("Hello, World!"); }
+
+Task<Response> session(Request& request) {
+  Session session = co_await request.session();
+  const auto visits = co_await session.increment("visits");
+  co_return json({{"visits", visits}});
+}
+
+Task<Response> upload(Request& request) {
+  std::uint64_t size = 0;
+  while (auto chunk = co_await request.read()) size += chunk->size();
+  co_return text(std::to_string(size));
+}
+
+// Which worker a connection belongs to.
+Response which_worker(Request&) { return json({{"pid", ::getpid()}}); }
+
+// Five a resource, the first of which is the one that is asked for.
+void add_routes(App& app, int count) {
+  for (int i = 0; i < count / 5; ++i) {
+    const std::string all = "/api/items" + std::to_string((57 + i) % 100);
+    const std::string one = all + "/{id}";
+    app.get(all, hello);
+    app.post(all, hello);
+    app.get(one, hello);
+    app.put(one, hello);
+    app.del(one, hello);
+  }
+}
+
+}  // namespace
+
+PRONGHORN_APP(app) {
+  app.get("/", hello);
+  app.get("/plain", hello);
+  app.get("/async", hello_without_waiting);
+  app.get("/worker", which_worker);
+  app.get("/session", session).limit(per_client(10'000'000, minutes(1)));
+  app.post("/upload", upload).max_body(0);
+  if (const char* folder = std::getenv("BENCH_FILES")) app.serve_files("/files", folder);
+  if (const char* routes = std::getenv("BENCH_ROUTES")) add_routes(app, std::atoi(routes));
+}

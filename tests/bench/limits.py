@@ -1,0 +1,74 @@
+"""The limits of what a request may cost: instructions (callgrind) and system calls (strace), which do not depend on the
+noise of the machine. A test of the release build: python3 tests/bench/limits.py build"""
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import counts
+import load
+import processes
+import servers
+
+# A little above what a request costs today. Lower them when it costs less; ./scripts/bench --only instructions,syscalls
+# compares with others.
+INSTRUCTIONS = {"small": 3_950, "browser": 12_400, "pipelined": 3_350}
+# Without epoll_wait: how many events it brings at once is chance. With what opening and closing 64 connections takes.
+SYSTEM_CALLS = {"small": 2.06, "browser": 2.06, "pipelined": 0.18}
+
+LOADS = {"small": load.Load(), "browser": load.Load(headers=load.BROWSER_HEADERS), "pipelined": load.Load(pipeline=16)}
+COUNTED = 16_384  # requests of each kind
+SKIPPED = 77
+
+
+def works(command):
+    """False when a tool is not installed, or may not trace here."""
+    try:
+        return subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
+def system_calls(server, build, folder, how):
+    def asking():
+        counts.ask(server, build, COUNTED, how)
+        return COUNTED
+    calls = counts.system_calls(server, folder, asking)
+    return sum(number for name, number in calls.items() if not name.startswith("epoll_") or name == "epoll_ctl")
+
+
+def measure_instructions(build, folder, core):
+    figures = counts.instructions(servers.pronghorn(build), build, core, folder, LOADS, COUNTED)
+    return [(f"instructions, {name}", figures[name], limit) for name, limit in INSTRUCTIONS.items()]
+
+
+def measure_system_calls(build, folder, core):
+    rows = []
+    for name, limit in SYSTEM_CALLS.items():
+        with servers.pronghorn(build).start(folder, core) as server:
+            rows.append((f"system calls, {name}", system_calls(server, build, folder, LOADS[name]), limit))
+    return rows
+
+
+def main():
+    build = pathlib.Path(sys.argv[1]).resolve()
+    core, _ = processes.cores()
+    rows, skipped = [], False
+    with tempfile.TemporaryDirectory(prefix="pronghorn-limits-") as folder:
+        for probe, measure in ((["valgrind", "--quiet", "--tool=none", "true"], measure_instructions),
+                               (["strace", "-f", "-c", "-o", "/dev/null", "true"], measure_system_calls)):
+            if works(probe):
+                rows += measure(build, folder, core)
+            else:
+                skipped = True
+                print(f"skipped: {probe[0]} cannot run here; ./scripts/setup installs it, a container may need "
+                      "--cap-add SYS_PTRACE")
+    for what, value, limit in rows:
+        print(f"{what}: {value:,.3f}, limit {limit:,}{'' if value <= limit else ': TOO MANY'}")
+    if any(value > limit for _, value, limit in rows):
+        sys.exit(1)
+    sys.exit(SKIPPED if skipped else 0)
+
+
+if __name__ == "__main__":
+    main()
