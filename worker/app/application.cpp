@@ -30,14 +30,15 @@ class RunningScope {
 // owner may destroy it with the exchange.
 class SendResponse {
  public:
-  SendResponse(Exchange& exchange, Response response) noexcept : exchange_(exchange), response_(std::move(response)) {}
+  // `response` is a variable of the coroutine.
+  SendResponse(Exchange& exchange, Response& response) noexcept : exchange_(exchange), response_(response) {}
   [[nodiscard]] bool await_ready() const noexcept { return false; }
   void await_suspend(std::coroutine_handle<>) { exchange_.owner->respond(exchange_, std::move(response_)); }
   void await_resume() const noexcept {}
 
  private:
   Exchange& exchange_;
-  Response response_;
+  Response& response_;
 };
 
 void name_row(RouteRow& row, std::string_view name) {
@@ -177,7 +178,7 @@ Task<void> Application::serve(Exchange& exchange, const ServedRoute& route) {
   if (error) response = response_to_error(exchange, state_->error_handler, error, row_);
   if (limit_shown) add_limit_fields(*response, *limit_shown);
   finish(exchange, route.afters(), *response);
-  SendResponse sent(exchange, std::move(*response));
+  SendResponse sent(exchange, *response);
   co_await sent;
 }
 

@@ -162,12 +162,6 @@ void SocketStream::pump_file() {
   queue_write(std::move(chunk));
 }
 
-std::size_t SocketStream::queued() const noexcept {
-  // Not libuv's own count: what it has written is kept until it has called back, on a later turn. To a client that
-  // keeps up a whole response would gather here.
-  return pending_bytes_ + (file_ != nullptr ? 1 : 0);
-}
-
 std::uint64_t SocketStream::progress() const noexcept {
   // libuv reports a queued write only when it has ended; what the socket took of it shows in the size of the queue.
   return bytes_sent_ * 2 + uv_stream_get_write_queue_size(stream());

@@ -53,8 +53,9 @@ class SocketStream {
   void write(std::string_view first, std::string_view second = {});
   // Sends part of a file after everything written before. Nothing may be written while queued() is not 0.
   void write_file(std::unique_ptr<ResponseAccess::FilePart> part);
-  // Bytes that wait for the socket. The rest of a file counts as one.
-  [[nodiscard]] std::size_t queued() const noexcept;
+  // Bytes that wait for the socket. The rest of a file counts as one. Not libuv's own count: what it has written is
+  // kept until it has called back, on a later turn. To a client that keeps up a whole response would gather here.
+  [[nodiscard]] std::size_t queued() const noexcept { return pending_bytes_ + (file_ != nullptr ? 1 : 0); }
   // Changes whenever the socket takes something of what is queued: so a slow client is told from a dead one.
   [[nodiscard]] std::uint64_t progress() const noexcept;
 
