@@ -77,6 +77,7 @@ struct Config {
   Milliseconds drain_timeout{30'000};
   Milliseconds worker_timeout{30'000};  // a loop that stands still this long is killed
   Milliseconds boot_timeout{60'000};    // from start to ready
+  Milliseconds quarantine_time{600'000};  // a request that has killed two workers is refused so long; 0: never
 
   std::string log_format = "text";  // text, json
   std::string log_level = "info";   // debug, info, warning, error

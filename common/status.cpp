@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <ctime>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "common/log_format.h"
+#include "common/quarantine.h"
 #include "common/version.h"
 
 namespace pronghorn {
@@ -97,6 +99,7 @@ json counters_json(const SlotSum& sum) {
           {"accept_pauses", sum.accept_pauses},
           {"limits_refused", sum.limits_refused},
           {"limits_unavailable", sum.limits_unavailable},
+          {"quarantined", sum.quarantined},
           {"latency_ms", latency_json(sum.latency)}};
 }
 
@@ -174,6 +177,23 @@ json totals_json(const Scoreboard& board, const std::vector<SlotSum>& sums) {
   return totals;
 }
 
+json quarantine_json(const Scoreboard& board) {
+  const auto now_at = static_cast<long long>(std::time(nullptr));
+  json entries = json::array();
+  for (const QuarantineEntry& entry : quarantine_entries(board.quarantine(), monotonic_ms())) {
+    entries.push_back({{"id", entry.request.id},
+                       {"method", entry.request.method},
+                       {"route", entry.request.route},
+                       {"shape", entry.request.shape},
+                       {"since", rfc3339(static_cast<long long>(entry.since_at))},
+                       {"until", rfc3339(now_at + static_cast<long long>((entry.left_ms + 999) / 1000))},
+                       {"kills", entry.kills},
+                       {"refused", entry.refused},
+                       {"shared", entry.shared}});
+  }
+  return entries;
+}
+
 }  // namespace
 
 const char* to_string(SlotState state) noexcept {
@@ -239,6 +259,7 @@ json status_json(const Scoreboard& board) {
           {"totals", totals_json(board, sums)},
           {"workers", std::move(workers)},
           {"routes", std::move(routes)},
+          {"quarantine", quarantine_json(board)},
           {"redis", {{"mode", board.server().redis_mode.get()}, {"state", to_string(fleet_redis_state(board))}}}};
 }
 

@@ -78,6 +78,12 @@ const std::vector<Command>& commands() {
        .help = "replace every worker, one slot at a time, with the new configuration and application",
        .options = OptionSet::control,
        .flags = {{"--wait", "return when the rollout has ended; exit status 1 when it failed"}}},
+      {.name = "quarantine",
+       .argument = "release ID|all",
+       .help = "list the requests that are refused because they killed workers, or let them pass again",
+       .options = OptionSet::control,
+       .argument_is_optional = true,
+       .argument_has_object = true},
       {.name = "stop", .help = "drain and stop the running server", .options = OptionSet::control},
       {.name = "check",
        .argument = "APP.so",
@@ -129,6 +135,7 @@ ParsedCommand parse_command(const Command& command, const std::vector<std::strin
   for (std::size_t i = 0; i < command.flags.size(); ++i) cli.add_flag(std::string(command.flags[i].name), flags[i]);
   const bool takes_argument = !command.argument.empty() && !(embedded && command.argument_is_app);
   if (takes_argument) cli.add_option("argument", parsed.argument);
+  if (command.argument_has_object) cli.add_option("object", parsed.object);
 
   auto reversed = with_empty_values(arguments);
   std::reverse(reversed.begin(), reversed.end());

@@ -69,6 +69,10 @@ std::vector<Option> make_options() {
                &Config::worker_timeout, 100ms),
       duration({"boot_timeout", kProcesses, "How long a worker may take from its start until it is ready."},
                &Config::boot_timeout, 100ms),
+      duration({"quarantine_time", kProcesses,
+                "A request that has killed two workers within a minute is refused for so long, by all workers; 0: "
+                "never."},
+               &Config::quarantine_time),
 
       redis({"redis", kState,
              "embedded (a private redis-server of our own), none, redis://[user:password@]host:port/database or "

@@ -42,6 +42,8 @@ class Workers {
     // No worker has ever been ready, and none can be expected to. At most once.
     std::function<void(const std::string& reason)> on_cannot_start;
     std::function<void(int pid, std::uint64_t ticket)> on_accepted;
+    std::function<void(const std::string& request)> on_killed;  // see killing_request(); before on_exit
+    std::function<void(const Message& message)> on_quarantine;  // those of the quarantine
   };
   // Where everything lives that outlasts a worker. All of it outlives Workers.
   struct Environment {
