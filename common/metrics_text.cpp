@@ -190,6 +190,8 @@ void write_counters(Exposition& out, const Scoreboard& board, const std::vector<
   for (const SlotSum& sum : sums) out.sample(slot_label(sum.slot), seconds(sum.loop_idle_us));
   out.family("worker_restarts_total", "counter", "Workers replaced because they exited.");
   for (const SlotSum& sum : sums) out.sample(slot_label(sum.slot), board.slot(sum.slot).restarts.load());
+  out.family("worker_recycled_total", "counter", "Workers replaced because they were old, used or large.");
+  for (const SlotSum& sum : sums) out.sample(slot_label(sum.slot), board.slot(sum.slot).recycled.load());
 }
 
 // One gauge for every slot that is in use; `value(sum, slot row)` is only asked for slots with a worker, others are 0.

@@ -196,6 +196,7 @@ struct alignas(64) SlotRow {
   std::atomic<std::uint32_t> generation;
   std::atomic<std::uint64_t> started_ms;  // monotonic
   Counter restarts;                       // workers replaced because they exited
+  Counter recycled;                       // workers replaced because they were old, used or large
   Counter rss_bytes;                      // sampled once a second from /proc
   Counter cpu_percent_x100;               // over the last second
   Counter requests_per_s_x100;

@@ -149,6 +149,7 @@ json worker_json(const Scoreboard& board, const SlotSum& sum) {
   worker["generation"] = slot.generation.load();
   worker["uptime_s"] = running ? seconds_since(slot.started_ms.load()) : 0.0;
   worker["restarts"] = slot.restarts.load();
+  worker["recycled"] = slot.recycled.load();
   worker["requests_per_s"] = running ? share(slot.requests_per_s_x100, 100) : 0.0;
   worker["rss_bytes"] = running ? slot.rss_bytes.load() : 0;
   worker["cpu_percent"] = running ? share(slot.cpu_percent_x100, 100) : 0.0;
@@ -165,14 +166,17 @@ json worker_json(const Scoreboard& board, const SlotSum& sum) {
 
 json totals_json(const Scoreboard& board, const std::vector<SlotSum>& sums) {
   std::uint64_t restarts = 0;
+  std::uint64_t recycled = 0;
   std::uint64_t requests_per_s_x100 = 0;
   for (const SlotSum& sum : sums) {
     const SlotRow& slot = board.slot(sum.slot);
     restarts += slot.restarts.load();
+    recycled += slot.recycled.load();
     if (slot.pid.load() != 0) requests_per_s_x100 += slot.requests_per_s_x100.load();
   }
   json totals = counters_json(sum_all(sums));
   totals["restarts"] = restarts;
+  totals["recycled"] = recycled;
   totals["requests_per_s"] = static_cast<double>(requests_per_s_x100) / 100.0;
   return totals;
 }

@@ -45,6 +45,7 @@ SupervisorProcess::SupervisorProcess(uv_loop_t* loop, Ground& ground, const Supe
                {1, ground.config},
                {[this](const Worker& worker) {
                   tell_waiting();
+                  recycler_.on_ready(worker);
                   rollouts_.on_ready(worker);
                   schedule();
                 },
@@ -58,6 +59,7 @@ SupervisorProcess::SupervisorProcess(uv_loop_t* loop, Ground& ground, const Supe
       check_(loop, children_, ground.program, ground.board.fd()),
       rollouts_(workers_, check_, ground.board, hooks, {1, ground.config},
                 {[this](const Config& config) { rollout_complete(config); }}),
+      recycler_(workers_, ground.board),
       sampler_(ground.board),
       quarantine_(ground.board.quarantine()),
       due_(loop, [this] { advance(); }),
@@ -173,11 +175,15 @@ void SupervisorProcess::tick() {
       log_info(scaled ? fmt::format("scaled from {} to {} workers", target, *scaled) : scaled.error());
     }
   }
+  if (announced_ && phase_ == Phase::running && !rollouts_.busy() && !replacing_program_) {
+    recycler_.tick(monotonic_ms());
+  }
   schedule();
 }
 
 void SupervisorProcess::worker_exited(const Worker& worker, const std::string& reason) {
   if (dispatcher_) dispatcher_->worker_gone(worker.pid);
+  recycler_.on_exit(worker);
   rollouts_.on_exit(worker, reason);
   schedule();
 }

@@ -22,6 +22,7 @@
 #include "supervisor/embedded_redis.h"
 #include "supervisor/listeners.h"
 #include "supervisor/quarantine.h"
+#include "supervisor/recycler.h"
 #include "supervisor/rollout.h"
 #include "supervisor/sampler.h"
 #include "supervisor/supervisor.h"
@@ -115,6 +116,7 @@ class SupervisorProcess {
   Workers workers_;
   AppCheck check_;
   Rollouts rollouts_;
+  Recycler recycler_;
   std::optional<Dispatcher> dispatcher_;
   Sampler sampler_;
   Autoscaler autoscaler_;
