@@ -21,6 +21,10 @@ enum class MessageKind : std::uint32_t {
   ready = 1,  // the application is loaded, on_start has ended, it accepts
   failed,     // text: why the worker cannot start; it exits with status 3 next
   accepted,   // number: the ticket of a connection message whose descriptor now belongs to the worker
+  // Of the quarantine; the texts are those of common/quarantine.h.
+  kill_identified = 20,  // text: the request that a `killed` message was about; number: quarantine_time in ms
+  quarantined,           // text: what Redis has quarantined, as a QuarantineNotice; number: for how many ms still
+  quarantine_ended,      // text: the id of an entry that Redis has no more
   // supervisor to worker
   drain = 100,  // number: milliseconds to keep serving first (drain_delay); then close gracefully and exit 0
   stop,         // close everything and exit 0 now
@@ -28,7 +32,9 @@ enum class MessageKind : std::uint32_t {
                 // with a descriptor: one listener of a slot that is younger than this worker, kept until uncover
   uncover,      // number: the slot that has a worker again
   reopen_logs,
-  connection,  // a descriptor: serve this client; number: its ticket
+  connection,          // a descriptor: serve this client; number: its ticket
+  killed = 120,        // text: method and path of a request that killed a worker: to be counted
+  release_quarantine,  // text: the id of an entry to take out of Redis, or "all"
 };
 
 struct Message {

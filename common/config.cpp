@@ -62,6 +62,10 @@ void visit(Settings& config, Visitor&& field) {
   field("drain_timeout", config.drain_timeout);
   field("worker_timeout", config.worker_timeout);
   field("boot_timeout", config.boot_timeout);
+  field("recycle_requests", config.recycle_requests);
+  field("recycle_age", config.recycle_age);
+  field("recycle_memory", config.recycle_memory);
+  field("quarantine_time", config.quarantine_time);
   field("log_format", config.log_format);
   field("log_level", config.log_level);
   field("log_file", config.log_file);

@@ -77,6 +77,11 @@ struct Config {
   Milliseconds drain_timeout{30'000};
   Milliseconds worker_timeout{30'000};  // a loop that stands still this long is killed
   Milliseconds boot_timeout{60'000};    // from start to ready
+  // A worker above one of these is replaced, the new one first; 0: never.
+  std::uint32_t recycle_requests = 0;
+  Milliseconds recycle_age{0};
+  std::uint64_t recycle_memory = 0;       // resident bytes
+  Milliseconds quarantine_time{600'000};  // a request that has killed two workers is refused so long; 0: never
 
   std::string log_format = "text";  // text, json
   std::string log_level = "info";   // debug, info, warning, error

@@ -33,7 +33,7 @@ struct SummedCounter {
   std::uint64_t SlotSum::* to;
 };
 
-constexpr std::array<SummedCounter, 14> kCounters{{
+constexpr std::array<SummedCounter, 15> kCounters{{
     {&WorkerRow::requests, &SlotSum::requests},
     {&WorkerRow::accepted, &SlotSum::accepted},
     {&WorkerRow::bytes_in, &SlotSum::bytes_in},
@@ -45,6 +45,7 @@ constexpr std::array<SummedCounter, 14> kCounters{{
     {&WorkerRow::accept_pauses, &SlotSum::accept_pauses},
     {&WorkerRow::limits_refused, &SlotSum::limits_refused},
     {&WorkerRow::limits_unavailable, &SlotSum::limits_unavailable},
+    {&WorkerRow::quarantined, &SlotSum::quarantined},
     {&WorkerRow::loop_idle_us, &SlotSum::loop_idle_us},
     {&WorkerRow::redis_commands, &SlotSum::redis_commands},
     {&WorkerRow::redis_errors, &SlotSum::redis_errors},

@@ -119,7 +119,7 @@ struct CounterFamily {
   std::uint64_t SlotSum::* value;
 };
 
-constexpr std::array<CounterFamily, 13> kCounters{{
+constexpr std::array<CounterFamily, 14> kCounters{{
     {"requests_total", "Requests answered.", &SlotSum::requests},
     {"connections_accepted_total", "Connections accepted.", &SlotSum::accepted},
     {"received_bytes_total", "Bytes received from clients.", &SlotSum::bytes_in},
@@ -131,6 +131,7 @@ constexpr std::array<CounterFamily, 13> kCounters{{
     {"accept_pauses_total", "Times that accepting stopped for want of descriptors or memory.", &SlotSum::accept_pauses},
     {"rate_limit_refused_total", "Requests refused by a rate limit.", &SlotSum::limits_refused},
     {"rate_limit_unavailable_total", "Rate-limit decisions made without Redis.", &SlotSum::limits_unavailable},
+    {"quarantined_requests_total", "Requests refused because their like killed workers.", &SlotSum::quarantined},
     {"redis_commands_total", "Commands sent to Redis.", &SlotSum::redis_commands},
     {"redis_errors_total", "Redis commands that failed or timed out.", &SlotSum::redis_errors},
 }};
@@ -147,6 +148,8 @@ void write_server(Exposition& out, const Scoreboard& board) {
   out.sample({}, server.generation.load());
   out.family("draining", "gauge", "1 while the server is stopping.");
   out.sample({}, server.draining.load() != 0 ? 1 : 0);
+  out.family("quarantine_entries", "gauge", "Kinds of requests that are refused because they killed workers.");
+  out.sample({}, board.quarantine().count.load());
   out.family("redis_up", "gauge", "1 when a ready worker is connected to Redis.");
   out.sample({}, fleet_redis_state(board) == RedisState::up ? 1 : 0);
 }
@@ -187,6 +190,8 @@ void write_counters(Exposition& out, const Scoreboard& board, const std::vector<
   for (const SlotSum& sum : sums) out.sample(slot_label(sum.slot), seconds(sum.loop_idle_us));
   out.family("worker_restarts_total", "counter", "Workers replaced because they exited.");
   for (const SlotSum& sum : sums) out.sample(slot_label(sum.slot), board.slot(sum.slot).restarts.load());
+  out.family("worker_recycled_total", "counter", "Workers replaced because they were old, used or large.");
+  for (const SlotSum& sum : sums) out.sample(slot_label(sum.slot), board.slot(sum.slot).recycled.load());
 }
 
 // One gauge for every slot that is in use; `value(sum, slot row)` is only asked for slots with a worker, others are 0.

@@ -102,6 +102,24 @@ struct RunningRequest {
 // "POST /crash". The writer may have died in the middle: without a NUL the text ends where the array does.
 [[nodiscard]] std::string line_of(const RunningRequest& running);
 
+// One request that is refused because it killed workers; see common/quarantine.h. Written by the supervisor, but for
+// `refused`, which every worker adds to with a locked instruction.
+struct QuarantineRow {
+  std::atomic<std::uint64_t> until_ms;  // monotonic; 0: the row is free
+  std::atomic<std::uint64_t> since_at;  // seconds since 1970
+  std::atomic<std::uint32_t> kills;
+  std::atomic<std::uint32_t> shared;  // 1: Redis has it too
+  Counter refused;                    // requests, on this machine
+  SharedText<208> request;            // QuarantinedRequest as text
+};
+inline constexpr std::size_t kMaxQuarantined = 100;
+
+struct alignas(64) QuarantineTable {
+  std::atomic<std::uint32_t> count;    // rows in use
+  std::atomic<std::uint32_t> version;  // changes after each change of the rows
+  std::array<QuarantineRow, kMaxQuarantined> rows;
+};
+
 enum class RedisState : std::uint32_t { off, connecting, up, down };
 
 enum class WorkerPhase : std::uint32_t { none, booting, ready, draining };
@@ -148,6 +166,7 @@ struct alignas(64) WorkerRow {
   Counter accept_pauses;       // accepting stopped for want of descriptors or memory
   Counter limits_refused;      // 429
   Counter limits_unavailable;  // rate-limit decisions made without Redis
+  Counter quarantined;         // requests refused because their like killed workers
 
   std::array<Counter, kLimits> limits;  // by LimitHit
 
@@ -177,6 +196,7 @@ struct alignas(64) SlotRow {
   std::atomic<std::uint32_t> generation;
   std::atomic<std::uint64_t> started_ms;  // monotonic
   Counter restarts;                       // workers replaced because they exited
+  Counter recycled;                       // workers replaced because they were old, used or large
   Counter rss_bytes;                      // sampled once a second from /proc
   Counter cpu_percent_x100;               // over the last second
   Counter requests_per_s_x100;
@@ -204,6 +224,7 @@ struct alignas(64) ServerRow {
 
 struct ScoreboardMemory {
   ServerRow server;
+  QuarantineTable quarantine;
   std::array<SlotRow, kMaxSlots> slots;
   std::array<WorkerRow, kMaxSlots * kRowsPerSlot> workers;
 };
@@ -224,6 +245,8 @@ class Scoreboard {
   [[nodiscard]] int fd() const noexcept { return fd_; }
   [[nodiscard]] ServerRow& server() noexcept { return memory_->server; }
   [[nodiscard]] const ServerRow& server() const noexcept { return memory_->server; }
+  [[nodiscard]] QuarantineTable& quarantine() noexcept { return memory_->quarantine; }
+  [[nodiscard]] const QuarantineTable& quarantine() const noexcept { return memory_->quarantine; }
   [[nodiscard]] SlotRow& slot(std::uint32_t slot) noexcept { return memory_->slots[slot]; }
   [[nodiscard]] const SlotRow& slot(std::uint32_t slot) const noexcept { return memory_->slots[slot]; }
   [[nodiscard]] WorkerRow& worker(std::uint32_t slot, std::uint32_t row) noexcept {

@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <ctime>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "common/log_format.h"
+#include "common/quarantine.h"
 #include "common/version.h"
 
 namespace pronghorn {
@@ -97,6 +99,7 @@ json counters_json(const SlotSum& sum) {
           {"accept_pauses", sum.accept_pauses},
           {"limits_refused", sum.limits_refused},
           {"limits_unavailable", sum.limits_unavailable},
+          {"quarantined", sum.quarantined},
           {"latency_ms", latency_json(sum.latency)}};
 }
 
@@ -156,6 +159,7 @@ json worker_json(const Scoreboard& board, const SlotSum& sum) {
   worker["generation"] = slot.generation.load();
   worker["uptime_s"] = running ? seconds_since(slot.started_ms.load()) : 0.0;
   worker["restarts"] = slot.restarts.load();
+  worker["recycled"] = slot.recycled.load();
   worker["requests_per_s"] = running ? share(slot.requests_per_s_x100, 100) : 0.0;
   worker["rss_bytes"] = running ? slot.rss_bytes.load() : 0;
   worker["cpu_percent"] = running ? share(slot.cpu_percent_x100, 100) : 0.0;
@@ -173,16 +177,36 @@ json worker_json(const Scoreboard& board, const SlotSum& sum) {
 
 json totals_json(const Scoreboard& board, const std::vector<SlotSum>& sums) {
   std::uint64_t restarts = 0;
+  std::uint64_t recycled = 0;
   std::uint64_t requests_per_s_x100 = 0;
   for (const SlotSum& sum : sums) {
     const SlotRow& slot = board.slot(sum.slot);
     restarts += slot.restarts.load();
+    recycled += slot.recycled.load();
     if (slot.pid.load() != 0) requests_per_s_x100 += slot.requests_per_s_x100.load();
   }
   json totals = counters_json(sum_all(sums));
   totals["restarts"] = restarts;
+  totals["recycled"] = recycled;
   totals["requests_per_s"] = static_cast<double>(requests_per_s_x100) / 100.0;
   return totals;
+}
+
+json quarantine_json(const Scoreboard& board) {
+  const auto now_at = static_cast<long long>(std::time(nullptr));
+  json entries = json::array();
+  for (const QuarantineEntry& entry : quarantine_entries(board.quarantine(), monotonic_ms())) {
+    entries.push_back({{"id", entry.request.id},
+                       {"method", entry.request.method},
+                       {"route", entry.request.route},
+                       {"shape", entry.request.shape},
+                       {"since", rfc3339(static_cast<long long>(entry.since_at))},
+                       {"until", rfc3339(now_at + static_cast<long long>((entry.left_ms + 999) / 1000))},
+                       {"kills", entry.kills},
+                       {"refused", entry.refused},
+                       {"shared", entry.shared}});
+  }
+  return entries;
 }
 
 }  // namespace
@@ -250,6 +274,7 @@ json status_json(const Scoreboard& board) {
           {"totals", totals_json(board, sums)},
           {"workers", std::move(workers)},
           {"routes", std::move(routes)},
+          {"quarantine", quarantine_json(board)},
           {"redis", {{"mode", board.server().redis_mode.get()}, {"state", to_string(fleet_redis_state(board))}}}};
 }
 

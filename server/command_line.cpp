@@ -86,6 +86,12 @@ const std::vector<Command>& commands() {
                  {"--connections", "connections that are kept; one request in ten makes its own [default: 64]", "N"},
                  {"--path", "what is asked for, with HEAD [default: /]", "PATH"},
                  {"--json", "print the figures as JSON"}}},
+      {.name = "quarantine",
+       .argument = "release ID|all",
+       .help = "list the requests that are refused because they killed workers, or let them pass again",
+       .options = OptionSet::control,
+       .argument_is_optional = true,
+       .argument_has_object = true},
       {.name = "stop", .help = "drain and stop the running server", .options = OptionSet::control},
       {.name = "check",
        .argument = "APP.so",
@@ -146,6 +152,7 @@ ParsedCommand parse_command(const Command& command, const std::vector<std::strin
   }
   const bool takes_argument = !command.argument.empty() && !(embedded && command.argument_is_app);
   if (takes_argument) cli.add_option("argument", parsed.argument);
+  if (command.argument_has_object) cli.add_option("object", parsed.object);
 
   auto reversed = with_empty_values(arguments);
   std::reverse(reversed.begin(), reversed.end());

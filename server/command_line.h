@@ -30,6 +30,7 @@ struct Command {
   std::vector<Flag> flags = {};
   bool argument_is_app = false;  // a program with its own application takes none
   bool argument_is_optional = false;
+  bool argument_has_object = false;  // a second word follows it: "release ID|all"
 };
 
 // What people may call, in the order of the help text.
@@ -40,6 +41,7 @@ struct ParsedCommand {
   std::vector<GivenOption> options;
   std::string config_file;  // --config
   std::string argument;     // empty: not given
+  std::string object;       // the word after it; empty: not given
   std::vector<std::string_view> flags;
   std::vector<std::pair<std::string_view, std::string>> values;  // of the flags that have one
   bool help = false;  // --help or -h was among the arguments; nothing else is then filled

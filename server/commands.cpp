@@ -187,6 +187,23 @@ int drill(const Invocation& invocation) {
       {.how = parsed.argument, .plan = plan, .path = parsed.value("--path", "/"), .json = parsed.has("--json")});
 }
 
+int quarantine(const Invocation& invocation) {
+  const ParsedCommand& parsed = invocation.parsed;
+  const std::string socket = control_socket(invocation);
+  if (parsed.argument.empty()) {
+    const nlohmann::json answer = ask_server(socket, {.command = "quarantine"});
+    print(quarantine_table(answer));
+    return 0;
+  }
+  if (parsed.argument != "release" || parsed.object.empty()) {
+    throw UsageError(
+        "quarantine: use it alone, or as \"quarantine release ID\" with an id of its list, or \"quarantine release "
+        "all\"");
+  }
+  print_answer(ask_server(socket, {.command = "quarantine", .argument = parsed.object}), "released");
+  return 0;
+}
+
 int stop(const Invocation& invocation) {
   print_answer(ask_server(control_socket(invocation), {.command = "stop"}), "stopping");
   return 0;

@@ -16,8 +16,8 @@ class ControlError : public std::runtime_error {
 };
 
 struct ControlRequest {
-  std::string command;        // status, scale, reload, stop
-  std::string argument = {};  // of scale: "4", "+1", "-1"
+  std::string command;        // status, scale, reload, quarantine, stop
+  std::string argument = {};  // of scale: "4", "+1", "-1"; of quarantine: an id to release, or "all"
   bool wait = false;          // answer when it is done
 };
 

@@ -79,8 +79,8 @@ struct Range {
   std::uint64_t max;
 };
 
-template <class T>
-Option size(const Entry& entry, T HttpLimits::* member, Range range) {
+template <class T, class Owner>
+Option size(const Entry& entry, T Owner::* member, Range range) {
   const Field<T> field(member);
   const auto set = [field, range](Config& config, const std::string& text) {
     const std::uint64_t value = parse_size(text);

@@ -69,6 +69,15 @@ std::vector<Option> make_options() {
                &Config::worker_timeout, 100ms),
       duration({"boot_timeout", kProcesses, "How long a worker may take from its start until it is ready."},
                &Config::boot_timeout, 100ms),
+      count({"recycle_requests", kProcesses, "A worker that has answered so many requests is replaced; 0: never."},
+            &Config::recycle_requests, {0, kAny}),
+      duration({"recycle_age", kProcesses, "A worker this old is replaced; 0: never."}, &Config::recycle_age),
+      size({"recycle_memory", kProcesses, "A worker with more resident memory is replaced; 0: never."},
+           &Config::recycle_memory, {0, 1ULL << 50}),
+      duration({"quarantine_time", kProcesses,
+                "A request that has killed two workers within a minute is refused for so long, by all workers; 0: "
+                "never."},
+               &Config::quarantine_time),
 
       redis({"redis", kState,
              "embedded (a private redis-server of our own), none, redis://[user:password@]host:port/database or "

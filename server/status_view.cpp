@@ -204,4 +204,16 @@ std::string status_table(const json& status) {
          route_table(at(status, {"routes"}));
 }
 
+std::string quarantine_table(const json& answer) {
+  Table table({"<id", "<method", "<route", "<shape", "<since", "<until", "kills", "refused", "<where"});
+  for (const json& entry : at(answer, {"quarantine"})) {
+    const json& shared = at(entry, {"shared"});
+    table.add({text_of(at(entry, {"id"})), text_of(at(entry, {"method"})), text_of(at(entry, {"route"})),
+               cut(text_of(at(entry, {"shape"}))), text_of(at(entry, {"since"})), text_of(at(entry, {"until"})),
+               text_of(at(entry, {"kills"})), text_of(at(entry, {"refused"})),
+               shared.is_boolean() && shared.get<bool>() ? "all machines" : "this machine"});
+  }
+  return table.empty() ? "nothing is quarantined\n" : table.render();
+}
+
 }  // namespace pronghorn::server

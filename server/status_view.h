@@ -10,4 +10,7 @@ namespace pronghorn::server {
 // is missing or of another type shows as "-". Control characters in paths of requests are escaped.
 [[nodiscard]] std::string status_table(const nlohmann::json& status);
 
+// The same for what `pronghorn quarantine` lists: an array "quarantine" of entries, as in the status.
+[[nodiscard]] std::string quarantine_table(const nlohmann::json& answer);
+
 }  // namespace pronghorn::server

@@ -37,11 +37,13 @@ void SupervisorProcess::command(const std::string& line, const ControlSocket::Re
     reply(scale_command(text_of(request, "argument")));
   } else if (name == "reload") {
     reload_command(wait != request.end() && wait->is_boolean() && wait->get<bool>(), reply);
+  } else if (name == "quarantine") {
+    reply(quarantine_command(text_of(request, "argument")));
   } else if (name == "stop") {
     reply(success("stopping"));
     drain();
   } else {
-    reply(failure(fmt::format("unknown command \"{}\"; use status, scale, reload or stop", name)));
+    reply(failure(fmt::format("unknown command \"{}\"; use status, scale, reload, quarantine or stop", name)));
   }
 }
 

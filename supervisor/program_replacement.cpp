@@ -15,8 +15,8 @@ constexpr std::uint64_t kFlushLimitMs = 1'000;  // for clients to reach a worker
 
 // First whatever can be found wrong while the old image still runs.
 void SupervisorProcess::replace_program() {
-  if (phase_ != Phase::running || !announced_ || rollouts_.busy() || replacing_program_) {
-    return log_warning("the program is not replaced: the server starts, stops, or has a rollout running");
+  if (phase_ != Phase::running || !announced_ || rollouts_.busy() || recycler_.surging() || replacing_program_) {
+    return log_warning("the program is not replaced: the server starts, stops, or is replacing workers");
   }
   replacing_program_ = true;
   Config fresh;

@@ -23,13 +23,6 @@ std::string read_proc(int pid, const char* file) {
   return size > 0 ? std::string(text.data(), static_cast<std::size_t>(size)) : std::string();
 }
 
-std::uint64_t resident_bytes(int pid) {
-  unsigned long long size = 0;
-  unsigned long long resident = 0;
-  if (std::sscanf(read_proc(pid, "statm").c_str(), "%llu %llu", &size, &resident) != 2) return 0;
-  return resident * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
-}
-
 // What was recorded between two sums: the middles of the buckets, weighted.
 double mean_between(const LatencyHistogram::Sum& before, const LatencyHistogram::Sum& after) noexcept {
   double total = 0;
@@ -43,6 +36,13 @@ double mean_between(const LatencyHistogram::Sum& before, const LatencyHistogram:
 }
 
 }  // namespace
+
+std::uint64_t resident_bytes(int pid) {
+  unsigned long long size = 0;
+  unsigned long long resident = 0;
+  if (std::sscanf(read_proc(pid, "statm").c_str(), "%llu %llu", &size, &resident) != 2) return 0;
+  return resident * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+}
 
 std::uint64_t cpu_ticks_of(const char* stat) noexcept {
   // The name of the program, in parentheses, may hold anything.

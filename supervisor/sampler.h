@@ -44,6 +44,9 @@ class Sampler {
   std::vector<double> utilisations_;
 };
 
+// The resident memory of a process; 0 when there is no such process.
+[[nodiscard]] std::uint64_t resident_bytes(int pid);
+
 // The CPU time (user and system) of a process in clock ticks, from the text of /proc/PID/stat. 0 when it is not that.
 [[nodiscard]] std::uint64_t cpu_ticks_of(const char* stat) noexcept;
 

@@ -52,10 +52,16 @@ bool Slots::has_serving(const Slot& slot) noexcept {
       slot.rows, [](const auto& worker) { return worker.has_value() && worker->state != WorkerState::draining; });
 }
 
+// But for the time.
+bool Slots::may_start(const Slot& slot) noexcept {
+  const auto taken = std::ranges::count_if(slot.rows, [](const auto& worker) { return worker.has_value(); });
+  return slot.wanted && !has_serving(slot) && taken < (slot.held ? 1 : static_cast<std::ptrdiff_t>(kRowsPerSlot));
+}
+
 std::optional<Slots::Place> Slots::next_start(std::uint64_t now) const noexcept {
   for (std::uint32_t slot = 0; slot < kMaxSlots; ++slot) {
     const Slot& entry = slots_[slot];
-    if (!entry.wanted || has_serving(entry) || entry.start_at > now) continue;
+    if (!may_start(entry) || entry.start_at > now) continue;
     if (const auto row = free_row(slot)) return Place{slot, *row};
   }
   return std::nullopt;
@@ -69,6 +75,7 @@ std::optional<std::uint32_t> Slots::free_row(std::uint32_t slot) const noexcept 
 }
 
 void Slots::started(Place place, int pid, std::uint32_t generation, std::uint64_t now, std::uint64_t boot_deadline) {
+  slots_[place.slot].held = false;
   slots_[place.slot].rows[place.row] =
       Worker{pid, place.slot, place.row, generation, WorkerState::starting, now, 0, boot_deadline};
 }
@@ -230,7 +237,7 @@ std::uint32_t Slots::ready_slots() const noexcept {
 std::uint64_t Slots::next_due() const noexcept {
   std::uint64_t due = 0;
   for (const Slot& slot : slots_) {
-    if (slot.wanted && !has_serving(slot) && std::ranges::any_of(slot.rows, [](const auto& w) { return !w; })) {
+    if (may_start(slot)) {
       due = earlier(due, std::max<std::uint64_t>(slot.start_at, 1));
     }
     for (const auto& worker : slot.rows) {

@@ -83,6 +83,8 @@ class Slots {
   void kill_sent(int pid) noexcept;  // nothing is due for this worker any more
   // The process has been reaped. Empty for a pid that is not here.
   std::optional<Exit> exited(int pid, std::uint64_t now, double jitter) noexcept;
+  // The slot's next worker starts only when no other process is left in it.
+  void hold(std::uint32_t slot) noexcept { slots_[slot].held = true; }
   // The slot has got something new to run: what happened to it before says nothing about that.
   void forget_exits(std::uint32_t slot) noexcept { slots_[slot].policy.forget(); }
   // Takes over a worker that an earlier image of this program started.
@@ -115,6 +117,7 @@ class Slots {
  private:
   struct Slot {
     bool wanted = false;
+    bool held = false;
     std::array<std::optional<Worker>, kRowsPerSlot> rows;
     RestartPolicy policy;
     std::uint64_t start_at = 0;
@@ -123,6 +126,7 @@ class Slots {
 
   [[nodiscard]] Worker* find_mutable(int pid) noexcept;
   [[nodiscard]] static bool has_serving(const Slot& slot) noexcept;
+  [[nodiscard]] static bool may_start(const Slot& slot) noexcept;
   void note_served(Slot& slot, std::uint64_t now) noexcept;
 
   std::vector<Slot> slots_;

@@ -44,6 +44,8 @@ SupervisorProcess::SupervisorProcess(uv_loop_t* loop, Ground& ground, const Supe
                 passes_connections(ground.config->balance)},
                {1, ground.config},
                {[this](const Worker& worker) {
+                  tell_waiting();
+                  recycler_.on_ready(worker);
                   rollouts_.on_ready(worker);
                   schedule();
                 },
@@ -51,11 +53,15 @@ SupervisorProcess::SupervisorProcess(uv_loop_t* loop, Ground& ground, const Supe
                 [this](const std::string& reason) { cannot_start(reason); },
                 [this](int pid, std::uint64_t ticket) {
                   if (dispatcher_) dispatcher_->accepted(pid, ticket);
-                }}),
+                },
+                [this](const std::string& request) { request_killed(request); },
+                [this](const Message& message) { quarantine_message(message); }}),
       check_(loop, children_, ground.program, ground.board.fd()),
       rollouts_(workers_, check_, ground.board, hooks, {1, ground.config},
                 {[this](const Config& config) { rollout_complete(config); }}),
+      recycler_(workers_, ground.board),
       sampler_(ground.board),
+      quarantine_(ground.board.quarantine()),
       due_(loop, [this] { advance(); }),
       tick_(loop, [this] { tick(); }) {
   if (ground.config->redis == "embedded") {
@@ -160,6 +166,7 @@ void SupervisorProcess::tick() {
   workers_.watch();
   if (redis_) redis_->watch();
   sampler_.sample(workers_.slots(), monotonic_ms());
+  quarantine_.tick(monotonic_ms());
   if (announced_ && phase_ == Phase::running && autoscaler_.active()) {
     const std::uint32_t target = workers_.slots().target();
     const std::uint32_t better = autoscaler_.update(sampler_.utilisations(), target, monotonic_ms());
@@ -168,11 +175,15 @@ void SupervisorProcess::tick() {
       log_info(scaled ? fmt::format("scaled from {} to {} workers", target, *scaled) : scaled.error());
     }
   }
+  if (announced_ && phase_ == Phase::running && !rollouts_.busy() && !replacing_program_) {
+    recycler_.tick(monotonic_ms());
+  }
   schedule();
 }
 
 void SupervisorProcess::worker_exited(const Worker& worker, const std::string& reason) {
   if (dispatcher_) dispatcher_->worker_gone(worker.pid);
+  recycler_.on_exit(worker);
   rollouts_.on_exit(worker, reason);
   schedule();
 }

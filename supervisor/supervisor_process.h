@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "common/config.h"
 #include "common/scoreboard.h"
@@ -20,6 +21,8 @@
 #include "supervisor/dispatcher.h"
 #include "supervisor/embedded_redis.h"
 #include "supervisor/listeners.h"
+#include "supervisor/quarantine.h"
+#include "supervisor/recycler.h"
 #include "supervisor/rollout.h"
 #include "supervisor/sampler.h"
 #include "supervisor/supervisor.h"
@@ -88,6 +91,13 @@ class SupervisorProcess {
   [[nodiscard]] std::string scale_command(const std::string& argument);
   void reload_command(bool wait, const ControlSocket::Reply& reply);
 
+  // quarantine_commands.cpp
+  void request_killed(const std::string& request);
+  void quarantine_message(const Message& message);
+  [[nodiscard]] std::string quarantine_command(const std::string& released);
+  void tell_a_worker(Message message);
+  void tell_waiting();
+
   uv_loop_t* loop_;
   Ground& ground_;
   SupervisorHooks hooks_;
@@ -106,9 +116,12 @@ class SupervisorProcess {
   Workers workers_;
   AppCheck check_;
   Rollouts rollouts_;
+  Recycler recycler_;
   std::optional<Dispatcher> dispatcher_;
   Sampler sampler_;
   Autoscaler autoscaler_;
+  Quarantine quarantine_;
+  std::vector<Message> for_a_worker_;  // of the quarantine; no worker was ready to take them
   Timer due_;
   Timer tick_;
   std::vector<std::unique_ptr<Signal>> signals_;

@@ -106,6 +106,13 @@ void Workers::commit(int pid, const Launch& launch) {
   }
 }
 
+void Workers::drain_before_start(int pid) {
+  const Worker* worker = slots_.find(pid);
+  if (worker == nullptr) return;
+  slots_.hold(worker->slot);
+  drain(Worker(*worker), Milliseconds(0));
+}
+
 // --- Starting -------------------------------------------------------------------------------------------------------
 
 Handover Workers::handover_for(Slots::Place place, const Launch& launch, std::vector<int>& fds) const {

@@ -42,6 +42,8 @@ class Workers {
     // No worker has ever been ready, and none can be expected to. At most once.
     std::function<void(const std::string& reason)> on_cannot_start;
     std::function<void(int pid, std::uint64_t ticket)> on_accepted;
+    std::function<void(const std::string& request)> on_killed;  // see killing_request(); before on_exit
+    std::function<void(const Message& message)> on_quarantine;  // those of the quarantine
   };
   // Where everything lives that outlasts a worker. All of it outlives Workers.
   struct Environment {
@@ -74,6 +76,8 @@ class Workers {
   [[nodiscard]] std::expected<int, std::string> start_successor(std::uint32_t slot, const Launch& launch);
   // The successor is ready: the slot's other worker drains, and the slot's next workers are of this launch.
   void commit(int pid, const Launch& launch);
+  // Nobody serves the slot for a moment: its next worker starts when this one has drained and gone.
+  void drain_before_start(int pid);
   // New slots, and the limits for all, are of this launch.
   void set_launch(const Launch& launch) { launch_ = launch; }
   [[nodiscard]] const Launch& launch_of(std::uint32_t slot) const { return launches_[slot]; }

@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "supervisor/errors.h"
 #include "supervisor/exit_report.h"
+#include "supervisor/quarantine.h"
 #include "supervisor/workers.h"
 
 namespace pronghorn::supervisor {
@@ -45,6 +46,11 @@ void Workers::on_message(WorkerHandle& handle, const Message& message, int fd) {
     case MessageKind::accepted:
       callbacks_.on_accepted(handle.pid, message.number);
       break;
+    case MessageKind::kill_identified:
+    case MessageKind::quarantined:
+    case MessageKind::quarantine_ended:
+      callbacks_.on_quarantine(message);
+      break;
     default:
       break;  // of another build, or ours to send
   }
@@ -66,7 +72,9 @@ void Workers::on_exit(const ChildExit& how) {
   if (!own_words.empty()) reason += ": " + own_words;
   const bool hopeless = exit->counts && is_hopeless(worker, how);
   if (!hopeless) explain_exit(*exit, how, reason);
-  release_row(environment_.board.worker(worker.slot, worker.row), worker.pid);
+  WorkerRow& row = environment_.board.worker(worker.slot, worker.row);
+  if (const std::string request = killing_request(*exit, how, row); !request.empty()) callbacks_.on_killed(request);
+  release_row(row, worker.pid);
   handles_.erase(how.pid);
   publish(worker.slot, now);
   callbacks_.on_exit(worker, reason);

@@ -26,6 +26,7 @@
 #include "worker/heartbeat.h"
 #include "worker/http/http_server.h"
 #include "worker/orphan_guard.h"
+#include "worker/quarantine_keeper.h"
 #include "worker/state/state.h"
 
 namespace pronghorn::worker {
@@ -95,6 +96,7 @@ class WorkerProcess final : public pronghorn::Worker {
   std::optional<Heartbeat> heartbeat_;
   std::optional<StateServices> state_;
   std::optional<Application> application_;
+  std::optional<QuarantineKeeper> quarantine_;  // of a worker that serves the application
   std::optional<AdminHandler> admin_;
   std::optional<HttpServer> http_;
   std::vector<InheritedListener> lent_listeners_;  // of slots that are younger than this worker, while it covers them
@@ -167,6 +169,12 @@ Task<void> WorkerProcess::boot() {
     while (row_.redis_state.load() == RedisState::connecting && redis_refusal_.empty()) co_await sleep_for(2ms);
     if (!redis_refusal_.empty()) throw std::runtime_error(redis_refusal_);
     co_await application_->run_start_hooks(*this);
+    if (!handover_.admin) {
+      quarantine_.emplace(*application_, board_.quarantine(), row_, state_->redis.get(), config_,
+                          [this](const Message& message) { channel_->send(message); });
+      co_await quarantine_->sync();
+      quarantine_->start();
+    }
     begin_accepting();
   } catch (...) {
     error = std::current_exception();
@@ -214,6 +222,10 @@ void WorkerProcess::received(const Message& message, int fd) {
     case MessageKind::reopen_logs:
       reopen_log();
       if (http_) http_->reopen_logs();
+      return;
+    case MessageKind::killed:
+    case MessageKind::release_quarantine:
+      if (quarantine_) quarantine_->received(message);
       return;
     case MessageKind::connection:
       if (fd < 0 || !http_) return;
@@ -331,6 +343,7 @@ void WorkerProcess::close_handles() {
   http_.reset();
   leaving_.reset();
   if (state_) state_->close();
+  quarantine_.reset();  // what it has spawned has ended with Redis
   heartbeat_.reset();
   channel_.reset();
   uv_close(reinterpret_cast<uv_handle_t*>(&terminate_), nullptr);

@@ -1,6 +1,7 @@
 #include "worker/app/application.h"
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <utility>
 
@@ -114,6 +115,7 @@ void Application::handle(Exchange& exchange) noexcept {
     return shed(exchange);
   }
   const RouteMatch match = state_->router.find(exchange.head.method, exchange.head.path, exchange.params);
+  if (quarantine_ != nullptr && quarantine_->active() && refuse_quarantined(exchange, match)) return;
   if (match.kind != RouteMatch::Kind::found) return answer_without_route(exchange, match.kind);
   const ServedRoute& route = routes_[match.route];
   exchange.param_count = match.param_count;
@@ -137,6 +139,31 @@ void Application::shed(Exchange& exchange) {
   Response response = problem(503, exchange.surplus ? "too many connections" : "too many requests are being handled");
   response.set("Retry-After", "1");
   exchange.owner->respond(exchange, std::move(response));
+}
+
+std::string_view Application::route_of(std::string_view method, std::string_view path) const {
+  std::array<RouteMatch::Param, kMaxRouteParams> params;
+  const RouteMatch match = state_->router.find(method, path, params);
+  return match.kind == RouteMatch::Kind::found ? std::string_view(routes_[match.route].entry().path)
+                                               : std::string_view();
+}
+
+// As the journal names a request, so that both sides see the same: a path that is too long for it is cut, and the cut
+// one may have another route.
+bool Application::refuse_quarantined(Exchange& exchange, const RouteMatch& match) {
+  const std::string_view method = exchange.head.method.substr(0, kMaxRunningMethod);
+  const std::string_view path = exchange.head.path.substr(0, kMaxRunningPath);
+  std::string_view route;
+  if (path.size() < exchange.head.path.size()) {
+    route = route_of(method, path);
+  } else if (match.kind == RouteMatch::Kind::found) {
+    route = routes_[match.route].entry().path;
+  }
+  auto response = quarantine_->refusal(method, route, path);
+  if (!response) return false;
+  add_request_id(exchange, *response);
+  exchange.owner->respond(exchange, std::move(*response));
+  return true;
 }
 
 void Application::answer_plain(Exchange& exchange, const ServedRoute& route) {

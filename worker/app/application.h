@@ -18,6 +18,7 @@
 #include "common/scoreboard.h"
 #include "pronghorn/app.h"
 #include "worker/app/app_state.h"
+#include "worker/app/quarantine.h"
 #include "worker/app/router.h"
 #include "worker/app/served_route.h"
 #include "worker/http/exchange.h"
@@ -38,6 +39,11 @@ class Application final : public RequestHandler {
   Application& operator=(const Application&) = delete;
   ~Application();
 
+  // From now on what `gate` refuses gets its answer before any code of the application runs. It outlives the exchanges.
+  void use_quarantine(QuarantineGate& gate) noexcept { quarantine_ = &gate; }
+  // The pattern of the route for such a request; empty: none.
+  [[nodiscard]] std::string_view route_of(std::string_view method, std::string_view path) const;
+
   void handle(Exchange& exchange) noexcept override;
   void deadline_passed(Exchange& exchange) noexcept override;
 
@@ -49,6 +55,7 @@ class Application final : public RequestHandler {
  private:
   void name_routes();
   void shed(Exchange& exchange);
+  [[nodiscard]] bool refuse_quarantined(Exchange& exchange, const RouteMatch& match);
   void answer_without_route(Exchange& exchange, RouteMatch::Kind kind);
   [[nodiscard]] const std::vector<const After*>& preflight_afters(Exchange& exchange) const;
   void answer_plain(Exchange& exchange, const ServedRoute& route);
@@ -63,6 +70,7 @@ class Application final : public RequestHandler {
   std::unique_ptr<detail::AppState> state_;
   std::vector<ServedRoute> routes_;
   std::vector<const After*> root_afters_;
+  QuarantineGate* quarantine_ = nullptr;
 };
 
 }  // namespace pronghorn::worker

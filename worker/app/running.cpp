@@ -13,15 +13,13 @@ namespace {
 thread_local Exchange* running = nullptr;
 thread_local RunningRequest* journal = nullptr;
 
-constexpr std::size_t kLongestMethod = 16;  // of those that are served
-
 // A reader that sees active == 1 finds the fields of that request.
 void tell(Exchange* exchange) noexcept {
   journal->active.store(0, std::memory_order_release);
   if (!exchange) return;
   std::atomic_thread_fence(std::memory_order_release);
-  const std::string_view method = exchange->head.method.substr(0, kLongestMethod);
-  const std::string_view path = exchange->head.path.substr(0, sizeof journal->line - kLongestMethod - 2);
+  const std::string_view method = exchange->head.method.substr(0, kMaxRunningMethod);
+  const std::string_view path = exchange->head.path.substr(0, kMaxRunningPath);
   char* out = journal->line;
   std::memcpy(out, method.data(), method.size());
   out += method.size();

@@ -4,6 +4,8 @@
 // Context: one per thread.
 #pragma once
 
+#include <cstddef>
+
 #include "common/scoreboard.h"
 #include "worker/http/exchange.h"
 
@@ -11,6 +13,10 @@ namespace pronghorn::worker {
 
 // Null when no request's code runs.
 [[nodiscard]] Exchange* running_exchange() noexcept;
+
+// What the journal has room for; longer ones are cut.
+inline constexpr std::size_t kMaxRunningMethod = 16;  // bytes; those that are served are shorter
+inline constexpr std::size_t kMaxRunningPath = sizeof(RunningRequest::line) - kMaxRunningMethod - 2;
 
 // Where this thread tells it from now on; null: nowhere. The journal outlives its use.
 void use_journal(RunningRequest* journal) noexcept;

@@ -35,6 +35,10 @@ Config unusual() {
   config.drain_timeout = Milliseconds(13);
   config.worker_timeout = Milliseconds(14);
   config.boot_timeout = Milliseconds(15);
+  config.recycle_requests = 17;
+  config.recycle_age = Milliseconds(18);
+  config.recycle_memory = 19;
+  config.quarantine_time = Milliseconds(20);
   config.log_format = "json";
   config.log_level = "debug";
   config.log_file = "/var/log/p";
@@ -87,7 +91,7 @@ TEST_CASE("no field of the configuration is left out of the record") {
   // Every member that differs from its default must also differ in the record.
   const auto defaults = nlohmann::json::parse(to_json({}));
   const auto changed = nlohmann::json::parse(to_json(unusual()));
-  CHECK(changed.size() == 37);
+  CHECK(changed.size() == 41);
   CHECK(changed["http"].size() == 15);
   for (const auto& [name, value] : changed.items()) {
     INFO(name);

@@ -128,3 +128,27 @@ TEST_CASE("an empty scoreboard has a status") {
   CHECK(status["totals"]["requests"] == 0);
   CHECK(status["redis"]["state"] == "off");
 }
+
+TEST_CASE("the status lists what is quarantined", "[quarantine]") {
+  Scoreboard board = make_board();
+  CHECK(status_json(board).at("quarantine") == json::array());
+  QuarantineRow& row = board.quarantine().rows[7];
+  row.request.set("0123456789abcdef GET /users/{id} /users/N");
+  row.since_at = 1795322796;
+  row.kills = 2;
+  row.refused = 5;
+  row.until_ms = monotonic_ms() + 60'000;
+  board.quarantine().rows[8].until_ms = 1;  // has ended
+  board.quarantine().count = 2;
+  const json entries = status_json(board)["quarantine"];
+  REQUIRE(entries.size() == 1);
+  CHECK(entries[0].at("id") == "0123456789abcdef");
+  CHECK(entries[0].at("method") == "GET");
+  CHECK(entries[0].at("route") == "/users/{id}");
+  CHECK(entries[0].at("shape") == "/users/N");
+  CHECK(entries[0].at("since").get<std::string>().starts_with("2026-11-22T"));
+  CHECK(entries[0].at("until").is_string());
+  CHECK(entries[0].at("kills") == 2);
+  CHECK(entries[0].at("refused") == 5);
+  CHECK(entries[0].at("shared") == false);
+}

@@ -184,3 +184,18 @@ TEST_CASE("a slot that got something new to run starts again without the old one
   slots.forget_exits(0);
   CHECK(slots.exited(106, 100'001, 0.0)->delay == 0ms);
 }
+
+TEST_CASE("a held slot starts its next worker when the old one has gone", "[supervisor]") {
+  Slots slots;
+  slots.set_target(2, 1000);
+  fill(slots, 100, 1000);
+  slots.hold(0);
+  slots.draining(100, 2000, 30'000);
+  CHECK_FALSE(slots.next_start(2000));
+  CHECK(slots.next_due() == 30'000);  // nothing but the kill
+  REQUIRE(slots.exited(100, 3000, 0.0));
+  CHECK(slots.next_start(3000)->slot == 0);
+  fill(slots, 200, 3000);
+  slots.draining(200, 4000, 30'000);  // the hold was for once
+  CHECK(slots.next_start(4000)->slot == 0);
+}

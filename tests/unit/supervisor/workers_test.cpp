@@ -23,7 +23,7 @@ struct Fleet {
                     Launch{1, std::make_shared<const Config>()},
                     Workers::Callbacks{[](const Worker&) {}, [](const Worker&, const std::string&) {},
                                        [this](const std::string& reason) { cannot_start.push_back(reason); },
-                                       [](int, std::uint64_t) {}});
+                                       [](int, std::uint64_t) {}, [](const std::string&) {}, [](const Message&) {}});
   }
   ~Fleet() {
     workers.reset();

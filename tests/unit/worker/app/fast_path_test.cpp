@@ -72,6 +72,9 @@ TEST_CASE("a plain handler with guards and parameters is served without an alloc
   const Config config;
   const auto row = std::make_unique<WorkerRow>();
   Application application(config, *row, plain);
+  const auto table = std::make_unique<QuarantineTable>();
+  QuarantineGate gate(*table, *row);
+  application.use_quarantine(gate);
   LastStatus owner;
   Exchange exchange;
   exchange.owner = &owner;

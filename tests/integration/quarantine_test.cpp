@@ -1,0 +1,200 @@
+// Requests that kill their worker are refused after the second time: by every worker, on every machine, for a while.
+#include <signal.h>
+
+#include "support/catch.h"
+#include "support/redis_process.h"
+#include "support/server_process.h"
+
+using namespace pronghorn::test;
+
+namespace {
+
+// Under AddressSanitizer the signals shall end the worker as they do without.
+const Environment kPlainSignals{{"ASAN_OPTIONS", "handle_segv=0:handle_abort=0:detect_leaks=0"}};
+
+ServerOptions options(std::vector<std::string> arguments = {}, const std::string& redis = "none", int workers = 2) {
+  arguments.insert(arguments.end(), {"--name", "shop"});
+  return {.workers = workers, .redis = redis, .arguments = std::move(arguments), .environment = kPlainSignals};
+}
+
+// POST /crash, which kills one worker; returns when the supervisor has replaced it.
+void kill_by_request(const ServerProcess& server, const std::string& how = "segv") {
+  const int restarts = server.status().at("totals").at("restarts");
+  HttpConnection connection(server.address(), 15s);
+  CHECK_THROWS_AS(connection.request("POST", "/crash?how=" + how), ClientError);
+  REQUIRE(eventually(15s, [&] { return server.status().at("totals").at("restarts") == restarts + 1; }));
+  const int workers = static_cast<int>(server.status().at("server").at("slots"));
+  REQUIRE(server.wait_ready(workers));
+}
+
+nlohmann::json quarantine(const ServerProcess& server) { return server.status().at("quarantine"); }
+
+bool wait_quarantined(const ServerProcess& server, std::size_t entries = 1) {
+  return eventually(5s, [&] { return quarantine(server).size() == entries; });
+}
+
+int crash_status(const ServerProcess& server) { return post(server.address(), "/crash?how=segv").status; }
+
+void check_refused(const ServerProcess& server) {
+  const auto pids = server.worker_pids();
+  for (int i = 0; i < 20; ++i) {
+    const HttpResponse response = post(server.address(), "/crash?how=segv");
+    REQUIRE(response.status == 503);
+    CHECK(response.header("Content-Type") == "application/problem+json");
+    CHECK(response.body.find("quarantined") != std::string::npos);
+    CHECK(std::stoi(response.header("Retry-After")) > 0);
+  }
+  CHECK(server.worker_pids() == pids);
+  CHECK(get(server.address(), "/hello").status == 200);
+}
+
+}  // namespace
+
+TEST_CASE("a request that has killed two workers is refused by all, others are served", "[quarantine]") {
+  const ServerProcess server(options());
+  kill_by_request(server);
+  CHECK(quarantine(server).empty());
+  kill_by_request(server);
+  REQUIRE(wait_quarantined(server));
+  check_refused(server);
+  const auto entry = quarantine(server).at(0);
+  INFO(entry.dump());
+  CHECK(entry.at("method") == "POST");
+  CHECK(entry.at("route") == "/crash");
+  CHECK(entry.at("shape") == "/crash");
+  CHECK(entry.at("kills") == 2);
+  CHECK(entry.at("refused") == 20);
+  CHECK(entry.at("shared") == false);
+  CHECK(server.status().at("totals").at("quarantined") == 20);
+  CHECK(get(server.address(), "/metrics").body.find("pronghorn_quarantine_entries 1\n") != std::string::npos);
+  CHECK(server.log_has("POST /crash (route /crash) is quarantined for 600 s"));
+}
+
+TEST_CASE("the only worker of a server is protected as well", "[quarantine]") {
+  const ServerProcess server(options({}, "none", 1));
+  kill_by_request(server, "abort");
+  kill_by_request(server, "exit");
+  REQUIRE(wait_quarantined(server));
+  check_refused(server);
+}
+
+TEST_CASE("a handler that hangs until the watchdog ends it is quarantined", "[quarantine]") {
+  const ServerProcess server(options({"--worker-timeout", "300ms"}));
+  kill_by_request(server, "hang");
+  kill_by_request(server, "hang");
+  REQUIRE(wait_quarantined(server));
+  check_refused(server);
+}
+
+TEST_CASE("every server with the same Redis refuses what killed workers of one", "[quarantine][redis]") {
+  const RedisProcess redis;
+  const ServerProcess first(options({}, redis.url()));
+  const ServerProcess second(options({}, redis.url()));
+  REQUIRE(first.wait_redis());
+  REQUIRE(second.wait_redis());
+  kill_by_request(first);
+  kill_by_request(second);  // one kill each: only Redis has seen two
+  REQUIRE(wait_quarantined(first));
+  REQUIRE(wait_quarantined(second));
+  check_refused(first);
+  check_refused(second);
+  CHECK(quarantine(first).at(0).at("shared") == true);
+
+  SECTION("a release is for all of them") {
+    const auto id = quarantine(second).at(0).at("id").get<std::string>();
+    const ProgramResult result = second.control_command({"quarantine", "release", id});
+    INFO(result.all());
+    CHECK(result.status == 0);
+    CHECK(quarantine(second).empty());
+    CHECK(wait_quarantined(first, 0));
+    CHECK(redis.command({"EXISTS", "{shop:q}"}) == "0");
+    CHECK(first.log_has("was released"));
+    kill_by_request(first);  // it is handled again
+    CHECK(quarantine(first).empty());
+  }
+  SECTION("a server that starts later knows it before its first request") {
+    const ServerProcess third(options({}, redis.url()));
+    REQUIRE(wait_quarantined(third));
+    CHECK(crash_status(third) == 503);
+  }
+}
+
+TEST_CASE("what is quarantined while Redis is away is shared when it is back", "[quarantine][redis]") {
+  RedisProcess redis;
+  const ServerProcess first(options({"--redis-timeout", "300ms"}, redis.url()));
+  const ServerProcess second(options({"--redis-timeout", "300ms"}, redis.url()));
+  REQUIRE(first.wait_redis());
+  REQUIRE(second.wait_redis());
+  redis.kill();
+  kill_by_request(first);
+  kill_by_request(first);
+  REQUIRE(wait_quarantined(first));
+  check_refused(first);
+  CHECK(quarantine(second).empty());
+  redis.restart();
+  CHECK(eventually(15s, [&] { return quarantine(second).size() == 1; }));
+  CHECK(crash_status(second) == 503);
+}
+
+TEST_CASE("a quarantine ends by itself after quarantine_time", "[quarantine][redis]") {
+  const RedisProcess redis;
+  const ServerProcess server(options({"--quarantine-time", "2s"}, redis.url()));
+  REQUIRE(server.wait_redis());
+  kill_by_request(server);
+  kill_by_request(server);
+  REQUIRE(eventually(5s, [&] { return server.log_has("is quarantined for 2 s"); }));
+  CHECK(wait_quarantined(server, 0));
+  CHECK(eventually(5s, [&] { return server.log_has("has expired"); }));
+  kill_by_request(server);
+}
+
+TEST_CASE("with quarantine_time 0 nothing is refused", "[quarantine]") {
+  const ServerProcess server(options({"--quarantine-time", "0"}));
+  for (int i = 0; i < 3; ++i) kill_by_request(server);
+  CHECK(quarantine(server).empty());
+}
+
+TEST_CASE("an operator's kill -9 while requests run quarantines nothing", "[quarantine]") {
+  const ServerProcess server(options({}, "none", 1));
+  for (int i = 0; i < 3; ++i) {
+    const pid_t victim = server.worker_pids().at(0);
+    HttpConnection blocked(server.address());
+    HttpConnection waiting(server.address());
+    waiting.send_raw("GET /slow?ms=5000 HTTP/1.1\r\nHost: a\r\n\r\n");
+    blocked.send_raw("GET /block?ms=5000 HTTP/1.1\r\nHost: a\r\n\r\n");
+    REQUIRE_FALSE(blocked.readable_within(200ms));
+    REQUIRE(::kill(victim, SIGKILL) == 0);
+    REQUIRE(eventually(10s, [&] { return server.worker_pids() != std::vector{victim} && server.wait_ready(1, 0ms); }));
+  }
+  CHECK(server.log_has("while executing GET /block"));  // so one could have been blamed
+  CHECK(quarantine(server).empty());
+  CHECK(get(server.address(), "/slow?ms=1").status == 200);
+}
+
+TEST_CASE("pronghorn quarantine lists and releases", "[quarantine][commands]") {
+  const ServerProcess server(options());
+  CHECK(server.control_command({"quarantine"}).out == "nothing is quarantined\n");
+  kill_by_request(server);
+  kill_by_request(server);
+  REQUIRE(wait_quarantined(server));
+  const auto id = quarantine(server).at(0).at("id").get<std::string>();
+  const ProgramResult list = server.control_command({"quarantine"});
+  INFO(list.all());
+  CHECK(list.out.find(id) != std::string::npos);
+  CHECK(list.out.find("/crash") != std::string::npos);
+  CHECK(list.out.find("this machine") != std::string::npos);
+
+  const ProgramResult unknown = server.control_command({"quarantine", "release", "0123456789abcdef"});
+  CHECK(unknown.status == 1);
+  CHECK(unknown.err.find("nothing is quarantined as 0123456789abcdef") != std::string::npos);
+  CHECK(server.control_command({"quarantine", "release", "x"}).status == 1);
+  CHECK(server.control_command({"quarantine", "release"}).status == 2);
+  CHECK(server.control_command({"quarantine", "free", id}).status == 2);
+  CHECK(crash_status(server) == 503);
+
+  const ProgramResult released = server.control_command({"quarantine", "release", "all"});
+  CHECK(released.status == 0);
+  CHECK(released.out == "1 released\n");
+  CHECK(quarantine(server).empty());
+  kill_by_request(server);
+}
