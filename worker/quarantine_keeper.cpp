@@ -5,7 +5,9 @@
 #include <utility>
 
 #include "common/log.h"
+#include "pronghorn/concurrent.h"
 #include "pronghorn/redis.h"
+#include "pronghorn/timer.h"
 #include "worker/state/redis_client.h"
 
 namespace pronghorn::worker {

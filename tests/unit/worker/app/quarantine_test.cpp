@@ -65,7 +65,7 @@ struct Served {
     Exchange exchange;
     exchange.owner = &answer;
     exchange.max_body = 1 << 20;
-    REQUIRE(parse_head(head, config.http, exchange.head).status == 0);
+    REQUIRE(parse_head(head, head.find('\r'), config.http, exchange.head).status == 0);
     application.handle(exchange);
     return std::move(answer.last);
   }
