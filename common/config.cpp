@@ -41,6 +41,7 @@ void visit_http(Limits& http, Visitor&& field) {
 template <class Settings, class Visitor>
 void visit(Settings& config, Visitor&& field) {
   field("app", config.app);
+  field("app_file", config.app_file);
   field("name", config.name);
   field("listen", config.listen);
   field("min_workers", config.min_workers);
@@ -62,6 +63,7 @@ void visit(Settings& config, Visitor&& field) {
   field("drain_timeout", config.drain_timeout);
   field("worker_timeout", config.worker_timeout);
   field("boot_timeout", config.boot_timeout);
+  field("canary", config.canary);
   field("log_format", config.log_format);
   field("log_level", config.log_level);
   field("log_file", config.log_file);

@@ -31,6 +31,7 @@ int status(const Invocation& invocation);
 int top(const Invocation& invocation);
 int scale(const Invocation& invocation);
 int reload(const Invocation& invocation);
+int rollback(const Invocation& invocation);
 int stop(const Invocation& invocation);
 int new_project(const Invocation& invocation);
 

@@ -16,8 +16,8 @@ class ControlError : public std::runtime_error {
 };
 
 struct ControlRequest {
-  std::string command;        // status, scale, reload, stop
-  std::string argument = {};  // of scale: "4", "+1", "-1"
+  std::string command;        // status, scale, reload, rollback, stop
+  std::string argument = {};  // of scale: "4", "+1", "-1"; of reload: how long to watch the canary, in milliseconds
   bool wait = false;          // answer when it is done
 };
 

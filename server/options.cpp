@@ -69,6 +69,10 @@ std::vector<Option> make_options() {
                &Config::worker_timeout, 100ms),
       duration({"boot_timeout", kProcesses, "How long a worker may take from its start until it is ready."},
                &Config::boot_timeout, 100ms),
+      duration({"canary", kProcesses,
+                "How long a rollout watches its first new worker before it replaces the others; one that is worse is "
+                "rolled back. 0: not."},
+               &Config::canary),
 
       redis({"redis", kState,
              "embedded (a private redis-server of our own), none, redis://[user:password@]host:port/database or "
@@ -105,7 +109,8 @@ std::vector<Option> make_options() {
       text_or_off({"metrics_path", kEndpoints, "The same for Prometheus."}, "PATH|off", &Config::metrics_path,
                   check_endpoint),
 
-      text({"control", kFiles, "Socket for status, scale, reload and stop."}, "PATH", &Config::control, accept_path),
+      text({"control", kFiles, "Socket for status, scale, reload, rollback and stop."}, "PATH", &Config::control,
+           accept_path),
       text({"runtime_dir", kFiles, "Directory for sockets; made with mode 0700."}, "DIR", &Config::runtime_dir,
            accept_path),
       text({"data_dir", kFiles, "Directory for what outlives the server: the data of the embedded Redis."}, "DIR",

@@ -67,6 +67,7 @@ int run_command(const Command& command, const Arguments& arguments, const std::s
   if (command.name == "top") return top(invocation);
   if (command.name == "scale") return scale(invocation);
   if (command.name == "reload") return reload(invocation);
+  if (command.name == "rollback") return rollback(invocation);
   if (command.name == "stop") return stop(invocation);
   if (command.name == "new") return new_project(invocation);
   if (command.name == "help") return help(parsed.argument, program, embedded);

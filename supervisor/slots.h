@@ -83,7 +83,10 @@ class Slots {
   // The process has been reaped. Empty for a pid that is not here.
   std::optional<Exit> exited(int pid, std::uint64_t now, double jitter) noexcept;
   // The slot has got something new to run: what happened to it before says nothing about that.
-  void forget_exits(std::uint32_t slot) noexcept { slots_[slot].policy.forget(); }
+  void forget_exits(std::uint32_t slot) noexcept {
+    slots_[slot].policy.forget();
+    slots_[slot].start_at = 0;
+  }
   // Takes over a worker that an earlier image of this program started.
   void adopt(const Worker& worker);
 
