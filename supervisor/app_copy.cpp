@@ -32,10 +32,21 @@ constexpr std::size_t kLongestName = 128;  // of the application, in the name of
 
 std::string why(int error) { return std::strerror(error); }
 
-// In the dynamic section these are the only spellings. Found anywhere else, they cost the copy and break nothing.
-// Read in pieces, not mapped: a file that is truncated meanwhile would end us.
-bool names_origin(int file) {
-  constexpr std::size_t kOverlap = 16;  // more than either spelling
+struct Sign {
+  std::string_view bytes;
+  const char* meaning;
+};
+
+// Of a plugin that looks for something beside itself, which a copy would not find: $ORIGIN in its dynamic section, and
+// the name of a function that it imports. Found anywhere else, they cost the copy and break nothing.
+constexpr std::array<Sign, 4> kSigns{{{"$ORIGIN", "it names $ORIGIN, where its libraries are"},
+                                      {"${ORIGIN}", "it names $ORIGIN, where its libraries are"},
+                                      {{"\0dladdr\0", 8}, "it asks for its own place (dladdr)"},
+                                      {{"\0dladdr1\0", 9}, "it asks for its own place (dladdr)"}}};
+constexpr std::size_t kLongestSign = 9;
+
+// Null: none. Read in pieces, not mapped: a file that is truncated meanwhile would end us.
+const char* looks_beside_itself(int file) {
   std::string piece;
   std::array<char, 64 * 1024> buffer{};
   off_t offset = 0;
@@ -43,10 +54,12 @@ bool names_origin(int file) {
   while ((count = ::pread(file, buffer.data(), buffer.size(), offset)) > 0) {
     offset += count;
     piece.append(buffer.data(), static_cast<std::size_t>(count));
-    if (piece.find("$ORIGIN") != std::string::npos || piece.find("${ORIGIN}") != std::string::npos) return true;
-    if (piece.size() > kOverlap) piece.erase(0, piece.size() - kOverlap);
+    for (const Sign& sign : kSigns) {
+      if (piece.find(sign.bytes) != std::string::npos) return sign.meaning;
+    }
+    if (piece.size() > kLongestSign) piece.erase(0, piece.size() - kLongestSign);
   }
-  return false;
+  return nullptr;
 }
 
 // Shares the blocks where the file system can (btrfs, XFS).
@@ -107,12 +120,11 @@ std::expected<std::string, std::string> copy_to(const std::string& directory, co
   return path;
 }
 
-std::shared_ptr<const AppCopy> in_place(const Config& config, const std::string& reason) {
-  log_warning(
-      fmt::format("{} is used in place: {}; overwriting it breaks its workers (rename a new file over it), and "
-                  "a rollback loads whatever is there then",
-                  config.app, reason));
-  return nullptr;
+std::string in_place(const Config& config, const std::string& reason) {
+  return fmt::format(
+      "{} is used in place: {}; overwriting it breaks its workers (rename a new file over it), and a "
+      "rollback loads whatever is there then",
+      config.app, reason);
 }
 
 }  // namespace
@@ -124,7 +136,10 @@ std::shared_ptr<const AppCopy> copy_app(Config& config, std::uint32_t generation
   if (config.app.empty()) return nullptr;
   const Fd from(::open(config.app.c_str(), O_RDONLY | O_CLOEXEC));
   if (!from) return nullptr;  // whoever loads it says what is wrong
-  if (names_origin(from.get())) return in_place(config, "it names $ORIGIN, where its libraries are");
+  if (const char* sign = looks_beside_itself(from.get())) {
+    log_info(in_place(config, sign));
+    return nullptr;
+  }
   std::string reason;
   for (const auto& [base, option] : {std::pair{config.runtime_dir, "runtime_dir"}, {config.data_dir, "data_dir"}}) {
     if (base.empty()) continue;
@@ -136,7 +151,8 @@ std::shared_ptr<const AppCopy> copy_app(Config& config, std::uint32_t generation
     }
     reason += (reason.empty() ? "it cannot be copied: " : ", ") + path.error();
   }
-  return in_place(config, reason.empty() ? "there is no directory for a copy" : reason);
+  log_warning(in_place(config, reason.empty() ? "there is no directory for a copy" : reason));
+  return nullptr;
 }
 
 std::shared_ptr<const AppCopy> adopt_app_copy(const Config& config) {

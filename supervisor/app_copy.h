@@ -32,9 +32,9 @@ class AppCopy {
 // deletes what servers that were killed have left.
 //
 // Null, with app_file empty: the file is used in place. A program with an application of its own has none to copy. One
-// that names $ORIGIN finds its own libraries beside itself, and a copy would not. Both directories can be unusable or
-// full. In the latter two cases one line in the log says so, and that overwriting the file or going back to it is not
-// safe.
+// that names $ORIGIN or imports dladdr finds libraries or files beside itself, and a copy would not. Both directories
+// can be unusable or full. In the latter two cases one line in the log says so, and that overwriting the file or going
+// back to it is not safe.
 [[nodiscard]] std::shared_ptr<const AppCopy> copy_app(Config& config, std::uint32_t generation);
 
 // After the supervisor's program was replaced: the copy that the earlier image made for this configuration. Null: none.

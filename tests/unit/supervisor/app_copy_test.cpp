@@ -49,11 +49,15 @@ TEST_CASE("each generation has a copy of its own, which goes with its owner", "[
   CHECK(std::filesystem::exists(first->path()));
 }
 
-TEST_CASE("an application that looks for libraries beside itself is used in place", "[app_copy]") {
+TEST_CASE("an application that looks for libraries or files beside itself is used in place", "[app_copy]") {
   // Across the pieces in which the file is read.
   Place place(std::string(64 * 1024 - 3, 'a') + "$ORIGIN/lib");
   CHECK(copy_app(place.config, 1) == nullptr);
   CHECK(place.config.app_file.empty());
+  write_file(place.config.app, std::string("a\0dladdr\0b", 10));
+  CHECK(copy_app(place.config, 1) == nullptr);
+  write_file(place.config.app, "a dladdr b");
+  CHECK(copy_app(place.config, 1) != nullptr);
 }
 
 TEST_CASE("where the runtime directory cannot hold a copy, the data directory does", "[app_copy]") {
