@@ -41,6 +41,7 @@ void visit_http(Limits& http, Visitor&& field) {
 template <class Settings, class Visitor>
 void visit(Settings& config, Visitor&& field) {
   field("app", config.app);
+  field("app_file", config.app_file);
   field("name", config.name);
   field("listen", config.listen);
   field("min_workers", config.min_workers);
@@ -66,6 +67,7 @@ void visit(Settings& config, Visitor&& field) {
   field("recycle_age", config.recycle_age);
   field("recycle_memory", config.recycle_memory);
   field("quarantine_time", config.quarantine_time);
+  field("canary", config.canary);
   field("log_format", config.log_format);
   field("log_level", config.log_level);
   field("log_file", config.log_file);

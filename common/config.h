@@ -49,8 +49,9 @@ struct HttpLimits {
 inline constexpr std::size_t kMaxSocketPath = 99;
 
 struct Config {
-  std::string app;   // path of the plugin; empty for a program with its own main
-  std::string name;  // prefix of every key in Redis; default: the application's file name
+  std::string app;       // path of the plugin; empty for a program with its own main
+  std::string app_file;  // what is loaded: the supervisor's copy of `app` (supervisor/app_copy.h); empty: `app` itself
+  std::string name;      // prefix of every key in Redis; default: the application's file name
   std::vector<std::string> listen{"127.0.0.1:8080"};
   std::uint32_t min_workers = 1;  // equal to max_workers: a fixed number
   std::uint32_t max_workers = 1;
@@ -82,6 +83,7 @@ struct Config {
   Milliseconds recycle_age{0};
   std::uint64_t recycle_memory = 0;       // resident bytes
   Milliseconds quarantine_time{600'000};  // a request that has killed two workers is refused so long; 0: never
+  Milliseconds canary{0};                 // how long the first new worker of a rollout is watched; 0: not
 
   std::string log_format = "text";  // text, json
   std::string log_level = "info";   // debug, info, warning, error

@@ -17,7 +17,7 @@ namespace {
 std::vector<const Option*> options_of(const Command& command) {
   std::vector<const Option*> taken;
   for (const Option& option : options()) {
-    const bool is_control = option.name == "control" || option.name == "runtime_dir";
+    const bool is_control = option.name == "control" || option.name == "runtime_dir" || option.name == command.option;
     if (command.options == OptionSet::all || (command.options == OptionSet::control && is_control))
       taken.push_back(&option);
   }
@@ -77,7 +77,12 @@ const std::vector<Command>& commands() {
       {.name = "reload",
        .help = "replace every worker, one slot at a time, with the new configuration and application",
        .options = OptionSet::control,
-       .flags = {{"--wait", "return when the rollout has ended; exit status 1 when it failed"}}},
+       .flags = {{"--wait", "return when the rollout has ended; exit status 1 when it failed"}},
+       .option = "canary"},
+      {.name = "rollback",
+       .help = "go back to the generation before the last reload; again: forward again",
+       .options = OptionSet::control,
+       .flags = {{"--wait", "return when the rollback has ended; exit status 1 when it failed"}}},
       {.name = "drill",
        .argument = "kill|segv|stall",
        .help = "make a worker of the running server fail under a load, and print what that cost",

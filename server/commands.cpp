@@ -66,6 +66,29 @@ void print_answer(const nlohmann::json& answer, std::string_view otherwise) {
   print(printable(told ? message->get<std::string>() : std::string(otherwise)) + '\n');
 }
 
+// --canary in milliseconds; empty: not given.
+std::string canary_of(const ParsedCommand& parsed) {
+  const auto given = std::ranges::find(parsed.options, "canary", &GivenOption::name);
+  if (given == parsed.options.end()) return {};
+  Config config;
+  try {
+    find_option("canary")->set(config, given->values);
+  } catch (const BadValue& error) {
+    throw UsageError(fmt::format("--canary: {}", error.what()));
+  }
+  return std::to_string(config.canary.count());
+}
+
+int roll_out(const Invocation& invocation, ControlRequest request, std::string_view begun) {
+  request.wait = invocation.parsed.has("--wait");
+  const std::string socket = control_socket(invocation);
+  // A server that hangs is told within the usual limit. One that answers bounds the time itself, with its boot_timeout
+  // for the check of the application and for each worker.
+  (void)ask_status(socket);
+  print_answer(ask_server(socket, request, std::nullopt), begun);
+  return 0;
+}
+
 struct Line {
   std::string name;
   std::string value;
@@ -160,13 +183,7 @@ int scale(const Invocation& invocation) {
 }
 
 int reload(const Invocation& invocation) {
-  const ControlRequest request{.command = "reload", .wait = invocation.parsed.has("--wait")};
-  const std::string socket = control_socket(invocation);
-  // A server that hangs is told within the usual limit. One that answers bounds the time itself, with its boot_timeout
-  // for the check of the application and for each worker.
-  (void)ask_status(socket);
-  print_answer(ask_server(socket, request, std::nullopt), request.wait ? "reloaded" : "reloading");
-  return 0;
+  return roll_out(invocation, {.command = "reload", .argument = canary_of(invocation.parsed)}, "reloading");
 }
 
 int drill(const Invocation& invocation) {
@@ -203,6 +220,7 @@ int quarantine(const Invocation& invocation) {
   print_answer(ask_server(socket, {.command = "quarantine", .argument = parsed.object}), "released");
   return 0;
 }
+int rollback(const Invocation& invocation) { return roll_out(invocation, {.command = "rollback"}, "rolling back"); }
 
 int stop(const Invocation& invocation) {
   print_answer(ask_server(control_socket(invocation), {.command = "stop"}), "stopping");

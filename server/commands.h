@@ -33,6 +33,7 @@ int scale(const Invocation& invocation);
 int reload(const Invocation& invocation);
 int drill(const Invocation& invocation);
 int quarantine(const Invocation& invocation);
+int rollback(const Invocation& invocation);
 int stop(const Invocation& invocation);
 int new_project(const Invocation& invocation);
 

@@ -16,9 +16,11 @@ class ControlError : public std::runtime_error {
 };
 
 struct ControlRequest {
-  std::string command;        // status, scale, reload, quarantine, stop
-  std::string argument = {};  // of scale: "4", "+1", "-1"; of quarantine: an id to release, or "all"
-  bool wait = false;          // answer when it is done
+  std::string command;  // status, scale, reload, rollback, quarantine, stop
+  // Of scale: "4", "+1", "-1"; of reload: how long to watch the canary, in milliseconds; of quarantine: an id to
+  // release, or "all".
+  std::string argument = {};
+  bool wait = false;  // answer when it is done
 };
 
 // Sends the request to the socket at `path` and returns the answer, whose "ok" is true. Blocks until the server

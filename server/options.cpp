@@ -78,6 +78,10 @@ std::vector<Option> make_options() {
                 "A request that has killed two workers within a minute is refused for so long, by all workers; 0: "
                 "never."},
                &Config::quarantine_time),
+      duration({"canary", kProcesses,
+                "How long a rollout watches its first new worker before it replaces the others; one that is worse is "
+                "rolled back. 0: not."},
+               &Config::canary),
 
       redis({"redis", kState,
              "embedded (a private redis-server of our own), none, redis://[user:password@]host:port/database or "
@@ -114,7 +118,8 @@ std::vector<Option> make_options() {
       text_or_off({"metrics_path", kEndpoints, "The same for Prometheus."}, "PATH|off", &Config::metrics_path,
                   check_endpoint),
 
-      text({"control", kFiles, "Socket for status, scale, reload and stop."}, "PATH", &Config::control, accept_path),
+      text({"control", kFiles, "Socket for status, scale, reload, rollback and stop."}, "PATH", &Config::control,
+           accept_path),
       text({"runtime_dir", kFiles, "Directory for sockets; made with mode 0700."}, "DIR", &Config::runtime_dir,
            accept_path),
       text({"data_dir", kFiles, "Directory for what outlives the server: the data of the embedded Redis."}, "DIR",

@@ -69,6 +69,7 @@ int run_command(const Command& command, const Arguments& arguments, const std::s
   if (command.name == "reload") return reload(invocation);
   if (command.name == "drill") return drill(invocation);
   if (command.name == "quarantine") return quarantine(invocation);
+  if (command.name == "rollback") return rollback(invocation);
   if (command.name == "stop") return stop(invocation);
   if (command.name == "new") return new_project(invocation);
   if (command.name == "help") return help(parsed.argument, program, embedded);

@@ -1,4 +1,4 @@
-// What the supervisor does for `pronghorn status`, `scale`, `reload` and `stop`.
+// What the supervisor does for `pronghorn status`, `scale`, `reload`, `rollback` and `stop`.
 #include <fmt/format.h>
 
 #include <charconv>
@@ -12,6 +12,8 @@ namespace pronghorn::supervisor {
 namespace {
 
 using nlohmann::json;
+
+constexpr std::int64_t kLongestCanaryMs = 365LL * 24 * 3'600'000;
 
 std::string dump(const json& answer) { return answer.dump(-1, ' ', false, json::error_handler_t::replace); }
 std::string failure(const std::string& error) { return dump({{"ok", false}, {"error", error}}); }
@@ -30,20 +32,24 @@ void SupervisorProcess::command(const std::string& line, const ControlSocket::Re
   const json request = json::parse(line, nullptr, false);
   if (!request.is_object()) return reply(failure("the request is not a JSON object"));
   const std::string name = text_of(request, "command");
-  const auto wait = request.find("wait");
+  const auto wait_field = request.find("wait");
+  const bool wait = wait_field != request.end() && wait_field->is_boolean() && wait_field->get<bool>();
   if (name == "status") {
     reply(dump({{"ok", true}, {"status", status_json(ground_.board)}}));
   } else if (name == "scale") {
     reply(scale_command(text_of(request, "argument")));
   } else if (name == "reload") {
-    reload_command(wait != request.end() && wait->is_boolean() && wait->get<bool>(), reply);
+    reload_command(text_of(request, "argument"), wait, reply);
+  } else if (name == "rollback") {
+    rollback(rollout_waiter(wait, "the rollback has begun", reply));
   } else if (name == "quarantine") {
     reply(quarantine_command(text_of(request, "argument")));
   } else if (name == "stop") {
     reply(success("stopping"));
     drain();
   } else {
-    reply(failure(fmt::format("unknown command \"{}\"; use status, scale, reload, quarantine or stop", name)));
+    reply(
+        failure(fmt::format("unknown command \"{}\"; use status, scale, reload, rollback, quarantine or stop", name)));
   }
 }
 
@@ -65,17 +71,31 @@ std::string SupervisorProcess::scale_command(const std::string& argument) {
   return dump({{"ok", true}, {"workers", *scaled}, {"message", fmt::format("{} workers", *scaled)}});
 }
 
-void SupervisorProcess::reload_command(bool wait, const ControlSocket::Reply& reply) {
-  const auto answer = [this, reply, wait](const std::string& error) {
+// `canary_ms`: in place of the option `canary`; empty: not given.
+void SupervisorProcess::reload_command(const std::string& canary_ms, bool wait, const ControlSocket::Reply& reply) {
+  std::optional<Milliseconds> canary;
+  if (!canary_ms.empty()) {
+    std::int64_t number = -1;
+    const auto [end, error] = std::from_chars(canary_ms.data(), canary_ms.data() + canary_ms.size(), number);
+    if (error != std::errc() || end != canary_ms.data() + canary_ms.size() || number < 0 || number > kLongestCanaryMs) {
+      return reply(failure(fmt::format("reload: \"{}\" is not a time in milliseconds for the canary", canary_ms)));
+    }
+    canary = Milliseconds(number);
+  }
+  reload(rollout_waiter(wait, "the rollout has begun", reply), canary);
+}
+
+Rollouts::Waiter SupervisorProcess::rollout_waiter(bool wait, const char* begun, const ControlSocket::Reply& reply) {
+  const auto answer = [this, reply, wait, begun](const std::string& error) {
     if (!error.empty()) return reply(failure(error));
-    if (!wait) return reply(success("the rollout has begun"));
+    if (!wait) return reply(success(begun));
     reply(dump({{"ok", true},
                 {"generation", rollouts_.launch().generation},
                 {"message", fmt::format("all workers are of generation {}", rollouts_.launch().generation)}}));
   };
   Rollouts::Waiter waiter;
   (wait ? waiter.finished : waiter.checked) = answer;
-  reload(std::move(waiter));
+  return waiter;
 }
 
 }  // namespace pronghorn::supervisor

@@ -59,6 +59,10 @@ void SupervisorProcess::exec_program() {
   state.target = workers_.slots().target();
   state.set_by_hand = set_by_hand_;
   state.config = *rollouts_.launch().config;
+  if (const Launch& previous = rollouts_.previous(); previous.config != nullptr) {
+    state.previous_generation = previous.generation;
+    state.previous_config = *previous.config;
+  }
   state.scoreboard_fd = ground_.board.fd();
   state.control_fd = control_.fd();
   state.runtime_lock_fd = ground_.runtime_lock.get();
@@ -80,13 +84,19 @@ void SupervisorProcess::resume() {
   const ResumeState& state = *ground_.resume;
   phase_ = Phase::running;
   announced_ = true;
-  const Launch launch{state.generation, ground_.config};
+  const Launch launch{state.generation, ground_.config, rollouts_.launch().app};
+  Launch previous;
+  if (state.previous_generation != 0) {
+    previous = {state.previous_generation, std::make_shared<const Config>(state.previous_config),
+                adopt_app_copy(state.previous_config)};
+  }
   workers_.set_launch(launch);
   for (const ResumedWorker& each : state.workers) {
-    workers_.adopt(each.worker, each.channel_fd, each.known_slots, {each.worker.generation, ground_.config});
+    workers_.adopt(each.worker, each.channel_fd, each.known_slots,
+                   {each.worker.generation, ground_.config, launch.app});
   }
   workers_.forget_failures();
-  rollouts_.resume(launch, state.last_generation);
+  rollouts_.resume(launch, previous, state.last_generation);
   if (const auto scaled = workers_.scale(state.target); !scaled) log_error(scaled.error());
   set_by_hand_ = state.set_by_hand;
   if (set_by_hand_) autoscaler_.set_bounds(state.target, state.target);

@@ -86,7 +86,10 @@ class Slots {
   // The slot's next worker starts only when no other process is left in it.
   void hold(std::uint32_t slot) noexcept { slots_[slot].held = true; }
   // The slot has got something new to run: what happened to it before says nothing about that.
-  void forget_exits(std::uint32_t slot) noexcept { slots_[slot].policy.forget(); }
+  void forget_exits(std::uint32_t slot) noexcept {
+    slots_[slot].policy.forget();
+    slots_[slot].start_at = 0;
+  }
   // Takes over a worker that an earlier image of this program started.
   void adopt(const Worker& worker);
 

@@ -99,11 +99,10 @@ Ground fresh_ground(const Config& config) {
   Listeners listeners(config.listen, config.balance, config.backlog, config.max_workers, config.min_workers,
                       socket_options(config));
   auto admin = admin_listeners(config);
-  return {own_program(),        std::make_shared<const Config>(config),
-          Scoreboard::create(), std::move(listeners),
-          std::move(admin),     std::move(runtime_lock),
-          std::move(data_lock), std::move(redis_lock),
-          std::nullopt};
+  auto own = std::make_shared<Config>(config);
+  auto app = copy_app(*own, 1);
+  return {own_program(),    std::move(own),          std::move(app),       Scoreboard::create(),  std::move(listeners),
+          std::move(admin), std::move(runtime_lock), std::move(data_lock), std::move(redis_lock), std::nullopt};
 }
 
 // A new build may have another scoreboard. Old workers then write where nobody looks, until they have been replaced.
@@ -132,6 +131,7 @@ Ground resumed_ground(ResumeState state) {
                    : nullptr;
   return {own_program(),
           config,
+          adopt_app_copy(*config),
           resumed_scoreboard(state.scoreboard_fd),
           Listeners(state.listeners, config->balance, config->backlog),
           std::move(admin),

@@ -42,7 +42,7 @@ SupervisorProcess::SupervisorProcess(uv_loop_t* loop, Ground& ground, const Supe
           loop, ground, [this](const std::string& line, const ControlSocket::Reply& reply) { command(line, reply); })),
       workers_({loop, ground.program, ground.board, children_, ground.listeners, ground.admin_listeners.get(),
                 passes_connections(ground.config->balance)},
-               {1, ground.config},
+               {1, ground.config, ground.app},
                {[this](const Worker& worker) {
                   tell_waiting();
                   recycler_.on_ready(worker);
@@ -57,7 +57,7 @@ SupervisorProcess::SupervisorProcess(uv_loop_t* loop, Ground& ground, const Supe
                 [this](const std::string& request) { request_killed(request); },
                 [this](const Message& message) { quarantine_message(message); }}),
       check_(loop, children_, ground.program, ground.board.fd()),
-      rollouts_(workers_, check_, ground.board, hooks, {1, ground.config},
+      rollouts_(workers_, check_, ground.board, hooks, {1, ground.config, std::move(ground.app)},
                 {[this](const Config& config) { rollout_complete(config); }}),
       recycler_(workers_, ground.board),
       sampler_(ground.board),
@@ -148,8 +148,9 @@ void SupervisorProcess::announce() {
 // --- What is due ----------------------------------------------------------------------------------------------------
 
 void SupervisorProcess::advance() {
-  rollouts_.advance();
-  const std::uint64_t next = workers_.advance();
+  const std::uint64_t rollout = rollouts_.advance();
+  std::uint64_t next = workers_.advance();
+  if (rollout != 0 && (next == 0 || rollout < next)) next = rollout;
   if (dispatcher_) dispatcher_->advance();
   exec_when_flushed();
   if (!announced_ && phase_ == Phase::running && workers_.slots().ready_slots() == workers_.slots().target())
@@ -267,13 +268,23 @@ void SupervisorProcess::finish_when_empty() {
 
 // --- Requests from outside ------------------------------------------------------------------------------------------
 
-void SupervisorProcess::reload(Rollouts::Waiter waiter) {
-  if (phase_ == Phase::running && announced_) return rollouts_.request(std::move(waiter));
+void SupervisorProcess::reload(Rollouts::Waiter waiter, std::optional<Milliseconds> canary) {
+  if (may_roll_out(waiter)) rollouts_.request(std::move(waiter), canary);
+}
+
+void SupervisorProcess::rollback(Rollouts::Waiter waiter) {
+  if (may_roll_out(waiter)) rollouts_.rollback(std::move(waiter));
+}
+
+// When not, tells the waiter.
+bool SupervisorProcess::may_roll_out(const Rollouts::Waiter& waiter) {
+  if (phase_ == Phase::running && announced_) return true;
   const std::string reason =
       phase_ == Phase::starting || phase_ == Phase::running ? "the server is still starting" : "the server is stopping";
   log_warning("no rollout: " + reason);
   if (waiter.checked) waiter.checked(reason);
   if (waiter.finished) waiter.finished(reason);
+  return false;
 }
 
 // Without its file no command reaches us any more, but signals do.

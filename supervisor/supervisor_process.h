@@ -36,6 +36,7 @@ namespace pronghorn::supervisor {
 struct Ground {
   std::string program;  // path of our binary
   std::shared_ptr<const Config> config;
+  std::shared_ptr<const AppCopy> app;  // of the first generation, or the one that runs; SupervisorProcess takes it
   Scoreboard board;
   Listeners listeners;
   std::unique_ptr<Listeners> admin_listeners;  // empty: no admin process
@@ -78,7 +79,9 @@ class SupervisorProcess {
   void drain();
   void stop_now();
   void interrupted();
-  void reload(Rollouts::Waiter waiter);
+  void reload(Rollouts::Waiter waiter, std::optional<Milliseconds> canary = {});
+  void rollback(Rollouts::Waiter waiter);
+  [[nodiscard]] bool may_roll_out(const Rollouts::Waiter& waiter);
   void restore_control();
   void reopen_logs();
   void replace_program();
@@ -89,7 +92,8 @@ class SupervisorProcess {
 
   void command(const std::string& line, const ControlSocket::Reply& reply);
   [[nodiscard]] std::string scale_command(const std::string& argument);
-  void reload_command(bool wait, const ControlSocket::Reply& reply);
+  void reload_command(const std::string& canary_ms, bool wait, const ControlSocket::Reply& reply);
+  [[nodiscard]] Rollouts::Waiter rollout_waiter(bool wait, const char* begun, const ControlSocket::Reply& reply);
 
   // quarantine_commands.cpp
   void request_killed(const std::string& request);

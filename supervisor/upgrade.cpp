@@ -97,6 +97,8 @@ std::string serialise(const ResumeState& state) {
               {"target", state.target},
               {"set_by_hand", state.set_by_hand},
               {"config", to_json(state.config)},
+              {"previous_generation", state.previous_generation},
+              {"previous_config", to_json(state.previous_config)},
               {"scoreboard_fd", state.scoreboard_fd},
               {"control_fd", state.control_fd},
               {"runtime_lock_fd", state.runtime_lock_fd},
@@ -120,6 +122,8 @@ ResumeState parse(const std::string& text) {
   record.at("target").get_to(state.target);
   record.at("set_by_hand").get_to(state.set_by_hand);
   state.config = config_from_json(record.at("config").get<std::string>());
+  record.at("previous_generation").get_to(state.previous_generation);
+  state.previous_config = config_from_json(record.at("previous_config").get<std::string>());
   record.at("scoreboard_fd").get_to(state.scoreboard_fd);
   record.at("control_fd").get_to(state.control_fd);
   record.at("runtime_lock_fd").get_to(state.runtime_lock_fd);

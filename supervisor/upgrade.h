@@ -29,6 +29,9 @@ struct ResumeState {
   std::uint32_t target = 1;
   bool set_by_hand = false;  // the target
   Config config;             // what the workers run with
+  // What a rollback goes to; generation 0: nothing.
+  std::uint32_t previous_generation = 0;
+  Config previous_config;
   int scoreboard_fd = -1;
   int control_fd = -1;
   int runtime_lock_fd = -1;  // -1: not locked

@@ -113,6 +113,23 @@ void Workers::drain_before_start(int pid) {
   drain(Worker(*worker), Milliseconds(0));
 }
 
+void Workers::set_slot_launch(std::uint32_t slot, const Launch& launch) {
+  launches_[slot] = launch;
+  slots_.forget_exits(slot);
+}
+
+void Workers::discard(int pid) {
+  if (const Worker* worker = slots_.find(pid)) stop(Worker(*worker));
+}
+
+void Workers::set_launch(const Launch& launch) {
+  launch_ = launch;
+  // Else slots that nobody uses would keep old applications.
+  for (std::uint32_t slot = 0; slot < kMaxSlots; ++slot) {
+    if (!slots_.wanted(slot)) launches_[slot] = launch;
+  }
+}
+
 // --- Starting -------------------------------------------------------------------------------------------------------
 
 Handover Workers::handover_for(Slots::Place place, const Launch& launch, std::vector<int>& fds) const {

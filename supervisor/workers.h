@@ -19,6 +19,7 @@
 #include "common/config.h"
 #include "common/handover.h"
 #include "common/scoreboard.h"
+#include "supervisor/app_copy.h"
 #include "supervisor/child_process.h"
 #include "supervisor/covers.h"
 #include "supervisor/listeners.h"
@@ -31,6 +32,7 @@ namespace pronghorn::supervisor {
 struct Launch {
   std::uint32_t generation = 1;
   std::shared_ptr<const Config> config;  // shared by the slots of a generation and the rollout that makes it
+  std::shared_ptr<const AppCopy> app{};  // lives as long as anything may start a worker with it; null: used in place
 };
 
 class Workers {
@@ -78,8 +80,12 @@ class Workers {
   void commit(int pid, const Launch& launch);
   // Nobody serves the slot for a moment: its next worker starts when this one has drained and gone.
   void drain_before_start(int pid);
+  // The slot's next workers are of this launch, whatever runs in it now. Earlier exits do not delay them.
+  void set_slot_launch(std::uint32_t slot, const Launch& launch);
+  // A worker that was started and is not wanted any more, and has not served yet.
+  void discard(int pid);
   // New slots, and the limits for all, are of this launch.
-  void set_launch(const Launch& launch) { launch_ = launch; }
+  void set_launch(const Launch& launch);
   [[nodiscard]] const Launch& launch_of(std::uint32_t slot) const { return launches_[slot]; }
 
   // No worker is replaced from now on. drain_all keeps the admin process, which answers until the end.

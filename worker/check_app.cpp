@@ -37,7 +37,8 @@ int check_app(void (*setup)(App&)) {
   try {
     open_log({handover.config.log_format, handover.config.log_level, handover.config.log_file, "check-app"});
     const AccessLog access_log(handover.config);  // can it be written?
-    const Application application(handover.config, *row, setup != nullptr ? setup : load_plugin(handover.config.app));
+    const Application application(
+        handover.config, *row, setup != nullptr ? setup : load_plugin(handover.config.app, handover.config.app_file));
     return 0;
   } catch (const std::exception& error) {
     tell(error.what());

@@ -148,7 +148,7 @@ int WorkerProcess::run() {
 // What fills the application: none for the admin process, the program's own, or the plugin's.
 auto WorkerProcess::find_setup() const -> void (*)(App&) {
   if (handover_.admin) return [](App&) {};
-  return setup_ != nullptr ? setup_ : load_plugin(config_.app);
+  return setup_ != nullptr ? setup_ : load_plugin(config_.app, config_.app_file);
 }
 
 // Everything that has to be before the first request, in order.

@@ -139,28 +139,6 @@ TEST_CASE("a reload reads the configuration file again, and keeps the old one wh
   CHECK(eventually(10s, [&] { return post(server.address(), "/echo", body).status == 200; }));
 }
 
-TEST_CASE("a rollout that fails on its way says which slots are of which generation", "[reload]") {
-  const TempDir directory;
-  const std::string marker = directory / "crash";
-  const ServerProcess server(
-      {.app = app_path("apps/crashes_in_slot_1"), .workers = 3, .environment = {{"CRASH_MARKER", marker}}});
-  write_file(marker, "");
-  const ProgramResult result = server.control_command({"reload", "--wait"});
-  INFO(result.all());
-  CHECK(result.status == 1);
-  CHECK(result.err.find("worker 1, newly started, did not become ready: exit status 9") != std::string::npos);
-  CHECK(result.err.find("there are now generation 1 in slots 1, 2 and generation 2 in slot 0, until the next reload") !=
-        std::string::npos);
-  const auto status = server.status();
-  CHECK(status.at("server").at("generation") == 1);
-  CHECK(status.at("server").at("generations") == nlohmann::json({1, 2}));
-
-  std::filesystem::remove(marker);
-  CHECK(server.control_command({"reload", "--wait"}).status == 0);
-  CHECK(has_generation(server, 3));
-  CHECK(server.status().at("server").at("generations") == nlohmann::json({3}));
-}
-
 // A successor that scaling down had stopped was taken for one that cannot start.
 TEST_CASE("scaling down and up again while a rollout runs does not end it", "[reload][scale]") {
   const ServerProcess server({.workers = 6});

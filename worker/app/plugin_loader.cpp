@@ -18,9 +18,9 @@ namespace pronghorn::worker {
 namespace {
 
 // dlopen's own messages for what is no shared object are hard to understand, so the obvious is looked at first.
-void check_file(const std::filesystem::path& path) {
+void check_file(const std::filesystem::path& file, const std::filesystem::path& path) {
   std::error_code error;
-  const auto status = std::filesystem::status(path, error);
+  const auto status = std::filesystem::status(file, error);
   if (!std::filesystem::exists(status)) {
     if (!error) error = std::make_error_code(std::errc::no_such_file_or_directory);
     throw LoadError(fmt::format("{}: {}", path.native(), error.message()));
@@ -28,11 +28,11 @@ void check_file(const std::filesystem::path& path) {
   if (!std::filesystem::is_regular_file(status)) {
     throw LoadError(fmt::format("{} is not a file; give the application's .so", path.native()));
   }
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw LoadError(fmt::format("{}: {}", path.native(), std::strerror(errno)));
+  std::ifstream bytes(file, std::ios::binary);
+  if (!bytes) throw LoadError(fmt::format("{}: {}", path.native(), std::strerror(errno)));
   std::array<char, SELFMAG> magic{};
-  file.read(magic.data(), magic.size());
-  if (file.gcount() != SELFMAG || std::memcmp(magic.data(), ELFMAG, SELFMAG) != 0) {
+  bytes.read(magic.data(), magic.size());
+  if (bytes.gcount() != SELFMAG || std::memcmp(magic.data(), ELFMAG, SELFMAG) != 0) {
     throw LoadError(fmt::format("{} is not a shared library; give the application's .so", path.native()));
   }
 }
@@ -74,13 +74,18 @@ struct CloseLibrary {
 
 }  // namespace
 
-auto load_plugin(const std::string& path) -> void (*)(App&) {
+auto load_plugin(const std::string& path, const std::string& copy) -> void (*)(App&) {
   // Without a slash dlopen would search the system's library folders.
-  const std::filesystem::path file = std::filesystem::absolute(path);
-  check_file(file);
-  const std::string name = file.filename();
+  const std::filesystem::path known = std::filesystem::absolute(path);
+  const std::filesystem::path file = copy.empty() ? known : std::filesystem::absolute(copy);
+  check_file(file, known);
+  const std::string name = known.filename();
   std::unique_ptr<void, CloseLibrary> library(::dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL));
-  if (!library) throw LoadError(fmt::format("{} can not be loaded: {}", name, one_line(::dlerror())));
+  if (!library) {
+    std::string reason = one_line(::dlerror());  // it begins with the file's path
+    if (reason.starts_with(file.native())) reason.replace(0, file.native().size(), known.native());
+    throw LoadError(fmt::format("{} can not be loaded: {}", name, reason));
+  }
   void* const symbol = ::dlsym(library.get(), kPluginSymbol);
   if (symbol == nullptr) {
     throw LoadError(fmt::format("{} is not a Pronghorn application: it has no symbol {}; does it use PRONGHORN_APP?",

@@ -17,7 +17,10 @@ class LoadError : public std::runtime_error {
 // Opens the shared object, checks its descriptor, and returns its setup function. It stays loaded until the process
 // ends: handlers, destructors of statics and threads of its own may run until then. Throws LoadError.
 //
+// `copy`, unless empty, is what is opened in place of `path`; errors name `path` all the same, which is what people
+// know.
+//
 // Context: once per process, at start. Runs the static initialisers of the plugin.
-[[nodiscard]] auto load_plugin(const std::string& path) -> void (*)(App&);
+[[nodiscard]] auto load_plugin(const std::string& path, const std::string& copy = {}) -> void (*)(App&);
 
 }  // namespace pronghorn::worker

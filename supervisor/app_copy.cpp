@@ -1,0 +1,162 @@
+#include "supervisor/app_copy.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/fs.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <expected>
+#include <filesystem>
+#include <string_view>
+#include <system_error>
+
+#include "common/log.h"
+#include "supervisor/directories.h"
+#include "supervisor/fd.h"
+
+namespace pronghorn::supervisor {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kLongestName = 128;  // of the application, in the name of its copy
+
+std::string why(int error) { return std::strerror(error); }
+
+struct Sign {
+  std::string_view bytes;
+  const char* meaning;
+};
+
+// Of a plugin that looks for something beside itself, which a copy would not find: $ORIGIN in its dynamic section, and
+// the name of a function that it imports. Found anywhere else, they cost the copy and break nothing.
+constexpr std::array<Sign, 4> kSigns{{{"$ORIGIN", "it names $ORIGIN, where its libraries are"},
+                                      {"${ORIGIN}", "it names $ORIGIN, where its libraries are"},
+                                      {{"\0dladdr\0", 8}, "it asks for its own place (dladdr)"},
+                                      {{"\0dladdr1\0", 9}, "it asks for its own place (dladdr)"}}};
+constexpr std::size_t kLongestSign = 9;
+
+// Null: none. Read in pieces, not mapped: a file that is truncated meanwhile would end us.
+const char* looks_beside_itself(int file) {
+  std::string piece;
+  std::array<char, 64 * 1024> buffer{};
+  off_t offset = 0;
+  ssize_t count = 0;
+  while ((count = ::pread(file, buffer.data(), buffer.size(), offset)) > 0) {
+    offset += count;
+    piece.append(buffer.data(), static_cast<std::size_t>(count));
+    for (const Sign& sign : kSigns) {
+      if (piece.find(sign.bytes) != std::string::npos) return sign.meaning;
+    }
+    if (piece.size() > kLongestSign) piece.erase(0, piece.size() - kLongestSign);
+  }
+  return nullptr;
+}
+
+// Shares the blocks where the file system can (btrfs, XFS).
+std::expected<void, std::string> copy_bytes(int from, int to) {
+  if (::ioctl(to, FICLONE, from) == 0) return {};
+  off_t offset = 0;
+  for (;;) {
+    const ssize_t count = ::sendfile(to, from, &offset, 1 << 30);
+    if (count == 0) return {};
+    if (count < 0 && errno != EINTR) return std::unexpected(why(errno));
+  }
+}
+
+// "4711.3-shop.so": of a server that lives?
+bool is_orphan(const std::string& name) noexcept {
+  int pid = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), pid);
+  if (error != std::errc() || end == name.data() + name.size() || *end != '.' || pid <= 0) return false;
+  return pid != ::getpid() && ::kill(pid, 0) != 0 && errno == ESRCH;
+}
+
+void delete_orphans(const std::string& directory) {
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(directory, error)) {
+    if (is_orphan(entry.path().filename())) fs::remove(entry.path(), error);
+  }
+}
+
+// The directory for copies below `base`, or why there is none.
+std::expected<std::string, std::string> directory_in(const std::string& base, const char* option) {
+  try {
+    make_private_directory(base, option);
+    std::string directory = base + "/apps";
+    make_private_directory(directory, option);
+    struct statvfs facts{};
+    if (::statvfs(directory.c_str(), &facts) == 0 && (facts.f_flag & ST_NOEXEC) != 0) {
+      return std::unexpected(directory + ": mounted noexec");
+    }
+    delete_orphans(directory);
+    return directory;
+  } catch (const std::exception& error) {
+    return std::unexpected(error.what());
+  }
+}
+
+std::expected<std::string, std::string> copy_to(const std::string& directory, const std::string& app, int from,
+                                                std::uint32_t generation) {
+  std::string name = fs::path(app).filename();
+  if (name.size() > kLongestName) name.erase(0, name.size() - kLongestName);
+  std::string path = fmt::format("{}/{}.{}-{}", directory, ::getpid(), generation, name);
+  ::unlink(path.c_str());
+  const Fd to(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0500));
+  if (!to) return std::unexpected(fmt::format("{}: {}", path, why(errno)));
+  if (const auto copied = copy_bytes(from, to.get()); !copied) {
+    ::unlink(path.c_str());
+    return std::unexpected(fmt::format("{}: {}", path, copied.error()));
+  }
+  return path;
+}
+
+std::string in_place(const Config& config, const std::string& reason) {
+  return fmt::format(
+      "{} is used in place: {}; overwriting it breaks its workers (rename a new file over it), and a "
+      "rollback loads whatever is there then",
+      config.app, reason);
+}
+
+}  // namespace
+
+AppCopy::~AppCopy() { ::unlink(path_.c_str()); }
+
+std::shared_ptr<const AppCopy> copy_app(Config& config, std::uint32_t generation) {
+  config.app_file.clear();
+  if (config.app.empty()) return nullptr;
+  const Fd from(::open(config.app.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!from) return nullptr;  // whoever loads it says what is wrong
+  if (const char* sign = looks_beside_itself(from.get())) {
+    log_info(in_place(config, sign));
+    return nullptr;
+  }
+  std::string reason;
+  for (const auto& [base, option] : {std::pair{config.runtime_dir, "runtime_dir"}, {config.data_dir, "data_dir"}}) {
+    if (base.empty()) continue;
+    auto path = directory_in(base, option);
+    if (path) path = copy_to(*path, config.app, from.get(), generation);
+    if (path) {
+      config.app_file = *path;
+      return std::make_shared<const AppCopy>(std::move(*path));
+    }
+    reason += (reason.empty() ? "it cannot be copied: " : ", ") + path.error();
+  }
+  log_warning(in_place(config, reason.empty() ? "there is no directory for a copy" : reason));
+  return nullptr;
+}
+
+std::shared_ptr<const AppCopy> adopt_app_copy(const Config& config) {
+  return config.app_file.empty() ? nullptr : std::make_shared<const AppCopy>(config.app_file);
+}
+
+}  // namespace pronghorn::supervisor
