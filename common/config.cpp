@@ -61,6 +61,7 @@ void visit(Settings& config, Visitor&& field) {
   field("drain_delay", config.drain_delay);
   field("drain_timeout", config.drain_timeout);
   field("worker_timeout", config.worker_timeout);
+  field("stall_threshold", config.stall_threshold);
   field("boot_timeout", config.boot_timeout);
   field("log_format", config.log_format);
   field("log_level", config.log_level);

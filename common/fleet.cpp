@@ -33,7 +33,7 @@ struct SummedCounter {
   std::uint64_t SlotSum::* to;
 };
 
-constexpr std::array<SummedCounter, 14> kCounters{{
+constexpr std::array<SummedCounter, 15> kCounters{{
     {&WorkerRow::requests, &SlotSum::requests},
     {&WorkerRow::accepted, &SlotSum::accepted},
     {&WorkerRow::bytes_in, &SlotSum::bytes_in},
@@ -48,6 +48,7 @@ constexpr std::array<SummedCounter, 14> kCounters{{
     {&WorkerRow::loop_idle_us, &SlotSum::loop_idle_us},
     {&WorkerRow::redis_commands, &SlotSum::redis_commands},
     {&WorkerRow::redis_errors, &SlotSum::redis_errors},
+    {&WorkerRow::stalls, &SlotSum::stalls},
 }};
 
 void add_counters(SlotSum& sum, const WorkerRow& row) {

@@ -32,6 +32,7 @@ int top(const Invocation& invocation);
 int scale(const Invocation& invocation);
 int reload(const Invocation& invocation);
 int stop(const Invocation& invocation);
+int crashes(const Invocation& invocation);
 int new_project(const Invocation& invocation);
 
 }  // namespace pronghorn::server

@@ -40,8 +40,10 @@ SupervisorProcess::SupervisorProcess(uv_loop_t* loop, Ground& ground, const Supe
       children_(loop),
       control_(make_control(
           loop, ground, [this](const std::string& line, const ControlSocket::Reply& reply) { command(line, reply); })),
+      symbolizer_(loop, children_, ground.program),
+      reports_(symbolizer_),
       workers_({loop, ground.program, ground.board, children_, ground.listeners, ground.admin_listeners.get(),
-                passes_connections(ground.config->balance)},
+                passes_connections(ground.config->balance), &reports_},
                {1, ground.config},
                {[this](const Worker& worker) {
                   rollouts_.on_ready(worker);
@@ -52,12 +54,14 @@ SupervisorProcess::SupervisorProcess(uv_loop_t* loop, Ground& ground, const Supe
                 [this](int pid, std::uint64_t ticket) {
                   if (dispatcher_) dispatcher_->accepted(pid, ticket);
                 }}),
+      stalls_(workers_, ground.board, children_, symbolizer_),
       check_(loop, children_, ground.program, ground.board.fd()),
       rollouts_(workers_, check_, ground.board, hooks, {1, ground.config},
                 {[this](const Config& config) { rollout_complete(config); }}),
       sampler_(ground.board),
       due_(loop, [this] { advance(); }),
-      tick_(loop, [this] { tick(); }) {
+      tick_(loop, [this] { tick(); }),
+      stall_tick_(loop, [this] { stalls_.look(monotonic_ms()); }) {
   if (ground.config->redis == "embedded") {
     redis_.emplace(loop, children_, ground.program, *ground.config, ground.redis_lock);
   }
@@ -88,6 +92,7 @@ void SupervisorProcess::watch_signals() {
 int SupervisorProcess::run() {
   describe_server();
   tick_.start(Milliseconds(1'000), Milliseconds(1'000));
+  watch_for_stalls(ground_.config->stall_threshold);
   if (ground_.resume) {
     resume();
   } else {
@@ -158,6 +163,7 @@ void SupervisorProcess::advance() {
 void SupervisorProcess::tick() {
   children_.reap();
   workers_.watch();
+  reports_.sample(monotonic_ms());
   if (redis_) redis_->watch();
   sampler_.sample(workers_.slots(), monotonic_ms());
   if (announced_ && phase_ == Phase::running && autoscaler_.active()) {
@@ -169,6 +175,12 @@ void SupervisorProcess::tick() {
     }
   }
   schedule();
+}
+
+void SupervisorProcess::watch_for_stalls(Milliseconds threshold) {
+  if (threshold.count() == 0) return stall_tick_.stop();
+  const Milliseconds period = StallWatch::period(threshold);
+  stall_tick_.start(period, period);
 }
 
 void SupervisorProcess::worker_exited(const Worker& worker, const std::string& reason) {
@@ -192,6 +204,7 @@ void SupervisorProcess::rollout_complete(const Config& config) {
   }
   // Back to the option, whatever was set by hand.
   set_by_hand_ = false;
+  watch_for_stalls(config.stall_threshold);
   autoscaler_.set_bounds(config.min_workers, config.max_workers);
   const std::uint32_t before = workers_.slots().target();
   const auto scaled = workers_.scale(std::clamp(before, config.min_workers, config.max_workers));
@@ -219,6 +232,7 @@ void SupervisorProcess::drain() {
 
 void SupervisorProcess::interrupted() {
   if (phase_ == Phase::draining || phase_ == Phase::stopping) {
+    symbolizer_.cancel();
     stop_now();
   } else {
     drain();

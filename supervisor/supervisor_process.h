@@ -17,12 +17,15 @@
 #include "supervisor/autoscaler.h"
 #include "supervisor/child_process.h"
 #include "supervisor/control_socket.h"
+#include "supervisor/crash_reports.h"
 #include "supervisor/dispatcher.h"
 #include "supervisor/embedded_redis.h"
 #include "supervisor/listeners.h"
 #include "supervisor/rollout.h"
 #include "supervisor/sampler.h"
+#include "supervisor/stall_watch.h"
 #include "supervisor/supervisor.h"
+#include "supervisor/symbolizer.h"
 #include "supervisor/upgrade.h"
 #include "supervisor/uv_handles.h"
 #include "supervisor/workers.h"
@@ -66,6 +69,7 @@ class SupervisorProcess {
   void schedule() { due_.start(Milliseconds(0)); }
   void advance();
   void tick();
+  void watch_for_stalls(Milliseconds threshold);
   void finish_when_empty();
 
   void worker_exited(const Worker& worker, const std::string& reason);
@@ -103,7 +107,10 @@ class SupervisorProcess {
   Children children_;
   ControlSocket control_;
   std::optional<EmbeddedRedis> redis_;
+  Symbolizer symbolizer_;
+  CrashReports reports_;
   Workers workers_;
+  StallWatch stalls_;
   AppCheck check_;
   Rollouts rollouts_;
   std::optional<Dispatcher> dispatcher_;
@@ -111,6 +118,7 @@ class SupervisorProcess {
   Autoscaler autoscaler_;
   Timer due_;
   Timer tick_;
+  Timer stall_tick_;
   std::vector<std::unique_ptr<Signal>> signals_;
 };
 
