@@ -77,12 +77,14 @@ class Text {
   std::string text_;
 };
 
-std::string signal_text(const json& signal) {
+std::string signal_text(const json& signal, const std::string& own_pid) {
   if (!signal.is_object()) return {};
   std::string text = text_at(signal, "name");
   if (const std::string meaning = text_at(signal, "meaning"); !meaning.empty()) text += ": " + meaning;
   if (const std::string address = text_at(signal, "address"); !address.empty()) text += ", at " + address;
-  if (const std::string sender = text_at(signal, "sender_pid"); !sender.empty()) text += ", sent by pid " + sender;
+  if (const std::string sender = text_at(signal, "sender_pid"); !sender.empty() && sender != own_pid) {
+    text += ", sent by pid " + sender;
+  }
   return text;
 }
 
@@ -158,13 +160,16 @@ std::string crash_text(const json& report) {
                                  text_at(report, "requests")));
   text.line("application", text_at(report, "app"));
   text.line("reason", text_at(report, "reason"));
-  text.line("signal", signal_text(member(report, "signal")));
+  text.line("signal", signal_text(member(report, "signal"), text_at(report, "pid")));
   if (text_at(report, "thread") == "other") text.line("thread", "not the loop's: the request need not be the cause");
   const std::string request = request_text(member(report, "request"));
   text.line("request", request.empty() ? "none: the loop was idle" : request);
   const json memory = member(report, "memory");
-  text.line("memory", fmt::format("{} resident; {} of {} in the control group", megabytes(memory, "rss_bytes"),
-                                  megabytes(memory, "current_bytes"), megabytes(memory, "limit_bytes")));
+  text.line("memory", megabytes(memory, "rss_bytes") + " resident");
+  if (!member(memory, "limit_bytes").is_null()) {
+    text.line("", fmt::format("{} of {} used in {}", megabytes(memory, "current_bytes"),
+                              megabytes(memory, "limit_bytes"), text_at(memory, "cgroup")));
+  }
   text.line("", text_at(memory, "verdict"));
   std::vector<std::string> lines;
   for (const Frame& frame : frames_in(report)) {

@@ -22,14 +22,15 @@ std::string dump(const nlohmann::json& report) {
 void log_backtrace(const std::string& who, int pid, const std::string& report, const std::vector<Frame>& frames,
                    bool lines) {
   std::string all;
-  for (std::size_t i = 0; i < frames.size(); ++i) {
+  const std::vector<Frame> telling = telling_frames(frames);
+  for (std::size_t i = 0; i < telling.size(); ++i) {
     if (i > 0) all += '\n';
-    all += fmt::format("#{} {}", i, describe(frames[i]));
+    all += fmt::format("#{} {}", i, describe(telling[i]));
   }
   const std::string message = fmt::format("{} (pid {}) ended in {}", who, pid, describe_top(frames));
   if (!lines) return log_error(message, {{"pid", pid}, {"report", report}, {"backtrace", all}});
   log_error(message, {{"report", report}});
-  for (std::size_t i = 0; i < frames.size(); ++i) log_error(fmt::format("  #{} {}", i, describe(frames[i])));
+  for (std::size_t i = 0; i < telling.size(); ++i) log_error(fmt::format("  #{} {}", i, describe(telling[i])));
 }
 
 }  // namespace

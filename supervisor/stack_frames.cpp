@@ -27,6 +27,12 @@ bool is_machinery(const Frame& frame) {
   return name.starts_with("libc.so") || name.starts_with("libstdc++.so") || name.starts_with("linux-vdso");
 }
 
+// std::invoke and what std::function is made of. Templates have their return type in front.
+bool is_glue(const std::string& function) {
+  return function.starts_with("std::") || function.starts_with("void std::") ||
+         function.find(" std::__invoke") != std::string::npos;
+}
+
 }  // namespace
 
 std::vector<Frame> frames_of(const StackTrace& stack, const ModuleTable& modules) {
@@ -59,17 +65,33 @@ std::string describe(const Frame& frame) {
 
 std::string top_function(const std::vector<Frame>& frames) {
   for (const Frame& frame : frames) {
-    if (!is_machinery(frame) && !frame.function.empty()) return frame.function;
+    if (!is_machinery(frame) && !frame.function.empty() && !is_glue(frame.function)) return frame.function;
   }
   return {};
 }
 
+std::vector<Frame> telling_frames(const std::vector<Frame>& frames) {
+  std::vector<Frame> telling;
+  bool in_app = false;
+  for (const Frame& frame : frames) {
+    const bool servers = file_name(frame.module).starts_with("libpronghorn.so");
+    if (servers && in_app) break;
+    in_app = in_app || (!servers && !is_machinery(frame) && !frame.module.empty());
+    if (is_glue(frame.function)) continue;
+    if (!telling.empty() && !frame.function.empty() && telling.back().function == frame.function) continue;
+    telling.push_back(frame);
+  }
+  return telling;
+}
+
 std::string describe_top(const std::vector<Frame>& frames) {
   constexpr std::size_t kShown = 5;
+  const std::vector<Frame> telling = telling_frames(frames);
   std::string text;
   std::size_t shown = 0;
-  const auto first = std::find_if_not(frames.begin(), frames.end(), is_machinery);
-  for (auto frame = first == frames.end() ? frames.begin() : first; frame != frames.end() && shown < kShown; ++frame) {
+  const auto first = std::find_if_not(telling.begin(), telling.end(), is_machinery);
+  for (auto frame = first == telling.end() ? telling.begin() : first; frame != telling.end() && shown < kShown;
+       ++frame) {
     if (shown++ > 0) text += " < ";
     text += frame->function.empty() ? describe(*frame) : frame->function;
     if (!frame->file.empty()) text += fmt::format(" ({}:{})", file_name(frame->file), frame->line);

@@ -31,7 +31,11 @@ struct Frame {
 // The function to blame at first sight: the first one that is not of the C or C++ library; empty when no name is known.
 [[nodiscard]] std::string top_function(const std::vector<Frame>& frames);
 
-// For one field of a log line: the first frames that say something, by function, " < " between them.
+// What a log shows of a stack, innermost first: without the calls that the standard library makes in between, without
+// those by which the server has come to the handler, and a recursion once.
+[[nodiscard]] std::vector<Frame> telling_frames(const std::vector<Frame>& frames);
+
+// For one field of a log line: the first of those that are not of the C library, by function, " < " between them.
 [[nodiscard]] std::string describe_top(const std::vector<Frame>& frames);
 
 // For records and reports. from_json throws nlohmann::json::exception or std::runtime_error.

@@ -69,6 +69,24 @@ TEST_CASE("the first function that is not of the C library is to blame", "[super
   CHECK(top_function({}).empty());
 }
 
+TEST_CASE("a log shows the application's part of a stack", "[supervisor][crash]") {
+  const auto frame = [](const char* module, const char* function) {
+    Frame made;
+    made.module = module;
+    made.function = function;
+    return made;
+  };
+  const auto telling = telling_frames(
+      {frame("/lib/libc.so.6", "raise"), frame("/srv/app.so", "f(int)"), frame("/srv/app.so", "f(int)"),
+       frame("/srv/app.so", "handler"), frame("/srv/app.so", "int std::__invoke_impl<int, int (*)()>(int (*)())"),
+       frame("/lib/libpronghorn.so.0", "run"), frame("/lib/libpronghorn.so.0", "main")});
+  REQUIRE(telling.size() == 3);
+  CHECK(telling[0].function == "raise");
+  CHECK(telling[1].function == "f(int)");
+  CHECK(telling[2].function == "handler");
+  CHECK(describe_top(telling) == "f(int) < handler");
+}
+
 TEST_CASE("a file that cannot be read gives no names and no error", "[supervisor][crash]") {
   std::vector<Frame> frames(2);
   frames[0].module = "/nonexistent.so";
