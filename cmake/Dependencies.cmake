@@ -11,6 +11,7 @@ find_package(CLI11 REQUIRED)
 find_package(tomlplusplus REQUIRED)
 find_package(ZLIB REQUIRED)
 pkg_check_modules(brotli REQUIRED IMPORTED_TARGET libbrotlienc)
+pkg_check_modules(libdw REQUIRED IMPORTED_TARGET libdw>=0.180)
 pkg_check_modules(zstd REQUIRED IMPORTED_TARGET libzstd)
 
 # llhttp: its own package where there is one, else the C sources that Debian ships in node-llhttp.

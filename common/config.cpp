@@ -62,6 +62,7 @@ void visit(Settings& config, Visitor&& field) {
   field("drain_delay", config.drain_delay);
   field("drain_timeout", config.drain_timeout);
   field("worker_timeout", config.worker_timeout);
+  field("stall_threshold", config.stall_threshold);
   field("boot_timeout", config.boot_timeout);
   field("recycle_requests", config.recycle_requests);
   field("recycle_age", config.recycle_age);

@@ -77,6 +77,7 @@ struct Config {
   Milliseconds drain_delay{0};  // keep serving, not ready, before draining
   Milliseconds drain_timeout{30'000};
   Milliseconds worker_timeout{30'000};  // a loop that stands still this long is killed
+  Milliseconds stall_threshold{100};    // a loop that stands still this long is counted and its stack logged; 0: none
   Milliseconds boot_timeout{60'000};    // from start to ready
   // A worker above one of these is replaced, the new one first; 0: never.
   std::uint32_t recycle_requests = 0;

@@ -49,6 +49,7 @@ constexpr std::array<SummedCounter, 15> kCounters{{
     {&WorkerRow::loop_idle_us, &SlotSum::loop_idle_us},
     {&WorkerRow::redis_commands, &SlotSum::redis_commands},
     {&WorkerRow::redis_errors, &SlotSum::redis_errors},
+    {&WorkerRow::stalls, &SlotSum::stalls},
 }};
 
 void add_counters(SlotSum& sum, const WorkerRow& row) {

@@ -33,6 +33,7 @@ struct SlotSum {
   std::uint64_t limits_unavailable = 0;
   std::uint64_t quarantined = 0;
   std::uint64_t loop_idle_us = 0;
+  std::uint64_t stalls = 0;
   std::uint64_t redis_commands = 0;
   std::uint64_t redis_errors = 0;
   LatencyHistogram::Sum latency;

@@ -14,6 +14,7 @@
 #include <stdexcept>
 #include <system_error>
 
+#include "common/crash_record.h"
 #include "common/log_format.h"
 
 namespace pronghorn {
@@ -36,8 +37,14 @@ class LineSink final : public spdlog::sinks::base_sink<std::mutex> {
     torn_ = false;
   }
 
+  void copy_to(LogRing* ring) noexcept {
+    const std::lock_guard lock(mutex_);
+    ring_ = ring;
+  }
+
  protected:
   void sink_it_(const spdlog::details::log_msg& line) override {
+    if (ring_ != nullptr) ring_->append({line.payload.data(), line.payload.size()});
     if (torn_ && ::write(fd_, "\n", 1) == 1) torn_ = false;  // what follows starts on a line of its own
     const char* next = line.payload.data();
     std::size_t left = line.payload.size();
@@ -59,6 +66,7 @@ class LineSink final : public spdlog::sinks::base_sink<std::mutex> {
     if (fd_ > STDERR_FILENO) ::close(fd_);
   }
   int fd_;
+  LogRing* ring_ = nullptr;
   bool torn_ = false;  // the file ends in the middle of a line
 };
 
@@ -128,6 +136,8 @@ void open_log(const LogOptions& options) {
   log.file = options.file;
   if (!options.process.empty()) log.process = options.process;
 }
+
+void copy_log_to(LogRing* ring) noexcept { the_log().sink->copy_to(ring); }
 
 void reopen_log() noexcept {
   try {

@@ -13,6 +13,8 @@
 
 namespace pronghorn {
 
+class LogRing;  // common/crash_record.h
+
 struct LogField {
   std::string_view name;
   std::string value;
@@ -39,6 +41,8 @@ struct LogOptions {
 
 // Throws std::runtime_error when the file cannot be opened. Before the first call, lines go to standard error as text.
 void open_log(const LogOptions& options);
+// Lines go to `ring` too from now on, whatever happens to the file; null: no more. The ring outlives its use.
+void copy_log_to(LogRing* ring) noexcept;
 // After a rotation: opens the file again under its name. Keeps the old one, and says so, when that fails.
 void reopen_log() noexcept;
 

@@ -129,6 +129,7 @@ constexpr std::array<CounterFamily, 14> kCounters{{
     {"handler_errors_total", "Exceptions of handlers that became a 500.", &SlotSum::handler_errors},
     {"shed_requests_total", "Requests answered 503 because of max_in_flight or max_connections.", &SlotSum::shed},
     {"accept_pauses_total", "Times that accepting stopped for want of descriptors or memory.", &SlotSum::accept_pauses},
+    {"loop_stalls_total", "Times that something had the event loop for stall_threshold.", &SlotSum::stalls},
     {"rate_limit_refused_total", "Requests refused by a rate limit.", &SlotSum::limits_refused},
     {"rate_limit_unavailable_total", "Rate-limit decisions made without Redis.", &SlotSum::limits_unavailable},
     {"quarantined_requests_total", "Requests refused because their like killed workers.", &SlotSum::quarantined},

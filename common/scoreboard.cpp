@@ -5,7 +5,6 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-#include <cstring>
 
 #include <cerrno>
 #include <stdexcept>
@@ -62,23 +61,7 @@ Scoreboard::~Scoreboard() {
   if (fd_ >= 0) ::close(fd_);
 }
 
-void write_request_id(const RequestId& id, char (&text)[24]) noexcept {
-  constexpr char kDigits[] = "0123456789abcdef";
-  std::uint64_t worker = id.worker;
-  for (int i = 15; i >= 0; --i, worker >>= 4) text[i] = kDigits[worker & 15];
-  std::uint32_t number = id.number;
-  for (int i = 23; i >= 16; --i, number >>= 4) text[i] = kDigits[number & 15];
-}
-
-std::string to_string(const RequestId& id) {
-  char text[24];
-  write_request_id(id, text);
-  return {text, sizeof text};
-}
-
-std::string line_of(const RunningRequest& running) {
-  return {running.line, ::strnlen(running.line, sizeof running.line)};
-}
+std::string line_of(const RunningRequest& running) { return text_of(running.line); }
 
 const char* limit_name(LimitHit limit) noexcept {
   constexpr std::array<const char*, kLimits> kNames{
@@ -98,6 +81,14 @@ void take_row(WorkerRow& row) noexcept {
   row.redis_state.store(RedisState::off);
   row.redis_latency_us.store(0);
   row.running.active.store(0);
+  row.waiting.store(0);
+  row.requests_before.store(row.requests.load());
+  row.crash.signal.store(0);
+  row.crash.stack.count.store(0);
+  row.crash.requests_count.store(0);
+  row.stall.taken.store(0);
+  row.modules.count.store(0);
+  row.log.clear();
   row.pid.store(static_cast<std::uint32_t>(::getpid()));
 }
 

@@ -17,7 +17,9 @@
 #include <string_view>
 #include <type_traits>
 
+#include "common/crash_record.h"
 #include "common/histogram.h"
+#include "common/request_id.h"
 
 namespace pronghorn {
 
@@ -83,14 +85,6 @@ struct RouteRow {
   RouteHistogram latency;
 };
 
-// The id of a request as it is logged: 24 hex digits.
-struct RequestId {
-  std::uint64_t worker = 0;  // random, of the worker
-  std::uint32_t number = 0;  // counted up by it; 0: none yet
-};
-void write_request_id(const RequestId& id, char (&text)[24]) noexcept;
-[[nodiscard]] std::string to_string(const RequestId& id);
-
 // The request that the worker is executing now, for the log line that explains its exit. Written by the worker for
 // each request: so it holds what is cheap to write, and the reader makes text of it.
 struct RunningRequest {
@@ -151,6 +145,8 @@ struct alignas(64) WorkerRow {
   std::atomic<std::uint32_t> pid;
   std::atomic<WorkerPhase> phase;
   std::atomic<std::uint64_t> stamp_ms;  // monotonic time of the last turn of the loop
+  std::atomic<std::uint32_t> waiting;   // 1 from the end of a turn on: nothing runs but what an event calls
+  Counter requests_before;              // `requests` when this worker took the row over
 
   Counter requests;                  // answered
   std::array<Counter, 5> responses;  // [0] is 1xx … [4] is 5xx
@@ -172,6 +168,7 @@ struct alignas(64) WorkerRow {
 
   Counter loop_idle_us;  // time waiting for events, ever
   Counter loop_lag_us;   // gauge: how late the heartbeat was, last second's maximum
+  Counter stalls;        // times that something had the loop for stall_threshold
 
   std::atomic<RedisState> redis_state;
   Counter redis_commands;
@@ -181,6 +178,12 @@ struct alignas(64) WorkerRow {
   LatencyHistogram latency;  // from the request read whole to the response written or begun
   RunningRequest running;
   std::array<RouteRow, kMaxRoutes> routes;
+
+  // See common/crash_record.h.
+  CrashRecord crash;
+  StallRecord stall;
+  ModuleTable modules;
+  LogRing log;
 };
 
 enum class SlotState : std::uint32_t { empty, starting, ready, draining, backoff, stopped };
@@ -207,6 +210,7 @@ struct alignas(64) SlotRow {
   std::atomic<std::uint64_t> last_exit_at;      // seconds since 1970; 0: none
   SharedText<256> last_exit_reason;             // "signal 11 (SIGSEGV)", "exit status 1"
   SharedText<288> last_exit_request;            // "POST /crash id=…"; empty: it was not executing one
+  SharedText<96> last_exit_report;              // file name of the crash report; empty: there is none
 };
 
 // Facts about the server. Written by the supervisor alone.

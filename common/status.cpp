@@ -97,6 +97,7 @@ json counters_json(const SlotSum& sum) {
           {"shed", sum.shed},
           {"limits", limits_json(sum.limits)},
           {"accept_pauses", sum.accept_pauses},
+          {"stalls", sum.stalls},
           {"limits_refused", sum.limits_refused},
           {"limits_unavailable", sum.limits_unavailable},
           {"quarantined", sum.quarantined},
@@ -135,6 +136,7 @@ json last_exit_json(const SlotRow& slot) {
   if (at == 0) return nullptr;
   return {{"reason", slot.last_exit_reason.get()},
           {"request", slot.last_exit_request.get()},
+          {"report", slot.last_exit_report.get()},
           {"at", rfc3339(static_cast<long long>(at))}};
 }
 

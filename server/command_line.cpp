@@ -17,9 +17,7 @@ namespace {
 std::vector<const Option*> options_of(const Command& command) {
   std::vector<const Option*> taken;
   for (const Option& option : options()) {
-    const bool is_control = option.name == "control" || option.name == "runtime_dir" || option.name == command.option;
-    if (command.options == OptionSet::all || (command.options == OptionSet::control && is_control))
-      taken.push_back(&option);
+    if (takes_option(command.options, option.name) || option.name == command.option) taken.push_back(&option);
   }
   return taken;
 }
@@ -57,6 +55,12 @@ std::vector<std::string> with_empty_values(const std::vector<std::string>& argum
 }
 
 }  // namespace
+
+bool takes_option(OptionSet options, std::string_view name) {
+  if (options == OptionSet::control) return name == "control" || name == "runtime_dir";
+  if (options == OptionSet::files) return name == "data_dir";
+  return options == OptionSet::all;
+}
 
 const std::vector<Command>& commands() {
   static const std::vector<Command> table{
@@ -98,6 +102,12 @@ const std::vector<Command>& commands() {
        .argument_is_optional = true,
        .argument_has_object = true},
       {.name = "stop", .help = "drain and stop the running server", .options = OptionSet::control},
+      {.name = "crashes",
+       .argument = "NAME|last",
+       .help = "list the reports of workers that ended unasked, or show one",
+       .options = OptionSet::files,
+       .flags = {{"--json", "print the JSON of the reports"}},
+       .argument_is_optional = true},
       {.name = "check",
        .argument = "APP.so",
        .help = "print the effective configuration and where each value comes from; does not open the application",

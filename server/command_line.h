@@ -13,6 +13,7 @@ namespace pronghorn::server {
 enum class OptionSet {
   none,
   control,  // --config, --control, --runtime-dir: where the running server is
+  files,    // --config, --data-dir: what a server has left there, whether it runs or not
   all,      // --config and every option of server/options.h
 };
 
@@ -53,6 +54,9 @@ struct ParsedCommand {
 // Parses what follows the name of the command. `embedded`: the program has its own application. Throws UsageError.
 [[nodiscard]] ParsedCommand parse_command(const Command& command, const std::vector<std::string>& arguments,
                                           bool embedded);
+
+// Whether a command with these takes the option of server/options.h.
+[[nodiscard]] bool takes_option(OptionSet options, std::string_view name);
 
 // The whole help text of a command, or of the program; lines of at most 100 columns. `program` is how it is called.
 [[nodiscard]] std::string command_help(const Command& command, std::string_view program, bool embedded);

@@ -13,6 +13,7 @@
 
 #include "server/configuration.h"
 #include "server/control_client.h"
+#include "server/crashes.h"
 #include "server/drill.h"
 #include "server/options.h"
 #include "server/project.h"
@@ -224,6 +225,16 @@ int rollback(const Invocation& invocation) { return roll_out(invocation, {.comma
 
 int stop(const Invocation& invocation) {
   print_answer(ask_server(control_socket(invocation), {.command = "stop"}), "stopping");
+  return 0;
+}
+
+int crashes(const Invocation& invocation) {
+  ConfigInputs inputs = inputs_of(invocation);
+  inputs.app.clear();  // the argument is a report
+  const std::string data_dir = load_control_configuration(inputs).config.data_dir;
+  const bool json = invocation.parsed.has("--json");
+  const std::string& name = invocation.parsed.argument;
+  print(name.empty() ? list_crashes(data_dir, json) : show_crash(data_dir, name, json));
   return 0;
 }
 

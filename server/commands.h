@@ -35,6 +35,7 @@ int drill(const Invocation& invocation);
 int quarantine(const Invocation& invocation);
 int rollback(const Invocation& invocation);
 int stop(const Invocation& invocation);
+int crashes(const Invocation& invocation);
 int new_project(const Invocation& invocation);
 
 }  // namespace pronghorn::server

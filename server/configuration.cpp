@@ -204,6 +204,8 @@ void fill_directories(const ConfigInputs& inputs, Effective& effective) {
   Config& config = effective.config;
   if (is_default(effective, "runtime_dir")) config.runtime_dir = default_runtime_dir(inputs.machine);
   config.runtime_dir = absolute(config.runtime_dir);  // the embedded Redis has another working directory
+  if (is_default(effective, "data_dir")) config.data_dir = default_data_dir(inputs.machine);
+  config.data_dir = absolute(config.data_dir);
   if (config.control.empty()) config.control = control_path(config);
   check_socket_path(is_default(effective, "control") ? "runtime_dir" : "control", config.control);
 }
@@ -214,8 +216,6 @@ Effective load_configuration(const ConfigInputs& inputs) {
   Effective effective = read_layers(inputs, [](const std::string&) { return true; }, true);
   Config& config = effective.config;
   fill_directories(inputs, effective);
-  if (is_default(effective, "data_dir")) config.data_dir = default_data_dir(inputs.machine);
-  config.data_dir = absolute(config.data_dir);
   if (config.redis == "embedded") check_socket_path("runtime_dir", redis_address(config).substr(5));
   if (is_default(effective, "drain_delay")) config.drain_delay = default_drain_delay(inputs.machine);
   if (is_default(effective, "name")) config.name = default_name(inputs);
@@ -233,7 +233,9 @@ Effective load_configuration(const ConfigInputs& inputs) {
 }
 
 Effective load_control_configuration(const ConfigInputs& inputs) {
-  const auto wanted = [](const std::string& name) { return name == "control" || name == "runtime_dir"; };
+  const auto wanted = [](const std::string& name) {
+    return name == "control" || name == "runtime_dir" || name == "data_dir";
+  };
   Effective effective = read_layers(inputs, wanted, false);
   fill_directories(inputs, effective);
   return effective;

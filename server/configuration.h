@@ -36,8 +36,8 @@ struct Effective {
 // Throws UsageError for the first thing that is wrong: one line, "place: what; what would be right".
 [[nodiscard]] Effective load_configuration(const ConfigInputs& inputs);
 
-// Only `control` and `runtime_dir`, for commands that talk to a running server: a mistake anywhere else in environment
-// or file does not keep an operator from its server.
+// Only `control`, `runtime_dir` and `data_dir`, for commands that talk to a running server or read what it has left: a
+// mistake anywhere else in environment or file does not keep an operator from its server.
 [[nodiscard]] Effective load_control_configuration(const ConfigInputs& inputs);
 
 // The environment variables of options and of the program itself; see docs/configuration.md for those that are ignored.

@@ -63,9 +63,11 @@ std::string all_options() {
   return text;
 }
 
-std::string control_options() {
+std::string some_options(OptionSet taken) {
   std::string text = entry("--config FILE", kConfigHelp);
-  for (const char* name : {"control", "runtime_dir"}) text += option_entry(*find_option(name));
+  for (const Option& option : options()) {
+    if (takes_option(taken, option.name)) text += option_entry(option);
+  }
   return text + entry("-h, --help", "Print this text.");
 }
 
@@ -92,7 +94,7 @@ std::string command_help(const Command& command, std::string_view program, bool 
   text += "\nOptions:\n";
   for (const Flag& flag : command.flags) text += entry(flag_text(flag), flag.help);
   if (!command.option.empty()) text += option_entry(*find_option(command.option));
-  if (command.options == OptionSet::control) return text + control_options();
+  if (command.options != OptionSet::none) return text + some_options(command.options);
   return text + entry("-h, --help", "Print this text.");
 }
 

@@ -67,6 +67,10 @@ std::vector<Option> make_options() {
                &Config::drain_timeout),
       duration({"worker_timeout", kProcesses, "A worker whose loop stands still for so long is killed and replaced."},
                &Config::worker_timeout, 100ms),
+      duration(
+          {"stall_threshold", kProcesses,
+           "A loop that stands still for so long is counted, and logged with its stack at most every 10s; 0: none."},
+          &Config::stall_threshold),
       duration({"boot_timeout", kProcesses, "How long a worker may take from its start until it is ready."},
                &Config::boot_timeout, 100ms),
       count({"recycle_requests", kProcesses, "A worker that has answered so many requests is replaced; 0: never."},
@@ -122,8 +126,9 @@ std::vector<Option> make_options() {
            accept_path),
       text({"runtime_dir", kFiles, "Directory for sockets; made with mode 0700."}, "DIR", &Config::runtime_dir,
            accept_path),
-      text({"data_dir", kFiles, "Directory for what outlives the server: the data of the embedded Redis."}, "DIR",
-           &Config::data_dir, accept_path),
+      text({"data_dir", kFiles,
+            "Directory for what outlives the server: the data of the embedded Redis, crash reports."},
+           "DIR", &Config::data_dir, accept_path),
 
       size({"max_request_line", kHttp, "Longest request line; 414 above."}, &HttpLimits::max_request_line,
            {64, 1 << 20}),

@@ -18,6 +18,7 @@
 #include "server/suggest.h"
 #include "server/values.h"
 #include "supervisor/redis_guard.h"
+#include "supervisor/symbolize.h"
 #include "worker/worker_process.h"
 
 namespace pronghorn::server {
@@ -71,6 +72,7 @@ int run_command(const Command& command, const Arguments& arguments, const std::s
   if (command.name == "quarantine") return quarantine(invocation);
   if (command.name == "rollback") return rollback(invocation);
   if (command.name == "stop") return stop(invocation);
+  if (command.name == "crashes") return crashes(invocation);
   if (command.name == "new") return new_project(invocation);
   if (command.name == "help") return help(parsed.argument, program, embedded);
   print(fmt::format("{} {}\n", kServerName, kVersion));
@@ -78,12 +80,15 @@ int run_command(const Command& command, const Arguments& arguments, const std::s
 }
 
 // What the supervisor starts its children with; see supervisor/supervisor.h.
-bool is_internal(std::string_view name) { return name == "worker" || name == "check-app" || name == "redis"; }
+bool is_internal(std::string_view name) {
+  return name == "worker" || name == "check-app" || name == "redis" || name == "symbolize";
+}
 
 int run_internal(int argc, char** argv, Setup setup) {
   const std::string_view name(argv[1]);
   if (name == "worker") return worker::run_worker(setup);
   if (name == "check-app") return worker::check_app(setup);
+  if (name == "symbolize") return supervisor::run_symbolize();
   const Arguments arguments(argv + std::min(argc, 3), argv + argc);
   const std::uint64_t parent = argc > 2 ? parse_count(argv[2]) : 0;
   if (arguments.empty() || parent == 0 || parent > INT32_MAX) throw UsageError("redis: this command is internal");

@@ -164,7 +164,7 @@ RUN cmake -S /src/app -B /build/app -G Ninja \
 FROM debian:12-slim
 RUN apt-get update \
  && apt-get install -y --no-install-recommends \
-      libuv1 libhiredis0.14 libfmt9 libspdlog1.10 libssl3 libtomlplusplus3 zlib1g libbrotli1 libzstd1 \
+      libuv1 libhiredis0.14 libfmt9 libspdlog1.10 libssl3 libtomlplusplus3 zlib1g libbrotli1 libzstd1 libdw1 \
       redis-server \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --system --no-create-home @NAME@ \

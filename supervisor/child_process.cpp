@@ -6,12 +6,22 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <fstream>
+
 namespace pronghorn::supervisor {
 
 std::string describe(const ChildExit& exit) {
   if (exit.signal == 0) return fmt::format("exit status {}", exit.status);
   const char* name = ::sigabbrev_np(exit.signal);
   return name != nullptr ? fmt::format("signal {} (SIG{})", exit.signal, name) : fmt::format("signal {}", exit.signal);
+}
+
+char process_state(int pid) {
+  std::ifstream file(fmt::format("/proc/{}/stat", pid));
+  std::string text;
+  std::getline(file, text);
+  const std::size_t name_end = text.rfind(')');  // the name may hold anything
+  return name_end == std::string::npos || name_end + 2 >= text.size() ? '\0' : text[name_end + 2];
 }
 
 Children::Children(uv_loop_t* loop) : loop_(loop), sigchld_(loop, SIGCHLD, [this] { reap(); }) {}

@@ -26,6 +26,9 @@ struct ChildExit {
 // "exit status 1", "signal 11 (SIGSEGV)".
 [[nodiscard]] std::string describe(const ChildExit& exit);
 
+// The state of a process as /proc/PID/stat has it: 'R', 'S', 'D', 'T' (stopped by a signal) …; 0: there is none.
+[[nodiscard]] char process_state(int pid);
+
 class Children {
  public:
   using OnExit = std::function<void(const ChildExit&)>;

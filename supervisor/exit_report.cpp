@@ -6,8 +6,6 @@
 #include "supervisor/slots.h"
 
 namespace pronghorn::supervisor {
-namespace {}  // namespace
-
 std::string process_name(std::uint32_t slot) {
   return slot == kAdminSlot ? "the admin process" : "worker " + std::to_string(slot);
 }
@@ -17,9 +15,11 @@ std::string running_request(const WorkerRow& row, int pid) {
   return line_of(row.running) + " id=" + to_string(row.running.id);
 }
 
-void record_exit(SlotRow& slot, const std::string& reason, const std::string& request) noexcept {
+void record_exit(SlotRow& slot, const std::string& reason, const std::string& request,
+                 const std::string& report) noexcept {
   slot.last_exit_reason.set(reason);
   slot.last_exit_request.set(request);
+  slot.last_exit_report.set(report);
   slot.last_exit_at.store(static_cast<std::uint64_t>(std::time(nullptr)));
 }
 

@@ -15,8 +15,9 @@ namespace pronghorn::supervisor {
 // belongs to another process.
 [[nodiscard]] std::string running_request(const WorkerRow& row, int pid);
 
-// For /status: what ended the slot's last worker.
-void record_exit(SlotRow& slot, const std::string& reason, const std::string& request) noexcept;
+// For /status: what ended the slot's last worker. `report`: the name of the report's file, or empty.
+void record_exit(SlotRow& slot, const std::string& reason, const std::string& request,
+                 const std::string& report) noexcept;
 
 // The worker of the row is dead: its gauges go to zero, its counters stay.
 void release_row(WorkerRow& row, int pid) noexcept;

@@ -38,7 +38,7 @@ void SupervisorProcess::replace_program() {
 
 // Clients that we hold do not live through the exec: they go to workers first.
 void SupervisorProcess::exec_when_flushed() {
-  if (exec_by_ms_ == 0) return;
+  if (exec_by_ms_ == 0 || symbolizer_.busy()) return;  // nobody would reap its process
   if (dispatcher_) {
     dispatcher_->flush();
     const std::size_t left = dispatcher_->waiting();

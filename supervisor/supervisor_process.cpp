@@ -40,8 +40,10 @@ SupervisorProcess::SupervisorProcess(uv_loop_t* loop, Ground& ground, const Supe
       children_(loop),
       control_(make_control(
           loop, ground, [this](const std::string& line, const ControlSocket::Reply& reply) { command(line, reply); })),
+      symbolizer_(loop, children_, ground.program),
+      reports_(symbolizer_),
       workers_({loop, ground.program, ground.board, children_, ground.listeners, ground.admin_listeners.get(),
-                passes_connections(ground.config->balance)},
+                passes_connections(ground.config->balance), &reports_},
                {1, ground.config, ground.app},
                {[this](const Worker& worker) {
                   tell_waiting();
@@ -56,6 +58,7 @@ SupervisorProcess::SupervisorProcess(uv_loop_t* loop, Ground& ground, const Supe
                 },
                 [this](const std::string& request) { request_killed(request); },
                 [this](const Message& message) { quarantine_message(message); }}),
+      stalls_(workers_, ground.board, children_, symbolizer_),
       check_(loop, children_, ground.program, ground.board.fd()),
       rollouts_(workers_, check_, ground.board, hooks, {1, ground.config, std::move(ground.app)},
                 {[this](const Config& config) { rollout_complete(config); }}),
@@ -63,7 +66,8 @@ SupervisorProcess::SupervisorProcess(uv_loop_t* loop, Ground& ground, const Supe
       sampler_(ground.board),
       quarantine_(ground.board.quarantine()),
       due_(loop, [this] { advance(); }),
-      tick_(loop, [this] { tick(); }) {
+      tick_(loop, [this] { tick(); }),
+      stall_tick_(loop, [this] { stalls_.look(monotonic_ms()); }) {
   if (ground.config->redis == "embedded") {
     redis_.emplace(loop, children_, ground.program, *ground.config, ground.redis_lock);
   }
@@ -94,6 +98,7 @@ void SupervisorProcess::watch_signals() {
 int SupervisorProcess::run() {
   describe_server();
   tick_.start(Milliseconds(1'000), Milliseconds(1'000));
+  watch_for_stalls(ground_.config->stall_threshold);
   if (ground_.resume) {
     resume();
   } else {
@@ -165,6 +170,7 @@ void SupervisorProcess::advance() {
 void SupervisorProcess::tick() {
   children_.reap();
   workers_.watch();
+  reports_.sample(monotonic_ms());
   if (redis_) redis_->watch();
   sampler_.sample(workers_.slots(), monotonic_ms());
   quarantine_.tick(monotonic_ms());
@@ -180,6 +186,12 @@ void SupervisorProcess::tick() {
     recycler_.tick(monotonic_ms());
   }
   schedule();
+}
+
+void SupervisorProcess::watch_for_stalls(Milliseconds threshold) {
+  if (threshold.count() == 0) return stall_tick_.stop();
+  const Milliseconds period = StallWatch::period(threshold);
+  stall_tick_.start(period, period);
 }
 
 void SupervisorProcess::worker_exited(const Worker& worker, const std::string& reason) {
@@ -204,6 +216,7 @@ void SupervisorProcess::rollout_complete(const Config& config) {
   }
   // Back to the option, whatever was set by hand.
   set_by_hand_ = false;
+  watch_for_stalls(config.stall_threshold);
   autoscaler_.set_bounds(config.min_workers, config.max_workers);
   const std::uint32_t before = workers_.slots().target();
   const auto scaled = workers_.scale(std::clamp(before, config.min_workers, config.max_workers));
@@ -231,6 +244,7 @@ void SupervisorProcess::drain() {
 
 void SupervisorProcess::interrupted() {
   if (phase_ == Phase::draining || phase_ == Phase::stopping) {
+    symbolizer_.cancel();
     stop_now();
   } else {
     drain();

@@ -18,6 +18,7 @@
 #include "supervisor/autoscaler.h"
 #include "supervisor/child_process.h"
 #include "supervisor/control_socket.h"
+#include "supervisor/crash_reports.h"
 #include "supervisor/dispatcher.h"
 #include "supervisor/embedded_redis.h"
 #include "supervisor/listeners.h"
@@ -25,7 +26,9 @@
 #include "supervisor/recycler.h"
 #include "supervisor/rollout.h"
 #include "supervisor/sampler.h"
+#include "supervisor/stall_watch.h"
 #include "supervisor/supervisor.h"
+#include "supervisor/symbolizer.h"
 #include "supervisor/upgrade.h"
 #include "supervisor/uv_handles.h"
 #include "supervisor/workers.h"
@@ -70,6 +73,7 @@ class SupervisorProcess {
   void schedule() { due_.start(Milliseconds(0)); }
   void advance();
   void tick();
+  void watch_for_stalls(Milliseconds threshold);
   void finish_when_empty();
 
   void worker_exited(const Worker& worker, const std::string& reason);
@@ -117,7 +121,10 @@ class SupervisorProcess {
   Children children_;
   ControlSocket control_;
   std::optional<EmbeddedRedis> redis_;
+  Symbolizer symbolizer_;
+  CrashReports reports_;
   Workers workers_;
+  StallWatch stalls_;
   AppCheck check_;
   Rollouts rollouts_;
   Recycler recycler_;
@@ -128,6 +135,7 @@ class SupervisorProcess {
   std::vector<Message> for_a_worker_;  // of the quarantine; no worker was ready to take them
   Timer due_;
   Timer tick_;
+  Timer stall_tick_;
   std::vector<std::unique_ptr<Signal>> signals_;
 };
 

@@ -283,8 +283,10 @@ void Workers::kill_due(std::uint64_t now) {
   }
 }
 
-// SIGABRT first: the worker then logs where it stands.
-void Workers::abort_worker(const Worker& worker, std::uint64_t now, const std::string& why) {
+// SIGABRT first: the worker then writes down where it stands. One that is stopped by a signal cannot.
+void Workers::abort_worker(const Worker& worker, std::uint64_t now, std::string why) {
+  const bool stopped = process_state(worker.pid) == 'T';
+  if (stopped) why += ": it is stopped by a signal";
   const std::string request = running_request(environment_.board.worker(worker.slot, worker.row), worker.pid);
   log_error(fmt::format("{} {}{}; it is killed", process_name(worker.slot), why,
                         request.empty() ? "" : " while executing " + request),
@@ -293,7 +295,7 @@ void Workers::abort_worker(const Worker& worker, std::uint64_t now, const std::s
     found->second->failure = "it " + why;
   }
   slots_.dying(worker.pid, now, now + kAbortGraceMs);
-  environment_.children.kill(worker.pid, SIGABRT);
+  environment_.children.kill(worker.pid, stopped ? SIGKILL : SIGABRT);
 }
 
 }  // namespace pronghorn::supervisor

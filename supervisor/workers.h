@@ -22,6 +22,7 @@
 #include "supervisor/app_copy.h"
 #include "supervisor/child_process.h"
 #include "supervisor/covers.h"
+#include "supervisor/crash_reports.h"
 #include "supervisor/listeners.h"
 #include "supervisor/slots.h"
 #include "supervisor/worker_handle.h"
@@ -54,8 +55,9 @@ class Workers {
     Scoreboard& board;
     Children& children;
     Listeners& listeners;
-    Listeners* admin_listeners;  // nullptr: no admin process
-    bool passes_connections;     // workers get connections over their channel, not listeners
+    Listeners* admin_listeners;       // nullptr: no admin process
+    bool passes_connections;          // workers get connections over their channel, not listeners
+    CrashReports* reports = nullptr;  // nullptr: none are made
   };
 
   Workers(Environment environment, Launch launch, Callbacks callbacks);
@@ -115,12 +117,14 @@ class Workers {
   void on_message(WorkerHandle& handle, const Message& message, int fd);
   void on_closed(WorkerHandle& handle);
   void on_exit(const ChildExit& exit);
-  void explain_exit(const Slots::Exit& exit, const ChildExit& how, const std::string& reason);
+  void explain_exit(const Slots::Exit& exit, const ChildExit& how, const std::string& cause);
+  [[nodiscard]] CrashReports::Written write_report(const Worker& worker, const ChildExit& how,
+                                                   const std::string& reason);
   [[nodiscard]] bool is_hopeless(const Worker& worker, const ChildExit& how);
   [[nodiscard]] bool every_slot_failed(std::uint32_t slot);
   void drop_unused_listeners() noexcept;
   void kill_due(std::uint64_t now);
-  void abort_worker(const Worker& worker, std::uint64_t now, const std::string& why);
+  void abort_worker(const Worker& worker, std::uint64_t now, std::string why);
   void drain(const Worker& worker, Milliseconds delay);
   void stop(const Worker& worker);
   void update_covers(std::uint64_t now);

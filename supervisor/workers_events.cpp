@@ -71,8 +71,12 @@ void Workers::on_exit(const ChildExit& how) {
   if (const WorkerHandle* worker_handle = handle(how.pid)) own_words = worker_handle->failure;
   if (!own_words.empty()) reason += ": " + own_words;
   const bool hopeless = exit->counts && is_hopeless(worker, how);
-  if (!hopeless) explain_exit(*exit, how, reason);
   WorkerRow& row = environment_.board.worker(worker.slot, worker.row);
+  if (!hopeless) {
+    explain_exit(*exit, how, reason);
+  } else if (how.signal != 0) {
+    static_cast<void>(write_report(worker, how, reason));  // what it said itself, or its status, needs no report
+  }
   if (const std::string request = killing_request(*exit, how, row); !request.empty()) callbacks_.on_killed(request);
   release_row(row, worker.pid);
   handles_.erase(how.pid);
@@ -83,7 +87,17 @@ void Workers::on_exit(const ChildExit& how) {
                                                  : own_words);
 }
 
-void Workers::explain_exit(const Slots::Exit& exit, const ChildExit& how, const std::string& reason) {
+CrashReports::Written Workers::write_report(const Worker& worker, const ChildExit& how, const std::string& reason) {
+  if (environment_.reports == nullptr) return {};
+  const WorkerHandle* owner = handle(worker.pid);
+  const bool current = worker.slot != kAdminSlot && slots_.current(worker.slot) == nullptr;
+  const std::uint64_t rss = current ? environment_.board.slot(worker.slot).rss_bytes.load() : 0;
+  const bool killed_by_us = worker.state == WorkerState::dying || worker.state == WorkerState::draining;
+  return environment_.reports->write(worker, environment_.board.worker(worker.slot, worker.row), how, reason, rss,
+                                     killed_by_us, owner != nullptr ? *owner->config : *launch_.config);
+}
+
+void Workers::explain_exit(const Slots::Exit& exit, const ChildExit& how, const std::string& cause) {
   const Worker& worker = exit.worker;
   const auto uptime = static_cast<double>(monotonic_ms() - worker.started_ms) / 1e3;
   const std::string name = process_name(worker.slot);
@@ -93,21 +107,24 @@ void Workers::explain_exit(const Slots::Exit& exit, const ChildExit& how, const 
     return;
   }
   const std::string request = running_request(environment_.board.worker(worker.slot, worker.row), worker.pid);
-  if (worker.slot != kAdminSlot) record_exit(environment_.board.slot(worker.slot), reason, request);
+  // When the application cannot start, the others die of the same; that is told once.
+  const bool told = stopping_ && !ever_ready_;
+  CrashReports::Written report;
+  const bool own_words = how.signal == 0 && how.status == kExitApplication;  // it has told why it cannot start
+  if (exit.counts && !told && !own_words) report = write_report(worker, how, cause);
+  const std::string reason = report.verdict.empty() ? cause : cause + ": " + report.verdict;
+  if (worker.slot != kAdminSlot) record_exit(environment_.board.slot(worker.slot), reason, request, report.name);
   std::string line = fmt::format("{} (pid {}) ended after {:.1f} s {}: {}", name, worker.pid, uptime,
                                  request.empty() ? "while idle" : "while executing " + request, reason);
   if (exit.replaced) {
     if (worker.slot != kAdminSlot) add(environment_.board.slot(worker.slot).restarts);
     line += "; " + restart_text(exit);
   }
-  const LogField fields[] = {{"slot", worker.slot},
-                             {"pid", worker.pid},
-                             {"reason", reason},
-                             {"uptime_s", fmt::format("{:.1f}", uptime), false},
-                             {"request", request}};
+  const LogField fields[] = {{"slot", worker.slot}, {"pid", worker.pid},
+                             {"reason", reason},    {"uptime_s", fmt::format("{:.1f}", uptime), false},
+                             {"request", request},  {"report", report.path}};
   const LogLevel level = exit.counts ? LogLevel::error : LogLevel::warning;
-  // When the application cannot start, the others die of the same; that is told once.
-  write_log(stopping_ && !ever_ready_ ? LogLevel::debug : level, line, fields, std::size(fields));
+  write_log(told ? LogLevel::debug : level, line, fields, std::size(fields) - (report.path.empty() ? 1 : 0));
 }
 
 // Before any worker was ever ready, an exit can mean that the application does not work at all.

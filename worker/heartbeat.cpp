@@ -1,6 +1,11 @@
 #include "worker/heartbeat.h"
 
+#include <fmt/format.h>
+#include <time.h>
+
 #include <algorithm>
+
+#include "common/log.h"
 
 namespace pronghorn::worker {
 namespace {
@@ -11,10 +16,25 @@ void close_handle(Handle* handle) {
            [](uv_handle_t* closed) { delete reinterpret_cast<Handle*>(closed); });
 }
 
+// To a few milliseconds, for a quarter of the exact clock's price.
+std::uint64_t coarse_ms() noexcept {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1000 + static_cast<std::uint64_t>(now.tv_nsec) / 1'000'000;
+}
+
 }  // namespace
 
-Heartbeat::Heartbeat(uv_loop_t* loop, WorkerRow& row, std::chrono::milliseconds worker_timeout)
-    : loop_(loop), row_(row), period_ms_(250), due_ms_(0), timer_(new uv_timer_t), check_(new uv_check_t) {
+Heartbeat::Heartbeat(uv_loop_t* loop, WorkerRow& row, std::chrono::milliseconds worker_timeout,
+                     std::chrono::milliseconds stall_threshold)
+    : loop_(loop),
+      row_(row),
+      period_ms_(250),
+      due_ms_(0),
+      stall_ms_(static_cast<std::uint64_t>(std::max<std::int64_t>(stall_threshold.count(), 0))),
+      timer_(new uv_timer_t),
+      prepare_(new uv_prepare_t),
+      check_(new uv_check_t) {
   if (worker_timeout.count() > 0) {
     period_ms_ = std::clamp<std::uint64_t>(static_cast<std::uint64_t>(worker_timeout.count()) / 4, 10, 250);
   }
@@ -28,16 +48,45 @@ Heartbeat::Heartbeat(uv_loop_t* loop, WorkerRow& row, std::chrono::milliseconds 
   check_->data = this;
   uv_check_start(check_, [](uv_check_t* check) {
     auto* self = static_cast<Heartbeat*>(check->data);
+    self->row_.waiting.store(0, std::memory_order_relaxed);
+    self->look_for_stall();
     self->row_.stamp_ms.store(uv_now(self->loop_), std::memory_order_relaxed);
+  });
+  uv_prepare_init(loop, prepare_);
+  prepare_->data = this;
+  uv_prepare_start(prepare_, [](uv_prepare_t* prepare) {
+    auto* self = static_cast<Heartbeat*>(prepare->data);
+    self->look_for_stall();
+    self->row_.waiting.store(1, std::memory_order_relaxed);
   });
   row_.stamp_ms.store(monotonic_ms(), std::memory_order_relaxed);
 }
 
 Heartbeat::~Heartbeat() {
   uv_timer_stop(timer_);
+  uv_prepare_stop(prepare_);
   uv_check_stop(check_);
   close_handle(timer_);
+  close_handle(prepare_);
   close_handle(check_);
+}
+
+// libuv reads its clock when it has waited, and before the timers: what has passed since is what callbacks took.
+void Heartbeat::look_for_stall() noexcept {
+  if (stall_ms_ != 0 && coarse_ms() >= uv_now(loop_) + stall_ms_) tell_stall();
+}
+
+void Heartbeat::tell_stall() noexcept {
+  add(row_.stalls);
+  const std::uint64_t lasted = monotonic_ms() - uv_now(loop_);
+  uv_update_time(loop_);  // or the next look would find the same one
+  const std::uint32_t taken = row_.stall.taken.load(std::memory_order_relaxed);
+  if (taken == stacks_told_) return;
+  stacks_told_ = taken;
+  const std::string line = text_of(row_.stall.line);
+  const bool known = row_.stall.id.number != 0;
+  log_warning(fmt::format("the loop stood still for {} ms{}", lasted, known ? ", in " + line : ""),
+              {{"request", known ? to_string(row_.stall.id) : ""}});
 }
 
 void Heartbeat::beat() noexcept {

@@ -1,4 +1,4 @@
-// Tells the scoreboard that the loop turns: the stamp that the supervisor's watchdog reads, idle time and lag.
+// Tells the scoreboard that the loop turns: the stamp that the supervisor's watchdog reads, idle time, lag and stalls.
 //
 // Context: loop thread of a worker.
 #pragma once
@@ -14,14 +14,19 @@ namespace pronghorn::worker {
 
 class Heartbeat {
  public:
-  // Beats at least four times in `worker_timeout`, and once every 250 ms.
-  Heartbeat(uv_loop_t* loop, WorkerRow& row, std::chrono::milliseconds worker_timeout);
+  // Beats at least four times in `worker_timeout`, and once every 250 ms. Something that has the loop for
+  // `stall_threshold` is a stall (0: nothing is): counted, and when the supervisor has asked for the stack meanwhile
+  // (worker/crash_handler.h) also logged, with the time that it took.
+  Heartbeat(uv_loop_t* loop, WorkerRow& row, std::chrono::milliseconds worker_timeout,
+            std::chrono::milliseconds stall_threshold);
   Heartbeat(const Heartbeat&) = delete;
   Heartbeat& operator=(const Heartbeat&) = delete;
   ~Heartbeat();
 
  private:
   void beat() noexcept;
+  void look_for_stall() noexcept;
+  void tell_stall() noexcept;
 
   uv_loop_t* loop_;
   WorkerRow& row_;
@@ -29,7 +34,10 @@ class Heartbeat {
   std::uint64_t due_ms_;
   std::uint64_t worst_lag_us_ = 0;  // of the current second
   std::uint64_t second_began_ms_ = 0;
+  std::uint64_t stall_ms_;         // 0: not looked for
+  std::uint32_t stacks_told_ = 0;  // of StallRecord::taken
   uv_timer_t* timer_;
+  uv_prepare_t* prepare_;
   uv_check_t* check_;
 };
 

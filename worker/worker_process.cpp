@@ -23,8 +23,10 @@
 #include "worker/app/application.h"
 #include "worker/app/plugin_loader.h"
 #include "worker/app/runtime.h"
+#include "worker/crash_handler.h"
 #include "worker/heartbeat.h"
 #include "worker/http/http_server.h"
+#include "worker/modules.h"
 #include "worker/orphan_guard.h"
 #include "worker/quarantine_keeper.h"
 #include "worker/state/state.h"
@@ -124,6 +126,9 @@ Redis WorkerProcess::redis() {
 
 int WorkerProcess::run() {
   take_row(row_);
+  copy_log_to(&row_.log);
+  record_modules(row_.modules);
+  install_crash_handler(row_);
   ::setenv("UV_THREADPOOL_SIZE", std::to_string(config_.offload_threads).c_str(), 1);
   uv_loop_init(&loop_);
   uv_loop_configure(&loop_, UV_METRICS_IDLE_TIME);
@@ -162,8 +167,10 @@ Task<void> WorkerProcess::boot() {
         if (row_.phase.load() != WorkerPhase::booting) log_error("redis refuses us", {{"error", reason}});
       });
     }
-    application_.emplace(config_, row_, find_setup());
-    heartbeat_.emplace(&loop_, row_, config_.worker_timeout);
+    const auto setup = find_setup();
+    record_modules(row_.modules);  // the plugin's too, before its own code runs
+    application_.emplace(config_, row_, setup);
+    heartbeat_.emplace(&loop_, row_, config_.worker_timeout, config_.stall_threshold);
     // A wrong password is a mistake in the configuration, and is told before we call ourselves ready. A Redis that is
     // away is not waited for any longer than an attempt takes.
     while (row_.redis_state.load() == RedisState::connecting && redis_refusal_.empty()) co_await sleep_for(2ms);
@@ -195,6 +202,8 @@ void WorkerProcess::begin_accepting() {
   http_.emplace(&loop_, config_, *admin_, state_ ? &*state_ : nullptr, row_);
   http_->on_empty([this] { leave_when_empty(); });
   runtime_->on_idle([this] { leave_when_empty(); });
+  report_requests_of(&http_->exchanges());
+  record_modules(row_.modules);  // and what the application has loaded
   listen_to_slot(handover_.slot, false);
   row_.phase.store(WorkerPhase::ready);
   channel_->send({MessageKind::ready, 0, {}});
@@ -340,6 +349,7 @@ void WorkerProcess::close_handles() {
   booting_.reset();
   if (http_) http_->close_all();
   while (http_ && http_->connections() > 0) uv_run(&loop_, UV_RUN_NOWAIT);
+  report_requests_of(nullptr);
   http_.reset();
   leaving_.reset();
   if (state_) state_->close();

@@ -5,14 +5,12 @@
 #include <filesystem>
 
 #include "support/catch.h"
+#include "support/plain_signals.h"
 #include "support/server_process.h"
 
 using namespace pronghorn::test;
 
 namespace {
-
-// Under AddressSanitizer the signals shall end the worker as they do without.
-const Environment kPlainSignals{{"ASAN_OPTIONS", "handle_segv=0:handle_abort=0:detect_leaks=0"}};
 
 // POST /crash?how=… on a server with one worker; returns that worker's entry in /status once it has been replaced.
 nlohmann::json crash(const ServerProcess& server, const std::string& how) {

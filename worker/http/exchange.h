@@ -82,6 +82,8 @@ class Exchange {
   // Given when first asked for; id() is its text.
   [[nodiscard]] const RequestId& number() noexcept;
   [[nodiscard]] std::string_view id();
+  // The same for a signal handler; its number is 0 when nobody has asked yet.
+  [[nodiscard]] const RequestId& known_number() const noexcept { return number_; }
   // The percent-decoded path; decoded when first asked for, the raw one when there is nothing to decode.
   [[nodiscard]] std::string_view decoded_path();
   // What trusted proxies say; null when the peer is none. Read when first asked for.
@@ -114,6 +116,11 @@ class Exchange {
 
   std::string head_bytes;     // what the views of `head` point into
   std::string trailer_bytes;  // the trailer section of a chunked body: lines as in a head
+
+  // The pool's list of all its exchanges, which a crash walks; in_use: the pool has given it out.
+  Exchange* pool_next = nullptr;
+  Exchange* pool_previous = nullptr;
+  bool in_use = false;
 
  private:
   friend class pronghorn::Request;

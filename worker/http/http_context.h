@@ -23,15 +23,21 @@ namespace pronghorn::worker {
 
 inline constexpr std::size_t kReadBuffer = 64 * 1024;
 
-// Exchanges that are not in use. An idle connection has none.
+// Owns exchanges while they are not in use, and knows all. An idle connection has none.
 class ExchangePool {
  public:
   [[nodiscard]] Exchange* acquire();
   void release(Exchange* exchange) noexcept;
+  // Of all, linked by Exchange::pool_next. For the handler of a fatal signal: nothing else can walk them safely.
+  [[nodiscard]] const Exchange* first() const noexcept { return first_; }
 
  private:
+  void link(Exchange& exchange) noexcept;
+  void unlink(Exchange& exchange) noexcept;
+
   static constexpr std::size_t kKept = 256;
   std::vector<std::unique_ptr<Exchange>> free_;
+  Exchange* first_ = nullptr;
 };
 
 // The owner of exchanges whose client has left: what the application still says goes nowhere.

@@ -54,6 +54,8 @@ class HttpServer final : public ConnectionOwner {
   void close_all();
   void reopen_logs() noexcept { context_.access_log.reopen(); }
 
+  // For as long as the server lives.
+  [[nodiscard]] const ExchangePool& exchanges() const noexcept { return context_.exchanges; }
   [[nodiscard]] bool draining() const noexcept { return context_.draining; }
   [[nodiscard]] std::size_t connections() const noexcept { return connections_.size() + handshakes_.size(); }
   // Called when the last connection has closed.

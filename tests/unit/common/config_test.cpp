@@ -34,6 +34,7 @@ Config unusual() {
   config.drain_delay = Milliseconds(12);
   config.drain_timeout = Milliseconds(13);
   config.worker_timeout = Milliseconds(14);
+  config.stall_threshold = Milliseconds(140);
   config.boot_timeout = Milliseconds(15);
   config.recycle_requests = 17;
   config.recycle_age = Milliseconds(18);
@@ -91,7 +92,7 @@ TEST_CASE("no field of the configuration is left out of the record") {
   // Every member that differs from its default must also differ in the record.
   const auto defaults = nlohmann::json::parse(to_json({}));
   const auto changed = nlohmann::json::parse(to_json(unusual()));
-  CHECK(changed.size() == 42);
+  CHECK(changed.size() == 43);
   CHECK(changed["http"].size() == 15);
   for (const auto& [name, value] : changed.items()) {
     INFO(name);

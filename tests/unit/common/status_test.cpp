@@ -111,8 +111,10 @@ TEST_CASE("a slot whose worker is dead tells how it ended and uses nothing") {
   CHECK(worker["requests"] == 7);
   CHECK(worker["restarts"] == 3);
   CHECK(worker["rows"].empty());
-  CHECK(worker["last_exit"] ==
-        json{{"reason", "signal 11 (SIGSEGV)"}, {"request", "POST /crash id=abc"}, {"at", "2026-11-22T04:46:36Z"}});
+  CHECK(worker["last_exit"] == json{{"reason", "signal 11 (SIGSEGV)"},
+                                    {"request", "POST /crash id=abc"},
+                                    {"report", ""},
+                                    {"at", "2026-11-22T04:46:36Z"}});
 }
 
 TEST_CASE("text of a crashed worker that is not UTF-8 does not spoil the status") {

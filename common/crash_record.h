@@ -1,0 +1,103 @@
+// What a worker leaves in its row of the scoreboard for whoever explains its end: stack, requests, modules, last lines
+// of its log.
+//
+// Written by the worker alone, much of it from signal handlers: plain memory, no allocation, no lock. The reader may
+// find a record whose writer died in the middle; counts are stored after what they count.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/request_id.h"
+
+namespace pronghorn {
+
+inline constexpr std::size_t kMaxFrames = 64;
+inline constexpr std::size_t kMaxReportedRequests = 16;
+inline constexpr std::size_t kMaxModules = 96;
+inline constexpr std::size_t kLogRingBytes = 4096;
+
+// Addresses of code, the innermost first: [0] is where the thread was, the others are where calls return to.
+struct StackTrace {
+  std::atomic<std::uint32_t> count;
+  std::array<std::uint64_t, kMaxFrames> addresses;
+};
+
+// A request that was being handled, and is lost with its worker.
+struct LostRequest {
+  std::uint64_t started_ns;  // monotonic
+  RequestId id;              // number 0: it had none yet
+  std::uint32_t responded;   // 1: its response had begun
+  char line[160];            // method, blank, path; cut; NUL-terminated
+};
+
+// Why a signal ends the worker.
+struct CrashRecord {
+  std::atomic<std::uint32_t> signal;  // 0: none did
+  std::int32_t code;                  // si_code
+  std::uint64_t address;              // of the fault; of SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP
+  std::uint32_t sender;               // pid of who sent the signal, 0: it came from the kernel
+  std::uint32_t thread;               // id of the thread; the loop's is the pid
+  StackTrace stack;
+  std::atomic<std::uint32_t> requests_count;
+  std::array<LostRequest, kMaxReportedRequests> requests;
+};
+
+// Where the loop stood when the supervisor asked.
+struct StallRecord {
+  std::atomic<std::uint32_t> taken;  // counts the answers
+  RequestId id;                      // of the request whose code had the loop; number 0: none
+  char line[208];                    // the same as RunningRequest::line
+  StackTrace stack;
+};
+
+// A file of code in the worker's memory.
+struct Module {
+  std::uint64_t bias;  // address in memory less address in the file's own numbering
+  std::uint64_t begin;
+  std::uint64_t end;
+  std::uint32_t build_id_size;
+  std::array<std::uint8_t, 20> build_id;
+  char path[256];  // NUL-terminated; cut ones cannot be opened, which is harmless
+};
+
+struct ModuleTable {
+  std::atomic<std::uint32_t> count;
+  std::array<Module, kMaxModules> modules;
+};
+
+// The end of the worker's log. Zeroed memory is an empty one.
+class LogRing {
+ public:
+  // One thread at a time.
+  void append(std::string_view text) noexcept;
+  void clear() noexcept { end_.store(0, std::memory_order_relaxed); }
+  // The whole lines in it, oldest first. For when the writer is dead; else the oldest may be torn.
+  [[nodiscard]] std::vector<std::string> lines() const;
+
+ private:
+  std::atomic<std::uint64_t> end_;  // bytes ever written
+  char bytes_[kLogRingBytes];
+};
+
+// The text in `bytes`, which end with a NUL unless the writer died before it.
+template <std::size_t N>
+[[nodiscard]] std::string text_of(const char (&bytes)[N]) {
+  const std::string_view all(bytes, N);
+  return std::string(all.substr(0, all.find('\0')));
+}
+
+// Async-signal-safe: copies what fits and ends it with a NUL.
+template <std::size_t N>
+void copy_text(char (&to)[N], std::string_view text) noexcept {
+  const std::size_t length = text.size() < N - 1 ? text.size() : N - 1;
+  for (std::size_t i = 0; i < length; ++i) to[i] = text[i];
+  to[length] = '\0';
+}
+
+}  // namespace pronghorn
