@@ -33,7 +33,7 @@ struct SummedCounter {
   std::uint64_t SlotSum::* to;
 };
 
-constexpr std::array<SummedCounter, 15> kCounters{{
+constexpr auto kCounters = std::to_array<SummedCounter>({
     {&WorkerRow::requests, &SlotSum::requests},
     {&WorkerRow::accepted, &SlotSum::accepted},
     {&WorkerRow::bytes_in, &SlotSum::bytes_in},
@@ -50,7 +50,7 @@ constexpr std::array<SummedCounter, 15> kCounters{{
     {&WorkerRow::redis_commands, &SlotSum::redis_commands},
     {&WorkerRow::redis_errors, &SlotSum::redis_errors},
     {&WorkerRow::stalls, &SlotSum::stalls},
-}};
+});
 
 void add_counters(SlotSum& sum, const WorkerRow& row) {
   for (const SummedCounter& counter : kCounters) sum.*counter.to += read(row.*counter.from);

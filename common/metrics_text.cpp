@@ -119,7 +119,7 @@ struct CounterFamily {
   std::uint64_t SlotSum::* value;
 };
 
-constexpr std::array<CounterFamily, 14> kCounters{{
+constexpr auto kCounters = std::to_array<CounterFamily>({
     {"requests_total", "Requests answered.", &SlotSum::requests},
     {"connections_accepted_total", "Connections accepted.", &SlotSum::accepted},
     {"received_bytes_total", "Bytes received from clients.", &SlotSum::bytes_in},
@@ -135,7 +135,7 @@ constexpr std::array<CounterFamily, 14> kCounters{{
     {"quarantined_requests_total", "Requests refused because their like killed workers.", &SlotSum::quarantined},
     {"redis_commands_total", "Commands sent to Redis.", &SlotSum::redis_commands},
     {"redis_errors_total", "Redis commands that failed or timed out.", &SlotSum::redis_errors},
-}};
+});
 
 void write_server(Exposition& out, const Scoreboard& board) {
   const ServerRow& server = board.server();

@@ -17,6 +17,12 @@ bool is_own_fault(int signal) noexcept {
          signal == SIGSYS;
 }
 
+// Not sent by another process, and not in a thread that does offloaded work. A worker that could not tell is believed.
+bool arose_in_loop(const CrashRecord& crash, std::uint32_t pid) noexcept {
+  if (crash.signal.load() == 0) return true;
+  return (crash.sender == 0 || crash.sender == pid) && crash.thread == pid;
+}
+
 // "POST /crash (route /crash)"
 std::string describe(const QuarantinedRequest& request) {
   return fmt::format("{} {} (route {})", request.method, request.shape, request.route);
@@ -25,10 +31,12 @@ std::string describe(const QuarantinedRequest& request) {
 }  // namespace
 
 std::string killing_request(const Slots::Exit& exit, const ChildExit& how, const WorkerRow& row) {
-  if (row.pid.load() != static_cast<std::uint32_t>(exit.worker.pid) || row.running.active.load() == 0) return {};
+  const auto pid = static_cast<std::uint32_t>(exit.worker.pid);
+  if (row.pid.load() != pid || row.running.active.load() == 0) return {};
   const bool by_watchdog = exit.worker.state == WorkerState::dying;
   const bool by_exit = how.signal == 0 && exit.counts;  // exit() in a handler
-  return by_watchdog || by_exit || is_own_fault(how.signal) ? line_of(row.running) : std::string();
+  const bool guilty = by_exit || (is_own_fault(how.signal) && (by_watchdog || arose_in_loop(row.crash, pid)));
+  return guilty ? line_of(row.running) : std::string();
 }
 
 void Quarantine::killed(const QuarantinedRequest& request, Milliseconds time, std::uint64_t now) {

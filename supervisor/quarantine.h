@@ -22,8 +22,8 @@
 namespace pronghorn::supervisor {
 
 // "POST /crash": the request that killed a worker, from its row. Empty when none did: the worker executed none, was
-// asked to leave, or was killed from outside. SIGKILL and SIGTERM say nothing about a request, unless the watchdog sent
-// them; so a kill for want of memory counts for none.
+// asked to leave, was sent a signal from outside, or failed in a thread that does offloaded work. SIGKILL never counts:
+// it comes from an operator, from the kernel for want of memory, or from the watchdog for a worker that was stopped.
 [[nodiscard]] std::string killing_request(const Slots::Exit& exit, const ChildExit& how, const WorkerRow& row);
 
 class Quarantine {

@@ -211,6 +211,10 @@ class PRONGHORN_API App : public Group {
   App& operator=(const App&) = delete;
 
   [[nodiscard]] Settings settings() const noexcept { return Settings(*app_); }
+  // The folder of the application's file, absolute: of the plugin as the command line names it, or of the program that
+  // has the application in it. What is shipped with the application is found from there. A worker may have loaded a
+  // copy of the plugin from elsewhere, so dladdr() does not tell.
+  [[nodiscard]] const std::string& folder() const noexcept;
 
   // Runs in each worker before it accepts; the worker is ready when all have ended. A hook that throws ends the worker:
   // it counts as an application that cannot start. Limit: option boot_timeout.

@@ -81,6 +81,8 @@ void Group::serve_files(std::string_view prefix, const std::string& directory, c
   }
 }
 
+const std::string& App::folder() const noexcept { return app_->folder; }
+
 std::optional<std::string> Settings::get(std::string_view key) const {
   const auto found = app_->settings.find(key);
   if (found == app_->settings.end()) return std::nullopt;

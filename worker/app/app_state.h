@@ -48,6 +48,7 @@ struct AppState {
   std::vector<std::function<Task<void>(Worker&)>> stop_hooks;
   ErrorHandler error_handler;
   std::map<std::string, std::string, std::less<>> settings;
+  std::string folder;  // see App::folder()
 };
 
 }  // namespace pronghorn::detail

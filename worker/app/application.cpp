@@ -51,6 +51,13 @@ void name_row(RouteRow& row, std::string_view name) {
   row.route.set(name);
 }
 
+std::string folder_of(const Config& config) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  fs::path file = config.app.empty() ? fs::read_symlink("/proc/self/exe", error) : fs::absolute(config.app, error);
+  return file.parent_path();
+}
+
 struct LimitCheck {
   std::optional<LimitOutcome> shown;  // what the response tells of
   std::optional<Response> refusal;
@@ -78,6 +85,7 @@ Task<LimitCheck> check_limits(Exchange& exchange, const ServedRoute& route) {
 std::unique_ptr<detail::AppState> run_setup(const Config& config, void (*setup)(App&)) {
   auto state = std::make_unique<detail::AppState>();
   state->settings.insert(config.app_settings.begin(), config.app_settings.end());
+  state->folder = folder_of(config);
   App app(*state);
   setup(app);
   return state;

@@ -2,6 +2,8 @@
 
 #include <signal.h>
 
+#include <optional>
+
 #include "support/catch.h"
 
 using namespace std::chrono_literals;
@@ -32,11 +34,21 @@ struct Kept {
 };
 
 // What killing_request() says of a worker that ended so while it executed "POST /crash".
-std::string blamed(ChildExit how, WorkerState state = WorkerState::ready, bool active = true) {
+struct FaultFrom {
+  std::uint32_t sender = 0;  // 0: the kernel
+  std::uint32_t thread = 100;
+};
+std::string blamed(ChildExit how, WorkerState state = WorkerState::ready, bool active = true,
+                   std::optional<FaultFrom> from = {}) {
   const auto row = std::make_unique<WorkerRow>();
   row->pid = 100;
   row->running.active = active ? 1 : 0;
   std::snprintf(row->running.line, sizeof row->running.line, "POST /crash");
+  if (from) {
+    row->crash.signal = static_cast<std::uint32_t>(how.signal);
+    row->crash.sender = from->sender;
+    row->crash.thread = from->thread;
+  }
   how.pid = 100;
   Slots::Exit exit{Worker{.pid = 100, .state = state}, state != WorkerState::draining, 0ms, true};
   return killing_request(exit, how, *row);
@@ -174,12 +186,22 @@ TEST_CASE("a request is blamed for its worker's own signals and for exit()", "[q
   }
   CHECK(blamed({.status = 7}) == "POST /crash");
   CHECK(blamed({.status = 0}) == "POST /crash");
-  CHECK(blamed({.signal = SIGKILL}, WorkerState::dying) == "POST /crash");  // the watchdog's second stage
+  CHECK(blamed({.signal = SIGABRT}, WorkerState::dying) == "POST /crash");  // the watchdog
   CHECK(blamed({.signal = SIGSEGV}, WorkerState::draining) == "POST /crash");
+}
+
+TEST_CASE("no request is blamed for a signal of another process, or a fault beside the loop", "[quarantine]") {
+  const auto ready = WorkerState::ready;
+  CHECK(blamed({.signal = SIGSEGV}, ready, true, FaultFrom{}) == "POST /crash");
+  CHECK(blamed({.signal = SIGABRT}, ready, true, FaultFrom{.sender = 100}) == "POST /crash");  // abort()
+  CHECK(blamed({.signal = SIGSEGV}, ready, true, FaultFrom{.sender = 7}).empty());
+  CHECK(blamed({.signal = SIGSEGV}, ready, true, FaultFrom{.thread = 101}).empty());
+  CHECK(blamed({.signal = SIGABRT}, WorkerState::dying, true, FaultFrom{.sender = 7}) == "POST /crash");
 }
 
 TEST_CASE("no request is blamed for what came from outside", "[quarantine]") {
   CHECK(blamed({.signal = SIGKILL}).empty());
+  CHECK(blamed({.signal = SIGKILL}, WorkerState::dying).empty());  // a worker that was stopped
   CHECK(blamed({.signal = SIGTERM}).empty());
   CHECK(blamed({.status = 0}, WorkerState::draining).empty());
   CHECK(blamed({.signal = SIGSEGV}, WorkerState::ready, false).empty());
