@@ -2,5 +2,7 @@
 function(pronghorn_add_app name)
   add_library(${name} MODULE ${ARGN})
   target_link_libraries(${name} PRIVATE pronghorn::pronghorn)
+  # Crash reports name files and lines then; the code stays the same.
+  target_compile_options(${name} PRIVATE $<$<AND:$<CXX_COMPILER_ID:GNU,Clang>,$<CONFIG:Release,MinSizeRel>>:-g1>)
   set_target_properties(${name} PROPERTIES PREFIX "" CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
 endfunction()

@@ -19,10 +19,14 @@ const Environment kPlainSignals{{"ASAN_OPTIONS", "handle_segv=0:handle_abort=0:d
 
 std::set<std::string> files_in(const std::string& directory) {
   std::set<std::string> files;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(directory)) {
-    if (entry.path().string().find("/crashes") == std::string::npos) files.insert(entry.path());
-  }
+  for (const auto& entry : std::filesystem::directory_iterator(directory)) files.insert(entry.path());
   return files;
+}
+
+// Copies of the application: of the generation that runs, and of the one to go back to.
+std::size_t copies(const ServerProcess& server) {
+  const auto all = std::filesystem::directory_iterator(server.file("run/apps"));
+  return static_cast<std::size_t>(std::distance(begin(all), end(all)));
 }
 
 // Mappings of shared memory that has no name in the file system.
@@ -50,6 +54,7 @@ class Surroundings {
     CHECK(eventually(10s, [this] { return most_descriptors() <= worker_descriptors_; }));
     CHECK(shared_mappings(server_.pid()) == mappings_);
     CHECK(files_in(server_.file("run")) == files_);
+    CHECK(copies(server_) <= 2);
   }
 
  private:

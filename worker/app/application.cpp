@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 #include <memory>
 #include <utility>
 
@@ -54,7 +55,8 @@ void name_row(RouteRow& row, std::string_view name) {
 std::string folder_of(const Config& config) {
   namespace fs = std::filesystem;
   std::error_code error;
-  fs::path file = config.app.empty() ? fs::read_symlink("/proc/self/exe", error) : fs::absolute(config.app, error);
+  const fs::path file =
+      config.app.empty() ? fs::read_symlink("/proc/self/exe", error) : fs::absolute(config.app, error);
   return file.parent_path();
 }
 

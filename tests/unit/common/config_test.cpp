@@ -40,6 +40,8 @@ Config unusual() {
   config.recycle_age = Milliseconds(18);
   config.recycle_memory = 19;
   config.quarantine_time = Milliseconds(20);
+  config.canary = Milliseconds(21);
+  config.app_file = "/run/p/apps/1.1-a.so";
   config.log_format = "json";
   config.log_level = "debug";
   config.log_file = "/var/log/p";
@@ -92,7 +94,7 @@ TEST_CASE("no field of the configuration is left out of the record") {
   // Every member that differs from its default must also differ in the record.
   const auto defaults = nlohmann::json::parse(to_json({}));
   const auto changed = nlohmann::json::parse(to_json(unusual()));
-  CHECK(changed.size() == 43);
+  CHECK(changed.size() == 44);
   CHECK(changed["http"].size() == 15);
   for (const auto& [name, value] : changed.items()) {
     INFO(name);
