@@ -1,15 +1,15 @@
-// How much more memory this process' cgroup may use.
+// How much more memory our control groups let us use.
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
 #include <optional>
+
+#include "supervisor/memory_cgroups.h"
 
 namespace pronghorn::supervisor {
 
-// Bytes, by the tightest memory.max of our cgroup (version 2) and those above it; files that the kernel keeps in memory
-// and does not use (inactive_file) count as free. Absent: there is no limit, or no cgroup of version 2. Reads below
-// `root` ("/" but for tests).
-[[nodiscard]] std::optional<std::uint64_t> memory_headroom(const std::filesystem::path& root);
+// Bytes, by the tightest limit of our group and those above it; files that the kernel keeps in memory and does not use
+// count as free. Absent: there is no limit.
+[[nodiscard]] std::optional<std::uint64_t> memory_headroom(const MemoryCgroups& groups);
 
 }  // namespace pronghorn::supervisor

@@ -5,63 +5,38 @@
 #include <charconv>
 #include <fstream>
 #include <string_view>
+#include <vector>
 
 namespace pronghorn::supervisor {
 namespace {
 
-std::optional<std::uint64_t> number_in(std::string_view text) {
-  std::uint64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc()) return std::nullopt;  // "max" too
-  return number;
-}
-
-std::string first_line(const std::string& path) {
-  std::ifstream file(path);
-  std::string line;
-  std::getline(file, line);
-  return line;
-}
-
-// The number behind a name in a file of lines "name number".
-std::optional<std::uint64_t> entry(const std::string& path, std::string_view name) {
-  std::ifstream file(path);
+std::optional<std::uint64_t> kills_of_machine(const std::filesystem::path& vmstat) {
+  constexpr std::string_view kName = "oom_kill ";
+  std::ifstream file(vmstat);
   for (std::string line; std::getline(file, line);) {
+    std::uint64_t number = 0;
     const std::string_view text(line);
-    if (text.starts_with(name) && text.size() > name.size() && text[name.size()] == ' ') {
-      return number_in(text.substr(name.size() + 1));
-    }
+    if (!text.starts_with(kName)) continue;
+    const auto [end, error] = std::from_chars(text.data() + kName.size(), text.data() + text.size(), number);
+    if (error == std::errc()) return number;
   }
   return std::nullopt;
 }
 
 }  // namespace
 
-MemoryLimits::MemoryLimits(std::string root, const std::string& own_groups, std::string vmstat)
-    : root_(std::move(root)), vmstat_(std::move(vmstat)) {
-  std::ifstream file(own_groups);
-  for (std::string line; std::getline(file, line);) {
-    if (line.starts_with("0::/")) own_ = line.substr(3);  // cgroup v2, see cgroups(7)
-  }
-  while (own_.ends_with('/')) own_.pop_back();
-}
-
 MemoryState MemoryLimits::read() const {
   MemoryState state;
-  // A limit of any group above holds for us too. The root of the machine has no such file; that of a container has.
-  for (std::string group = own_;; group.resize(group.rfind('/'))) {
-    const std::string path = root_ + group;
-    const auto limit = number_in(first_line(path + "/memory.max"));
-    if (limit && (!state.limit_bytes || *limit < *state.limit_bytes)) {
-      state.cgroup = path;
-      state.limit_bytes = limit;
-      state.current_bytes = number_in(first_line(path + "/memory.current"));
-    }
-    if (group.empty()) break;
+  const std::vector<MemoryGroup> groups = groups_.read();
+  for (const MemoryGroup& group : groups) {
+    if (!group.limit || (state.limit_bytes && *state.limit_bytes <= *group.limit)) continue;
+    state.cgroup = group.path;
+    state.limit_bytes = group.limit;
+    state.current_bytes = group.used;
   }
-  state.oom_kills = entry(root_ + own_ + "/memory.events", "oom_kill");
+  state.oom_kills = groups.front().oom_kills;
   if (!state.oom_kills) {
-    state.oom_kills = entry(vmstat_, "oom_kill");
+    state.oom_kills = kills_of_machine(vmstat_);
     state.whole_machine = true;
   }
   return state;

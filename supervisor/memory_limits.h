@@ -3,8 +3,11 @@
 
 #include <cstdint>
 #include <deque>
+#include <filesystem>
 #include <optional>
 #include <string>
+
+#include "supervisor/memory_cgroups.h"
 
 namespace pronghorn::supervisor {
 
@@ -17,19 +20,17 @@ struct MemoryState {
   bool whole_machine = false;
 };
 
-// Reads the memory controller of cgroup v2. Context: supervisor, main thread.
+// Context: supervisor, main thread.
 class MemoryLimits {
  public:
-  // The arguments are for tests.
-  explicit MemoryLimits(std::string root = "/sys/fs/cgroup", const std::string& own_groups = "/proc/self/cgroup",
-                        std::string vmstat = "/proc/vmstat");
+  // Reads below `root`: "/" but for tests.
+  explicit MemoryLimits(const std::filesystem::path& root = "/") : groups_(root), vmstat_(root / "proc/vmstat") {}
 
   [[nodiscard]] MemoryState read() const;
 
  private:
-  std::string root_;
-  std::string own_;  // our group below root_; empty: none, or that is the root
-  std::string vmstat_;
+  MemoryCgroups groups_;
+  std::filesystem::path vmstat_;
 };
 
 // Which exits the kernel's kills explain. Each kill explains one. Without I/O; times are monotonic milliseconds.

@@ -16,7 +16,7 @@ void Recycler::tick(std::uint64_t now) {
     return worker.limits.requests != 0 || worker.limits.age_ms != 0 || worker.limits.memory != 0;
   });
   if (!limited) return;
-  const auto advice = policy_.next(workers, workers_.slots().target(), memory_headroom("/"), now);
+  const auto advice = policy_.next(workers, workers_.slots().target(), memory_headroom(groups_), now);
   if (!advice.warning.empty()) log_warning(advice.warning);
   if (advice.step) take(*advice.step, now);
 }

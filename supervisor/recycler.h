@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/scoreboard.h"
+#include "supervisor/memory_cgroups.h"
 #include "supervisor/recycling.h"
 #include "supervisor/workers.h"
 
@@ -33,6 +34,7 @@ class Recycler {
 
   Workers& workers_;
   Scoreboard& board_;
+  MemoryCgroups groups_;
   Recycling policy_;
   Launch launch_;  // of the awaited successor
 };

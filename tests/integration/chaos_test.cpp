@@ -8,6 +8,7 @@
 
 #include "support/catch.h"
 #include "support/load_generator.h"
+#include "support/memory_group.h"
 #include "support/server_process.h"
 
 using namespace pronghorn::test;
@@ -197,4 +198,35 @@ TEST_CASE("a worker killed during a reload leaves nothing behind", "[chaos][relo
   before.check_unchanged();
   CHECK(server.control_command({"reload", "--wait"}).status == 0);
   before.check_unchanged();
+}
+
+TEST_CASE("a handler that eats all memory costs its worker, and the exit says why", "[chaos]") {
+  const MemoryGroup group(400U << 20);
+  if (!group.ok()) {
+    WARN("skipped: control groups cannot be made here");
+    return;
+  }
+  const ServerProcess server(
+      {.command = {"/bin/sh", "-c", "echo $$ > " + group.processes_file() + "; exec \"$0\" \"$@\"", program_path(),
+                   "serve", app_path("apps/grows")},
+       .workers = 2,
+       .environment = kPlainSignals});
+  const auto before = server.worker_pids();
+  HttpConnection connection(server.address(), 30s);
+  CHECK_THROWS_AS(connection.request("POST", "/grow?mib=1000"), ClientError);
+  REQUIRE(eventually(20s, [&] { return server.wait_ready(2, 0ms) && server.worker_pids() != before; }));
+  const auto status = server.status();
+  INFO(status.dump());
+  CHECK(status.at("totals").at("restarts") == 1);
+  const auto lines = server.log_lines("killed by the kernel: the cgroup's memory limit (400 MiB) was reached");
+  CHECK_FALSE(lines.empty());
+  CHECK(get(server.address(), "/").status == 200);
+}
+
+TEST_CASE("logs that cannot be written cost their lines, and nothing else", "[chaos]") {
+  const ServerProcess server({.workers = 2, .arguments = {"--access-log", "/dev/full"}, .environment = kPlainSignals});
+  for (int i = 0; i < 200; ++i) REQUIRE(get(server.address(), "/hello").status == 200);
+  REQUIRE(::kill(server.worker_pids().at(0), SIGKILL) == 0);
+  REQUIRE(
+      eventually(10s, [&] { return server.status().at("totals").at("restarts") == 1 && server.wait_ready(2, 0ms); }));
 }

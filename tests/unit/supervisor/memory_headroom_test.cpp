@@ -24,7 +24,7 @@ struct Machine {
     write_file(folder + "/memory.current", current + "\n");
     write_file(folder + "/memory.stat", "anon 5\ninactive_file " + inactive + "\nslab 3\n");
   }
-  [[nodiscard]] std::optional<std::uint64_t> headroom() const { return memory_headroom(root.path()); }
+  [[nodiscard]] std::optional<std::uint64_t> headroom() const { return memory_headroom(MemoryCgroups(root.path())); }
 };
 
 }  // namespace

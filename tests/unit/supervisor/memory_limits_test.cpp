@@ -20,13 +20,13 @@ void write(const std::string& path, const std::string& text) {
 
 TEST_CASE("the narrowest limit of our group and those above it holds", "[supervisor][memory]") {
   const TempDir root;
-  write(root / "groups", "1:name=x:/elsewhere\n0::/app/server\n");
-  write(root / "app/memory.max", "268435456\n");
-  write(root / "app/memory.current", "1000\n");
-  write(root / "app/server/memory.max", "max\n");
-  write(root / "app/server/memory.events", "low 0\noom 3\noom_kill 2\noom_group_kill 9\n");
-  const MemoryState state = MemoryLimits(root.path(), root / "groups", root / "vmstat").read();
-  CHECK(state.cgroup == root / "app");
+  write(root / "proc/self/cgroup", "1:name=x:/elsewhere\n0::/app/server\n");
+  write(root / "sys/fs/cgroup/app/memory.max", "268435456\n");
+  write(root / "sys/fs/cgroup/app/memory.current", "1000\n");
+  write(root / "sys/fs/cgroup/app/server/memory.max", "max\n");
+  write(root / "sys/fs/cgroup/app/server/memory.events", "low 0\noom 3\noom_kill 2\noom_group_kill 9\n");
+  const MemoryState state = MemoryLimits(root.path()).read();
+  CHECK(state.cgroup == root / "sys/fs/cgroup/app");
   CHECK(state.limit_bytes == 268435456U);
   CHECK(state.current_bytes == 1000U);
   CHECK(state.oom_kills == 2U);
@@ -34,11 +34,25 @@ TEST_CASE("the narrowest limit of our group and those above it holds", "[supervi
   CHECK(describe_oom(state) == "killed by the kernel: the cgroup's memory limit (256 MiB) was reached");
 }
 
+TEST_CASE("the memory controller of version 1 tells the same", "[supervisor][memory]") {
+  const TempDir root;
+  write(root / "proc/self/cgroup", "4:cpu,memory:/app\n0::/\n");
+  write(root / "sys/fs/cgroup/memory/app/memory.limit_in_bytes", "268435456\n");
+  write(root / "sys/fs/cgroup/memory/app/memory.usage_in_bytes", "1000\n");
+  write(root / "sys/fs/cgroup/memory/app/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 7\n");
+  write(root / "sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n");  // none
+  const MemoryState state = MemoryLimits(root.path()).read();
+  CHECK(state.cgroup == root / "sys/fs/cgroup/memory/app");
+  CHECK(state.limit_bytes == 268435456U);
+  CHECK(state.current_bytes == 1000U);
+  CHECK(state.oom_kills == 7U);
+}
+
 TEST_CASE("without a memory controller the machine's kills count", "[supervisor][memory]") {
   const TempDir root;
-  write(root / "groups", "0::/\n");
-  write(root / "vmstat", "oom_kills_x 8\noom_kill 5\n");
-  const MemoryState state = MemoryLimits(root.path(), root / "groups", root / "vmstat").read();
+  write(root / "proc/self/cgroup", "0::/\n");
+  write(root / "proc/vmstat", "oom_kills_x 8\noom_kill 5\n");
+  const MemoryState state = MemoryLimits(root.path()).read();
   CHECK(state.oom_kills == 5U);
   CHECK(state.whole_machine);
   CHECK_FALSE(state.limit_bytes);
@@ -47,7 +61,7 @@ TEST_CASE("without a memory controller the machine's kills count", "[supervisor]
 
 TEST_CASE("a machine that tells nothing about memory gives no verdict", "[supervisor][memory]") {
   const TempDir root;
-  const MemoryState state = MemoryLimits(root.path(), root / "groups", root / "vmstat").read();
+  const MemoryState state = MemoryLimits(root.path()).read();
   CHECK_FALSE(state.oom_kills);
   OomVerdicts verdicts;
   verdicts.sample(1'000, state.oom_kills);
