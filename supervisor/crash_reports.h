@@ -15,7 +15,7 @@ namespace pronghorn::supervisor {
 class CrashReports {
  public:
   // `symbolizer` outlives this.
-  explicit CrashReports(Symbolizer& symbolizer) : symbolizer_(symbolizer) {}
+  explicit CrashReports(Symbolizer& symbolizer) : symbolizer_(symbolizer) { sample(monotonic_ms()); }
 
   // Once a second.
   void sample(std::uint64_t now) { verdicts_.sample(now, memory_.read().oom_kills); }
