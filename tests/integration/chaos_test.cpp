@@ -9,14 +9,12 @@
 #include "support/catch.h"
 #include "support/load_generator.h"
 #include "support/memory_group.h"
+#include "support/plain_signals.h"
 #include "support/server_process.h"
 
 using namespace pronghorn::test;
 
 namespace {
-
-// Under AddressSanitizer the signals shall end the worker as they do without.
-const Environment kPlainSignals{{"ASAN_OPTIONS", "handle_segv=0:handle_abort=0:detect_leaks=0:quarantine_size_mb=1"}};
 
 std::set<std::string> files_in(const std::string& directory) {
   std::set<std::string> files;

@@ -1,5 +1,6 @@
 // `pronghorn drill`: a failure on purpose, and the figures that it prints.
 #include "support/catch.h"
+#include "support/plain_signals.h"
 #include "support/server_process.h"
 
 using namespace pronghorn::test;
@@ -34,7 +35,7 @@ TEST_CASE("a drill kills a worker under load and tells what was lost until its r
 }
 
 TEST_CASE("a drill makes a worker crash", "[command][drill]") {
-  const ServerProcess server({.workers = 2});
+  const ServerProcess server({.workers = 2, .environment = kPlainSignals});
   check_repaired(server, drill(server, "segv"), "SIGSEGV");
 }
 

@@ -2,15 +2,13 @@
 #include <signal.h>
 
 #include "support/catch.h"
+#include "support/plain_signals.h"
 #include "support/redis_process.h"
 #include "support/server_process.h"
 
 using namespace pronghorn::test;
 
 namespace {
-
-// Under AddressSanitizer the signals shall end the worker as they do without.
-const Environment kPlainSignals{{"ASAN_OPTIONS", "handle_segv=0:handle_abort=0:detect_leaks=0"}};
 
 ServerOptions options(std::vector<std::string> arguments = {}, const std::string& redis = "none", int workers = 2) {
   arguments.insert(arguments.end(), {"--name", "shop"});
