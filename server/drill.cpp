@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <nlohmann/json.hpp>
@@ -89,9 +90,28 @@ std::optional<Victim> ready_worker(const json& status, std::optional<std::int64_
   return std::nullopt;
 }
 
+volatile std::sig_atomic_t interrupted = 0;
+
+// A stopped worker goes on when the drill ends before the watchdog has ended it, whatever ends the drill.
+class Stopped {
+ public:
+  explicit Stopped(pid_t pid) noexcept : pid_(pid) {
+    for (const int number : {SIGINT, SIGTERM, SIGHUP}) ::signal(number, [](int) { interrupted = 1; });
+  }
+  Stopped(const Stopped&) = delete;
+  Stopped& operator=(const Stopped&) = delete;
+  ~Stopped() {
+    if (pid_ != 0) ::kill(pid_, SIGCONT);
+  }
+  void is_gone() noexcept { pid_ = 0; }
+
+ private:
+  pid_t pid_;
+};
+
 std::optional<Repair> wait_repaired(const std::string& control, const Victim& victim) {
   const auto began = Clock::now();
-  while (Clock::now() - began < kPatience) {
+  while (Clock::now() - began < kPatience && interrupted == 0) {
     const auto worker = ready_worker(ask_status(control), victim.slot);
     if (worker && worker->pid != victim.pid) {
       return Repair{*worker, std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - began)};
@@ -142,7 +162,8 @@ void print_table(const std::optional<Repair>& repair, const DrillResults& result
     fmt::print("repair    worker {} is ready again after {:.1f} ms, pid {}\n", repair->successor.slot,
                static_cast<double>(repair->took.count()) / 1e3, repair->successor.pid);
   } else {
-    fmt::print("repair    no worker was ready again within {} s\n", kPatience.count());
+    fmt::print("repair    no worker was ready again {}\n",
+               interrupted != 0 ? std::string("before the end") : fmt::format("within {} s", kPatience.count()));
   }
 }
 
@@ -170,7 +191,11 @@ int run_drill(const std::string& control, const Drill& drill) {
     throw ControlError(fmt::format("cannot signal worker {} (pid {}): {}; be its user, or root", victim->slot,
                                    victim->pid, std::strerror(errno)));
   }
+  std::optional<Stopped> stopped;
+  if (number == SIGSTOP) stopped.emplace(victim->pid);
   const auto repair = wait_repaired(control, *victim);
+  if (stopped && repair) stopped->is_gone();
+  stopped.reset();
   std::this_thread::sleep_for(kAfter);
   const DrillResults results = load.stop();
   drill.json ? print_json(drill, *victim, repair, results) : print_table(repair, results);

@@ -37,7 +37,7 @@ void log_backtrace(const std::string& who, int pid, const std::string& report, c
 
 CrashReports::Written CrashReports::write(const Worker& worker, const WorkerRow& row, const ChildExit& exit,
                                           const std::string& reason, std::uint64_t rss_bytes, bool killed_by_us,
-                                          const Config& config) {
+                                          const Config& config, std::shared_ptr<const AppCopy> app) {
   EndedWorker ended{.worker = worker,
                     .row = row,
                     .exit = exit,
@@ -66,8 +66,8 @@ CrashReports::Written CrashReports::write(const Worker& worker, const WorkerRow&
     written.path.clear();
   }
   if (frames.empty()) return written;
-  symbolizer_.ask(std::move(frames), [report = std::move(report), written, who = process_name(worker.slot),
-                                      pid = worker.pid, data_dir = config.data_dir,
+  symbolizer_.ask(std::move(frames), [report = std::move(report), written, app = std::move(app),
+                                      who = process_name(worker.slot), pid = worker.pid, data_dir = config.data_dir,
                                       lines = config.log_format != "json"](const std::vector<Frame>& named) mutable {
     log_backtrace(who, pid, written.path, named, lines);
     if (written.name.empty()) return;

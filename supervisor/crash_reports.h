@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "common/config.h"
+#include "supervisor/app_copy.h"
 #include "supervisor/crash_report.h"
 #include "supervisor/memory_limits.h"
 #include "supervisor/symbolizer.h"
@@ -26,9 +28,10 @@ class CrashReports {
     std::string verdict;  // "killed by the kernel: …"; empty: it was not
   };
   // Writes the report with bare addresses at once: whatever happens to us, it is there. When the names are known they
-  // are added, and the backtrace is logged. `row` is still the worker's. `killed_by_us`: it needs no verdict.
+  // are added, and the backtrace is logged. `row` is still the worker's. `killed_by_us`: it needs no verdict. `app`:
+  // the file that it has loaded, which is kept until its names are known; may be null.
   Written write(const Worker& worker, const WorkerRow& row, const ChildExit& exit, const std::string& reason,
-                std::uint64_t rss_bytes, bool killed_by_us, const Config& config);
+                std::uint64_t rss_bytes, bool killed_by_us, const Config& config, std::shared_ptr<const AppCopy> app);
 
  private:
   Symbolizer& symbolizer_;

@@ -27,6 +27,7 @@ void SupervisorProcess::replace_program() {
     return log_error(fmt::format("the program is not replaced: the configuration is not valid: {}", error.what()));
   }
   check_.start(fresh, rollouts_.last_generation() + 1, [this](const std::string& error) {
+    if (phase_ != Phase::running) return;
     if (!error.empty()) {
       replacing_program_ = false;
       return log_error("the program is not replaced: the application does not load: " + error);
@@ -47,7 +48,9 @@ void SupervisorProcess::exec_when_flushed() {
   }
   exec_by_ms_ = 0;
   replacing_program_ = false;
-  if (phase_ == Phase::running && !rollouts_.busy()) exec_program();
+  if (phase_ != Phase::running) return;
+  if (rollouts_.busy()) return log_warning("the program is not replaced: workers are being replaced");
+  exec_program();
 }
 
 void SupervisorProcess::exec_program() {

@@ -14,7 +14,7 @@ namespace {
 
 bool is_own_fault(int signal) noexcept {
   return signal == SIGSEGV || signal == SIGBUS || signal == SIGFPE || signal == SIGILL || signal == SIGABRT ||
-         signal == SIGSYS;
+         signal == SIGTRAP || signal == SIGSYS;
 }
 
 // Not sent by another process, and not in a thread that does offloaded work. A worker that could not tell is believed.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "common/log.h"
 #include "supervisor/memory_headroom.h"
@@ -49,13 +50,13 @@ void Recycler::on_ready(const Worker& worker) {
   if (worker.pid != policy_.successor()) return;
   policy_.successor_is_ready();
   add(board_.slot(worker.slot).recycled);
-  workers_.commit(worker.pid, launch_);
+  workers_.commit(worker.pid, std::exchange(launch_, {}));
 }
 
 void Recycler::on_exit(const Worker& worker) {
   if (worker.pid == policy_.successor()) {
     // Its slot was scaled away.
-    if (worker.state == WorkerState::draining) return policy_.gone(policy_.replaced());
+    if (worker.leaving) return policy_.gone(policy_.replaced());
     log_error(fmt::format("the successor of worker {} did not become ready; the old one goes on", worker.slot));
     return policy_.failed(monotonic_ms());
   }
@@ -66,7 +67,7 @@ std::vector<RecycleFacts> Recycler::facts(std::uint64_t now) const {
   std::vector<RecycleFacts> all;
   for (std::uint32_t slot = 0; slot < workers_.slots().target(); ++slot) {
     const Worker* worker = workers_.slots().ready_worker(slot);
-    if (worker == nullptr) continue;
+    if (worker == nullptr || !workers_.slots().free_row(slot)) continue;
     all.push_back({.slot = slot,
                    .pid = worker->pid,
                    .requests = board_.worker(slot, worker->row).requests.load(),

@@ -162,10 +162,10 @@ void Rollouts::on_exit(const Worker& worker, const std::string& reason) {
   if (worker.pid == successor_) {
     successor_ = 0;
     // Its slot was scaled away while it started. The slot may be wanted again by now.
-    if (worker.state == WorkerState::draining) return replace_next();
+    if (worker.leaving) return replace_next();
     return fail(fmt::format("{}, newly started, did not become ready: {}", process_name(worker.slot), reason));
   }
-  if (worker.generation != target().generation || worker.state == WorkerState::draining) return;
+  if (worker.generation != target().generation || worker.leaving) return;
   if (stage_ == Stage::undoing) {
     // One that has served before is replaced as ever.
     if (worker.ready_ms == 0) fail(fmt::format("{} did not become ready: {}", process_name(worker.slot), reason));

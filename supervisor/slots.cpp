@@ -48,8 +48,7 @@ std::vector<Worker> Slots::set_target(std::uint32_t workers, std::uint64_t now) 
 }
 
 bool Slots::has_serving(const Slot& slot) noexcept {
-  return std::ranges::any_of(
-      slot.rows, [](const auto& worker) { return worker.has_value() && worker->state != WorkerState::draining; });
+  return std::ranges::any_of(slot.rows, [](const auto& worker) { return worker.has_value() && !worker->leaving; });
 }
 
 // But for the time.
@@ -77,7 +76,7 @@ std::optional<std::uint32_t> Slots::free_row(std::uint32_t slot) const noexcept 
 void Slots::started(Place place, int pid, std::uint32_t generation, std::uint64_t now, std::uint64_t boot_deadline) {
   slots_[place.slot].held = false;
   slots_[place.slot].rows[place.row] =
-      Worker{pid, place.slot, place.row, generation, WorkerState::starting, now, 0, boot_deadline};
+      Worker{pid, place.slot, place.row, generation, WorkerState::starting, false, now, 0, boot_deadline};
 }
 
 std::chrono::milliseconds Slots::start_failed(std::uint32_t slot, std::uint64_t now, double jitter) noexcept {
@@ -110,6 +109,7 @@ void Slots::draining(int pid, std::uint64_t now, std::uint64_t kill_at) noexcept
   if (worker == nullptr) return;
   // A worker that drains still accepts for a while, but it is on its way: the slot counts as unserved from the start.
   worker->state = WorkerState::draining;
+  worker->leaving = true;
   worker->kill_at_ms = earlier(worker->kill_at_ms, kill_at);
   note_served(slots_[worker->slot], now);
 }
@@ -133,7 +133,7 @@ void Slots::kill_sent(int pid) noexcept {
 std::optional<Slots::Exit> Slots::exited(int pid, std::uint64_t now, double jitter) noexcept {
   const Worker* found = find(pid);
   if (found == nullptr) return std::nullopt;
-  Exit exit{*found, found->state != WorkerState::draining, std::chrono::milliseconds(0), {}, false};
+  Exit exit{*found, !found->leaving, std::chrono::milliseconds(0), {}, false};
   Slot& slot = slots_[exit.worker.slot];
   slot.rows[exit.worker.row].reset();
   note_served(slot, now);
@@ -151,6 +151,7 @@ std::optional<Slots::Exit> Slots::exited(int pid, std::uint64_t now, double jitt
 
 void Slots::adopt(const Worker& worker) {
   slots_[worker.slot].rows[worker.row] = worker;
+  slots_[worker.slot].rows[worker.row]->leaving = worker.state == WorkerState::draining;
   note_served(slots_[worker.slot], worker.started_ms);
 }
 

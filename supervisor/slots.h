@@ -35,6 +35,7 @@ struct Worker {
   std::uint32_t row = 0;
   std::uint32_t generation = 0;
   WorkerState state = WorkerState::starting;
+  bool leaving = false;  // was told to go, whatever has become of it since: it is not replaced
   std::uint64_t started_ms = 0;
   std::uint64_t ready_ms = 0;    // 0: never was
   std::uint64_t kill_at_ms = 0;  // SIGKILL if it still lives then; 0: no limit

@@ -14,7 +14,8 @@
 namespace pronghorn::supervisor {
 namespace {
 
-constexpr Milliseconds kStopNowLimit{1'000};  // for Redis, when the server is to stop now
+constexpr std::uint64_t kStackLimitMs = 3'000;  // for the names of functions, when all else has ended
+constexpr Milliseconds kStopNowLimit{1'000};    // for Redis, when the server is to stop now
 
 ControlSocket make_control(uv_loop_t* loop, const Ground& ground, ControlSocket::Handler handler) {
   const std::string path = control_path(*ground.config);
@@ -84,7 +85,10 @@ void SupervisorProcess::watch_signals() {
   };
   on(SIGTERM, [this] { drain(); });
   on(SIGINT, [this] { interrupted(); });
-  on(SIGQUIT, [this] { stop_now(); });
+  on(SIGQUIT, [this] {
+    symbolizer_.cancel();
+    stop_now();
+  });
   on(SIGHUP, [this] {
     restore_control();
     reload({});
@@ -238,6 +242,7 @@ void SupervisorProcess::drain() {
            {{"drain_delay_ms", rollouts_.launch().config->drain_delay.count()},
             {"drain_timeout_ms", rollouts_.launch().config->drain_timeout.count()}});
   rollouts_.cancel("the server is stopping");
+  if (replacing_program_) check_.cancel();
   workers_.drain_all();
   schedule();
 }
@@ -258,6 +263,7 @@ void SupervisorProcess::stop_now() {
   ground_.board.server().draining.store(1);
   log_info("stopping now");
   rollouts_.cancel("the server is stopping");
+  if (replacing_program_) check_.cancel();
   workers_.stop_all();
   schedule();
 }
@@ -270,7 +276,11 @@ void SupervisorProcess::finish_when_empty() {
   ground_.listeners.close();  // nobody would ever answer
   if (workers_.slots().current(kAdminSlot) != nullptr) return workers_.stop_admin();
   const std::size_t redis = redis_ && redis_->pid() != 0 ? 1 : 0;
-  if (children_.count() > redis) return;  // the check of a cancelled rollout
+  if (children_.count() > redis) {  // a check that was cancelled, or stacks that are being read
+    if (alone_since_ms_ == 0) alone_since_ms_ = monotonic_ms();
+    if (monotonic_ms() - alone_since_ms_ > kStackLimitMs) symbolizer_.cancel();
+    return;
+  }
   closing_redis_ = true;
   const auto stopped = [this] {
     log_info("stopped");
@@ -292,9 +302,11 @@ void SupervisorProcess::rollback(Rollouts::Waiter waiter) {
 
 // When not, tells the waiter.
 bool SupervisorProcess::may_roll_out(const Rollouts::Waiter& waiter) {
-  if (phase_ == Phase::running && announced_) return true;
-  const std::string reason =
-      phase_ == Phase::starting || phase_ == Phase::running ? "the server is still starting" : "the server is stopping";
+  if (phase_ == Phase::running && announced_ && !replacing_program_) return true;
+  const bool stopping = phase_ == Phase::draining || phase_ == Phase::stopping;
+  const std::string reason = stopping     ? "the server is stopping"
+                             : announced_ ? "the supervisor's program is being replaced"
+                                          : "the server is still starting";
   log_warning("no rollout: " + reason);
   if (waiter.checked) waiter.checked(reason);
   if (waiter.finished) waiter.finished(reason);

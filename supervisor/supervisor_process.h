@@ -114,8 +114,9 @@ class SupervisorProcess {
   bool announced_ = false;
   bool closing_redis_ = false;
   bool replacing_program_ = false;
-  std::uint64_t exec_by_ms_ = 0;  // the program is replaced as soon as no client waits, or then; 0: it is not
-  bool set_by_hand_ = false;      // the number of workers, since the last reload
+  std::uint64_t alone_since_ms_ = 0;  // no worker is left, and some other process still runs
+  std::uint64_t exec_by_ms_ = 0;      // the program is replaced as soon as no client waits, or then; 0: it is not
+  bool set_by_hand_ = false;          // the number of workers, since the last reload
   std::uint64_t began_ms_;
 
   Children children_;

@@ -7,6 +7,7 @@
 
 #include "common/channel.h"
 #include "common/config.h"
+#include "supervisor/app_copy.h"
 
 namespace pronghorn::supervisor {
 
@@ -14,6 +15,7 @@ namespace pronghorn::supervisor {
 struct WorkerHandle {
   int pid = 0;
   std::shared_ptr<const Config> config;  // what it was started with, which its slot's next worker need not be
+  std::shared_ptr<const AppCopy> app;    // what it has loaded, for as long as its end is not explained
   std::unique_ptr<Channel> channel;
   int channel_fd = -1;            // of the channel, which owns it: for the replacement of the supervisor's program
   std::uint32_t known_slots = 0;  // slots whose listeners it inherited: 0 .. known_slots-1

@@ -158,6 +158,7 @@ std::unique_ptr<WorkerHandle> Workers::make_handle(int channel_fd, const Launch&
   callbacks.on_message = [this, &self](const Message& message, int fd) { on_message(self, message, fd); };
   callbacks.on_closed = [this, &self] { on_closed(self); };
   handle->config = launch.config;
+  handle->app = launch.app;
   handle->channel_fd = channel_fd;
   handle->channel = std::make_unique<Channel>(environment_.loop, channel_fd, std::move(callbacks));
   return handle;

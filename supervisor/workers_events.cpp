@@ -94,7 +94,8 @@ CrashReports::Written Workers::write_report(const Worker& worker, const ChildExi
   const std::uint64_t rss = current ? environment_.board.slot(worker.slot).rss_bytes.load() : 0;
   const bool killed_by_us = worker.state == WorkerState::dying || worker.state == WorkerState::draining;
   return environment_.reports->write(worker, environment_.board.worker(worker.slot, worker.row), how, reason, rss,
-                                     killed_by_us, owner != nullptr ? *owner->config : *launch_.config);
+                                     killed_by_us, owner != nullptr ? *owner->config : *launch_.config,
+                                     owner != nullptr ? owner->app : nullptr);
 }
 
 void Workers::explain_exit(const Slots::Exit& exit, const ChildExit& how, const std::string& cause) {
@@ -110,8 +111,10 @@ void Workers::explain_exit(const Slots::Exit& exit, const ChildExit& how, const 
   // When the application cannot start, the others die of the same; that is told once.
   const bool told = stopping_ && !ever_ready_;
   CrashReports::Written report;
-  const bool own_words = how.signal == 0 && how.status == kExitApplication;  // it has told why it cannot start
-  if (exit.counts && !told && !own_words) report = write_report(worker, how, cause);
+  // It has told why it cannot start.
+  const bool own_words = how.signal == 0 && how.status == kExitApplication && worker.ready_ms == 0;
+  const bool unasked = exit.counts || worker.state == WorkerState::dying;
+  if (unasked && !told && !own_words) report = write_report(worker, how, cause);
   const std::string reason = report.verdict.empty() ? cause : cause + ": " + report.verdict;
   if (worker.slot != kAdminSlot) record_exit(environment_.board.slot(worker.slot), reason, request, report.name);
   std::string line = fmt::format("{} (pid {}) ended after {:.1f} s {}: {}", name, worker.pid, uptime,
@@ -123,7 +126,7 @@ void Workers::explain_exit(const Slots::Exit& exit, const ChildExit& how, const 
   const LogField fields[] = {{"slot", worker.slot}, {"pid", worker.pid},
                              {"reason", reason},    {"uptime_s", fmt::format("{:.1f}", uptime), false},
                              {"request", request},  {"report", report.path}};
-  const LogLevel level = exit.counts ? LogLevel::error : LogLevel::warning;
+  const LogLevel level = unasked ? LogLevel::error : LogLevel::warning;
   write_log(told ? LogLevel::debug : level, line, fields, std::size(fields) - (report.path.empty() ? 1 : 0));
 }
 

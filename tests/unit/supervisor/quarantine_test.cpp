@@ -50,7 +50,7 @@ std::string blamed(ChildExit how, WorkerState state = WorkerState::ready, bool a
     row->crash.thread = from->thread;
   }
   how.pid = 100;
-  Slots::Exit exit{Worker{.pid = 100, .state = state}, state != WorkerState::draining, 0ms, true};
+  Slots::Exit exit{Worker{.pid = 100, .state = state}, state != WorkerState::draining, 0ms, {}, true};
   return killing_request(exit, how, *row);
 }
 

@@ -88,6 +88,21 @@ TEST_CASE("a successor that fails costs the slot no wait while the old worker se
   CHECK(slots.exited(100, 2200, 0.0)->delay == 0ms);  // its own first exit
 }
 
+TEST_CASE("a draining worker that the watchdog ends is not replaced", "[supervisor]") {
+  Slots slots;
+  slots.set_target(1, 1000);
+  fill(slots, 100, 1000);
+  slots.started({0, *slots.free_row(0)}, 101, 2, 2000, 0);
+  slots.ready(101, 2100);
+  slots.draining(100, 2100, 9000);
+  slots.dying(100, 2500, 4500);
+  const auto exit = slots.exited(100, 2600, 0.0);
+  CHECK_FALSE(exit->counts);
+  CHECK_FALSE(exit->replaced);
+  CHECK(exit->worker.leaving);
+  CHECK(slots.ready_worker(0)->pid == 101);
+}
+
 TEST_CASE("a slot with two draining workers waits for a free row", "[supervisor]") {
   Slots slots;
   slots.set_target(1, 1000);
