@@ -18,6 +18,7 @@
 #include <filesystem>
 #include <string_view>
 #include <system_error>
+#include <utility>
 
 #include "common/log.h"
 #include "supervisor/directories.h"
@@ -44,6 +45,18 @@ constexpr std::array<Sign, 4> kSigns{{{"$ORIGIN", "it names $ORIGIN, where its l
                                       {{"\0dladdr\0", 8}, "it asks for its own place (dladdr)"},
                                       {{"\0dladdr1\0", 9}, "it asks for its own place (dladdr)"}}};
 constexpr std::size_t kLongestSign = 9;
+
+Fd open_copy(const std::string& path) noexcept {
+  return Fd(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW));
+}
+
+// Never waits. Invalid: it cannot be opened, or is a FIFO, a device, a directory.
+Fd open_regular(const std::string& path) noexcept {
+  Fd file(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  struct stat facts{};
+  if (file && (::fstat(file.get(), &facts) != 0 || !S_ISREG(facts.st_mode))) file.reset();
+  return file;
+}
 
 // Null: none. Read in pieces, not mapped: a file that is truncated meanwhile would end us.
 const char* looks_beside_itself(int file) {
@@ -105,18 +118,25 @@ std::expected<std::string, std::string> directory_in(const std::string& base, co
   }
 }
 
+// Complete or not there: a worker may start meanwhile.
+std::expected<void, std::string> write_copy(const std::string& path, int from) {
+  const std::string temporary = path + ".new";
+  ::unlink(temporary.c_str());
+  const Fd to(::open(temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0500));
+  if (!to) return std::unexpected(fmt::format("{}: {}", temporary, why(errno)));
+  auto written = copy_bytes(from, to.get());
+  if (written && ::rename(temporary.c_str(), path.c_str()) != 0) written = std::unexpected(why(errno));
+  if (written) return {};
+  ::unlink(temporary.c_str());
+  return std::unexpected(fmt::format("{}: {}", path, written.error()));
+}
+
 std::expected<std::string, std::string> copy_to(const std::string& directory, const std::string& app, int from,
                                                 std::uint32_t generation) {
   std::string name = fs::path(app).filename();
   if (name.size() > kLongestName) name.erase(0, name.size() - kLongestName);
   std::string path = fmt::format("{}/{}.{}-{}", directory, ::getpid(), generation, name);
-  ::unlink(path.c_str());
-  const Fd to(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0500));
-  if (!to) return std::unexpected(fmt::format("{}: {}", path, why(errno)));
-  if (const auto copied = copy_bytes(from, to.get()); !copied) {
-    ::unlink(path.c_str());
-    return std::unexpected(fmt::format("{}: {}", path, copied.error()));
-  }
+  if (auto written = write_copy(path, from); !written) return std::unexpected(std::move(written.error()));
   return path;
 }
 
@@ -129,12 +149,38 @@ std::string in_place(const Config& config, const std::string& reason) {
 
 }  // namespace
 
+AppCopy::AppCopy(std::string path, const char* option) noexcept
+    : path_(std::move(path)), option_(option), file_(open_copy(path_)) {}
+
 AppCopy::~AppCopy() { ::unlink(path_.c_str()); }
+
+std::expected<void, std::string> AppCopy::restore() const {
+  struct stat named{};
+  struct stat ours{};
+  const bool there = ::lstat(path_.c_str(), &named) == 0;
+  const bool known = file_ && ::fstat(file_.get(), &ours) == 0;
+  if (there && known && named.st_ino == ours.st_ino && named.st_dev == ours.st_dev) return {};
+  const auto failed = [this](const std::string& reason) {
+    return std::unexpected(
+        fmt::format("the copy of the application {} is gone and cannot be restored: {}", path_, reason));
+  };
+  if (!known) return failed("it could not be opened either; reload to make a new one");
+  // Checks again whose directories these are: in a public place others could have made them meanwhile.
+  const auto directory = directory_in(fs::path(path_).parent_path().parent_path(), option_);
+  if (!directory) return failed(directory.error());
+  if (const auto written = write_copy(path_, file_.get()); !written) return failed(written.error());
+  if (Fd restored = open_copy(path_)) file_ = std::move(restored);
+  log_warning(
+      fmt::format("the copy of the application {} was gone and is restored; keep cleaners of temporary files "
+                  "away from {}",
+                  path_, *directory));
+  return {};
+}
 
 std::shared_ptr<const AppCopy> copy_app(Config& config, std::uint32_t generation) {
   config.app_file.clear();
   if (config.app.empty()) return nullptr;
-  const Fd from(::open(config.app.c_str(), O_RDONLY | O_CLOEXEC));
+  const Fd from = open_regular(config.app);
   if (!from) return nullptr;  // whoever loads it says what is wrong
   if (const char* sign = looks_beside_itself(from.get())) {
     log_info(in_place(config, sign));
@@ -147,7 +193,7 @@ std::shared_ptr<const AppCopy> copy_app(Config& config, std::uint32_t generation
     if (path) path = copy_to(*path, config.app, from.get(), generation);
     if (path) {
       config.app_file = *path;
-      return std::make_shared<const AppCopy>(std::move(*path));
+      return std::make_shared<const AppCopy>(std::move(*path), option);
     }
     reason += (reason.empty() ? "it cannot be copied: " : ", ") + path.error();
   }
@@ -156,7 +202,9 @@ std::shared_ptr<const AppCopy> copy_app(Config& config, std::uint32_t generation
 }
 
 std::shared_ptr<const AppCopy> adopt_app_copy(const Config& config) {
-  return config.app_file.empty() ? nullptr : std::make_shared<const AppCopy>(config.app_file);
+  if (config.app_file.empty()) return nullptr;
+  const bool in_runtime_dir = config.app_file.starts_with(config.runtime_dir + "/apps/");
+  return std::make_shared<const AppCopy>(config.app_file, in_runtime_dir ? "runtime_dir" : "data_dir");
 }
 
 }  // namespace pronghorn::supervisor

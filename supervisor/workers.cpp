@@ -166,6 +166,9 @@ std::unique_ptr<WorkerHandle> Workers::make_handle(int channel_fd, const Launch&
 
 std::expected<int, std::string> Workers::start(Slots::Place place, const Launch& launch) {
   try {
+    if (launch.app) {
+      if (auto restored = launch.app->restore(); !restored) return std::unexpected(std::move(restored.error()));
+    }
     // Before its first worker, which could not accept otherwise. A slot that is slow to become ready is covered.
     if (place.slot != kAdminSlot) environment_.listeners.listen(place.slot);
     const auto [ours, theirs] = make_channel_pair();

@@ -1,5 +1,6 @@
 #include "supervisor/app_copy.h"
 
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -86,6 +87,68 @@ TEST_CASE("copies of a server that was killed are deleted, those of others are n
   CHECK_FALSE(std::filesystem::exists(stale));
   CHECK(std::filesystem::exists(alive));
   CHECK(std::filesystem::exists(foreign));
+}
+
+TEST_CASE("a copy that was deleted with its directories is restored before a worker starts", "[app_copy]") {
+  Place place("first");
+  const auto copy = copy_app(place.config, 1);
+  REQUIRE(copy != nullptr);
+  write_file(place.config.app, "second");
+  for (int round = 0; round < 2; ++round) {  // also what was restored can be
+    std::filesystem::remove_all(place.config.runtime_dir);
+    REQUIRE(copy->restore().has_value());
+    CHECK(read_file(copy->path()) == "first");
+  }
+  std::filesystem::rename(place.config.app, copy->path());  // another file under the name
+  REQUIRE(copy->restore().has_value());
+  CHECK(read_file(copy->path()) == "first");
+}
+
+TEST_CASE("a copy that is there is left alone", "[app_copy]") {
+  Place place("first");
+  const auto copy = copy_app(place.config, 1);
+  REQUIRE(copy != nullptr);
+  struct stat before{};
+  struct stat after{};
+  ::stat(copy->path().c_str(), &before);
+  REQUIRE(copy->restore().has_value());
+  ::stat(copy->path().c_str(), &after);
+  CHECK(before.st_ino == after.st_ino);
+}
+
+TEST_CASE("a copy that cannot be restored says why, and is restored later", "[app_copy]") {
+  Place place("first");
+  const auto copy = copy_app(place.config, 1);
+  REQUIRE(copy != nullptr);
+  std::filesystem::remove_all(place.config.runtime_dir);
+  write_file(place.config.runtime_dir, "a file");
+  const auto refused = copy->restore();
+  REQUIRE_FALSE(refused.has_value());
+  CHECK(refused.error().find(copy->path()) != std::string::npos);
+  CHECK(refused.error().find("runtime_dir") != std::string::npos);
+  std::filesystem::remove(place.config.runtime_dir);
+  REQUIRE(copy->restore().has_value());
+  CHECK(read_file(copy->path()) == "first");
+}
+
+TEST_CASE("a copy that an earlier image made is restored from the descriptor of the later one", "[app_copy]") {
+  Place place("first");
+  const auto copy = copy_app(place.config, 1);
+  const auto adopted = adopt_app_copy(place.config);
+  REQUIRE(adopted != nullptr);
+  std::filesystem::remove_all(place.config.runtime_dir);
+  REQUIRE(adopted->restore().has_value());
+  CHECK(read_file(adopted->path()) == "first");
+}
+
+TEST_CASE("an application that is a FIFO or a device is not read", "[app_copy]") {
+  Place place("first");
+  std::filesystem::remove(place.config.app);
+  REQUIRE(::mkfifo(place.config.app.c_str(), 0600) == 0);
+  CHECK(copy_app(place.config, 1) == nullptr);  // without a writer: would wait for one
+  CHECK(place.config.app_file.empty());
+  place.config.app = "/dev/zero";  // never ends
+  CHECK(copy_app(place.config, 1) == nullptr);
 }
 
 TEST_CASE("a program with an application of its own has nothing to copy", "[app_copy]") {
