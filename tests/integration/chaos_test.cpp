@@ -53,7 +53,7 @@ class Surroundings {
     CHECK(eventually(10s, [this] { return most_descriptors() <= worker_descriptors_; }));
     CHECK(shared_mappings(server_.pid()) == mappings_);
     CHECK(files_in(server_.file("run")) == files_);
-    CHECK(copies(server_) <= 2);
+    CHECK(eventually(10s, [this] { return copies(server_) <= 2; }));
   }
 
  private:
