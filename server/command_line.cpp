@@ -17,7 +17,7 @@ namespace {
 std::vector<const Option*> options_of(const Command& command) {
   std::vector<const Option*> taken;
   for (const Option& option : options()) {
-    if (takes_option(command.options, option.name) || option.name == command.option) taken.push_back(&option);
+    if (takes_option(command.options, option.name)) taken.push_back(&option);
   }
   return taken;
 }
@@ -81,8 +81,8 @@ const std::vector<Command>& commands() {
       {.name = "reload",
        .help = "replace every worker, one slot at a time, with the new configuration and application",
        .options = OptionSet::control,
-       .flags = {{"--wait", "return when the rollout has ended; exit status 1 when it failed"}},
-       .option = "canary"},
+       .flags = {{"--wait", "return when the rollout has ended; exit status 1 when it failed"},
+                 {"--canary", "how long to watch the first new worker, in place of the option canary", "DURATION"}}},
       {.name = "rollback",
        .help = "go back to the generation before the last reload; again: forward again",
        .options = OptionSet::control,
@@ -161,9 +161,11 @@ ParsedCommand parse_command(const Command& command, const std::vector<std::strin
   }
   std::deque<bool> flags(command.flags.size());
   std::deque<std::string> values(command.flags.size());
+  std::vector<const CLI::Option*> flag_options;
   for (std::size_t i = 0; i < command.flags.size(); ++i) {
     const std::string name(command.flags[i].name);
-    command.flags[i].value.empty() ? cli.add_flag(name, flags[i]) : cli.add_option(name, values[i]);
+    flag_options.push_back(command.flags[i].value.empty() ? cli.add_flag(name, flags[i])
+                                                          : cli.add_option(name, values[i]));
   }
   const bool takes_argument = !command.argument.empty() && !(embedded && command.argument_is_app);
   if (takes_argument) cli.add_option("argument", parsed.argument);
@@ -189,7 +191,8 @@ ParsedCommand parse_command(const Command& command, const std::vector<std::strin
   }
   for (std::size_t i = 0; i < flags.size(); ++i) {
     if (flags[i]) parsed.flags.push_back(command.flags[i].name);
-    if (!values[i].empty()) parsed.values.emplace_back(command.flags[i].name, values[i]);
+    const bool given_a_value = !command.flags[i].value.empty() && flag_options[i]->count() > 0;
+    if (given_a_value) parsed.values.emplace_back(command.flags[i].name, values[i]);
   }
   if (takes_argument && parsed.argument.empty() && !command.argument_is_optional) {
     throw UsageError(fmt::format("{}: {} is missing; see \"help {}\"", command.name, command.argument, command.name));

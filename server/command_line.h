@@ -29,7 +29,6 @@ struct Command {
   std::string_view help;           // one line
   OptionSet options = OptionSet::none;
   std::vector<Flag> flags = {};
-  std::string_view option = {};  // one of server/options.h that it takes beside those of OptionSet::control
   bool argument_is_app = false;  // a program with its own application takes none
   bool argument_is_optional = false;
   bool argument_has_object = false;  // a second word follows it: "release ID|all"

@@ -69,15 +69,13 @@ void print_answer(const nlohmann::json& answer, std::string_view otherwise) {
 
 // --canary in milliseconds; empty: not given.
 std::string canary_of(const ParsedCommand& parsed) {
-  const auto given = std::ranges::find(parsed.options, "canary", &GivenOption::name);
-  if (given == parsed.options.end()) return {};
-  Config config;
+  const auto given = std::ranges::find(parsed.values, "--canary", [](const auto& value) { return value.first; });
+  if (given == parsed.values.end()) return {};
   try {
-    find_option("canary")->set(config, given->values);
+    return std::to_string(parse_duration(given->second).count());
   } catch (const BadValue& error) {
     throw UsageError(fmt::format("--canary: {}", error.what()));
   }
-  return std::to_string(config.canary.count());
 }
 
 int roll_out(const Invocation& invocation, ControlRequest request, std::string_view begun) {

@@ -93,7 +93,6 @@ std::string command_help(const Command& command, std::string_view program, bool 
   if (command.options == OptionSet::all) return text + all_options();
   text += "\nOptions:\n";
   for (const Flag& flag : command.flags) text += entry(flag_text(flag), flag.help);
-  if (!command.option.empty()) text += option_entry(*find_option(command.option));
   if (command.options != OptionSet::none) return text + some_options(command.options);
   return text + entry("-h, --help", "Print this text.");
 }
