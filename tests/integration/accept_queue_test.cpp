@@ -53,18 +53,6 @@ TEST_CASE("connections that wait for a worker are served when the watchdog ends 
   parked.check_served();
 }
 
-TEST_CASE("connections that wait for the worker of a crash loop are served by its neighbour", "[queue][kill]") {
-  const TempDir directory;
-  const std::string marker = directory / "crash";
-  const ServerProcess server(
-      {.app = app_path("apps/crashes_in_slot_1"), .workers = 2, .environment = {{"CRASH_MARKER", marker}}});
-  write_file(marker, "");
-  const auto victim = server.worker(1).at("pid").get<pid_t>();
-  REQUIRE(::kill(victim, SIGKILL) == 0);
-  REQUIRE(eventually(10s, [&] { return server.log_lines("exit status 9").size() >= 2; }));
-  for (int i = 0; i < 24; ++i) CHECK(get(server.address(), "/").body == "slot 0");
-}
-
 TEST_CASE("connections that wait for a worker are served when it is replaced", "[queue][reload]") {
   const ServerProcess server({.workers = 2, .arguments = {"--drain-timeout", "500ms"}});
   Parked parked(server);

@@ -223,9 +223,24 @@ TEST_CASE("a handler that eats all memory costs its worker, and the exit says wh
 }
 
 TEST_CASE("logs that cannot be written cost their lines, and nothing else", "[chaos]") {
-  const ServerProcess server({.workers = 2, .arguments = {"--access-log", "/dev/full"}, .environment = kPlainSignals});
-  for (int i = 0; i < 200; ++i) REQUIRE(get(server.address(), "/hello").status == 200);
+  // The log begins as the file that we read, and is opened again as a device that is always full.
+  const ServerProcess server({.command = {"/bin/sh", "-c", "ln -s log server.log; exec \"$0\" \"$@\"", program_path(),
+                                          "serve", app_path("demo")},
+                              .workers = 2,
+                              .arguments = {"--log-file", "server.log", "--access-log", "/dev/full"}});
+  std::filesystem::remove(server.file("server.log"));
+  std::filesystem::create_symlink("/dev/full", server.file("server.log"));
+  server.signal(SIGUSR1);
+  const auto to_full = [](pid_t pid) {
+    for (const auto& fd : std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/fd")) {
+      std::error_code gone;
+      if (std::filesystem::read_symlink(fd, gone) == "/dev/full") return true;
+    }
+    return false;
+  };
+  REQUIRE(eventually(5s, [&] { return to_full(server.pid()); }));
   REQUIRE(::kill(server.worker_pids().at(0), SIGKILL) == 0);
-  REQUIRE(
-      eventually(10s, [&] { return server.status().at("totals").at("restarts") == 1 && server.wait_ready(2, 0ms); }));
+  for (int i = 0; i < 200; ++i) REQUIRE(get(server.address(), "/hello").status == 200);
+  CHECK(eventually(10s, [&] { return server.status().at("totals").at("restarts") == 1 && server.wait_ready(2, 0ms); }));
+  CHECK_FALSE(server.log_has("signal 9"));  // it has not been written, so the log was full
 }
