@@ -1,4 +1,4 @@
-# pronghorn_library(name sources...): a static library with the project's warnings, sanitizers and include root.
+# What every target of ours is compiled with.
 add_library(pronghorn_options INTERFACE)
 target_compile_options(pronghorn_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wpedantic -Wshadow
                                                    -Wconversion>)
@@ -34,23 +34,29 @@ if(CCACHE_PROGRAM)
   set(CMAKE_CXX_COMPILER_LAUNCHER "${CMAKE_COMMAND};-E;env;CCACHE_SLOPPINESS=pch_defines,time_macros;${CCACHE_PROGRAM}")
 endif()
 
-function(pronghorn_library name)
-  add_library(${name} STATIC ${ARGN})
+# pronghorn_library(folder SOURCES files… PUBLIC targets… PRIVATE targets…): the static library of one folder, named after
+# it (worker/http1: pronghorn_worker_http1). Every file of the folder is listed, headers too: they are linked into an
+# include root of the folder's own, so `#include "folder/file.h"` compiles only for targets that link this one.
+function(pronghorn_library folder)
+  cmake_parse_arguments(PARSE_ARGV 1 part "" "" "SOURCES;PUBLIC;PRIVATE")
+  string(REPLACE "/" "_" name "pronghorn_${folder}")
+  set(root "${PROJECT_BINARY_DIR}/include-roots/${name}")
+  file(REMOVE_RECURSE "${root}")
+  file(MAKE_DIRECTORY "${root}/${folder}")
+  add_library(${name}_headers INTERFACE)
+  target_include_directories(${name}_headers INTERFACE "${root}")
+  set(headers "${part_SOURCES}")
+  list(FILTER headers INCLUDE REGEX "\\.h$")
+  foreach(header IN LISTS headers)
+    file(CREATE_LINK "${CMAKE_CURRENT_SOURCE_DIR}/${header}" "${root}/${folder}/${header}" SYMBOLIC)
+  endforeach()
+
+  add_library(${name} STATIC ${part_SOURCES})
+  set_target_properties(${name} PROPERTIES LINKER_LANGUAGE CXX)
   # libpronghorn is there when a program starts, so thread-locals need no call; nobody replaces its functions, so calls
   # among them need no table.
   target_compile_options(${name} PRIVATE -ftls-model=initial-exec -fno-semantic-interposition)
-  target_link_libraries(${name} PRIVATE pronghorn_options)
+  target_link_libraries(${name} PUBLIC ${name}_headers ${part_PUBLIC} PRIVATE pronghorn_options ${part_PRIVATE})
   target_compile_features(${name} PUBLIC cxx_std_23)  # the inside; the public headers are C++20
-endfunction()
-
-# A folder's own headers, and nothing else of the tree: ${name}_headers has an include root that holds a link to this
-# folder alone, so `#include "folder/file.h"` compiles only for targets that link it.
-function(pronghorn_folder folder)
-  string(REPLACE "/" "_" name "${folder}")
-  set(root "${PROJECT_BINARY_DIR}/include-roots/${name}")
-  get_filename_component(parent "${root}/${folder}" DIRECTORY)
-  file(MAKE_DIRECTORY "${parent}")
-  file(CREATE_LINK "${PROJECT_SOURCE_DIR}/${folder}" "${root}/${folder}" SYMBOLIC)
-  add_library(pronghorn_${name}_headers INTERFACE)
-  target_include_directories(pronghorn_${name}_headers INTERFACE "${root}")
+  set_property(GLOBAL APPEND PROPERTY PRONGHORN_PARTS ${name})
 endfunction()

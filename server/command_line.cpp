@@ -6,14 +6,14 @@
 #include <algorithm>
 #include <deque>
 
-#include "server/options.h"
-#include "server/suggest.h"
-#include "server/values.h"
+#include "server/options/options.h"
+#include "server/options/suggest.h"
+#include "server/options/values.h"
 
 namespace pronghorn::server {
 namespace {
 
-// The options of server/options.h that a command takes.
+// The options of server/options/options.h that a command takes.
 std::vector<const Option*> options_of(const Command& command) {
   std::vector<const Option*> taken;
   for (const Option& option : options()) {

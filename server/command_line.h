@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "server/configuration.h"
+#include "server/options/option_sources.h"
 
 namespace pronghorn::server {
 
@@ -14,7 +14,7 @@ enum class OptionSet {
   none,
   control,  // --config, --control, --runtime-dir: where the running server is
   files,    // --config, --data-dir: what a server has left there, whether it runs or not
-  all,      // --config and every option of server/options.h
+  all,      // --config and every option of server/options/options.h
 };
 
 struct Flag {
@@ -54,7 +54,7 @@ struct ParsedCommand {
 [[nodiscard]] ParsedCommand parse_command(const Command& command, const std::vector<std::string>& arguments,
                                           bool embedded);
 
-// Whether a command with these takes the option of server/options.h.
+// Whether a command with these takes the option of server/options/options.h.
 [[nodiscard]] bool takes_option(OptionSet options, std::string_view name);
 
 // The whole help text of a command, or of the program; lines of at most 100 columns. `program` is how it is called.

@@ -11,18 +11,18 @@
 #include <cstring>
 #include <vector>
 
-#include "server/configuration.h"
-#include "server/control_client.h"
-#include "server/crashes.h"
-#include "server/drill.h"
-#include "server/options.h"
-#include "server/project.h"
-#include "server/status_view.h"
-#include "server/top.h"
-#include "server/values.h"
+#include "server/commands/control_client.h"
+#include "server/commands/crashes.h"
+#include "server/commands/drill.h"
+#include "server/commands/project.h"
+#include "server/commands/status_view.h"
+#include "server/commands/top.h"
+#include "server/options/option_sources.h"
+#include "server/options/options.h"
+#include "server/options/values.h"
 #include "supervisor/supervisor.h"
-#include "worker/app/plugin_loader.h"
-#include "worker/app/routes_listing.h"
+#include "worker/routing/routes_listing.h"
+#include "worker/runtime/plugin_loader.h"
 
 namespace pronghorn::server {
 namespace {

@@ -6,7 +6,7 @@
 
 #include "common/version.h"
 #include "server/command_line.h"
-#include "server/options.h"
+#include "server/options/options.h"
 
 namespace pronghorn::server {
 namespace {

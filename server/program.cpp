@@ -15,10 +15,10 @@
 #include "pronghorn/run.h"
 #include "server/command_line.h"
 #include "server/commands.h"
-#include "server/suggest.h"
-#include "server/values.h"
+#include "server/options/suggest.h"
+#include "server/options/values.h"
+#include "supervisor/crash/dwarf_names.h"
 #include "supervisor/redis_guard.h"
-#include "supervisor/symbolize.h"
 #include "worker/worker_process.h"
 
 namespace pronghorn::server {

@@ -4,8 +4,8 @@
 #include <charconv>
 #include <nlohmann/json.hpp>
 
+#include "common/ipc/status.h"
 #include "common/log.h"
-#include "common/status.h"
 #include "supervisor/supervisor_process.h"
 
 namespace pronghorn::supervisor {

@@ -11,10 +11,10 @@
 #include <cstring>
 #include <sstream>
 
+#include "common/ipc/scoreboard.h"
 #include "common/log.h"
-#include "common/scoreboard.h"
-#include "supervisor/directories.h"
-#include "supervisor/errors.h"
+#include "supervisor/system/directories.h"
+#include "supervisor/system/errors.h"
 
 namespace pronghorn::supervisor {
 namespace {

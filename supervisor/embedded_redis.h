@@ -14,12 +14,12 @@
 #include <string>
 #include <vector>
 
-#include "common/config.h"
-#include "supervisor/child_process.h"
-#include "supervisor/fd.h"
-#include "supervisor/restart_policy.h"
-#include "supervisor/unix_socket.h"
-#include "supervisor/uv_handles.h"
+#include "common/config/config.h"
+#include "supervisor/listen/unix_socket.h"
+#include "supervisor/system/child_process.h"
+#include "supervisor/system/fd.h"
+#include "supervisor/system/uv_handles.h"
+#include "supervisor/workers/restart_policy.h"
 
 namespace pronghorn::supervisor {
 

@@ -74,7 +74,7 @@ void SupervisorProcess::exec_program() {
   state.redis_pid = redis_ ? redis_->pid() : 0;
   state.listeners = ground_.listeners.handed_over();
   if (ground_.admin_listeners) state.admin_listeners = ground_.admin_listeners->handed_over();
-  for (const Worker& worker : workers_.slots().workers()) {
+  for (const WorkerEntry& worker : workers_.slots().workers()) {
     if (const WorkerHandle* handle = workers_.handle(worker.pid)) {
       state.workers.push_back({worker, handle->channel_fd, handle->known_slots});
     }

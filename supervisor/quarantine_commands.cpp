@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "common/status.h"
+#include "common/ipc/status.h"
 #include "supervisor/supervisor_process.h"
 
 namespace pronghorn::supervisor {
@@ -71,7 +71,7 @@ void SupervisorProcess::tell_waiting() {
   for (Message& message : std::exchange(for_a_worker_, {})) {
     bool sent = false;
     for (std::uint32_t slot = 0; slot < workers_.slots().target() && !sent; ++slot) {
-      const Worker* worker = workers_.slots().ready_worker(slot);
+      const WorkerEntry* worker = workers_.slots().ready_worker(slot);
       sent = worker != nullptr && workers_.send(worker->pid, message);
     }
     if (!sent) left.push_back(std::move(message));

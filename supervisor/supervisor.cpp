@@ -15,9 +15,9 @@
 #include <stdexcept>
 
 #include "common/log.h"
-#include "supervisor/directories.h"
-#include "supervisor/errors.h"
 #include "supervisor/supervisor_process.h"
+#include "supervisor/system/directories.h"
+#include "supervisor/system/errors.h"
 
 namespace pronghorn::supervisor {
 namespace {

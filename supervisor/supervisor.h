@@ -3,21 +3,14 @@
 // It never loads an application and never parses a byte from a client: it must not be able to crash.
 #pragma once
 
-#include <functional>
-
-#include "common/config.h"
+#include "common/config/config.h"
+#include "supervisor/launch/hooks.h"
 
 namespace pronghorn::supervisor {
 
-struct SupervisorHooks {
-  // Reads the configuration again, from where it came at start; for a rollout. Throws std::runtime_error with one line
-  // when it is not valid: the old one then stays.
-  std::function<Config()> reload_config;
-};
-
 // Runs the server until it has stopped, in the calling thread, which must be the program's main thread (workers die
 // with the thread that started them). Opens the log. Children are this program's own binary again, with these commands,
-// which main() must know: `worker`, `check-app` (descriptors as in common/handover.h) and `redis PARENT_PID PROGRAM
+// which main() must know: `worker`, `check-app` (descriptors as in common/ipc/handover.h) and `redis PARENT_PID PROGRAM
 // ARGS...` (supervisor/redis_guard.h).
 //
 // Returns the program's exit status: 0 stopped as asked, 2 something in the configuration cannot work (a port in use),

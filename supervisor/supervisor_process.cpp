@@ -9,7 +9,7 @@
 #include <cstdlib>
 
 #include "common/log.h"
-#include "supervisor/errors.h"
+#include "supervisor/system/errors.h"
 
 namespace pronghorn::supervisor {
 namespace {
@@ -46,13 +46,13 @@ SupervisorProcess::SupervisorProcess(uv_loop_t* loop, Ground& ground, const Supe
       workers_({loop, ground.program, ground.board, children_, ground.listeners, ground.admin_listeners.get(),
                 passes_connections(ground.config->balance), &reports_},
                {1, ground.config, ground.app},
-               {[this](const Worker& worker) {
+               {[this](const WorkerEntry& worker) {
                   tell_waiting();
                   recycler_.on_ready(worker);
                   rollouts_.on_ready(worker);
                   schedule();
                 },
-                [this](const Worker& worker, const std::string& reason) { worker_exited(worker, reason); },
+                [this](const WorkerEntry& worker, const std::string& reason) { worker_exited(worker, reason); },
                 [this](const std::string& reason) { cannot_start(reason); },
                 [this](int pid, std::uint64_t ticket) {
                   if (dispatcher_) dispatcher_->accepted(pid, ticket);
@@ -198,7 +198,7 @@ void SupervisorProcess::watch_for_stalls(Milliseconds threshold) {
   stall_tick_.start(period, period);
 }
 
-void SupervisorProcess::worker_exited(const Worker& worker, const std::string& reason) {
+void SupervisorProcess::worker_exited(const WorkerEntry& worker, const std::string& reason) {
   if (dispatcher_) dispatcher_->worker_gone(worker.pid);
   recycler_.on_exit(worker);
   rollouts_.on_exit(worker, reason);

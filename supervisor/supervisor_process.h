@@ -12,26 +12,26 @@
 #include <string>
 #include <vector>
 
-#include "common/config.h"
-#include "common/scoreboard.h"
-#include "supervisor/app_check.h"
-#include "supervisor/autoscaler.h"
-#include "supervisor/child_process.h"
-#include "supervisor/control_socket.h"
-#include "supervisor/crash_reports.h"
-#include "supervisor/dispatcher.h"
+#include "common/config/config.h"
+#include "common/ipc/scoreboard.h"
+#include "supervisor/control/control_socket.h"
+#include "supervisor/control/quarantine.h"
+#include "supervisor/crash/crash_reporter.h"
+#include "supervisor/crash/symbolizer.h"
 #include "supervisor/embedded_redis.h"
-#include "supervisor/listeners.h"
-#include "supervisor/quarantine.h"
-#include "supervisor/recycler.h"
-#include "supervisor/rollout.h"
-#include "supervisor/sampler.h"
-#include "supervisor/stall_watch.h"
+#include "supervisor/launch/app_check.h"
+#include "supervisor/listen/listeners.h"
+#include "supervisor/load/autoscaler.h"
+#include "supervisor/load/dispatcher.h"
+#include "supervisor/load/sampler.h"
+#include "supervisor/recycling/recycler.h"
+#include "supervisor/rollout/rollout.h"
 #include "supervisor/supervisor.h"
-#include "supervisor/symbolizer.h"
-#include "supervisor/upgrade.h"
-#include "supervisor/uv_handles.h"
-#include "supervisor/workers.h"
+#include "supervisor/system/child_process.h"
+#include "supervisor/system/uv_handles.h"
+#include "supervisor/upgrade/resume_state.h"
+#include "supervisor/workers/stall_watch.h"
+#include "supervisor/workers/workers.h"
 
 namespace pronghorn::supervisor {
 
@@ -76,7 +76,7 @@ class SupervisorProcess {
   void watch_for_stalls(Milliseconds threshold);
   void finish_when_empty();
 
-  void worker_exited(const Worker& worker, const std::string& reason);
+  void worker_exited(const WorkerEntry& worker, const std::string& reason);
   void cannot_start(const std::string& reason);
   void rollout_complete(const Config& config);
 

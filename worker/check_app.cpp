@@ -4,13 +4,13 @@
 #include <memory>
 #include <string>
 
-#include "common/channel.h"
-#include "common/handover.h"
+#include "common/ipc/channel.h"
+#include "common/ipc/handover.h"
+#include "common/ipc/scoreboard.h"
 #include "common/log.h"
-#include "common/scoreboard.h"
-#include "worker/app/application.h"
-#include "worker/app/plugin_loader.h"
 #include "worker/http/access_log.h"
+#include "worker/routing/application.h"
+#include "worker/runtime/plugin_loader.h"
 #include "worker/worker_process.h"
 
 namespace pronghorn::worker {

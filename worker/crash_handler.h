@@ -4,8 +4,8 @@
 // Context: a worker, once, from its main thread. The handlers run in whatever thread the signal comes to.
 #pragma once
 
-#include "common/scoreboard.h"
-#include "worker/http/http_context.h"
+#include "common/ipc/scoreboard.h"
+#include "worker/http1/http_context.h"
 
 namespace pronghorn::worker {
 

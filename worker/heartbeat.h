@@ -8,7 +8,7 @@
 #include <chrono>
 #include <cstdint>
 
-#include "common/scoreboard.h"
+#include "common/ipc/scoreboard.h"
 
 namespace pronghorn::worker {
 

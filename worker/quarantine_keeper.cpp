@@ -8,7 +8,7 @@
 #include "pronghorn/concurrent.h"
 #include "pronghorn/redis.h"
 #include "pronghorn/timer.h"
-#include "worker/state/redis_client.h"
+#include "worker/state/redis/redis_client.h"
 
 namespace pronghorn::worker {
 namespace {

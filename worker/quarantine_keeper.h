@@ -8,14 +8,14 @@
 #include <string_view>
 #include <vector>
 
-#include "common/channel.h"
-#include "common/config.h"
-#include "common/quarantine.h"
-#include "common/scoreboard.h"
+#include "common/config/config.h"
+#include "common/ipc/channel.h"
+#include "common/ipc/quarantine_table.h"
+#include "common/ipc/scoreboard.h"
 #include "pronghorn/task.h"
-#include "worker/app/application.h"
-#include "worker/app/quarantine.h"
-#include "worker/state/quarantine_store.h"
+#include "worker/routing/application.h"
+#include "worker/state/quarantine/quarantine_gate.h"
+#include "worker/state/quarantine/quarantine_store.h"
 
 namespace pronghorn::worker {
 

@@ -13,23 +13,23 @@
 #include <utility>
 #include <vector>
 
-#include "common/channel.h"
-#include "common/fleet.h"
-#include "common/handover.h"
+#include "common/ipc/channel.h"
+#include "common/ipc/fleet.h"
+#include "common/ipc/handover.h"
+#include "common/ipc/scoreboard.h"
 #include "common/log.h"
-#include "common/scoreboard.h"
 #include "pronghorn/timer.h"
 #include "worker/admin/admin_handler.h"
-#include "worker/app/application.h"
-#include "worker/app/plugin_loader.h"
-#include "worker/app/runtime.h"
 #include "worker/crash_handler.h"
 #include "worker/heartbeat.h"
-#include "worker/http/http_server.h"
+#include "worker/http1/http_server.h"
 #include "worker/modules.h"
 #include "worker/orphan_guard.h"
 #include "worker/quarantine_keeper.h"
-#include "worker/state/state.h"
+#include "worker/routing/application.h"
+#include "worker/runtime/plugin_loader.h"
+#include "worker/runtime/runtime.h"
+#include "worker/state/services.h"
 
 namespace pronghorn::worker {
 namespace {

@@ -5,7 +5,7 @@
 
 namespace pronghorn::worker {
 
-// What `pronghorn worker` does: takes what the supervisor handed over (common/handover.h), loads the application
+// What `pronghorn worker` does: takes what the supervisor handed over (common/ipc/handover.h), loads the application
 // (`setup`, or the plugin of the configuration when that is null), serves until it is told to drain, and returns the
 // exit status: 0 drained, 3 the application cannot start, 1 anything else. Runs in: a process of its own, from main(),
 // once.

@@ -58,6 +58,20 @@ struct CookieOptions {
   SameSite same_site = SameSite::lax;
 };
 
+namespace detail {
+// Part of a file, which it keeps open.
+struct FilePart {
+  FilePart(std::shared_ptr<const worker::OpenFile> of, std::uint64_t first, std::uint64_t count) noexcept
+      : file(std::move(of)), offset(first), length(count) {}
+  FilePart(const FilePart&) = delete;
+  FilePart& operator=(const FilePart&) = delete;
+  PRONGHORN_API ~FilePart();
+  std::shared_ptr<const worker::OpenFile> file;
+  std::uint64_t offset;
+  std::uint64_t length;
+};
+}  // namespace detail
+
 // A status, header fields and a body. The server adds Date, Server, Content-Length or Transfer-Encoding and
 // Connection; setting one of the last three is an error (std::invalid_argument), as they describe the connection.
 class PRONGHORN_API Response {
@@ -110,25 +124,13 @@ class PRONGHORN_API Response {
  private:
   friend class ResponseAccess;
 
-  // Part of a file, which it keeps open.
-  struct FilePart {
-    FilePart(std::shared_ptr<const worker::OpenFile> of, std::uint64_t first, std::uint64_t count) noexcept
-        : file(std::move(of)), offset(first), length(count) {}
-    FilePart(const FilePart&) = delete;
-    FilePart& operator=(const FilePart&) = delete;
-    PRONGHORN_API ~FilePart();
-    std::shared_ptr<const worker::OpenFile> file;
-    std::uint64_t offset;
-    std::uint64_t length;
-  };
-
   int status_ = 200;
   bool ends_on_drain_ = false;     // a stream that has no end of its own: see events()
   std::string_view content_type_;  // a literal, or a view of own_type_; empty: no Content-Type field
   std::unique_ptr<std::string> own_type_;
   std::string fields_;  // the other fields, rendered: "Name: value\r\n" each
   std::string body_;
-  std::unique_ptr<FilePart> file_;
+  std::unique_ptr<detail::FilePart> file_;
   std::unique_ptr<Producer> producer_;
 };
 

@@ -11,7 +11,7 @@
 namespace pronghorn {
 namespace detail {
 
-class TimerQueue;  // worker/app/timer_queue.h
+class TimerQueue;  // worker/runtime/timer_queue.h
 
 // A place in the loop's timer queue. The waiting coroutine's frame owns it; destroying it cancels the timer.
 class PRONGHORN_API Timer {

@@ -1,7 +1,7 @@
 // The chunked transfer coding.
 #include "framing/framing_cases.h"
 #include "fuzz/fuzz_target.h"
-#include "worker/http/chunked_decoder.h"
+#include "worker/http1/parser/chunked_decoder.h"
 
 namespace pronghorn::fuzz {
 

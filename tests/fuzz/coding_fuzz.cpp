@@ -6,8 +6,8 @@
 #include <memory>
 
 #include "fuzz/fuzz_target.h"
-#include "worker/http/content_coding.h"
-#include "worker/http/quality.h"
+#include "worker/fields/content_coding.h"
+#include "worker/fields/quality.h"
 
 namespace pronghorn::fuzz {
 

@@ -3,10 +3,10 @@
 #include <memory>
 
 #include "fuzz/fuzz_target.h"
-#include "worker/app/conditional.h"
-#include "worker/app/http_date.h"
+#include "worker/fields/http_date.h"
+#include "worker/fields/syntax.h"
+#include "worker/files/conditional.h"
 #include "worker/http/exchange.h"
-#include "worker/http/syntax.h"
 
 namespace pronghorn::fuzz {
 

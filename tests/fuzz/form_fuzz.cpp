@@ -4,8 +4,8 @@
 
 #include "fuzz/fuzz_target.h"
 #include "pronghorn/error.h"
+#include "worker/fields/syntax.h"
 #include "worker/http/exchange.h"
-#include "worker/http/syntax.h"
 
 namespace pronghorn::fuzz {
 

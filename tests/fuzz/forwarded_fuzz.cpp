@@ -5,8 +5,8 @@
 #include <span>
 
 #include "fuzz/fuzz_target.h"
-#include "worker/http/forwarded.h"
-#include "worker/http/syntax.h"
+#include "worker/fields/forwarded.h"
+#include "worker/fields/syntax.h"
 
 namespace pronghorn::fuzz {
 

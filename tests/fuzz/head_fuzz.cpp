@@ -5,10 +5,10 @@
 
 #include "framing/framing_cases.h"
 #include "fuzz/fuzz_target.h"
-#include "worker/http/head_fields.h"
-#include "worker/http/head_guard.h"
-#include "worker/http/head_parser.h"
-#include "worker/http/syntax.h"
+#include "worker/fields/syntax.h"
+#include "worker/http1/parser/head_fields.h"
+#include "worker/http1/parser/head_guard.h"
+#include "worker/http1/parser/head_parser.h"
 
 namespace pronghorn::fuzz {
 

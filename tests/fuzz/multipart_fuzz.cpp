@@ -3,8 +3,8 @@
 #include <optional>
 
 #include "fuzz/fuzz_target.h"
-#include "worker/http/multipart_parser.h"
-#include "worker/http/syntax.h"
+#include "worker/fields/syntax.h"
+#include "worker/forms/multipart_parser.h"
 
 namespace pronghorn::fuzz {
 

@@ -1,9 +1,9 @@
 // The PROXY protocol's header, version 1 and 2, and what comes behind it.
 #include <algorithm>
 
-#include "common/networks.h"
+#include "common/config/networks.h"
 #include "fuzz/fuzz_target.h"
-#include "worker/http/proxy_header.h"
+#include "worker/net/proxy_header.h"
 
 namespace pronghorn::fuzz {
 

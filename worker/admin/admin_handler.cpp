@@ -5,11 +5,11 @@
 #include <string_view>
 #include <utility>
 
-#include "common/metrics_text.h"
-#include "common/status.h"
-#include "worker/admin/accept.h"
+#include "common/ipc/status.h"
+#include "worker/admin/metrics_text.h"
+#include "worker/admin/negotiation.h"
 #include "worker/admin/status_page.h"
-#include "worker/http/syntax.h"
+#include "worker/fields/syntax.h"
 
 namespace pronghorn::worker {
 namespace {

@@ -7,10 +7,10 @@
 #include <functional>
 #include <string>
 
-#include "common/config.h"
-#include "common/fleet.h"
-#include "common/networks.h"
-#include "common/scoreboard.h"
+#include "common/config/config.h"
+#include "common/config/networks.h"
+#include "common/ipc/fleet.h"
+#include "common/ipc/scoreboard.h"
 #include "worker/http/exchange.h"
 
 namespace pronghorn::worker {

@@ -2,7 +2,7 @@
 
 #include <sys/random.h>
 
-#include "worker/http/syntax.h"
+#include "worker/fields/syntax.h"
 
 namespace pronghorn::worker {
 namespace {

@@ -19,13 +19,14 @@
 #include <utility>
 #include <vector>
 
-#include "common/scoreboard.h"
+#include "common/ipc/scoreboard.h"
 #include "pronghorn/request.h"
 #include "pronghorn/response.h"
 #include "pronghorn/task.h"
-#include "worker/http/forwarded.h"
+#include "worker/fields/forwarded.h"
+#include "worker/fields/request_head.h"
 #include "worker/http/request_body.h"
-#include "worker/http/request_head.h"
+#include "worker/net/peer.h"
 
 namespace pronghorn::worker {
 
@@ -59,14 +60,6 @@ class RequestHandler {
 
  protected:
   ~RequestHandler() = default;
-};
-
-// Who is at the other end of the connection; shared by all its requests.
-struct Peer {
-  Client client;
-  bool loopback = false;  // or a Unix socket
-  bool https = false;
-  const Networks* trusted_proxies = nullptr;  // all of them, when the peer is one; null when it is none
 };
 
 class Exchange {

@@ -4,8 +4,8 @@
 #include <stdexcept>
 
 #include "common/utf8.h"
+#include "worker/fields/syntax.h"
 #include "worker/http/exchange.h"
-#include "worker/http/syntax.h"
 
 namespace pronghorn {
 

@@ -7,9 +7,9 @@
 #include <tuple>
 
 #include "pronghorn/error.h"
+#include "worker/fields/syntax.h"
 #include "worker/http/response_access.h"
 #include "worker/http/status_text.h"
-#include "worker/http/syntax.h"
 
 namespace pronghorn {
 namespace {
@@ -64,7 +64,7 @@ std::string render_trailer(std::string_view name, std::string_view value) {
   return std::string(name).append(": ").append(value).append("\r\n");
 }
 
-Response::FilePart::~FilePart() = default;
+detail::FilePart::~FilePart() = default;
 
 Response::Response(int status, std::string body, std::string_view content_type)
     : status_(status), body_(std::move(body)) {

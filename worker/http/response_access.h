@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "pronghorn/response.h"
-#include "worker/http/open_file.h"
+#include "worker/net/open_file.h"
 
 namespace pronghorn {
 
@@ -17,8 +17,6 @@ namespace pronghorn {
 
 class ResponseAccess {
  public:
-  using FilePart = Response::FilePart;
-
   // A whole body with a content type that is a literal: nothing is copied.
   static Response literal_type(int status, std::string body, std::string_view type) {
     Response response(status);
@@ -29,7 +27,7 @@ class ResponseAccess {
   // `length` bytes of `file` from `offset` will be sent. No content type.
   static Response from_file(std::shared_ptr<const worker::OpenFile> file, std::uint64_t offset, std::uint64_t length) {
     Response response;
-    response.file_ = std::make_unique<FilePart>(std::move(file), offset, length);
+    response.file_ = std::make_unique<detail::FilePart>(std::move(file), offset, length);
     return response;
   }
   // `type` is a literal: nothing is copied.
@@ -46,7 +44,7 @@ class ResponseAccess {
   // All fields but Content-Type, rendered.
   static std::string_view fields(const Response& response) noexcept { return response.fields_; }
   static std::string& body(Response& response) noexcept { return response.body_; }
-  static std::unique_ptr<FilePart>& file(Response& response) noexcept { return response.file_; }
+  static std::unique_ptr<detail::FilePart>& file(Response& response) noexcept { return response.file_; }
   static bool& ends_on_drain(Response& response) noexcept { return response.ends_on_drain_; }
   static std::unique_ptr<Response::Producer>& producer(Response& response) noexcept { return response.producer_; }
 };

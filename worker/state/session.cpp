@@ -6,9 +6,9 @@
 #include "pronghorn/error.h"
 #include "pronghorn/request.h"
 #include "worker/http/exchange.h"
-#include "worker/state/session_state.h"
-#include "worker/state/session_store.h"
-#include "worker/state/state.h"
+#include "worker/state/services.h"
+#include "worker/state/sessions/session_state.h"
+#include "worker/state/sessions/session_store.h"
 
 namespace pronghorn {
 

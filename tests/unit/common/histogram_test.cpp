@@ -5,7 +5,7 @@
 #include <random>
 #include <vector>
 
-#include "common/scoreboard.h"
+#include "common/ipc/scoreboard.h"
 #include "support/catch.h"
 
 using namespace pronghorn;

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <sstream>
 
-#include "server/options.h"
-#include "server/values.h"
+#include "server/options/options.h"
+#include "server/options/values.h"
 #include "support/catch.h"
 
 using namespace pronghorn::server;

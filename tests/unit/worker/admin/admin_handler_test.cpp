@@ -7,7 +7,7 @@
 #include <string>
 
 #include "support/catch.h"
-#include "unit/common/board_fixture.h"
+#include "unit/common/ipc/board_fixture.h"
 
 using namespace pronghorn;
 using namespace pronghorn::worker;

@@ -3,7 +3,7 @@
 #include <stdexcept>
 
 #include "support/catch.h"
-#include "worker/http/response_head.h"
+#include "worker/http1/response_head.h"
 
 using namespace pronghorn;
 

@@ -12,15 +12,15 @@
 #include <string_view>
 #include <utility>
 
-#include "common/config.h"
-#include "common/scoreboard.h"
+#include "common/config/config.h"
+#include "common/ipc/scoreboard.h"
 #include "pronghorn/session.h"
 #include "pronghorn/task.h"
 #include "support/catch.h"
 #include "support/redis_process.h"
-#include "worker/app/runtime.h"
 #include "worker/http/exchange.h"
-#include "worker/state/state.h"
+#include "worker/runtime/runtime.h"
+#include "worker/state/services.h"
 
 namespace pronghorn::test {
 

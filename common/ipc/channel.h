@@ -1,0 +1,83 @@
+// The channel between the supervisor and one worker: a SOCK_SEQPACKET pair, so a message arrives whole or not at all.
+//
+// Every message of the protocol is in MessageKind. The end of the file means that the other side is gone: a worker
+// drains and leaves, the supervisor waits for the exit.
+#pragma once
+
+#include <sys/types.h>
+#include <uv.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace pronghorn {
+
+enum class MessageKind : std::uint32_t {
+  // worker to supervisor
+  ready = 1,  // the application is loaded, on_start has ended, it accepts
+  failed,     // text: why the worker cannot start; it exits with status 3 next
+  accepted,   // number: the ticket of a connection message whose descriptor now belongs to the worker
+  // Of the quarantine; the texts are those of common/ipc/quarantine_table.h.
+  kill_identified = 20,  // text: the request that a `killed` message was about; number: quarantine_time in ms
+  quarantined,           // text: what Redis has quarantined, as a QuarantineNotice; number: for how many ms still
+  quarantine_ended,      // text: the id of an entry that Redis has no more
+  // supervisor to worker
+  drain = 100,  // number: milliseconds to keep serving first (drain_delay); then close gracefully and exit 0
+  stop,         // close everything and exit 0 now
+  cover,        // number: a slot whose listeners this worker accepts from, beside its own
+                // with a descriptor: one listener of a slot that is younger than this worker, kept until uncover
+  uncover,      // number: the slot that has a worker again
+  reopen_logs,
+  connection,          // a descriptor: serve this client; number: its ticket
+  killed = 120,        // text: method and path of a request that killed a worker: to be counted
+  release_quarantine,  // text: the id of an entry to take out of Redis, or "all"
+};
+
+struct Message {
+  MessageKind kind{};
+  std::uint64_t number = 0;
+  std::string text;  // at most kMaxMessageText bytes; the rest is cut
+};
+
+inline constexpr std::size_t kMaxMessageText = 4096;
+
+// One end, on a loop. Runs in: supervisor and worker.
+class Channel {
+ public:
+  struct Callbacks {
+    // `fd` is -1 or a descriptor that the callee now owns.
+    std::function<void(const Message&, int fd)> on_message;
+    std::function<void()> on_closed;  // once; the Channel may be destroyed from within
+  };
+
+  // Takes `fd` over. Throws std::runtime_error when the loop will not watch it.
+  Channel(uv_loop_t* loop, int fd, Callbacks callbacks);
+  Channel(const Channel&) = delete;
+  Channel& operator=(const Channel&) = delete;
+  // Closes the descriptor; the other side sees the end of the file.
+  ~Channel();
+
+  // Sends at once, with a copy of `fd` unless it is -1 (the caller keeps its own). False when the other side is gone or
+  // its queue is full; the message is then lost. Nothing is queued here.
+  bool send(const Message& message, int fd = -1) noexcept;
+
+ private:
+  void readable(int status);
+  bool receive_one();
+  void closed();
+
+  int fd_;
+  uv_poll_t* poll_;  // freed by libuv's close callback
+  Callbacks callbacks_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // false when a callback has destroyed us
+};
+
+// A connected pair: first for the supervisor, second for the worker (both close-on-exec: uv_spawn hands the second on).
+// Throws std::system_error.
+[[nodiscard]] std::pair<int, int> make_channel_pair();
+
+}  // namespace pronghorn

@@ -1,0 +1,167 @@
+#include "common/ipc/fleet.h"
+
+#include <algorithm>
+#include <unordered_map>
+
+namespace pronghorn {
+namespace {
+
+std::uint64_t read(const Counter& counter) noexcept { return counter.load(std::memory_order_relaxed); }
+
+bool has_worker(const SlotRow& slot) noexcept { return slot.pid.load() != 0 || slot.old_pid.load() != 0; }
+
+bool was_used(const Scoreboard& board, std::uint32_t index) noexcept {
+  const SlotRow& slot = board.slot(index);
+  return index < board.server().slots.load() || has_worker(slot) || slot.started_ms.load() != 0 ||
+         slot.generation.load() != 0 || slot.state.load() != SlotState::empty;
+}
+
+// Calls `visit(slot number, row number, row)` for every row that a worker has ever taken.
+template <class Visit>
+void for_each_row(const Scoreboard& board, Visit&& visit) {
+  for (std::uint32_t slot = 0; slot < kMaxSlots; ++slot) {
+    if (!was_used(board, slot)) continue;
+    for (std::uint32_t index = 0; index < kRowsPerSlot; ++index) {
+      const WorkerRow& row = board.worker(slot, index);
+      if (row.stamp_ms.load() != 0) visit(slot, index, row);  // its pid is 0 again once its worker has ended
+    }
+  }
+}
+
+struct SummedCounter {
+  Counter WorkerRow::* from;
+  std::uint64_t SlotSum::* to;
+};
+
+constexpr auto kCounters = std::to_array<SummedCounter>({
+    {&WorkerRow::requests, &SlotSum::requests},
+    {&WorkerRow::accepted, &SlotSum::accepted},
+    {&WorkerRow::bytes_in, &SlotSum::bytes_in},
+    {&WorkerRow::bytes_out, &SlotSum::bytes_out},
+    {&WorkerRow::bad_requests, &SlotSum::bad_requests},
+    {&WorkerRow::timeouts, &SlotSum::timeouts},
+    {&WorkerRow::handler_errors, &SlotSum::handler_errors},
+    {&WorkerRow::shed, &SlotSum::shed},
+    {&WorkerRow::accept_pauses, &SlotSum::accept_pauses},
+    {&WorkerRow::limits_refused, &SlotSum::limits_refused},
+    {&WorkerRow::limits_unavailable, &SlotSum::limits_unavailable},
+    {&WorkerRow::quarantined, &SlotSum::quarantined},
+    {&WorkerRow::loop_idle_us, &SlotSum::loop_idle_us},
+    {&WorkerRow::redis_commands, &SlotSum::redis_commands},
+    {&WorkerRow::redis_errors, &SlotSum::redis_errors},
+    {&WorkerRow::stalls, &SlotSum::stalls},
+});
+
+void add_counters(SlotSum& sum, const WorkerRow& row) {
+  for (const SummedCounter& counter : kCounters) sum.*counter.to += read(row.*counter.from);
+  for (std::size_t i = 0; i < sum.responses.size(); ++i) sum.responses[i] += read(row.responses[i]);
+  for (std::size_t i = 0; i < kLimits; ++i) sum.limits[i] += read(row.limits[i]);
+  sum.latency.add(row.latency);
+}
+
+void add_gauges(SlotSum& sum, const SlotRow& slot, const WorkerRow& row) {
+  sum.connections += read(row.connections);
+  sum.in_flight += read(row.in_flight);
+  sum.loop_lag_us = std::max(sum.loop_lag_us, read(row.loop_lag_us));
+  if (row.pid.load() == slot.pid.load()) {
+    sum.redis_state = row.redis_state.load();
+    sum.redis_latency_us = read(row.redis_latency_us);
+  }
+}
+
+int usefulness(RedisState state) noexcept {
+  switch (state) {
+    case RedisState::up:
+      return 3;
+    case RedisState::connecting:
+      return 2;
+    case RedisState::down:
+      return 1;
+    case RedisState::off:
+      break;
+  }
+  return 0;
+}
+
+}  // namespace
+
+bool is_live(const SlotRow& slot, const WorkerRow& row) noexcept {
+  const std::uint32_t pid = row.pid.load();
+  return pid != 0 && (pid == slot.pid.load() || pid == slot.old_pid.load());
+}
+
+std::vector<SlotSum> sum_slots(const Scoreboard& board) {
+  std::vector<SlotSum> sums;
+  for (std::uint32_t index = 0; index < kMaxSlots; ++index) {
+    if (!was_used(board, index)) continue;
+    SlotSum& sum = sums.emplace_back();
+    sum.slot = index;
+    sum.alive = has_worker(board.slot(index));
+    sum.listed = sum.alive || index < board.server().slots.load();
+  }
+  auto sum = sums.begin();
+  for_each_row(board, [&](std::uint32_t slot, std::uint32_t, const WorkerRow& row) {
+    while (sum != sums.end() && sum->slot < slot) ++sum;
+    if (sum == sums.end() || sum->slot != slot) return;  // a slot that came into use just now
+    add_counters(*sum, row);
+    if (is_live(board.slot(slot), row)) add_gauges(*sum, board.slot(slot), row);
+  });
+  return sums;
+}
+
+SlotSum sum_all(const std::vector<SlotSum>& slots) {
+  SlotSum all;
+  for (const SlotSum& slot : slots) {
+    for (const SummedCounter& counter : kCounters) all.*counter.to += slot.*counter.to;
+    for (std::size_t i = 0; i < all.responses.size(); ++i) all.responses[i] += slot.responses[i];
+    for (std::size_t i = 0; i < kLimits; ++i) all.limits[i] += slot.limits[i];
+    all.latency.add(slot.latency);
+    all.connections += slot.connections;
+    all.in_flight += slot.in_flight;
+  }
+  return all;
+}
+
+std::vector<RouteSum> sum_routes(const Scoreboard& board) {
+  std::vector<RouteSum> sums;
+  std::unordered_map<std::string, std::size_t> positions;
+  for_each_row(board, [&](std::uint32_t, std::uint32_t, const WorkerRow& row) {
+    for (const RouteRow& route : row.routes) {
+      std::string name = route.route.get();
+      if (name.empty()) break;
+      const auto [position, is_new] = positions.try_emplace(name, sums.size());
+      if (is_new) sums.emplace_back().route = std::move(name);
+      RouteSum& sum = sums[position->second];
+      sum.requests += read(route.requests);
+      sum.errors += read(route.errors);
+      sum.latency.add(route.latency);
+    }
+  });
+  std::sort(sums.begin(), sums.end(), [](const RouteSum& a, const RouteSum& b) {
+    return a.requests != b.requests ? a.requests > b.requests : a.route < b.route;
+  });
+  return sums;
+}
+
+RedisState fleet_redis_state(const Scoreboard& board) noexcept {
+  RedisState best = RedisState::off;
+  for_each_row(board, [&](std::uint32_t slot, std::uint32_t, const WorkerRow& row) {
+    if (!is_live(board.slot(slot), row)) return;
+    const RedisState state = row.redis_state.load();
+    if (state == RedisState::up && row.phase.load() != WorkerPhase::ready) return;
+    if (usefulness(state) > usefulness(best)) best = state;
+  });
+  return best;
+}
+
+Readiness fleet_readiness(const Scoreboard& board) {
+  Readiness readiness;
+  for (std::uint32_t slot = 0; slot < kMaxSlots && !readiness.started; ++slot) {
+    readiness.started = board.slot(slot).state.load() == SlotState::ready;
+  }
+  readiness.redis = board.server().redis_mode.get() == "none" || fleet_redis_state(board) == RedisState::up;
+  readiness.draining = board.server().draining.load() != 0;
+  return readiness;
+}
+
+}  // namespace pronghorn

@@ -1,0 +1,40 @@
+// What the supervisor hands to a worker: descriptors at fixed numbers, and this record.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "common/config/config.h"
+
+namespace pronghorn {
+
+// Descriptor numbers in every worker, given by uv_spawn. 0, 1 and 2 are the supervisor's own.
+inline constexpr int kChannelFd = 3;
+inline constexpr int kScoreboardFd = 4;
+inline constexpr int kHandoverFd = 5;  // a memfd with the record as JSON
+inline constexpr int kFirstListenerFd = 6;
+
+struct InheritedListener {
+  std::string address;  // as configured, for messages
+  std::uint32_t slot = 0;
+  int fd = -1;  // number in the worker
+  bool is_unix = false;
+};
+
+struct Handover {
+  Config config;
+  std::uint32_t slot = 0;
+  std::uint32_t row = 0;  // of the slot's two rows in the scoreboard
+  std::uint32_t generation = 1;
+  int supervisor_pid = 0;  // to notice at start that it is gone already
+  bool admin = false;      // this is the admin process: no application, serves the server's endpoints only
+  std::vector<InheritedListener> listeners;  // of every slot
+};
+
+// Supervisor: a memfd with the record, position 0, close-on-exec. The caller closes it. Throws std::system_error.
+[[nodiscard]] int write_handover(const Handover& handover);
+// Worker: reads and closes kHandoverFd. Throws std::runtime_error.
+[[nodiscard]] Handover read_handover(int fd = kHandoverFd);
+
+}  // namespace pronghorn

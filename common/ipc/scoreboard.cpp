@@ -1,0 +1,101 @@
+#include "common/ipc/scoreboard.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <stdexcept>
+#include <system_error>
+
+namespace pronghorn {
+namespace {
+
+constexpr std::uint32_t kMagic = 0x50524e47;  // "PRNG"
+constexpr auto kLayout = static_cast<std::uint32_t>(sizeof(ScoreboardMemory));
+
+ScoreboardMemory* map(int fd) {
+  void* address = ::mmap(nullptr, sizeof(ScoreboardMemory), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  if (address == MAP_FAILED) throw std::system_error(errno, std::generic_category(), "cannot map the scoreboard");
+  return static_cast<ScoreboardMemory*>(address);
+}
+
+}  // namespace
+
+Scoreboard Scoreboard::create() {
+  const int fd = ::memfd_create("pronghorn-scoreboard", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  if (fd < 0) throw std::system_error(errno, std::generic_category(), "cannot create the scoreboard");
+  if (::ftruncate(fd, static_cast<off_t>(sizeof(ScoreboardMemory))) != 0 ||
+      ::fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
+    const int error = errno;
+    ::close(fd);
+    throw std::system_error(error, std::generic_category(), "cannot size the scoreboard");
+  }
+  Scoreboard board(fd, map(fd));
+  board.server().magic = kMagic;
+  board.server().layout = kLayout;
+  return board;
+}
+
+Scoreboard Scoreboard::attach(int fd) {
+  struct stat facts{};
+  if (::fstat(fd, &facts) != 0 || facts.st_size != static_cast<off_t>(sizeof(ScoreboardMemory))) {
+    throw std::runtime_error("the scoreboard is not of this build");
+  }
+  Scoreboard board(fd, map(fd));
+  if (board.server().magic != kMagic || board.server().layout != kLayout) {
+    throw std::runtime_error("the scoreboard is not of this build");
+  }
+  return board;
+}
+
+Scoreboard::Scoreboard(Scoreboard&& other) noexcept : fd_(other.fd_), memory_(other.memory_) {
+  other.fd_ = -1;
+  other.memory_ = nullptr;
+}
+
+Scoreboard::~Scoreboard() {
+  if (memory_ != nullptr) ::munmap(memory_, sizeof(ScoreboardMemory));
+  if (fd_ >= 0) ::close(fd_);
+}
+
+std::string line_of(const RunningRequest& running) { return text_of(running.line); }
+
+const char* limit_name(LimitHit limit) noexcept {
+  constexpr std::array<const char*, kLimits> kNames{
+      "request_line",    "header_bytes",        "header_fields",  "body",
+      "header_time",     "body_time",           "receive_rate",   "write_time",
+      "keep_alive_time", "keep_alive_requests", "keep_alive_age", "deadline",
+      "connections",     "in_flight",           "queued_output"};
+  return kNames[static_cast<std::size_t>(limit)];
+}
+
+void take_row(WorkerRow& row) noexcept {
+  row.phase.store(WorkerPhase::booting);
+  row.stamp_ms.store(monotonic_ms());
+  row.connections.store(0);
+  row.in_flight.store(0);
+  row.loop_lag_us.store(0);
+  row.redis_state.store(RedisState::off);
+  row.redis_latency_us.store(0);
+  row.running.active.store(0);
+  row.waiting.store(0);
+  row.requests_before.store(row.requests.load());
+  row.crash.signal.store(0);
+  row.crash.stack.count.store(0);
+  row.crash.requests_count.store(0);
+  row.stall.taken.store(0);
+  row.modules.count.store(0);
+  row.log.clear();
+  row.pid.store(static_cast<std::uint32_t>(::getpid()));
+}
+
+std::uint64_t monotonic_ms() noexcept {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1000 + static_cast<std::uint64_t>(now.tv_nsec) / 1'000'000;
+}
+
+}  // namespace pronghorn

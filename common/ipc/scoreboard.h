@@ -1,0 +1,275 @@
+// The scoreboard: shared memory in which every process says how it is, so that any of them can answer for all.
+//
+// Written without locks: each part has one writer (noted at each struct), readers take what they find. A memfd, sealed
+// against growing and shrinking, made by the supervisor, inherited by workers. Zeroed memory is a valid empty
+// scoreboard.
+//
+// A slot has two rows: during a surge the old and the new worker of the slot live at once, and each needs a row that
+// nobody else writes. Counters of a row are never reset, so totals survive workers; gauges are set to zero when a
+// worker takes a row over.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+#include "common/crash_record.h"
+#include "common/histogram.h"
+#include "common/request_id.h"
+
+namespace pronghorn {
+
+inline constexpr std::uint32_t kMaxSlots = 256;
+inline constexpr std::uint32_t kRowsPerSlot = 2;
+inline constexpr std::size_t kMaxRoutes = 256;  // per worker; the rest is counted under "other"
+
+using Counter = std::atomic<std::uint64_t>;
+
+// For the single writer of a value: an addition without a locked instruction.
+inline void add(Counter& counter, std::uint64_t by = 1) noexcept {
+  counter.store(counter.load(std::memory_order_relaxed) + by, std::memory_order_relaxed);
+}
+inline void subtract(Counter& counter, std::uint64_t by = 1) noexcept {
+  counter.store(counter.load(std::memory_order_relaxed) - by, std::memory_order_relaxed);
+}
+
+// Text of at most N-1 bytes that one process writes and others may read meanwhile. A reader gets either a whole text
+// or, when the writer was interrupted in the middle (a crash), what was there.
+template <std::size_t N>
+class SharedText {
+ public:
+  // Writer only. Cuts what is too long.
+  void set(std::string_view text) noexcept {
+    // Odd while writing, also when an earlier writer died in the middle and left it odd.
+    const std::uint32_t writing = (version_.load(std::memory_order_relaxed) + 1) | 1U;
+    version_.store(writing, std::memory_order_relaxed);
+    std::atomic_thread_fence(std::memory_order_release);
+    const std::size_t length = text.size() < N - 1 ? text.size() : N - 1;
+    for (std::size_t i = 0; i < length; ++i) bytes_[i] = text[i];
+    bytes_[length] = '\0';
+    length_.store(static_cast<std::uint32_t>(length), std::memory_order_relaxed);
+    version_.store(writing + 1, std::memory_order_release);
+  }
+  [[nodiscard]] std::string get() const {
+    for (int attempt = 0; attempt < 1000; ++attempt) {
+      const std::uint32_t before = version_.load(std::memory_order_acquire);
+      std::string text = copy();
+      std::atomic_thread_fence(std::memory_order_acquire);
+      if (before % 2 == 0 && version_.load(std::memory_order_relaxed) == before) return text;
+    }
+    return copy();
+  }
+
+ private:
+  [[nodiscard]] std::string copy() const {
+    const std::size_t length = length_.load(std::memory_order_relaxed);
+    return {bytes_, length < N ? length : N - 1};
+  }
+  std::atomic<std::uint32_t> version_;
+  std::atomic<std::uint32_t> length_;
+  char bytes_[N];
+};
+
+using LatencyHistogram = Histogram<4, std::uint64_t>;
+using RouteHistogram = Histogram<3, std::uint32_t>;
+
+// One route of one worker. Written by the worker.
+struct RouteRow {
+  SharedText<112> route;  // "GET /users/{id}"; empty: the table ends here
+  Counter requests;
+  Counter errors;  // 5xx
+  RouteHistogram latency;
+};
+
+// The request that the worker is executing now, for the log line that explains its exit. Written by the worker for
+// each request: so it holds what is cheap to write, and the reader makes text of it.
+struct RunningRequest {
+  std::atomic<std::uint32_t> active;      // 1 while a handler has the loop
+  std::atomic<std::uint64_t> started_ns;  // monotonic
+  RequestId id;
+  char line[208];  // method, blank, path; cut; NUL-terminated
+};
+// "POST /crash". The writer may have died in the middle: without a NUL the text ends where the array does.
+[[nodiscard]] std::string line_of(const RunningRequest& running);
+
+// One request that is refused because it killed workers; see common/ipc/quarantine_table.h. Written by the supervisor,
+// but for `refused`, which every worker adds to with a locked instruction.
+struct QuarantineRow {
+  std::atomic<std::uint64_t> until_ms;  // monotonic; 0: the row is free
+  std::atomic<std::uint64_t> since_at;  // seconds since 1970
+  std::atomic<std::uint32_t> kills;
+  std::atomic<std::uint32_t> shared;  // 1: Redis has it too
+  Counter refused;                    // requests, on this machine
+  SharedText<208> request;            // QuarantinedRequest as text
+};
+inline constexpr std::size_t kMaxQuarantined = 100;
+
+struct alignas(64) QuarantineTable {
+  std::atomic<std::uint32_t> count;    // rows in use
+  std::atomic<std::uint32_t> version;  // changes after each change of the rows
+  std::array<QuarantineRow, kMaxQuarantined> rows;
+};
+
+enum class RedisState : std::uint32_t { off, connecting, up, down };
+
+enum class WorkerPhase : std::uint32_t { none, booting, ready, draining };
+
+// What a client, or the load, has run into. Each has a counter; its name in /status and /metrics is limit_name().
+enum class LimitHit : std::uint32_t {
+  request_line,         // max_request_line: 414
+  header_bytes,         // max_header_bytes: 431
+  header_fields,        // max_header_fields: 431
+  body,                 // max_body: 413
+  header_time,          // header_timeout: 408
+  body_time,            // body_timeout: 408
+  receive_rate,         // min_receive_rate: 408
+  write_time,           // write_timeout: the connection is cut
+  keep_alive_time,      // keep_alive_timeout: an idle connection is closed
+  keep_alive_requests,  // the connection ends after its response
+  keep_alive_age,       // the same
+  deadline,             // request_timeout, or the route's own: 504
+  connections,          // max_connections: 503
+  in_flight,            // max_in_flight: 503
+  queued_output,        // max_queued_output: the next request waits
+  count
+};
+inline constexpr std::size_t kLimits = static_cast<std::size_t>(LimitHit::count);
+[[nodiscard]] const char* limit_name(LimitHit limit) noexcept;
+
+// One worker process. Written by the worker alone.
+struct alignas(64) WorkerRow {
+  std::atomic<std::uint32_t> pid;
+  std::atomic<WorkerPhase> phase;
+  std::atomic<std::uint64_t> stamp_ms;  // monotonic time of the last turn of the loop
+  std::atomic<std::uint32_t> waiting;   // 1 from the end of a turn on: nothing runs but what an event calls
+  Counter requests_before;              // `requests` when this worker took the row over
+
+  Counter requests;                  // answered
+  std::array<Counter, 5> responses;  // [0] is 1xx … [4] is 5xx
+  Counter connections;               // gauge: open now
+  Counter in_flight;                 // gauge: requests being handled
+  Counter accepted;                  // connections, ever
+  Counter bytes_in;
+  Counter bytes_out;
+  Counter bad_requests;        // refused before routing: framing, limits
+  Counter timeouts;            // connections ended by a timeout
+  Counter handler_errors;      // exceptions that became a 500
+  Counter shed;                // 503 because of max_in_flight or max_connections
+  Counter accept_pauses;       // accepting stopped for want of descriptors or memory
+  Counter limits_refused;      // 429
+  Counter limits_unavailable;  // rate-limit decisions made without Redis
+  Counter quarantined;         // requests refused because their like killed workers
+
+  std::array<Counter, kLimits> limits;  // by LimitHit
+
+  Counter loop_idle_us;  // time waiting for events, ever
+  Counter loop_lag_us;   // gauge: how late the heartbeat was, last second's maximum
+  Counter stalls;        // times that something had the loop for stall_threshold
+
+  std::atomic<RedisState> redis_state;
+  Counter redis_commands;
+  Counter redis_errors;      // failed or timed out
+  Counter redis_latency_us;  // gauge: moving average of one round trip
+
+  LatencyHistogram latency;  // from the request read whole to the response written or begun
+  RunningRequest running;
+  std::array<RouteRow, kMaxRoutes> routes;
+
+  // See common/crash_record.h.
+  CrashRecord crash;
+  StallRecord stall;
+  ModuleTable modules;
+  LogRing log;
+};
+
+enum class SlotState : std::uint32_t { empty, starting, ready, draining, backoff, stopped };
+
+inline void add(WorkerRow& row, LimitHit limit) noexcept { add(row.limits[static_cast<std::size_t>(limit)]); }
+
+// What the supervisor knows about a slot. Written by the supervisor alone.
+struct alignas(64) SlotRow {
+  std::atomic<std::uint32_t> pid;  // of the current worker, 0: none
+  std::atomic<SlotState> state;
+  std::atomic<std::uint32_t> row;      // 0 or 1: the row of the current worker
+  std::atomic<std::uint32_t> old_pid;  // of the worker being replaced, 0: none
+  std::atomic<std::uint32_t> generation;
+  std::atomic<std::uint64_t> started_ms;  // monotonic
+  Counter restarts;                       // workers replaced because they exited
+  Counter recycled;                       // workers replaced because they were old, used or large
+  Counter rss_bytes;                      // sampled once a second from /proc
+  Counter cpu_percent_x100;               // over the last second
+  Counter requests_per_s_x100;
+  Counter loop_utilisation_x10000;
+  std::atomic<std::uint32_t> backoff_exits;     // the slot waits before it starts another; 0: it does not
+  std::atomic<std::uint64_t> backoff_began_ms;  // monotonic: the first of these exits
+  std::atomic<std::uint64_t> backoff_until_ms;  // monotonic
+  std::atomic<std::uint64_t> last_exit_at;      // seconds since 1970; 0: none
+  SharedText<256> last_exit_reason;             // "signal 11 (SIGSEGV)", "exit status 1"
+  SharedText<288> last_exit_request;            // "POST /crash id=…"; empty: it was not executing one
+  SharedText<96> last_exit_report;              // file name of the crash report; empty: there is none
+};
+
+// Facts about the server. Written by the supervisor alone.
+struct alignas(64) ServerRow {
+  std::uint32_t magic;
+  std::uint32_t layout;  // sizeof(ScoreboardMemory): processes of different builds refuse each other
+  std::atomic<std::uint32_t> pid;
+  std::atomic<std::uint32_t> generation;
+  std::atomic<std::uint32_t> slots;       // in use now: rows 0 .. slots-1 may be filled
+  std::atomic<std::uint32_t> draining;    // 1: the server is stopping, /ready is 503
+  std::atomic<std::uint64_t> started_ms;  // monotonic
+  SharedText<2048> listen;                // addresses, one a line
+  SharedText<32> redis_mode;              // embedded, server, none
+};
+
+struct ScoreboardMemory {
+  ServerRow server;
+  QuarantineTable quarantine;
+  std::array<SlotRow, kMaxSlots> slots;
+  std::array<WorkerRow, kMaxSlots * kRowsPerSlot> workers;
+};
+static_assert(std::is_trivially_destructible_v<ScoreboardMemory>);
+
+// A mapping of the scoreboard. Owns the mapping and the descriptor. Pages that no worker uses take no memory.
+class Scoreboard {
+ public:
+  // Supervisor: makes a new one. Throws std::system_error.
+  static Scoreboard create();
+  // Worker: maps an inherited descriptor and takes it over. Throws std::runtime_error when it is not of this build.
+  static Scoreboard attach(int fd);
+
+  Scoreboard(Scoreboard&& other) noexcept;
+  Scoreboard& operator=(Scoreboard&&) = delete;
+  ~Scoreboard();
+
+  [[nodiscard]] int fd() const noexcept { return fd_; }
+  [[nodiscard]] ServerRow& server() noexcept { return memory_->server; }
+  [[nodiscard]] const ServerRow& server() const noexcept { return memory_->server; }
+  [[nodiscard]] QuarantineTable& quarantine() noexcept { return memory_->quarantine; }
+  [[nodiscard]] const QuarantineTable& quarantine() const noexcept { return memory_->quarantine; }
+  [[nodiscard]] SlotRow& slot(std::uint32_t slot) noexcept { return memory_->slots[slot]; }
+  [[nodiscard]] const SlotRow& slot(std::uint32_t slot) const noexcept { return memory_->slots[slot]; }
+  [[nodiscard]] WorkerRow& worker(std::uint32_t slot, std::uint32_t row) noexcept {
+    return memory_->workers[slot * kRowsPerSlot + row];
+  }
+  [[nodiscard]] const WorkerRow& worker(std::uint32_t slot, std::uint32_t row) const noexcept {
+    return memory_->workers[slot * kRowsPerSlot + row];
+  }
+
+ private:
+  Scoreboard(int fd, ScoreboardMemory* memory) noexcept : fd_(fd), memory_(memory) {}
+  int fd_;
+  ScoreboardMemory* memory_;
+};
+
+// Worker: marks the row as its own: pid, phase booting, gauges to zero.
+void take_row(WorkerRow& row) noexcept;
+
+// Milliseconds of CLOCK_MONOTONIC, the clock of every *_ms field.
+[[nodiscard]] std::uint64_t monotonic_ms() noexcept;
+
+}  // namespace pronghorn

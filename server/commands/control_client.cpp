@@ -1,0 +1,121 @@
+#include "server/commands/control_client.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+namespace pronghorn::server {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using Deadline = std::optional<Clock::time_point>;
+
+constexpr std::size_t kMaxAnswer = 16 << 20;
+
+class Socket {
+ public:
+  Socket() : fd_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    if (fd_ < 0) throw ControlError(fmt::format("cannot make a socket: {}", std::strerror(errno)));
+  }
+  Socket(const Socket&) = delete;
+  Socket& operator=(const Socket&) = delete;
+  ~Socket() { ::close(fd_); }
+  [[nodiscard]] int fd() const noexcept { return fd_; }
+
+ private:
+  int fd_;
+};
+
+void connect_to(const Socket& socket, const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof(address.sun_path)) {
+    throw ControlError(fmt::format("the path of the control socket is too long: {}", path));
+  }
+  std::memcpy(address.sun_path, path.data(), path.size());
+  if (::connect(socket.fd(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0) return;
+  const bool nobody = errno == ENOENT || errno == ECONNREFUSED || errno == ENOTDIR;
+  throw ControlError(fmt::format("no server answers at {}{}{}; name its socket with --control PATH", path,
+                                 nobody ? "" : ": ", nobody ? "" : std::strerror(errno)));
+}
+
+void send_line(const Socket& socket, const std::string& line) {
+  std::size_t sent = 0;
+  while (sent < line.size()) {
+    const ssize_t count = ::send(socket.fd(), line.data() + sent, line.size() - sent, MSG_NOSIGNAL);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0)
+      throw ControlError(fmt::format("the server closed the control connection: {}", std::strerror(errno)));
+    sent += static_cast<std::size_t>(count);
+  }
+}
+
+void wait_readable(const Socket& socket, const Deadline& deadline) {
+  for (;;) {
+    int timeout = -1;
+    if (deadline) {
+      const auto left = std::chrono::ceil<std::chrono::milliseconds>(*deadline - Clock::now()).count();
+      timeout = static_cast<int>(std::clamp<long long>(left, 0, 3'600'000));
+    }
+    pollfd waiting{.fd = socket.fd(), .events = POLLIN, .revents = 0};
+    const int ready = ::poll(&waiting, 1, timeout);
+    if (ready > 0) return;
+    if (ready == 0 && Clock::now() >= *deadline) throw ControlError("the server does not answer on its control socket");
+    if (ready < 0 && errno != EINTR)
+      throw ControlError(fmt::format("cannot wait for the server: {}", std::strerror(errno)));
+  }
+}
+
+std::string receive_line(const Socket& socket, const Deadline& deadline) {
+  std::string line;
+  std::array<char, 65'536> buffer{};
+  while (line.size() < kMaxAnswer) {
+    wait_readable(socket, deadline);
+    const ssize_t count = ::recv(socket.fd(), buffer.data(), buffer.size(), 0);
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) throw ControlError("the server closed the control connection without an answer");
+    const std::string_view bytes(buffer.data(), static_cast<std::size_t>(count));
+    const auto end = bytes.find('\n');
+    line += bytes.substr(0, end);
+    if (end != std::string_view::npos) return line;
+  }
+  throw ControlError("the server's answer is too long");
+}
+
+}  // namespace
+
+nlohmann::json ask_server(const std::string& path, const ControlRequest& request,
+                          std::optional<std::chrono::milliseconds> limit) {
+  const Deadline deadline = limit ? Deadline(Clock::now() + *limit) : std::nullopt;
+  const Socket socket;
+  connect_to(socket, path);
+  nlohmann::json message{{"command", request.command}};
+  if (!request.argument.empty()) message["argument"] = request.argument;
+  if (request.wait) message["wait"] = true;
+  send_line(socket, message.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + '\n');
+
+  auto answer = nlohmann::json::parse(receive_line(socket, deadline), nullptr, false);
+  const auto ok = answer.is_object() ? answer.find("ok") : answer.end();
+  if (!answer.is_object() || ok == answer.end() || !ok->is_boolean()) {
+    throw ControlError(fmt::format("what answers at {} is not a pronghorn server", path));
+  }
+  if (ok->get<bool>()) return answer;
+  const auto error = answer.find("error");
+  throw ControlError(error != answer.end() && error->is_string() ? error->get<std::string>() : "the server refused");
+}
+
+nlohmann::json ask_status(const std::string& path) {
+  auto answer = ask_server(path, {.command = "status"});
+  if (const auto status = answer.find("status"); status != answer.end()) return *status;
+  answer.erase("ok");
+  return answer;
+}
+
+}  // namespace pronghorn::server

@@ -1,0 +1,192 @@
+#include "server/commands/crashes.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <vector>
+
+#include "server/options/values.h"
+#include "supervisor/crash/crash_directory.h"
+#include "supervisor/crash/stack_frames.h"
+
+namespace pronghorn::server {
+namespace {
+
+using nlohmann::json;
+using supervisor::Frame;
+
+// Null when it is no report.
+json read_report(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  json report = json::parse(text, nullptr, false);
+  return report.is_object() ? report : json(nullptr);
+}
+
+std::string dump(const json& value) { return value.dump(2, ' ', false, json::error_handler_t::replace) + '\n'; }
+
+// Reports are files, and of other versions, too: nothing in them is relied on.
+std::string text_at(const json& object, const char* name) {
+  const auto found = object.is_object() ? object.find(name) : object.end();
+  if (!object.is_object() || found == object.end() || found->is_null()) return {};
+  return printable(found->is_string() ? found->get<std::string>() : found->dump());
+}
+
+json member(const json& object, const char* name) {
+  const auto found = object.is_object() ? object.find(name) : object.end();
+  return object.is_object() && found != object.end() ? *found : json(nullptr);
+}
+
+std::vector<Frame> frames_in(const json& report) {
+  try {
+    return supervisor::frames_from_json(member(report, "backtrace"));
+  } catch (const std::exception&) {
+    return {};
+  }
+}
+
+std::string request_text(const json& request) {
+  std::string text = text_at(request, "line");
+  if (const std::string id = text_at(request, "id"); !id.empty()) text += " id=" + id;
+  if (const std::string time = text_at(request, "for_ms"); !time.empty()) text += fmt::format(", for {} ms", time);
+  return text;
+}
+
+std::string megabytes(const json& object, const char* name) {
+  const json bytes = member(object, name);
+  return bytes.is_number_unsigned() ? fmt::format("{:.1f} MiB", bytes.get<double>() / (1024 * 1024)) : "unknown";
+}
+
+class Text {
+ public:
+  void line(const char* name, const std::string& value) {
+    if (!value.empty()) text_ += fmt::format("{:<12} {}\n", name, value);
+  }
+  void list(const char* name, const std::vector<std::string>& lines) {
+    if (lines.empty()) return;
+    text_ += fmt::format("\n{}:\n", name);
+    for (const std::string& each : lines) text_ += "  " + each + '\n';
+  }
+  [[nodiscard]] std::string take() { return std::move(text_); }
+
+ private:
+  std::string text_;
+};
+
+std::string signal_text(const json& signal, const std::string& own_pid) {
+  if (!signal.is_object()) return {};
+  std::string text = text_at(signal, "name");
+  if (const std::string meaning = text_at(signal, "meaning"); !meaning.empty()) text += ": " + meaning;
+  if (const std::string address = text_at(signal, "address"); !address.empty()) text += ", at " + address;
+  if (const std::string sender = text_at(signal, "sender_pid"); !sender.empty() && sender != own_pid) {
+    text += ", sent by pid " + sender;
+  }
+  return text;
+}
+
+std::vector<std::string> row_of(const std::string& name, const json& report) {
+  if (!report.is_object()) return {name, "", "", "not a report", "", ""};
+  return {name,
+          text_at(report, "time"),
+          text_at(report, "slot"),
+          text_at(report, "reason"),
+          text_at(member(report, "request"), "line"),
+          printable(supervisor::top_function(frames_in(report)))};
+}
+
+std::string table(const std::vector<std::vector<std::string>>& rows) {
+  std::vector<std::size_t> widths(rows.front().size(), 0);
+  for (const auto& row : rows) {
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  }
+  std::string text;
+  for (const auto& row : rows) {
+    std::string line;
+    for (std::size_t i = 0; i < row.size(); ++i) line += fmt::format("{:<{}}  ", row[i], widths[i]);
+    line.erase(line.find_last_not_of(' ') + 1);
+    text += line + '\n';
+  }
+  return text;
+}
+
+std::string without_end(const std::string& name) {
+  return name.ends_with(".json") ? name.substr(0, name.size() - 5) : name;
+}
+
+}  // namespace
+
+std::string list_crashes(const std::string& data_dir, bool as_json) {
+  const std::string directory = supervisor::crash_directory(data_dir);
+  std::vector<std::string> names = supervisor::list_reports(directory);
+  std::reverse(names.begin(), names.end());
+  if (as_json) {
+    json list = json::array();
+    for (const std::string& name : names) {
+      if (json report = read_report(directory + '/' + name); report.is_object()) list.push_back(std::move(report));
+    }
+    return dump(list);
+  }
+  if (names.empty()) return fmt::format("no crash reports in {}\n", printable(directory));
+  std::vector<std::vector<std::string>> rows{{"NAME", "TIME", "SLOT", "REASON", "REQUEST", "FUNCTION"}};
+  for (const std::string& name : names) {
+    rows.push_back(row_of(printable(without_end(name)), read_report(directory + '/' + name)));
+  }
+  return table(rows);
+}
+
+std::string show_crash(const std::string& data_dir, const std::string& name, bool as_json) {
+  const std::string directory = supervisor::crash_directory(data_dir);
+  const std::vector<std::string> names = supervisor::list_reports(directory);
+  const auto found = name == "last" ? (names.empty() ? names.end() : names.end() - 1)
+                                    : std::find(names.begin(), names.end(), without_end(name) + ".json");
+  if (found == names.end()) {
+    throw std::runtime_error(
+        fmt::format("no crash report {} in {}; \"crashes\" lists those there are", in_quotes(name), directory));
+  }
+  const json report = read_report(directory + '/' + *found);
+  if (!report.is_object()) throw std::runtime_error(fmt::format("{}/{} is not a report", directory, *found));
+  return as_json ? dump(report) : crash_text(report);
+}
+
+std::string crash_text(const json& report) {
+  Text text;
+  text.line("worker", fmt::format("slot {}, pid {}, generation {}", text_at(report, "slot"), text_at(report, "pid"),
+                                  text_at(report, "generation")));
+  text.line("ended", fmt::format("{}, after {} s and {} requests", text_at(report, "time"), text_at(report, "uptime_s"),
+                                 text_at(report, "requests")));
+  text.line("application", text_at(report, "app"));
+  text.line("reason", text_at(report, "reason"));
+  text.line("signal", signal_text(member(report, "signal"), text_at(report, "pid")));
+  if (text_at(report, "thread") == "other") text.line("thread", "not the loop's: the request need not be the cause");
+  const std::string request = request_text(member(report, "request"));
+  text.line("request", request.empty() ? "none: the loop was idle" : request);
+  const json memory = member(report, "memory");
+  text.line("memory", megabytes(memory, "rss_bytes") + " resident");
+  if (!member(memory, "limit_bytes").is_null()) {
+    text.line("", fmt::format("{} of {} used in {}", megabytes(memory, "current_bytes"),
+                              megabytes(memory, "limit_bytes"), text_at(memory, "cgroup")));
+  }
+  text.line("", text_at(memory, "verdict"));
+  std::vector<std::string> lines;
+  for (const Frame& frame : frames_in(report)) {
+    lines.push_back(printable(fmt::format("#{:<2} {}", lines.size(), supervisor::describe(frame))));
+  }
+  text.list("backtrace", lines);
+  lines.clear();
+  for (const json& other : member(report, "other_requests")) {
+    lines.push_back(request_text(other) + (text_at(other, "response_begun") == "true" ? ", response begun" : ""));
+  }
+  text.list("other requests in flight", lines);
+  lines.clear();
+  for (const json& line : member(report, "log")) {
+    if (line.is_string()) lines.push_back(printable(line.get<std::string>()));
+  }
+  text.list("its last log lines", lines);
+  return text.take();
+}
+
+}  // namespace pronghorn::server

@@ -1,0 +1,219 @@
+#include "server/commands/status_view.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "common/utf8.h"
+#include "server/options/values.h"
+
+namespace pronghorn::server {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::size_t kBusiestRoutes = 10;
+constexpr std::size_t kLongestText = 60;
+
+// The member at a path of names; null when it is not there.
+const json& at(const json& value, std::initializer_list<const char*> path) {
+  static const json kNothing;
+  const json* found = &value;
+  for (const char* name : path) {
+    const auto member = found->is_object() ? found->find(name) : found->end();
+    if (!found->is_object() || member == found->end()) return kNothing;
+    found = &*member;
+  }
+  return *found;
+}
+
+double number_of(const json& value) { return value.is_number() ? value.get<double>() : 0; }
+
+std::string text_of(const json& value) {
+  if (value.is_string() && !value.get_ref<const std::string&>().empty()) return printable(value.get<std::string>());
+  if (value.is_number_float()) return fmt::format("{:.1f}", value.get<double>());
+  if (value.is_number()) return value.dump();
+  return "-";
+}
+
+// A count, with a unit when it is long: 950, 12.3k, 4.5M.
+std::string short_count(const json& value) {
+  if (!value.is_number()) return "-";
+  const double number = number_of(value);
+  if (number < 10'000) return fmt::format("{:.0f}", number);
+  if (number < 10'000'000) return fmt::format("{:.1f}k", number / 1e3);
+  return fmt::format("{:.1f}M", number / 1e6);
+}
+
+std::string rate(const json& value) {
+  if (!value.is_number()) return "-";
+  const double number = number_of(value);
+  return number < 100 ? fmt::format("{:.1f}", number) : short_count(value);
+}
+
+std::string bytes(const json& value) {
+  if (!value.is_number()) return "-";
+  const double number = number_of(value);
+  if (number < 1024) return fmt::format("{:.0f}B", number);
+  if (number < 1024.0 * 1024) return fmt::format("{:.1f}K", number / 1024);
+  if (number < 1024.0 * 1024 * 1024) return fmt::format("{:.1f}M", number / 1024 / 1024);
+  return fmt::format("{:.1f}G", number / 1024 / 1024 / 1024);
+}
+
+std::string uptime(const json& value) {
+  if (!value.is_number()) return "-";
+  const auto seconds = static_cast<long long>(number_of(value));
+  if (seconds < 60) return fmt::format("{}s", seconds);
+  if (seconds < 3600) return fmt::format("{}m{:02}s", seconds / 60, seconds % 60);
+  if (seconds < 86'400) return fmt::format("{}h{:02}m", seconds / 3600, seconds / 60 % 60);
+  return fmt::format("{}d{:02}h", seconds / 86'400, seconds / 3600 % 24);
+}
+
+std::string milliseconds(const json& value) {
+  if (!value.is_number()) return "-";
+  const double number = number_of(value);
+  return number < 10 ? fmt::format("{:.2f}", number) : fmt::format("{:.0f}", number);
+}
+
+std::string percent(double share) { return fmt::format("{:.0f}%", share); }
+
+std::size_t columns(std::string_view text) {
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
+}
+
+std::string cut(std::string text) {
+  if (columns(text) <= kLongestText) return text;
+  std::size_t end = 0;
+  for (std::size_t column = 0; column + 1 < kLongestText; ++column) {
+    end += std::max<std::size_t>(1, utf8_sequence(std::string_view(text).substr(end)));
+  }
+  return text.substr(0, end) + "…";
+}
+
+// Lines up columns. The first row is the heading; columns whose heading begins with '<' are text, others numbers.
+class Table {
+ public:
+  explicit Table(std::vector<std::string> headings) : rows_{std::move(headings)} {}
+  void add(std::vector<std::string> cells) { rows_.push_back(std::move(cells)); }
+  [[nodiscard]] bool empty() const { return rows_.size() == 1; }
+
+  [[nodiscard]] std::string render() const {
+    std::vector<std::size_t> widths(rows_.front().size());
+    for (std::size_t row = 0; row < rows_.size(); ++row) {
+      for (std::size_t i = 0; i < widths.size(); ++i) widths[i] = std::max(widths[i], columns(cell(row, i)));
+    }
+    std::string out;
+    for (std::size_t row = 0; row < rows_.size(); ++row) {
+      std::string line;
+      for (std::size_t i = 0; i < widths.size(); ++i) {
+        const std::string padding(widths[i] - columns(cell(row, i)), ' ');
+        line += "  " + (is_text(i) ? cell(row, i) + padding : padding + cell(row, i));
+      }
+      out += line.substr(0, line.find_last_not_of(' ') + 1) + '\n';
+    }
+    return out;
+  }
+
+ private:
+  [[nodiscard]] bool is_text(std::size_t column) const { return rows_.front()[column].starts_with('<'); }
+  [[nodiscard]] std::string cell(std::size_t row, std::size_t column) const {
+    return row == 0 && is_text(column) ? rows_[0][column].substr(1) : rows_[row][column];
+  }
+  std::vector<std::vector<std::string>> rows_;
+};
+
+std::string server_lines(const json& status) {
+  std::string listen;
+  for (const json& address : at(status, {"server", "listen"})) listen += ' ' + text_of(address);
+  std::string out = fmt::format("{} {}  pid {}  up {}  generation {}  listening on{}\n",
+                                text_of(at(status, {"server", "name"})), text_of(at(status, {"server", "version"})),
+                                text_of(at(status, {"server", "pid"})), uptime(at(status, {"server", "uptime_s"})),
+                                text_of(at(status, {"server", "generation"})), listen.empty() ? " -" : listen);
+  return out +
+         fmt::format("redis {}, {}\n", text_of(at(status, {"redis", "mode"})), text_of(at(status, {"redis", "state"})));
+}
+
+std::string total_lines(const json& totals) {
+  std::string out =
+      fmt::format("{} requests, {}/s  {} in flight  {} connections  {} restarts  in {}  out {}\n",
+                  short_count(at(totals, {"requests"})), rate(at(totals, {"requests_per_s"})),
+                  text_of(at(totals, {"in_flight"})), text_of(at(totals, {"connections"})),
+                  text_of(at(totals, {"restarts"})), bytes(at(totals, {"bytes_in"})), bytes(at(totals, {"bytes_out"})));
+  out += "responses";
+  for (const char* kind : {"1xx", "2xx", "3xx", "4xx", "5xx"}) {
+    out += fmt::format("  {} {}", kind, short_count(at(totals, {"responses", kind})));
+  }
+  out += "  latency ms";
+  for (const char* name : {"p50", "p90", "p99", "max"}) {
+    out += fmt::format("  {} {}", name, milliseconds(at(totals, {"latency_ms", name})));
+  }
+  return out + '\n';
+}
+
+std::string worker_table(const json& workers) {
+  Table table({"slot", "pid", "<state", "gen", "uptime", "restarts", "req/s", "in-flight", "conns", "rss", "cpu",
+               "loop", "p50", "p99", "<redis"});
+  for (const json& worker : workers) {
+    table.add(
+        {text_of(at(worker, {"slot"})), text_of(at(worker, {"pid"})), text_of(at(worker, {"state"})),
+         text_of(at(worker, {"generation"})), uptime(at(worker, {"uptime_s"})), text_of(at(worker, {"restarts"})),
+         rate(at(worker, {"requests_per_s"})), text_of(at(worker, {"in_flight"})), text_of(at(worker, {"connections"})),
+         bytes(at(worker, {"rss_bytes"})), percent(number_of(at(worker, {"cpu_percent"}))),
+         percent(100 * number_of(at(worker, {"loop_utilisation"}))), milliseconds(at(worker, {"latency_ms", "p50"})),
+         milliseconds(at(worker, {"latency_ms", "p99"})), text_of(at(worker, {"redis", "state"}))});
+  }
+  return table.empty() ? "" : "\n" + table.render();
+}
+
+std::string exit_table(const json& workers) {
+  Table table({"slot", "<last exit", "<reason", "<request"});
+  for (const json& worker : workers) {
+    const json& last = at(worker, {"last_exit"});
+    if (!last.is_object()) continue;
+    table.add({text_of(at(worker, {"slot"})), text_of(at(last, {"at"})), cut(text_of(at(last, {"reason"}))),
+               cut(text_of(at(last, {"request"})))});
+  }
+  return table.empty() ? "" : "\n" + table.render();
+}
+
+std::string route_table(const json& routes) {
+  std::vector<const json*> busiest;
+  for (const json& route : routes) {
+    if (number_of(at(route, {"requests"})) > 0) busiest.push_back(&route);
+  }
+  std::stable_sort(busiest.begin(), busiest.end(), [](const json* a, const json* b) {
+    return number_of(at(*a, {"requests"})) > number_of(at(*b, {"requests"}));
+  });
+  busiest.resize(std::min(busiest.size(), kBusiestRoutes));
+  Table table({"<busiest routes", "requests", "errors", "p50", "p99", "max"});
+  for (const json* route : busiest) {
+    table.add({cut(text_of(at(*route, {"route"}))), short_count(at(*route, {"requests"})),
+               short_count(at(*route, {"errors"})), milliseconds(at(*route, {"latency_ms", "p50"})),
+               milliseconds(at(*route, {"latency_ms", "p99"})), milliseconds(at(*route, {"latency_ms", "max"}))});
+  }
+  return table.empty() ? "" : "\n" + table.render();
+}
+
+}  // namespace
+
+std::string status_table(const json& status) {
+  const json& workers = at(status, {"workers"});
+  return server_lines(status) + total_lines(at(status, {"totals"})) + worker_table(workers) + exit_table(workers) +
+         route_table(at(status, {"routes"}));
+}
+
+std::string quarantine_table(const json& answer) {
+  Table table({"<id", "<method", "<route", "<shape", "<since", "<until", "kills", "refused", "<where"});
+  for (const json& entry : at(answer, {"quarantine"})) {
+    const json& shared = at(entry, {"shared"});
+    table.add({text_of(at(entry, {"id"})), text_of(at(entry, {"method"})), text_of(at(entry, {"route"})),
+               cut(text_of(at(entry, {"shape"}))), text_of(at(entry, {"since"})), text_of(at(entry, {"until"})),
+               text_of(at(entry, {"kills"})), text_of(at(entry, {"refused"})),
+               shared.is_boolean() && shared.get<bool>() ? "all machines" : "this machine"});
+  }
+  return table.empty() ? "nothing is quarantined\n" : table.render();
+}
+
+}  // namespace pronghorn::server

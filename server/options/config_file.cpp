@@ -1,0 +1,113 @@
+#include "server/options/config_file.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <toml++/toml.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <optional>
+#include <sstream>
+
+#include "server/options/values.h"
+
+namespace pronghorn::server {
+namespace {
+
+constexpr std::size_t kMaxFile = 1 << 20;  // a configuration; not a device that never ends
+
+std::optional<std::string> scalar_text(const toml::node& node) {
+  if (const auto text = node.value_exact<std::string>()) return *text;
+  if (const auto number = node.value_exact<std::int64_t>()) return std::to_string(*number);
+  if (const auto number = node.value_exact<double>()) return fmt::format("{}", *number);
+  if (const auto truth = node.value_exact<bool>()) return *truth ? "true" : "false";
+  if (node.is_table() || node.is_array()) return std::nullopt;
+  std::ostringstream date;
+  node.visit([&](const auto& value) {
+    using Value = std::remove_cvref_t<decltype(value)>;
+    if constexpr (toml::is_date<Value> || toml::is_time<Value> || toml::is_date_time<Value>) date << value.get();
+  });
+  return date.str();
+}
+
+FileValue read_value(const toml::key& key, const toml::node& node) {
+  FileValue value{.key = std::string(key.str()), .values = {}, .problem = {}, .line = key.source().begin.line};
+  if (const toml::array* array = node.as_array()) {
+    for (const toml::node& element : *array) {
+      const auto text = scalar_text(element);
+      if (!text) value.problem = "a list holds text and numbers, not lists or tables";
+      value.values.push_back(text.value_or(""));
+    }
+  } else if (const auto text = scalar_text(node)) {
+    value.values.push_back(*text);
+  } else {
+    value.problem = "it is a table and should be a value";
+  }
+  return value;
+}
+
+void read_app_settings(const toml::node& node, const std::string& path, ConfigFile& file) {
+  const toml::table* table = node.as_table();
+  if (table == nullptr) {
+    throw UsageError(fmt::format(
+        "{}:{}: app: it is the table of the application's settings, [app]; the application itself is an argument: "
+        "pronghorn serve APP.so",
+        path, node.source().begin.line));
+  }
+  for (const auto& [key, value] : *table) {
+    const auto text = scalar_text(value);
+    if (!text) {
+      throw UsageError(fmt::format("{}:{}: app.{}: a setting is text, a number or true/false, not a list or table",
+                                   path, key.source().begin.line, std::string_view(key)));
+    }
+    file.app_settings.emplace(key.str(), *text);
+  }
+}
+
+[[noreturn]] void cannot_read(const std::string& path, const char* why) {
+  throw UsageError(fmt::format("cannot read the configuration file {}: {}", path, why));
+}
+
+}  // namespace
+
+ConfigFile parse_config(const std::string& text, const std::string& path) {
+  toml::table table;
+  try {
+    table = toml::parse(text, path);
+  } catch (const toml::parse_error& error) {
+    const auto& where = error.source().begin;
+    throw UsageError(fmt::format("{}:{}:{}: {}", path, where.line, where.column, error.description()));
+  }
+  ConfigFile file;
+  for (const auto& [key, node] : table) {
+    if (key.str() == "app") {
+      read_app_settings(node, path, file);
+    } else {
+      file.values.push_back(read_value(key, node));
+    }
+  }
+  std::stable_sort(file.values.begin(), file.values.end(),
+                   [](const FileValue& a, const FileValue& b) { return a.line < b.line; });
+  return file;
+}
+
+ConfigFile read_config_file(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) cannot_read(path, std::strerror(errno));
+  std::string text;
+  std::array<char, 16'384> buffer{};
+  ssize_t count = 0;
+  while (text.size() <= kMaxFile && (count = ::read(fd, buffer.data(), buffer.size())) > 0) {
+    text.append(buffer.data(), static_cast<std::size_t>(count));
+  }
+  const int error = errno;
+  ::close(fd);
+  if (count < 0) cannot_read(path, std::strerror(error));
+  if (text.size() > kMaxFile) cannot_read(path, "it is larger than 1 MiB");
+  return parse_config(text, path);
+}
+
+}  // namespace pronghorn::server

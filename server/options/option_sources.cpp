@@ -1,0 +1,244 @@
+#include "server/options/option_sources.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <utility>
+
+#include "server/options/config_file.h"
+#include "server/options/options.h"
+#include "server/options/suggest.h"
+#include "server/options/values.h"
+
+namespace pronghorn::server {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kPrefix = "PRONGHORN_";
+constexpr const char* kDefaultFile = "pronghorn.toml";
+// Not options: the file to read, and what a supervisor tells its next image (supervisor/supervisor.h).
+constexpr std::array<std::string_view, 2> kOwnVariables{kConfigVariable, "PRONGHORN_RESUME_FD"};
+
+// One value on its way into the configuration.
+struct Assignment {
+  const Option* option;
+  std::vector<std::string> values;
+  std::string source;  // for `check`
+  std::string place;   // for messages
+};
+
+void apply(const Assignment& given, Effective& effective) {
+  try {
+    for (const std::string& value : given.values) {
+      const bool has_control =
+          std::any_of(value.begin(), value.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; });
+      if (has_control) throw BadValue("it has a control character");
+    }
+    if (!given.option->is_list && given.values.size() != 1) throw BadValue("it takes one value, not a list");
+    given.option->set(effective.config, given.values);
+  } catch (const BadValue& error) {
+    throw UsageError(fmt::format("{}: {}", given.place, error.what()));
+  }
+  effective.sources[given.option->name] = given.source;
+}
+
+std::string lookup(const Environment& environment, std::string_view name) {
+  const auto found = environment.find(std::string(name));
+  return found == environment.end() ? "" : found->second;
+}
+
+// Variables that Kubernetes sets in every pod for a Service called "pronghorn" or "pronghorn-…", such as
+// PRONGHORN_PORT=tcp://10.0.0.7:80, PRONGHORN_SERVICE_HOST, PRONGHORN_PORT_80_TCP_ADDR. They are not ours.
+bool is_service_link(std::string_view name, std::string_view value) {
+  if (name.ends_with("_SERVICE_HOST") || name.ends_with("_SERVICE_PORT")) return true;
+  if (name.find("_SERVICE_PORT_") != std::string_view::npos) return true;
+  const bool is_url = value.starts_with("tcp://") || value.starts_with("udp://") || value.starts_with("sctp://");
+  if (is_url && name.find("_PORT") != std::string_view::npos) return true;
+  const auto port = name.find("_PORT_");
+  return port != std::string_view::npos && port + 6 < name.size() &&
+         std::isdigit(static_cast<unsigned char>(name[port + 6])) != 0;
+}
+
+void refuse_unknown_variables(const Environment& environment) {
+  for (const auto& [name, value] : environment) {
+    if (!name.starts_with(kPrefix) || is_service_link(name, value)) continue;
+    if (std::find(kOwnVariables.begin(), kOwnVariables.end(), name) != kOwnVariables.end()) continue;
+    const auto& table = options();
+    if (std::any_of(table.begin(), table.end(), [&](const Option& option) { return option.variable() == name; }))
+      continue;
+    // Without the prefix, which is the same in all of them and would make everything look alike.
+    const std::string meant = closest(name.substr(kPrefix.size()), option_names());
+    const Option* option = find_option(meant);
+    throw UsageError(fmt::format("unknown variable {}{}", name,
+                                 option == nullptr ? "" : fmt::format("; did you mean \"{}\"?", option->variable())));
+  }
+}
+
+std::vector<std::string> split_at_commas(const std::string& text) {
+  std::vector<std::string> parts;
+  std::size_t begin = 0;
+  for (std::size_t comma = 0; comma != std::string::npos; begin = comma + 1) {
+    comma = text.find(',', begin);
+    std::string part = text.substr(begin, comma == std::string::npos ? comma : comma - begin);
+    part.erase(0, std::min(part.find_first_not_of(' '), part.size()));
+    part.erase(part.find_last_not_of(' ') + 1);
+    parts.push_back(std::move(part));
+  }
+  return parts;
+}
+
+std::string address_of_port(const std::string& port) {
+  const std::string address = "0.0.0.0:" + port;
+  try {
+    check_address(address);
+  } catch (const BadValue&) {
+    throw UsageError(fmt::format("PORT: {} is not a port; use 0 to 65535", in_quotes(port)));
+  }
+  return address;
+}
+
+// PORT, REDIS_URL, WEB_CONCURRENCY: set by platforms, so an empty one says nothing.
+std::optional<Assignment> from_weak_variable(const Option& option, const Environment& environment) {
+  const std::string name(option.weak_variable);
+  std::string value = name.empty() ? "" : lookup(environment, name);
+  if (value.empty()) return std::nullopt;
+  if (name == "PORT") value = address_of_port(value);
+  return Assignment{&option, {value}, name, name};
+}
+
+std::optional<Assignment> from_variable(const Option& option, const Environment& environment) {
+  const std::string name = option.variable();
+  const auto found = environment.find(name);
+  if (found == environment.end() || is_service_link(name, found->second)) return std::nullopt;
+  auto values = option.is_list ? split_at_commas(found->second) : std::vector<std::string>{found->second};
+  return Assignment{&option, std::move(values), name, name};
+}
+
+std::optional<Assignment> from_command_line(const Option& option, const std::vector<GivenOption>& given) {
+  const auto found =
+      std::find_if(given.begin(), given.end(), [&](const GivenOption& g) { return g.name == option.name; });
+  if (found == given.end()) return std::nullopt;
+  return Assignment{&option, found->values, "command line", option.flag()};
+}
+
+std::string config_path(const ConfigInputs& inputs) {
+  if (!inputs.config_file.empty()) return inputs.config_file;
+  if (std::string path = lookup(inputs.machine.environment, kConfigVariable); !path.empty()) return path;
+  std::error_code ignored;
+  return fs::exists(kDefaultFile, ignored) ? kDefaultFile : "";
+}
+
+using Wanted = std::function<bool(const std::string& option)>;
+
+void apply_file(Effective& effective, const Wanted& wanted, bool strict) {
+  if (effective.file.empty()) return;
+  ConfigFile file = read_config_file(effective.file);
+  for (const FileValue& value : file.values) {
+    const std::string source = fmt::format("{}:{}", effective.file, value.line);
+    const Option* option = find_option(value.key);
+    if (option == nullptr && strict) {
+      throw UsageError(
+          fmt::format("{}: unknown key {}{}", source, in_quotes(value.key), did_you_mean(value.key, option_names())));
+    }
+    if (option == nullptr || !wanted(option->name)) continue;
+    const std::string place = fmt::format("{}: {}", source, value.key);
+    if (!value.problem.empty()) throw UsageError(fmt::format("{}: {}", place, value.problem));
+    apply({option, value.values, source, place}, effective);
+  }
+  effective.config.app_settings = std::move(file.app_settings);
+}
+
+// Weakest first, so that the strongest stays. What is overridden is still checked, but for the variables that a
+// platform sets: the user cannot always mend those.
+Effective read_layers(const ConfigInputs& inputs, const Wanted& wanted, bool strict) {
+  const Environment& environment = inputs.machine.environment;
+  Effective effective;
+  effective.file = config_path(inputs);
+  effective.config.min_workers = effective.config.max_workers = 0;  // auto
+  if (strict) refuse_unknown_variables(environment);
+  apply_file(effective, wanted, strict);
+  for (const Option& option : options()) {
+    if (!wanted(option.name)) continue;
+    const auto variable = from_variable(option, environment);
+    const auto given = from_command_line(option, inputs.command_line);
+    const auto weak = variable || given ? std::nullopt : from_weak_variable(option, environment);
+    for (const auto& assignment : {weak, variable, given}) {
+      if (assignment) apply(*assignment, effective);
+    }
+    effective.sources.try_emplace(option.name, "default");
+  }
+  return effective;
+}
+
+bool is_default(const Effective& effective, std::string_view option) {
+  const auto found = effective.sources.find(option);
+  return found == effective.sources.end() || found->second == "default";
+}
+
+std::string absolute(const std::string& path) { return fs::absolute(path).lexically_normal().string(); }
+
+// Letters, digits and . _ - of the application's file name, without ".so".
+std::string default_name(const ConfigInputs& inputs) {
+  std::string name = fs::path(inputs.app.empty() ? inputs.program : inputs.app).stem().string().substr(0, 64);
+  for (char& c : name) {
+    if (std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '.' && c != '_') c = '-';
+  }
+  return name.empty() ? "app" : name;
+}
+
+void check_socket_path(std::string_view what, const std::string& path) {
+  if (path.size() <= kMaxSocketPath) return;
+  throw UsageError(
+      fmt::format("{}: the socket {} would have a path of {} bytes, and a Unix socket takes at most {}; "
+                  "use a shorter directory",
+                  what, path, path.size(), kMaxSocketPath));
+}
+
+void fill_directories(const ConfigInputs& inputs, Effective& effective) {
+  Config& config = effective.config;
+  if (is_default(effective, "runtime_dir")) config.runtime_dir = default_runtime_dir(inputs.machine);
+  config.runtime_dir = absolute(config.runtime_dir);  // the embedded Redis has another working directory
+  if (is_default(effective, "data_dir")) config.data_dir = default_data_dir(inputs.machine);
+  config.data_dir = absolute(config.data_dir);
+  if (config.control.empty()) config.control = control_path(config);
+  check_socket_path(is_default(effective, "control") ? "runtime_dir" : "control", config.control);
+}
+
+}  // namespace
+
+Effective load_configuration(const ConfigInputs& inputs) {
+  Effective effective = read_layers(inputs, [](const std::string&) { return true; }, true);
+  Config& config = effective.config;
+  fill_directories(inputs, effective);
+  if (config.redis == "embedded") check_socket_path("runtime_dir", redis_address(config).substr(5));
+  if (is_default(effective, "drain_delay")) config.drain_delay = default_drain_delay(inputs.machine);
+  if (is_default(effective, "name")) config.name = default_name(inputs);
+  if (config.listen.empty()) throw UsageError(effective.sources["listen"] + ": listen: at least one address is needed");
+  if (std::ranges::count(config.listen, config.admin) > 0 && !config.admin.ends_with(":0")) {
+    throw UsageError(fmt::format("{}: admin: {} is an address of listen as well; choose another port",
+                                 effective.sources["admin"], config.admin));
+  }
+  if (config.min_workers == 0) {
+    config.min_workers = config.max_workers = inputs.machine.cores;
+    effective.sources["workers"] += " (auto)";
+  }
+  if (!inputs.app.empty()) config.app = fs::absolute(inputs.app).string();
+  return effective;
+}
+
+Effective load_control_configuration(const ConfigInputs& inputs) {
+  const auto wanted = [](const std::string& name) {
+    return name == "control" || name == "runtime_dir" || name == "data_dir";
+  };
+  Effective effective = read_layers(inputs, wanted, false);
+  fill_directories(inputs, effective);
+  return effective;
+}
+
+}  // namespace pronghorn::server

@@ -1,0 +1,42 @@
+// Every option of the server, once: its name, meaning, default, and how text becomes a field of Config.
+//
+// The command line, the environment, the configuration file, --help, `pronghorn check` and docs/configuration.md all
+// come from (or are tested against) this table.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/config/config.h"
+
+namespace pronghorn::server {
+
+struct Option {
+  std::string name;                // "drain_timeout": the key in the file
+  std::string_view group;          // heading in --help
+  std::string_view value_name;     // "DURATION"
+  std::string_view help;           // one or two sentences
+  std::string_view weak_variable;  // REDIS_URL …: honoured when PRONGHORN_* and the command line are silent; or empty
+  bool is_list = false;            // several values; else exactly one
+  std::string default_text;        // for people: "30s", "auto"
+
+  // Puts the values into the configuration. Throws BadValue (server/options/values.h).
+  std::function<void(Config&, const std::vector<std::string>&)> set;
+  // What the configuration holds, as it would be written; Redis passwords are masked.
+  std::function<std::string(const Config&)> show;
+
+  [[nodiscard]] std::string flag() const;      // "--drain-timeout"
+  [[nodiscard]] std::string variable() const;  // "PRONGHORN_DRAIN_TIMEOUT"
+};
+
+// In the order of --help. Built on first use; any thread may call.
+[[nodiscard]] const std::vector<Option>& options();
+
+// By file name ("drain_timeout"); nullptr when there is none.
+[[nodiscard]] const Option* find_option(std::string_view name);
+
+[[nodiscard]] std::vector<std::string> option_names();
+
+}  // namespace pronghorn::server

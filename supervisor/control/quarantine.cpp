@@ -1,0 +1,136 @@
+#include "supervisor/control/quarantine.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <ctime>
+#include <utility>
+
+#include "common/log.h"
+
+namespace pronghorn::supervisor {
+namespace {
+
+// "POST /crash (route /crash)"
+std::string describe(const QuarantinedRequest& request) {
+  return fmt::format("{} {} (route {})", request.method, request.shape, request.route);
+}
+
+}  // namespace
+
+void Quarantine::killed(const QuarantinedRequest& request, Milliseconds time, std::uint64_t now) {
+  if (time.count() <= 0) return;
+  if (QuarantineRow* row = find(request.id)) {  // it was running elsewhere when it was quarantined
+    row->kills.fetch_add(1);
+    return;
+  }
+  forget_old(now);
+  if (counted_.size() >= kMaxCounted && !counted_.contains(request.id)) {
+    counted_.erase(std::ranges::min_element(counted_, {}, [](const auto& entry) { return entry.second.first_ms; }));
+  }
+  Kills& kills = counted_[request.id];
+  if (kills.count++ == 0) kills.first_ms = now;
+  if (kills.count < kKills) return;
+  const std::uint32_t count = kills.count;
+  counted_.erase(request.id);
+  released_.erase(request.id);
+  if (add(request, static_cast<std::uint64_t>(std::time(nullptr)), count, time, now) == nullptr) return;
+  log_warning(fmt::format("{} is quarantined for {} s: it killed {} workers within a minute; \"pronghorn quarantine "
+                          "release {}\" ends that",
+                          describe(request), time.count() / 1000, count, request.id),
+              {{"quarantine", request.id}});
+}
+
+void Quarantine::learned(const QuarantineNotice& notice, Milliseconds left, std::uint64_t now) {
+  if (left.count() <= 0) return;
+  if (const auto released = released_.find(notice.request.id); released != released_.end() && released->second > now) {
+    return;
+  }
+  counted_.erase(notice.request.id);  // those kills have had their consequence
+  QuarantineRow* row = find(notice.request.id);
+  if (row == nullptr) {
+    row = add(notice.request, notice.since_at, notice.kills, left, now);
+    if (row == nullptr) return;
+    log_warning(fmt::format("{} is quarantined for {} s, as Redis says: it killed {} workers within a minute",
+                            describe(notice.request), (left.count() + 999) / 1000, notice.kills),
+                {{"quarantine", notice.request.id}});
+  }
+  row->shared.store(1);
+  row->kills.store(notice.kills);
+  row->until_ms.store(now + static_cast<std::uint64_t>(left.count()));
+  table_.version.fetch_add(1, std::memory_order_release);
+}
+
+void Quarantine::ended(std::string_view id, std::uint64_t now) {
+  QuarantineRow* row = find(id);
+  if (row == nullptr) return;
+  remove(*row, row->until_ms.load() <= now + kExpiringMs ? "has expired" : "was released");
+}
+
+std::size_t Quarantine::release(std::string_view id, std::uint64_t now) {
+  std::size_t released = 0;
+  for (QuarantineRow& row : table_.rows) {
+    if (row.until_ms.load() == 0) continue;
+    const auto request = parse_quarantined_request(row.request.get());
+    if (!request || (id != "all" && request->id != id)) continue;
+    released_[request->id] = now + kReleasedMs;
+    remove(row, "is released");
+    ++released;
+  }
+  return released;
+}
+
+void Quarantine::tick(std::uint64_t now) {
+  std::erase_if(released_, [now](const auto& entry) { return entry.second <= now; });
+  if (table_.count.load() == 0) return;
+  for (QuarantineRow& row : table_.rows) {
+    if (row.until_ms.load() != 0 && row.until_ms.load() <= now) remove(row, "has expired");
+  }
+}
+
+QuarantineRow* Quarantine::find(std::string_view id) {
+  if (table_.count.load() == 0) return nullptr;
+  for (QuarantineRow& row : table_.rows) {
+    if (row.until_ms.load() != 0 && row.request.get().substr(0, QuarantinedRequest::kIdSize) == id) return &row;
+  }
+  return nullptr;
+}
+
+QuarantineRow* Quarantine::add(const QuarantinedRequest& request, std::uint64_t since_at, std::uint32_t kills,
+                               Milliseconds time, std::uint64_t now) {
+  const auto row = std::ranges::find_if(table_.rows, [](const auto& each) { return each.until_ms.load() == 0; });
+  if (row == table_.rows.end()) {
+    if (!std::exchange(told_full_, true)) {
+      log_error(fmt::format("the quarantine is full: of {} requests that kill workers, {} is the first not to be taken",
+                            kMaxQuarantined, describe(request)));
+    }
+    return nullptr;
+  }
+  row->request.set(to_text(request));
+  row->since_at.store(since_at);
+  row->kills.store(kills);
+  row->shared.store(0);
+  row->refused.store(0);
+  row->until_ms.store(now + static_cast<std::uint64_t>(time.count()), std::memory_order_release);
+  table_.count.fetch_add(1);
+  table_.version.fetch_add(1, std::memory_order_release);
+  return &*row;
+}
+
+void Quarantine::remove(QuarantineRow& row, std::string_view why) {
+  const auto request = parse_quarantined_request(row.request.get());
+  row.until_ms.store(0);
+  table_.count.fetch_sub(1);
+  table_.version.fetch_add(1, std::memory_order_release);
+  told_full_ = false;
+  if (!request) return;
+  log_info(
+      fmt::format("the quarantine of {} {}: it refused {} requests here", describe(*request), why, row.refused.load()),
+      {{"quarantine", request->id}});
+}
+
+void Quarantine::forget_old(std::uint64_t now) {
+  std::erase_if(counted_, [now](const auto& entry) { return now - entry.second.first_ms > kWindowMs; });
+}
+
+}  // namespace pronghorn::supervisor

@@ -1,0 +1,37 @@
+#include "supervisor/crash/exit_facts.h"
+
+#include <cstring>
+#include <ctime>
+
+#include "supervisor/launch/worker_entry.h"
+
+namespace pronghorn::supervisor {
+std::string process_name(std::uint32_t slot) {
+  return slot == kAdminSlot ? "the admin process" : "worker " + std::to_string(slot);
+}
+
+std::string running_request(const WorkerRow& row, int pid) {
+  if (row.pid.load() != static_cast<std::uint32_t>(pid) || row.running.active.load() == 0) return {};
+  return line_of(row.running) + " id=" + to_string(row.running.id);
+}
+
+void record_exit(SlotRow& slot, const std::string& reason, const std::string& request,
+                 const std::string& report) noexcept {
+  slot.last_exit_reason.set(reason);
+  slot.last_exit_request.set(request);
+  slot.last_exit_report.set(report);
+  slot.last_exit_at.store(static_cast<std::uint64_t>(std::time(nullptr)));
+}
+
+void release_row(WorkerRow& row, int pid) noexcept {
+  if (row.pid.load() != static_cast<std::uint32_t>(pid)) return;
+  row.phase.store(WorkerPhase::none);
+  row.connections.store(0);
+  row.in_flight.store(0);
+  row.loop_lag_us.store(0);
+  row.redis_state.store(RedisState::off);
+  row.running.active.store(0);
+  row.pid.store(0);
+}
+
+}  // namespace pronghorn::supervisor

@@ -1,0 +1,144 @@
+#include "supervisor/crash/stack_frames.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <span>
+
+#include "common/config/record.h"
+
+namespace pronghorn::supervisor {
+namespace {
+
+using nlohmann::json;
+
+std::string file_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
+std::string hex(std::span<const std::uint8_t> bytes) {
+  std::string text;
+  for (const std::uint8_t byte : bytes) text += fmt::format("{:02x}", byte);
+  return text;
+}
+
+// What the C and C++ libraries do on the way from a bug to the end says nothing about the bug.
+bool is_machinery(const Frame& frame) {
+  const std::string name = file_name(frame.module);
+  return name.starts_with("libc.so") || name.starts_with("libstdc++.so") || name.starts_with("linux-vdso");
+}
+
+// std::invoke and what std::function is made of. Templates have their return type in front.
+bool is_glue(const std::string& function) {
+  return function.starts_with("std::") || function.starts_with("void std::") ||
+         function.find(" std::__invoke") != std::string::npos;
+}
+
+}  // namespace
+
+std::vector<Frame> frames_of(const StackTrace& stack, const ModuleTable& modules) {
+  const auto count = std::min<std::size_t>(stack.count.load(std::memory_order_acquire), kMaxFrames);
+  const std::span known(modules.modules.data(),
+                        std::min<std::size_t>(modules.count.load(std::memory_order_acquire), kMaxModules));
+  std::vector<Frame> frames(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    Frame& frame = frames[i];
+    frame.address = stack.addresses[i];
+    const auto module = std::find_if(known.begin(), known.end(), [&frame](const Module& each) {
+      return frame.address >= each.begin && frame.address < each.end;
+    });
+    if (module == known.end()) continue;
+    frame.module = text_of(module->path);
+    frame.bias = module->bias;
+    frame.offset = frame.address - module->bias;
+    frame.build_id = hex(std::span(module->build_id).first(std::min<std::size_t>(module->build_id_size, 20)));
+  }
+  return frames;
+}
+
+std::string describe(const Frame& frame) {
+  std::string text = frame.function.empty() ? "" : frame.function + ' ';
+  if (!frame.file.empty()) text += fmt::format("({}:{}) ", file_name(frame.file), frame.line);
+  if (frame.inlined) return text + "inlined";
+  if (frame.module.empty()) return text + fmt::format("at {:#x}", frame.address);
+  return text + fmt::format("{}{}+{:#x}", text.empty() ? "" : "in ", file_name(frame.module), frame.offset);
+}
+
+std::string top_function(const std::vector<Frame>& frames) {
+  for (const Frame& frame : frames) {
+    if (!is_machinery(frame) && !frame.function.empty() && !is_glue(frame.function)) return frame.function;
+  }
+  return {};
+}
+
+std::vector<Frame> telling_frames(const std::vector<Frame>& frames) {
+  std::vector<Frame> telling;
+  bool in_app = false;
+  for (const Frame& frame : frames) {
+    const bool servers = file_name(frame.module).starts_with("libpronghorn.so");
+    if (servers && in_app) break;
+    in_app = in_app || (!servers && !is_machinery(frame) && !frame.module.empty());
+    if (is_glue(frame.function)) continue;
+    if (!telling.empty() && !frame.function.empty() && telling.back().function == frame.function) continue;
+    telling.push_back(frame);
+  }
+  return telling;
+}
+
+std::string describe_top(const std::vector<Frame>& frames) {
+  constexpr std::size_t kShown = 5;
+  const std::vector<Frame> telling = telling_frames(frames);
+  std::string text;
+  std::size_t shown = 0;
+  const auto first = std::find_if_not(telling.begin(), telling.end(), is_machinery);
+  for (auto frame = first == telling.end() ? telling.begin() : first; frame != telling.end() && shown < kShown;
+       ++frame) {
+    if (shown++ > 0) text += " < ";
+    text += frame->function.empty() ? describe(*frame) : frame->function;
+    if (!frame->file.empty()) text += fmt::format(" ({}:{})", file_name(frame->file), frame->line);
+  }
+  return text;
+}
+
+json to_json(const std::vector<Frame>& frames) {
+  json list = json::array();
+  for (const Frame& frame : frames) {
+    list.push_back({{"address", fmt::format("{:#x}", frame.address)},
+                    {"module", text_to_record(frame.module)},
+                    {"bias", fmt::format("{:#x}", frame.bias)},
+                    {"offset", fmt::format("{:#x}", frame.offset)},
+                    {"build_id", frame.build_id},
+                    {"function", text_to_record(frame.function)},
+                    {"file", text_to_record(frame.file)},
+                    {"line", frame.line},
+                    {"inlined", frame.inlined}});
+  }
+  return list;
+}
+
+std::vector<Frame> frames_from_json(const json& list) {
+  const auto number = [](const json& record) {
+    const auto text = record.get<std::string>();
+    try {
+      return static_cast<std::uint64_t>(std::stoull(text, nullptr, 16));
+    } catch (const std::logic_error&) {
+      throw std::runtime_error("not an address: " + text);
+    }
+  };
+  std::vector<Frame> frames;
+  for (const json& record : list) {
+    Frame frame;
+    frame.address = number(record.at("address"));
+    frame.module = text_from_record(record.at("module"));
+    frame.bias = number(record.at("bias"));
+    frame.offset = number(record.at("offset"));
+    frame.build_id = record.at("build_id").get<std::string>();
+    frame.function = text_from_record(record.at("function"));
+    frame.file = text_from_record(record.at("file"));
+    frame.line = record.at("line").get<int>();
+    frame.inlined = record.at("inlined").get<bool>();
+    frames.push_back(std::move(frame));
+  }
+  return frames;
+}
+
+}  // namespace pronghorn::supervisor

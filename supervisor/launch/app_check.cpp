@@ -1,0 +1,71 @@
+#include "supervisor/launch/app_check.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include "common/ipc/handover.h"
+#include "supervisor/system/fd.h"
+
+namespace pronghorn::supervisor {
+
+AppCheck::AppCheck(uv_loop_t* loop, Children& children, std::string program, int scoreboard_fd)
+    : loop_(loop),
+      children_(children),
+      program_(std::move(program)),
+      scoreboard_fd_(scoreboard_fd),
+      limit_(loop, [this] {
+        if (reason_.empty()) reason_ = "the application was not loaded within boot_timeout";
+        cancel();
+      }) {}
+
+void AppCheck::start(const Config& config, std::uint32_t generation, Done done) {
+  done_ = std::move(done);
+  reason_.clear();
+  reason_ = spawn(config, generation);
+  // Also a process that could not be made is reported from the loop, not from within this call.
+  if (!reason_.empty()) return limit_.start(Milliseconds(0));
+  if (config.boot_timeout.count() > 0) limit_.start(config.boot_timeout);
+}
+
+std::string AppCheck::spawn(const Config& config, std::uint32_t generation) {
+  try {
+    const auto [ours, theirs] = make_channel_pair();
+    const Fd their_end(theirs);
+    Channel::Callbacks callbacks;
+    callbacks.on_message = [this](const Message& message, int fd) {
+      if (fd >= 0) ::close(fd);
+      if (message.kind == MessageKind::failed) reason_ = message.text;
+    };
+    channel_ = std::make_unique<Channel>(loop_, ours, std::move(callbacks));
+    Handover handover;
+    handover.config = config;
+    handover.generation = generation;
+    handover.supervisor_pid = ::getpid();
+    const Fd record(write_handover(handover));
+    const auto pid = children_.spawn({program_, "check-app"}, {theirs, scoreboard_fd_, record.get()},
+                                     [this](const ChildExit& exit) { exited(exit); });
+    if (!pid) return pid.error();
+    pid_ = *pid;
+    return {};
+  } catch (const std::exception& error) {
+    return error.what();
+  }
+}
+
+void AppCheck::cancel() noexcept {
+  if (pid_ != 0) return children_.kill(pid_, SIGKILL);
+  exited({0, 1, 0});
+}
+
+void AppCheck::exited(const ChildExit& exit) {
+  limit_.stop();
+  pid_ = 0;
+  channel_.reset();
+  if (!done_) return;
+  const Done done = std::move(done_);
+  done_ = nullptr;
+  const bool loads = exit.signal == 0 && exit.status == 0 && reason_.empty();
+  done(loads ? "" : reason_.empty() ? describe(exit) : reason_);
+}
+
+}  // namespace pronghorn::supervisor

@@ -1,0 +1,45 @@
+// Tries the application in a process of its own, before a rollout touches any worker.
+#pragma once
+
+#include <uv.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "common/config/config.h"
+#include "common/ipc/channel.h"
+#include "supervisor/system/child_process.h"
+#include "supervisor/system/uv_handles.h"
+
+namespace pronghorn::supervisor {
+
+// Runs in: supervisor. One check at a time.
+class AppCheck {
+ public:
+  // `error` is empty when the application loads, else one line.
+  using Done = std::function<void(const std::string& error)>;
+
+  AppCheck(uv_loop_t* loop, Children& children, std::string program, int scoreboard_fd);
+
+  // Calls `done` once, later; it may start another check. The process has boot_timeout.
+  void start(const Config& config, std::uint32_t generation, Done done);
+  // Kills the process; `done` then says so.
+  void cancel() noexcept;
+
+ private:
+  std::string spawn(const Config& config, std::uint32_t generation);
+  void exited(const ChildExit& exit);
+
+  uv_loop_t* loop_;
+  Children& children_;
+  std::string program_;
+  int scoreboard_fd_;
+  Done done_;
+  int pid_ = 0;
+  std::unique_ptr<Channel> channel_;
+  std::string reason_;
+  Timer limit_;
+};
+
+}  // namespace pronghorn::supervisor

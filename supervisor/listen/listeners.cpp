@@ -1,0 +1,315 @@
+#include "supervisor/listen/listeners.h"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+
+#include "supervisor/system/errors.h"
+
+namespace pronghorn::supervisor {
+namespace {
+
+struct SocketAddress {
+  sockaddr_storage storage{};
+  socklen_t size = 0;
+  bool dual_stack = false;  // IPv6 that takes IPv4 too
+
+  [[nodiscard]] const sockaddr* get() const noexcept { return reinterpret_cast<const sockaddr*>(&storage); }
+};
+
+bool has_ipv6() noexcept { return static_cast<bool>(Fd(::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0))); }
+
+SocketAddress every_address(std::uint16_t port) noexcept {
+  SocketAddress result;
+  if (has_ipv6()) {
+    auto* address = reinterpret_cast<sockaddr_in6*>(&result.storage);
+    address->sin6_family = AF_INET6;
+    address->sin6_addr = in6addr_any;
+    address->sin6_port = htons(port);
+    result.size = sizeof *address;
+    result.dual_stack = true;
+  } else {
+    auto* address = reinterpret_cast<sockaddr_in*>(&result.storage);
+    address->sin_family = AF_INET;
+    address->sin_port = htons(port);
+    result.size = sizeof *address;
+  }
+  return result;
+}
+
+bool is_every_ipv6(const SocketAddress& address) noexcept {
+  return address.storage.ss_family == AF_INET6 &&
+         IN6_IS_ADDR_UNSPECIFIED(&reinterpret_cast<const sockaddr_in6*>(&address.storage)->sin6_addr);
+}
+
+// A name with several addresses: the first IPv4 one, which is what people mean by "localhost".
+std::expected<SocketAddress, std::string> resolve(const Address& address, bool ipv6_only) {
+  if (address.host.empty()) return every_address(address.port);
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_PASSIVE;
+  addrinfo* found = nullptr;
+  const int error = ::getaddrinfo(address.host.c_str(), std::to_string(address.port).c_str(), &hints, &found);
+  if (error != 0) return std::unexpected(fmt::format("the host is not known: {}", ::gai_strerror(error)));
+  const addrinfo* best = found;
+  for (const addrinfo* each = found; each != nullptr; each = each->ai_next) {
+    if (each->ai_family == AF_INET) {
+      best = each;
+      break;
+    }
+  }
+  SocketAddress result;
+  std::memcpy(&result.storage, best->ai_addr, best->ai_addrlen);
+  result.size = best->ai_addrlen;
+  ::freeaddrinfo(found);
+  result.dual_stack = !ipv6_only && is_every_ipv6(result);
+  return result;
+}
+
+std::string explain(int error) {
+  switch (error) {
+    case EADDRINUSE:
+      return "address already in use; stop the other server or choose another port";
+    case EACCES:
+      return "permission denied; use a port above 1023 or grant CAP_NET_BIND_SERVICE";
+    case EADDRNOTAVAIL:
+      return "this machine has no such address; use 127.0.0.1, or :PORT for every address";
+    default:
+      return std::strerror(error);
+  }
+}
+
+void set_option(int fd, int level, int option, int value) noexcept {
+  ::setsockopt(fd, level, option, &value, sizeof value);
+}
+
+std::expected<Fd, std::string> bound_socket(const SocketAddress& address, bool reuse_port) {
+  Fd fd(::socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd) return std::unexpected(explain(errno));
+  set_option(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
+  if (reuse_port) set_option(fd.get(), SOL_SOCKET, SO_REUSEPORT, 1);
+  set_option(fd.get(), IPPROTO_TCP, TCP_NODELAY, 1);  // accepted sockets inherit it: one system call less for each
+  if (address.storage.ss_family == AF_INET6) {
+    set_option(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, address.dual_stack ? 0 : 1);
+  }
+  if (::bind(fd.get(), address.get(), address.size) == 0) return fd;
+  if (errno == EADDRINUSE && address.dual_stack) {
+    return std::unexpected(
+        "address already in use, of IPv4 or IPv6, both of which it takes; stop the other server or choose another port "
+        "with --listen");
+  }
+  return std::unexpected(explain(errno));
+}
+
+std::uint16_t port_of(const SocketAddress& address) noexcept {
+  return ntohs(address.storage.ss_family == AF_INET6
+                   ? reinterpret_cast<const sockaddr_in6*>(&address.storage)->sin6_port
+                   : reinterpret_cast<const sockaddr_in*>(&address.storage)->sin_port);
+}
+
+// Of two servers that start in the same moment neither listens yet when the other looks, and with SO_REUSEPORT both
+// would get the port. So each address has an abstract Unix socket, whose name reaches as far as the port itself, the
+// network namespace, and is one process' own until that process ends.
+std::expected<Fd, std::string> claim(const SocketAddress& address) {
+  std::array<char, INET6_ADDRSTRLEN> host{};
+  const bool is_v6 = address.storage.ss_family == AF_INET6;
+  const void* ip = is_v6 ? static_cast<const void*>(&reinterpret_cast<const sockaddr_in6*>(&address.storage)->sin6_addr)
+                         : &reinterpret_cast<const sockaddr_in*>(&address.storage)->sin_addr;
+  ::inet_ntop(address.storage.ss_family, ip, host.data(), host.size());
+  const std::string text = fmt::format("pronghorn listens on {} port {}", host.data(), port_of(address));
+  sockaddr_un name{};
+  name.sun_family = AF_UNIX;
+  std::memcpy(name.sun_path + 1, text.data(), text.size());  // the NUL before it makes it abstract
+  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + text.size());
+  Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!fd || ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&name), size) != 0) {
+    return std::unexpected(explain(errno));
+  }
+  return fd;
+}
+
+// What the socket is bound to.
+SocketAddress local_address(int fd) noexcept {
+  SocketAddress address;
+  address.size = sizeof address.storage;
+  ::getsockname(fd, reinterpret_cast<sockaddr*>(&address.storage), &address.size);
+  int only_ipv6 = 1;
+  socklen_t size = sizeof only_ipv6;
+  ::getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only_ipv6, &size);
+  address.dual_stack = only_ipv6 == 0;
+  return address;
+}
+
+}  // namespace
+
+Listeners::Listeners(const std::vector<std::string>& addresses, Balance balance, std::uint32_t backlog,
+                     std::uint32_t slots, std::uint32_t listening, SocketOptions options, const char* option)
+    : option_(option),
+      balance_(balance),
+      backlog_(static_cast<int>(std::min<std::uint32_t>(backlog, 1U << 20))),
+      options_(std::move(options)) {
+  for (const std::string& text : addresses) {
+    auto address = parse_address(text);
+    if (!address) throw ConfigurationError(fmt::format("{} {}: {}", option_, text, address.error()));
+    bind_address(*address);
+  }
+  if (const auto room = check_room(slots); !room) throw ConfigurationError(room.error());
+  for (std::uint32_t slot = 0; slot < slots; ++slot) {
+    if (const auto added = add_slot(slot); !added) throw ConfigurationError(added.error());
+  }
+  for (std::uint32_t slot = 0; slot < std::min(listening, slots); ++slot) live_[slot] = true;
+  for (const Listener& listener : listeners_) {
+    if (listener.slot.value_or(0) >= listening) continue;
+    // Only now does the kernel tell when somebody else has bound the address between our probe and here.
+    if (::listen(listener.fd, backlog_) != 0) {
+      throw ConfigurationError(fmt::format("{} {}: {}", option_, addresses_[listener.address].text, explain(errno)));
+    }
+  }
+}
+
+Listeners::Listeners(Adopted adopted, Balance balance, std::uint32_t backlog)
+    : balance_(balance),
+      backlog_(static_cast<int>(std::min<std::uint32_t>(backlog, 1U << 20))),
+      addresses_(std::move(adopted.addresses)),
+      listeners_(std::move(adopted.listeners)),
+      live_(std::move(adopted.live)) {
+  for (const int fd : adopted.claims) claims_.emplace_back(fd);
+  for (const Listener& listener : listeners_) {
+    set_inheritable(listener.fd, false);
+    const Address& address = addresses_[listener.address];
+    if (address.is_unix) {
+      unix_sockets_.emplace_back(address.path, Fd(listener.fd));
+    } else {
+      owned_.emplace_back(listener.fd);
+    }
+    if (listener.slot) has_own_ = true;
+  }
+}
+
+Listeners::Adopted Listeners::handed_over() const {
+  Adopted adopted{addresses_, listeners_, live_, {}};
+  for (const Fd& claimed : claims_) adopted.claims.push_back(claimed.get());
+  return adopted;
+}
+
+// The first step for each address: is it free, and which port is it? The sockets of slots come after it.
+void Listeners::bind_address(Address& address) {
+  if (address.is_unix) return bind_unix(address);
+  const auto resolved = resolve(address, options_.ipv6_only);
+  if (!resolved) throw ConfigurationError(fmt::format("{} {}: {}", option_, address.text, resolved.error()));
+  // Without SO_REUSEPORT, so that a port on which anybody else listens is refused.
+  auto probe = bound_socket(*resolved, false);
+  auto claimed = probe ? claim(local_address(probe->get())) : std::unexpected(probe.error());
+  // The kernel may give one free port to two servers that ask in the same moment.
+  for (int attempt = 1; address.port == 0 && probe && !claimed && attempt < 20; ++attempt) {
+    probe = bound_socket(*resolved, false);
+    if (probe) claimed = claim(local_address(probe->get()));
+  }
+  if (!claimed) throw ConfigurationError(fmt::format("{} {}: {}", option_, address.text, claimed.error()));
+  claims_.push_back(std::move(*claimed));
+  if (address.port == 0) {
+    address.port = port_of(local_address(probe->get()));
+    address.text = address.text.substr(0, address.text.rfind(':') + 1) + std::to_string(address.port);
+  }
+  addresses_.push_back(address);
+  if (balance_ == Balance::reuseport) {
+    has_own_ = true;
+  } else if (const auto bound = bind_slot(addresses_.size() - 1, std::nullopt); !bound) {
+    throw ConfigurationError(bound.error());
+  }
+}
+
+void Listeners::bind_unix(const Address& address) {
+  try {
+    unix_sockets_.emplace_back(address.path, options_.unix_file, backlog_);
+  } catch (const ConfigurationError& error) {
+    throw ConfigurationError(option_ + " unix:" + error.what());
+  }
+  addresses_.push_back(address);
+  listeners_.push_back({addresses_.size() - 1, std::nullopt, unix_sockets_.back().fd()});
+}
+
+std::expected<void, std::string> Listeners::bind_slot(std::size_t index, std::optional<std::uint32_t> slot) {
+  const Address& address = addresses_[index];
+  const auto fail = [this, &address](const std::string& why) {
+    return std::unexpected(fmt::format("{} {}: {}", option_, address.text, why));
+  };
+  // Once there is a socket, the next slot's is bound to the same: a name is not looked up again while the server runs.
+  const auto first = std::ranges::find(listeners_, index, &Listener::address);
+  const auto resolved = first == listeners_.end() ? resolve(address, options_.ipv6_only) : local_address(first->fd);
+  if (!resolved) return fail(resolved.error());
+  auto fd = bound_socket(*resolved, slot.has_value());
+  if (!fd) return fail(fd.error());
+  listeners_.push_back({index, slot, fd->get()});
+  owned_.push_back(std::move(*fd));
+  return {};
+}
+
+std::expected<void, std::string> Listeners::add_slot(std::uint32_t slot) {
+  if (slot < live_.size()) return {};
+  if (has_own_) {
+    for (std::size_t index = 0; index < addresses_.size(); ++index) {
+      if (addresses_[index].is_unix) continue;
+      // A part that is left over when a later address fails stays bound without listening, and is bound again next
+      // time.
+      if (auto bound = bind_slot(index, slot); !bound) {
+        std::erase_if(listeners_, [slot](const Listener& listener) { return listener.slot == slot; });
+        return bound;
+      }
+    }
+  }
+  live_.resize(slot + 1, false);
+  return {};
+}
+
+std::expected<void, std::string> Listeners::check_room(std::uint32_t workers) const {
+  constexpr std::uint64_t kOthers = 32;  // of the supervisor itself, and for the first connections of a worker
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return {};
+  std::uint64_t needed = kOthers + 2ULL * workers;  // a channel each, and one more while it is replaced
+  for (const Address& address : addresses_) needed += has_own_ && !address.is_unix ? workers : 1;
+  if (needed <= limit.rlim_cur) return {};
+  return std::unexpected(
+      fmt::format("workers {}: so many need {} descriptors and the limit is {}; use fewer, or raise it (ulimit -n, "
+                  "systemd: LimitNOFILE)",
+                  workers, needed, limit.rlim_cur));
+}
+
+void Listeners::drop_unused(std::uint32_t slots) noexcept {
+  for (; live_.size() > slots && !live_.back(); live_.pop_back()) {
+    const auto slot = static_cast<std::uint32_t>(live_.size() - 1);
+    for (const Listener& listener : listeners_) {
+      if (listener.slot == slot) std::erase_if(owned_, [&](const Fd& fd) { return fd.get() == listener.fd; });
+    }
+    std::erase_if(listeners_, [slot](const Listener& listener) { return listener.slot == slot; });
+  }
+}
+
+void Listeners::listen(std::uint32_t slot) noexcept {
+  if (slot >= live_.size() || live_[slot]) return;
+  for (const Listener& listener : listeners_) {
+    if (listener.slot == slot) ::listen(listener.fd, backlog_);
+  }
+  live_[slot] = true;
+}
+
+void Listeners::close() noexcept {
+  for (UnixSocket& socket : unix_sockets_) socket.remove_file();
+  listeners_.clear();
+  unix_sockets_.clear();
+  owned_.clear();
+  claims_.clear();
+}
+
+}  // namespace pronghorn::supervisor

@@ -1,0 +1,53 @@
+// What the supervisor measures of its workers once a second, for the scoreboard and for the autoscaler.
+//
+// Context: supervisor, main thread.
+#pragma once
+
+#include <cstdint>
+#include <unordered_map>
+#include <vector>
+
+#include "common/ipc/scoreboard.h"
+#include "supervisor/workers/slots.h"
+
+namespace pronghorn::supervisor {
+
+class Sampler {
+ public:
+  explicit Sampler(Scoreboard& board) : board_(board) {}
+
+  // Reads /proc and the worker rows, writes the slot rows: memory, CPU, requests per second, loop utilisation since the
+  // last call.
+  void sample(const Slots& slots, std::uint64_t now);
+
+  // The share of time (0 to 1) in which the loop of each ready worker was busy. Workers that are younger than one
+  // sample are left out.
+  [[nodiscard]] const std::vector<double>& utilisations() const noexcept { return utilisations_; }
+  // Mean time of a request in the last second, in microseconds; 0: it answered none.
+  [[nodiscard]] double mean_latency_us(int pid) const noexcept;
+
+ private:
+  struct Last {
+    std::uint64_t at = 0;
+    std::uint64_t cpu_ticks = 0;
+    std::uint64_t requests = 0;
+    std::uint64_t idle_us = 0;
+    LatencyHistogram::Sum latency;
+    double mean_latency_us = 0;
+  };
+
+  void sample_slot(std::uint32_t slot, const WorkerEntry* worker, std::uint64_t now);
+
+  Scoreboard& board_;
+  std::unordered_map<int, Last> last_;                                                        // by pid
+  std::unordered_map<std::uint32_t, std::pair<std::uint64_t, std::uint64_t>> last_requests_;  // by slot: time, number
+  std::vector<double> utilisations_;
+};
+
+// The resident memory of a process; 0 when there is no such process.
+[[nodiscard]] std::uint64_t resident_bytes(int pid);
+
+// The CPU time (user and system) of a process in clock ticks, from the text of /proc/PID/stat. 0 when it is not that.
+[[nodiscard]] std::uint64_t cpu_ticks_of(const char* stat) noexcept;
+
+}  // namespace pronghorn::supervisor

@@ -1,0 +1,81 @@
+#include "supervisor/recycling/recycler.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "common/log.h"
+#include "supervisor/load/sampler.h"
+#include "supervisor/recycling/memory_headroom.h"
+
+namespace pronghorn::supervisor {
+
+void Recycler::tick(std::uint64_t now) {
+  const auto workers = facts(now);
+  const bool limited = std::ranges::any_of(workers, [](const RecycleFacts& worker) {
+    return worker.limits.requests != 0 || worker.limits.age_ms != 0 || worker.limits.memory != 0;
+  });
+  if (!limited) return;
+  const auto advice = policy_.next(workers, workers_.slots().target(), memory_headroom(groups_), now);
+  if (!advice.warning.empty()) log_warning(advice.warning);
+  if (advice.step) take(*advice.step, now);
+}
+
+void Recycler::take(const Recycling::Step& step, std::uint64_t now) {
+  const LogField fields[] = {{"slot", step.slot}, {"pid", step.pid}, {"reason", step.reason}};
+  const auto tell = [&](std::string_view how) {
+    write_log(LogLevel::info,
+              fmt::format("worker {} (pid {}) is replaced{}: {}", step.slot, step.pid, how, step.reason), fields,
+              std::size(fields));
+  };
+  if (step.way == Recycling::Way::drain_first) {
+    tell(", the old one first, because there is no memory for both");
+    add(board_.slot(step.slot).recycled);
+    return workers_.drain_before_start(step.pid);
+  }
+  launch_ = workers_.launch_of(step.slot);
+  const auto pid = workers_.start_successor(step.slot, launch_);
+  if (!pid) {
+    log_error(fmt::format("worker {} should be replaced ({}), but its successor cannot be started: {}", step.slot,
+                          step.reason, pid.error()));
+    return policy_.failed(now);
+  }
+  tell("");
+  policy_.started(*pid);
+}
+
+void Recycler::on_ready(const WorkerEntry& worker) {
+  policy_.began(worker.pid, board_.worker(worker.slot, worker.row).requests.load(), resident_bytes(worker.pid));
+  if (worker.pid != policy_.successor()) return;
+  policy_.successor_is_ready();
+  add(board_.slot(worker.slot).recycled);
+  workers_.commit(worker.pid, std::exchange(launch_, {}));
+}
+
+void Recycler::on_exit(const WorkerEntry& worker) {
+  if (worker.pid == policy_.successor()) {
+    // Its slot was scaled away.
+    if (worker.leaving) return policy_.gone(policy_.replaced());
+    log_error(fmt::format("the successor of worker {} did not become ready; the old one goes on", worker.slot));
+    return policy_.failed(monotonic_ms());
+  }
+  policy_.gone(worker.pid);
+}
+
+std::vector<RecycleFacts> Recycler::facts(std::uint64_t now) const {
+  std::vector<RecycleFacts> all;
+  for (std::uint32_t slot = 0; slot < workers_.slots().target(); ++slot) {
+    const WorkerEntry* worker = workers_.slots().ready_worker(slot);
+    if (worker == nullptr || !workers_.slots().free_row(slot)) continue;
+    all.push_back({.slot = slot,
+                   .pid = worker->pid,
+                   .requests = board_.worker(slot, worker->row).requests.load(),
+                   .age_ms = now - std::min(now, worker->ready_ms),
+                   .memory = board_.slot(slot).rss_bytes.load(),
+                   .limits = recycle_limits(*workers_.launch_of(slot).config)});
+  }
+  return all;
+}
+
+}  // namespace pronghorn::supervisor

@@ -1,0 +1,122 @@
+#include "supervisor/recycling/recycling_policy.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace pronghorn::supervisor {
+namespace {
+
+double staggered(std::uint64_t limit, std::uint32_t slot, std::uint32_t slots) noexcept {
+  const double part = slots == 0 ? 0.0 : static_cast<double>(slot) / (8.0 * static_cast<double>(slots));
+  return static_cast<double>(limit) * (1.0 + part);
+}
+
+std::string mebibytes(std::uint64_t bytes) {
+  return fmt::format("{:.1f} MiB", static_cast<double>(bytes) / (1024.0 * 1024.0));
+}
+
+}  // namespace
+
+RecycleLimits recycle_limits(const Config& config) noexcept {
+  return {config.recycle_requests,
+          static_cast<std::uint64_t>(std::max<Milliseconds::rep>(config.recycle_age.count(), 0)),
+          config.recycle_memory};
+}
+
+Recycling::Advice Recycling::next(const std::vector<RecycleFacts>& workers, std::uint32_t slots,
+                                  std::optional<std::uint64_t> headroom, std::uint64_t now) {
+  note(workers);
+  if (busy() || now < not_before_ms_) return {};
+  Advice advice;
+  std::optional<Due> worst;
+  for (const RecycleFacts& worker : workers) {
+    if (advice.warning.empty()) advice.warning = starts_too_large(worker);
+    auto candidate = due(worker, slots);
+    if (candidate && (!worst || candidate->excess > worst->excess)) worst = std::move(candidate);
+  }
+  if (!worst) {
+    waiting_since_ms_ = 0;
+    return advice;
+  }
+  const RecycleFacts& worker = *worst->worker;
+  Way way = Way::surge;
+  if (headroom && *headroom < worker.memory) {
+    if (waiting_since_ms_ == 0) {
+      waiting_since_ms_ = now;
+      advice.warning = fmt::format(
+          "worker {} (pid {}) should be replaced ({}), but a second one of {} does not fit into the cgroup's memory, "
+          "which has {} left: waiting for {} s",
+          worker.slot, worker.pid, worst->reason, mebibytes(worker.memory), mebibytes(*headroom), kPatienceMs / 1000);
+    }
+    // Alone it is not sent away: nobody would serve.
+    if (now - waiting_since_ms_ < kPatienceMs || workers.size() < 2) return advice;
+    way = Way::drain_first;
+  }
+  waiting_since_ms_ = 0;
+  replaced_ = worker.pid;
+  successor_ = 0;
+  advice.step = Step{worker.slot, worker.pid, way, std::move(worst->reason)};
+  return advice;
+}
+
+void Recycling::began(int pid, std::uint64_t requests, std::uint64_t memory) {
+  baselines_.insert_or_assign(pid, Baseline{requests, memory});
+}
+
+void Recycling::failed(std::uint64_t now) noexcept {
+  replaced_ = 0;
+  successor_ = 0;
+  not_before_ms_ = now + kRetryMs;
+}
+
+void Recycling::gone(int pid) noexcept {
+  baselines_.erase(pid);
+  if (pid != replaced_) return;
+  replaced_ = 0;
+  successor_ = 0;
+}
+
+// The counter of a row goes on from one worker to the next: what it stood at is not this one's.
+void Recycling::note(const std::vector<RecycleFacts>& workers) {
+  for (const RecycleFacts& worker : workers) {
+    Baseline& baseline = baselines_.try_emplace(worker.pid, Baseline{worker.requests, worker.memory}).first->second;
+    if (baseline.memory == 0) baseline.memory = worker.memory;
+  }
+}
+
+std::optional<Recycling::Due> Recycling::due(const RecycleFacts& worker, std::uint32_t slots) const {
+  const Baseline& baseline = baselines_.at(worker.pid);
+  const RecycleLimits& limits = worker.limits;
+  std::optional<Due> worst;
+  const auto check = [&](std::uint64_t value, double limit, auto&& reason) {
+    if (limit <= 0 || static_cast<double>(value) < limit) return;
+    const double excess = static_cast<double>(value) / limit;
+    if (!worst || excess > worst->excess) worst = Due{&worker, excess, reason()};
+  };
+  const std::uint64_t requests = worker.requests - std::min(baseline.requests, worker.requests);
+  check(requests, staggered(limits.requests, worker.slot, slots),
+        [&] { return fmt::format("{} requests, recycle_requests is {}", requests, limits.requests); });
+  check(worker.age_ms, staggered(limits.age_ms, worker.slot, slots), [&] {
+    return fmt::format("{:.1f} s old, recycle_age is {} s", static_cast<double>(worker.age_ms) / 1e3,
+                       static_cast<double>(limits.age_ms) / 1e3);
+  });
+  if (baseline.memory < limits.memory) {
+    check(worker.memory, static_cast<double>(limits.memory), [&] {
+      return fmt::format("{} of memory, recycle_memory is {}", mebibytes(worker.memory), mebibytes(limits.memory));
+    });
+  }
+  return worst;
+}
+
+// A new worker would be no smaller: replacing it would never end.
+std::string Recycling::starts_too_large(const RecycleFacts& worker) {
+  const Baseline& baseline = baselines_.at(worker.pid);
+  if (worker.limits.memory == 0 || baseline.memory < worker.limits.memory || told_too_large_) return {};
+  told_too_large_ = true;
+  return fmt::format(
+      "recycle_memory is {}, but worker {} had {} from its start: it is not replaced for its memory; raise the option",
+      mebibytes(worker.limits.memory), worker.slot, mebibytes(baseline.memory));
+}
+
+}  // namespace pronghorn::supervisor

@@ -1,0 +1,221 @@
+#include "supervisor/rollout/rollout.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <exception>
+#include <utility>
+
+#include "common/log.h"
+#include "supervisor/crash/exit_facts.h"
+#include "supervisor/launch/fixed_options.h"
+
+namespace pronghorn::supervisor {
+
+Rollouts::Rollouts(Workers& workers, AppCheck& check, Scoreboard& board, SupervisorHooks hooks, Launch launch,
+                   Callbacks callbacks)
+    : workers_(workers),
+      check_(check),
+      board_(board),
+      hooks_(std::move(hooks)),
+      callbacks_(std::move(callbacks)),
+      current_(std::move(launch)),
+      last_generation_(current_.generation) {}
+
+// --- What is asked for ----------------------------------------------------------------------------------------------
+
+void Rollouts::request(Waiter waiter, std::optional<Milliseconds> canary) {
+  if (cancelled_) return tell({waiter}, false, "the server is stopping");
+  if (busy()) {
+    if (!queued_) log_info("a rollout is running; another one follows it");
+    if (!queued_) queued_.emplace();
+    queued_->waiters.push_back(std::move(waiter));
+    if (canary) queued_->canary = canary;
+    return;
+  }
+  waiters_.push_back(std::move(waiter));
+  start_reload(canary);
+}
+
+void Rollouts::rollback(Waiter waiter) {
+  if (cancelled_) return tell({waiter}, false, "the server is stopping");
+  if (stage_ == Stage::undoing || (busy() && (direction_ == Direction::back || given_up_))) {
+    return tell({waiter}, false, "a rollback is running already");
+  }
+  if (!busy() && previous_.config == nullptr) {
+    return tell({waiter}, false, "there is no earlier generation to go back to");
+  }
+  if (!busy()) {
+    waiters_.push_back(std::move(waiter));
+    next_ = previous_;
+    return start_check(Direction::back);
+  }
+  if (queued_) tell(std::exchange(queued_, {})->waiters, false, "given up for a rollback");
+  tell({waiter}, false, "");
+  rollback_waiters_.push_back(std::move(waiter));
+  given_up_ = true;
+  if (stage_ == Stage::checking) return check_.cancel();  // checked() goes on
+  fail("given up for a rollback");
+}
+
+void Rollouts::cancel(const std::string& reason) {
+  cancelled_ = true;
+  const auto queued = std::exchange(queued_, {});
+  if (stage_ == Stage::checking) check_.cancel();
+  if (busy()) finish(reason);
+  if (queued) tell(queued->waiters, false, reason);
+}
+
+void Rollouts::tell(const std::vector<Waiter>& waiters, bool finished, const std::string& error) {
+  for (const Waiter& waiter : waiters) {
+    if (!finished && waiter.checked) waiter.checked(error);
+    if ((finished || !error.empty()) && waiter.finished) waiter.finished(error);
+  }
+}
+
+// --- Checking -------------------------------------------------------------------------------------------------------
+
+void Rollouts::start_reload(std::optional<Milliseconds> canary) {
+  direction_ = Direction::forward;
+  stage_ = Stage::checking;
+  Config fresh;
+  try {
+    fresh = hooks_.reload_config();
+  } catch (const std::exception& error) {
+    return finish(fmt::format("the configuration is not valid: {}", error.what()));
+  }
+  if (const auto fixed = keep_fixed_options(fresh, *current_.config); !fixed.empty()) {
+    log_warning(fmt::format("changes of {} need a restart and are left out", fmt::join(fixed, ", ")));
+  }
+  if (canary) fresh.canary = *canary;
+  next_.generation = last_generation_ + 1;
+  next_.app = copy_app(fresh, next_.generation);
+  next_.config = std::make_shared<const Config>(std::move(fresh));
+  start_check(Direction::forward);
+}
+
+void Rollouts::start_check(Direction direction) {
+  started_ms_ = monotonic_ms();
+  stage_ = Stage::checking;
+  direction_ = direction;
+  given_up_ = false;
+  watched_ = direction == Direction::back || next_.config->canary.count() == 0;
+  check_.start(*next_.config, next_.generation, [this](const std::string& error) { checked(error); });
+}
+
+void Rollouts::checked(const std::string& error) {
+  if (stage_ != Stage::checking) return;
+  if (given_up_) return finish("given up for a rollback");
+  if (!error.empty()) return finish("the application does not load: " + error);
+  if (direction_ == Direction::forward) last_generation_ = next_.generation;
+  stage_ = Stage::replacing;
+  tell(waiters_, false, "");
+  log_info(fmt::format("{} generation {} begins", direction_ == Direction::forward ? "rollout of" : "rollback to",
+                       next_.generation),
+           {{"generation", next_.generation}});
+  replace_next();
+}
+
+// --- Replacing ------------------------------------------------------------------------------------------------------
+
+// A worker of the target serves the slot, and so will the slot's next ones.
+bool Rollouts::is_done(std::uint32_t slot) const {
+  const WorkerEntry* worker = workers_.slots().current(slot);
+  return workers_.launch_of(slot).generation == target().generation && worker != nullptr &&
+         worker->generation == target().generation && worker->state == WorkerState::ready;
+}
+
+// The lowest slot that is not done; the admin process comes last.
+std::optional<std::uint32_t> Rollouts::next_slot() const {
+  const auto waits = [this](std::uint32_t slot) { return workers_.slots().wanted(slot) && !is_done(slot); };
+  for (std::uint32_t slot = 0; slot < workers_.slots().target(); ++slot) {
+    if (waits(slot)) return slot;
+  }
+  if (waits(kAdminSlot)) return kAdminSlot;
+  return std::nullopt;
+}
+
+void Rollouts::replace_next() {
+  const auto slot = next_slot();
+  if (!slot) return complete();
+  // The slot is already to be of the target: it lost its worker meanwhile, and gets another as any slot does.
+  const WorkerEntry* worker = workers_.slots().current(*slot);
+  const bool starts_itself = workers_.launch_of(*slot).generation == target().generation &&
+                             (worker == nullptr || worker->generation == target().generation ||
+                              worker->state == WorkerState::draining || worker->state == WorkerState::dying);
+  if (starts_itself || !workers_.slots().free_row(*slot)) return;  // advance() comes back
+  const auto pid = workers_.start_successor(*slot, target());
+  if (!pid) return fail(fmt::format("{} cannot be started: {}", process_name(*slot), pid.error()));
+  successor_ = *pid;
+}
+
+void Rollouts::on_ready(const WorkerEntry& worker) {
+  if (worker.pid != successor_) return;
+  successor_ = 0;
+  workers_.commit(worker.pid, target());
+  if (stage_ == Stage::replacing && !watched_ && worker.slot != kAdminSlot) return watch(worker);
+  replace_next();
+}
+
+void Rollouts::on_exit(const WorkerEntry& worker, const std::string& reason) {
+  if (stage_ == Stage::idle || stage_ == Stage::checking) return;
+  if (worker.pid == successor_) {
+    successor_ = 0;
+    // Its slot was scaled away while it started. The slot may be wanted again by now.
+    if (worker.leaving) return replace_next();
+    return fail(fmt::format("{}, newly started, did not become ready: {}", process_name(worker.slot), reason));
+  }
+  if (worker.generation != target().generation || worker.leaving) return;
+  if (stage_ == Stage::undoing) {
+    // One that has served before is replaced as ever.
+    if (worker.ready_ms == 0) fail(fmt::format("{} did not become ready: {}", process_name(worker.slot), reason));
+    return;
+  }
+  fail(fmt::format("{}, newly started, has ended: {}", process_name(worker.slot), reason));
+}
+
+std::uint64_t Rollouts::advance() {
+  if (stage_ == Stage::watching && monotonic_ms() >= watch_until_ms_) judge();
+  if ((stage_ == Stage::replacing || stage_ == Stage::undoing) && successor_ == 0) replace_next();
+  return stage_ == Stage::watching ? watch_until_ms_ : 0;
+}
+
+void Rollouts::complete() {
+  if (stage_ == Stage::undoing) return finish(failure_);
+  previous_ = std::exchange(current_, next_);
+  workers_.set_launch(current_);
+  board_.server().generation.store(current_.generation);
+  callbacks_.on_complete(*current_.config);
+  finish("");
+}
+
+// --- The canary -----------------------------------------------------------------------------------------------------
+
+void Rollouts::watch(const WorkerEntry& canary) {
+  const auto limit = next_.config->canary;
+  const auto slots = workers_.slots().target();
+  watch_.emplace(board_, canary.slot, canary.row, slots, figures_of_slot(board_, canary.slot).since(slot_0_before_));
+  watch_until_ms_ = monotonic_ms() + static_cast<std::uint64_t>(limit.count());
+  watched_ = true;
+  stage_ = Stage::watching;
+  log_info(fmt::format("worker {} is the canary of generation {} and is watched for {:g} s", canary.slot,
+                       next_.generation, static_cast<double>(limit.count()) / 1e3),
+           {{"slot", canary.slot}, {"pid", canary.pid}, {"generation", next_.generation}});
+}
+
+void Rollouts::judge() {
+  const Figures canary = watch_->canary();
+  const std::string worse = canary_verdict(canary, watch_->others());
+  watch_.reset();
+  if (!worse.empty()) return fail(worse);
+  log_info(
+      canary.requests < kEnoughForErrors
+          ? fmt::format("the canary has answered {} requests, too few to judge it; the rollout goes on",
+                        canary.requests)
+          : fmt::format("the canary is as good as the others after {} requests; the rollout goes on", canary.requests),
+      {{"generation", next_.generation}});
+  stage_ = Stage::replacing;
+  replace_next();
+}
+
+}  // namespace pronghorn::supervisor

@@ -1,0 +1,105 @@
+#include "supervisor/system/directories.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <stdexcept>
+#include <thread>
+#include <utility>
+
+#include "common/log.h"
+#include "supervisor/system/errors.h"
+
+namespace pronghorn::supervisor {
+namespace {
+
+std::string flag(const char* option) {
+  std::string text = std::string("--") + option;
+  std::ranges::replace(text, '_', '-');
+  return text;
+}
+
+[[noreturn]] void refuse(const std::string& path, const char* option, const std::string& why) {
+  throw ConfigurationError(fmt::format("{} {}: {}; choose another directory with {}", option, path, why, flag(option)));
+}
+
+std::string pid_in(int fd) {
+  std::array<char, 16> text{};
+  const ssize_t size = ::pread(fd, text.data(), text.size() - 1, 0);
+  return size > 0 ? fmt::format(" (pid {})", std::string_view(text.data(), ::strcspn(text.data(), "\n"))) : "";
+}
+
+Fd open_lock(const std::string& path, const char* option, const char* name) {
+  const std::string file = path + "/" + name;
+  Fd fd(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!fd) refuse(path, option, fmt::format("cannot open {}: {}", file, std::strerror(errno)));
+  return fd;
+}
+
+}  // namespace
+
+void make_private_directory(const std::string& path, const char* option) {
+  if (path.empty()) throw ConfigurationError(std::string(option) + " is empty; set it with " + flag(option));
+  for (std::size_t slash = path.find('/', 1);; slash = path.find('/', slash + 1)) {
+    const std::string part = path.substr(0, slash);
+    if (::mkdir(part.c_str(), 0700) != 0 && errno != EEXIST && slash == std::string::npos) {
+      refuse(path, option, std::strerror(errno));
+    }
+    if (slash == std::string::npos) break;
+  }
+  struct stat facts{};
+  if (::stat(path.c_str(), &facts) != 0) refuse(path, option, std::strerror(errno));
+  if (!S_ISDIR(facts.st_mode)) refuse(path, option, "it is not a directory");
+  // In a public place such as /tmp somebody else could have made it, to reach our sockets.
+  if (facts.st_uid != ::geteuid() && facts.st_uid != 0) refuse(path, option, "it belongs to another user");
+  const bool sticky = (facts.st_mode & S_ISVTX) != 0;
+  if ((facts.st_mode & S_IWOTH) != 0 && !sticky) {
+    refuse(path, option, fmt::format("every user may write there (mode {:04o}): chmod 0700 it", facts.st_mode & 07777));
+  }
+  if (::access(path.c_str(), W_OK | X_OK) != 0) refuse(path, option, std::strerror(errno));
+}
+
+Fd lock_directory(const std::string& path, const char* option) {
+  Fd fd = open_lock(path, option, "lock");
+  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+    refuse(path, option, fmt::format("another server{} is using it", pid_in(fd.get())));
+  }
+  write_lock_pid(fd, ::getpid());
+  return fd;
+}
+
+Fd lock_redis_data(const std::string& data_dir, std::chrono::milliseconds patience) {
+  Fd fd = open_lock(data_dir, "data_dir", "redis.lock");
+  const auto limit = std::chrono::steady_clock::now() + patience;
+  bool told = false;
+  while (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+    const std::string owner = pid_in(fd.get());
+    if (std::chrono::steady_clock::now() >= limit) {
+      throw std::runtime_error(
+          fmt::format("data_dir {}: the Redis of an earlier server{} does not end; kill it", data_dir, owner));
+    }
+    if (!std::exchange(told, true)) {
+      log_info(fmt::format("the Redis of an earlier server{} is still ending", owner), {{"data_dir", data_dir}});
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  return fd;
+}
+
+void write_lock_pid(const Fd& lock, int pid) noexcept {
+  std::array<char, 16> text{};
+  const int size = std::snprintf(text.data(), text.size(), "%d\n", pid);
+  // A full disk leaves the file empty: the lock holds, and messages name no pid.
+  if (::ftruncate(lock.get(), 0) != 0 || ::pwrite(lock.get(), text.data(), static_cast<std::size_t>(size), 0) < 0)
+    return;
+}
+
+}  // namespace pronghorn::supervisor

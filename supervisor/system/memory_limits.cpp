@@ -1,0 +1,67 @@
+#include "supervisor/system/memory_limits.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <fstream>
+#include <string_view>
+#include <vector>
+
+namespace pronghorn::supervisor {
+namespace {
+
+std::optional<std::uint64_t> kills_of_machine(const std::filesystem::path& vmstat) {
+  constexpr std::string_view kName = "oom_kill ";
+  std::ifstream file(vmstat);
+  for (std::string line; std::getline(file, line);) {
+    std::uint64_t number = 0;
+    const std::string_view text(line);
+    if (!text.starts_with(kName)) continue;
+    const auto [end, error] = std::from_chars(text.data() + kName.size(), text.data() + text.size(), number);
+    if (error == std::errc()) return number;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+MemoryState MemoryLimits::read() const {
+  MemoryState state;
+  const std::vector<MemoryGroup> groups = groups_.read();
+  for (const MemoryGroup& group : groups) {
+    if (!group.limit || (state.limit_bytes && *state.limit_bytes <= *group.limit)) continue;
+    state.cgroup = group.path;
+    state.limit_bytes = group.limit;
+    state.current_bytes = group.used;
+  }
+  state.oom_kills = groups.front().oom_kills;
+  if (!state.oom_kills) {
+    state.oom_kills = kills_of_machine(vmstat_);
+    state.whole_machine = true;
+  }
+  return state;
+}
+
+void OomVerdicts::sample(std::uint64_t now, std::optional<std::uint64_t> oom_kills) {
+  if (!oom_kills) return;
+  samples_.push_back({now, *oom_kills});
+  while (samples_.size() > 1 && now - samples_.front().at > kWindowMs) samples_.pop_front();
+}
+
+bool OomVerdicts::explains() {
+  if (samples_.empty() || samples_.back().kills <= samples_.front().kills) return false;
+  for (Sample& sample : samples_) {
+    if (sample.kills < samples_.back().kills) ++sample.kills;
+  }
+  return true;
+}
+
+std::string describe_oom(const MemoryState& state) {
+  constexpr double kMiB = 1024 * 1024;
+  if (state.whole_machine) return "killed by the kernel: the machine was out of memory";
+  if (!state.limit_bytes) return "killed by the kernel: out of memory";
+  return fmt::format("killed by the kernel: the cgroup's memory limit ({:.0f} MiB) was reached",
+                     static_cast<double>(*state.limit_bytes) / kMiB);
+}
+
+}  // namespace pronghorn::supervisor

@@ -1,0 +1,108 @@
+#include "common/config/redis_url.h"
+
+#include <stdexcept>
+#include <string>
+
+#include "support/catch.h"
+
+using pronghorn::display_redis_url;
+using pronghorn::parse_redis_url;
+using pronghorn::RedisUrl;
+
+namespace {
+
+std::string refusal(const std::string& text) {
+  try {
+    (void)parse_redis_url(text);
+  } catch (const std::invalid_argument& error) {
+    return error.what();
+  }
+  return "accepted";
+}
+
+}  // namespace
+
+TEST_CASE("a Redis URL gives host, port, user, password and database", "[redis_url]") {
+  const RedisUrl url = parse_redis_url("redis://shop:secret@redis.example:7000/3");
+  CHECK_FALSE(url.is_unix);
+  CHECK(url.host == "redis.example");
+  CHECK(url.port == 7000);
+  CHECK(url.user == "shop");
+  CHECK(url.password == "secret");
+  CHECK(url.database == 3);
+}
+
+TEST_CASE("a Redis URL may leave out everything but the host", "[redis_url]") {
+  for (const char* text : {"redis://localhost", "redis://localhost/", "redis://localhost:6379/0"}) {
+    const RedisUrl url = parse_redis_url(text);
+    CHECK(url.host == "localhost");
+    CHECK(url.port == 6379);
+    CHECK(url.user.empty());
+    CHECK(url.password.empty());
+    CHECK(url.database == 0);
+  }
+}
+
+TEST_CASE("an IPv6 address in a Redis URL stands in brackets", "[redis_url]") {
+  CHECK(parse_redis_url("redis://[::1]:6380").host == "::1");
+  CHECK(parse_redis_url("redis://[::1]:6380").port == 6380);
+  CHECK(parse_redis_url("redis://[::1]").port == 6379);
+  CHECK(refusal("redis://::1:6380").find("brackets") != std::string::npos);
+}
+
+TEST_CASE("user and password of a Redis URL are percent-decoded", "[redis_url]") {
+  const RedisUrl url = parse_redis_url("redis://a%40b:p%2fa%3As%25@host");
+  CHECK(url.user == "a@b");
+  CHECK(url.password == "p/a:s%");
+  CHECK(parse_redis_url("redis://:only@host").password == "only");
+  CHECK(parse_redis_url("redis://:only@host").user.empty());
+  CHECK(parse_redis_url("redis://:a:b@host").password == "a:b");
+}
+
+TEST_CASE("unix: takes the path of a socket", "[redis_url]") {
+  const RedisUrl url = parse_redis_url("unix:/run/redis.sock");
+  CHECK(url.is_unix);
+  CHECK(url.path == "/run/redis.sock");
+  CHECK(refusal("unix:").find("missing") != std::string::npos);
+  CHECK(refusal("unix:/" + std::string(200, 'x')).find("longer than 107") != std::string::npos);
+}
+
+TEST_CASE("Redis over TLS is refused by name", "[redis_url]") {
+  CHECK(refusal("rediss://:hunter2@host").find("TLS") != std::string::npos);
+}
+
+TEST_CASE("a malformed Redis URL is refused without a word of its password", "[redis_url]") {
+  for (const char* text : {"redis://:hunter2@",
+                           "redis://:hunter2@host:99999",
+                           "redis://:hunter2@host:x",
+                           "redis://:hunter2@host/x",
+                           "redis://:hunter2",
+                           "redis://shop:hunter2",
+                           "redis://:hunter2/x@host",
+                           "redis://:hunter2@x@host",
+                           "redis://hunter2@host",
+                           "redis://:hunter2%@host",
+                           "redis://:hunter2%4@host",
+                           "redis://:hunter2 @host",
+                           "http://:hunter2@host",
+                           "hunter2",
+                           "redis://:hunter2@host:0",
+                           "redis://:hunter2@host/-1",
+                           "redis://:hunter2@host/99999999999",
+                           "redis://[hunter2",
+                           "redis://[::1]hunter2",
+                           "rediss://:hunter2@host"}) {
+    const std::string message = refusal(text);
+    CAPTURE(text, message);
+    CHECK(message != "accepted");
+    CHECK(message.find("hunter2") == std::string::npos);
+    CHECK(message.find('\n') == std::string::npos);
+  }
+}
+
+TEST_CASE("a Redis URL is shown without its password", "[redis_url]") {
+  CHECK(display_redis_url(parse_redis_url("redis://u:hunter2@h:1/2")) == "redis://u:***@h:1/2");
+  CHECK(display_redis_url(parse_redis_url("redis://:hunter2@[::1]")) == "redis://:***@[::1]:6379/0");
+  CHECK(display_redis_url(parse_redis_url("redis://h")) == "redis://h:6379/0");
+  CHECK(display_redis_url(parse_redis_url("unix:/x")) == "unix:/x");
+}

@@ -1,0 +1,96 @@
+#include "common/ipc/fleet.h"
+
+#include <sys/stat.h>
+
+#include "support/catch.h"
+#include "unit/common/ipc/board_fixture.h"
+
+using namespace pronghorn;
+
+TEST_CASE("a slot counts what its old and its new worker did") {
+  const Scoreboard board = make_board();
+  const auto sums = sum_slots(board);
+  REQUIRE(sums.size() == 2);
+  CHECK(sums[0].requests == 30);
+  CHECK(sums[0].connections == 10);
+  CHECK(sums[0].latency.total == 30);
+  CHECK(sums[0].redis_state == RedisState::up);
+}
+
+TEST_CASE("a dead worker keeps its counters and loses its gauges") {
+  const Scoreboard board = make_board();
+  const auto sums = sum_slots(board);
+  CHECK(sums[1].requests == 7);
+  CHECK(sums[1].connections == 0);
+  CHECK(sums[1].in_flight == 0);
+  CHECK(sums[1].redis_state == RedisState::off);
+}
+
+// The supervisor clears the pid of a row whose worker has ended; totals once fell to zero after a rollout.
+TEST_CASE("a row that its worker has left still counts") {
+  Scoreboard board = make_board();
+  board.worker(0, 1).pid = 0;
+  CHECK(sum_slots(board)[0].requests == 30);
+}
+
+TEST_CASE("a slot that was scaled away still counts but is no worker") {
+  Scoreboard board = make_board();
+  board.server().slots = 1;
+  const auto sums = sum_slots(board);
+  REQUIRE(sums.size() == 2);
+  CHECK(sums[0].listed);
+  CHECK_FALSE(sums[1].listed);
+  CHECK(sum_all(sums).requests == 37);
+}
+
+TEST_CASE("a slot that is being scaled away is a worker while its process lives") {
+  Scoreboard board = make_board();
+  board.server().slots = 1;
+  board.slot(1).pid = 4003;
+  CHECK(sum_slots(board)[1].listed);
+}
+
+TEST_CASE("routes of all workers are merged by name, the busiest first") {
+  const Scoreboard board = make_board();
+  const auto routes = sum_routes(board);
+  REQUIRE(routes.size() == 2);
+  CHECK(routes[0].route == "GET /users/{id}");
+  CHECK(routes[0].requests == 24);
+  CHECK(routes[0].errors == 2);
+  CHECK(routes[0].latency.total == 24);
+  CHECK(routes[1].route == "GET /hello");
+}
+
+TEST_CASE("the fleet is ready when a worker is, Redis answers and nothing drains") {
+  Scoreboard board = make_board();
+  CHECK(fleet_readiness(board).ready());
+  board.server().draining = 1;
+  CHECK_FALSE(fleet_readiness(board).ready());
+  CHECK(fleet_readiness(board).draining);
+  board.server().draining = 0;
+  board.slot(0).state = SlotState::starting;
+  CHECK_FALSE(fleet_readiness(board).started);
+}
+
+TEST_CASE("Redis counts as reachable only through a ready worker that lives") {
+  Scoreboard board = make_board();
+  board.worker(0, 0).redis_state = RedisState::connecting;
+  board.worker(0, 1).redis_state = RedisState::up;  // draining; slot 1's worker says up, too, but is dead
+  CHECK(fleet_redis_state(board) == RedisState::connecting);
+  CHECK_FALSE(fleet_readiness(board).redis);
+  board.worker(0, 0).redis_state = RedisState::down;
+  CHECK(fleet_redis_state(board) == RedisState::down);
+  board.server().redis_mode.set("none");
+  CHECK(fleet_readiness(board).redis);
+}
+
+TEST_CASE("reporting does not take memory for rows that nobody uses") {
+  Scoreboard board = Scoreboard::create();
+  fill_server(board.server());
+  (void)sum_slots(board);
+  (void)sum_routes(board);
+  (void)fleet_redis_state(board);
+  struct stat facts{};
+  REQUIRE(::fstat(board.fd(), &facts) == 0);
+  CHECK(facts.st_blocks * 512 < 1024 * 1024);
+}

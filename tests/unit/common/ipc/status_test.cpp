@@ -1,0 +1,156 @@
+#include "common/ipc/status.h"
+
+#include <nlohmann/json.hpp>
+
+#include "common/version.h"
+#include "support/catch.h"
+#include "unit/common/ipc/board_fixture.h"
+
+using namespace pronghorn;
+using nlohmann::json;
+
+namespace {
+
+void check_latency(const json& latency) {
+  for (const char* name : {"p50", "p90", "p99", "max"}) CHECK(latency.at(name).is_number());
+}
+
+}  // namespace
+
+TEST_CASE("the status has every field of the contract") {
+  const json status = status_json(make_board());
+  for (const char* name : {"pid", "uptime_s", "generation"}) CHECK(status.at("server").at(name).is_number());
+  CHECK(status["server"]["name"] == "pronghorn");
+  CHECK(status["server"]["version"] == kVersion);
+  CHECK(status["server"]["listen"] == json({"127.0.0.1:8080", "unix:/tmp/a folder/p.sock"}));
+  for (const char* name :
+       {"requests", "in_flight", "connections", "restarts", "bytes_in", "bytes_out", "requests_per_s"}) {
+    CHECK(status.at("totals").at(name).is_number());
+  }
+  for (const char* name : {"1xx", "2xx", "3xx", "4xx", "5xx"})
+    CHECK(status["totals"]["responses"].at(name).is_number());
+  check_latency(status["totals"].at("latency_ms"));
+  REQUIRE(status.at("workers").size() == 2);
+  for (const json& worker : status["workers"]) {
+    for (const char* name :
+         {"slot", "pid", "generation", "uptime_s", "restarts", "requests", "requests_per_s", "in_flight", "connections",
+          "rss_bytes", "cpu_percent", "loop_utilisation", "loop_lag_ms"}) {
+      CHECK(worker.at(name).is_number());
+    }
+    CHECK(worker.at("state").is_string());
+    check_latency(worker.at("latency_ms"));
+    for (const char* name : {"commands", "errors", "latency_ms"}) CHECK(worker.at("redis").at(name).is_number());
+    CHECK(worker["redis"].at("state").is_string());
+    CHECK((worker.at("last_exit").is_null() || worker["last_exit"].is_object()));
+  }
+  for (const json& route : status.at("routes")) {
+    CHECK(route.at("route").is_string());
+    CHECK(route.at("requests").is_number());
+    CHECK(route.at("errors").is_number());
+    check_latency(route.at("latency_ms"));
+  }
+  CHECK(status.at("redis") == json{{"mode", "embedded"}, {"state", "up"}});
+}
+
+TEST_CASE("totals are the sum of all slots") {
+  const json totals = status_json(make_board())["totals"];
+  CHECK(totals["requests"] == 37);
+  CHECK(totals["responses"]["2xx"] == 34);
+  CHECK(totals["responses"]["5xx"] == 3);
+  CHECK(totals["connections"] == 10);
+  CHECK(totals["in_flight"] == 4);
+  CHECK(totals["restarts"] == 3);
+  CHECK(totals["bytes_in"] == 3000);
+  CHECK(totals["requests_per_s"] == 123.45);
+}
+
+TEST_CASE("a worker's figures have the units that their names say") {
+  const json worker = status_json(make_board())["workers"][0];
+  CHECK(worker["state"] == "ready");
+  CHECK(worker["pid"] == 4001);
+  CHECK(worker["uptime_s"].get<double>() >= 10.0);
+  CHECK(worker["uptime_s"].get<double>() < 60.0);
+  CHECK(worker["cpu_percent"] == 12.5);
+  CHECK(worker["rss_bytes"] == 50'000'000);
+  CHECK(worker["loop_utilisation"] == 0.25);
+  CHECK(worker["loop_lag_ms"] == 1.5);
+  CHECK(worker["redis"]["latency_ms"] == 0.25);
+  CHECK(worker["latency_ms"]["max"] == 3.0);
+  CHECK(worker["latency_ms"]["p50"].get<double>() >= 1.0);
+  CHECK(worker["last_exit"].is_null());
+}
+
+TEST_CASE("during a rollout a slot shows both of its processes") {
+  const json rows = status_json(make_board())["workers"][0]["rows"];
+  REQUIRE(rows.size() == 2);
+  CHECK(rows[0]["pid"] == 4001);
+  CHECK(rows[0]["phase"] == "ready");
+  CHECK(rows[0]["running"].is_null());
+  CHECK(rows[1]["phase"] == "draining");
+}
+
+TEST_CASE("the request that a worker is stuck in is shown") {
+  Scoreboard board = make_board();
+  RunningRequest& running = board.worker(0, 0).running;
+  std::string_view("GET /block").copy(running.line, sizeof running.line);
+  running.started_ns = (monotonic_ms() - 2000) * 1'000'000;
+  running.active = 1;
+  const json shown = status_json(board)["workers"][0]["rows"][0]["running"];
+  CHECK(shown["method"] == "GET");
+  CHECK(shown["path"] == "/block");
+  CHECK(shown["for_ms"].get<int>() >= 2000);
+}
+
+TEST_CASE("a slot whose worker is dead tells how it ended and uses nothing") {
+  const json worker = status_json(make_board())["workers"][1];
+  CHECK(worker["state"] == "backoff");
+  CHECK(worker["pid"] == 0);
+  CHECK(worker["uptime_s"] == 0.0);
+  CHECK(worker["rss_bytes"] == 0);
+  CHECK(worker["connections"] == 0);
+  CHECK(worker["requests"] == 7);
+  CHECK(worker["restarts"] == 3);
+  CHECK(worker["rows"].empty());
+  CHECK(worker["last_exit"] == json{{"reason", "signal 11 (SIGSEGV)"},
+                                    {"request", "POST /crash id=abc"},
+                                    {"report", ""},
+                                    {"at", "2026-11-22T04:46:36Z"}});
+}
+
+TEST_CASE("text of a crashed worker that is not UTF-8 does not spoil the status") {
+  Scoreboard board = make_board();
+  board.slot(1).last_exit_request.set("GET /\xff\xfe\"\n");
+  const json status = json::parse(status_json_text(board));
+  CHECK(status["workers"][1]["last_exit"]["request"] == "GET /\uFFFD\uFFFD\"\n");
+}
+
+TEST_CASE("an empty scoreboard has a status") {
+  const json status = json::parse(status_json_text(Scoreboard::create()));
+  CHECK(status["workers"].empty());
+  CHECK(status["totals"]["requests"] == 0);
+  CHECK(status["redis"]["state"] == "off");
+}
+
+TEST_CASE("the status lists what is quarantined", "[quarantine]") {
+  Scoreboard board = make_board();
+  CHECK(status_json(board).at("quarantine") == json::array());
+  QuarantineRow& row = board.quarantine().rows[7];
+  row.request.set("0123456789abcdef GET /users/{id} /users/N");
+  row.since_at = 1795322796;
+  row.kills = 2;
+  row.refused = 5;
+  row.until_ms = monotonic_ms() + 60'000;
+  board.quarantine().rows[8].until_ms = 1;  // has ended
+  board.quarantine().count = 2;
+  const json entries = status_json(board)["quarantine"];
+  REQUIRE(entries.size() == 1);
+  CHECK(entries[0].at("id") == "0123456789abcdef");
+  CHECK(entries[0].at("method") == "GET");
+  CHECK(entries[0].at("route") == "/users/{id}");
+  CHECK(entries[0].at("shape") == "/users/N");
+  CHECK(entries[0].at("since").get<std::string>().starts_with("2026-11-22T"));
+  CHECK(entries[0].at("until").is_string());
+  CHECK(entries[0].at("kills") == 2);
+  CHECK(entries[0].at("refused") == 5);
+  CHECK(entries[0].at("shared") == false);
+}

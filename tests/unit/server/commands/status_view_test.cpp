@@ -1,0 +1,54 @@
+#include "server/commands/status_view.h"
+
+#include "support/catch.h"
+
+using nlohmann::json;
+using pronghorn::server::status_table;
+
+namespace {
+
+json example() {
+  return json::parse(R"JSON({
+    "server": {"name": "pronghorn", "version": "0.1.0", "pid": 42, "uptime_s": 3725, "generation": 2, "listen": ["127.0.0.1:8080"]},
+    "totals": {"requests": 123456, "in_flight": 3, "connections": 9, "restarts": 1,
+               "responses": {"1xx": 0, "2xx": 123000, "3xx": 0, "4xx": 400, "5xx": 56}, "bytes_in": 1048576, "bytes_out": 100,
+               "requests_per_s": 1234.5, "latency_ms": {"p50": 0.21, "p90": 0.5, "p99": 12.3, "max": 99}},
+    "workers": [
+      {"slot": 0, "pid": 100, "state": "ready", "generation": 2, "uptime_s": 59, "restarts": 1, "requests": 1, "requests_per_s": 10,
+       "in_flight": 1, "connections": 4, "rss_bytes": 10485760, "cpu_percent": 12.5, "loop_utilisation": 0.5, "loop_lag_ms": 0.1,
+       "latency_ms": {"p50": 0.2, "p90": 1, "p99": 2, "max": 3}, "redis": {"state": "up", "commands": 1, "errors": 0, "latency_ms": 0.1},
+       "last_exit": {"reason": "signal 11 (SIGSEGV)", "request": "POST /crash\u001b[2J", "at": "2026-11-22T05:00:00Z"}
+},
+      {"slot": 1, "pid": null, "state": "backoff", "last_exit": null}],
+    "routes": [{"route": "GET /a", "requests": 1, "errors": 0, "latency_ms": {}}, {"route": "GET /b", "requests": 5, "errors": 2, "latency_ms": {}},
+               {"route": "GET /never", "requests": 0, "errors": 0, "latency_ms": {}}],
+    "redis": {"mode": "embedded", "state": "up"}
+})JSON");
+}
+
+}  // namespace
+
+TEST_CASE("the status table shows server, totals, workers, exits and routes", "[status_view]") {
+  const std::string table = status_table(example());
+  CAPTURE(table);
+  for (const char* text :
+       {"pid 42", "1h02m", "generation 2", "127.0.0.1:8080", "redis embedded, up", "123.5k requests", "1234/s", "ready",
+        "10.0M", "50%", "backoff", "signal 11 (SIGSEGV)", "2026-11-22T05:00:00Z", "GET /b"}) {
+    CAPTURE(text);
+    CHECK(table.find(text) != std::string::npos);
+  }
+  CHECK(table.find("GET /b") < table.find("GET /a"));
+  CHECK(table.find("/never") == std::string::npos);
+}
+
+TEST_CASE("the path of a request cannot steer the terminal that shows the status", "[status_view]") {
+  CHECK(status_table(example()).find('\x1b') == std::string::npos);
+}
+
+TEST_CASE("a status with nothing of what is expected is shown without a crash", "[status_view]") {
+  for (const char* text : {"{}", "[]", "null", R"({"server":1,"workers":{"a":1},"routes":[1,null,"x"],"totals":[]})",
+                           R"({"workers":[{"slot":"x","latency_ms":7,"last_exit":{"at":"x"}}]})"}) {
+    CAPTURE(text);
+    CHECK_FALSE(status_table(json::parse(text)).empty());
+  }
+}

@@ -1,0 +1,240 @@
+#include "server/options/option_sources.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "server/options/values.h"
+#include "support/catch.h"
+
+using namespace pronghorn;
+using namespace pronghorn::server;
+using namespace std::chrono_literals;
+namespace fs = std::filesystem;
+
+namespace {
+
+// A configuration file that is removed again.
+class File {
+ public:
+  explicit File(const std::string& text) {
+    std::string pattern = (fs::temp_directory_path() / "pronghorn-XXXXXX").string();
+    const int fd = ::mkstemp(pattern.data());
+    REQUIRE(fd >= 0);
+    ::close(fd);
+    path_ = pattern;
+    std::ofstream(path_) << text;
+  }
+  File(const File&) = delete;
+  File& operator=(const File&) = delete;
+  ~File() { ::unlink(path_.c_str()); }
+  [[nodiscard]] const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+ConfigInputs with_file(const File& file) {
+  ConfigInputs inputs;
+  inputs.config_file = file.path();
+  return inputs;
+}
+
+ConfigInputs with_environment(const Environment& environment) {
+  ConfigInputs inputs;
+  inputs.machine.environment = environment;
+  return inputs;
+}
+
+std::string refusal(const ConfigInputs& inputs) {
+  try {
+    (void)load_configuration(inputs);
+  } catch (const UsageError& error) {
+    return error.what();
+  }
+  return "accepted";
+}
+
+}  // namespace
+
+TEST_CASE("without anything the defaults are in effect, and say so", "[configuration]") {
+  ConfigInputs inputs;
+  inputs.app = "build/examples/demo.so";
+  inputs.machine.cores = 3;
+  const Effective effective = load_configuration(inputs);
+  CHECK(effective.config.listen == std::vector<std::string>{"127.0.0.1:8080"});
+  CHECK(effective.config.min_workers == 3);
+  CHECK(effective.config.max_workers == 3);
+  CHECK(effective.config.name == "demo");
+  CHECK(fs::path(effective.config.app).is_absolute());
+  CHECK(effective.config.runtime_dir == "/run/pronghorn");
+  CHECK(effective.config.control == "/run/pronghorn/control.sock");
+  CHECK(effective.config.drain_timeout == 30s);
+  CHECK(effective.config.http.max_body == 1024 * 1024);
+  CHECK(effective.sources.at("listen") == "default");
+  CHECK(effective.sources.at("workers") == "default (auto)");
+}
+
+TEST_CASE("command line beats environment beats file beats default", "[configuration]") {
+  const File file("drain_timeout = \"1s\"\nboot_timeout = \"1s\"\nworker_timeout = \"1s\"\n");
+  ConfigInputs inputs = with_file(file);
+  inputs.machine.environment = {{"PRONGHORN_DRAIN_TIMEOUT", "2s"}, {"PRONGHORN_BOOT_TIMEOUT", "2s"}};
+  inputs.command_line = {{"drain_timeout", {"3s"}}};
+  const Effective effective = load_configuration(inputs);
+  CHECK(effective.config.drain_timeout == 3s);
+  CHECK(effective.config.boot_timeout == 2s);
+  CHECK(effective.config.worker_timeout == 1s);
+  CHECK(effective.config.redis_timeout == 1s);
+  CHECK(effective.sources.at("drain_timeout") == "command line");
+  CHECK(effective.sources.at("boot_timeout") == "PRONGHORN_BOOT_TIMEOUT");
+  CHECK(effective.sources.at("worker_timeout") == file.path() + ":3");
+  CHECK(effective.sources.at("redis_timeout") == "default");
+}
+
+TEST_CASE("a list is given as arguments, with commas, or as an array or text in the file", "[configuration]") {
+  ConfigInputs inputs;
+  inputs.command_line = {{"listen", {":1", "[::1]:2"}}};
+  CHECK(load_configuration(inputs).config.listen == std::vector<std::string>{":1", "[::1]:2"});
+  CHECK(load_configuration(with_environment({{"PRONGHORN_LISTEN", ":1, unix:/x"}})).config.listen ==
+        std::vector<std::string>{":1", "unix:/x"});
+  const File array("listen = [\":1\", \":2\"]\n");
+  CHECK(load_configuration(with_file(array)).config.listen == std::vector<std::string>{":1", ":2"});
+  const File text("listen = \":3\"\n");
+  CHECK(load_configuration(with_file(text)).config.listen == std::vector<std::string>{":3"});
+}
+
+TEST_CASE("a stronger list replaces a weaker one", "[configuration]") {
+  const File file("listen = [\":1\", \":2\"]\n");
+  ConfigInputs inputs = with_file(file);
+  inputs.command_line = {{"listen", {":3"}}};
+  CHECK(load_configuration(inputs).config.listen == std::vector<std::string>{":3"});
+}
+
+TEST_CASE("an unknown key is refused with its line and the one that was meant", "[configuration]") {
+  const File file("\n\nworker = 2\n");
+  CHECK(refusal(with_file(file)) == file.path() + ":3: unknown key \"worker\"; did you mean \"workers\"?");
+  const File table("[http]\nmax_body = 1\n");
+  CHECK(refusal(with_file(table)).find(file.path().substr(0, 5)) == 0);
+  CHECK(refusal(with_file(table)).find("unknown key \"http\"") != std::string::npos);
+}
+
+TEST_CASE("an unknown variable is refused with the one that was meant", "[configuration]") {
+  CHECK(refusal(with_environment({{"PRONGHORN_WORKER", "2"}})) ==
+        "unknown variable PRONGHORN_WORKER; did you mean \"PRONGHORN_WORKERS\"?");
+  CHECK(refusal(with_environment({{"PRONGHORN_COLOUR", "red"}})) == "unknown variable PRONGHORN_COLOUR");
+}
+
+TEST_CASE("the variables that Kubernetes sets for a service called pronghorn are left alone", "[configuration]") {
+  const Environment links{{"PRONGHORN_SERVICE_HOST", "10.0.0.7"},         {"PRONGHORN_SERVICE_PORT", "80"},
+                          {"PRONGHORN_SERVICE_PORT_HTTP", "80"},          {"PRONGHORN_PORT", "tcp://10.0.0.7:80"},
+                          {"PRONGHORN_PORT_80_TCP", "tcp://10.0.0.7:80"}, {"PRONGHORN_PORT_80_TCP_ADDR", "10.0.0.7"},
+                          {"PRONGHORN_PORT_80_TCP_PORT", "80"},           {"PRONGHORN_PORT_80_TCP_PROTO", "tcp"},
+                          {"PRONGHORN_SHOP_SERVICE_HOST", "10.0.0.8"}};
+  CHECK(refusal(with_environment(links)) == "accepted");
+  CHECK(refusal(with_environment({{"PRONGHORN_PORT", "8080"}})).find("unknown variable") == 0);
+}
+
+TEST_CASE("a wrong value names where it stands", "[configuration]") {
+  const std::string right = "\"30\" is not a duration; use a number with a unit such as 500ms, 30s or 5m";
+  ConfigInputs inputs;
+  inputs.command_line = {{"drain_timeout", {"30"}}};
+  CHECK(refusal(inputs) == "--drain-timeout: " + right);
+  CHECK(refusal(with_environment({{"PRONGHORN_DRAIN_TIMEOUT", "30"}})) == "PRONGHORN_DRAIN_TIMEOUT: " + right);
+  const File file("# comment\ndrain_timeout = 30\n");
+  CHECK(refusal(with_file(file)) == file.path() + ":2: drain_timeout: " + right);
+}
+
+TEST_CASE("a wrong value is refused even where it is overridden", "[configuration]") {
+  const File file("drain_timeout = 30\n");
+  ConfigInputs inputs = with_file(file);
+  inputs.command_line = {{"drain_timeout", {"30s"}}};
+  CHECK(refusal(inputs).find("is not a duration") != std::string::npos);
+}
+
+TEST_CASE("a value of the wrong shape is refused", "[configuration]") {
+  const File list("redis = [\"none\"]\nworkers = [1, 2]\n");
+  CHECK(refusal(with_file(list)).find("workers: it takes one value, not a list") != std::string::npos);
+  const File table("[redis]\nurl = 1\n");
+  CHECK(refusal(with_file(table)).find("redis: it is a table and should be a value") != std::string::npos);
+  const File nested("listen = [[\":1\"]]\n");
+  CHECK(refusal(with_file(nested)).find("listen: ") != std::string::npos);
+  const File empty("listen = []\n");
+  CHECK(refusal(with_file(empty)).find("at least one address") != std::string::npos);
+  const File twice("listen = [\"127.0.0.1:8080\"]\nadmin = \"127.0.0.1:8080\"\n");
+  CHECK(refusal(with_file(twice)).find("admin: 127.0.0.1:8080 is an address of listen as well") != std::string::npos);
+  const File control("log_file = \"a\\u0000b\"\n");
+  CHECK(refusal(with_file(control)).find("control character") != std::string::npos);
+}
+
+TEST_CASE("PORT, REDIS_URL and WEB_CONCURRENCY are honoured", "[configuration]") {
+  const Effective effective = load_configuration(
+      with_environment({{"PORT", "5000"}, {"REDIS_URL", "redis://:pw@h:1/2"}, {"WEB_CONCURRENCY", "7"}}));
+  CHECK(effective.config.listen == std::vector<std::string>{"0.0.0.0:5000"});
+  CHECK(effective.config.redis == "redis://:pw@h:1/2");
+  CHECK(effective.config.max_workers == 7);
+  CHECK(effective.sources.at("listen") == "PORT");
+  CHECK(refusal(with_environment({{"PORT", "70000"}})) == "PORT: \"70000\" is not a port; use 0 to 65535");
+  CHECK(refusal(with_environment({{"PORT", ""}})) == "accepted");
+}
+
+TEST_CASE("a platform's variable is weaker than ours, and not read when overridden", "[configuration]") {
+  const Effective effective = load_configuration(with_environment({{"PORT", "x"},
+                                                                   {"PRONGHORN_LISTEN", ":1"},
+                                                                   {"REDIS_URL", "rediss://h"},
+                                                                   {"PRONGHORN_REDIS", "none"},
+                                                                   {"WEB_CONCURRENCY", "7"},
+                                                                   {"PRONGHORN_WORKERS", "1..2"}}));
+  CHECK(effective.config.listen == std::vector<std::string>{":1"});
+  CHECK(effective.config.redis == "none");
+  CHECK(effective.config.min_workers == 1);
+  CHECK(effective.config.max_workers == 2);
+
+  const File file("listen = \":2\"\n");
+  ConfigInputs inputs = with_file(file);
+  inputs.machine.environment["PORT"] = "3";
+  CHECK(load_configuration(inputs).config.listen == std::vector<std::string>{"0.0.0.0:3"});
+}
+
+TEST_CASE("PRONGHORN_CONFIG names the file, and --config beats it", "[configuration]") {
+  const File one("backlog = 1\n");
+  const File two("backlog = 2\n");
+  ConfigInputs inputs = with_environment({{"PRONGHORN_CONFIG", one.path()}});
+  CHECK(load_configuration(inputs).config.backlog == 1);
+  inputs.config_file = two.path();
+  CHECK(load_configuration(inputs).config.backlog == 2);
+  CHECK(load_configuration(inputs).file == two.path());
+  CHECK(refusal(with_environment({{"PRONGHORN_CONFIG", "/nonexistent.toml"}})).find("/nonexistent.toml") !=
+        std::string::npos);
+}
+
+TEST_CASE("the [app] table reaches the application", "[configuration]") {
+  const File file("[app]\ngreeting = \"hi\"\nlimit = 3\n");
+  const Config config = load_configuration(with_file(file)).config;
+  CHECK(config.app_settings.at("greeting") == "hi");
+  CHECK(config.app_settings.at("limit") == "3");
+}
+
+TEST_CASE("a program with its own application gives the default name", "[configuration]") {
+  ConfigInputs inputs;
+  inputs.program = "/opt/my shop/my shop";
+  CHECK(load_configuration(inputs).config.name == "my-shop");
+  CHECK(load_configuration(inputs).config.app.empty());
+}
+
+TEST_CASE("a directory that is too long for a socket is refused at once", "[configuration]") {
+  ConfigInputs inputs;
+  inputs.command_line = {{"runtime_dir", {"/" + std::string(100, 'x')}}};
+  CHECK(refusal(inputs).find("runtime_dir: ") == 0);
+  CHECK(refusal(inputs).find("at most 99") != std::string::npos);
+}
+
+TEST_CASE("control commands find their socket whatever else is wrong", "[configuration]") {
+  const File file("worker = 2\ndrain_timeout = 30\ncontrol = \"/run/shop.sock\"\n");
+  ConfigInputs inputs = with_file(file);
+  inputs.machine.environment = {{"PRONGHORN_NONSENSE", "1"}, {"PORT", "x"}};
+  CHECK(load_control_configuration(inputs).config.control == "/run/shop.sock");
+  inputs.command_line = {{"control", {"/run/other.sock"}}};
+  CHECK(load_control_configuration(inputs).config.control == "/run/other.sock");
+}

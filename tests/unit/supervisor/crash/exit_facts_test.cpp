@@ -1,0 +1,60 @@
+#include "supervisor/crash/exit_facts.h"
+
+#include <cstring>
+
+#include "common/ipc/scoreboard.h"
+#include "supervisor/load/sampler.h"
+#include "supervisor/system/child_process.h"
+#include "support/catch.h"
+
+using namespace pronghorn;
+using namespace pronghorn::supervisor;
+
+TEST_CASE("the request that a worker executed is read from its row", "[supervisor]") {
+  auto board = Scoreboard::create();
+  WorkerRow& row = board.worker(0, 0);
+  row.pid.store(100);
+  CHECK(running_request(row, 100).empty());
+  std::strcpy(row.running.line, "POST /crash");
+  row.running.id = {0x7f3a, 0x12};
+  row.running.active.store(1);
+  CHECK(running_request(row, 100) == "POST /crash id=0000000000007f3a00000012");
+  CHECK(running_request(row, 101).empty());  // another process had the row
+}
+
+TEST_CASE("texts that a dying worker left without an end are read no further than their arrays", "[supervisor]") {
+  auto board = Scoreboard::create();
+  WorkerRow& row = board.worker(0, 0);
+  row.pid.store(100);
+  row.running.active.store(1);
+  std::memset(row.running.line, 'p', sizeof row.running.line);
+  CHECK(running_request(row, 100).size() == sizeof row.running.line + 4 + 24);
+}
+
+TEST_CASE("a dead worker's gauges go to zero and its counters stay", "[supervisor]") {
+  auto board = Scoreboard::create();
+  WorkerRow& row = board.worker(0, 0);
+  row.pid.store(100);
+  row.connections.store(5);
+  row.in_flight.store(2);
+  row.requests.store(77);
+  release_row(row, 101);
+  CHECK(row.connections.load() == 5);
+  release_row(row, 100);
+  CHECK(row.connections.load() == 0);
+  CHECK(row.in_flight.load() == 0);
+  CHECK(row.requests.load() == 77);
+  CHECK(row.pid.load() == 0);
+}
+
+TEST_CASE("an exit is named by its status or its signal", "[supervisor]") {
+  CHECK(describe({1, 3, 0}) == "exit status 3");
+  CHECK(describe({1, 0, 11}) == "signal 11 (SIGSEGV)");
+  CHECK(describe({1, 0, 9}) == "signal 9 (SIGKILL)");
+}
+
+TEST_CASE("CPU time is read from /proc whatever the program is called", "[supervisor]") {
+  CHECK(cpu_ticks_of("1 (prong horn) 9) S 1 1 1 0 -1 4194560 1 2 3 4 150 50 0 0 20 0 1 0") == 200);
+  CHECK(cpu_ticks_of("") == 0);
+  CHECK(cpu_ticks_of("1 (x) S 1 1") == 0);
+}

@@ -1,0 +1,78 @@
+#include "supervisor/rollout/canary.h"
+
+#include <memory>
+
+#include "support/catch.h"
+
+using namespace pronghorn;
+using namespace pronghorn::supervisor;
+
+namespace {
+
+// `requests` answers, of which `failed` were 5xx; one in fifty took `slow_ms`, the others 1 ms.
+Figures figures(std::uint64_t requests, std::uint64_t failed, std::uint64_t slow_ms = 1) {
+  const auto row = std::make_unique<WorkerRow>();
+  row->requests.store(requests);
+  row->responses[4].store(failed);
+  for (std::uint64_t i = 0; i < requests; ++i) row->latency.record(i % 50 == 0 ? slow_ms * 1000 : 1000);
+  Figures out;
+  out.add(*row);
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("a canary that fails more often is told with the figures", "[canary]") {
+  CHECK(canary_verdict(figures(250, 30), figures(1000, 1)) ==
+        "12.0 % of 250 requests failed (5xx), 0.1 % of the others'");
+}
+
+TEST_CASE("a canary as good as the others passes", "[canary]") {
+  CHECK(canary_verdict(figures(1000, 0), figures(1000, 0)).empty());
+  CHECK(canary_verdict(figures(0, 0), figures(1000, 500)).empty());
+  CHECK(canary_verdict(figures(250, 2), figures(1000, 0)).empty());       // 0.8 points more
+  CHECK(canary_verdict(figures(1000, 190), figures(1000, 100)).empty());  // not twice as many
+  CHECK_FALSE(canary_verdict(figures(1000, 210), figures(1000, 100)).empty());
+}
+
+TEST_CASE("few requests of a canary prove nothing", "[canary]") {
+  CHECK(canary_verdict(figures(19, 19), figures(1000, 0)).empty());
+  CHECK_FALSE(canary_verdict(figures(20, 20), figures(1000, 0)).empty());
+  CHECK(canary_verdict(figures(99, 0, 500), figures(1000, 0)).empty());
+  CHECK(canary_verdict(figures(1000, 0, 500), figures(99, 0)).empty());
+}
+
+TEST_CASE("a canary is not excused by others that have hardly answered", "[canary]") {
+  CHECK_FALSE(canary_verdict(figures(100, 5), figures(0, 0)).empty());
+  CHECK_FALSE(canary_verdict(figures(100, 5), figures(2, 2)).empty());
+}
+
+TEST_CASE("a canary whose slowest requests are much slower is told with the figures", "[canary]") {
+  CHECK(canary_verdict(figures(1000, 0, 40), figures(1000, 0, 20)).starts_with("the p99 of 1000 requests is 4"));
+  CHECK(canary_verdict(figures(1000, 0, 9), figures(1000, 0, 1)).empty());      // nine times, but 8 ms
+  CHECK(canary_verdict(figures(1000, 0, 130), figures(1000, 0, 100)).empty());  // 30 ms, but 1.3 times
+}
+
+TEST_CASE("the figures of a canary are those of its time alone", "[canary]") {
+  Scoreboard board = Scoreboard::create();
+  board.worker(0, 1).requests.store(500);
+  board.worker(0, 1).responses[4].store(400);
+  board.worker(1, 0).requests.store(50);
+  const CanaryWatch watch(board, 0, 1, 2, figures(7, 0));
+  board.worker(0, 0).requests.store(1000);  // the worker that it replaces
+  board.worker(0, 1).requests.store(510);
+  board.worker(0, 1).responses[4].store(403);
+  board.worker(0, 1).latency.record(1000);
+  board.worker(1, 0).requests.store(54);
+  board.worker(1, 1).requests.store(2);
+  board.worker(2, 0).requests.store(100);  // a slot that was added meanwhile
+  CHECK(watch.canary().requests == 10);
+  CHECK(watch.canary().failed == 3);
+  CHECK(watch.canary().latency.total == 1);
+  CHECK(watch.others().requests == 6);
+}
+
+TEST_CASE("the canary of a single slot is compared with what the slot answered before", "[canary]") {
+  const Scoreboard board = Scoreboard::create();
+  CHECK(CanaryWatch(board, 0, 0, 1, figures(7, 0)).others().requests == 7);
+}

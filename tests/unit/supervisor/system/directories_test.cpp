@@ -1,0 +1,72 @@
+#include "supervisor/system/directories.h"
+
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "supervisor/system/errors.h"
+#include "support/catch.h"
+
+using namespace pronghorn::supervisor;
+
+namespace {
+
+std::string error_of(auto&& call) {
+  try {
+    call();
+  } catch (const ConfigurationError& error) {
+    return error.what();
+  }
+  return {};
+}
+
+}  // namespace
+
+TEST_CASE("a private directory is made with all above it, for nobody else", "[supervisor]") {
+  char name[] = "/tmp/pronghorn-test-XXXXXX";
+  const std::filesystem::path root = ::mkdtemp(name);
+  const std::string path = root / "a" / "b";
+  make_private_directory(path, "data_dir");
+  make_private_directory(path, "data_dir");
+  struct stat facts{};
+  REQUIRE(::stat(path.c_str(), &facts) == 0);
+  CHECK((facts.st_mode & 0777) == 0700);
+  const std::string file = root / "file";
+  std::ofstream(file) << "x";
+  CHECK(error_of([&] { make_private_directory(file, "data_dir"); }) ==
+        "data_dir " + file + ": it is not a directory; choose another directory with --data-dir");
+  std::filesystem::remove_all(root);
+}
+
+TEST_CASE("a directory in which others could replace files is refused", "[supervisor]") {
+  char name[] = "/tmp/pronghorn-test-XXXXXX";
+  const std::filesystem::path root = ::mkdtemp(name);
+  const auto refusal = [&](mode_t mode) {
+    REQUIRE(::chmod(root.c_str(), mode) == 0);
+    return error_of([&] { make_private_directory(root, "runtime_dir"); });
+  };
+  CHECK(refusal(0777).find("every user may write there (mode 0777): chmod 0700 it") != std::string::npos);
+  CHECK(refusal(01777).empty());
+  CHECK(refusal(0775).empty());
+  if (::geteuid() == 0) {
+    REQUIRE(::chown(root.c_str(), 65534, 65534) == 0);
+    CHECK(refusal(0700).find("it belongs to another user") != std::string::npos);
+  }
+  std::filesystem::remove_all(root);
+}
+
+TEST_CASE("a directory that another server uses is refused with that server's pid", "[supervisor]") {
+  char name[] = "/tmp/pronghorn-test-XXXXXX";
+  const std::filesystem::path root = ::mkdtemp(name);
+  {
+    const Fd lock = lock_directory(root, "runtime_dir");
+    const std::string error = error_of([&] { (void)lock_directory(root, "runtime_dir"); });
+    CHECK(error.find("(pid " + std::to_string(::getpid()) + ")") != std::string::npos);
+    CHECK(error.find("--runtime-dir") != std::string::npos);
+  }
+  CHECK(lock_directory(root, "runtime_dir"));
+  std::filesystem::remove_all(root);
+}

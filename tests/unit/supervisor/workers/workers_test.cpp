@@ -1,0 +1,53 @@
+#include "supervisor/workers/workers.h"
+
+#include "support/catch.h"
+
+using namespace pronghorn;
+using namespace pronghorn::supervisor;
+
+namespace {
+
+// Workers of a program that does not exist.
+struct Fleet {
+  uv_loop_t loop{};
+  Scoreboard board = Scoreboard::create();
+  Listeners listeners{{"127.0.0.1:0"}, Balance::reuseport, 16, 2, 1};
+  std::vector<std::string> cannot_start;
+  std::optional<Children> children;
+  std::optional<Workers> workers;
+
+  Fleet() {
+    uv_loop_init(&loop);
+    children.emplace(&loop);
+    workers.emplace(Workers::Environment{&loop, "/nonexistent/pronghorn", board, *children, listeners, nullptr, false},
+                    Launch{1, std::make_shared<const Config>()},
+                    Workers::Callbacks{[](const WorkerEntry&) {}, [](const WorkerEntry&, const std::string&) {},
+                                       [this](const std::string& reason) { cannot_start.push_back(reason); },
+                                       [](int, std::uint64_t) {}, [](const std::string&) {}, [](const Message&) {}});
+  }
+  ~Fleet() {
+    workers.reset();
+    children.reset();
+    uv_run(&loop, UV_RUN_DEFAULT);
+    uv_loop_close(&loop);
+  }
+};
+
+}  // namespace
+
+// It was tried again for ever.
+TEST_CASE("when no worker's process can be made, the application cannot start", "[supervisor]") {
+  Fleet fleet;
+  REQUIRE(fleet.workers->scale(2) == 2);
+  (void)fleet.workers->advance();
+  REQUIRE(fleet.cannot_start.size() == 1);
+  CHECK(fleet.cannot_start[0].find("/nonexistent/pronghorn: no such file") != std::string::npos);
+}
+
+TEST_CASE("a process that cannot be made is tried again once a worker was ready", "[supervisor]") {
+  Fleet fleet;
+  fleet.workers->forget_failures();
+  REQUIRE(fleet.workers->scale(1) == 1);
+  CHECK(fleet.workers->advance() > 0);
+  CHECK(fleet.cannot_start.empty());
+}

@@ -1,0 +1,32 @@
+#include "worker/routing/routes_listing.h"
+
+#include "pronghorn/pronghorn.h"
+#include "support/catch.h"
+
+using namespace pronghorn;
+using namespace std::chrono_literals;
+
+TEST_CASE("the routes of an application are listed with their options", "[routes]") {
+  const Config config;
+  const std::string table = worker::list_routes(config, [](App& app) {
+    app.get("/hello", [](Request&) { return text(""); });
+    auto api = app.group("/api");
+    api.post("/login", [](Request&) { return text(""); })
+        .limit(per_client(5, 1min))
+        .limit(per_key(10, 500ms, [](Request&) { return std::string(); }).bucket())
+        .max_body(4_KiB)
+        .deadline(1500ms)
+        .name("login");
+    api.use([](Request&, Response&) {});
+    app.put("/any", [](Request&) { return text(""); }).max_body(0).deadline(0ms);
+  });
+  CHECK(table ==
+        "METHOD  PATH        LIMIT                                 DEADLINE  MAX BODY  MIDDLEWARE  NAME\n"
+        "GET     /hello      -                                     1m        1MiB      0\n"
+        "POST    /api/login  5 per 1m, 10 per 500ms bucket by key  1500ms    4KiB      1           login\n"
+        "PUT     /any        -                                     none      any       0\n");
+}
+
+TEST_CASE("an application without routes says so", "[routes]") {
+  CHECK(worker::list_routes(Config(), [](App&) {}) == "The application has no routes.\n");
+}

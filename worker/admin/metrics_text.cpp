@@ -1,0 +1,262 @@
+#include "worker/admin/metrics_text.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <cstdint>
+#include <iterator>
+#include <string_view>
+#include <vector>
+
+#include "common/ipc/fleet.h"
+#include "common/ipc/status.h"
+#include "common/utf8.h"
+#include "common/version.h"
+
+namespace pronghorn {
+namespace {
+
+// Upper bounds of the latency buckets in microseconds, the 1-2.5-5 series from 100 µs to 10 s and two for the slow.
+constexpr std::array<std::uint64_t, 18> kBounds{100,       250,       500,       1'000,      2'500,      5'000,
+                                                10'000,    25'000,    50'000,    100'000,    250'000,    500'000,
+                                                1'000'000, 2'500'000, 5'000'000, 10'000'000, 30'000'000, 60'000'000};
+
+// A family is written whole before the next begins, as the format demands.
+class Exposition {
+ public:
+  void family(std::string_view name, std::string_view type, std::string_view help) {
+    name_ = name;
+    fmt::format_to(std::back_inserter(text_), "# HELP pronghorn_{} {}\n# TYPE pronghorn_{} {}\n", name, help, name,
+                   type);
+  }
+  // `labels` are rendered: `slot="0"`, or empty.
+  template <class Number>
+  void sample(std::string_view labels, Number value, std::string_view suffix = {}) {
+    const auto out = std::back_inserter(text_);
+    if (labels.empty()) {
+      fmt::format_to(out, "pronghorn_{}{} {}\n", name_, suffix, value);
+    } else {
+      fmt::format_to(out, "pronghorn_{}{}{{{}}} {}\n", name_, suffix, labels, value);
+    }
+  }
+  [[nodiscard]] std::string take() { return std::move(text_); }
+
+ private:
+  std::string text_;
+  std::string name_;
+};
+
+// A label's value may be any UTF-8, with backslash, quote and newline escaped.
+std::string label(std::string_view name, std::string_view value) {
+  std::string text = fmt::format("{}=\"", name);
+  while (!value.empty()) {
+    const std::size_t length = utf8_sequence(value);
+    const char first = value.front();
+    if (length == 0) {
+      text += "\xEF\xBF\xBD";  // U+FFFD
+    } else if (first == '\n') {
+      text += "\\n";
+    } else {
+      if (first == '\\' || first == '"') text += '\\';
+      text += value.substr(0, length);
+    }
+    value.remove_prefix(length == 0 ? 1 : length);
+  }
+  return text + '"';
+}
+
+std::string slot_label(std::uint32_t slot) { return fmt::format("slot=\"{}\"", slot); }
+
+double seconds(std::uint64_t microseconds) noexcept { return static_cast<double>(microseconds) / 1e6; }
+
+// How many of the recorded values are at most `bound`. The bucket that the bound cuts counts in proportion, so the
+// error is a part of that bucket; the result never goes down while values are added.
+template <class H>
+std::uint64_t count_up_to(const typename H::Sum& sum, std::uint64_t bound) noexcept {
+  std::uint64_t count = 0;
+  std::uint64_t lower = 0;
+  for (std::size_t i = 0; i < H::kBuckets && lower <= bound; ++i) {
+    const std::uint64_t upper = H::upper_edge(i);
+    if (upper <= bound) {
+      count += sum.counts[i];
+    } else {
+      count += static_cast<std::uint64_t>(static_cast<double>(sum.counts[i]) * static_cast<double>(bound - lower + 1) /
+                                          static_cast<double>(upper - lower + 1));
+    }
+    lower = upper + 1;
+  }
+  return count;
+}
+
+// The sum of all values, each taken as the middle of its bucket: the histogram does not keep it.
+template <class H>
+double estimated_sum(const typename H::Sum& sum) noexcept {
+  double total = 0;
+  std::uint64_t lower = 0;
+  for (std::size_t i = 0; i < H::kBuckets; ++i) {
+    const std::uint64_t upper = H::upper_edge(i);
+    total += static_cast<double>(sum.counts[i]) * (static_cast<double>(lower) + static_cast<double>(upper)) / 2;
+    lower = upper + 1;
+  }
+  return total / 1e6;
+}
+
+// `labels`: rendered, without `le`.
+template <class H>
+void histogram(Exposition& out, const std::string& labels, const typename H::Sum& sum) {
+  const std::string prefix = labels.empty() ? "" : labels + ",";
+  for (const std::uint64_t bound : kBounds) {
+    out.sample(fmt::format("{}le=\"{}\"", prefix, seconds(bound)), count_up_to<H>(sum, bound), "_bucket");
+  }
+  out.sample(prefix + "le=\"+Inf\"", sum.total, "_bucket");
+  out.sample(labels, estimated_sum<H>(sum), "_sum");
+  out.sample(labels, sum.total, "_count");
+}
+
+struct CounterFamily {
+  const char* name;
+  const char* help;
+  std::uint64_t SlotSum::* value;
+};
+
+constexpr auto kCounters = std::to_array<CounterFamily>({
+    {"requests_total", "Requests answered.", &SlotSum::requests},
+    {"connections_accepted_total", "Connections accepted.", &SlotSum::accepted},
+    {"received_bytes_total", "Bytes received from clients.", &SlotSum::bytes_in},
+    {"sent_bytes_total", "Bytes sent to clients.", &SlotSum::bytes_out},
+    {"bad_requests_total", "Requests refused before routing for their framing or size.", &SlotSum::bad_requests},
+    {"timeouts_total", "Connections ended by a timeout.", &SlotSum::timeouts},
+    {"handler_errors_total", "Exceptions of handlers that became a 500.", &SlotSum::handler_errors},
+    {"shed_requests_total", "Requests answered 503 because of max_in_flight or max_connections.", &SlotSum::shed},
+    {"accept_pauses_total", "Times that accepting stopped for want of descriptors or memory.", &SlotSum::accept_pauses},
+    {"loop_stalls_total", "Times that something had the event loop for stall_threshold.", &SlotSum::stalls},
+    {"rate_limit_refused_total", "Requests refused by a rate limit.", &SlotSum::limits_refused},
+    {"rate_limit_unavailable_total", "Rate-limit decisions made without Redis.", &SlotSum::limits_unavailable},
+    {"quarantined_requests_total", "Requests refused because their like killed workers.", &SlotSum::quarantined},
+    {"redis_commands_total", "Commands sent to Redis.", &SlotSum::redis_commands},
+    {"redis_errors_total", "Redis commands that failed or timed out.", &SlotSum::redis_errors},
+});
+
+void write_server(Exposition& out, const Scoreboard& board) {
+  const ServerRow& server = board.server();
+  out.family("info", "gauge", "Always 1; the version is a label.");
+  out.sample(label("version", kVersion), 1);
+  out.family("uptime_seconds", "gauge", "Time since the supervisor started.");
+  const std::uint64_t now = monotonic_ms();
+  const std::uint64_t started = server.started_ms.load();
+  out.sample({}, started == 0 || started > now ? 0.0 : static_cast<double>(now - started) / 1000.0);
+  out.family("generation", "gauge", "Of the last rollout that reached every worker.");
+  out.sample({}, server.generation.load());
+  out.family("draining", "gauge", "1 while the server is stopping.");
+  out.sample({}, server.draining.load() != 0 ? 1 : 0);
+  out.family("quarantine_entries", "gauge", "Kinds of requests that are refused because they killed workers.");
+  out.sample({}, board.quarantine().count.load());
+  out.family("redis_up", "gauge", "1 when a ready worker is connected to Redis.");
+  out.sample({}, fleet_redis_state(board) == RedisState::up ? 1 : 0);
+}
+
+void write_states(Exposition& out, const Scoreboard& board, const std::vector<SlotSum>& sums) {
+  constexpr std::array kStates{SlotState::empty,    SlotState::starting, SlotState::ready,
+                               SlotState::draining, SlotState::backoff,  SlotState::stopped};
+  std::array<std::uint32_t, kStates.size()> counts{};
+  for (const SlotSum& sum : sums) {
+    const auto state = static_cast<std::size_t>(board.slot(sum.slot).state.load());
+    if (sum.listed && state < counts.size()) ++counts[state];
+  }
+  out.family("workers", "gauge", "Slots in use, by state of their worker.");
+  for (const SlotState state : kStates) {
+    out.sample(label("state", to_string(state)), counts[static_cast<std::size_t>(state)]);
+  }
+}
+
+void write_counters(Exposition& out, const Scoreboard& board, const std::vector<SlotSum>& sums) {
+  for (const CounterFamily& counter : kCounters) {
+    out.family(counter.name, "counter", counter.help);
+    for (const SlotSum& sum : sums) out.sample(slot_label(sum.slot), sum.*counter.value);
+  }
+  out.family("responses_total", "counter", "Responses by class of status.");
+  for (const SlotSum& sum : sums) {
+    for (std::size_t i = 0; i < sum.responses.size(); ++i) {
+      out.sample(fmt::format("{},code=\"{}xx\"", slot_label(sum.slot), i + 1), sum.responses[i]);
+    }
+  }
+  out.family("limits_hit_total", "counter", "Limits and timeouts of the HTTP engine that were reached.");
+  for (const SlotSum& sum : sums) {
+    for (std::size_t i = 0; i < kLimits; ++i) {
+      out.sample(fmt::format("{},limit=\"{}\"", slot_label(sum.slot), limit_name(static_cast<LimitHit>(i))),
+                 sum.limits[i]);
+    }
+  }
+  out.family("loop_idle_seconds_total", "counter", "Time that the event loop waited for something to do.");
+  for (const SlotSum& sum : sums) out.sample(slot_label(sum.slot), seconds(sum.loop_idle_us));
+  out.family("worker_restarts_total", "counter", "Workers replaced because they exited.");
+  for (const SlotSum& sum : sums) out.sample(slot_label(sum.slot), board.slot(sum.slot).restarts.load());
+  out.family("worker_recycled_total", "counter", "Workers replaced because they were old, used or large.");
+  for (const SlotSum& sum : sums) out.sample(slot_label(sum.slot), board.slot(sum.slot).recycled.load());
+}
+
+// One gauge for every slot that is in use; `value(sum, slot row)` is only asked for slots with a worker, others are 0.
+template <class Value>
+void gauge(Exposition& out, const Scoreboard& board, const std::vector<SlotSum>& sums, std::string_view name,
+           std::string_view help, Value&& value) {
+  out.family(name, "gauge", help);
+  for (const SlotSum& sum : sums) {
+    if (!sum.listed) continue;
+    out.sample(slot_label(sum.slot), sum.alive ? static_cast<double>(value(sum, board.slot(sum.slot))) : 0.0);
+  }
+}
+
+void write_gauges(Exposition& out, const Scoreboard& board, const std::vector<SlotSum>& sums) {
+  const auto write = [&](std::string_view name, std::string_view help, auto value) {
+    gauge(out, board, sums, name, help, value);
+  };
+  const auto part = [](const Counter& counter, double parts) { return static_cast<double>(counter.load()) / parts; };
+  write("worker_up", "1 when the slot's worker is ready.",
+        [](const SlotSum&, const SlotRow& slot) { return slot.state.load() == SlotState::ready ? 1 : 0; });
+  write("connections", "Connections open now.", [](const SlotSum& sum, const SlotRow&) { return sum.connections; });
+  write("requests_in_flight", "Requests being handled now.",
+        [](const SlotSum& sum, const SlotRow&) { return sum.in_flight; });
+  write("worker_resident_memory_bytes", "Resident memory of the worker.",
+        [](const SlotSum&, const SlotRow& slot) { return slot.rss_bytes.load(); });
+  write("worker_cpu_ratio", "Processor time used over the last second; 1 is one core.",
+        [&](const SlotSum&, const SlotRow& slot) { return part(slot.cpu_percent_x100, 10'000); });
+  write("loop_utilisation_ratio", "Share of the last second that the event loop was busy.",
+        [&](const SlotSum&, const SlotRow& slot) { return part(slot.loop_utilisation_x10000, 10'000); });
+  write("loop_lag_seconds", "How late the event loop was at worst in the last second.",
+        [](const SlotSum& sum, const SlotRow&) { return seconds(sum.loop_lag_us); });
+  write("worker_redis_up", "1 when the worker is connected to Redis.",
+        [](const SlotSum& sum, const SlotRow&) { return sum.redis_state == RedisState::up ? 1 : 0; });
+  write("redis_latency_seconds", "Moving average of one round trip to Redis.",
+        [](const SlotSum& sum, const SlotRow&) { return seconds(sum.redis_latency_us); });
+}
+
+void write_latency(Exposition& out, const std::vector<SlotSum>& sums) {
+  out.family("request_duration_seconds", "histogram",
+             "From the request read whole to its response written or begun. The sum is estimated from the buckets.");
+  histogram<LatencyHistogram>(out, {}, sum_all(sums).latency);
+}
+
+void write_routes(Exposition& out, const std::vector<RouteSum>& routes) {
+  out.family("route_requests_total", "counter", "Requests answered, by route.");
+  for (const RouteSum& route : routes) out.sample(label("route", route.route), route.requests);
+  out.family("route_errors_total", "counter", "Responses with a 5xx status, by route.");
+  for (const RouteSum& route : routes) out.sample(label("route", route.route), route.errors);
+  out.family("route_request_duration_seconds", "histogram", "Like request_duration_seconds, by route.");
+  for (const RouteSum& route : routes) histogram<RouteHistogram>(out, label("route", route.route), route.latency);
+}
+
+}  // namespace
+
+std::string prometheus_metrics(const Scoreboard& board) {
+  const std::vector<SlotSum> sums = sum_slots(board);
+  Exposition out;
+  write_server(out, board);
+  write_states(out, board, sums);
+  write_counters(out, board, sums);
+  write_gauges(out, board, sums);
+  write_latency(out, sums);
+  write_routes(out, sum_routes(board));
+  return out.take();
+}
+
+}  // namespace pronghorn

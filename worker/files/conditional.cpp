@@ -1,0 +1,76 @@
+#include "worker/files/conditional.h"
+
+#include <utility>
+
+#include "worker/fields/http_date.h"
+#include "worker/fields/syntax.h"
+
+namespace pronghorn::worker {
+
+namespace {
+
+// Whether a list of entity tags ("*", or quoted tags with an optional W/) has `etag`. A weak tag counts only when
+// `weak_counts`.
+bool list_has(std::string_view list, std::string_view etag, bool weak_counts) noexcept {
+  if (trim_blanks(list) == "*") return true;
+  while (!list.empty()) {
+    const std::size_t begin = list.find('"');
+    if (begin == std::string_view::npos) return false;
+    const std::size_t end = list.find('"', begin + 1);
+    if (end == std::string_view::npos) return false;
+    const bool weak = begin >= 2 && list.substr(begin - 2, 2) == "W/";
+    if ((weak_counts || !weak) && list.substr(begin, end + 1 - begin) == etag) return true;
+    list.remove_prefix(end + 1);
+  }
+  return false;
+}
+
+// Whether any field of that name has the tag: a list may be sent in several fields.
+bool any_list_has(const Request& request, std::string_view name, std::string_view etag, bool weak_counts) noexcept {
+  for (const Header& field : request.headers()) {
+    if (equal_ignoring_case(field.name, name) && list_has(field.value, etag, weak_counts)) return true;
+  }
+  return false;
+}
+
+// 0 when the preconditions hold, else the status.
+int check_preconditions(const Request& request, const Representation& now) {
+  if (request.header("if-match")) {
+    if (!any_list_has(request, "if-match", now.etag, false)) return 412;
+  } else if (const auto unmodified = request.header("if-unmodified-since")) {
+    const auto date = parse_http_date(*unmodified);
+    if (date && now.modified > *date) return 412;
+  }
+  if (request.header("if-none-match")) {
+    if (any_list_has(request, "if-none-match", now.etag, true)) return 304;
+  } else if (const auto modified = request.header("if-modified-since")) {
+    const auto date = parse_http_date(*modified);
+    if (date && now.modified <= *date) return 304;
+  }
+  return 0;
+}
+
+bool range_applies(const Request& request, const Representation& now) {
+  const auto if_range = request.header("if-range");
+  if (!if_range) return true;
+  if (if_range->starts_with('"')) return *if_range == now.etag;
+  // A file that was changed within this second may change again within it: such a date says too little (section
+  // 8.8.2.2).
+  const auto date = parse_http_date(*if_range);
+  return date && *date == now.modified && now.modified < std::time(nullptr);
+}
+
+}  // namespace
+
+Selection select(const Request& request, const Representation& representation) {
+  if (const int status = check_preconditions(request, representation)) return {status, {}};
+  const auto range = request.header("range");
+  if (range && request.method() == "GET" && range_applies(request, representation)) {
+    RangeSet set = read_ranges(*range, representation.size);
+    if (set.kind == RangeSet::Kind::unsatisfiable) return {416, {}};
+    if (set.kind == RangeSet::Kind::satisfiable) return {206, std::move(set.ranges)};
+  }
+  return {};
+}
+
+}  // namespace pronghorn::worker

@@ -1,0 +1,20 @@
+// The answer to a request for several ranges of a file.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "pronghorn/response.h"
+#include "worker/files/byte_ranges.h"
+#include "worker/net/open_file.h"
+
+namespace pronghorn::worker {
+
+// A 206 of type multipart/byteranges (RFC 9110 section 14.6). The parts, of `content_type`, are read while they are
+// sent, so that they fill no memory. `boundary` is a token that is not foreseen by whoever wrote the file.
+[[nodiscard]] Response range_parts(std::shared_ptr<const OpenFile> file, std::vector<ByteRange> ranges,
+                                   std::uint64_t file_size, std::string_view content_type, std::string_view boundary);
+
+}  // namespace pronghorn::worker

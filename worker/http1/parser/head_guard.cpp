@@ -1,0 +1,70 @@
+#include "worker/http1/parser/head_guard.h"
+
+#include <bit>
+#include <cstdint>
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+namespace pronghorn::worker {
+namespace {
+
+bool is_control(char c) noexcept {
+  const auto byte = static_cast<unsigned char>(c);
+  return byte < 0x20 || byte == 0x7f;
+}
+
+enum class Visited { one, line_end, stop };  // line_end: CR and the LF behind it
+
+// Calls `visit` with the position of each control character from `position` on, in order, until it wants to stop.
+template <class Visit>
+void for_each_control(std::string_view bytes, std::size_t position, Visit&& visit) noexcept {
+#if defined(__SSE2__)
+  const __m128i last_control = _mm_set1_epi8(0x1f);
+  const __m128i del = _mm_set1_epi8(0x7f);
+  for (; position + 16 <= bytes.size(); position += 16) {
+    const __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes.data() + position));
+    const __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(block, last_control), block);
+    auto mask = static_cast<std::uint32_t>(_mm_movemask_epi8(_mm_or_si128(control, _mm_cmpeq_epi8(block, del))));
+    for (; mask != 0; mask &= mask - 1) {
+      const Visited visited = visit(position + static_cast<std::size_t>(std::countr_zero(mask)));
+      if (visited == Visited::stop) return;
+      if (visited == Visited::line_end) mask &= mask - 1;  // an LF in the next block is visited by itself
+    }
+  }
+#endif
+  for (; position < bytes.size(); ++position) {
+    if (is_control(bytes[position]) && visit(position) == Visited::stop) return;
+  }
+}
+
+}  // namespace
+
+HeadScan scan_head(std::string_view bytes, std::size_t from, std::size_t first_line) noexcept {
+  HeadScan scan{HeadScan::State::incomplete, bytes.size(), first_line};
+  const char* const at = bytes.data();
+  const auto stop = [&scan](HeadScan::State state, std::size_t position) {
+    scan.state = state;
+    scan.position = position;
+    return Visited::stop;
+  };
+  for_each_control(bytes, from, [&](std::size_t i) {
+    if (at[i] != '\r') {
+      const bool allowed = at[i] == '\t' || (at[i] == '\n' && i > from && at[i - 1] == '\r');
+      return allowed ? Visited::one : stop(HeadScan::State::malformed, i);
+    }
+    // The CR is scanned again when what follows has come.
+    if (i + 1 >= bytes.size()) return stop(HeadScan::State::incomplete, i);
+    if (at[i + 1] != '\n') return stop(HeadScan::State::malformed, i);
+    if (scan.first_line == std::string_view::npos) scan.first_line = i;
+    if (i + 2 >= bytes.size()) return stop(HeadScan::State::incomplete, i);
+    if (at[i + 2] == ' ' || at[i + 2] == '\t') return stop(HeadScan::State::malformed, i);  // obsolete line folding
+    if (at[i + 2] != '\r') return Visited::line_end;
+    if (i + 3 >= bytes.size()) return stop(HeadScan::State::incomplete, i);
+    return at[i + 3] == '\n' ? stop(HeadScan::State::complete, i + 4) : stop(HeadScan::State::malformed, i);
+  });
+  return scan;
+}
+
+}  // namespace pronghorn::worker

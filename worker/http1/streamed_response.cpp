@@ -1,0 +1,129 @@
+#include "worker/http1/streamed_response.h"
+
+#include <charconv>
+#include <exception>
+#include <utility>
+
+#include "worker/http/response_access.h"
+#include "worker/http1/connection.h"
+
+namespace pronghorn::worker {
+namespace {
+
+constexpr std::size_t kFlushSize = 16 * 1024;
+constexpr std::size_t kRoom = 64 * 1024;      // bytes that a slow client may owe us
+constexpr std::size_t kPerTurn = 256 * 1024;  // bytes of one stream, before other clients have their turn
+
+}  // namespace
+
+struct StreamedResponse::WaitForRoom {
+  StreamedResponse& stream;
+  std::coroutine_handle<> coroutine = {};
+
+  explicit WaitForRoom(StreamedResponse& written) noexcept : stream(written) {}
+  WaitForRoom(const WaitForRoom&) = delete;
+  WaitForRoom& operator=(const WaitForRoom&) = delete;
+  ~WaitForRoom() { std::erase(stream.waiting_, this); }
+
+  [[nodiscard]] bool await_ready() const noexcept { return false; }
+  void await_suspend(std::coroutine_handle<> waiting) {
+    coroutine = waiting;
+    stream.waiting_.push_back(this);
+  }
+  void await_resume() const noexcept {}
+};
+
+void StreamedResponse::start(Exchange& exchange) {
+  running_ = run();
+  // What it logs, and a crash of it, are charged to its request.
+  Exchange* const before = detail::set_running(&exchange);
+  running_.start();
+  detail::set_running(before);
+}
+
+Task<void> StreamedResponse::run() {
+  std::exception_ptr error;
+  try {
+    co_await (*producer_)(*this);
+  } catch (...) {
+    error = std::current_exception();
+  }
+  detail::set_running(nullptr);  // its code has ended, whoever resumed it last
+  if (connection_ != nullptr) connection_->stream_ended(error);
+}
+
+Task<void> StreamedResponse::write(std::string_view data) {
+  if (connection_ != nullptr && !data.empty()) {
+    add(data);
+    if (pending_.size() >= kFlushSize) flush();
+  }
+  written_this_turn_ += data.size();
+  // Without a connection nothing ever resumes this: the coroutine is destroyed here.
+  while (!has_room()) {
+    WaitForRoom room(*this);
+    co_await room;
+  }
+}
+
+void StreamedResponse::trailer(std::string_view name, std::string_view value) {
+  trailers_.append(render_trailer(name, value));
+}
+
+bool StreamedResponse::has_room() {
+  if (connection_ == nullptr || connection_->queued() > kRoom) return false;
+  if (written_this_turn_ < kPerTurn) return true;
+  // A client that reads as fast as we write would have the loop for itself.
+  if (!yielding_) connection_->continue_next_turn(*this);
+  yielding_ = true;
+  return false;
+}
+
+void StreamedResponse::next_turn() {
+  yielding_ = false;
+  written_this_turn_ = 0;
+  drained();
+}
+
+void StreamedResponse::add(std::string_view data) {
+  if (chunked_) {
+    char size[18];
+    const auto end = std::to_chars(size, size + 16, data.size(), 16).ptr;
+    pending_.append(size, end).append("\r\n").append(data).append("\r\n");
+  } else {
+    pending_.append(data);
+  }
+  if (!registered_) {
+    registered_ = true;
+    connection_->flush_at_end_of_turn(*this);
+  }
+}
+
+void StreamedResponse::end_of_turn() {
+  registered_ = false;
+  flush();
+}
+
+void StreamedResponse::flush() {
+  if (connection_ == nullptr) return;
+  const std::string bytes = std::exchange(pending_, {});
+  if (!bytes.empty()) connection_->send_stream(bytes);
+}
+
+void StreamedResponse::finish() {
+  if (chunked_) pending_.append("0\r\n").append(trailers_).append("\r\n");
+  flush();
+  connection_ = nullptr;
+}
+
+// Each once at most: one that goes on may wait again, and may destroy others. Where there is room for one alone, it is
+// the next one's turn the next time.
+void StreamedResponse::drained() {
+  for (std::size_t left = waiting_.size(); left > 0 && !waiting_.empty(); --left) {
+    if (connection_ == nullptr || connection_->queued() > kRoom) return;
+    WaitForRoom* const first = waiting_.front();
+    waiting_.erase(waiting_.begin());
+    first->coroutine.resume();
+  }
+}
+
+}  // namespace pronghorn::worker

@@ -1,0 +1,135 @@
+// pronghorn::compression() of pronghorn/middleware.h.
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "pronghorn/middleware.h"
+#include "pronghorn/timer.h"
+#include "worker/fields/content_coding.h"
+#include "worker/fields/content_types.h"
+#include "worker/fields/quality.h"
+#include "worker/fields/syntax.h"
+#include "worker/http/exchange.h"
+#include "worker/http/response_access.h"
+#include "worker/middleware/compressor.h"
+#include "worker/middleware/vary.h"
+
+namespace pronghorn {
+
+namespace {
+
+using worker::Compressor;
+using worker::ContentCoding;
+
+constexpr std::array kOffered{ContentCoding::br, ContentCoding::zstd, ContentCoding::gzip};
+constexpr std::size_t kSlice = 64 * 1024;       // of a large body: takes about a millisecond
+constexpr std::size_t kMaxAtOnce = 256 * 1024;  // a larger body is compressed while it is sent
+
+// Compresses what a producer writes on its way to the client. Several branches of it may write: what one writes at a
+// time is compressed and handed on without a break.
+class CompressingWriter final : public Writer {
+ public:
+  CompressingWriter(Writer& out, ContentCoding coding) : out_(out), compressor_(worker::make_compressor(coding)) {}
+
+  // What is written can be read by the client at once.
+  Task<void> write(std::string_view data) override {
+    std::string made;
+    while (data.size() > kSlice) {
+      compressor_->add(data.substr(0, kSlice), Compressor::Then::go_on, made);
+      data.remove_prefix(kSlice);
+    }
+    if (!data.empty()) compressor_->add(data, Compressor::Then::flush, made);
+    co_await out_.write(made);
+  }
+
+  void trailer(std::string_view name, std::string_view value) override { out_.trailer(name, value); }
+
+  Task<void> finish() {
+    std::string made;
+    compressor_->add({}, Compressor::Then::finish, made);
+    co_await out_.write(made);
+  }
+
+ private:
+  Writer& out_;
+  std::unique_ptr<Compressor> compressor_;
+};
+
+// `producer` belongs to the producer that calls this, which outlives the task.
+Task<void> produce_compressed(const Response::Producer& producer, ContentCoding coding, Writer& out) {
+  CompressingWriter writer(out, coding);
+  co_await producer(writer);
+  co_await writer.finish();
+}
+
+Response::Producer compressed(Response::Producer producer, ContentCoding coding) {
+  return [producer = std::move(producer), coding](Writer& out) { return produce_compressed(producer, coding, out); };
+}
+
+// `body` belongs to the producer that calls this. Others have their turn on the loop after each slice.
+Task<void> write_in_slices(std::string_view body, Writer& out) {
+  while (!body.empty()) {
+    co_await out.write(body.substr(0, kSlice));
+    body.remove_prefix(std::min(kSlice, body.size()));
+    co_await sleep_for(std::chrono::milliseconds(1));
+  }
+}
+
+bool has_token(std::string_view list, std::string_view token) noexcept {
+  while (!list.empty()) {
+    if (worker::equal_ignoring_case(worker::take_until(list, ','), token)) return true;
+  }
+  return false;
+}
+
+// Whether clients that accept a coding get this response in it.
+bool may_be_compressed(Response& response) {
+  const int status = response.status();
+  if (status == 204 || status == 206 || status == 304 || ResponseAccess::file(response)) return false;
+  if (!worker::is_compressible(response.content_type()) || response.header("Content-Encoding")) return false;
+  return !has_token(response.header("Cache-Control").value_or(""), "no-transform");
+}
+
+// False: it is better sent as it is.
+bool compress_body(Response& response, ContentCoding coding, std::size_t min_size) {
+  std::string& body = ResponseAccess::body(response);
+  if (body.size() < min_size || body.empty()) return false;
+  if (body.size() > kMaxAtOnce) {
+    ResponseAccess::producer(response) = std::make_unique<Response::Producer>(
+        compressed([body = std::move(body)](Writer& out) { return write_in_slices(body, out); }, coding));
+    return true;
+  }
+  std::string made;
+  worker::make_compressor(coding, body.size())->add(body, Compressor::Then::finish, made);
+  if (made.size() >= body.size()) return false;
+  body = std::move(made);
+  return true;
+}
+
+void compress(const CompressionOptions& options, const Request& request, Response& response) {
+  if (!may_be_compressed(response)) return;
+  worker::add_vary(response, "Accept-Encoding");
+  const ContentCoding coding = worker::choose_coding(request.exchange().head, kOffered);
+  if (coding == ContentCoding::identity) return;
+  if (auto& producer = ResponseAccess::producer(response)) {
+    *producer = compressed(std::move(*producer), coding);
+  } else if (!compress_body(response, coding, options.min_size)) {
+    return;
+  }
+  response.append("Content-Encoding", worker::name_of(coding));
+  // The same tag for other bytes is only true of a weak one (RFC 9110 section 8.8.3).
+  const std::string etag(response.header("ETag").value_or(""));
+  if (etag.starts_with('"')) response.set("ETag", "W/" + etag);
+}
+
+}  // namespace
+
+Middleware compression(const CompressionOptions& options) {
+  return After([options](Request& request, Response& response) { compress(options, request, response); });
+}
+
+}  // namespace pronghorn

@@ -1,0 +1,38 @@
+// Compresses one body, whole or piece by piece.
+//
+// Context: any thread; one object in one thread at a time. Errors: std::bad_alloc.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "worker/fields/content_coding.h"
+
+namespace pronghorn::worker {
+
+class Compressor {
+ public:
+  enum class Then {
+    go_on,   // more follows
+    flush,   // more follows, but what has been added can be decoded already
+    finish,  // that was all; nothing may be added any more
+  };
+
+  Compressor() = default;
+  Compressor(const Compressor&) = delete;
+  Compressor& operator=(const Compressor&) = delete;
+  virtual ~Compressor() = default;
+
+  // Appends to `out` what has come of `bytes` and those before.
+  virtual void add(std::string_view bytes, Then then, std::string& out) = 0;
+};
+
+// `coding` is not identity. `size`: of the whole body, when it is known; else windows are chosen small, because there
+// may be many streams for a long time: up to 0.3 MiB each for gzip, 0.6 MiB for br, 0.8 MiB for zstd.
+[[nodiscard]] std::unique_ptr<Compressor> make_compressor(ContentCoding coding,
+                                                          std::optional<std::uint64_t> size = std::nullopt);
+
+}  // namespace pronghorn::worker

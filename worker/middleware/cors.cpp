@@ -1,0 +1,116 @@
+// pronghorn::cors() of pronghorn/middleware.h.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "pronghorn/middleware.h"
+#include "worker/fields/syntax.h"
+#include "worker/middleware/vary.h"
+
+namespace pronghorn {
+
+namespace {
+
+bool is_any(const std::vector<std::string>& list) { return list.size() == 1 && list.front() == "*"; }
+
+// The serialisation of RFC 6454 section 6.2: what a browser sends, so what is compared with it.
+bool is_origin(std::string_view text) noexcept {
+  const std::size_t separator = text.find("://");
+  if (separator == std::string_view::npos || !worker::is_token(text.substr(0, separator))) return false;
+  const std::string_view authority = text.substr(separator + 3);
+  if (authority.empty() || !worker::is_host(authority)) return false;
+  return std::none_of(text.begin(), text.end(), [](char c) { return c >= 'A' && c <= 'Z'; });
+}
+
+std::string join(const std::vector<std::string>& names) {
+  std::string joined;
+  for (const std::string& name : names) joined.append(joined.empty() ? "" : ", ").append(name);
+  return joined;
+}
+
+void check_names(const std::vector<std::string>& names, std::string_view what) {
+  for (const std::string& name : names) {
+    if (!worker::is_token(name)) throw std::invalid_argument(fmt::format("cors: \"{}\" is no {}", name, what));
+  }
+}
+
+class Cors {
+ public:
+  explicit Cors(const CorsOptions& options)
+      : origins_(options.origins),
+        any_origin_(is_any(options.origins)),
+        credentials_(options.credentials),
+        methods_(join(options.methods)),
+        headers_(join(options.headers)),
+        exposed_headers_(join(options.exposed_headers)),
+        max_age_(std::to_string(options.max_age.count())) {
+    check(options);
+  }
+
+  void operator()(Request& request, Response& response) const {
+    if (!any_origin_) worker::add_vary(response, "Origin");
+    const auto origin = request.header("origin");
+    if (!origin || !allows(*origin)) return;
+    if (response.header("Access-Control-Allow-Origin")) return;  // the handler, or an inner group, has decided
+    response.append("Access-Control-Allow-Origin", any_origin_ ? "*" : *origin);
+    if (credentials_) response.append("Access-Control-Allow-Credentials", "true");
+    if (request.method() == "OPTIONS" && request.header("access-control-request-method")) {
+      answer_preflight(response);
+    } else if (!exposed_headers_.empty()) {
+      response.append("Access-Control-Expose-Headers", exposed_headers_);
+    }
+  }
+
+ private:
+  static void check(const CorsOptions& options) {
+    if (options.origins.empty()) throw std::invalid_argument("cors: origins is empty; name some, or \"*\"");
+    for (const std::string& origin : options.origins) {
+      if (is_any(options.origins) || is_origin(origin)) continue;
+      throw std::invalid_argument(fmt::format(
+          "cors: \"{}\" is no origin; one is as \"https://shop.example\", in small letters, without a path, "
+          "and \"*\" stands alone",
+          origin));
+    }
+    check_names(options.methods, "method");
+    check_names(options.headers, "field name");
+    check_names(options.exposed_headers, "field name");
+    if (options.max_age.count() < 0) throw std::invalid_argument("cors: max_age can not be negative");
+    // A browser takes "*" by its letter when credentials are allowed, and echoing every origin would let any site act
+    // for the user.
+    if (options.credentials && (is_any(options.origins) || is_any(options.methods) || is_any(options.headers) ||
+                                is_any(options.exposed_headers))) {
+      throw std::invalid_argument("cors: with credentials nothing can be \"*\"; name what is allowed");
+    }
+  }
+
+  [[nodiscard]] bool allows(std::string_view origin) const noexcept {
+    return any_origin_ || std::find(origins_.begin(), origins_.end(), origin) != origins_.end();
+  }
+
+  void answer_preflight(Response& response) const {
+    // The server's own answer to OPTIONS says which methods the path has.
+    const std::string methods = methods_.empty() ? std::string(response.header("Allow").value_or("")) : methods_;
+    if (!methods.empty()) response.append("Access-Control-Allow-Methods", methods);
+    if (!headers_.empty()) response.append("Access-Control-Allow-Headers", headers_);
+    response.append("Access-Control-Max-Age", max_age_);
+  }
+
+  std::vector<std::string> origins_;
+  bool any_origin_;
+  bool credentials_;
+  std::string methods_;
+  std::string headers_;
+  std::string exposed_headers_;
+  std::string max_age_;  // seconds
+};
+
+}  // namespace
+
+Middleware cors(const CorsOptions& options) { return After(Cors(options)); }
+
+}  // namespace pronghorn

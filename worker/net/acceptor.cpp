@@ -1,0 +1,109 @@
+#include "worker/net/acceptor.h"
+
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <limits>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "common/log.h"
+
+namespace pronghorn::worker {
+namespace {
+
+constexpr int kAcceptsPerTurn = 64;  // then the clients that are there have their turn
+
+// libuv knows no EPOLLEXCLUSIVE: with one queue for all, every idle worker would wake for each client. An epoll
+// descriptor of our own around the listener does know it, and libuv watches that.
+int make_exclusive(int listener) {
+  const int outer = ::epoll_create1(EPOLL_CLOEXEC);
+  if (outer < 0) throw std::runtime_error(std::string("cannot watch a listener: ") + std::strerror(errno));
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLEXCLUSIVE;
+  if (::epoll_ctl(outer, EPOLL_CTL_ADD, listener, &event) != 0) {
+    const int error = errno;
+    ::close(outer);
+    throw std::runtime_error(std::string("cannot watch a listener: ") + std::strerror(error));
+  }
+  return outer;
+}
+
+}  // namespace
+
+Acceptor::Acceptor(uv_loop_t* loop, int listener, bool exclusive, WorkerRow& row, Accepted accepted)
+    : listener_(listener),
+      watched_(exclusive ? make_exclusive(listener) : listener),
+      row_(row),
+      accepted_(std::move(accepted)),
+      poll_(new uv_poll_t) {
+  if (const int error = uv_poll_init(loop, poll_, watched_); error != 0) {
+    delete poll_;
+    if (watched_ != listener_) ::close(watched_);
+    throw std::runtime_error(std::string("cannot watch a listener: ") + uv_strerror(error));
+  }
+  poll_->data = this;
+}
+
+Acceptor::~Acceptor() {
+  uv_poll_stop(poll_);
+  if (watched_ != listener_) ::close(watched_);
+  uv_close(reinterpret_cast<uv_handle_t*>(poll_),
+           [](uv_handle_t* handle) { delete reinterpret_cast<uv_poll_t*>(handle); });
+}
+
+void Acceptor::start() noexcept {
+  active_ = true;
+  if (paused_) return;
+  uv_poll_start(poll_, UV_READABLE, [](uv_poll_t* handle, int, int) {
+    static_cast<Acceptor*>(handle->data)->accept_some(kAcceptsPerTurn);
+  });
+}
+
+void Acceptor::stop() noexcept {
+  active_ = false;
+  uv_poll_stop(poll_);
+}
+
+void Acceptor::empty_queue() {
+  while (accept_some(std::numeric_limits<int>::max())) {
+  }
+}
+
+bool Acceptor::accept_some(int limit) {
+  for (int count = 0; count < limit; ++count) {
+    sockaddr_storage address{};
+    socklen_t size = sizeof address;
+    const int fd = ::accept4(listener_, reinterpret_cast<sockaddr*>(&address), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) {
+      add(row_.accepted);
+      accepted_(fd, address);
+      if (!active_) return false;  // the callee has enough
+      continue;
+    }
+    if (errno == EINTR || errno == ECONNABORTED) continue;
+    if (errno != EAGAIN) pause(errno);
+    return false;
+  }
+  return true;
+}
+
+// Out of descriptors or memory: the queue keeps the clients while we wait for some to be given back.
+void Acceptor::pause(int error) noexcept {
+  if (paused_) return;
+  paused_ = true;
+  uv_poll_stop(poll_);
+  add(row_.accept_pauses);
+  log_warning("accepting is paused", {{"error", std::strerror(error)}});
+}
+
+void Acceptor::retry() noexcept {
+  if (!paused_) return;
+  paused_ = false;
+  if (active_) start();
+}
+
+}  // namespace pronghorn::worker

@@ -1,0 +1,33 @@
+#include "worker/net/open_file.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace pronghorn::worker {
+
+OpenFile::~OpenFile() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+bool OpenFile::append(std::string& out, std::uint64_t offset, std::size_t size) const {
+  if (content_) {
+    if (offset > content_->size() || size > content_->size() - offset) return false;
+    out.append(*content_, static_cast<std::size_t>(offset), size);
+    return true;
+  }
+  const std::size_t start = out.size();
+  out.resize(start + size);
+  for (std::size_t filled = 0; filled < size;) {
+    const ssize_t count = ::pread(fd_, out.data() + start + filled, size - filled, static_cast<off_t>(offset + filled));
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) {
+      out.resize(start);
+      return false;
+    }
+    filled += static_cast<std::size_t>(count);
+  }
+  return true;
+}
+
+}  // namespace pronghorn::worker

@@ -1,0 +1,54 @@
+// What the setup function says through App, Group and Route.
+//
+// Context: filled while setup runs, read only afterwards.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "pronghorn/app.h"
+#include "worker/routing/router.h"
+
+namespace pronghorn::detail {
+
+struct GroupEntry {
+  std::string prefix;  // whole, with those of the enclosing groups
+  const GroupEntry* parent = nullptr;
+  std::vector<Middleware> middleware;  // in the order of the calls of use()
+};
+
+struct RouteEntry {
+  std::string method;
+  std::string path;  // whole
+  std::string name;  // "GET /path", or what Route::name() said
+  Handler handler;
+  const GroupEntry* group = nullptr;
+  std::vector<Limit> limits;
+  std::optional<std::chrono::milliseconds> deadline;
+  std::optional<std::uint64_t> max_body;
+};
+
+struct AppState {
+  AppState() { groups.emplace_back(); }
+  AppState(const AppState&) = delete;
+  AppState& operator=(const AppState&) = delete;
+  ~AppState() = default;
+
+  std::deque<GroupEntry> groups;  // the first is the application itself
+  std::deque<RouteEntry> routes;  // their numbers in the router are their positions here
+  worker::Router router;
+  std::vector<std::function<Task<void>(Worker&)>> start_hooks;
+  std::vector<std::function<Task<void>(Worker&)>> stop_hooks;
+  ErrorHandler error_handler;
+  std::map<std::string, std::string, std::less<>> settings;
+  std::string folder;  // see App::folder()
+};
+
+}  // namespace pronghorn::detail

@@ -1,0 +1,88 @@
+#include "worker/routing/routes_listing.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <vector>
+
+#include "worker/routing/application.h"
+
+namespace pronghorn::worker {
+
+namespace {
+
+using Row = std::array<std::string, 7>;
+
+std::string duration_text(std::chrono::milliseconds duration) {
+  const auto ms = duration.count();
+  if (ms % 3'600'000 == 0) return fmt::format("{}h", ms / 3'600'000);
+  if (ms % 60'000 == 0) return fmt::format("{}m", ms / 60'000);
+  if (ms % 1000 == 0) return fmt::format("{}s", ms / 1000);
+  return fmt::format("{}ms", ms);
+}
+
+std::string size_text(std::uint64_t bytes) {
+  constexpr std::array<const char*, 4> kUnits{"", "KiB", "MiB", "GiB"};
+  std::size_t unit = 0;
+  while (bytes != 0 && bytes % 1024 == 0 && unit + 1 < kUnits.size()) {
+    bytes /= 1024;
+    ++unit;
+  }
+  return fmt::format("{}{}", bytes, kUnits[unit]);
+}
+
+std::string limits_text(const std::vector<Limit>& limits) {
+  std::string text;
+  for (const Limit& limit : limits) {
+    if (!text.empty()) text += ", ";
+    text += fmt::format("{} per {}", limit.count, duration_text(limit.window));
+    if (limit.algorithm == LimitAlgorithm::sliding_window) text += " sliding";
+    if (limit.algorithm == LimitAlgorithm::token_bucket) text += " bucket";
+    if (limit.key) text += " by key";
+  }
+  return text.empty() ? "-" : text;
+}
+
+std::size_t middleware_count(const detail::GroupEntry* group) {
+  std::size_t count = 0;
+  for (; group != nullptr; group = group->parent) count += group->middleware.size();
+  return count;
+}
+
+Row describe(const detail::RouteEntry& route, const HttpLimits& limits) {
+  const auto deadline = route.deadline.value_or(limits.request_timeout);
+  const std::uint64_t max_body = route.max_body.value_or(limits.max_body);
+  const bool named = route.name != route.method + " " + route.path;
+  return {route.method,
+          route.path,
+          limits_text(route.limits),
+          deadline.count() == 0 ? "none" : duration_text(deadline),
+          max_body == 0 ? "any" : size_text(max_body),
+          std::to_string(middleware_count(route.group)),
+          named ? route.name : ""};
+}
+
+}  // namespace
+
+std::string list_routes(const Config& config, void (*setup)(App&)) {
+  const auto state = run_setup(config, setup);
+  if (state->routes.empty()) return "The application has no routes.\n";
+  std::vector<Row> rows{{"METHOD", "PATH", "LIMIT", "DEADLINE", "MAX BODY", "MIDDLEWARE", "NAME"}};
+  for (const detail::RouteEntry& route : state->routes) rows.push_back(describe(route, config.http));
+  std::array<std::size_t, 7> widths{};
+  for (const Row& row : rows) {
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  }
+  std::string table;
+  for (const Row& row : rows) {
+    std::string line;
+    for (std::size_t i = 0; i < row.size(); ++i) line += fmt::format("{:<{}}  ", row[i], widths[i]);
+    line.erase(line.find_last_not_of(' ') + 1);
+    table += line + "\n";
+  }
+  return table;
+}
+
+}  // namespace pronghorn::worker

@@ -1,0 +1,16 @@
+// The routes of an application for people: what `pronghorn routes APP.so` prints.
+#pragma once
+
+#include <string>
+
+#include "common/config/config.h"
+#include "pronghorn/app.h"
+
+namespace pronghorn::worker {
+
+// A table, one line a route in the order in which they were added: method, path, limits, deadline, largest body, number
+// of middleware, and the name where it is not the default one. Runs `setup` and throws what it throws; needs neither a
+// loop nor Redis.
+[[nodiscard]] std::string list_routes(const Config& config, void (*setup)(App&));
+
+}  // namespace pronghorn::worker

@@ -1,0 +1,101 @@
+#include "worker/runtime/plugin_loader.h"
+
+#include <dlfcn.h>
+#include <elf.h>
+#include <fmt/format.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+
+#include "pronghorn/plugin.h"
+
+namespace pronghorn::worker {
+
+namespace {
+
+// dlopen's own messages for what is no shared object are hard to understand, so the obvious is looked at first.
+void check_file(const std::filesystem::path& file, const std::filesystem::path& path) {
+  std::error_code error;
+  const auto status = std::filesystem::status(file, error);
+  if (!std::filesystem::exists(status)) {
+    if (!error) error = std::make_error_code(std::errc::no_such_file_or_directory);
+    throw LoadError(fmt::format("{}: {}", path.native(), error.message()));
+  }
+  if (!std::filesystem::is_regular_file(status)) {
+    throw LoadError(fmt::format("{} is not a file; give the application's .so", path.native()));
+  }
+  std::ifstream bytes(file, std::ios::binary);
+  if (!bytes) throw LoadError(fmt::format("{}: {}", path.native(), std::strerror(errno)));
+  std::array<char, SELFMAG> magic{};
+  bytes.read(magic.data(), magic.size());
+  if (bytes.gcount() != SELFMAG || std::memcmp(magic.data(), ELFMAG, SELFMAG) != 0) {
+    throw LoadError(fmt::format("{} is not a shared library; give the application's .so", path.native()));
+  }
+}
+
+std::string one_line(std::string text) {
+  for (char& c : text) {
+    if (static_cast<unsigned char>(c) < 0x20) c = ' ';
+  }
+  return text;
+}
+
+// Reads no field that a smaller descriptor of an older release does not have.
+void check_descriptor(const std::string& name, const PluginDescriptor* descriptor) {
+  if (descriptor == nullptr) throw LoadError(fmt::format("{}: its {}() returned null", name, kPluginSymbol));
+  if (descriptor->api_version != kApiVersion) {
+    throw LoadError(
+        fmt::format("{}: built for Pronghorn API {}, this server has API {}: compile it again with the headers of this "
+                    "server",
+                    name, descriptor->api_version, kApiVersion));
+  }
+  if (descriptor->size < sizeof(PluginDescriptor)) {
+    throw LoadError(
+        fmt::format("{}: its descriptor has {} bytes, this server needs {}: compile it again with the "
+                    "headers of this server",
+                    name, descriptor->size, sizeof(PluginDescriptor)));
+  }
+  if (descriptor->abi == nullptr || std::strcmp(descriptor->abi, PRONGHORN_ABI) != 0) {
+    throw LoadError(
+        fmt::format("{}: built with another C++ ABI ({}), this server has ({}): compile both with the same "
+                    "compiler and settings",
+                    name, descriptor->abi == nullptr ? "unknown" : descriptor->abi, PRONGHORN_ABI));
+  }
+  if (descriptor->setup == nullptr) throw LoadError(fmt::format("{}: it has no setup function", name));
+}
+
+struct CloseLibrary {
+  void operator()(void* library) const noexcept { ::dlclose(library); }
+};
+
+}  // namespace
+
+auto load_plugin(const std::string& path, const std::string& copy) -> void (*)(App&) {
+  // Without a slash dlopen would search the system's library folders.
+  const std::filesystem::path known = std::filesystem::absolute(path);
+  const std::filesystem::path file = copy.empty() ? known : std::filesystem::absolute(copy);
+  check_file(file, known);
+  const std::string name = known.filename();
+  std::unique_ptr<void, CloseLibrary> library(::dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL));
+  if (!library) {
+    std::string reason = one_line(::dlerror());  // it begins with the file's path
+    if (reason.starts_with(file.native())) reason.replace(0, file.native().size(), known.native());
+    throw LoadError(fmt::format("{} can not be loaded: {}", name, reason));
+  }
+  void* const symbol = ::dlsym(library.get(), kPluginSymbol);
+  if (symbol == nullptr) {
+    throw LoadError(fmt::format("{} is not a Pronghorn application: it has no symbol {}; does it use PRONGHORN_APP?",
+                                name, kPluginSymbol));
+  }
+  const auto describe = reinterpret_cast<const PluginDescriptor* (*)()>(symbol);
+  const PluginDescriptor* const descriptor = describe();
+  check_descriptor(name, descriptor);
+  static_cast<void>(library.release());  // never unloaded, see the header
+  return descriptor->setup;
+}
+
+}  // namespace pronghorn::worker

@@ -1,0 +1,128 @@
+#include "worker/runtime/timer_queue.h"
+
+#include <algorithm>
+#include <stdexcept>
+#include <string>
+
+#include "pronghorn/timer.h"
+#include "worker/runtime/runtime.h"
+
+namespace pronghorn::detail {
+
+using Clock = std::chrono::steady_clock;
+
+TimerQueue::TimerQueue(uv_loop_t* loop) : handle_(new uv_timer_t) {
+  const int error = uv_timer_init(loop, handle_);
+  if (error != 0) {
+    delete handle_;
+    throw std::runtime_error(std::string("timer: ") + uv_strerror(error));
+  }
+  handle_->data = this;
+}
+
+TimerQueue::~TimerQueue() {
+  for (Timer* timer : heap_) {
+    timer->position_ = 0;
+    timer->queue_ = nullptr;
+  }
+  uv_close(reinterpret_cast<uv_handle_t*>(handle_),
+           [](uv_handle_t* closed) { delete reinterpret_cast<uv_timer_t*>(closed); });
+}
+
+void TimerQueue::insert(Timer& timer) {
+  heap_.push_back(&timer);
+  timer.queue_ = this;
+  place(heap_.size() - 1, &timer);
+  sift_up(heap_.size() - 1);
+  if (heap_.front() == &timer) rearm();
+}
+
+void TimerQueue::remove(Timer& timer) noexcept {
+  const std::size_t index = timer.position_ - 1;
+  timer.position_ = 0;
+  timer.queue_ = nullptr;
+  Timer* const last = heap_.back();
+  heap_.pop_back();
+  if (last != &timer) {
+    place(index, last);
+    sift_up(index);
+    sift_down(last->position_ - 1);
+  }
+  // A handle that is armed too early only finds nothing to do; one that is armed for nothing would keep the loop alive.
+  if (heap_.empty()) rearm();
+}
+
+void TimerQueue::place(std::size_t index, Timer* timer) noexcept {
+  heap_[index] = timer;
+  timer->position_ = index + 1;
+}
+
+void TimerQueue::sift_up(std::size_t index) noexcept {
+  while (index > 0) {
+    const std::size_t parent = (index - 1) / 2;
+    if (heap_[parent]->due_ <= heap_[index]->due_) return;
+    Timer* const timer = heap_[index];
+    place(index, heap_[parent]);
+    place(parent, timer);
+    index = parent;
+  }
+}
+
+void TimerQueue::sift_down(std::size_t index) noexcept {
+  for (;;) {
+    std::size_t child = index * 2 + 1;
+    if (child >= heap_.size()) return;
+    if (child + 1 < heap_.size() && heap_[child + 1]->due_ < heap_[child]->due_) ++child;
+    if (heap_[index]->due_ <= heap_[child]->due_) return;
+    Timer* const timer = heap_[index];
+    place(index, heap_[child]);
+    place(child, timer);
+    index = child;
+  }
+}
+
+// uv_timer counts whole milliseconds from the loop's cached time. The due time is rounded up to the next millisecond
+// of the same clock, so the callback never comes early.
+void TimerQueue::rearm() noexcept {
+  if (heap_.empty()) {
+    armed_for_ = Clock::time_point::max();
+    uv_timer_stop(handle_);
+    return;
+  }
+  const Clock::time_point due = heap_.front()->due_;
+  if (due == armed_for_ && uv_is_active(reinterpret_cast<uv_handle_t*>(handle_)) != 0) return;
+  armed_for_ = due;
+  const auto due_ms = std::chrono::ceil<std::chrono::milliseconds>(due.time_since_epoch()).count();
+  const auto now_ms = static_cast<std::int64_t>(uv_now(handle_->loop));
+  uv_timer_start(
+      handle_, [](uv_timer_t* handle) { static_cast<TimerQueue*>(handle->data)->expire(); },
+      static_cast<std::uint64_t>(std::max<std::int64_t>(due_ms - now_ms, 0)), 0);
+}
+
+void TimerQueue::expire() {
+  // Timers that are armed by what runs now are due later than this, so the loop below ends.
+  const Clock::time_point now = Clock::now();
+  while (!heap_.empty() && heap_.front()->due_ <= now) {
+    Timer& timer = *heap_.front();
+    remove(timer);
+    timer.expired_(timer.context_);  // may destroy the timer, and arm or cancel others
+  }
+  armed_for_ = Clock::time_point::max();
+  rearm();
+}
+
+void Timer::arm(void (*expired)(void*), void* context) {
+  cancel();
+  expired_ = expired;
+  context_ = context;
+  const Clock::time_point now = Clock::now();
+  const auto longest = Clock::time_point::max() - now;
+  due_ = delay_ < longest ? now + delay_ : Clock::time_point::max() - std::chrono::hours(1);
+  worker::Runtime::current().timers_->insert(*this);
+}
+
+void Timer::cancel() noexcept {
+  if (queue_) queue_->remove(*this);
+}
+
+}  // namespace pronghorn::detail

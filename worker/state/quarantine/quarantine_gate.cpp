@@ -1,0 +1,66 @@
+#include "worker/state/quarantine/quarantine_gate.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "worker/state/keys/digest.h"
+#include "worker/state/quarantine/path_shape.h"
+
+namespace pronghorn::worker {
+namespace {
+
+std::string visible_method(std::string_view method) { return visible(method, QuarantinedRequest::kMaxMethod); }
+
+std::string visible_route(std::string_view route) {
+  return route.empty() ? "-" : visible(route, QuarantinedRequest::kMaxRoute);
+}
+
+}  // namespace
+
+QuarantinedRequest identify(std::string_view method, std::string_view route, std::string_view path) {
+  const std::string shape = path_shape(path);
+  QuarantinedRequest request;
+  request.id = sha256_hex(fmt::format("{} {} {}", method, route, shape)).substr(0, QuarantinedRequest::kIdSize);
+  request.method = visible_method(method);
+  request.route = visible_route(route);
+  request.shape = visible(shape, QuarantinedRequest::kMaxShape);
+  return request;
+}
+
+std::optional<Response> QuarantineGate::refusal(std::string_view method, std::string_view route,
+                                                std::string_view path) {
+  refresh();
+  // Most requests are of other routes: they cost no digest.
+  const std::string shown_method = visible_method(method);
+  const std::string shown_route = visible_route(route);
+  const bool similar = std::ranges::any_of(entries_, [&](const QuarantineEntry& entry) {
+    return entry.request.method == shown_method && entry.request.route == shown_route;
+  });
+  if (!similar) return std::nullopt;
+  const QuarantinedRequest request = identify(method, route, path);
+  const auto entry = std::ranges::find(entries_, request.id, [](const auto& each) { return each.request.id; });
+  if (entry == entries_.end()) return std::nullopt;
+  QuarantineRow& shared = table_.rows[entry->row];
+  const std::uint64_t until = shared.until_ms.load();
+  const std::uint64_t now = monotonic_ms();
+  if (until <= now) return std::nullopt;
+  shared.refused.fetch_add(1, std::memory_order_relaxed);
+  add(row_.quarantined);
+  Response response = problem(503, fmt::format("requests like this one have killed workers and are quarantined as {}; "
+                                               "they are handled again later",
+                                               request.id));
+  response.set("Retry-After", std::to_string((until - now + 999) / 1000));
+  return response;
+}
+
+// The version is read first: what changes meanwhile is seen next time.
+void QuarantineGate::refresh() {
+  const std::uint32_t version = table_.version.load(std::memory_order_acquire);
+  if (read_ && version == version_) return;
+  entries_ = quarantine_entries(table_, monotonic_ms());
+  version_ = version;
+  read_ = true;
+}
+
+}  // namespace pronghorn::worker

@@ -1,0 +1,67 @@
+#include "worker/state/redis/shared_commands.h"
+
+#include <algorithm>
+#include <array>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "worker/fields/syntax.h"
+#include "worker/state/redis/redis_client.h"
+
+namespace pronghorn::worker {
+namespace {
+
+// They turn the connection into a stream of messages, or change what later commands mean.
+constexpr std::array<std::string_view, 19> kChangesConnection{
+    "SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE", "UNSUBSCRIBE", "PUNSUBSCRIBE", "SUNSUBSCRIBE", "MONITOR",
+    "AUTH",      "SELECT",     "HELLO",      "RESET",       "QUIT",         "WATCH",        "UNWATCH",
+    "SYNC",      "PSYNC",      "READONLY",   "READWRITE",   "ASKING"};
+// They make every later command wait.
+constexpr std::array<std::string_view, 10> kBlocks{"BLPOP",    "BRPOP",    "BRPOPLPUSH", "BLMOVE", "BLMPOP",
+                                                   "BZPOPMIN", "BZPOPMAX", "BZMPOP",     "WAIT",   "WAITAOF"};
+
+bool is_one_of(std::string_view name, std::span<const std::string_view> names) noexcept {
+  return std::any_of(names.begin(), names.end(),
+                     [name](std::string_view entry) { return equal_ignoring_case(name, entry); });
+}
+
+bool has_word(const std::vector<std::string>& words, std::string_view wanted) noexcept {
+  return std::any_of(words.begin() + 1, words.end(),
+                     [wanted](const auto& word) { return equal_ignoring_case(word, wanted); });
+}
+
+void require_shareable(const std::vector<std::string>& words) {
+  const std::string& name = words.front();
+  std::size_t size = 0;
+  for (const std::string& word : words) size += word.size();
+  if (size > RedisClient::kMaxCommand) throw RedisError("a Redis command of more than 512 MiB");
+  const bool reply_mode =
+      equal_ignoring_case(name, "CLIENT") && words.size() > 1 && equal_ignoring_case(words[1], "REPLY");
+  if (reply_mode || is_one_of(name, kChangesConnection)) {
+    throw RedisError(name + " is refused: it would change the connection that all handlers of this worker share");
+  }
+  const bool blocking_read =
+      (equal_ignoring_case(name, "XREAD") || equal_ignoring_case(name, "XREADGROUP")) && has_word(words, "BLOCK");
+  if (blocking_read || is_one_of(name, kBlocks)) {
+    throw RedisError(name + " is refused: all handlers of this worker would wait for it");
+  }
+}
+
+}  // namespace
+
+void require_shareable(std::span<const Command> commands) {
+  bool in_transaction = false;
+  for (const Command& command : commands) {
+    if (command.words().empty()) throw RedisError("a Redis command without words");
+    require_shareable(command.words());
+    const std::string& name = command.words().front();
+    if (equal_ignoring_case(name, "MULTI")) in_transaction = true;
+    if (equal_ignoring_case(name, "EXEC") || equal_ignoring_case(name, "DISCARD")) in_transaction = false;
+  }
+  if (in_transaction) {
+    throw RedisError("MULTI is refused without an EXEC in the same pipeline(): others use the connection in between");
+  }
+}
+
+}  // namespace pronghorn::worker

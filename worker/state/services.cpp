@@ -1,0 +1,32 @@
+#include "worker/state/services.h"
+
+#include <utility>
+
+#include "common/config/redis_url.h"
+
+namespace pronghorn::worker {
+namespace {
+
+std::unique_ptr<RedisClient> make_client(uv_loop_t* loop, const Config& config, WorkerRow& row) {
+  const std::string address = redis_address(config);
+  if (address == "none") {
+    row.redis_state.store(RedisState::off, std::memory_order_relaxed);
+    return nullptr;
+  }
+  return std::make_unique<RedisClient>(loop, parse_redis_url(address), config.redis_timeout, row);
+}
+
+}  // namespace
+
+StateServices::StateServices(uv_loop_t* loop, const Config& config, WorkerRow& row)
+    : redis(make_client(loop, config, row)), sessions(redis.get(), config), limiter(redis.get(), config, row) {}
+
+void StateServices::start(std::function<void(std::string)> on_fatal) {
+  if (redis) redis->start(std::move(on_fatal));
+}
+
+void StateServices::close() {
+  if (redis) redis->close();
+}
+
+}  // namespace pronghorn::worker

@@ -1,0 +1,245 @@
+#include "worker/state/sessions/session_store.h"
+
+#include <algorithm>
+#include <array>
+#include <stdexcept>
+#include <utility>
+#include <vector>
+
+#include "common/log.h"
+#include "pronghorn/concurrent.h"
+#include "pronghorn/error.h"
+#include "worker/state/keys/key.h"
+#include "worker/state/redis/redis_client.h"
+#include "worker/state/redis/redis_script.h"
+#include "worker/state/sessions/session_id.h"
+
+namespace pronghorn::worker {
+namespace {
+
+// ARGV: time to live in ms, "1" to make the session, when the cookie is sent ("": it is not), how many fields to set,
+// their names and values, names to remove.
+const Script& write_script() {
+  static const Script script(R"lua(
+local key = KEYS[1]
+if ARGV[2] == '0' and redis.call('EXISTS', key) == 0 then return 0 end
+if ARGV[3] ~= '' then redis.call('HSET', key, '_pronghorn.sent', ARGV[3]) end
+local last = 4 + 2 * tonumber(ARGV[4])
+for i = 5, last, 2 do redis.call('HSET', key, ARGV[i], ARGV[i + 1]) end
+for i = last + 1, #ARGV do redis.call('HDEL', key, ARGV[i]) end
+redis.call('PEXPIRE', key, ARGV[1])
+return 1
+)lua");
+  return script;
+}
+
+const Script& take_script() {
+  static const Script script(R"lua(
+local fields = redis.call('HGETALL', KEYS[1])
+redis.call('DEL', KEYS[1])
+return fields
+)lua");
+  return script;
+}
+
+// ARGV: time to live in ms, "1" to make the session, now, field, by, then what this request has staged for the field:
+// "" nothing, "-" its removal, "=" the value that follows. The new value is read as text: a number of Lua is a double.
+const Script& increment_script() {
+  static const Script script(R"lua(
+local key, field = KEYS[1], ARGV[4]
+if ARGV[2] == '0' and redis.call('EXISTS', key) == 0 then return false end
+if ARGV[6] == '=' then redis.call('HSET', key, field, ARGV[7]) end
+if ARGV[6] == '-' then redis.call('HDEL', key, field) end
+redis.call('HINCRBY', key, field, ARGV[5])
+if ARGV[2] == '1' then redis.call('HSETNX', key, '_pronghorn.sent', ARGV[3]) end
+redis.call('PEXPIRE', key, ARGV[1])
+return redis.call('HGET', key, field)
+)lua");
+  return script;
+}
+
+std::int64_t now_s() {
+  using namespace std::chrono;
+  return duration_cast<std::chrono::seconds>(system_clock::now().time_since_epoch()).count();
+}
+
+// For a session that has ended meanwhile: the value that the counter would have had just before.
+std::int64_t counted_locally(const SessionState& state, std::string_view name, std::int64_t by) {
+  const std::optional<std::string> before = state.get(name);
+  std::int64_t value = 0;
+  if (__builtin_add_overflow(before ? Reply(*before).integer() : 0, by, &value)) {
+    throw RedisError("increment would overflow");
+  }
+  return value;
+}
+
+}  // namespace
+
+SessionStore::SessionStore(RedisClient* client, const Config& config)
+    : client_(client),
+      prefix_(key_prefix(config.name) + ":s:{"),
+      cookie_name_(config.session_cookie),
+      ttl_(std::max(config.session_ttl, Milliseconds(1))),
+      ttl_text_(std::to_string(ttl_.count())) {}
+
+std::string SessionStore::key_of(std::string_view id) const {
+  std::string key;
+  key.reserve(prefix_.size() + id.size() + 1);
+  key.append(prefix_).append(id).append("}");
+  return key;
+}
+
+void SessionStore::refuse_without_redis() {
+  constexpr const char* kWhy = "sessions need Redis, and this server runs without it (--redis none)";
+  if (!std::exchange(told_missing_, true)) log_warning(kWhy);
+  throw HttpError(503, kWhy);
+}
+
+Task<std::shared_ptr<SessionState>> SessionStore::load(Exchange& exchange) {
+  if (client_ == nullptr) refuse_without_redis();
+  auto state = std::make_shared<SessionState>(*this);
+  const std::optional<std::string_view> cookie = exchange.request.cookie(cookie_name_);
+  if (!cookie || !is_session_id(*cookie)) co_return state;
+
+  std::string id(*cookie);
+  const std::string key = key_of(id);
+  RedisCall call(*client_);
+  call.send({"HGETALL", key});
+  call.send({"PEXPIRE", key, ttl_text_});
+  co_await call;
+  require_success(call.reply(0));
+  require_success(call.reply(1));
+  // An id that Redis does not know is not adopted: a session begins with an id of ours.
+  if (!call.reply(0).array().empty()) state->loaded(std::move(id), std::move(call.reply(0)));
+  co_return state;
+}
+
+bool SessionStore::cookie_is_old(const SessionState& state) const {
+  return std::chrono::seconds(now_s() - state.cookie_sent) >= ttl_ / 2;
+}
+
+bool SessionStore::has_changes(const Exchange& exchange) const {
+  if (!exchange.session) return false;
+  const SessionState& state = *exchange.session;
+  return state.made_here || state.rotating || !state.doomed.empty() || state.has_staged_changes() ||
+         (state.stored && cookie_is_old(state));
+}
+
+Task<void> SessionStore::commit(Exchange& exchange, Response& response) {
+  if (!has_changes(exchange)) co_return;
+  // Shielded when it takes several steps: a client that leaves between them must not lose its session.
+  const bool one_step = !exchange.session->rotating && exchange.session->doomed.empty();
+  Task<Saved> saving = save(exchange.session);
+  if (!one_step) saving = shield(std::move(saving));
+  const Saved saved = co_await std::move(saving);
+  if (saved.cookie) add_cookie(exchange, response, *saved.cookie, saved.max_age);
+}
+
+Task<SessionStore::Saved> SessionStore::save(std::shared_ptr<SessionState> state) {
+  const bool removed = !state->doomed.empty();
+  if (removed) co_await remove_doomed(*state);
+  if (state->rotating) co_await give_new_id(*state);
+  if (state->id.empty() && state->has_staged_values()) {
+    state->id = new_session_id();
+    state->made_here = true;
+  }
+  if (!state->id.empty()) {
+    const bool send_cookie = co_await write(*state);
+    if (send_cookie) co_return Saved{state->id, std::chrono::ceil<std::chrono::seconds>(ttl_)};
+  } else if (removed) {
+    co_return Saved{"", std::chrono::seconds(0)};
+  }
+  co_return Saved{};
+}
+
+Task<void> SessionStore::remove_doomed(SessionState& state) {
+  std::vector<std::string> keys;
+  for (const std::string& id : state.doomed) keys.push_back(key_of(id));
+  state.doomed.clear();
+  RedisCall call(*client_);
+  for (const std::string& key : keys) call.send({"DEL", key});
+  co_await call;
+  for (std::size_t i = 0; i < keys.size(); ++i) require_success(call.reply(i));
+}
+
+// What Redis held under the old id becomes staged under a new one.
+Task<void> SessionStore::give_new_id(SessionState& state) {
+  const std::string key = key_of(state.id);
+  const std::array<std::string_view, 1> keys{key};
+  const Reply taken = co_await run_script(*client_, take_script(), keys, {});
+  state.rotating = state.stored = false;
+  state.id.clear();
+  const Reply::Array& fields = taken.array();
+  for (std::size_t i = 0; i + 1 < fields.size(); i += 2) {
+    const std::string& name = fields[i].string();
+    const SessionState::Change* changed = state.change(name);
+    if (name == kCookieSentField || (changed != nullptr && changed->staged)) continue;
+    state.stage(name, fields[i + 1].string());
+  }
+  if (fields.empty() && !state.has_staged_values()) co_return;  // it had ended, and there is nothing to keep
+  state.id = new_session_id();
+  state.made_here = true;
+}
+
+// Whether the client has to be told the id.
+Task<bool> SessionStore::write(SessionState& state) {
+  if (state.made_here && !state.has_staged_changes()) co_return state.stored;  // increment() has written all there is
+  const bool send_cookie = state.made_here || cookie_is_old(state);
+  if (!send_cookie && !state.has_staged_changes()) co_return false;
+
+  const std::string key = key_of(state.id);
+  const std::string sent = send_cookie ? std::to_string(now_s()) : "";
+  std::vector<std::string_view> args{ttl_text_, state.made_here ? "1" : "0", sent, ""};
+  for (const auto& [name, change] : state.changes) {
+    if (change.staged && change.value) args.insert(args.end(), {name, *change.value});
+  }
+  const std::string set_count = std::to_string((args.size() - 4) / 2);
+  args[3] = set_count;
+  for (const auto& [name, change] : state.changes) {
+    if (change.staged && !change.value) args.push_back(name);
+  }
+  const std::array<std::string_view, 1> keys{key};
+  const Reply written = co_await run_script(*client_, write_script(), keys, args);
+  for (auto& [name, change] : state.changes) change.staged = false;
+  state.stored = written.integer() == 1;
+  co_return send_cookie&& state.stored;
+}
+
+void SessionStore::add_cookie(Exchange& exchange, Response& response, std::string_view value,
+                              std::chrono::seconds max_age) const {
+  CookieOptions options;
+  options.max_age = max_age;
+  // A browser takes a name with such a prefix only together with Secure.
+  options.secure = exchange.request.scheme() == "https" || cookie_name_.starts_with("__Host-") ||
+                   cookie_name_.starts_with("__Secure-");
+  response.cookie(cookie_name_, value, options);
+}
+
+Task<std::int64_t> SessionStore::increment(std::shared_ptr<SessionState> state, std::string name, std::int64_t by) {
+  if (name == kCookieSentField) throw std::invalid_argument("a session field cannot be called " + name);
+  if (state->id.empty()) {  // at once, so that a second increment meanwhile goes to the same session
+    state->id = new_session_id();
+    state->made_here = true;
+  }
+  const std::string id = state->id;
+  const std::string key = key_of(id);
+  const std::string now = std::to_string(now_s());
+  const std::string amount = std::to_string(by);
+  const SessionState::Change* change = state->change(name);
+  const bool staged = change != nullptr && change->staged;
+  const std::string base = staged && change->value ? *change->value : "";
+  const std::array<std::string_view, 1> keys{key};
+  const std::array<std::string_view, 7> args{
+      ttl_text_, state->made_here ? "1" : "0", now, name, amount, !staged ? "" : change->value ? "=" : "-", base};
+  const Reply counted = co_await run_script(*client_, increment_script(), keys, args);
+
+  const bool ended = counted.is_nil();
+  const std::int64_t value = ended ? counted_locally(*state, name, by) : counted.integer();
+  if (state->id == id) {  // not destroyed meanwhile
+    state->counted(name, value);
+    state->stored = true;
+  }
+  co_return value;
+}
+
+}  // namespace pronghorn::worker
