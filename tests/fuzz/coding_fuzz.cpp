@@ -8,6 +8,7 @@
 #include "fuzz/fuzz_target.h"
 #include "worker/fields/content_coding.h"
 #include "worker/fields/quality.h"
+#include "worker/fields/text.h"
 
 namespace pronghorn::fuzz {
 

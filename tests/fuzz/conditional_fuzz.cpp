@@ -4,7 +4,7 @@
 
 #include "fuzz/fuzz_target.h"
 #include "worker/fields/http_date.h"
-#include "worker/fields/syntax.h"
+#include "worker/fields/text.h"
 #include "worker/files/conditional.h"
 #include "worker/http/exchange.h"
 

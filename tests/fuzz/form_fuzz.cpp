@@ -4,7 +4,7 @@
 
 #include "fuzz/fuzz_target.h"
 #include "pronghorn/error.h"
-#include "worker/fields/syntax.h"
+#include "worker/fields/percent_encoding.h"
 #include "worker/http/exchange.h"
 
 namespace pronghorn::fuzz {

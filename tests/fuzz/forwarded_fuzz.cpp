@@ -5,8 +5,10 @@
 #include <span>
 
 #include "fuzz/fuzz_target.h"
+#include "worker/fields/characters.h"
 #include "worker/fields/forwarded.h"
-#include "worker/fields/syntax.h"
+#include "worker/fields/host.h"
+#include "worker/fields/text.h"
 
 namespace pronghorn::fuzz {
 

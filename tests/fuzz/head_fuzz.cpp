@@ -5,7 +5,8 @@
 
 #include "framing/framing_cases.h"
 #include "fuzz/fuzz_target.h"
-#include "worker/fields/syntax.h"
+#include "worker/fields/characters.h"
+#include "worker/fields/text.h"
 #include "worker/http1/parser/head_fields.h"
 #include "worker/http1/parser/head_guard.h"
 #include "worker/http1/parser/head_parser.h"

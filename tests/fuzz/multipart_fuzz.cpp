@@ -3,7 +3,7 @@
 #include <optional>
 
 #include "fuzz/fuzz_target.h"
-#include "worker/fields/syntax.h"
+#include "worker/fields/characters.h"
 #include "worker/forms/multipart_parser.h"
 
 namespace pronghorn::fuzz {

@@ -9,7 +9,7 @@
 #include "worker/admin/metrics_text.h"
 #include "worker/admin/negotiation.h"
 #include "worker/admin/status_page.h"
-#include "worker/fields/syntax.h"
+#include "worker/fields/text.h"
 
 namespace pronghorn::worker {
 namespace {

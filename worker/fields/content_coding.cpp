@@ -4,7 +4,7 @@
 #include <cstddef>
 
 #include "worker/fields/quality.h"
-#include "worker/fields/syntax.h"
+#include "worker/fields/text.h"
 
 namespace pronghorn::worker {
 namespace {

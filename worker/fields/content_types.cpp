@@ -4,7 +4,7 @@
 #include <array>
 #include <utility>
 
-#include "worker/fields/syntax.h"
+#include "worker/fields/text.h"
 
 namespace pronghorn::worker {
 

@@ -5,7 +5,9 @@
 #include <optional>
 #include <utility>
 
-#include "worker/fields/syntax.h"
+#include "worker/fields/characters.h"
+#include "worker/fields/host.h"
+#include "worker/fields/text.h"
 
 namespace pronghorn::worker {
 namespace {

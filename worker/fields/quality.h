@@ -1,23 +1,14 @@
-// Lists with weights, as in Accept and Accept-Encoding (RFC 9110 section 12.4.2).
+// Weights of list elements, as in Accept and Accept-Encoding (RFC 9110 section 12.4.2).
 #pragma once
 
 #include <cstddef>
 #include <string_view>
 
-#include "worker/fields/syntax.h"
+#include "worker/fields/text.h"
 
 namespace pronghorn::worker {
 
-// What stands before the next `separator`, without blanks around it. It is taken off `text` together with the
-// separator.
-inline std::string_view take_until(std::string_view& text, char separator) noexcept {
-  const std::size_t end = text.find(separator);
-  const std::string_view part = text.substr(0, end);
-  text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
-  return trim_blanks(part);
-}
-
-// A qvalue in thousandths: "0.85" is 850. Anything malformed is 0.
+// A qvalue in thousandths: "0.85" is 850. Malformed text is 0, so that nothing is preferred by accident.
 inline int parse_quality(std::string_view text) noexcept {
   if (text.empty() || text.size() > 5 || (text[0] != '0' && text[0] != '1')) return 0;
   if (text.size() > 1 && text[1] != '.') return 0;
@@ -31,7 +22,7 @@ inline int parse_quality(std::string_view text) noexcept {
   return value == 0 ? 1000 : 0;
 }
 
-// The weight among the parameters that follow an item ("level=1;q=0.5"), in thousandths; 1000 when none is given.
+// The weight among the parameters behind a list element ("level=1;q=0.5"), in thousandths. The default is 1000.
 inline int take_quality(std::string_view parameters) noexcept {
   int weight = 1000;
   while (!parameters.empty()) {

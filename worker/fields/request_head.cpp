@@ -1,6 +1,6 @@
 #include "worker/fields/request_head.h"
 
-#include "worker/fields/syntax.h"
+#include "worker/fields/text.h"
 
 namespace pronghorn::worker {
 

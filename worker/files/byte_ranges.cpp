@@ -6,8 +6,7 @@
 #include <charconv>
 #include <optional>
 
-#include "worker/fields/quality.h"
-#include "worker/fields/syntax.h"
+#include "worker/fields/text.h"
 
 namespace pronghorn::worker {
 

@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "worker/fields/http_date.h"
-#include "worker/fields/syntax.h"
+#include "worker/fields/text.h"
 
 namespace pronghorn::worker {
 

@@ -11,9 +11,9 @@
 #include <utility>
 
 #include "pronghorn/error.h"
+#include "worker/fields/characters.h"
 #include "worker/fields/content_types.h"
 #include "worker/fields/http_date.h"
-#include "worker/fields/syntax.h"
 #include "worker/files/conditional.h"
 #include "worker/files/range_parts.h"
 #include "worker/http/exchange.h"

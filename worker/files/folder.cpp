@@ -14,7 +14,7 @@
 #include <stdexcept>
 
 #include "pronghorn/error.h"
-#include "worker/fields/syntax.h"
+#include "worker/fields/percent_encoding.h"
 
 namespace pronghorn::worker {
 

@@ -5,7 +5,7 @@
 
 #include "pronghorn/error.h"
 #include "pronghorn/request.h"
-#include "worker/fields/syntax.h"
+#include "worker/fields/text.h"
 #include "worker/forms/multipart_parser.h"
 #include "worker/http/exchange.h"
 

@@ -3,8 +3,9 @@
 #include <algorithm>
 #include <utility>
 
-#include "worker/fields/parameters.h"
-#include "worker/fields/syntax.h"
+#include "worker/fields/characters.h"
+#include "worker/fields/text.h"
+#include "worker/forms/parameters.h"
 
 namespace pronghorn::worker {
 namespace {
@@ -18,8 +19,6 @@ bool is_boundary(std::string_view text) noexcept {
            std::string_view("'()+_,-./:=? ").find(c) != std::string_view::npos;
   });
 }
-
-bool is_blank(char c) noexcept { return c == ' ' || c == '\t'; }
 
 }  // namespace
 

@@ -2,7 +2,7 @@
 
 #include <sys/random.h>
 
-#include "worker/fields/syntax.h"
+#include "worker/fields/percent_encoding.h"
 
 namespace pronghorn::worker {
 namespace {

@@ -4,19 +4,13 @@
 #include <stdexcept>
 
 #include "common/utf8.h"
-#include "worker/fields/syntax.h"
+#include "worker/fields/characters.h"
+#include "worker/fields/percent_encoding.h"
+#include "worker/fields/text.h"
 #include "worker/http/exchange.h"
+#include "worker/http/field_lines.h"
 
 namespace pronghorn {
-
-using worker::KnownHeader;
-
-namespace {
-
-// Each costs far more memory than the two bytes that a client needs for it.
-constexpr std::size_t kMaxFormFields = 1000;
-
-}  // namespace
 
 namespace detail {
 
@@ -34,13 +28,6 @@ void throw_bad_parameter(std::string_view name, std::string_view text, std::stri
 }
 
 }  // namespace detail
-
-std::optional<std::string> Form::get(std::string_view name) const {
-  for (const auto& [field, value] : fields_) {
-    if (field == name) return value;
-  }
-  return std::nullopt;
-}
 
 std::string_view Request::method() const noexcept { return exchange_.head.method; }
 std::string_view Request::target() const noexcept { return exchange_.head.target; }
@@ -111,33 +98,6 @@ void Request::early_hints(std::initializer_list<std::string_view> links) {
   exchange_.owner->send_interim(exchange_, head.append("\r\n"));
 }
 
-Task<Form> Request::form() {
-  const std::string_view type = exchange_.head.value(KnownHeader::content_type);
-  const std::string_view media = worker::trim_blanks(type.substr(0, type.find(';')));
-  if (!worker::equal_ignoring_case(media, "application/x-www-form-urlencoded")) {
-    throw HttpError(415, "the body must be application/x-www-form-urlencoded");
-  }
-  std::string_view pairs = co_await body();
-  std::vector<std::pair<std::string, std::string>> fields;
-  while (!pairs.empty()) {
-    const std::size_t end = pairs.find('&');
-    const std::string_view pair = pairs.substr(0, end);
-    const std::size_t equals = pair.find('=');
-    std::string name;
-    std::string value;
-    if (!worker::percent_decode(pair.substr(0, equals), name, true) ||
-        (equals != std::string_view::npos && !worker::percent_decode(pair.substr(equals + 1), value, true))) {
-      throw bad_request("the form is not percent-encoded correctly");
-    }
-    if (!pair.empty()) {
-      if (fields.size() == kMaxFormFields) throw HttpError(413, "the form has more than 1000 fields");
-      fields.emplace_back(std::move(name), std::move(value));
-    }
-    pairs = end == std::string_view::npos ? std::string_view{} : pairs.substr(end + 1);
-  }
-  co_return Form(std::move(fields));
-}
-
 const Client& Request::client() const { return exchange_.client(); }
 
 std::string_view Request::scheme() const noexcept {
@@ -150,7 +110,7 @@ std::string_view Request::host() const noexcept {
   const worker::Forwarding* said = exchange_.forwarding();
   if (said != nullptr && !said->host.empty()) return said->host;
   // An absolute-form target wins over Host (RFC 9112 section 3.2.2).
-  return exchange_.head.authority.empty() ? exchange_.head.value(KnownHeader::host) : exchange_.head.authority;
+  return exchange_.head.authority.empty() ? exchange_.head.value(worker::KnownHeader::host) : exchange_.head.authority;
 }
 
 std::string_view Request::last_event_id() const noexcept { return header("Last-Event-ID").value_or(""); }

@@ -7,7 +7,9 @@
 #include <tuple>
 
 #include "pronghorn/error.h"
-#include "worker/fields/syntax.h"
+#include "worker/fields/characters.h"
+#include "worker/fields/text.h"
+#include "worker/http/field_lines.h"
 #include "worker/http/response_access.h"
 #include "worker/http/status_text.h"
 

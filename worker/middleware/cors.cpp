@@ -9,7 +9,8 @@
 #include <vector>
 
 #include "pronghorn/middleware.h"
-#include "worker/fields/syntax.h"
+#include "worker/fields/characters.h"
+#include "worker/fields/host.h"
 #include "worker/middleware/vary.h"
 
 namespace pronghorn {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "pronghorn/middleware.h"
-#include "worker/fields/syntax.h"
+#include "worker/fields/characters.h"
 
 namespace pronghorn {
 

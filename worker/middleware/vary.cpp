@@ -2,8 +2,7 @@
 
 #include <string>
 
-#include "worker/fields/quality.h"
-#include "worker/fields/syntax.h"
+#include "worker/fields/text.h"
 #include "worker/http/response_access.h"
 
 namespace pronghorn::worker {

@@ -5,7 +5,8 @@
 #include <algorithm>
 #include <stdexcept>
 
-#include "worker/fields/syntax.h"
+#include "worker/fields/percent_encoding.h"
+#include "worker/fields/text.h"
 #include "worker/http1/parser/head_fields.h"
 
 namespace pronghorn::worker {

@@ -3,7 +3,7 @@
 #include <charconv>
 #include <stdexcept>
 
-#include "worker/fields/syntax.h"
+#include "worker/fields/text.h"
 #include "worker/http/response_access.h"
 #include "worker/http1/response_head.h"
 #include "worker/runtime/exception_text.h"

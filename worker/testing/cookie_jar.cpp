@@ -1,18 +1,10 @@
 #include "worker/testing/cookie_jar.h"
 
-#include "worker/fields/syntax.h"
+#include "worker/fields/text.h"
 
 namespace pronghorn::worker {
 
 namespace {
-
-// Takes what stands before the next separator off the front of `text`.
-std::string_view take_until(std::string_view& text, char separator) {
-  const std::size_t end = text.find(separator);
-  const std::string_view part = text.substr(0, end);
-  text = end == std::string_view::npos ? std::string_view{} : text.substr(end + 1);
-  return trim_blanks(part);
-}
 
 std::string_view default_path(std::string_view request_path) {
   const std::size_t slash = request_path.rfind('/');

@@ -10,7 +10,7 @@
 #include "common/log.h"
 #include "pronghorn/error.h"
 #include "pronghorn/testing.h"
-#include "worker/fields/syntax.h"
+#include "worker/fields/text.h"
 #include "worker/http1/parser/head_guard.h"
 #include "worker/http1/parser/head_parser.h"
 #include "worker/http1/response_head.h"

@@ -2,7 +2,8 @@
 
 #include <algorithm>
 
-#include "worker/fields/syntax.h"
+#include "worker/fields/characters.h"
+#include "worker/fields/text.h"
 
 namespace pronghorn::worker {
 namespace {

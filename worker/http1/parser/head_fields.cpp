@@ -9,7 +9,8 @@
 #include <emmintrin.h>
 #endif
 
-#include "worker/fields/syntax.h"
+#include "worker/fields/characters.h"
+#include "worker/fields/text.h"
 
 namespace pronghorn::worker {
 namespace {
@@ -146,7 +147,6 @@ Refusal run_llhttp(std::string_view bytes, std::size_t first_line, const HttpLim
 
 // Where a token that begins at `at` ends; at `end` at the latest.
 const char* end_of_token(const char* at, const char* end) noexcept {
-  using syntax_detail::kClasses;
 #if defined(__SSE2__)
   // Sixteen at once of what nearly all names are made of: letters, digits and '-'. Other bytes of a token follow below.
   if (end - at >= 16) {
@@ -160,7 +160,7 @@ const char* end_of_token(const char* at, const char* end) noexcept {
     at += std::countr_one(static_cast<std::uint16_t>(_mm_movemask_epi8(_mm_or_si128(letter, other))));
   }
 #endif
-  while (at != end && (kClasses[static_cast<unsigned char>(*at)] & syntax_detail::kToken) != 0) ++at;
+  while (at != end && (character_class::kTable[static_cast<unsigned char>(*at)] & character_class::kToken) != 0) ++at;
   return at;
 }
 

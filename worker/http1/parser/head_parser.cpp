@@ -2,7 +2,9 @@
 
 #include <utility>
 
-#include "worker/fields/syntax.h"
+#include "worker/fields/characters.h"
+#include "worker/fields/host.h"
+#include "worker/fields/text.h"
 #include "worker/http1/parser/head_fields.h"
 
 namespace pronghorn::worker {
@@ -22,15 +24,15 @@ bool is_version(std::string_view text) noexcept {
 
 // One pass tells whether all characters may stand in a target, and whether there is a query to look for.
 Refusal check_target_text(RequestHead& head) noexcept {
-  std::uint8_t all = syntax_detail::kTarget;
+  std::uint8_t all = character_class::kTarget;
   std::uint8_t any = 0;
   for (const char c : head.target) {
-    const std::uint8_t classes = syntax_detail::kClasses[static_cast<unsigned char>(c)];
+    const std::uint8_t classes = character_class::kTable[static_cast<unsigned char>(c)];
     all &= classes;
     any |= classes;
   }
   if (all == 0 || head.target.empty()) return {400, "malformed request target"};
-  head.has_query = (any & syntax_detail::kQuestion) != 0;
+  head.has_query = (any & character_class::kQuestion) != 0;
   return {};
 }
 

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
-#include "worker/fields/syntax.h"
+#include "worker/fields/characters.h"
+#include "worker/fields/percent_encoding.h"
+#include "worker/fields/text.h"
 
 namespace pronghorn::worker {
 namespace {

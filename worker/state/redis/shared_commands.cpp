@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "worker/fields/syntax.h"
+#include "worker/fields/text.h"
 #include "worker/state/redis/redis_client.h"
 
 namespace pronghorn::worker {

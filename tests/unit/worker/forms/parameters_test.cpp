@@ -1,4 +1,4 @@
-#include "worker/fields/parameters.h"
+#include "worker/forms/parameters.h"
 
 #include <string>
 

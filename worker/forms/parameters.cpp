@@ -1,9 +1,10 @@
-#include "worker/fields/parameters.h"
+#include "worker/forms/parameters.h"
 
 #include <algorithm>
 #include <utility>
 
-#include "worker/fields/syntax.h"
+#include "worker/fields/characters.h"
+#include "worker/fields/text.h"
 
 namespace pronghorn::worker {
 namespace {

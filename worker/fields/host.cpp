@@ -1,0 +1,58 @@
+#include "worker/fields/host.h"
+
+#include <cstddef>
+#include <cstdint>
+
+#include "common/config/networks.h"
+#include "worker/fields/characters.h"
+#include "worker/fields/text.h"
+
+namespace pronghorn::worker {
+namespace {
+
+// May be empty (RFC 3986 section 3.2.3).
+bool is_port(std::string_view text) noexcept {
+  if (text.size() > 5) return false;
+  unsigned number = 0;
+  for (const char c : text) {
+    if (c < '0' || c > '9') return false;
+    number = number * 10 + static_cast<unsigned>(c - '0');
+  }
+  return number <= 65535;
+}
+
+bool has_valid_escapes(std::string_view text) noexcept {
+  for (std::size_t at = text.find('%'); at != std::string_view::npos; at = text.find('%', at + 3)) {
+    if (at + 2 >= text.size() || hex_digit(text[at + 1]) < 0 || hex_digit(text[at + 2]) < 0) return false;
+  }
+  return true;
+}
+
+bool is_bracketed_host(std::string_view text) noexcept {
+  const std::size_t close = text.find(']');
+  if (close == std::string_view::npos) return false;
+  const std::string_view address = text.substr(1, close - 1);
+  const bool is_ipv6 = address.find(':') != std::string_view::npos && address.find('%') == std::string_view::npos;
+  if (!is_ipv6 || !parse_ip_address(address)) return false;
+  const std::string_view rest = text.substr(close + 1);
+  return rest.empty() || (rest.front() == ':' && is_port(rest.substr(1)));
+}
+
+}  // namespace
+
+bool is_host(std::string_view text) noexcept {
+  if (text.empty()) return true;
+  if (text.front() == '[') return is_bracketed_host(text);
+  std::size_t end = 0;
+  std::uint8_t seen = 0;
+  for (; end < text.size(); ++end) {
+    const std::uint8_t classes = character_class::kTable[static_cast<unsigned char>(text[end])];
+    if ((classes & character_class::kHost) == 0) break;
+    seen |= classes;
+  }
+  if ((seen & character_class::kPercent) != 0 && !has_valid_escapes(text.substr(0, end))) return false;
+  if (end == text.size()) return true;
+  return end > 0 && text[end] == ':' && is_port(text.substr(end + 1));
+}
+
+}  // namespace pronghorn::worker

@@ -1,0 +1,13 @@
+// The syntax of Host (RFC 9110 section 7.2), and of the authority in a request target.
+#pragma once
+
+#include <string_view>
+
+namespace pronghorn::worker {
+
+// Whether `text` is uri-host [":" port] of RFC 3986 section 3.2: a bracketed IPv6 address, an IPv4 address or a name,
+// and an optional port up to 65535. An empty text is valid. Two things that the grammar allows are refused: a comma in
+// a name, because two joined Host fields look like that, and addresses of future versions of IP.
+[[nodiscard]] bool is_host(std::string_view text) noexcept;
+
+}  // namespace pronghorn::worker
