@@ -77,7 +77,7 @@ void Heartbeat::look_for_stall() noexcept {
 }
 
 void Heartbeat::tell_stall() noexcept {
-  add(row_.stalls);
+  add(row_[Count::stalls]);
   const std::uint64_t lasted = monotonic_ms() - uv_now(loop_);
   uv_update_time(loop_);  // or the next look would find the same one
   const std::uint32_t taken = row_.stall.taken.load(std::memory_order_relaxed);
@@ -92,12 +92,14 @@ void Heartbeat::tell_stall() noexcept {
 void Heartbeat::beat() noexcept {
   const std::uint64_t now = monotonic_ms();
   row_.stamp_ms.store(now, std::memory_order_relaxed);
-  row_.loop_idle_us.store(uv_metrics_idle_time(loop_) / 1000, std::memory_order_relaxed);
+  const std::uint64_t idle_us = uv_metrics_idle_time(loop_) / 1000;  // of this process; the row's goes on for ever
+  add(row_[Count::loop_idle], idle_us - counted_idle_us_);
+  counted_idle_us_ = idle_us;
   if (now > due_ms_) worst_lag_us_ = std::max(worst_lag_us_, (now - due_ms_) * 1000);
   due_ms_ = now + period_ms_;
   if (now - second_began_ms_ >= 1000) {
     second_began_ms_ = now;
-    row_.loop_lag_us.store(worst_lag_us_, std::memory_order_relaxed);
+    row_[Count::loop_lag].store(worst_lag_us_, std::memory_order_relaxed);
     worst_lag_us_ = 0;
   }
 }

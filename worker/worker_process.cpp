@@ -284,7 +284,7 @@ void WorkerProcess::drain(std::chrono::milliseconds delay) {
   if (!http_) return cut();
   row_.phase.store(WorkerPhase::draining);  // /ready is 503 from now on
   drain_began_ms_ = monotonic_ms();
-  drain_requests_ = row_.requests.load();
+  drain_requests_ = row_[Count::requests].load();
   if (delay.count() > 0)
     log_drain("draining: /ready is 503, and all is served for a while", {"delay_ms", delay.count()});
   uv_timer_start(
@@ -294,7 +294,7 @@ void WorkerProcess::drain(std::chrono::milliseconds delay) {
 
 void WorkerProcess::log_drain(std::string_view step, const LogField& limit) const {
   log_info(step, {{"connections", http_->connections()},
-                  {"in_flight", row_.in_flight.load()},
+                  {"in_flight", row_[Count::in_flight].load()},
                   {"background", runtime_->background_tasks()},
                   limit});
 }
@@ -308,7 +308,7 @@ void WorkerProcess::close_gracefully() {
         auto* self = static_cast<WorkerProcess*>(timer->data);
         log_warning("draining: drain_timeout is over, what is left is cut",
                     {{"connections", self->http_->connections()},
-                     {"in_flight", self->row_.in_flight.load()},
+                     {"in_flight", self->row_[Count::in_flight].load()},
                      {"background", self->runtime_->background_tasks()}});
         self->cut();
       },
@@ -322,8 +322,8 @@ void WorkerProcess::leave_when_empty() {
   if (!http_ || leaving_.valid() || !http_->draining()) return;
   if (http_->connections() > 0 || runtime_->background_tasks() > 0) return;
   if (http_->accept_waiting()) return;
-  log_info("drained: all is answered",
-           {{"took_ms", monotonic_ms() - drain_began_ms_}, {"answered", row_.requests.load() - drain_requests_}});
+  log_info("drained: all is answered", {{"took_ms", monotonic_ms() - drain_began_ms_},
+                                        {"answered", row_[Count::requests].load() - drain_requests_}});
   leaving_ = leave();
   leaving_.start();
 }

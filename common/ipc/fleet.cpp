@@ -28,44 +28,20 @@ void for_each_row(const Scoreboard& board, Visit&& visit) {
   }
 }
 
-struct SummedCounter {
-  Counter WorkerRow::* from;
-  std::uint64_t SlotSum::* to;
-};
-
-constexpr auto kCounters = std::to_array<SummedCounter>({
-    {&WorkerRow::requests, &SlotSum::requests},
-    {&WorkerRow::accepted, &SlotSum::accepted},
-    {&WorkerRow::bytes_in, &SlotSum::bytes_in},
-    {&WorkerRow::bytes_out, &SlotSum::bytes_out},
-    {&WorkerRow::bad_requests, &SlotSum::bad_requests},
-    {&WorkerRow::timeouts, &SlotSum::timeouts},
-    {&WorkerRow::handler_errors, &SlotSum::handler_errors},
-    {&WorkerRow::shed, &SlotSum::shed},
-    {&WorkerRow::accept_pauses, &SlotSum::accept_pauses},
-    {&WorkerRow::limits_refused, &SlotSum::limits_refused},
-    {&WorkerRow::limits_unavailable, &SlotSum::limits_unavailable},
-    {&WorkerRow::quarantined, &SlotSum::quarantined},
-    {&WorkerRow::loop_idle_us, &SlotSum::loop_idle_us},
-    {&WorkerRow::redis_commands, &SlotSum::redis_commands},
-    {&WorkerRow::redis_errors, &SlotSum::redis_errors},
-    {&WorkerRow::stalls, &SlotSum::stalls},
-});
-
-void add_counters(SlotSum& sum, const WorkerRow& row) {
-  for (const SummedCounter& counter : kCounters) sum.*counter.to += read(row.*counter.from);
-  for (std::size_t i = 0; i < sum.responses.size(); ++i) sum.responses[i] += read(row.responses[i]);
-  for (std::size_t i = 0; i < kLimits; ++i) sum.limits[i] += read(row.limits[i]);
-  sum.latency.add(row.latency);
+void merge(std::uint64_t& into, CounterKind kind, std::uint64_t value) noexcept {
+  into = kind == CounterKind::worst_time ? std::max(into, value) : into + value;
 }
 
-void add_gauges(SlotSum& sum, const SlotRow& slot, const WorkerRow& row) {
-  sum.connections += read(row.connections);
-  sum.in_flight += read(row.in_flight);
-  sum.loop_lag_us = std::max(sum.loop_lag_us, read(row.loop_lag_us));
-  if (row.pid.load() == slot.pid.load()) {
-    sum.redis_state = row.redis_state.load();
-    sum.redis_latency_us = read(row.redis_latency_us);
+void add_counters(CounterSums& sums, const CounterArray& counters) noexcept {
+  for (std::size_t i = 0; i < kCounts; ++i) {
+    if (!is_gauge(kCounterFacts[i].kind)) sums.values[i] += read(counters.values[i]);
+  }
+}
+
+void add_gauges(CounterSums& sums, const CounterArray& counters) noexcept {
+  for (std::size_t i = 0; i < kCounts; ++i) {
+    const CounterKind kind = kCounterFacts[i].kind;
+    if (is_gauge(kind)) merge(sums.values[i], kind, read(counters.values[i]));
   }
 }
 
@@ -98,13 +74,17 @@ std::vector<SlotSum> sum_slots(const Scoreboard& board) {
     sum.slot = index;
     sum.alive = has_worker(board.slot(index));
     sum.listed = sum.alive || index < board.server().slots.load();
+    add_counters(sum.counters, board.slot(index).counters);
   }
   auto sum = sums.begin();
   for_each_row(board, [&](std::uint32_t slot, std::uint32_t, const WorkerRow& row) {
     while (sum != sums.end() && sum->slot < slot) ++sum;
     if (sum == sums.end() || sum->slot != slot) return;  // a slot that came into use just now
-    add_counters(*sum, row);
-    if (is_live(board.slot(slot), row)) add_gauges(*sum, board.slot(slot), row);
+    add_counters(sum->counters, row.counters);
+    sum->latency.add(row.latency);
+    if (!is_live(board.slot(slot), row)) return;
+    add_gauges(sum->counters, row.counters);
+    if (row.pid.load() == board.slot(slot).pid.load()) sum->redis_state = row.redis_state.load();
   });
   return sums;
 }
@@ -112,12 +92,10 @@ std::vector<SlotSum> sum_slots(const Scoreboard& board) {
 SlotSum sum_all(const std::vector<SlotSum>& slots) {
   SlotSum all;
   for (const SlotSum& slot : slots) {
-    for (const SummedCounter& counter : kCounters) all.*counter.to += slot.*counter.to;
-    for (std::size_t i = 0; i < all.responses.size(); ++i) all.responses[i] += slot.responses[i];
-    for (std::size_t i = 0; i < kLimits; ++i) all.limits[i] += slot.limits[i];
+    for (std::size_t i = 0; i < kCounts; ++i) {
+      merge(all.counters.values[i], kCounterFacts[i].kind, slot.counters.values[i]);
+    }
     all.latency.add(slot.latency);
-    all.connections += slot.connections;
-    all.in_flight += slot.in_flight;
   }
   return all;
 }

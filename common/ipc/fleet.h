@@ -1,7 +1,7 @@
 // All workers as one: the scoreboard's rows added up, for everything that reports.
 //
-// A slot has two rows (see common/ipc/scoreboard.h). Counters are those of both, whoever wrote them, so they never go
-// down; gauges are those of the workers that live now.
+// A slot has two rows (see common/ipc/scoreboard.h). Its counters are the sum of both, of all the workers that ever
+// wrote them, and of what the supervisor counted, so they never go down. Its gauges come from the living workers.
 #pragma once
 
 #include <array>
@@ -18,31 +18,11 @@ struct SlotSum {
   bool listed = false;  // in use now: it counts as a worker, running or not
   bool alive = false;   // a worker runs in it
 
-  std::uint64_t requests = 0;
-  std::array<std::uint64_t, 5> responses{};  // [0] is 1xx
-  std::uint64_t accepted = 0;
-  std::uint64_t bytes_in = 0;
-  std::uint64_t bytes_out = 0;
-  std::uint64_t bad_requests = 0;
-  std::uint64_t timeouts = 0;
-  std::uint64_t handler_errors = 0;
-  std::uint64_t shed = 0;
-  std::array<std::uint64_t, kLimits> limits{};  // by LimitHit
-  std::uint64_t accept_pauses = 0;
-  std::uint64_t limits_refused = 0;
-  std::uint64_t limits_unavailable = 0;
-  std::uint64_t quarantined = 0;
-  std::uint64_t loop_idle_us = 0;
-  std::uint64_t stalls = 0;
-  std::uint64_t redis_commands = 0;
-  std::uint64_t redis_errors = 0;
+  CounterSums counters;
   LatencyHistogram::Sum latency;
-
-  std::uint64_t connections = 0;
-  std::uint64_t in_flight = 0;
-  std::uint64_t loop_lag_us = 0;             // the worse of the two
   RedisState redis_state = RedisState::off;  // of the current worker
-  std::uint64_t redis_latency_us = 0;        // of the current worker
+
+  [[nodiscard]] std::uint64_t operator[](Count count) const noexcept { return counters[count]; }
 };
 
 struct RouteSum {
@@ -55,7 +35,7 @@ struct RouteSum {
 // Every slot that was ever used, by number. Rows that nobody wrote are not touched: reading them would take memory.
 [[nodiscard]] std::vector<SlotSum> sum_slots(const Scoreboard& board);
 
-// The counters, latencies, connections and requests in flight of all slots.
+// The counters, gauges and latencies of all slots.
 [[nodiscard]] SlotSum sum_all(const std::vector<SlotSum>& slots);
 
 // Every route of every worker, by name; those with most requests first.

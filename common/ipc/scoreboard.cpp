@@ -63,26 +63,20 @@ Scoreboard::~Scoreboard() {
 
 std::string line_of(const RunningRequest& running) { return text_of(running.line); }
 
-const char* limit_name(LimitHit limit) noexcept {
-  constexpr std::array<const char*, kLimits> kNames{
-      "request_line",    "header_bytes",        "header_fields",  "body",
-      "header_time",     "body_time",           "receive_rate",   "write_time",
-      "keep_alive_time", "keep_alive_requests", "keep_alive_age", "deadline",
-      "connections",     "in_flight",           "queued_output"};
-  return kNames[static_cast<std::size_t>(limit)];
+void clear_gauges(WorkerRow& row) noexcept {
+  for (std::size_t i = 0; i < kCounts; ++i) {
+    if (is_gauge(kCounterFacts[i].kind)) row.counters.values[i].store(0);
+  }
 }
 
 void take_row(WorkerRow& row) noexcept {
   row.phase.store(WorkerPhase::booting);
   row.stamp_ms.store(monotonic_ms());
-  row.connections.store(0);
-  row.in_flight.store(0);
-  row.loop_lag_us.store(0);
+  clear_gauges(row);
   row.redis_state.store(RedisState::off);
-  row.redis_latency_us.store(0);
   row.running.active.store(0);
   row.waiting.store(0);
-  row.requests_before.store(row.requests.load());
+  row.requests_before.store(row[Count::requests].load());
   row.crash.signal.store(0);
   row.crash.stack.count.store(0);
   row.crash.requests_count.store(0);

@@ -19,6 +19,7 @@
 
 #include "common/crash_record.h"
 #include "common/histogram.h"
+#include "common/ipc/counters.h"
 #include "common/request_id.h"
 
 namespace pronghorn {
@@ -118,27 +119,17 @@ enum class RedisState : std::uint32_t { off, connecting, up, down };
 
 enum class WorkerPhase : std::uint32_t { none, booting, ready, draining };
 
-// What a client, or the load, has run into. Each has a counter; its name in /status and /metrics is limit_name().
-enum class LimitHit : std::uint32_t {
-  request_line,         // max_request_line: 414
-  header_bytes,         // max_header_bytes: 431
-  header_fields,        // max_header_fields: 431
-  body,                 // max_body: 413
-  header_time,          // header_timeout: 408
-  body_time,            // body_timeout: 408
-  receive_rate,         // min_receive_rate: 408
-  write_time,           // write_timeout: the connection is cut
-  keep_alive_time,      // keep_alive_timeout: an idle connection is closed
-  keep_alive_requests,  // the connection ends after its response
-  keep_alive_age,       // the same
-  deadline,             // request_timeout, or the route's own: 504
-  connections,          // max_connections: 503
-  in_flight,            // max_in_flight: 503
-  queued_output,        // max_queued_output: the next request waits
-  count
+// What one process counts of one worker or slot, by Count.
+//
+// Who counts: the worker in the array of its row, the supervisor in the array of the slot, so each value has one
+// writer. Reports add them up (common/ipc/fleet.h): either process may count anything.
+struct alignas(64) CounterArray {
+  std::array<Counter, kCounts> values;
+  [[nodiscard]] Counter& operator[](Count count) noexcept { return values[static_cast<std::size_t>(count)]; }
+  [[nodiscard]] const Counter& operator[](Count count) const noexcept {
+    return values[static_cast<std::size_t>(count)];
+  }
 };
-inline constexpr std::size_t kLimits = static_cast<std::size_t>(LimitHit::count);
-[[nodiscard]] const char* limit_name(LimitHit limit) noexcept;
 
 // One worker process. Written by the worker alone.
 struct alignas(64) WorkerRow {
@@ -146,35 +137,10 @@ struct alignas(64) WorkerRow {
   std::atomic<WorkerPhase> phase;
   std::atomic<std::uint64_t> stamp_ms;  // monotonic time of the last turn of the loop
   std::atomic<std::uint32_t> waiting;   // 1 from the end of a turn on: nothing runs but what an event calls
-  Counter requests_before;              // `requests` when this worker took the row over
-
-  Counter requests;                  // answered
-  std::array<Counter, 5> responses;  // [0] is 1xx … [4] is 5xx
-  Counter connections;               // gauge: open now
-  Counter in_flight;                 // gauge: requests being handled
-  Counter accepted;                  // connections, ever
-  Counter bytes_in;
-  Counter bytes_out;
-  Counter bad_requests;        // refused before routing: framing, limits
-  Counter timeouts;            // connections ended by a timeout
-  Counter handler_errors;      // exceptions that became a 500
-  Counter shed;                // 503 because of max_in_flight or max_connections
-  Counter accept_pauses;       // accepting stopped for want of descriptors or memory
-  Counter limits_refused;      // 429
-  Counter limits_unavailable;  // rate-limit decisions made without Redis
-  Counter quarantined;         // requests refused because their like killed workers
-
-  std::array<Counter, kLimits> limits;  // by LimitHit
-
-  Counter loop_idle_us;  // time waiting for events, ever
-  Counter loop_lag_us;   // gauge: how late the heartbeat was, last second's maximum
-  Counter stalls;        // times that something had the loop for stall_threshold
-
+  Counter requests_before;              // Count::requests when this worker took the row over
   std::atomic<RedisState> redis_state;
-  Counter redis_commands;
-  Counter redis_errors;      // failed or timed out
-  Counter redis_latency_us;  // gauge: moving average of one round trip
 
+  CounterArray counters;
   LatencyHistogram latency;  // from the request read whole to the response written or begun
   RunningRequest running;
   std::array<RouteRow, kMaxRoutes> routes;
@@ -184,11 +150,12 @@ struct alignas(64) WorkerRow {
   StallRecord stall;
   ModuleTable modules;
   LogRing log;
+
+  [[nodiscard]] Counter& operator[](Count count) noexcept { return counters[count]; }
+  [[nodiscard]] const Counter& operator[](Count count) const noexcept { return counters[count]; }
 };
 
 enum class SlotState : std::uint32_t { empty, starting, ready, draining, backoff, stopped };
-
-inline void add(WorkerRow& row, LimitHit limit) noexcept { add(row.limits[static_cast<std::size_t>(limit)]); }
 
 // What the supervisor knows about a slot. Written by the supervisor alone.
 struct alignas(64) SlotRow {
@@ -198,8 +165,6 @@ struct alignas(64) SlotRow {
   std::atomic<std::uint32_t> old_pid;  // of the worker being replaced, 0: none
   std::atomic<std::uint32_t> generation;
   std::atomic<std::uint64_t> started_ms;  // monotonic
-  Counter restarts;                       // workers replaced because they exited
-  Counter recycled;                       // workers replaced because they were old, used or large
   Counter rss_bytes;                      // sampled once a second from /proc
   Counter cpu_percent_x100;               // over the last second
   Counter requests_per_s_x100;
@@ -211,6 +176,10 @@ struct alignas(64) SlotRow {
   SharedText<256> last_exit_reason;             // "signal 11 (SIGSEGV)", "exit status 1"
   SharedText<288> last_exit_request;            // "POST /crash id=…"; empty: it was not executing one
   SharedText<96> last_exit_report;              // file name of the crash report; empty: there is none
+  CounterArray counters;
+
+  [[nodiscard]] Counter& operator[](Count count) noexcept { return counters[count]; }
+  [[nodiscard]] const Counter& operator[](Count count) const noexcept { return counters[count]; }
 };
 
 // Facts about the server. Written by the supervisor alone.
@@ -268,6 +237,9 @@ class Scoreboard {
 
 // Worker: marks the row as its own: pid, phase booting, gauges to zero.
 void take_row(WorkerRow& row) noexcept;
+
+// The worker that takes the row, or the supervisor once its worker is dead.
+void clear_gauges(WorkerRow& row) noexcept;
 
 // Milliseconds of CLOCK_MONOTONIC, the clock of every *_ms field.
 [[nodiscard]] std::uint64_t monotonic_ms() noexcept;

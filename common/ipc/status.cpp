@@ -35,14 +35,6 @@ json latency_json(const Sum& latency) {
           {"max", milliseconds(latency.max)}};
 }
 
-json responses_json(const std::array<std::uint64_t, 5>& responses) {
-  return {{"1xx", responses[0]},
-          {"2xx", responses[1]},
-          {"3xx", responses[2]},
-          {"4xx", responses[3]},
-          {"5xx", responses[4]}};
-}
-
 json lines(const std::string& text) {
   json list = json::array();
   std::size_t begin = 0;
@@ -76,32 +68,20 @@ json server_json(const Scoreboard& board) {
           {"draining", server.draining.load() != 0}};
 }
 
-json limits_json(const std::array<std::uint64_t, kLimits>& limits) {
-  json counts = json::object();
-  for (std::size_t i = 0; i < kLimits; ++i) counts[limit_name(static_cast<LimitHit>(i))] = limits[i];
-  return counts;
-}
-
-// What every slot and the whole have in common.
+// Every counter at its path, and the latency: what each slot and the whole have in common.
 json counters_json(const SlotSum& sum) {
-  return {{"requests", sum.requests},
-          {"in_flight", sum.in_flight},
-          {"connections", sum.connections},
-          {"responses", responses_json(sum.responses)},
-          {"accepted", sum.accepted},
-          {"bytes_in", sum.bytes_in},
-          {"bytes_out", sum.bytes_out},
-          {"bad_requests", sum.bad_requests},
-          {"timeouts", sum.timeouts},
-          {"handler_errors", sum.handler_errors},
-          {"shed", sum.shed},
-          {"limits", limits_json(sum.limits)},
-          {"accept_pauses", sum.accept_pauses},
-          {"stalls", sum.stalls},
-          {"limits_refused", sum.limits_refused},
-          {"limits_unavailable", sum.limits_unavailable},
-          {"quarantined", sum.quarantined},
-          {"latency_ms", latency_json(sum.latency)}};
+  json counters = json::object();
+  for (std::size_t i = 0; i < kCounts; ++i) {
+    const CounterFacts& facts = kCounterFacts[i];
+    json& value = counters[json::json_pointer("/" + std::string(facts.path))];
+    if (is_time(facts.kind)) {
+      value = milliseconds(sum.counters.values[i]);
+    } else {
+      value = sum.counters.values[i];
+    }
+  }
+  counters["latency_ms"] = latency_json(sum.latency);
+  return counters;
 }
 
 json running_json(const RunningRequest& running) {
@@ -124,8 +104,8 @@ json rows_json(const Scoreboard& board, std::uint32_t slot) {
                     {"pid", row.pid.load()},
                     {"phase", to_string(row.phase.load())},
                     {"last_turn_ms", std::llround(seconds_since(row.stamp_ms.load()) * 1000)},
-                    {"connections", row.connections.load()},
-                    {"in_flight", row.in_flight.load()},
+                    {"connections", row[Count::connections].load()},
+                    {"in_flight", row[Count::in_flight].load()},
                     {"running", running_json(row.running)}});
   }
   return rows;
@@ -160,17 +140,11 @@ json worker_json(const Scoreboard& board, const SlotSum& sum) {
   worker["state"] = to_string(slot.state.load());
   worker["generation"] = slot.generation.load();
   worker["uptime_s"] = running ? seconds_since(slot.started_ms.load()) : 0.0;
-  worker["restarts"] = slot.restarts.load();
-  worker["recycled"] = slot.recycled.load();
   worker["requests_per_s"] = running ? share(slot.requests_per_s_x100, 100) : 0.0;
   worker["rss_bytes"] = running ? slot.rss_bytes.load() : 0;
   worker["cpu_percent"] = running ? share(slot.cpu_percent_x100, 100) : 0.0;
   worker["loop_utilisation"] = running ? share(slot.loop_utilisation_x10000, 10'000) : 0.0;
-  worker["loop_lag_ms"] = milliseconds(sum.loop_lag_us);
-  worker["redis"] = {{"state", to_string(sum.redis_state)},
-                     {"commands", sum.redis_commands},
-                     {"errors", sum.redis_errors},
-                     {"latency_ms", milliseconds(sum.redis_latency_us)}};
+  worker["redis"]["state"] = to_string(sum.redis_state);
   worker["backoff"] = backoff_json(slot);
   worker["last_exit"] = last_exit_json(slot);
   worker["rows"] = rows_json(board, sum.slot);
@@ -178,18 +152,12 @@ json worker_json(const Scoreboard& board, const SlotSum& sum) {
 }
 
 json totals_json(const Scoreboard& board, const std::vector<SlotSum>& sums) {
-  std::uint64_t restarts = 0;
-  std::uint64_t recycled = 0;
   std::uint64_t requests_per_s_x100 = 0;
   for (const SlotSum& sum : sums) {
     const SlotRow& slot = board.slot(sum.slot);
-    restarts += slot.restarts.load();
-    recycled += slot.recycled.load();
     if (slot.pid.load() != 0) requests_per_s_x100 += slot.requests_per_s_x100.load();
   }
   json totals = counters_json(sum_all(sums));
-  totals["restarts"] = restarts;
-  totals["recycled"] = recycled;
   totals["requests_per_s"] = static_cast<double>(requests_per_s_x100) / 100.0;
   return totals;
 }

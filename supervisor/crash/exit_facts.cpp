@@ -26,9 +26,7 @@ void record_exit(SlotRow& slot, const std::string& reason, const std::string& re
 void release_row(WorkerRow& row, int pid) noexcept {
   if (row.pid.load() != static_cast<std::uint32_t>(pid)) return;
   row.phase.store(WorkerPhase::none);
-  row.connections.store(0);
-  row.in_flight.store(0);
-  row.loop_lag_us.store(0);
+  clear_gauges(row);
   row.redis_state.store(RedisState::off);
   row.running.active.store(0);
   row.pid.store(0);

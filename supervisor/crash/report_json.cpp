@@ -131,9 +131,9 @@ json crash_report(const EndedWorker& ended) {
               {"exit_status", ended.exit.signal == 0 ? json(ended.exit.status) : json(nullptr)},
               {"signal", signal_json(ended.exit, crashed ? &row.crash : nullptr)},
               {"uptime_s", static_cast<double>(ended.now_ms - worker.started_ms) / 1e3},
-              {"requests", known ? row.requests.load() - row.requests_before.load() : 0},
-              {"connections", known ? row.connections.load() : 0},
-              {"in_flight", known ? row.in_flight.load() : 0}};
+              {"requests", known ? row[Count::requests].load() - row.requests_before.load() : 0},
+              {"connections", known ? row[Count::connections].load() : 0},
+              {"in_flight", known ? row[Count::in_flight].load() : 0}};
   report["thread"] = !crashed                                                     ? json(nullptr)
                      : row.crash.thread == static_cast<std::uint32_t>(worker.pid) ? json("loop")
                                                                                   : json("other");

@@ -58,7 +58,7 @@ std::vector<Candidate> Dispatcher::candidates() const {
     const WorkerRow& row = board_.worker(slot, worker->row);
     const auto found = on_their_way.find(worker->pid);
     const std::uint64_t coming = found == on_their_way.end() ? 0 : found->second;
-    ready.push_back({worker->pid, slot, row.connections.load() + coming, row.in_flight.load() + coming,
+    ready.push_back({worker->pid, slot, row[Count::connections].load() + coming, row[Count::in_flight].load() + coming,
                      sampler_.mean_latency_us(worker->pid)});
   }
   return ready;

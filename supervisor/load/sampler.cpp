@@ -67,7 +67,7 @@ void Sampler::sample_slot(std::uint32_t slot, const WorkerEntry* worker, std::ui
   SlotRow& out = board_.slot(slot);
   // Requests of both rows: while a slot's worker is replaced, both may answer.
   std::uint64_t requests = 0;
-  for (std::uint32_t row = 0; row < kRowsPerSlot; ++row) requests += board_.worker(slot, row).requests.load();
+  for (std::uint32_t row = 0; row < kRowsPerSlot; ++row) requests += board_.worker(slot, row)[Count::requests].load();
   auto& [requests_at, last_requests] = last_requests_[slot];
   if (requests_at != 0 && now > requests_at) {
     out.requests_per_s_x100.store((requests - last_requests) * 100'000 / (now - requests_at));
@@ -87,7 +87,7 @@ void Sampler::sample_slot(std::uint32_t slot, const WorkerEntry* worker, std::ui
   Last fresh;
   fresh.at = now;
   fresh.cpu_ticks = cpu_ticks_of(read_proc(worker->pid, "stat").c_str());
-  fresh.idle_us = row.loop_idle_us.load();
+  fresh.idle_us = row[Count::loop_idle].load();
   fresh.latency.add(row.latency);
   const auto before = last_.find(worker->pid);
   if (before != last_.end() && now > before->second.at) {

@@ -31,7 +31,7 @@ void Recycler::take(const Recycling::Step& step, std::uint64_t now) {
   };
   if (step.way == Recycling::Way::drain_first) {
     tell(", the old one first, because there is no memory for both");
-    add(board_.slot(step.slot).recycled);
+    add(board_.slot(step.slot)[Count::recycled]);
     return workers_.drain_before_start(step.pid);
   }
   launch_ = workers_.launch_of(step.slot);
@@ -46,10 +46,10 @@ void Recycler::take(const Recycling::Step& step, std::uint64_t now) {
 }
 
 void Recycler::on_ready(const WorkerEntry& worker) {
-  policy_.began(worker.pid, board_.worker(worker.slot, worker.row).requests.load(), resident_bytes(worker.pid));
+  policy_.began(worker.pid, board_.worker(worker.slot, worker.row)[Count::requests].load(), resident_bytes(worker.pid));
   if (worker.pid != policy_.successor()) return;
   policy_.successor_is_ready();
-  add(board_.slot(worker.slot).recycled);
+  add(board_.slot(worker.slot)[Count::recycled]);
   workers_.commit(worker.pid, std::exchange(launch_, {}));
 }
 
@@ -70,7 +70,7 @@ std::vector<RecycleFacts> Recycler::facts(std::uint64_t now) const {
     if (worker == nullptr || !workers_.slots().free_row(slot)) continue;
     all.push_back({.slot = slot,
                    .pid = worker->pid,
-                   .requests = board_.worker(slot, worker->row).requests.load(),
+                   .requests = board_.worker(slot, worker->row)[Count::requests].load(),
                    .age_ms = now - std::min(now, worker->ready_ms),
                    .memory = board_.slot(slot).rss_bytes.load(),
                    .limits = recycle_limits(*workers_.launch_of(slot).config)});

@@ -25,8 +25,8 @@ std::uint64_t difference(std::uint64_t after, std::uint64_t before) noexcept {
 }  // namespace
 
 void Figures::add(const WorkerRow& row) noexcept {
-  failed += row.responses[4].load();
-  requests += row.requests.load();
+  failed += row[Count::responses_5xx].load();
+  requests += row[Count::requests].load();
   latency.add(row.latency);
 }
 

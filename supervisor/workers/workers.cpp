@@ -280,7 +280,7 @@ void Workers::kill_due(std::uint64_t now) {
       log_warning(
           fmt::format(
               "worker {} did not end in time and is killed; this cuts {} connections with {} requests in flight",
-              worker.slot, row.connections.load(), row.in_flight.load()),
+              worker.slot, row[Count::connections].load(), row[Count::in_flight].load()),
           {{"slot", worker.slot}, {"pid", worker.pid}, {"request", running_request(row, worker.pid)}});
     }
     environment_.children.kill(worker.pid, SIGKILL);

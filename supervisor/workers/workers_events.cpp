@@ -121,7 +121,7 @@ void Workers::explain_exit(const Slots::Exit& exit, const ChildExit& how, const 
   std::string line = fmt::format("{} (pid {}) ended after {:.1f} s {}: {}", name, worker.pid, uptime,
                                  request.empty() ? "while idle" : "while executing " + request, reason);
   if (exit.replaced) {
-    if (worker.slot != kAdminSlot) add(environment_.board.slot(worker.slot).restarts);
+    if (worker.slot != kAdminSlot) add(environment_.board.slot(worker.slot)[Count::restarts]);
     line += "; " + restart_text(exit);
   }
   const LogField fields[] = {{"slot", worker.slot}, {"pid", worker.pid},

@@ -103,7 +103,7 @@ class Server {
     }
     receive(client, answers);
     ::close(client);
-    require(row_->in_flight.load() == 0, "no request is left over");
+    require((*row_)[Count::in_flight].load() == 0, "no request is left over");
     return answers;
   }
 

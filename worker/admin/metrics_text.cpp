@@ -113,30 +113,6 @@ void histogram(Exposition& out, const std::string& labels, const typename H::Sum
   out.sample(labels, sum.total, "_count");
 }
 
-struct CounterFamily {
-  const char* name;
-  const char* help;
-  std::uint64_t SlotSum::* value;
-};
-
-constexpr auto kCounters = std::to_array<CounterFamily>({
-    {"requests_total", "Requests answered.", &SlotSum::requests},
-    {"connections_accepted_total", "Connections accepted.", &SlotSum::accepted},
-    {"received_bytes_total", "Bytes received from clients.", &SlotSum::bytes_in},
-    {"sent_bytes_total", "Bytes sent to clients.", &SlotSum::bytes_out},
-    {"bad_requests_total", "Requests refused before routing for their framing or size.", &SlotSum::bad_requests},
-    {"timeouts_total", "Connections ended by a timeout.", &SlotSum::timeouts},
-    {"handler_errors_total", "Exceptions of handlers that became a 500.", &SlotSum::handler_errors},
-    {"shed_requests_total", "Requests answered 503 because of max_in_flight or max_connections.", &SlotSum::shed},
-    {"accept_pauses_total", "Times that accepting stopped for want of descriptors or memory.", &SlotSum::accept_pauses},
-    {"loop_stalls_total", "Times that something had the event loop for stall_threshold.", &SlotSum::stalls},
-    {"rate_limit_refused_total", "Requests refused by a rate limit.", &SlotSum::limits_refused},
-    {"rate_limit_unavailable_total", "Rate-limit decisions made without Redis.", &SlotSum::limits_unavailable},
-    {"quarantined_requests_total", "Requests refused because their like killed workers.", &SlotSum::quarantined},
-    {"redis_commands_total", "Commands sent to Redis.", &SlotSum::redis_commands},
-    {"redis_errors_total", "Redis commands that failed or timed out.", &SlotSum::redis_errors},
-});
-
 void write_server(Exposition& out, const Scoreboard& board) {
   const ServerRow& server = board.server();
   out.family("info", "gauge", "Always 1; the version is a label.");
@@ -169,30 +145,28 @@ void write_states(Exposition& out, const Scoreboard& board, const std::vector<Sl
   }
 }
 
-void write_counters(Exposition& out, const Scoreboard& board, const std::vector<SlotSum>& sums) {
-  for (const CounterFamily& counter : kCounters) {
-    out.family(counter.name, "counter", counter.help);
-    for (const SlotSum& sum : sums) out.sample(slot_label(sum.slot), sum.*counter.value);
-  }
-  out.family("responses_total", "counter", "Responses by class of status.");
-  for (const SlotSum& sum : sums) {
-    for (std::size_t i = 0; i < sum.responses.size(); ++i) {
-      out.sample(fmt::format("{},code=\"{}xx\"", slot_label(sum.slot), i + 1), sum.responses[i]);
+std::string_view type_of(CounterKind kind) noexcept { return is_gauge(kind) ? "gauge" : "counter"; }
+
+// Counters of every slot that was ever used, gauges of those in use.
+void write_counters(Exposition& out, const std::vector<SlotSum>& sums) {
+  std::size_t next = 0;
+  for (std::size_t first = 0; first < kCounts; first = next) {
+    const CounterFacts& family = kCounterFacts[first];
+    while (next < kCounts && kCounterFacts[next].family == family.family) ++next;
+    out.family(family.family, type_of(family.kind), family.help);
+    for (const SlotSum& sum : sums) {
+      if (is_gauge(family.kind) && !sum.listed) continue;
+      for (std::size_t i = first; i < next; ++i) {
+        const std::string_view label = kCounterFacts[i].label;
+        const std::string labels = slot_label(sum.slot) + (label.empty() ? "" : ",") + std::string(label);
+        if (is_time(family.kind)) {
+          out.sample(labels, seconds(sum.counters.values[i]));
+        } else {
+          out.sample(labels, sum.counters.values[i]);
+        }
+      }
     }
   }
-  out.family("limits_hit_total", "counter", "Limits and timeouts of the HTTP engine that were reached.");
-  for (const SlotSum& sum : sums) {
-    for (std::size_t i = 0; i < kLimits; ++i) {
-      out.sample(fmt::format("{},limit=\"{}\"", slot_label(sum.slot), limit_name(static_cast<LimitHit>(i))),
-                 sum.limits[i]);
-    }
-  }
-  out.family("loop_idle_seconds_total", "counter", "Time that the event loop waited for something to do.");
-  for (const SlotSum& sum : sums) out.sample(slot_label(sum.slot), seconds(sum.loop_idle_us));
-  out.family("worker_restarts_total", "counter", "Workers replaced because they exited.");
-  for (const SlotSum& sum : sums) out.sample(slot_label(sum.slot), board.slot(sum.slot).restarts.load());
-  out.family("worker_recycled_total", "counter", "Workers replaced because they were old, used or large.");
-  for (const SlotSum& sum : sums) out.sample(slot_label(sum.slot), board.slot(sum.slot).recycled.load());
 }
 
 // One gauge for every slot that is in use; `value(sum, slot row)` is only asked for slots with a worker, others are 0.
@@ -213,21 +187,14 @@ void write_gauges(Exposition& out, const Scoreboard& board, const std::vector<Sl
   const auto part = [](const Counter& counter, double parts) { return static_cast<double>(counter.load()) / parts; };
   write("worker_up", "1 when the slot's worker is ready.",
         [](const SlotSum&, const SlotRow& slot) { return slot.state.load() == SlotState::ready ? 1 : 0; });
-  write("connections", "Connections open now.", [](const SlotSum& sum, const SlotRow&) { return sum.connections; });
-  write("requests_in_flight", "Requests being handled now.",
-        [](const SlotSum& sum, const SlotRow&) { return sum.in_flight; });
   write("worker_resident_memory_bytes", "Resident memory of the worker.",
         [](const SlotSum&, const SlotRow& slot) { return slot.rss_bytes.load(); });
   write("worker_cpu_ratio", "Processor time used over the last second; 1 is one core.",
         [&](const SlotSum&, const SlotRow& slot) { return part(slot.cpu_percent_x100, 10'000); });
   write("loop_utilisation_ratio", "Share of the last second that the event loop was busy.",
         [&](const SlotSum&, const SlotRow& slot) { return part(slot.loop_utilisation_x10000, 10'000); });
-  write("loop_lag_seconds", "How late the event loop was at worst in the last second.",
-        [](const SlotSum& sum, const SlotRow&) { return seconds(sum.loop_lag_us); });
   write("worker_redis_up", "1 when the worker is connected to Redis.",
         [](const SlotSum& sum, const SlotRow&) { return sum.redis_state == RedisState::up ? 1 : 0; });
-  write("redis_latency_seconds", "Moving average of one round trip to Redis.",
-        [](const SlotSum& sum, const SlotRow&) { return seconds(sum.redis_latency_us); });
 }
 
 void write_latency(Exposition& out, const std::vector<SlotSum>& sums) {
@@ -252,7 +219,7 @@ std::string prometheus_metrics(const Scoreboard& board) {
   Exposition out;
   write_server(out, board);
   write_states(out, board, sums);
-  write_counters(out, board, sums);
+  write_counters(out, sums);
   write_gauges(out, board, sums);
   write_latency(out, sums);
   write_routes(out, sum_routes(board));

@@ -103,7 +103,7 @@ void Http1Connection::update_waiting() {
 }
 
 void Http1Connection::count_sent() noexcept {
-  add(context_.row.bytes_out, stream_.bytes_sent() - std::exchange(counted_, stream_.bytes_sent()));
+  add(context_.row[Count::bytes_out], stream_.bytes_sent() - std::exchange(counted_, stream_.bytes_sent()));
 }
 
 void Http1Connection::timed_out() {
@@ -112,31 +112,31 @@ void Http1Connection::timed_out() {
       if (std::exchange(last_progress_, stream_.progress()) != stream_.progress()) {
         return context_.timeouts.wait(*this, Waiting::for_writes);
       }
-      add(context_.row, LimitHit::write_time);
+      add(context_.row[Count::limit_write_time]);
       break;
     case Waiting::for_head:
       if (!unparsed_.empty()) {
-        add(context_.row.timeouts);
-        refuse({408, "the head of the request did not arrive in time", LimitHit::header_time});
+        add(context_.row[Count::timeouts]);
+        refuse({408, "the head of the request did not arrive in time", Count::limit_header_time});
         return settle();
       }
-      add(context_.row, LimitHit::header_time);
+      add(context_.row[Count::limit_header_time]);
       break;
     case Waiting::for_body:
-      add(context_.row, LimitHit::body_time);
+      add(context_.row[Count::limit_body_time]);
       return body_too_slow("the body of the request did not arrive in time");
     case Waiting::for_request:
-      add(context_.row, LimitHit::keep_alive_time);
+      add(context_.row[Count::limit_keep_alive_time]);
       return close();  // nothing went wrong: an idle connection has served its time
     default:
       break;
   }
-  if (waiting() != Waiting::for_end) add(context_.row.timeouts);
+  if (waiting() != Waiting::for_end) add(context_.row[Count::timeouts]);
   close();
 }
 
 void Http1Connection::body_too_slow(const char* reason) {
-  add(context_.row.timeouts);
+  add(context_.row[Count::timeouts]);
   body_failed(408, reason);
   if (exchange_ != nullptr && !exchange_->responded) respond(*exchange_, problem(408, reason));
   settle();
@@ -147,11 +147,11 @@ void Http1Connection::received_too_slowly() {
   if (body_ != Body::none && (exchange_ == nullptr || exchange_->responded)) return settle();  // being dropped
   if (body_ == Body::none && exchange_ != nullptr) return settle();  // pipelined behind a request that runs
   if (body_ != Body::none) {
-    add(context_.row, LimitHit::receive_rate);
+    add(context_.row[Count::limit_receive_rate]);
     return body_too_slow(kReason);
   }
-  add(context_.row.timeouts);
-  refuse({408, kReason, LimitHit::receive_rate});
+  add(context_.row[Count::timeouts]);
+  refuse({408, kReason, Count::limit_receive_rate});
   settle();
 }
 
@@ -164,7 +164,7 @@ void Http1Connection::check_deadline(std::chrono::steady_clock::time_point now) 
     context_.timeouts.wait(*this, Waiting::for_handler);
   }
   if (exchange_->responded || now < exchange_->deadline) return;
-  add(context_.row, LimitHit::deadline);
+  add(context_.row[Count::limit_deadline]);
   context_.handler.deadline_passed(*exchange_);
 }
 

@@ -13,7 +13,7 @@ constexpr std::size_t kMaxGathered = 64 * 1024;  // bytes of responses to one re
 }  // namespace
 
 void Http1Connection::on_data(std::string_view bytes) {
-  add(context_.row.bytes_in, bytes.size());
+  add(context_.row[Count::bytes_in], bytes.size());
   if (end_ == End::lingering || end_ == End::after_writes) return;
   if (unparsed_.empty()) {
     if (body_ == Body::none) rate_.restart(context_.timeouts.now());
@@ -109,11 +109,11 @@ std::size_t Http1Connection::head_incomplete(std::string_view bytes) {
   if (first_line_ == std::string_view::npos) {
     // The last byte may be the CR that ends a line of just the allowed length.
     if (limits.max_request_line != 0 && bytes.size() > std::size_t{limits.max_request_line} + 1) {
-      refuse({414, "request line too long", LimitHit::request_line});
+      refuse({414, "request line too long", Count::limit_request_line});
       return bytes.size();
     }
   } else if (limits.max_header_bytes != 0 && bytes.size() - first_line_ > limits.max_header_bytes) {
-    refuse({431, "header fields too large", LimitHit::header_bytes});
+    refuse({431, "header fields too large", Count::limit_header_bytes});
     return bytes.size();
   }
   return 0;
@@ -127,7 +127,7 @@ void Http1Connection::begin_exchange(std::string_view head, std::size_t first_li
   exchange.started = std::chrono::steady_clock::now();
   exchange_ = &exchange;
   sent_before_ = bytes_before_response();
-  add(context_.row.in_flight);
+  add(context_.row[Count::in_flight]);
   ++requests_;
 
   // Copied before it is parsed, so that every view that a handler takes lives as long as the request, wherever it ends
@@ -174,7 +174,7 @@ std::size_t Http1Connection::take_chunked(std::string_view bytes) {
       body_received_ += step.data.size();
       if (exchange_ != nullptr && !exchange_->responded && exchange_->max_body != 0 &&
           body_received_ > exchange_->max_body) {
-        add(context_.row, LimitHit::body);
+        add(context_.row[Count::limit_body]);
         body_failed(413, "the body is larger than allowed here");
         return bytes.size();
       }
@@ -187,7 +187,7 @@ std::size_t Http1Connection::take_chunked(std::string_view bytes) {
       body_ended();
       break;
     case ChunkedDecoder::State::malformed:
-      add(context_.row.bad_requests);
+      add(context_.row[Count::bad_requests]);
       body_failed(400, "malformed chunked body");
       return bytes.size();
     case ChunkedDecoder::State::needs_more:

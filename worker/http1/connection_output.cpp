@@ -14,12 +14,12 @@ bool Http1Connection::last_response() noexcept {
   if (half_closed_ && !more_input_ && unparsed_.empty()) return true;
   const HttpLimits& limits = context_.limits;
   if (limits.keep_alive_requests != 0 && requests_ >= limits.keep_alive_requests) {
-    add(context_.row, LimitHit::keep_alive_requests);
+    add(context_.row[Count::limit_keep_alive_requests]);
     return true;
   }
   const auto age = static_cast<std::int64_t>((context_.timeouts.now() - opened_) * kTickMs);
   if (limits.keep_alive_age.count() != 0 && age >= limits.keep_alive_age.count()) {
-    add(context_.row, LimitHit::keep_alive_age);
+    add(context_.row[Count::limit_keep_alive_age]);
     return true;
   }
   return false;
@@ -33,15 +33,15 @@ std::uint64_t Http1Connection::bytes_before_response() const noexcept {
 bool Http1Connection::owes_too_much() noexcept {
   const std::uint64_t limit = context_.limits.max_queued_output;
   if (limit == 0 || stream_.queued() <= limit) return false;
-  if (!owing_) add(context_.row, LimitHit::queued_output);
+  if (!owing_) add(context_.row[Count::limit_queued_output]);
   owing_ = true;
   return true;
 }
 
 // Answers a request that no handler sees. The connection cannot be used any further.
 void Http1Connection::refuse(const Refusal& refusal) {
-  add(context_.row.bad_requests);
-  if (refusal.limit != LimitHit::count) add(context_.row, refusal.limit);
+  add(context_.row[Count::bad_requests]);
+  if (refusal.limit) add(context_.row[*refusal.limit]);
   if (exchange_ == nullptr) {
     exchange_ = context_.exchanges.acquire();
     exchange_->head.clear();
@@ -49,7 +49,7 @@ void Http1Connection::refuse(const Refusal& refusal) {
     exchange_->peer = &peer_;
     exchange_->started = std::chrono::steady_clock::now();
     sent_before_ = bytes_before_response();
-    add(context_.row.in_flight);
+    add(context_.row[Count::in_flight]);
   }
   keep_alive_ = false;
   end_ = End::after_response;
@@ -82,7 +82,7 @@ void Http1Connection::respond(Exchange& exchange, Response&& response) {
 
 void Http1Connection::send_interim(Exchange& exchange, std::string_view head) {
   if (&exchange != exchange_ || exchange.responded || exchange.head.minor_version == 0) return;
-  add(context_.row.responses[0]);
+  add(context_.row[Count::responses_1xx]);
   if (output_ != nullptr) {
     output_->append(head);
   } else {
@@ -175,7 +175,7 @@ void Http1Connection::stream_ended(std::exception_ptr error) {
       what = exception.what();
     } catch (...) {
     }
-    add(context_.row.handler_errors);
+    add(context_.row[Count::handler_errors]);
     log_error("a streamed response failed",
               {{"request", exchange_->id()}, {"route", exchange_->route}, {"error", what}});
     return close();
@@ -200,8 +200,8 @@ void Http1Connection::record(int status) {
   const auto elapsed = std::chrono::steady_clock::now() - exchange_->started;
   const auto microseconds =
       static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(elapsed).count());
-  add(row.requests);
-  add(row.responses[static_cast<std::size_t>(status / 100 - 1)]);
+  add(row[Count::requests]);
+  add(row[responses_of(status)]);
   row.latency.record(microseconds);
   if (exchange_->route_index < kMaxRoutes) {
     RouteRow& route = row.routes[exchange_->route_index];
@@ -216,7 +216,7 @@ void Http1Connection::record(int status) {
 
 void Http1Connection::finish_exchange() {
   Exchange* exchange = std::exchange(exchange_, nullptr);
-  subtract(context_.row.in_flight);
+  subtract(context_.row[Count::in_flight]);
   sending_file_ = false;
   idle_again_ = true;
   if (exchange->running.valid()) {
@@ -236,7 +236,7 @@ void Http1Connection::cancel_exchange() noexcept {
   Exchange* exchange = std::exchange(exchange_, nullptr);
   exchange->responded = true;
   exchange->owner = &context_.nobody;
-  subtract(context_.row.in_flight);
+  subtract(context_.row[Count::in_flight]);
   context_.ended_exchanges.push_back(exchange);
 }
 

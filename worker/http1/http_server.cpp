@@ -111,13 +111,13 @@ void HttpServer::adopt(int fd) {
     ::close(fd);
     return;
   }
-  add(context_.row.accepted);
+  add(context_.row[Count::accepted]);
   accepted(fd, address, address.ss_family == AF_UNIX);
 }
 
 void HttpServer::accepted(int fd, const sockaddr_storage& address, bool is_unix) {
   Peer peer = peer_of(address, is_unix);
-  add(context_.row.connections);
+  add(context_.row[Count::connections]);
   if (!proxy_protocol_.empty() && proxy_protocol_.contains(peer.client.address)) {
     handshakes_.begin(fd, is_unix, std::move(peer));
   } else {
@@ -136,7 +136,7 @@ void HttpServer::serve(int fd, bool is_unix, Peer peer) {
   }
   const auto limit = context_.limits.max_connections;
   const bool surplus = limit != 0 && connections() >= limit;
-  if (surplus) add(context_.row, LimitHit::connections);
+  if (surplus) add(context_.row[Count::limit_connections]);
   auto* connection = new Http1Connection(context_, *this, fd, is_unix, std::move(peer), surplus);
   connections_.insert(connection);
   connection->start();
@@ -153,7 +153,7 @@ void HttpServer::closed(Http1Connection& connection) noexcept {
 }
 
 void HttpServer::client_gone() noexcept {
-  subtract(context_.row.connections);
+  subtract(context_.row[Count::connections]);
   const auto limit = context_.limits.max_connections;
   if (full_ && connections() < limit + surplus_allowed(limit)) {
     full_ = false;
@@ -183,7 +183,7 @@ void HttpServer::close_all() {
   acceptors_.clear();
   const std::vector<Http1Connection*> all(connections_.begin(), connections_.end());
   for (Http1Connection* connection : all) connection->close();
-  subtract(context_.row.connections, handshakes_.size());
+  subtract(context_.row[Count::connections], handshakes_.size());
   handshakes_.close_all();
 }
 

@@ -79,7 +79,7 @@ bool Acceptor::accept_some(int limit) {
     socklen_t size = sizeof address;
     const int fd = ::accept4(listener_, reinterpret_cast<sockaddr*>(&address), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
-      add(row_.accepted);
+      add(row_[Count::accepted]);
       accepted_(fd, address);
       if (!active_) return false;  // the callee has enough
       continue;
@@ -96,7 +96,7 @@ void Acceptor::pause(int error) noexcept {
   if (paused_) return;
   paused_ = true;
   uv_poll_stop(poll_);
-  add(row_.accept_pauses);
+  add(row_[Count::accept_pauses]);
   log_warning("accepting is paused", {{"error", std::strerror(error)}});
 }
 

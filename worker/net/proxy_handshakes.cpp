@@ -66,7 +66,7 @@ void ProxyHandshakes::read(Waiting::iterator handshake) {
   const bool complete = header.state == ProxyHeader::State::complete;
   const std::size_t taken = complete ? header.size - before : static_cast<std::size_t>(size);
   if (::recv(handshake->fd, buffer.data(), taken, MSG_DONTWAIT) != static_cast<ssize_t>(taken)) return drop(handshake);
-  add(row_.bytes_in, taken);
+  add(row_[Count::bytes_in], taken);
   complete ? finish(handshake, header) : watch(handshake);
 }
 
@@ -94,7 +94,7 @@ void ProxyHandshakes::finish(Waiting::iterator handshake, const ProxyHeader& hea
 }
 
 void ProxyHandshakes::refuse(Waiting::iterator handshake, const char* reason) {
-  add(row_.bad_requests);
+  add(row_[Count::bad_requests]);
   ++refused_;
   if (const std::uint64_t now = monotonic_ms(); now >= next_report_ms_) {
     next_report_ms_ = now + kReportEveryMs;
@@ -114,7 +114,7 @@ void ProxyHandshakes::expire(std::uint64_t now_ms, Milliseconds limit) {
   if (limit.count() == 0) return;
   const auto allowed = static_cast<std::uint64_t>(limit.count());
   while (!waiting_.empty() && waiting_.front().began_ms + allowed <= now_ms) {
-    add(row_.timeouts);
+    add(row_[Count::timeouts]);
     drop(waiting_.begin());
   }
 }

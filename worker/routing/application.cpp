@@ -121,7 +121,8 @@ void Application::name_routes() {
 }
 
 void Application::handle(Exchange& exchange) noexcept {
-  if (exchange.surplus || (max_in_flight_ != 0 && row_.in_flight.load(std::memory_order_relaxed) > max_in_flight_)) {
+  if (exchange.surplus ||
+      (max_in_flight_ != 0 && row_[Count::in_flight].load(std::memory_order_relaxed) > max_in_flight_)) {
     return shed(exchange);
   }
   const RouteMatch match = state_->router.find(exchange.head.method, exchange.head.path, exchange.params);
@@ -134,7 +135,7 @@ void Application::handle(Exchange& exchange) noexcept {
   exchange.max_body = route.max_body();
   if (route.deadline().count() > 0) exchange.deadline = exchange.started + route.deadline();
   if (route.max_body() != 0 && exchange.head.content_length.value_or(0) > route.max_body()) {
-    add(row_, LimitHit::body);
+    add(row_[Count::limit_body]);
     return answer(exchange, route.afters(), 413, "the body is larger than allowed here");
   }
   if (route.plain()) return answer_plain(exchange, route);
@@ -144,8 +145,8 @@ void Application::handle(Exchange& exchange) noexcept {
 }
 
 void Application::shed(Exchange& exchange) {
-  add(row_.shed);
-  if (!exchange.surplus) add(row_, LimitHit::in_flight);
+  add(row_[Count::shed]);
+  if (!exchange.surplus) add(row_[Count::limit_in_flight]);
   Response response = problem(503, exchange.surplus ? "too many connections" : "too many requests are being handled");
   response.set("Retry-After", "1");
   exchange.owner->respond(exchange, std::move(response));
@@ -230,7 +231,7 @@ void Application::finish(Exchange& exchange, const std::vector<const After*>& af
     }
   }
   if (response.status() < 200 || response.status() > 599) {
-    add(row_.handler_errors);
+    add(row_[Count::handler_errors]);
     log_error("a handler answered with an impossible status",
               {{"request", exchange.id()}, {"route", exchange.route}, {"status", response.status()}});
     response = problem(500);

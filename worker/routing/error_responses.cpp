@@ -48,7 +48,7 @@ bool is_http_error(const std::exception_ptr& error) noexcept {
 }  // namespace
 
 void report_error(Exchange& exchange, std::string_view what, const std::exception_ptr& error, WorkerRow& row) noexcept {
-  add(row.handler_errors);
+  add(row[Count::handler_errors]);
   log_error(what, {{"request", exchange.id()},
                    {"method", exchange.head.method},
                    {"path", exchange.head.path},

@@ -12,7 +12,7 @@ namespace pronghorn::worker {
 
 // The answer to what escaped a handler or its middleware. The application's on_error hook is asked first. Without one,
 // HttpError and RedisUnavailable say what they are; anything else is logged with the request, counted in
-// row.handler_errors, and 500 without details. Never throws.
+// Count::handler_errors, and 500 without details. Never throws.
 [[nodiscard]] Response response_to_error(Exchange& exchange, const ErrorHandler& on_error,
                                          const std::exception_ptr& error, WorkerRow& row) noexcept;
 

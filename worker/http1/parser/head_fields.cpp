@@ -139,7 +139,7 @@ Refusal run_llhttp(std::string_view bytes, std::size_t first_line, const HttpLim
   llhttp_init(&parser, HTTP_REQUEST, &settings());
   parser.data = &parse;
   const llhttp_errno_t error = execute(parser, bytes, first_line);
-  if (parse.too_many) return {431, "too many header fields", LimitHit::header_fields};
+  if (parse.too_many) return {431, "too many header fields", Count::limit_header_fields};
   // After on_headers_complete llhttp may still object to what frames the body; check_framing() says it better.
   if (!parse.complete) return refusal_of(error, head);
   return {};

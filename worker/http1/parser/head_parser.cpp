@@ -172,10 +172,10 @@ Refusal check_framing(RequestHead& head) noexcept {
 Refusal parse_head(std::string_view bytes, std::size_t first_line, const HttpLimits& limits, RequestHead& head) {
   head.clear();
   if (limits.max_request_line != 0 && first_line > limits.max_request_line) {
-    return {414, "request line too long", LimitHit::request_line};
+    return {414, "request line too long", Count::limit_request_line};
   }
   if (limits.max_header_bytes != 0 && bytes.size() - first_line > limits.max_header_bytes) {
-    return {431, "header fields too large", LimitHit::header_bytes};
+    return {431, "header fields too large", Count::limit_header_bytes};
   }
   if (Refusal refusal = check_request_line(bytes.substr(0, first_line), head); refusal.status != 0) return refusal;
   if (Refusal refusal = read_fields(bytes, first_line, limits, head); refusal.status != 0) return refusal;

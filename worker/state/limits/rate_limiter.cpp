@@ -168,7 +168,7 @@ std::string RateLimiter::key_of(Request& request, const Limit& limit, std::strin
 Task<LimitOutcome> RateLimiter::check(Request& request, const Limit& limit, std::string_view name) {
   const milliseconds window = window_of(limit);
   if (limit.count == 0) {
-    add(row_.limits_refused);
+    add(row_[Count::limits_refused]);
     co_return refused(limit, window.count());
   }
   const std::string key = key_of(request, limit, name);
@@ -194,7 +194,7 @@ LimitOutcome RateLimiter::from_reply(const Reply& reply, const Limit& limit) {
   const Reply::Array& values = reply.array();
   if (values.size() != 4) throw RedisError("a rate limit script answered something else");
   if (values[0].integer() == 0) {
-    add(row_.limits_refused);
+    add(row_[Count::limits_refused]);
     return refused(limit, values[3].integer());
   }
   LimitOutcome outcome;
@@ -205,7 +205,7 @@ LimitOutcome RateLimiter::from_reply(const Reply& reply, const Limit& limit) {
 }
 
 LimitOutcome RateLimiter::without_redis(const Limit& limit) {
-  add(row_.limits_unavailable);
+  add(row_[Count::limits_unavailable]);
   LimitOutcome outcome;
   outcome.unavailable = true;
   outcome.limit = limit.count;

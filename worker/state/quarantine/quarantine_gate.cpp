@@ -46,7 +46,7 @@ std::optional<Response> QuarantineGate::refusal(std::string_view method, std::st
   const std::uint64_t now = monotonic_ms();
   if (until <= now) return std::nullopt;
   shared.refused.fetch_add(1, std::memory_order_relaxed);
-  add(row_.quarantined);
+  add(row_[Count::quarantined]);
   Response response = problem(503, fmt::format("requests like this one have killed workers and are quarantined as {}; "
                                                "they are handled again later",
                                                request.id));

@@ -295,14 +295,14 @@ void RedisClient::retry_later(const std::string& reason) {
 void RedisClient::issue(RedisCall& call, std::span<const std::string_view> words) {
   if (!call.failure_.empty()) return;
   if (const std::string why = obstacle(call, words); !why.empty()) {
-    add(row_.redis_errors);
+    add(row_[Count::redis_errors]);
     return fail(call, why);
   }
   if (call.sent_++ == 0) call.first_sequence_ = front_sequence_ + pending_.size();
   const std::uint64_t now = uv_hrtime();
   pending_.push_back({&call, now});
   append_command(output_, words);
-  add(row_.redis_commands);
+  add(row_[Count::redis_commands]);
   flush_before_poll();
   if (uv_is_active(reinterpret_cast<uv_handle_t*>(sweep_timer_.get())) == 0) arm_sweep(now);
 }
@@ -362,11 +362,11 @@ void RedisClient::answered(Reply reply) {
   ++front_sequence_;
   if (expired_ > 0) --expired_;
   const std::uint64_t taken_us = (received_ns_ - std::min(entry.issued_ns, received_ns_)) / 1000;
-  const std::uint64_t average = row_.redis_latency_us.load(std::memory_order_relaxed);
-  row_.redis_latency_us.store(average == 0 ? taken_us : (average * 15 + taken_us) / 16, std::memory_order_relaxed);
+  const std::uint64_t average = row_[Count::redis_latency].load(std::memory_order_relaxed);
+  row_[Count::redis_latency].store(average == 0 ? taken_us : (average * 15 + taken_us) / 16, std::memory_order_relaxed);
   // NOSCRIPT is how a script gets known, not a failure.
   if (reply.is_error() && !reply.error().starts_with("NOSCRIPT")) {
-    add(row_.redis_errors);
+    add(row_[Count::redis_errors]);
     if (reply.error().starts_with(kCannotSave)) writes_refused(reply.error());
   } else if (front_sequence_ - 1 == probe_) {
     writes_accepted();
@@ -407,7 +407,7 @@ void RedisClient::fail(RedisCall& call, std::string_view why) {
 
 void RedisClient::fail_all(std::string_view why) {
   for (std::size_t i = 0; i < pending_.size(); ++i) {
-    if (i >= expired_) add(row_.redis_errors);
+    if (i >= expired_) add(row_[Count::redis_errors]);
     if (pending_[i].call != nullptr) fail(*pending_[i].call, why);
   }
   front_sequence_ += pending_.size();
@@ -479,7 +479,7 @@ void RedisClient::sweep() {
 void RedisClient::expire(std::uint64_t now_ns) {
   const std::string why = fmt::format("Redis did not answer within {} ms", timeout_.count());
   while (expired_ < pending_.size() && pending_[expired_].issued_ns + timeout_ns() <= now_ns) {
-    add(row_.redis_errors);
+    add(row_[Count::redis_errors]);
     if (RedisCall* call = pending_[expired_].call) fail(*call, why);
     ++expired_;
   }

@@ -20,16 +20,16 @@ inline void set_worker(WorkerRow& row, std::uint32_t pid, WorkerPhase phase, std
   row.pid = pid;
   row.phase = phase;
   row.stamp_ms = monotonic_ms();
-  add(row.requests, requests);
-  add(row.responses[1], requests - 1);
-  add(row.responses[4], 1);
-  add(row.connections, 5);
-  add(row.in_flight, 2);
-  add(row.accepted, 50);
-  add(row.bytes_in, 1000);
-  add(row.bytes_out, 2000);
-  add(row.redis_commands, 30);
-  add(row.redis_errors, 3);
+  add(row[Count::requests], requests);
+  add(row[Count::responses_2xx], requests - 1);
+  add(row[Count::responses_5xx], 1);
+  add(row[Count::connections], 5);
+  add(row[Count::in_flight], 2);
+  add(row[Count::accepted], 50);
+  add(row[Count::bytes_in], 1000);
+  add(row[Count::bytes_out], 2000);
+  add(row[Count::redis_commands], 30);
+  add(row[Count::redis_errors], 3);
   for (std::uint64_t i = 0; i < requests; ++i) row.latency.record(latency_us);
 }
 
@@ -57,8 +57,8 @@ inline void fill_slot_0(Scoreboard& board) {
   set_worker(board.worker(0, 0), 4001, WorkerPhase::ready, 10, 1000);
   set_worker(board.worker(0, 1), 4002, WorkerPhase::draining, 20, 3000);
   board.worker(0, 0).redis_state = RedisState::up;
-  board.worker(0, 0).redis_latency_us = 250;
-  board.worker(0, 0).loop_lag_us = 1500;
+  board.worker(0, 0)[Count::redis_latency] = 250;
+  board.worker(0, 0)[Count::loop_lag] = 1500;
   set_route(board.worker(0, 0), 0, "GET /hello", 6, 0, 1000);
   set_route(board.worker(0, 0), 1, "GET /users/{id}", 4, 1, 2000);
   set_route(board.worker(0, 1), 0, "GET /users/{id}", 20, 1, 3000);
@@ -70,7 +70,7 @@ inline void fill_slot_1(Scoreboard& board) {
   slot.generation = 2;
   slot.started_ms = monotonic_ms() - 5'000;
   slot.rss_bytes = 99;  // left by the last sample
-  add(slot.restarts, 3);
+  add(slot[Count::restarts], 3);
   slot.last_exit_at = 1795322796;
   slot.last_exit_reason.set("signal 11 (SIGSEGV)");
   slot.last_exit_request.set("POST /crash id=abc");

@@ -87,14 +87,14 @@ TEST_CASE("two processes that map one scoreboard see the same rows") {
 TEST_CASE("a worker that takes a row over keeps its counters and clears its gauges") {
   Scoreboard board = Scoreboard::create();
   WorkerRow& row = board.worker(0, 0);
-  add(row.requests, 7);
-  add(row.connections, 3);
-  add(row.in_flight, 2);
+  add(row[Count::requests], 7);
+  add(row[Count::connections], 3);
+  add(row[Count::in_flight], 2);
   row.phase = WorkerPhase::draining;
   take_row(row);
-  CHECK(row.requests.load() == 7);
-  CHECK(row.connections.load() == 0);
-  CHECK(row.in_flight.load() == 0);
+  CHECK(row[Count::requests].load() == 7);
+  CHECK(row[Count::connections].load() == 0);
+  CHECK(row[Count::in_flight].load() == 0);
   CHECK(row.phase.load() == WorkerPhase::booting);
 }
 

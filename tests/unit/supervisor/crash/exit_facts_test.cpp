@@ -35,15 +35,15 @@ TEST_CASE("a dead worker's gauges go to zero and its counters stay", "[superviso
   auto board = Scoreboard::create();
   WorkerRow& row = board.worker(0, 0);
   row.pid.store(100);
-  row.connections.store(5);
-  row.in_flight.store(2);
-  row.requests.store(77);
+  row[Count::connections].store(5);
+  row[Count::in_flight].store(2);
+  row[Count::requests].store(77);
   release_row(row, 101);
-  CHECK(row.connections.load() == 5);
+  CHECK(row[Count::connections].load() == 5);
   release_row(row, 100);
-  CHECK(row.connections.load() == 0);
-  CHECK(row.in_flight.load() == 0);
-  CHECK(row.requests.load() == 77);
+  CHECK(row[Count::connections].load() == 0);
+  CHECK(row[Count::in_flight].load() == 0);
+  CHECK(row[Count::requests].load() == 77);
   CHECK(row.pid.load() == 0);
 }
 

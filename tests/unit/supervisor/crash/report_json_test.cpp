@@ -18,7 +18,7 @@ struct Row {
 
   Row() {
     row.pid.store(4242);
-    row.requests.store(110);
+    row[Count::requests].store(110);
     row.requests_before.store(100);
   }
   [[nodiscard]] nlohmann::json report(ChildExit exit) const {

@@ -12,8 +12,8 @@ namespace {
 // `requests` answers, of which `failed` were 5xx; one in fifty took `slow_ms`, the others 1 ms.
 Figures figures(std::uint64_t requests, std::uint64_t failed, std::uint64_t slow_ms = 1) {
   const auto row = std::make_unique<WorkerRow>();
-  row->requests.store(requests);
-  row->responses[4].store(failed);
+  (*row)[Count::requests].store(requests);
+  (*row)[Count::responses_5xx].store(failed);
   for (std::uint64_t i = 0; i < requests; ++i) row->latency.record(i % 50 == 0 ? slow_ms * 1000 : 1000);
   Figures out;
   out.add(*row);
@@ -55,17 +55,17 @@ TEST_CASE("a canary whose slowest requests are much slower is told with the figu
 
 TEST_CASE("the figures of a canary are those of its time alone", "[canary]") {
   Scoreboard board = Scoreboard::create();
-  board.worker(0, 1).requests.store(500);
-  board.worker(0, 1).responses[4].store(400);
-  board.worker(1, 0).requests.store(50);
+  board.worker(0, 1)[Count::requests].store(500);
+  board.worker(0, 1)[Count::responses_5xx].store(400);
+  board.worker(1, 0)[Count::requests].store(50);
   const CanaryWatch watch(board, 0, 1, 2, figures(7, 0));
-  board.worker(0, 0).requests.store(1000);  // the worker that it replaces
-  board.worker(0, 1).requests.store(510);
-  board.worker(0, 1).responses[4].store(403);
+  board.worker(0, 0)[Count::requests].store(1000);  // the worker that it replaces
+  board.worker(0, 1)[Count::requests].store(510);
+  board.worker(0, 1)[Count::responses_5xx].store(403);
   board.worker(0, 1).latency.record(1000);
-  board.worker(1, 0).requests.store(54);
-  board.worker(1, 1).requests.store(2);
-  board.worker(2, 0).requests.store(100);  // a slot that was added meanwhile
+  board.worker(1, 0)[Count::requests].store(54);
+  board.worker(1, 1)[Count::requests].store(2);
+  board.worker(2, 0)[Count::requests].store(100);  // a slot that was added meanwhile
   CHECK(watch.canary().requests == 10);
   CHECK(watch.canary().failed == 3);
   CHECK(watch.canary().latency.total == 1);

@@ -46,7 +46,7 @@ TEST_CASE("every algorithm is exact under 50 parallel checks", "[limit]") {
   SECTION("sliding window") { limit.sliding(); }
   SECTION("token bucket") { limit.bucket(); }
   CHECK(allowed_of(worker, limit, 50) == 10);
-  CHECK(worker.row->limits_refused.load() == 40);
+  CHECK((*worker.row)[Count::limits_refused].load() == 40);
   CHECK(allowed_of(worker, limit, 50) == 0);
 }
 
@@ -210,7 +210,7 @@ TEST_CASE("while Redis is away a limit allows, or denies when it is told to", "[
     CHECK(outcome.allowed);
     CHECK(outcome.unavailable);
   }
-  CHECK(worker.row->limits_unavailable.load() == 3);
+  CHECK((*worker.row)[Count::limits_unavailable].load() == 3);
   Response shown(200);
   worker::add_limit_fields(shown, check(worker, limit));
   CHECK_FALSE(shown.header("RateLimit-Limit"));
@@ -220,8 +220,8 @@ TEST_CASE("while Redis is away a limit allows, or denies when it is told to", "[
   const Response response = worker::limit_response(denied);
   CHECK(response.status() == 503);
   CHECK(std::stoi(std::string(response.header("Retry-After").value_or("0"))) >= 1);
-  CHECK(worker.row->limits_unavailable.load() == 5);
-  CHECK(worker.row->limits_refused.load() == 0);
+  CHECK((*worker.row)[Count::limits_unavailable].load() == 5);
+  CHECK((*worker.row)[Count::limits_refused].load() == 0);
 }
 
 TEST_CASE("with --redis none a limit behaves as if Redis were away", "[limit]") {

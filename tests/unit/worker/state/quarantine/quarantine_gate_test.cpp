@@ -104,10 +104,10 @@ TEST_CASE("a quarantined request is refused without any code of the application"
   CHECK(std::stoi(std::string(refused.header("Retry-After").value())) >= 58);
   CHECK(handled == 0);
   CHECK(entry.refused.load() == 1);
-  CHECK(served.row.quarantined.load() == 1);
+  CHECK(served.row[Count::quarantined].load() == 1);
   CHECK(served.get("/users/ada").status() == 200);
   CHECK(served.get("/files/17").status() == 200);
-  CHECK(served.row.quarantined.load() == 1);
+  CHECK(served.row[Count::quarantined].load() == 1);
 }
 
 TEST_CASE("a released request is handled again, and a new entry in its row is seen", "[quarantine]") {

@@ -72,9 +72,9 @@ TEST_CASE("a command reaches Redis and its reply comes back", "[redis]") {
   worker.command("SET", "binary", binary);
   CHECK(worker.command("GET", "binary").string() == binary);
   CHECK(worker.row->redis_state.load() == RedisState::up);
-  CHECK(worker.row->redis_commands.load() == 9);
-  CHECK(worker.row->redis_errors.load() == 1);
-  CHECK(worker.row->redis_latency_us.load() > 0);
+  CHECK((*worker.row)[Count::redis_commands].load() == 9);
+  CHECK((*worker.row)[Count::redis_errors].load() == 1);
+  CHECK((*worker.row)[Count::redis_latency].load() > 0);
 }
 
 TEST_CASE("commands of one turn of the loop are answered in order", "[redis]") {
@@ -129,7 +129,7 @@ TEST_CASE("what would spoil the shared connection is refused before it is sent",
   CHECK_THROWS_AS(worker.command("client", "reply", "off"), RedisError);
   CHECK_THROWS_AS(worker.run(worker.redis().run(Command(std::vector<std::string>{}))), RedisError);
   CHECK(worker.command("PING").string() == "PONG");
-  CHECK(worker.row->redis_commands.load() == 1);
+  CHECK((*worker.row)[Count::redis_commands].load() == 1);
 }
 
 TEST_CASE("a script is known to Redis after its first run, and again after Redis forgot it", "[redis]") {
@@ -142,8 +142,8 @@ TEST_CASE("a script is known to Redis after its first run, and again after Redis
     CHECK(reply.array().at(1).string() == "v");
   }
   CHECK(redis.command({"SCRIPT", "EXISTS", script.sha1()}) == "1");
-  CHECK(worker.row->redis_commands.load() == 4);
-  CHECK(worker.row->redis_errors.load() == 0);
+  CHECK((*worker.row)[Count::redis_commands].load() == 4);
+  CHECK((*worker.row)[Count::redis_errors].load() == 0);
   redis.command({"SCRIPT", "FLUSH"});
   CHECK(worker.run(worker.redis().script(script, {"k"}, {"w"})).array().at(1).string() == "w");
 }
@@ -155,7 +155,7 @@ TEST_CASE("a command that Redis does not answer in time fails, and its late repl
   worker.command("SET", "k", "old");
   REQUIRE(redis.command({"CLIENT", "PAUSE", "800", "ALL"}) == "OK");
   CHECK_THROWS_AS(worker.command("GET", "k"), RedisUnavailable);
-  CHECK(worker.row->redis_errors.load() == 1);
+  CHECK((*worker.row)[Count::redis_errors].load() == 1);
   // The pause ends before the connection is given up; the reply to GET is discarded.
   CHECK(worker.command("ECHO", "mine").string() == "mine");
   CHECK(worker.state->redis_up());

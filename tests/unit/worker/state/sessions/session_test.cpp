@@ -40,7 +40,7 @@ TEST_CASE("a client without a session costs no round trip and gets no cookie", "
   CHECK(session.is_new());
   CHECK_FALSE(session.has("user"));
   CHECK(visit.commit().empty());
-  CHECK(worker.row->redis_commands.load() == 0);
+  CHECK((*worker.row)[Count::redis_commands].load() == 0);
 }
 
 TEST_CASE("what one request sets the next one reads, in one round trip", "[session]") {
@@ -59,14 +59,14 @@ TEST_CASE("what one request sets the next one reads, in one round trip", "[sessi
   const std::string id = cookie.substr(8, 43);
   CHECK(redis.command({"HGET", key_of(id), "user"}) == "ann");
 
-  const auto before = worker.row->redis_commands.load();
+  const auto before = (*worker.row)[Count::redis_commands].load();
   Visit second(worker, id);
   Session session = second.session();
   CHECK_FALSE(session.is_new());
   CHECK(session.get("user") == "ann");
   CHECK_FALSE(session.has("_pronghorn.sent"));
   CHECK(second.commit().empty());
-  CHECK(worker.row->redis_commands.load() - before == 2);  // HGETALL and PEXPIRE, sent together
+  CHECK((*worker.row)[Count::redis_commands].load() - before == 2);  // HGETALL and PEXPIRE, sent together
 }
 
 TEST_CASE("a cookie for https is Secure", "[session]") {
@@ -159,7 +159,7 @@ TEST_CASE("a cookie that cannot be an id is not shown to Redis", "[session]") {
     Visit visit(worker, cookie);
     CHECK(visit.session().is_new());
   }
-  CHECK(worker.row->redis_commands.load() == 0);
+  CHECK((*worker.row)[Count::redis_commands].load() == 0);
 }
 
 TEST_CASE("rotate moves everything to a new id and makes the old one worthless", "[session]") {

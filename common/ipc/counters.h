@@ -1,0 +1,139 @@
+// The table of counters and gauges. A line in PRONGHORN_COUNTERS is all it takes to add one: the arrays in the
+// scoreboard, the sums, /status, /metrics and their tests follow from it. docs/status.md needs a line too; a test
+// compares the two.
+//
+//     X(id, kind, "path in /status", "family in /metrics", "label", "help")
+//
+// id      The enumerator: add(row[Count::id]). See "Who counts" in common/ipc/scoreboard.h.
+// kind    See CounterKind.
+// path    Below `totals` and each of `workers` in /status. A slash makes an object of it: "responses/2xx". Paths are
+//         part of the public contract: add, never rename.
+// family  Without the prefix "pronghorn_". Counters end in _total, times in _seconds or _seconds_total. The members of
+//         a family differ in their label, stand next to each other and have the same help.
+// label   "" or a rendered pair: "code=\"2xx\"".
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace pronghorn {
+
+enum class CounterKind : std::uint8_t {
+  counter,     // only grows; a worker continues where its predecessor in the row stopped
+  time,        // a counter of microseconds: milliseconds in /status, seconds in /metrics
+  gauge,       // zeroed when a worker takes its row; the living workers of a slot are added up
+  worst_time,  // a gauge of microseconds; the worst of the living workers is reported
+};
+
+// The first eight, which every request touches, share a cache line.
+// clang-format off
+#define PRONGHORN_COUNTERS(X) \
+  X(requests, counter, "requests", "requests_total", "", "Requests answered.") \
+  X(in_flight, gauge, "in_flight", "requests_in_flight", "", "Requests being handled now.") \
+  X(bytes_in, counter, "bytes_in", "received_bytes_total", "", "Bytes received from clients.") \
+  X(bytes_out, counter, "bytes_out", "sent_bytes_total", "", "Bytes sent to clients.") \
+  X(responses_1xx, counter, "responses/1xx", "responses_total", "code=\"1xx\"", "Responses by class of status.") \
+  X(responses_2xx, counter, "responses/2xx", "responses_total", "code=\"2xx\"", "Responses by class of status.") \
+  X(responses_3xx, counter, "responses/3xx", "responses_total", "code=\"3xx\"", "Responses by class of status.") \
+  X(responses_4xx, counter, "responses/4xx", "responses_total", "code=\"4xx\"", "Responses by class of status.") \
+  X(responses_5xx, counter, "responses/5xx", "responses_total", "code=\"5xx\"", "Responses by class of status.") \
+  X(connections, gauge, "connections", "connections", "", "Connections open now.") \
+  X(accepted, counter, "accepted", "connections_accepted_total", "", "Connections accepted.") \
+  X(bad_requests, counter, "bad_requests", "bad_requests_total", "", \
+    "Requests refused before routing for their framing or size.") \
+  X(timeouts, counter, "timeouts", "timeouts_total", "", "Connections ended by a timeout.") \
+  X(handler_errors, counter, "handler_errors", "handler_errors_total", "", "Exceptions of handlers that became a 500.") \
+  X(lost_client_left, counter, "lost_requests/client_left", "requests_lost_total", "reason=\"client_left\"", \
+    "Requests that got no whole response, by reason.") \
+  X(lost_cut, counter, "lost_requests/cut", "requests_lost_total", "reason=\"cut\"", \
+    "Requests that got no whole response, by reason.") \
+  X(lost_worker_died, counter, "lost_requests/worker_died", "requests_lost_total", "reason=\"worker_died\"", \
+    "Requests that got no whole response, by reason.") \
+  X(shed, counter, "shed", "shed_requests_total", "", \
+    "Requests answered 503 because of max_in_flight or max_connections.") \
+  X(accept_pauses, counter, "accept_pauses", "accept_pauses_total", "", \
+    "Times that accepting stopped for want of descriptors or memory.") \
+  X(limits_refused, counter, "limits_refused", "rate_limit_refused_total", "", "Requests refused by a rate limit.") \
+  X(limits_unavailable, counter, "limits_unavailable", "rate_limit_unavailable_total", "", \
+    "Rate-limit decisions made without Redis.") \
+  X(quarantined, counter, "quarantined", "quarantined_requests_total", "", \
+    "Requests refused because their like killed workers.") \
+  PRONGHORN_LIMIT(X, request_line)        /* max_request_line: 414 */ \
+  PRONGHORN_LIMIT(X, header_bytes)        /* max_header_bytes: 431 */ \
+  PRONGHORN_LIMIT(X, header_fields)       /* max_header_fields: 431 */ \
+  PRONGHORN_LIMIT(X, body)                /* max_body: 413 */ \
+  PRONGHORN_LIMIT(X, header_time)         /* header_timeout: 408 */ \
+  PRONGHORN_LIMIT(X, body_time)           /* body_timeout: 408 */ \
+  PRONGHORN_LIMIT(X, receive_rate)        /* min_receive_rate: 408 */ \
+  PRONGHORN_LIMIT(X, write_time)          /* write_timeout: the connection is reset */ \
+  PRONGHORN_LIMIT(X, keep_alive_time)     /* keep_alive_timeout: an idle connection is closed */ \
+  PRONGHORN_LIMIT(X, keep_alive_requests) /* keep_alive_requests: the connection closes after its response */ \
+  PRONGHORN_LIMIT(X, keep_alive_age)      /* keep_alive_max_age: the same */ \
+  PRONGHORN_LIMIT(X, deadline)            /* request_timeout, or the route's own: 504 */ \
+  PRONGHORN_LIMIT(X, connections)         /* max_connections: 503 */ \
+  PRONGHORN_LIMIT(X, in_flight)           /* max_in_flight: 503 */ \
+  PRONGHORN_LIMIT(X, queued_output)       /* max_queued_output: the next request waits */ \
+  X(loop_idle, time, "loop_idle_ms", "loop_idle_seconds_total", "", \
+    "Time that the event loop waited for something to do.") \
+  X(loop_lag, worst_time, "loop_lag_ms", "loop_lag_seconds", "", \
+    "How late the event loop was at worst in the last second.") \
+  X(stalls, counter, "stalls", "loop_stalls_total", "", "Times that something had the event loop for stall_threshold.") \
+  X(redis_commands, counter, "redis/commands", "redis_commands_total", "", "Commands sent to Redis.") \
+  X(redis_errors, counter, "redis/errors", "redis_errors_total", "", "Redis commands that failed or timed out.") \
+  X(redis_latency, worst_time, "redis/latency_ms", "redis_latency_seconds", "", \
+    "Moving average of one round trip to Redis.") \
+  X(restarts, counter, "restarts", "worker_restarts_total", "", "Workers replaced because they exited.") \
+  X(recycled, counter, "recycled", "worker_recycled_total", "", \
+    "Workers replaced because they were old, used or large.")
+
+#define PRONGHORN_LIMIT(X, option) \
+  X(limit_##option, counter, "limits/" #option, "limits_hit_total", "limit=\"" #option "\"", \
+    "Limits and timeouts of the HTTP engine that were reached.")
+// clang-format on
+
+#define PRONGHORN_ENUMERATOR(id, ...) id,
+enum class Count : std::uint8_t { PRONGHORN_COUNTERS(PRONGHORN_ENUMERATOR) end };
+#undef PRONGHORN_ENUMERATOR
+
+inline constexpr auto kCounts = static_cast<std::size_t>(Count::end);
+
+struct CounterFacts {
+  CounterKind kind;
+  std::string_view path;
+  std::string_view family;
+  std::string_view label;
+  std::string_view help;
+};
+
+#define PRONGHORN_FACTS(id, kind, ...) CounterFacts{CounterKind::kind, __VA_ARGS__},
+inline constexpr std::array<CounterFacts, kCounts> kCounterFacts{{PRONGHORN_COUNTERS(PRONGHORN_FACTS)}};
+#undef PRONGHORN_FACTS
+#undef PRONGHORN_LIMIT
+#undef PRONGHORN_COUNTERS
+
+[[nodiscard]] constexpr const CounterFacts& facts_of(Count count) noexcept {
+  return kCounterFacts[static_cast<std::size_t>(count)];
+}
+
+[[nodiscard]] constexpr bool is_gauge(CounterKind kind) noexcept {
+  return kind == CounterKind::gauge || kind == CounterKind::worst_time;
+}
+[[nodiscard]] constexpr bool is_time(CounterKind kind) noexcept {
+  return kind == CounterKind::time || kind == CounterKind::worst_time;
+}
+
+// The counter of a response's class. `status` is 100 to 599.
+[[nodiscard]] constexpr Count responses_of(int status) noexcept {
+  return static_cast<Count>(static_cast<int>(Count::responses_1xx) + status / 100 - 1);
+}
+
+// What was counted, by Count: the values that readers add up.
+struct CounterSums {
+  std::array<std::uint64_t, kCounts> values{};
+  [[nodiscard]] std::uint64_t& operator[](Count count) noexcept { return values[static_cast<std::size_t>(count)]; }
+  [[nodiscard]] std::uint64_t operator[](Count count) const noexcept { return values[static_cast<std::size_t>(count)]; }
+};
+
+}  // namespace pronghorn
