@@ -1,16 +1,16 @@
-// The parts of a multipart/form-data body (RFC 7578), one by one as they arrive: fields and files of an HTML form.
+// Reads multipart/form-data bodies (RFC 7578): the fields and files of an HTML form, one by one as they arrive.
 //
 //   Multipart form = co_await request.multipart();
 //   while (auto part = co_await form.next()) {
 //     if (part->name() == "photo") { TemporaryFile photo = co_await part->save(); … }
 //   }
 //
-// Nothing is held in memory but the piece that has arrived; a client is held back while the handler is busy. The
-// route's max_body is the limit of the whole body, so a route for uploads raises it.
+// Only the piece that has just arrived is held in memory. While the handler is busy, the server stops reading from the
+// client. The route's max_body limits the whole body, so a route for uploads should raise it.
 //
-// Context: the handler's coroutine.
-// Errors:  what the client does wrong throws HttpError, which answers it: 400 for a malformed body, 413 for one that is
-//          over a limit.
+// Context: the coroutine of the handler.
+// Errors:  throws HttpError, which the handler can leave to the server: 400 for a malformed body, 413 if a limit is
+//          exceeded.
 #pragma once
 
 #include <concepts>
@@ -36,16 +36,16 @@ class MultipartReader;
 struct PartHead;
 }  // namespace worker
 
-// Above one of these the request is answered 413. 0: no limit but the route's max_body.
+// A request that exceeds one of these is answered 413. 0 means no limit other than the route's max_body.
 struct MultipartLimits {
-  std::uint32_t parts = 1000;
-  std::uint32_t head_bytes = 8 * 1024;  // of the fields of one part
-  std::uint64_t field_bytes = 1_MiB;    // of the content of a part without a filename
-  std::uint64_t file_bytes = 0;         // of one with
+  std::uint32_t parts = 1000;           // the number of parts
+  std::uint32_t head_bytes = 8 * 1024;  // the header fields of one part
+  std::uint64_t field_bytes = 1_MiB;    // the content of a part without a filename
+  std::uint64_t file_bytes = 0;         // the content of a part with a filename
 };
 
-// What request.multipart() gives. The request outlives it; it outlives its parts. While it is in use, the handler does
-// not read the request's body in another way.
+// Made by request.multipart(). Must not outlive the request, and its parts must not outlive it. Do not also call body()
+// or read() of the request: they take bytes away from the parser.
 class PRONGHORN_API Multipart {
  public:
   explicit Multipart(std::unique_ptr<worker::MultipartReader> reader) noexcept;  // for Request
@@ -53,37 +53,38 @@ class PRONGHORN_API Multipart {
   Multipart& operator=(Multipart&& other) noexcept;
   ~Multipart();
 
-  // The next part, in the order in which the client sent them; nullopt after the last, when the whole body has arrived.
-  // What was not read of the part before is skipped.
+  // The next part in the order of the body; nullopt after the last part, once the whole body has arrived. Skips what
+  // has not been read of the previous part.
   [[nodiscard]] Task<std::optional<Part>> next();
 
  private:
   std::unique_ptr<worker::MultipartReader> reader_;
 };
 
-// One part. Its content can be read, once, until the next part is asked for; later it throws std::logic_error.
+// One part of a form. Its content can be read once, and only before the next call of Multipart::next(); reading it
+// later throws std::logic_error.
 //
-// name(), filename() and content_type() are text of the client's, any bytes but control characters, and nothing is
-// promised about them. A filename is never a path: it may be "../../etc/passwd", empty, or a thousand characters long.
+// name(), filename() and content_type() come from the client and may be any bytes except control characters. Never use
+// a filename as a path: it can be "../../etc/passwd", empty, or a thousand characters long.
 class PRONGHORN_API Part {
  public:
   Part(worker::MultipartReader& reader, worker::PartHead head, std::uint32_t number);  // for Multipart
 
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
-  // Present when the part is a file; "" when the form's field for a file was left empty. As sent: browsers write "%22"
-  // for a quotation mark. The parameter filename* is ignored, as RFC 7578 section 4.2 does not allow it.
+  // Present if the part is a file; "" if the file field of the form was left empty. Not decoded: browsers send "%22"
+  // for a quotation mark. The parameter filename* is ignored; RFC 7578 section 4.2 forbids it.
   [[nodiscard]] const std::optional<std::string>& filename() const noexcept { return filename_; }
-  // "image/png"; empty when the client says nothing, which means text/plain.
+  // For example "image/png". Empty if the client sent none, which means text/plain.
   [[nodiscard]] const std::string& content_type() const noexcept { return content_type_; }
 
-  // The next piece of the content as it arrives, nullopt at its end. The view lives until the next call.
+  // The next piece of the content as it arrives; nullopt at the end. The view is valid until the next call.
   [[nodiscard]] Task<std::optional<std::string_view>> read();
-  // What is left of the content, in memory; 413 when that is more than `max_bytes`.
+  // Reads the rest of the content into memory. Throws HttpError 413 if it exceeds `max_bytes`.
   [[nodiscard]] Task<std::string> body(std::uint64_t max_bytes = 1_MiB);
-  // What is left of the content, in a temporary file in `directory` (see TemporaryFile).
+  // Writes the rest of the content to a temporary file in `directory`; see TemporaryFile.
   [[nodiscard]] Task<TemporaryFile> save(std::string directory = {});
-  // What is left of the content, piece by piece to `sink`: void(std::string_view) or Task<void>(std::string_view),
-  // which is awaited before more is read.
+  // Calls `sink` with each piece of the rest of the content. A sink is void(std::string_view) or
+  // Task<void>(std::string_view); a task is awaited before more is read.
   template <std::invocable<std::string_view> Sink>
   [[nodiscard]] Task<void> write_to(Sink sink) {
     while (const auto piece = co_await read()) {

@@ -22,7 +22,8 @@ consteval std::array<std::uint8_t, 256> make_table() {
   constexpr std::string_view kAlphaDigit = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
   mark(kAlphaDigit, kToken | kTarget | kHost);
   mark("!#$%&'*+-.^_`|~", kToken);
-  // RFC 3986, and a few characters that browsers send without encoding them. '#' starts a fragment, which is never sent.
+  // RFC 3986, and a few characters that browsers send without encoding them. '#' starts a fragment, which is never
+  // sent.
   mark("-._~:/?[]@!$&'()*+,;=%|^`{}\"<>\\", kTarget);
   mark("-._~!$&'()*+;=%", kHost);  // RFC 3986 allows a comma too, but that is what two joined Host fields look like
   mark("%", kPercent);

@@ -12,7 +12,7 @@ namespace {
 constexpr std::size_t kCodings = 4;
 constexpr int kNotNamed = -1;
 
-// What the client says of each coding, in thousandths.
+// The weight that the client gives to each coding, in thousandths.
 struct Weights {
   std::array<int, kCodings> named{kNotNamed, kNotNamed, kNotNamed, kNotNamed};
   int others = kNotNamed;  // "*"
@@ -29,7 +29,8 @@ struct Weights {
       if (equal_ignoring_case(name, "x-gzip")) named[static_cast<std::size_t>(ContentCoding::gzip)] = weight;
     }
   }
-  // What is not named at all is not wanted; only identity is always acceptable, but last.
+  // A coding that is neither named nor covered by "*" is not acceptable. Identity is, but as the last choice: see
+  // choose_coding().
   [[nodiscard]] int of(ContentCoding coding) const noexcept {
     const int weight = named[static_cast<std::size_t>(coding)];
     if (weight != kNotNamed) return weight;

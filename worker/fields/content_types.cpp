@@ -12,7 +12,7 @@ namespace {
 
 using Pair = std::pair<std::string_view, std::string_view>;
 
-// As registered with IANA, by extension.
+// By extension, as registered with IANA. Sorted, for the binary search.
 constexpr auto kContentTypes = std::to_array<Pair>({
     {"7z", "application/x-7z-compressed"},
     {"aac", "audio/aac"},

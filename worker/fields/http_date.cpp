@@ -19,7 +19,7 @@ bool read_number(std::string_view digits, int& number) noexcept {
   return std::from_chars(digits.data(), digits.data() + digits.size(), number).ec == std::errc{};
 }
 
-// The year of "94" (RFC 9110 section 5.6.7).
+// The year that two digits mean (RFC 9110 section 5.6.7).
 int full_year(int two_digits) noexcept {
   const std::time_t now = std::time(nullptr);
   std::tm today{};

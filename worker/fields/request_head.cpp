@@ -12,10 +12,10 @@ void RequestHead::clear() noexcept {
   chunked = false;
   expect_continue = false;
   content_length.reset();
-  forget_fields();
+  clear_fields();
 }
 
-void RequestHead::forget_fields() noexcept {
+void RequestHead::clear_fields() noexcept {
   field_count = 0;
   known.fill(-1);
   repeated = 0;

@@ -1,4 +1,6 @@
-// The parsed head of a request: views into the bytes that were received.
+// The parsed head of a request.
+//
+// Its views point into the bytes that were parsed (Exchange::head_bytes) and live as long as those.
 #pragma once
 
 #include <array>
@@ -11,9 +13,9 @@
 
 namespace pronghorn::worker {
 
-inline constexpr std::size_t kMaxHeaderFields = 128;  // storage; the option max_header_fields is at most this
+inline constexpr std::size_t kMaxHeaderFields = 128;  // the upper limit of the option max_header_fields
 
-// Fields that the server itself looks at are found while parsing; `header()` needs no search for them.
+// The fields that the server itself reads. The parser notes where they are, so that looking them up costs no search.
 enum class KnownHeader : std::uint8_t {
   host,
   connection,
@@ -28,11 +30,11 @@ enum class KnownHeader : std::uint8_t {
 struct RequestHead {
   std::string_view method;
   std::string_view target;     // as sent
-  std::string_view path;       // the path of the target, still encoded
-  std::string_view query;      // without '?'
-  std::string_view authority;  // of an absolute-form target; empty otherwise
+  std::string_view path;       // of the target, still percent-encoded; "*" for OPTIONS *
+  std::string_view query;      // of the target, without '?'
+  std::string_view authority;  // of a target in absolute-form; otherwise empty
   std::uint8_t minor_version = 1;
-  bool has_query = false;  // the target has a '?'
+  bool has_query = false;  // the target contains a '?'
   bool keep_alive = true;
   bool chunked = false;
   bool expect_continue = false;
@@ -41,11 +43,11 @@ struct RequestHead {
   std::array<Header, kMaxHeaderFields> fields;
   std::size_t field_count = 0;
   std::array<std::int16_t, static_cast<std::size_t>(KnownHeader::count)> known{};  // index into fields, -1: absent
-  std::uint32_t repeated = 0;  // known headers that stand several times, by bit
+  std::uint32_t repeated = 0;  // bit_of() every known header that occurs more than once
 
-  // Forgets everything, without touching the storage of fields.
+  // Resets everything. Leaves the contents of `fields` alone, because clearing 4 KiB per request would be measurable.
   void clear() noexcept;
-  void forget_fields() noexcept;
+  void clear_fields() noexcept;  // resets the fields only
 
   [[nodiscard]] static constexpr std::uint32_t bit_of(KnownHeader header) noexcept {
     return 1U << static_cast<unsigned>(header);
@@ -55,7 +57,7 @@ struct RequestHead {
     const std::int16_t index = known[static_cast<std::size_t>(header)];
     return index < 0 ? std::string_view{} : fields[static_cast<std::size_t>(index)].value;
   }
-  // The first field of that name, compared without case.
+  // The first field named `name`, compared without case.
   [[nodiscard]] std::optional<std::string_view> find(std::string_view name) const noexcept;
 };
 

@@ -12,7 +12,7 @@ namespace pronghorn::worker {
 
 namespace {
 
-// A number too large for 64 bits is past the end of everything.
+// nullopt if malformed. A number above 64 bits is UINT64_MAX, which is past the end of any file.
 std::optional<std::uint64_t> read_position(std::string_view digits) noexcept {
   std::uint64_t position = 0;
   const char* const end = digits.data() + digits.size();
@@ -22,7 +22,7 @@ std::optional<std::uint64_t> read_position(std::string_view digits) noexcept {
   return position;
 }
 
-// "5-9", "5-", "-5". Length 0: it lies outside. Absent: malformed.
+// Parses "5-9", "5-" or "-5". nullopt if malformed; length 0 if it lies outside the representation.
 std::optional<ByteRange> read_range(std::string_view text, std::uint64_t size) noexcept {
   const std::size_t dash = text.find('-');
   if (dash == std::string_view::npos) return std::nullopt;
@@ -30,7 +30,7 @@ std::optional<ByteRange> read_range(std::string_view text, std::uint64_t size) n
   const std::string_view last_text = text.substr(dash + 1);
   const auto last = read_position(last_text);
   if (!last_text.empty() && !last) return std::nullopt;
-  if (first_text.empty()) {  // the last bytes
+  if (first_text.empty()) {  // a suffix range
     if (!last) return std::nullopt;
     const std::uint64_t length = std::min(*last, size);
     return ByteRange{size - length, length};
@@ -46,8 +46,8 @@ bool overlap(const ByteRange& a, const ByteRange& b) noexcept {
   return a.offset < b.offset + b.length && b.offset < a.offset + a.length;
 }
 
-// Joins `added` with all that it overlaps; what is joined stands where the first of them stood. One pass is enough:
-// `ranges` are disjoint, so joining one of them makes `added` reach no other that it did not reach before.
+// Adds a range, joined with all ranges that it overlaps, in the place of the first of these. One pass is enough:
+// `ranges` are disjoint, so joining one of them cannot make `added` overlap another.
 void add_range(std::vector<ByteRange>& ranges, ByteRange added) {
   auto place = ranges.end();
   for (auto range = ranges.begin(); range != ranges.end();) {

@@ -1,4 +1,4 @@
-// Parts of a representation (RFC 9110 section 14).
+// Byte ranges of a representation (RFC 9110 section 14).
 #pragma once
 
 #include <cstddef>
@@ -9,7 +9,8 @@
 
 namespace pronghorn::worker {
 
-// More ranges in one field than anyone needs: the field is ignored and the whole answered (RFC 9110 section 14.2).
+// A Range field with more ranges than this is ignored, as RFC 9110 section 14.2 allows: many small ranges are an
+// attack.
 inline constexpr std::size_t kMaxRanges = 32;
 
 struct ByteRange {
@@ -19,16 +20,16 @@ struct ByteRange {
 
 struct RangeSet {
   enum class Kind {
-    ignored,        // not bytes, malformed, or too many: as if the field were not there
-    unsatisfiable,  // none lies within the representation: 416
+    ignored,        // another unit, malformed, or too many ranges: send the whole representation
+    unsatisfiable,  // no range lies within the representation: 416
     satisfiable,
   };
   Kind kind = Kind::ignored;
-  // In the order asked for; those that overlap are joined, so that all together are never more than the whole.
+  // In the order of the request. Overlapping ranges are joined, so that together they never exceed the representation.
   std::vector<ByteRange> ranges;
 };
 
-// Reads the value of a Range field for a representation of `size` bytes.
+// Parses the value of a Range field for a representation of `size` bytes.
 [[nodiscard]] RangeSet read_ranges(std::string_view field, std::uint64_t size);
 
 // The value of Content-Range: "bytes 0-4/10".

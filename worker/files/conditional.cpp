@@ -9,8 +9,7 @@ namespace pronghorn::worker {
 
 namespace {
 
-// Whether a list of entity tags ("*", or quoted tags with an optional W/) has `etag`. A weak tag counts only when
-// `weak_counts`.
+// Whether a list of entity tags contains `etag`; "*" contains every tag. Weak tags (W/"…") match only if `weak_counts`.
 bool list_has(std::string_view list, std::string_view etag, bool weak_counts) noexcept {
   if (trim_blanks(list) == "*") return true;
   while (!list.empty()) {
@@ -25,7 +24,7 @@ bool list_has(std::string_view list, std::string_view etag, bool weak_counts) no
   return false;
 }
 
-// Whether any field of that name has the tag: a list may be sent in several fields.
+// The same for all fields of one name: a list may be split over several fields.
 bool any_list_has(const Request& request, std::string_view name, std::string_view etag, bool weak_counts) noexcept {
   for (const Header& field : request.headers()) {
     if (equal_ignoring_case(field.name, name) && list_has(field.value, etag, weak_counts)) return true;
@@ -33,7 +32,7 @@ bool any_list_has(const Request& request, std::string_view name, std::string_vie
   return false;
 }
 
-// 0 when the preconditions hold, else the status.
+// Returns 0 if the preconditions hold, otherwise the status to answer.
 int check_preconditions(const Request& request, const Representation& now) {
   if (request.header("if-match")) {
     if (!any_list_has(request, "if-match", now.etag, false)) return 412;
@@ -54,8 +53,8 @@ bool range_applies(const Request& request, const Representation& now) {
   const auto if_range = request.header("if-range");
   if (!if_range) return true;
   if (if_range->starts_with('"')) return *if_range == now.etag;
-  // A file that was changed within this second may change again within it: such a date says too little (section
-  // 8.8.2.2).
+  // A file that changed within the current second may change again within it, so its date is a weak validator (RFC 9110
+  // section 8.8.2.2).
   const auto date = parse_http_date(*if_range);
   return date && *date == now.modified && now.modified < std::time(nullptr);
 }

@@ -1,4 +1,4 @@
-// Conditional and range requests (RFC 9110 sections 13 and 14) for a representation that is at hand.
+// Conditional requests and range requests (RFC 9110 sections 13 and 14).
 #pragma once
 
 #include <cstdint>
@@ -17,14 +17,14 @@ struct Representation {
   std::uint64_t size = 0;
 };
 
-// What a GET or HEAD is to be answered with.
+// How to answer a GET or HEAD.
 struct Selection {
-  int status = 200;               // 200, 206, 304, 412, 416
-  std::vector<ByteRange> ranges;  // of a 206: at least one
+  int status = 200;               // 200, 206, 304, 412 or 416
+  std::vector<ByteRange> ranges;  // for 206, at least one; otherwise empty
 };
 
 // Evaluates If-Match, If-Unmodified-Since, If-None-Match and If-Modified-Since in the order of RFC 9110 section 13.2.2,
-// then Range with If-Range.
+// then Range and If-Range.
 [[nodiscard]] Selection select(const Request& request, const Representation& representation);
 
 }  // namespace pronghorn::worker

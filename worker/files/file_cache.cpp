@@ -7,7 +7,7 @@ namespace pronghorn::worker {
 
 namespace {
 
-constexpr std::size_t kMaxEntries = 256;  // up to three descriptors each
+constexpr std::size_t kMaxEntries = 256;  // an entry holds up to three descriptors
 
 }  // namespace
 

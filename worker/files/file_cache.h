@@ -1,9 +1,8 @@
-// The files that were served within the last second: open, with what is said about them rendered.
+// Keeps served files open for one second, with their header fields rendered.
 //
-// A file that is asked for often costs no system call to find; one that has changed, or is gone, is noticed within a
-// second.
+// So a popular file costs no system call to find, and a change or removal shows within a second.
 //
-// Context: loop thread; one per FileServer.
+// Context: loop thread; one cache per FileServer.
 #pragma once
 
 #include <chrono>
@@ -23,21 +22,21 @@
 
 namespace pronghorn::worker {
 
-// One representation of a file: itself, or a neighbour of it that is compressed already.
+// One representation of a file: the file itself, or a compressed neighbour ("a.js.br").
 struct FileVariant {
   ContentCoding coding = ContentCoding::identity;
   std::shared_ptr<const OpenFile> file;
   Representation representation;
-  std::string validators = {};  // the fields of a 304, "Name: value\r\n" each
-  std::string fields = {};      // the same with those of a 200
+  std::string validators = {};  // the header fields of a 304, "Name: value\r\n" each
+  std::string fields = {};      // the header fields of a 200: `validators` and more
 };
 
 struct ServedFile {
-  std::string_view content_type;            // a literal
-  std::vector<FileVariant> variants;        // the file itself first
-  std::vector<ContentCoding> codings = {};  // of the others
+  std::string_view content_type;            // a string literal
+  std::vector<FileVariant> variants;        // the file itself is the first
+  std::vector<ContentCoding> codings = {};  // the codings of the other variants
 
-  // What the client would rather have.
+  // The variant that the client prefers.
   [[nodiscard]] const FileVariant& variant_for(const RequestHead& head) const noexcept;
 };
 
@@ -50,9 +49,9 @@ class FileCache {
   FileCache& operator=(const FileCache&) = delete;
   ~FileCache() = default;
 
-  // Null when it is not here, or was opened more than a second before `now`.
+  // Null if there is no entry, or it was opened more than a second before `now`.
   [[nodiscard]] std::shared_ptr<const ServedFile> find(std::string_view key, Clock::time_point now) const;
-  // Keeps a file that was opened at `now`; when the cache is full, it does not.
+  // Adds a file that was opened at `now`. Does nothing if the cache is full.
   void keep(std::string_view key, std::shared_ptr<const ServedFile> file, Clock::time_point now);
   void clear() noexcept { entries_.clear(); }
 
@@ -70,7 +69,7 @@ class FileCache {
 
   static constexpr std::chrono::seconds kValid{1};
   std::unordered_map<std::string, Entry, TextHash, std::equal_to<>> entries_;
-  detail::Timer sweep_{kValid};  // so that nothing stays open that nobody asks for
+  detail::Timer sweep_{kValid};  // closes files that are no longer requested
   bool sweep_planned_ = false;
 };
 

@@ -32,7 +32,7 @@ Task<void> write_parts(const Parts& parts, Writer& out) {
     while (sent < range.length) {
       const std::uint64_t size = std::min(range.length - sent, kBlock);
       if (!parts.file->append(block, range.offset + sent, static_cast<std::size_t>(size))) {
-        throw std::runtime_error("a file has become shorter while it was sent");
+        throw std::runtime_error("the file was truncated while it was being sent");
       }
       sent += size;
       co_await out.write(block);

@@ -1,4 +1,4 @@
-// The answer to a request for several ranges of a file.
+// The response to a request for several ranges of a file.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +12,8 @@
 
 namespace pronghorn::worker {
 
-// A 206 of type multipart/byteranges (RFC 9110 section 14.6). The parts, of `content_type`, are read while they are
-// sent, so that they fill no memory. `boundary` is a token that is not foreseen by whoever wrote the file.
+// Returns a 206 of type multipart/byteranges (RFC 9110 section 14.6). The parts, each of type `content_type`, are read
+// as they are sent, not held in memory. `boundary` is a token that the author of the file cannot predict.
 [[nodiscard]] Response range_parts(std::shared_ptr<const OpenFile> file, std::vector<ByteRange> ranges,
                                    std::uint64_t file_size, std::string_view content_type, std::string_view boundary);
 

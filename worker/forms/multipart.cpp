@@ -12,7 +12,7 @@
 namespace pronghorn {
 namespace worker {
 
-// Feeds the parser from the request's body.
+// Feeds the request's body to the parser.
 class MultipartReader {
  public:
   MultipartReader(Request& request, std::string_view boundary, const MultipartLimits& limits)
@@ -27,7 +27,7 @@ class MultipartReader {
   }
 
   Task<std::optional<std::string_view>> read(std::uint32_t part) {
-    if (part != part_number_) throw std::logic_error("a part is read after the next one was asked for");
+    if (part != part_number_) throw std::logic_error("Part::read() was called after Multipart::next()");
     if (part_ended_) co_return std::nullopt;
     const auto step = co_await advance();
     if (step && step->state == MultipartParser::State::data) co_return step->data;
@@ -35,7 +35,7 @@ class MultipartReader {
   }
 
  private:
-  // The parser's next step that is an event; nullopt at the end of the body.
+  // The parser's next event; nullopt at the end of the body.
   Task<std::optional<MultipartParser::Step>> advance() {
     using State = MultipartParser::State;
     for (;;) {
@@ -51,13 +51,13 @@ class MultipartReader {
       if (!piece) break;
       unparsed_ = *piece;
     }
-    if (!parser_.complete()) throw bad_request("the form ends before its last boundary");
+    if (!parser_.complete()) throw bad_request("the form ends before its closing boundary");
     co_return std::nullopt;
   }
 
   Request& request_;
   MultipartParser parser_;
-  std::string_view unparsed_;  // of the last piece of the body
+  std::string_view unparsed_;  // the rest of the last piece of the body
   std::uint32_t part_number_ = 0;
   bool part_ended_ = false;
 };
@@ -84,7 +84,7 @@ Task<std::string> Part::body(std::uint64_t max_bytes) {
   std::string content;
   while (const auto piece = co_await read()) {
     if (piece->size() > max_bytes - content.size()) {
-      throw HttpError(413, "a part of the form is larger than allowed here");
+      throw HttpError(413, "a part of the form is too large");
     }
     content.append(*piece);
   }
@@ -105,7 +105,7 @@ Task<Multipart> Request::multipart(MultipartLimits limits) {
     throw HttpError(415, "the body must be multipart/form-data");
   }
   const auto boundary = worker::boundary_of(type);
-  if (!boundary) throw bad_request("the Content-Type has no boundary of 1 to 70 characters");
+  if (!boundary) throw bad_request("the Content-Type has no valid boundary");
   co_return Multipart(std::make_unique<worker::MultipartReader>(*this, *boundary, limits));
 }
 

@@ -58,8 +58,8 @@ MultipartParser::Step MultipartParser::advance(std::string_view input) {
   }
 }
 
-// Finds the next delimiter. What may be the beginning of one at the end of the input is held back: it is known text, so
-// only its length is kept.
+// Finds the next delimiter. Bytes at the end of the input that may begin one are held back. They equal the beginning of
+// the delimiter, so keeping their number is enough.
 MultipartParser::Step MultipartParser::search(std::string_view input) {
   const std::string_view delimiter = delimiter_;
   if (matched_ > 0) {
@@ -68,7 +68,7 @@ MultipartParser::Step MultipartParser::search(std::string_view input) {
       matched_ += compared;
       return matched_ == delimiter.size() ? delimiter_found(compared) : Step{State::needs_more, compared};
     }
-    // A delimiter has its only CR in front, so none begins within what was held back.
+    // The only CR of a delimiter is its first byte, so no other delimiter begins within the bytes held back.
     const std::string_view held = delimiter.substr(assumed_, matched_ - assumed_);
     matched_ = assumed_ = 0;
     return content(held, 0);
@@ -98,8 +98,8 @@ MultipartParser::Step MultipartParser::content(std::string_view data, std::size_
   if (expect_ == Expect::preamble || data.empty()) return {State::needs_more, consumed};
   part_size_ += data.size();
   if (size_limit_ != 0 && part_size_ > size_limit_) {
-    return fail(State::too_large, part_.filename ? "a file of the form is larger than allowed here"
-                                                 : "a field of the form is larger than allowed here");
+    return fail(State::too_large,
+                part_.filename ? "a file in the form is too large" : "a field in the form is too large");
   }
   return {State::data, consumed, data};
 }
@@ -140,18 +140,18 @@ MultipartParser::Step MultipartParser::after_delimiter(char c) {
     default:
       break;
   }
-  return fail(State::malformed, "the boundary between two parts is not followed by a line end");
+  return fail(State::malformed, "a boundary is not followed by CR LF");
 }
 
 MultipartParser::Step MultipartParser::take_head(std::string_view input) {
   const std::size_t size = std::min(input.find('\n'), input.size() - 1) + 1;
   head_size_ += size;
   if (limits_.head_bytes != 0 && head_size_ > limits_.head_bytes) {
-    return fail(State::too_large, "the head of a part is larger than allowed");
+    return fail(State::too_large, "the header fields of a part are too large");
   }
   line_.append(input.substr(0, size));
   if (line_.back() != '\n') return {State::needs_more, size};
-  if (!line_.ends_with("\r\n")) return fail(State::malformed, "a line in the head of a part does not end in CR LF");
+  if (!line_.ends_with("\r\n")) return fail(State::malformed, "a header line of a part does not end in CR LF");
   line_.resize(line_.size() - 2);
   if (line_.empty()) return begin_part(size);
   const char* const wrong = take_field(line_);
@@ -163,38 +163,39 @@ MultipartParser::Step MultipartParser::begin_part(std::size_t consumed) {
   if (!has_disposition_) return fail(State::malformed, "a part has no Content-Disposition");
   part_size_ = 0;
   size_limit_ = part_.filename ? limits_.file_bytes : limits_.field_bytes;
-  // The CRLF of the empty line may be that of the delimiter: such a part has no content.
+  // The CRLF of the empty line can be part of the next delimiter: then the part is empty.
   matched_ = assumed_ = 2;
   expect_ = Expect::content;
   return {State::part, consumed};
 }
 
-// Null, or what is wrong with the line. Fields that mean nothing here are checked and dropped.
+// Returns what is wrong with the line, or null. Fields other than the three below are checked and ignored.
 const char* MultipartParser::take_field(std::string_view line) {
   const std::size_t colon = line.find(':');
-  if (colon == std::string_view::npos || !is_token(line.substr(0, colon))) return "a malformed field in a part";
+  if (colon == std::string_view::npos || !is_token(line.substr(0, colon))) return "a part has a malformed header field";
   const std::string_view name = line.substr(0, colon);
   const std::string_view value = trim_blanks(line.substr(colon + 1));
-  if (!is_field_value(value)) return "a control character in the head of a part";
+  if (!is_field_value(value)) return "a header field of a part contains a control character";
   if (equal_ignoring_case(name, "content-disposition")) return take_disposition(value);
   if (equal_ignoring_case(name, "content-type")) {
     if (std::exchange(has_content_type_, true)) return "a part has two Content-Type fields";
     part_.content_type = value;
   }
-  // Obsolete (RFC 7578 section 4.7). Those that change nothing are harmless, the others would be handed on encoded.
+  // Deprecated (RFC 7578 section 4.7). The identity encodings are harmless; with others the application would get
+  // encoded content without knowing it.
   if (equal_ignoring_case(name, "content-transfer-encoding") && !equal_ignoring_case(value, "binary") &&
       !equal_ignoring_case(value, "8bit") && !equal_ignoring_case(value, "7bit")) {
-    return "a part has a Content-Transfer-Encoding, which is not understood";
+    return "a part has an unsupported Content-Transfer-Encoding";
   }
   return nullptr;
 }
 
-// filename* is not for form-data (RFC 7578 section 4.2) and is dropped.
+// Ignores filename*, which form-data must not use (RFC 7578 section 4.2).
 const char* MultipartParser::take_disposition(std::string_view value) {
   if (std::exchange(has_disposition_, true)) return "a part has two Content-Disposition fields";
   const auto disposition = parse_parameters(value);
   if (!disposition || !equal_ignoring_case(disposition->value, "form-data")) {
-    return "a malformed Content-Disposition in a part";
+    return "a part has a malformed Content-Disposition";
   }
   const std::string* name = disposition->find("name");
   if (name == nullptr) return "a part has no name";

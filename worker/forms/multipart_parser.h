@@ -1,5 +1,6 @@
-// The body of a multipart/form-data request (RFC 7578, RFC 2046 section 5.1), as it arrives, strictly: what two readers
-// could understand differently is refused.
+// An incremental parser of multipart/form-data bodies (RFC 7578, RFC 2046 section 5.1).
+//
+// It is strict: a body that two implementations could understand differently is refused.
 #pragma once
 
 #include <cstddef>
@@ -12,53 +13,55 @@
 
 namespace pronghorn::worker {
 
-// What the fields of a part say. All of it is text of the client's.
+// The header fields of a part, as the client sent them. Do not trust any of it.
 struct PartHead {
   std::string name;
-  std::optional<std::string> filename;  // present when the part is a file; "" for a file field that was left empty
-  std::string content_type;             // empty: none was sent
+  std::optional<std::string> filename;  // absent for an ordinary field; "" for a file field that was left empty
+  std::string content_type;             // empty if the client sent none
 };
 
-// The boundary of a Content-Type field, or nullopt when there is none that RFC 2046 allows: 1 to 70 characters.
+// The boundary parameter of a Content-Type field. nullopt if it is missing or not one that RFC 2046 allows (1 to 70
+// characters).
 [[nodiscard]] std::optional<std::string> boundary_of(std::string_view content_type);
 
-// Context: one thread; one per request. Holds the head of one part; contents are views of the input, or of the parser
-// where a piece began like the boundary and turned out not to be it.
+// Context: one thread; one parser per request.
+// Memory:  the head of the current part. Contents are views into the input, or into the parser where bytes looked like
+//          the beginning of a boundary and turned out to be content.
 class MultipartParser {
  public:
   enum class State {
-    needs_more,  // the input is used up
-    part,        // a part begins: see take_part()
-    data,        // a piece of its content, never empty
-    part_end,    // its content is complete
-    malformed,   // answered 400: see reason(). Every later step is the same
-    too_large,   // answered 413: the same
+    needs_more,  // all input is consumed
+    part,        // a part begins: call take_part()
+    data,        // a piece of the part's content, never empty
+    part_end,    // the part is complete
+    malformed,   // 400; see reason(). All later steps return this too
+    too_large,   // 413; see reason(). All later steps return this too
   };
   struct Step {
     State state;
-    std::size_t consumed = 0;    // bytes of the input that were used
-    std::string_view data = {};  // state data: valid until the next step
+    std::size_t consumed = 0;    // bytes of the input
+    std::string_view data = {};  // for State::data; valid until the next step
   };
 
-  // `boundary` as boundary_of() gives it.
+  // `boundary` comes from boundary_of().
   MultipartParser(std::string_view boundary, const MultipartLimits& limits);
 
-  // Call again with the rest of the input until it needs more.
+  // Parses up to the next event. Call it with the rest of the input until it returns needs_more.
   [[nodiscard]] Step next(std::string_view input);
 
-  // Once, after State::part.
+  // The head of the part that State::part announced. Call it once per part.
   [[nodiscard]] PartHead take_part() noexcept { return std::move(part_); }
-  // Whether the input may end here: the last part has been closed. What follows (the epilogue) is dropped.
+  // Whether the body may end here: the closing boundary has been seen. Anything after it (the epilogue) is ignored.
   [[nodiscard]] bool complete() const noexcept {
     return failure_ == State::needs_more && (expect_ == Expect::close_blanks || expect_ == Expect::epilogue);
   }
-  // For people: why it is malformed or too large.
+  // Why the body is malformed or too large, as a sentence for the client.
   [[nodiscard]] const char* reason() const noexcept { return reason_; }
 
  private:
   enum class Expect {
-    preamble,          // dropped up to the first boundary
-    after_delimiter,   // "--" ends it all, CRLF begins a part
+    preamble,          // ignored up to the first boundary
+    after_delimiter,   // "--" ends the body, CRLF begins a part
     delimiter_blanks,  // transport padding
     delimiter_lf,
     head,
@@ -82,9 +85,9 @@ class MultipartParser {
 
   MultipartLimits limits_;
   std::string delimiter_;    // CRLF "--" boundary
-  std::size_t matched_ = 2;  // bytes of the delimiter that the input has ended with
-  std::size_t assumed_ = 2;  // the first of them that were not input: the first boundary needs no CRLF before it
-  std::string line_;         // of the head, incomplete
+  std::size_t matched_ = 2;  // bytes of the delimiter that the input so far ends with
+  std::size_t assumed_ = 2;  // how many of those were not input: the first boundary has no CRLF before it
+  std::string line_;         // the incomplete line of the head
   std::uint64_t head_size_ = 0;
   std::uint64_t part_size_ = 0;
   std::uint64_t size_limit_ = 0;  // of this part; 0: none

@@ -13,7 +13,7 @@ void skip_blanks(std::string_view& text) noexcept {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
 }
 
-// Takes a quoted-string, with its marks, from the front of `text`.
+// Removes a quoted-string from the front of `text` and appends its content to `value`. False if it is not closed.
 bool take_quoted(std::string_view& text, std::string& value) {
   text.remove_prefix(1);
   while (!text.empty() && text.front() != '"') {

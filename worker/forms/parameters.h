@@ -10,24 +10,24 @@ namespace pronghorn::worker {
 
 struct Parameter {
   std::string_view name;  // as sent; compared without case
-  std::string value;      // without its quotation marks
+  std::string value;      // unquoted
 };
 
 struct ParameterizedValue {
-  std::string_view value;  // what stands before the first ';', without blanks around it
+  std::string_view value;  // the part before the first ';', trimmed
   std::vector<Parameter> parameters;
 
-  // Null when there is none of that name.
+  // The value of the parameter `name`; null if there is none.
   [[nodiscard]] const std::string* find(std::string_view name) const noexcept;
 };
 
-// nullopt when it is malformed, when two parameters have one name, or when there are more than kMaxParameters.
-// Two leniencies, because clients need them:
-//  - a value without quotation marks may have any visible character but '"', ';' and '\', so also "=" and "/";
-//  - inside quotation marks a backslash escapes only '"' and '\': before anything else it stands for itself, because
-//    names of files have been sent unescaped.
-[[nodiscard]] std::optional<ParameterizedValue> parse_parameters(std::string_view field);
-
 inline constexpr std::size_t kMaxParameters = 16;
+
+// Parses `field`. nullopt if it is malformed, repeats a parameter, or has more than kMaxParameters. More lenient than
+// the RFC in two points, because clients depend on it:
+//  - an unquoted value may contain every visible character except '"', ';' and '\', thus also "=" and "/";
+//  - in a quoted value a backslash escapes only '"' and '\'. Before any other character it is literal: some clients
+//    send Windows paths unescaped.
+[[nodiscard]] std::optional<ParameterizedValue> parse_parameters(std::string_view field);
 
 }  // namespace pronghorn::worker

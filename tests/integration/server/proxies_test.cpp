@@ -1,5 +1,5 @@
-// Forwarding fields: who the client is, and who may say so. The proxies of these tests are at 127.0.0.1; all other clients
-// come over IPv6.
+// Forwarding fields: who the client is, and who may say so. The proxies of these tests are at 127.0.0.1; all other
+// clients come over IPv6.
 #include <string>
 
 #include "support/catch.h"

@@ -1,5 +1,5 @@
-// The PROXY protocol: who the client is when a load balancer passes bytes, not requests. The proxies of these tests are at
-// 127.0.0.1; all other clients come over IPv6.
+// The PROXY protocol: who the client is when a load balancer passes bytes, not requests. The proxies of these tests are
+// at 127.0.0.1; all other clients come over IPv6.
 #include <string>
 
 #include "support/catch.h"

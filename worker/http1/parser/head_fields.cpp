@@ -196,7 +196,7 @@ bool split_bodiless(std::string_view bytes, std::size_t first_line, const HttpLi
 
 Refusal read_fields_by_llhttp(std::string_view bytes, std::size_t first_line, const HttpLimits& limits,
                               RequestHead& head) {
-  head.forget_fields();
+  head.clear_fields();
   if (const Refusal refusal = run_llhttp(bytes, first_line, limits, head); refusal.status != 0) return refusal;
   if (head.method == "CONNECT") return {501, "method not implemented"};
   if (!names_are_tokens(head)) return {400, "malformed header field"};

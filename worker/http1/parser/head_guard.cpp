@@ -15,9 +15,9 @@ bool is_control(char c) noexcept {
   return byte < 0x20 || byte == 0x7f;
 }
 
-enum class Visited { one, line_end, stop };  // line_end: CR and the LF behind it
+enum class Visited { one, line_end, stop };  // line_end: the visitor has handled CR and the LF after it
 
-// Calls `visit` with the position of each control character from `position` on, in order, until it wants to stop.
+// Calls `visit` with the position of each control character at or after `position`, in order, until it returns stop.
 template <class Visit>
 void for_each_control(std::string_view bytes, std::size_t position, Visit&& visit) noexcept {
 #if defined(__SSE2__)
@@ -30,7 +30,7 @@ void for_each_control(std::string_view bytes, std::size_t position, Visit&& visi
     for (; mask != 0; mask &= mask - 1) {
       const Visited visited = visit(position + static_cast<std::size_t>(std::countr_zero(mask)));
       if (visited == Visited::stop) return;
-      if (visited == Visited::line_end) mask &= mask - 1;  // an LF in the next block is visited by itself
+      if (visited == Visited::line_end) mask &= mask - 1;  // skip the LF, unless it is in the next block
     }
   }
 #endif
@@ -54,7 +54,7 @@ HeadScan scan_head(std::string_view bytes, std::size_t from, std::size_t first_l
       const bool allowed = at[i] == '\t' || (at[i] == '\n' && i > from && at[i - 1] == '\r');
       return allowed ? Visited::one : stop(HeadScan::State::malformed, i);
     }
-    // The CR is scanned again when what follows has come.
+    // The scan continues at the CR when more bytes have arrived.
     if (i + 1 >= bytes.size()) return stop(HeadScan::State::incomplete, i);
     if (at[i + 1] != '\n') return stop(HeadScan::State::malformed, i);
     if (scan.first_line == std::string_view::npos) scan.first_line = i;

@@ -1,8 +1,8 @@
-// Finds the end of a request's head and refuses what a lenient parser might take for a line end.
+// Finds the end of a request head, and refuses bytes that a lenient parser could take for a line end.
 //
-// Whatever llhttp is linked, it gets only heads in which every CR is followed by LF, every LF follows a CR, no line
-// begins with a blank (obsolete folding), and no other control character but HTAB stands (RFC 9112 sections 2.2, 5.2
-// and 11.2). What is not so could be read differently by a proxy in front of us: request smuggling.
+// A complete head has only CRLF line ends, no line that begins with whitespace (obsolete folding), and no control
+// character other than HTAB (RFC 9112 sections 2.2, 5.2 and 11.2). A proxy in front of this server could split any
+// other head differently, which is how requests are smuggled. The check does not depend on the version of llhttp.
 #pragma once
 
 #include <cstddef>
@@ -13,12 +13,12 @@ namespace pronghorn::worker {
 struct HeadScan {
   enum class State { incomplete, complete, malformed };
   State state;
-  std::size_t position;    // complete: size of the head with its empty line. incomplete: where to scan on.
-  std::size_t first_line;  // length of the request line without CRLF; npos when its end was not seen
+  std::size_t position;    // complete: the size of the head with its empty line; incomplete: where to continue
+  std::size_t first_line;  // the length of the request line without CRLF; npos if its end has not been seen
 };
 
-// Scans from `from`, the position that an earlier scan of the same bytes returned; 0 at first. `bytes` begins with the
-// request line. `first_line` is handed on from scan to scan by the caller.
+// Scans `bytes`, which begin with the request line. When an earlier scan of the same bytes was incomplete, `from` and
+// `first_line` are its position and first_line, so that no byte is scanned twice; otherwise 0 and npos.
 [[nodiscard]] HeadScan scan_head(std::string_view bytes, std::size_t from, std::size_t first_line) noexcept;
 
 }  // namespace pronghorn::worker

@@ -1,4 +1,4 @@
-// Why a request is refused before any handler sees it.
+// Why a request is refused before it is routed.
 #pragma once
 
 #include <optional>
@@ -7,11 +7,11 @@
 
 namespace pronghorn::worker {
 
-// The connection is closed after the answer.
+// The connection is closed after the response.
 struct Refusal {
-  int status = 0;                   // 0: not refused
-  const char* reason = "";          // for the client: what is wrong
-  std::optional<Count> limit = {};  // counted when the request is refused
+  int status = 0;                   // 0 if the request is not refused
+  const char* reason = "";          // the detail of the response
+  std::optional<Count> limit = {};  // the counter of the limit that was exceeded, if any
 };
 
 }  // namespace pronghorn::worker

@@ -130,7 +130,7 @@ TEST_CASE("a form is answered 415, 400 or 413 when it is none, malformed, or too
   CHECK(client.post("/list", "", kType).status == 400);
   const auto early = client.post("/list", field("a", "1"), kType);
   CHECK(early.status == 400);
-  CHECK(early.body.find("the form ends before its last boundary") != std::string::npos);
+  CHECK(early.body.find("the form ends before its closing boundary") != std::string::npos);
   CHECK(client.post("/list", "--XX\r\nX: y\r\n\r\n" + kEnd, kType).status == 400);
   CHECK(client.post("/names", field("a", "1") + field("b", "1") + field("c", "1") + field("d", "1") + kEnd, kType)
             .status == 413);
