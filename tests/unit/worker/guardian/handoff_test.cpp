@@ -1,0 +1,127 @@
+#include "worker/guardian/handoff.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <memory>
+#include <string>
+
+#include "support/catch.h"
+#include "support/tcp_pair.h"
+
+using namespace pronghorn::worker;
+using pronghorn::test::TcpPair;
+
+namespace {
+
+struct Queue {
+  Queue() { REQUIRE(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0); }
+  Queue(const Queue&) = delete;
+  Queue& operator=(const Queue&) = delete;
+  ~Queue() {
+    ::close(ends[0]);
+    ::close(ends[1]);
+  }
+  [[nodiscard]] int givers() const { return ends[0]; }
+  [[nodiscard]] int takers() const { return ends[1]; }
+  int ends[2] = {};
+};
+
+std::uint64_t cookie_of(int fd) {
+  std::uint64_t cookie = 0;
+  socklen_t size = sizeof cookie;
+  REQUIRE(::getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &size) == 0);
+  return cookie;
+}
+
+HandoffRecord record_of(int fd) {
+  HandoffRecord record;
+  record.answered = 100;
+  record.sent = 1000;
+  record.requests = 7;
+  record.cookie = cookie_of(fd);
+  return record;
+}
+
+}  // namespace
+
+TEST_CASE("A connection goes through the queue with its record and its unanswered bytes") {
+  Queue queue;
+  TcpPair pair;
+  const auto inbox = std::make_unique<HandoffInbox>();
+  const std::string bytes(kMaxHandoffBytes, 'x');
+  REQUIRE(send_handoff(queue.givers(), pair.server, record_of(pair.server), bytes) == HandoffSent::yes);
+  pair.close_server();
+  const auto taken = inbox->receive(queue.takers());
+  REQUIRE(taken);
+  CHECK(taken->record.reason == HandoffReason::death);
+  CHECK(taken->record.answered == 100);
+  CHECK(taken->record.sent == 1000);
+  CHECK(taken->record.requests == 7);
+  CHECK(taken->unanswered == bytes);
+  pair.server = taken->fd;
+  CHECK((::fcntl(taken->fd, F_GETFD) & FD_CLOEXEC) != 0);
+  inbox->done();
+  pair.client_sends("still open");
+  char text[11] = {};
+  CHECK(::read(taken->fd, text, 10) == 10);
+  CHECK(std::string(text) == "still open");
+}
+
+TEST_CASE("An empty queue gives nothing, a full one takes nothing") {
+  Queue queue;
+  TcpPair pair;
+  const auto inbox = std::make_unique<HandoffInbox>();
+  CHECK_FALSE(inbox->receive(queue.takers()));
+  HandoffSent last = HandoffSent::yes;
+  for (int i = 0; i < 100'000 && last == HandoffSent::yes; ++i) {
+    last = send_handoff(queue.givers(), pair.server, record_of(pair.server), "");
+  }
+  CHECK(last == HandoffSent::full);
+}
+
+TEST_CASE("What cannot be sent is refused") {
+  Queue queue;
+  TcpPair pair;
+  CHECK(send_handoff(queue.givers(), -1, {}, "") == HandoffSent::refused);
+  CHECK(send_handoff(-1, pair.server, {}, "") == HandoffSent::refused);
+}
+
+TEST_CASE("Messages that make no sense are dropped, and those behind them arrive") {
+  Queue queue;
+  TcpPair pair;
+  const auto inbox = std::make_unique<HandoffInbox>();
+  REQUIRE(::send(queue.givers(), "nonsense", 8, 0) == 8);
+  HandoffRecord wrong = record_of(pair.server);
+  wrong.cookie += 1;
+  REQUIRE(send_handoff(queue.givers(), pair.server, wrong, "") == HandoffSent::yes);
+  wrong = record_of(pair.server);
+  wrong.version += 1;
+  REQUIRE(send_handoff(queue.givers(), pair.server, wrong, "") == HandoffSent::yes);
+  REQUIRE(send_handoff(queue.givers(), STDIN_FILENO, record_of(pair.server), "") == HandoffSent::yes);
+  REQUIRE(send_handoff(queue.givers(), pair.server, record_of(pair.server), "abc") == HandoffSent::yes);
+  const auto taken = inbox->receive(queue.takers());
+  REQUIRE(taken);
+  CHECK(taken->unanswered == "abc");
+  ::close(taken->fd);
+  inbox->done();
+  CHECK_FALSE(inbox->receive(queue.takers()));
+}
+
+TEST_CASE("A taker that dies before it has noted a connection leaves it behind in the inbox") {
+  Queue queue;
+  TcpPair pair;
+  const auto inbox = std::make_unique<HandoffInbox>();
+  CHECK_FALSE(inbox->left_behind());
+  REQUIRE(send_handoff(queue.givers(), pair.server, record_of(pair.server), "abc") == HandoffSent::yes);
+  REQUIRE(inbox->receive(queue.takers()));
+  const auto left = inbox->left_behind();
+  REQUIRE(left);
+  CHECK(left->unanswered == "abc");
+  CHECK(is_socket(left->fd, cookie_of(pair.server)));
+  ::close(left->fd);
+  CHECK_FALSE(inbox->left_behind());  // closed: it was noted after all
+  inbox->done();
+  CHECK_FALSE(inbox->left_behind());
+}

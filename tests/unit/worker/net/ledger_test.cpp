@@ -1,0 +1,189 @@
+#include "worker/net/ledger.h"
+
+#include <algorithm>
+#include <cstring>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "support/catch.h"
+#include "support/tcp_pair.h"
+
+using namespace pronghorn::worker;
+using pronghorn::test::TcpPair;
+
+namespace {
+
+Peer someone() {
+  Peer peer;
+  peer.client = {"192.0.2.7", 4711};
+  peer.loopback = true;
+  return peer;
+}
+
+// Everything from `from` to `until`, or "(gone)".
+std::string unanswered(const Ledger& ledger, const LedgerEntry& entry, std::uint64_t from, std::uint64_t until) {
+  std::string out(Ledger::kMaxSaved + Ledger::kReadBuffer, '\0');
+  if (!ledger.copy_unanswered(entry, from, until, out)) return "(gone)";
+  return out.substr(0, until - from);
+}
+
+// As the loop does when the socket has these bytes.
+void read(Ledger& ledger, LedgerEntry& entry, std::string_view bytes) {
+  ledger.begin_read(entry);
+  std::copy(bytes.begin(), bytes.end(), ledger.read_buffer().begin());
+  ledger.end_read(entry, bytes.size());
+}
+
+struct Noted {
+  Ledger ledger{Ledger::kMinimum};
+  TcpPair pair;
+  LedgerEntry& entry = *ledger.add(pair.server, LedgerPeer::of(someone(), false), 0, 0);
+};
+
+std::string pattern(std::size_t size) {
+  std::string text(size, '\0');
+  for (std::size_t i = 0; i < size; ++i) text[i] = static_cast<char>('a' + i % 23);
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("A connection in the ledger has its descriptor, its positions and its peer") {
+  Ledger ledger(Ledger::kMinimum);
+  TcpPair pair;
+  const LedgerEntry* entry = ledger.add(pair.server, LedgerPeer::of(someone(), false), 28, 7);
+  REQUIRE(entry != nullptr);
+  REQUIRE(ledger.used() == 1);
+  CHECK(&ledger.entry(0) == entry);
+  CHECK(entry->state == LedgerState::open);
+  CHECK(entry->fd == pair.server);
+  CHECK(entry->read == 28);
+  CHECK(entry->answered == 28);
+  CHECK(entry->sent == 7);
+  const Peer peer = entry->peer.to_peer();
+  CHECK(peer.client.address == "192.0.2.7");
+  CHECK(peer.client.port == 4711);
+  CHECK(peer.loopback);
+  CHECK_FALSE(peer.https);
+}
+
+TEST_CASE("A descriptor that is no socket is not noted") {
+  Ledger ledger(Ledger::kMinimum);
+  CHECK(ledger.add(-1, {}, 0, 0) == nullptr);
+  CHECK(ledger.used() == 0);
+}
+
+TEST_CASE("Bytes that were just read are found in the read buffer") {
+  Noted noted;
+  read(noted.ledger, noted.entry, "GET / HTTP/1.1\r\n");
+  CHECK(unanswered(noted.ledger, noted.entry, 0, 16) == "GET / HTTP/1.1\r\n");
+  CHECK(unanswered(noted.ledger, noted.entry, 4, 6) == "/ ");
+}
+
+TEST_CASE("Bytes that the worker died over before it knew their number are found too") {
+  Noted noted;
+  noted.ledger.begin_read(noted.entry);
+  std::memcpy(noted.ledger.read_buffer().data(), "GET", 3);
+  CHECK(noted.ledger.was_reading(noted.entry));
+  CHECK(unanswered(noted.ledger, noted.entry, 0, 3) == "GET");
+}
+
+TEST_CASE("The read buffer of another connection is not taken for one's own") {
+  Noted noted;
+  TcpPair other_pair;
+  LedgerEntry& other = *noted.ledger.add(other_pair.server, LedgerPeer::of(someone(), false), 0, 0);
+  read(noted.ledger, noted.entry, "mine");
+  read(noted.ledger, other, "theirs");
+  CHECK_FALSE(noted.ledger.was_reading(noted.entry));
+  CHECK(unanswered(noted.ledger, noted.entry, 0, 4) == "(gone)");
+  CHECK(unanswered(noted.ledger, other, 0, 6) == "theirs");
+}
+
+TEST_CASE("Saved bytes and those in the read buffer make one whole") {
+  Noted noted;
+  const std::string all = pattern(20'000);
+  read(noted.ledger, noted.entry, all.substr(0, 9'000));
+  REQUIRE(noted.ledger.save(noted.entry, 0, all.substr(0, 9'000)));
+  read(noted.ledger, noted.entry, all.substr(9'000, 1'000));
+  REQUIRE(noted.ledger.save(noted.entry, 9'000, all.substr(9'000, 1'000)));
+  read(noted.ledger, noted.entry, all.substr(10'000));
+  CHECK(unanswered(noted.ledger, noted.entry, 0, 20'000) == all);
+  CHECK(unanswered(noted.ledger, noted.entry, 4'500, 19'999) == all.substr(4'500, 15'499));
+}
+
+TEST_CASE("Bytes with a gap between them are not handed out") {
+  Noted noted;
+  read(noted.ledger, noted.entry, "abc");
+  REQUIRE(noted.ledger.save(noted.entry, 0, "abc"));
+  read(noted.ledger, noted.entry, "def");
+  read(noted.ledger, noted.entry, "ghi");
+  CHECK(unanswered(noted.ledger, noted.entry, 0, 9) == "(gone)");
+  CHECK_FALSE(noted.ledger.save(noted.entry, 6, "ghi"));
+  CHECK(noted.entry.saved == 0);
+}
+
+TEST_CASE("More than is saved of one connection is not saved at all") {
+  Noted noted;
+  CHECK(noted.ledger.save(noted.entry, 0, pattern(Ledger::kMaxSaved)));
+  CHECK_FALSE(noted.ledger.save(noted.entry, Ledger::kMaxSaved, "x"));
+  CHECK(noted.entry.saved == 0);
+}
+
+TEST_CASE("A full ledger takes no further connection until one is removed") {
+  Ledger ledger(Ledger::kMinimum);
+  TcpPair pair;
+  std::vector<LedgerEntry*> entries;
+  for (std::uint32_t i = 0; i < ledger.capacity(); ++i) entries.push_back(ledger.add(pair.server, {}, 0, 0));
+  REQUIRE(std::ranges::count(entries, nullptr) == 0);
+  CHECK(ledger.add(pair.server, {}, 0, 0) == nullptr);
+  ledger.remove(*entries[5]);
+  CHECK(entries[5]->state == LedgerState::free);
+  CHECK(ledger.add(pair.server, {}, 0, 0) == entries[5]);
+  CHECK(ledger.used() == ledger.capacity());
+}
+
+TEST_CASE("A ledger without free blocks saves nothing further, and gets blocks back with what is discarded") {
+  Ledger ledger(Ledger::kMinimum);
+  TcpPair pair;
+  const std::string most = pattern(Ledger::kMaxSaved);
+  std::vector<LedgerEntry*> entries;
+  bool saved = true;
+  while (saved) {
+    entries.push_back(ledger.add(pair.server, {}, 0, 0));
+    REQUIRE(entries.back() != nullptr);
+    saved = ledger.save(*entries.back(), 0, most);
+  }
+  REQUIRE(entries.size() > 2);
+  ledger.remove(*entries[0]);
+  CHECK(ledger.save(*entries.back(), 0, most));
+  CHECK(unanswered(ledger, *entries.back(), 0, most.size()) == most);
+  CHECK(unanswered(ledger, *entries[1], 0, most.size()) == most);
+}
+
+TEST_CASE("A corrupt ledger is read without harm") {
+  Ledger ledger(Ledger::kMinimum);
+  TcpPair pair;
+  for (int i = 0; i < 20; ++i) {
+    LedgerEntry* entry = ledger.add(pair.server, {}, 0, 0);
+    REQUIRE(ledger.save(*entry, 0, pattern(10'000)));
+  }
+  std::mt19937_64 random(4711);  // the same each time
+  std::string out(Ledger::kMaxSaved + Ledger::kReadBuffer, '\0');
+  for (int round = 0; round < 2'000; ++round) {
+    // Of entry 0, or of what stands before the entries: the header.
+    auto* bytes = reinterpret_cast<unsigned char*>(const_cast<LedgerEntry*>(&ledger.entry(0)));
+    for (int i = 0; i < 16; ++i) bytes[random() % (20 * sizeof(LedgerEntry))] = static_cast<unsigned char>(random());
+    auto* header = reinterpret_cast<unsigned char*>(ledger.read_buffer().data()) - 64;
+    header[random() % 32] = static_cast<unsigned char>(random());
+    REQUIRE(ledger.used() <= ledger.capacity());
+    for (std::uint32_t i = 0; i < 20; ++i) {
+      const LedgerEntry& entry = ledger.entry(i);
+      const std::uint64_t from = entry.answered;
+      static_cast<void>(ledger.copy_unanswered(entry, from, from + random() % 200'000, out));
+      static_cast<void>(ledger.copy_unanswered(entry, from, entry.read, out));
+      static_cast<void>(ledger.was_reading(entry));
+      REQUIRE(entry.peer.to_peer().client.address.size() <= entry.peer.address.size());
+    }
+  }
+}

@@ -1,0 +1,122 @@
+#include "worker/guardian/guardian.h"
+
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include "common/ipc/scoreboard.h"
+#include "worker/guardian/verdict.h"
+
+namespace pronghorn::worker {
+namespace {
+
+constexpr std::uint64_t kPatienceMs = 60'000;  // then nobody is left who would take the connections
+constexpr int kRetryMs = 50;                   // the kernel does not say when its limits have room again
+
+// Not on the stack: 128 KiB that no guardian touches unless a connection has that much to say.
+std::array<char, kMaxHandoffBytes> unanswered_bytes;
+
+// Waits while the queue is full. False when that was in vain.
+bool send_patiently(int queue, int fd, const HandoffRecord& record, std::string_view unanswered,
+                    std::uint64_t deadline_ms) noexcept {
+  for (;;) {
+    const HandoffSent sent = send_handoff(queue, fd, record, unanswered);
+    if (sent != HandoffSent::full) return sent == HandoffSent::yes;
+    if (monotonic_ms() >= deadline_ms) return false;
+    pollfd wait{queue, POLLOUT, 0};
+    // A queue that is writable while sending fails: the limit of descriptors in flight is reached.
+    if (::poll(&wait, 1, kRetryMs) > 0) ::poll(nullptr, 0, 1);
+  }
+}
+
+bool hand_over(const GuardianDuties& duties, const LedgerEntry& entry, int fd, std::uint64_t deadline_ms) noexcept {
+  const Verdict verdict = judge(entry, positions_of(fd), duties.ledger->was_reading(entry));
+  if (verdict.fate != Verdict::Fate::moves) return false;
+  const std::uint64_t size = verdict.read - verdict.answered;
+  if (size > unanswered_bytes.size()) return false;
+  if (!duties.ledger->copy_unanswered(entry, verdict.answered, verdict.read, unanswered_bytes)) return false;
+  HandoffRecord record;
+  record.reason = HandoffReason::death;
+  record.answered = verdict.answered;
+  record.sent = verdict.sent;
+  record.opened_ms = entry.opened_ms.load(std::memory_order_relaxed);
+  record.cookie = entry.cookie.load(std::memory_order_relaxed);
+  record.requests = entry.requests.load(std::memory_order_relaxed);
+  record.peer = entry.peer;
+  return send_patiently(duties.queue, fd, record, {unanswered_bytes.data(), size}, deadline_ms);
+}
+
+void count(std::atomic<std::uint64_t>& counter) noexcept { counter.fetch_add(1, std::memory_order_relaxed); }
+
+[[noreturn]] void guard(const GuardianDuties& duties, int worker_pidfd, int supervisor_pid) noexcept {
+  // Signals to the group are for the others. SIGKILL comes when the supervisor has died.
+  sigset_t all;
+  ::sigfillset(&all);
+  ::sigprocmask(SIG_BLOCK, &all, nullptr);
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  ::prctl(PR_SET_NAME, "pronghorn-guard");
+  if (::getppid() != supervisor_pid) ::_exit(0);
+  pollfd worker{worker_pidfd, POLLIN, 0};
+  while (::poll(&worker, 1, -1) < 0 && errno == EINTR) {
+  }
+  // POLLNVAL: something in the worker has closed what is not its own, perhaps more than this; the worker lives.
+  if ((worker.revents & POLLIN) == 0 || duties.ledger->dismissed()) ::_exit(0);
+  hand_over_all(duties, kPatienceMs);
+  ::_exit(0);
+}
+
+std::string reason_of(const char* call) {
+  const int error = errno;
+  const char* hint = error == ENOSYS   ? " (Linux 5.3 is needed)"
+                     : error == EAGAIN ? " (the limit of processes, RLIMIT_NPROC or pids.max, is reached)"
+                     : error == EPERM  ? " (a seccomp filter?)"
+                                       : "";
+  return std::string(call) + ": " + std::strerror(error) + hint;
+}
+
+}  // namespace
+
+void hand_over_all(const GuardianDuties& duties, std::uint64_t patience_ms) noexcept {
+  const std::uint64_t deadline_ms = monotonic_ms() + patience_ms;
+  const std::uint32_t used = duties.ledger->used();
+  for (std::uint32_t index = 0; index < used; ++index) {
+    const LedgerEntry& entry = duties.ledger->entry(index);
+    if (entry.state.load(std::memory_order_acquire) == LedgerState::free) continue;
+    const int fd = entry.fd.load(std::memory_order_relaxed);
+    if (!is_socket(fd, entry.cookie.load(std::memory_order_relaxed))) continue;
+    const bool handed_over = hand_over(duties, entry, fd, deadline_ms);
+    count(handed_over ? duties.counts->handed_over : duties.counts->lost);
+    // Its client must see the end of one that is lost, and an entry that names the same descriptor must not find it.
+    ::close(fd);
+  }
+  // What the worker had taken from the queue itself. If it had noted it already, the loop above has closed it.
+  if (const auto left = duties.inbox->left_behind()) {
+    const bool passed_on = send_patiently(duties.queue, left->fd, left->record, left->unanswered, deadline_ms);
+    count(passed_on ? duties.counts->handed_over : duties.counts->lost);
+    ::close(left->fd);
+  }
+}
+
+std::expected<int, std::string> start_guardian(const GuardianDuties& duties, int supervisor_pid) {
+  const auto worker_pidfd = static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0));
+  if (worker_pidfd < 0) return std::unexpected(reason_of("pidfd_open"));
+  // Not through glibc, whose fork() does not share descriptors and runs handlers of libraries in the child.
+  const long pid = ::syscall(SYS_clone, CLONE_FILES | CLONE_PARENT | SIGCHLD, nullptr, nullptr, nullptr, nullptr);
+  if (pid == 0) guard(duties, worker_pidfd, supervisor_pid);
+  if (pid < 0) {
+    std::string reason = reason_of("clone");
+    ::close(worker_pidfd);
+    return std::unexpected(std::move(reason));
+  }
+  return static_cast<int>(pid);
+}
+
+}  // namespace pronghorn::worker

@@ -1,0 +1,44 @@
+// The guardian: a process that sees to it that a worker's connections outlive the worker.
+//
+// It is cloned by the worker before the application is loaded, shares the worker's descriptor table, and sleeps until the
+// worker has ended. Sockets stay open as long as one process has them in its table, so whatever killed the worker, its
+// clients notice nothing while the guardian passes their connections to other workers (worker/guardian/handoff.h).
+//
+// It is a child of the supervisor, not of the worker (CLONE_PARENT): the supervisor reaps it, and its end takes the
+// guardian with it. It runs no code of the application, takes no lock, allocates nothing after it has started, and
+// closes only what it has passed on.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <expected>
+#include <string>
+
+#include "worker/guardian/handoff.h"
+#include "worker/net/ledger.h"
+
+namespace pronghorn::worker {
+
+// What became of the connections of a dead worker. Lies in memory that the reader shares; numbers only grow.
+struct GuardianCounts {
+  std::atomic<std::uint64_t> handed_over;  // connections that are in the queue, or further
+  std::atomic<std::uint64_t> lost;         // connections that ended with the worker
+};
+
+struct GuardianDuties {
+  const Ledger* ledger;
+  HandoffInbox* inbox;  // in shared memory
+  int queue;            // the givers' end
+  GuardianCounts* counts;
+};
+
+// Clones the guardian of this process, and tells its pid. To be called once, after exec, while the process has one
+// thread; everything in `duties` must live until the process ends. The error is one line: why connections will not
+// survive here (an old kernel, seccomp, RLIMIT_NPROC).
+[[nodiscard]] std::expected<int, std::string> start_guardian(const GuardianDuties& duties, int supervisor_pid);
+
+// What a guardian does when its worker has died: sends every connection of the ledger that can go on to the queue, and
+// closes it here. When the queue is full it waits for takers, for `patience_ms` altogether. Allocates nothing.
+void hand_over_all(const GuardianDuties& duties, std::uint64_t patience_ms) noexcept;
+
+}  // namespace pronghorn::worker
