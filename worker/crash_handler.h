@@ -5,7 +5,7 @@
 #pragma once
 
 #include "common/ipc/scoreboard.h"
-#include "worker/http1/http_context.h"
+#include "worker/http/exchange_pool.h"
 
 namespace pronghorn::worker {
 

@@ -27,8 +27,7 @@ constexpr std::uint64_t kMaxBody = 1000;
 class Echo final : public worker::RequestHandler {
  public:
   void handle(Exchange& exchange) noexcept override {
-    exchange.max_body = kMaxBody;
-    if (exchange.head.content_length.value_or(0) > kMaxBody) {
+    if (!exchange.body.set_limit(kMaxBody)) {
       exchange.owner->respond(exchange, problem(413));
     } else if (exchange.head.path.starts_with("/unread")) {
       exchange.owner->respond(exchange, text(describe(exchange)));

@@ -42,7 +42,6 @@ void Exchange::clear() noexcept {
   forwarding_.reset();
   body.clear();
   trailer_bytes.clear();
-  max_body = 0;
   deadline = std::chrono::steady_clock::time_point::max();
   responded = false;
   body_was_read = false;

@@ -39,7 +39,8 @@ inline constexpr std::size_t kMaxRouteParams = 16;
 // The protocol's side of an exchange.
 class ExchangeOwner {
  public:
-  // Sends the response. Called once; the exchange may be gone when it returns, unless the response is a stream.
+  // Sends the response, whose status is 200..599. Called once. The exchange may be gone when it returns, unless the
+  // response is a stream.
   virtual void respond(Exchange& exchange, Response&& response) = 0;
   // The handler has begun to wait for the body: reads on, and sends "100 Continue" if that was asked for.
   virtual void want_body(Exchange& exchange) = 0;
@@ -91,7 +92,6 @@ class Exchange {
   ExchangeOwner* owner = nullptr;
   StateServices* state = nullptr;
 
-  std::uint64_t max_body = 0;  // bytes; set by the application before the body is read
   std::chrono::steady_clock::time_point started{};
   std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
   bool surplus = false;  // of a connection above max_connections: not to be handled

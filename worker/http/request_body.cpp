@@ -12,6 +12,7 @@ void RequestBody::clear() noexcept {
     memory->clear();
     if (memory->capacity() > kKeptCapacity) memory->shrink_to_fit();
   }
+  announced_ = received_ = limit_ = 0;
   complete_ = true;
   whole_ = false;
   failure_ = 0;
@@ -20,6 +21,7 @@ void RequestBody::clear() noexcept {
 }
 
 void RequestBody::push(std::string_view bytes) {
+  received_ += bytes.size();
   incoming_.append(bytes);
   wake();
 }

@@ -1,7 +1,7 @@
-// The body of one request between the protocol that receives it and the handler that reads it.
+// The body of one request, between the protocol that receives it and the handler that reads it.
 //
-// Context: loop thread. The protocol pushes; one coroutine at a time waits. What is not read stays here; above
-// kBufferedBody bytes wants_more() is false and the protocol stops reading from the socket.
+// Context: loop thread. The protocol pushes; one coroutine at a time waits. Bytes that the handler has not taken stay
+// here: while there are more than kBufferedBody, wants_more() is false and the protocol stops reading.
 #pragma once
 
 #include <coroutine>
@@ -19,30 +19,48 @@ class RequestBody {
   RequestBody(const RequestBody&) = delete;
   RequestBody& operator=(const RequestBody&) = delete;
 
-  // Back to "no body". Keeps the buffer's memory.
+  // Back to "no body" and no limit. Keeps the buffer's memory.
   void clear() noexcept;
 
-  // Protocol.
-  void begin() noexcept { complete_ = false; }  // a body follows the head
-  void push(std::string_view bytes);            // may resume the waiting coroutine
-  void finish();                                // the last byte has been pushed; the same
+  // Protocol: a body follows the head. `announced` is its Content-Length; 0 for a chunked body.
+  void begin(std::uint64_t announced = 0) noexcept {
+    announced_ = announced;
+    complete_ = false;
+  }
+  // Application, once the route is known and before the body is read: the largest body in bytes, 0 for any. False when
+  // the announced length is larger: answer 413.
+  [[nodiscard]] bool set_limit(std::uint64_t bytes) noexcept {
+    limit_ = bytes;
+    return bytes == 0 || announced_ <= bytes;
+  }
+  // Protocol: whether `bytes` more are within the limit. When they are not, fail() with 413.
+  [[nodiscard]] bool has_room_for(std::size_t bytes) const noexcept {
+    return limit_ == 0 || received_ + bytes <= limit_;
+  }
+
+  // Protocol. Each of the three may resume the waiting coroutine, which may end the exchange.
+  void push(std::string_view bytes);
+  void finish();  // the last byte has been pushed
   // No more will come: `status` answers the request (413 too large, 408 too slow, 400 malformed). The waiting coroutine
-  // gets it as an HttpError.
+  // gets it as an HttpError. `reason` is a literal.
   void fail(int status, const char* reason);
+
   [[nodiscard]] bool wants_more() const noexcept { return whole_ || incoming_.size() < kBufferedBody; }
   [[nodiscard]] bool complete() const noexcept { return complete_; }
   [[nodiscard]] bool failed() const noexcept { return failure_ != 0; }
   [[nodiscard]] bool waited_for() const noexcept { return waiting_ != nullptr; }
 
-  // Handler. Readable: bytes are there, or the end, or a failure.
+  // Handler. Readable: bytes have arrived, or the end, or a failure.
   [[nodiscard]] bool readable() const noexcept { return !incoming_.empty() || complete_ || failure_ != 0; }
   // All that is buffered and was not taken yet; valid until the next take. Throws the failure.
   [[nodiscard]] std::string_view take();
-  // From now on everything is kept until the end, for body().
+  // Keeps everything from now on until the end, for whole().
   void keep_whole() noexcept { whole_ = true; }
-  [[nodiscard]] std::string_view whole() const;  // what is buffered; throws the failure
+  // What is buffered. Throws the failure.
+  [[nodiscard]] std::string_view whole() const;
 
-  // Suspends until readable (or, after keep_whole(), until complete or failed). The destructor forgets the waiter.
+  // Awaitable: suspends until the body is readable, or, after keep_whole(), until it is complete or has failed. When the
+  // awaiting coroutine is destroyed, it is not resumed.
   class Wait {
    public:
     explicit Wait(RequestBody& body) noexcept : body_(body) {}
@@ -67,8 +85,11 @@ class RequestBody {
   [[nodiscard]] bool satisfied() const noexcept { return whole_ ? complete_ || failure_ != 0 : readable(); }
   void wake();
 
-  std::string incoming_;  // received, not taken
-  std::string taken_;     // what take() gave out last
+  std::string incoming_;  // received and not taken
+  std::string taken_;     // what take() returned last
+  std::uint64_t announced_ = 0;
+  std::uint64_t received_ = 0;
+  std::uint64_t limit_ = 0;  // 0: none
   bool complete_ = true;
   bool whole_ = false;
   int failure_ = 0;

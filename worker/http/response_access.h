@@ -41,6 +41,13 @@ class ResponseAccess {
     return response;
   }
 
+  // Leaves the fields.
+  static void drop_content(Response& response) noexcept {
+    response.body_.clear();
+    response.file_.reset();
+    response.producer_.reset();
+  }
+
   // All fields but Content-Type, rendered.
   static std::string_view fields(const Response& response) noexcept { return response.fields_; }
   static std::string& body(Response& response) noexcept { return response.body_; }

@@ -1,181 +1,258 @@
+// Requests and responses: see connection.h.
 #include "worker/http1/connection.h"
 
 #include <utility>
 
+#include "common/log.h"
+#include "worker/http/request_record.h"
+#include "worker/http1/parser/head_parser.h"
+
 namespace pronghorn::worker {
-namespace {
 
-constexpr std::size_t kMaxPipelined = 64 * 1024;  // bytes kept of requests that wait for the one before
-
-}  // namespace
-
-Http1Connection::Http1Connection(HttpContext& context, ConnectionOwner& owner, int fd, bool is_unix, Peer peer,
-                                 bool surplus)
-    : context_(context),
-      owner_(owner),
-      peer_(std::move(peer)),
-      stream_(context.loop, fd, is_unix, context.read_buffer, *this),
-      opened_(context.timeouts.now()),
-      surplus_(surplus) {}
-
-Http1Connection::~Http1Connection() { context_.timeouts.remove(*this); }
-
-void Http1Connection::start() {
-  if (!stream_.ok()) return close();
-  stream_.read_start();
-  context_.timeouts.wait(*this, Waiting::for_head);
+void Http1Connection::on_data(std::string_view bytes) {
+  add(context_.row[Count::bytes_in], bytes.size());
+  if (end_ == End::lingering || end_ == End::closing) return drop(bytes.size());
+  if (unparsed_.empty()) {
+    if (!body_.expected()) rate_.restart(context_.timeouts.now());
+    std::size_t used = 0;
+    {
+      const ResponseSender::Batch batch(sender_);
+      used = consume(bytes);
+    }
+    if (used < bytes.size() && !stream_.closing()) unparsed_.assign(bytes.substr(used));
+  } else {
+    unparsed_.append(bytes);
+    consume_unparsed();
+  }
+  if (waiting() == Waiting::for_body) context_.timeouts.wait(*this, Waiting::for_body);
+  if ((body_.expected() || !unparsed_.empty()) &&
+      rate_.is_too_slow(bytes.size(), context_.timeouts.now(), context_.limits.min_receive_rate)) {
+    return received_too_slowly();
+  }
+  settle();
 }
 
-void Http1Connection::on_drained() {
-  owing_ = false;
-  if (end_ == End::after_writes) return close();
-  if (sending_file_) response_sent(stream_status_);
-  if (streamed_ != nullptr) streamed_->drained();
+void Http1Connection::consume_unparsed() {
+  if (unparsed_.empty() || sender_.gathering()) return;
+  // Taken out, because handlers may lead back here while it is parsed.
+  std::string bytes = std::exchange(unparsed_, {});
+  std::size_t used = 0;
+  {
+    const ResponseSender::Batch batch(sender_);
+    used = consume(bytes);
+  }
+  if (used == bytes.size() || stream_.closing()) return;
+  // Moved, not copied: a head that arrives byte by byte would be copied as often.
+  bytes.erase(0, used);
+  unparsed_ = std::move(bytes);
+}
+
+// Parses and dispatches as much as is possible now; returns how many bytes that was. Within a batch.
+std::size_t Http1Connection::consume(std::string_view bytes) {
+  std::size_t used = 0;
+  while (used < bytes.size() && !stream_.closing()) {
+    const std::string_view rest = bytes.substr(used);
+    std::size_t taken = 0;
+    if (body_.expected()) {
+      taken = take_body(rest);
+    } else if (exchange_ == nullptr && end_ == End::open && !owes_too_much()) {
+      taken = begin_request(rest);
+    }
+    if (taken == 0) break;
+    used += taken;
+    sender_.write_if_much();
+  }
+  behind_ = 0;
+  return used;
+}
+
+std::size_t Http1Connection::begin_request(std::string_view bytes) {
+  const HeadReceiver::Step step = heads_.next(bytes, context_.limits);
+  if (step.state == HeadReceiver::Step::State::complete) {
+    behind_ = bytes.size() - step.consumed;
+    begin_exchange(bytes.substr(0, step.consumed), step.first_line);
+  } else if (step.state == HeadReceiver::Step::State::refused) {
+    refuse(step.refusal);
+    return bytes.size();
+  }
+  return step.consumed;
+}
+
+void Http1Connection::open_exchange() {
+  exchange_ = &context_.exchanges.open({.owner = *this, .peer = peer_, .state = context_.state});
+  sender_.begin_response();
+  add(context_.row[Count::in_flight]);
+}
+
+void Http1Connection::begin_exchange(std::string_view head, std::size_t first_line) {
+  open_exchange();
+  ++requests_;
+  Exchange& exchange = *exchange_;
+  // Copied before it is parsed, so that every view that a handler takes lives as long as the request, in a coroutine or
+  // in the producer of a stream. The copy costs less than finding out who needs it.
+  exchange.head_bytes.assign(head);
+  const Refusal refusal = parse_head(exchange.head_bytes, first_line, context_.limits, exchange.head);
+  if (refusal.status != 0) return refuse(refusal);
+  if (!exchange.head.keep_alive) end_after_response(End::asked);
+  if (exchange.head.chunked || exchange.head.content_length.value_or(0) > 0) {
+    body_.begin(exchange);
+    rate_.restart(context_.timeouts.now());
+  }
+  exchange.surplus = surplus_;
+  context_.handler.handle(exchange);
+}
+
+std::size_t Http1Connection::take_body(std::string_view bytes) {
+  if (exchange_ != nullptr && body_.holds_back()) return 0;
+  const BodyReceiver::Taken taken = body_.take(bytes);
+  switch (taken.outcome) {
+    case BodyReceiver::Outcome::more:
+      break;
+    case BodyReceiver::Outcome::too_large:
+      add(context_.row[Count::limit_body]);
+      body_failed(413, "the body is larger than allowed here");
+      break;
+    case BodyReceiver::Outcome::malformed:
+      add(context_.row[Count::bad_requests]);
+      body_failed(400, "malformed chunked body");
+      break;
+    case BodyReceiver::Outcome::unwanted:
+      end_after_response(End::decided);
+      break;
+  }
+  return taken.bytes;
+}
+
+// What follows cannot be framed any more, or is refused: the response to this request is the last.
+void Http1Connection::body_failed(int status, const char* reason) {
+  end_after_response(End::decided);
+  body_.give_up();
+  if (!request_running()) return;
+  exchange_->body.fail(status, reason);
+  // The handler is not asked whether it would have read the body: the request was malformed.
+  if (request_running() && !exchange_->body_was_read && status == 400) respond(*exchange_, problem(status, reason));
+}
+
+void Http1Connection::want_body(Exchange& exchange) {
+  if (&exchange != exchange_ || !body_.expected()) return;
+  if (body_.continue_now()) {
+    rate_.restart(context_.timeouts.now());
+    send_interim(exchange, "HTTP/1.1 100 Continue\r\n\r\n");
+  }
+  if (sender_.gathering()) return;
+  consume_unparsed();
+  if (!stream_.closing()) settle();
+}
+
+// Answers a request that no handler sees. The connection cannot be used any further.
+void Http1Connection::refuse(const Refusal& refusal) {
+  add(context_.row[Count::bad_requests]);
+  if (refusal.limit) add(context_.row[*refusal.limit]);
+  if (exchange_ == nullptr) {
+    open_exchange();
+    exchange_->head.clear();
+  }
+  end_after_response(End::decided);
+  respond(*exchange_, problem(refusal.status, refusal.reason));
+}
+
+void Http1Connection::send_interim(Exchange& exchange, std::string_view head) {
+  if (&exchange != exchange_ || exchange.responded || exchange.head.minor_version == 0) return;
+  add(context_.row[Count::responses_1xx]);
+  sender_.send_interim(head);
+}
+
+void Http1Connection::respond(Exchange& exchange, Response&& response) {
+  if (&exchange != exchange_ || exchange.responded) return;
+  exchange.responded = true;
+  decide_end();
+  body_.drop_rest();
+  if (sender_.gathering()) return send(exchange, response);
+  {
+    const ResponseSender::Batch batch(sender_);
+    send(exchange, response);
+  }
   if (stream_.closing()) return;
   consume_unparsed();
   settle();
 }
 
-void Http1Connection::on_error() { close(); }
-
-void Http1Connection::on_closed() { owner_.closed(*this); }
-
-void Http1Connection::close() noexcept {
-  if (stream_.closing()) return;
-  cancel_exchange();
-  context_.timeouts.remove(*this);
-  count_sent();
-  stream_.close();
+void Http1Connection::send(Exchange& exchange, Response& response) {
+  const ResponseContent content = apply_response_rules(response, exchange.head.method);
+  const bool until_close = content.sent && !content.length && exchange.head.minor_version == 0;
+  if (until_close) end_after_response(End::asked);
+  switch (sender_.send(exchange, response, content, end_ != End::open)) {
+    case ResponseSender::Sent::whole:
+      return response_sent();
+    case ResponseSender::Sent::short_file:
+      report_short_file();
+      return close();
+    case ResponseSender::Sent::under_way:
+    case ResponseSender::Sent::closed:
+      return;
+  }
 }
 
-// After whatever happened: closes what has to be, reads or holds back, and begins the right timeout.
-void Http1Connection::settle() {
+void Http1Connection::report_short_file() {
+  if (exchange_ == nullptr) return;
+  log_error("a file became shorter while it was sent: the response is cut off and the connection closed",
+            {{"request", exchange_->id()}, {"route", exchange_->route}, {"target", exchange_->head.target}});
+}
+
+void Http1Connection::send_stream(std::string_view bytes) {
+  if (!stream_.closing()) stream_.write(bytes);
   if (stream_.closing()) return;
   count_sent();
-  end_if_last();
-  if (stream_.closing()) return;
-  const bool hold_back = receiving_paused() || unparsed_.size() > kMaxPipelined || owes_too_much();
-  if (hold_back && end_ != End::lingering) {
-    stream_.read_stop();
-  } else if (!half_closed_) {
-    if (!stream_.reading()) rate_.restart(context_.timeouts.now());  // it was us who waited
-    stream_.read_start();
-  }
+  // A client that has left looks like one that has only finished sending: see check_deadline().
+  if (client_ == ClientSide::finished) context_.timeouts.wait(*this, Waiting::for_handler);
   update_waiting();
 }
 
-void Http1Connection::end_if_last() {
-  if (exchange_ != nullptr) return;
-  // Of a client that sends no more, what is left when all is answered is not a whole request.
-  if (half_closed_ && end_ == End::open && (unparsed_.empty() || stream_.queued() == 0)) end_ = End::after_response;
-  if (end_ == End::after_response) {
-    // A client that is still sending would get a reset instead of the answer.
-    end_ = half_closed_ || (body_ == Body::none && unparsed_.empty()) ? End::after_writes : End::lingering;
-  }
-  if (end_ == End::lingering && !shut_down_) {
-    shut_down_ = true;
-    unparsed_.clear();
-    stream_.shutdown();
-  }
-  if (end_ == End::after_writes && stream_.queued() == 0) close();
-}
-
-void Http1Connection::update_waiting() {
-  TimeoutLists& timeouts = context_.timeouts;
-  if (end_ == End::lingering) return timeouts.keep_waiting(*this, Waiting::for_end);
-  if (stream_.queued() > 0) {
-    if (waiting() != Waiting::for_writes) last_progress_ = stream_.progress();
-    return timeouts.keep_waiting(*this, Waiting::for_writes);
-  }
-  if (exchange_ != nullptr) {
-    if (body_ != Body::none && !receiving_paused() && !exchange_->responded && !continue_wanted_) {
-      return timeouts.keep_waiting(*this, Waiting::for_body);
+void Http1Connection::stream_ended(std::exception_ptr error) {
+  if (stream_.closing()) return;
+  if (error != nullptr) {
+    std::string what = "unknown exception";
+    try {
+      std::rethrow_exception(error);
+    } catch (const std::exception& exception) {
+      what = exception.what();
+    } catch (...) {
     }
-    return timeouts.keep_waiting(*this, Waiting::for_handler);
+    add(context_.row[Count::handler_errors]);
+    log_error("a streamed response failed: it is cut off and the connection closed",
+              {{"request", exchange_->id()}, {"route", exchange_->route}, {"error", what}});
+    return close();
   }
-  if (body_ != Body::none) return timeouts.keep_waiting(*this, Waiting::for_end);  // dropping the rest of a body
-  if (unparsed_.empty() && requests_ > 0) {
-    // Empty lines do not make it less idle.
-    if (std::exchange(idle_again_, false)) return timeouts.wait(*this, Waiting::for_request);
-    return timeouts.keep_waiting(*this, Waiting::for_request);
-  }
-  timeouts.keep_waiting(*this, Waiting::for_head);
-}
-
-void Http1Connection::count_sent() noexcept {
-  add(context_.row[Count::bytes_out], stream_.bytes_sent() - std::exchange(counted_, stream_.bytes_sent()));
-}
-
-void Http1Connection::timed_out() {
-  switch (waiting()) {
-    case Waiting::for_writes:
-      if (std::exchange(last_progress_, stream_.progress()) != stream_.progress()) {
-        return context_.timeouts.wait(*this, Waiting::for_writes);
-      }
-      add(context_.row[Count::limit_write_time]);
-      break;
-    case Waiting::for_head:
-      if (!unparsed_.empty()) {
-        add(context_.row[Count::timeouts]);
-        refuse({408, "the head of the request did not arrive in time", Count::limit_header_time});
-        return settle();
-      }
-      add(context_.row[Count::limit_header_time]);
-      break;
-    case Waiting::for_body:
-      add(context_.row[Count::limit_body_time]);
-      return body_too_slow("the body of the request did not arrive in time");
-    case Waiting::for_request:
-      add(context_.row[Count::limit_keep_alive_time]);
-      return close();  // nothing went wrong: an idle connection has served its time
-    default:
-      break;
-  }
-  if (waiting() != Waiting::for_end) add(context_.row[Count::timeouts]);
-  close();
-}
-
-void Http1Connection::body_too_slow(const char* reason) {
-  add(context_.row[Count::timeouts]);
-  body_failed(408, reason);
-  if (exchange_ != nullptr && !exchange_->responded) respond(*exchange_, problem(408, reason));
+  sender_.finish_produced();
+  if (stream_.closing()) return;
+  response_sent();
+  if (sender_.gathering()) return;
+  consume_unparsed();
   settle();
 }
 
-void Http1Connection::received_too_slowly() {
-  constexpr const char* kReason = "the request arrives too slowly";
-  if (body_ != Body::none && (exchange_ == nullptr || exchange_->responded)) return settle();  // being dropped
-  if (body_ == Body::none && exchange_ != nullptr) return settle();  // pipelined behind a request that runs
-  if (body_ != Body::none) {
-    add(context_.row[Count::limit_receive_rate]);
-    return body_too_slow(kReason);
-  }
-  add(context_.row[Count::timeouts]);
-  refuse({408, kReason, Count::limit_receive_rate});
-  settle();
+// The whole response has been handed to the stream.
+void Http1Connection::response_sent() {
+  record_request(context_.row, context_.access_log, *exchange_, sender_.status(), sender_.response_bytes());
+  finish_exchange();
 }
 
-void Http1Connection::check_deadline(std::chrono::steady_clock::time_point now) {
-  constexpr std::uint64_t kHalfClosedTicks = 2000 / kTickMs;
+void Http1Connection::finish_exchange() {
+  Exchange* const exchange = std::exchange(exchange_, nullptr);
+  subtract(context_.row[Count::in_flight]);
+  if (exchange->running.valid()) return context_.end_of_turn.close(*exchange);
+  context_.exchanges.close(*exchange);
+}
+
+// The client has left: the handler is destroyed at the end of the turn, and what it still answers is discarded.
+void Http1Connection::cancel_exchange() noexcept {
+  sender_.cancel();
   if (exchange_ == nullptr) return;
-  if (half_closed_ && waiting() == Waiting::for_handler && context_.timeouts.waited(*this) >= kHalfClosedTicks) {
-    // A stream that goes on is not silence: had the client gone, writing would have told.
-    if (std::exchange(last_progress_, stream_.progress()) == stream_.progress()) return close();
-    context_.timeouts.wait(*this, Waiting::for_handler);
-  }
-  if (exchange_->responded || now < exchange_->deadline) return;
-  add(context_.row[Count::limit_deadline]);
-  context_.handler.deadline_passed(*exchange_);
-}
-
-void Http1Connection::drain(bool close_idle) {
-  if (streamed_ != nullptr && streamed_->ends_on_drain()) {
-    streamed_->stop();
-    stream_ended(nullptr);
-  }
-  if (stream_.closing() || end_ != End::open) return;
-  // A request that has come just now is answered: closing would reset it.
-  if (close_idle && idle() && !stream_.has_input()) close();
+  Exchange* const exchange = std::exchange(exchange_, nullptr);
+  exchange->responded = true;
+  exchange->owner = &context_.nobody;
+  subtract(context_.row[Count::in_flight]);
+  context_.end_of_turn.close(*exchange);
 }
 
 }  // namespace pronghorn::worker

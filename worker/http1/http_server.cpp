@@ -8,15 +8,18 @@
 #include <stdexcept>
 #include <utility>
 
+#include "worker/http1/connection.h"
 #include "worker/http1/response_head.h"
-#include "worker/http1/streamed_response.h"
+#include "worker/net/socket_stream.h"
 
 namespace pronghorn::worker {
 namespace {
 
-constexpr std::uint64_t kIdleGraceMs = 2000;       // of a replaced worker's idle connections
-constexpr Milliseconds kDrainHeaderTimeout{1000};  // of clients that have connected and not sent their request yet
-constexpr Milliseconds kLingerTime{3000};          // of a client that goes on sending after its last answer
+constexpr std::size_t kReadBuffer = 64 * 1024;
+constexpr std::uint64_t kIdleGraceMs = 2000;       // for idle connections of a worker that is replaced
+constexpr Milliseconds kDrainHeaderTimeout{1000};  // for clients that have connected and not sent their request yet
+constexpr Milliseconds kLingerTimeout{3000};       // for a client to close after its last response
+constexpr Milliseconds kDrainLingerTimeout{1000};
 
 Peer peer_of(const sockaddr_storage& address, bool is_unix) {
   Peer peer;
@@ -43,60 +46,74 @@ Peer peer_of(const sockaddr_storage& address, bool is_unix) {
   return peer;
 }
 
-// Connections above max_connections that are told so; the rest wait in the accept queue.
+// Connections above max_connections that are answered 503. More wait in the accept queue.
 std::size_t surplus_allowed(std::size_t limit) noexcept { return std::max<std::size_t>(limit / 16, 16); }
-
-template <class Handle>
-void close_handle(Handle* handle) {
-  handle->data = nullptr;
-  uv_close(reinterpret_cast<uv_handle_t*>(handle),
-           [](uv_handle_t* closed) { delete reinterpret_cast<Handle*>(closed); });
-}
 
 }  // namespace
 
+// A connection with its socket.
+class HttpServer::Client final : public ConnectionOwner {
+ public:
+  Client(HttpServer& server, int fd, Peer peer, bool surplus)
+      : server_(server),
+        stream_(server.loop_, fd, server.read_buffer_),
+        connection_(server.context_, *this, stream_, std::move(peer), surplus) {
+    stream_.report_to(connection_);
+  }
+
+  void start() { stream_.ok() ? connection_.start() : connection_.close(); }
+  [[nodiscard]] Http1Connection& connection() noexcept { return connection_; }
+
+ private:
+  void closed(Http1Connection&) noexcept override { server_.closed(*this); }
+
+  HttpServer& server_;
+  SocketStream stream_;
+  Http1Connection connection_;
+};
+
 HttpServer::HttpServer(uv_loop_t* loop, const Config& config, RequestHandler& handler, StateServices* state,
                        WorkerRow& row)
-    : context_(loop, config, handler, state, row),
+    : loop_(loop),
+      read_buffer_(kReadBuffer, '\0'),
+      context_(config, handler, state, row),
       proxy_protocol_(config.proxy_protocol),
       trusted_proxies_(config.trusted_proxies),
-      handshakes_(loop, row,
-                  {.done = [this](int fd, bool is_unix, Peer peer) { serve(fd, is_unix, std::move(peer)); },
-                   .closed = [this] { client_gone(); }}),
+      handshakes_(
+          loop, row,
+          {.done = [this](int fd, Peer peer) { serve(fd, std::move(peer)); }, .closed = [this] { client_gone(); }}),
       prepare_(new uv_prepare_t),
       check_(new uv_check_t),
       idle_(new uv_idle_t),
       timer_(new uv_timer_t),
       last_tick_ms_(monotonic_ms()) {
-  // Before the poll too: timers run before it, and what their coroutines wrote should not wait for it.
-  uv_prepare_init(loop, prepare_);
-  prepare_->data = this;
-  uv_prepare_start(prepare_, [](uv_prepare_t* handle) { static_cast<HttpServer*>(handle->data)->end_of_turn(); });
-  uv_check_init(loop, check_);
-  check_->data = this;
-  uv_check_start(check_, [](uv_check_t* handle) { static_cast<HttpServer*>(handle->data)->end_of_turn(); });
-  uv_idle_init(loop, idle_);
-  idle_->data = this;
-  uv_timer_init(loop, timer_);
-  timer_->data = this;
-  uv_timer_start(timer_, [](uv_timer_t* handle) { static_cast<HttpServer*>(handle->data)->tick(); }, kTickMs, kTickMs);
+  uv_prepare_init(loop, prepare_.get());
+  uv_check_init(loop, check_.get());
+  uv_idle_init(loop, idle_.get());
+  uv_timer_init(loop, timer_.get());
+  start_loop_handles();
   refresh_response_date();
+}
+
+void HttpServer::start_loop_handles() {
+  for (void** data : {&prepare_->data, &check_->data, &idle_->data, &timer_->data}) *data = this;
+  // A turn ends after the poll and before it: timers run before the poll, and what their coroutines wrote must not wait.
+  uv_prepare_start(prepare_.get(), [](uv_prepare_t* handle) { static_cast<HttpServer*>(handle->data)->end_turn(); });
+  uv_check_start(check_.get(), [](uv_check_t* handle) { static_cast<HttpServer*>(handle->data)->end_turn(); });
+  uv_timer_start(
+      timer_.get(), [](uv_timer_t* handle) { static_cast<HttpServer*>(handle->data)->tick(); }, kTickMs, kTickMs);
 }
 
 HttpServer::~HttpServer() {
   acceptors_.clear();
-  end_of_turn();
-  close_handle(prepare_);
-  close_handle(check_);
-  close_handle(idle_);
-  close_handle(timer_);
+  end_turn();
 }
 
 void HttpServer::listen(const InheritedListener& listener, bool exclusive) {
   if (acceptors_.contains(listener.fd)) return;
   const bool is_unix = listener.is_unix;
   auto acceptor = std::make_unique<Acceptor>(
-      context_.loop, listener.fd, exclusive, context_.row,
+      loop_, listener.fd, exclusive, context_.row,
       [this, is_unix](int fd, const sockaddr_storage& address) { accepted(fd, address, is_unix); });
   if (!full_) acceptor->start();
   acceptors_.emplace(listener.fd, std::move(acceptor));
@@ -119,9 +136,9 @@ void HttpServer::accepted(int fd, const sockaddr_storage& address, bool is_unix)
   Peer peer = peer_of(address, is_unix);
   add(context_.row[Count::connections]);
   if (!proxy_protocol_.empty() && proxy_protocol_.contains(peer.client.address)) {
-    handshakes_.begin(fd, is_unix, std::move(peer));
+    handshakes_.begin(fd, std::move(peer));
   } else {
-    serve(fd, is_unix, std::move(peer));
+    serve(fd, std::move(peer));
   }
   const auto limit = context_.limits.max_connections;
   if (limit != 0 && connections() >= limit + surplus_allowed(limit)) {
@@ -130,25 +147,25 @@ void HttpServer::accepted(int fd, const sockaddr_storage& address, bool is_unix)
   }
 }
 
-void HttpServer::serve(int fd, bool is_unix, Peer peer) {
+void HttpServer::serve(int fd, Peer peer) {
   if (!trusted_proxies_.empty() && trusted_proxies_.contains(peer.client.address)) {
     peer.trusted_proxies = &trusted_proxies_;
   }
   const auto limit = context_.limits.max_connections;
   const bool surplus = limit != 0 && connections() >= limit;
   if (surplus) add(context_.row[Count::limit_connections]);
-  auto* connection = new Http1Connection(context_, *this, fd, is_unix, std::move(peer), surplus);
-  connections_.insert(connection);
-  connection->start();
+  auto* const client = new Client(*this, fd, std::move(peer), surplus);
+  clients_.insert(client);
+  client->start();
 }
 
 void HttpServer::stop_accepting() noexcept {
   for (auto& [fd, acceptor] : acceptors_) acceptor->stop();
 }
 
-void HttpServer::closed(Http1Connection& connection) noexcept {
-  connections_.erase(&connection);
-  delete &connection;
+void HttpServer::closed(Client& client) noexcept {
+  clients_.erase(&client);
+  delete &client;
   client_gone();
 }
 
@@ -169,9 +186,13 @@ void HttpServer::drain(bool last) {
   if (!last) acceptors_.clear();
   last_ = last;
   idle_closed_ = last;
-  const std::vector<Http1Connection*> all(connections_.begin(), connections_.end());
-  for (Http1Connection* connection : all) connection->drain(last);
+  drain_connections(last);
   if (connections() == 0 && on_empty_) on_empty_();
+}
+
+void HttpServer::drain_connections(bool close_idle) {
+  const std::vector<Client*> all(clients_.begin(), clients_.end());
+  for (Client* client : all) client->connection().drain(close_idle);
 }
 
 bool HttpServer::accept_waiting() {
@@ -181,63 +202,34 @@ bool HttpServer::accept_waiting() {
 
 void HttpServer::close_all() {
   acceptors_.clear();
-  const std::vector<Http1Connection*> all(connections_.begin(), connections_.end());
-  for (Http1Connection* connection : all) connection->close();
+  const std::vector<Client*> all(clients_.begin(), clients_.end());
+  for (Client* client : all) client->connection().close();
   subtract(context_.row[Count::connections], handshakes_.size());
   handshakes_.close_all();
 }
 
-void HttpServer::end_of_turn() {
-  // By index: flushing one stream may resume a coroutine that writes to another.
-  for (std::size_t i = 0; i < context_.unflushed_streams.size(); ++i) context_.unflushed_streams[i]->end_of_turn();
-  context_.unflushed_streams.clear();
-  // Destroying a coroutine runs destructors of the application, which may end more of them.
-  while (!context_.ended_streams.empty() || !context_.ended_exchanges.empty()) {
-    auto streams = std::exchange(context_.ended_streams, {});
-    for (const auto& stream : streams) std::erase(context_.yielding_streams, stream.get());
-    streams.clear();  // first: producers use their requests
-    for (Exchange* exchange : std::exchange(context_.ended_exchanges, {})) context_.exchanges.release(exchange);
-  }
-  if (!context_.yielding_streams.empty()) {
-    uv_idle_start(idle_, [](uv_idle_t* handle) { static_cast<HttpServer*>(handle->data)->resume_yielding(); });
+void HttpServer::end_turn() {
+  context_.end_of_turn.run();
+  if (context_.end_of_turn.streams_wait()) {
+    uv_idle_start(idle_.get(), [](uv_idle_t* handle) {
+      uv_idle_stop(handle);
+      static_cast<HttpServer*>(handle->data)->context_.end_of_turn.resume_streams();
+    });
   }
   context_.access_log.flush();
 }
 
-void HttpServer::resume_yielding() {
-  uv_idle_stop(idle_);
-  // None of them is destroyed meanwhile: that is left to the end of the turn.
-  for (StreamedResponse* stream : std::exchange(context_.yielding_streams, {})) stream->next_turn();
-}
-
 void HttpServer::tick() {
   const std::uint64_t now_ms = monotonic_ms();
-  context_.timeouts.advance((now_ms - last_tick_ms_) / kTickMs);
-  last_tick_ms_ += (now_ms - last_tick_ms_) / kTickMs * kTickMs;
+  const std::uint64_t ticks = (now_ms - last_tick_ms_) / kTickMs;
+  last_tick_ms_ += ticks * kTickMs;
   refresh_response_date();
-
-  const HttpLimits& limits = context_.limits;
   handshakes_.expire(now_ms, header_timeout(now_ms));
-  expire(Waiting::for_head, header_timeout(now_ms));
-  expire(Waiting::for_body, limits.body_timeout);
-  expire(Waiting::for_writes, limits.write_timeout);
-  expire(Waiting::for_request, keep_alive_timeout());
-  expire(Waiting::for_end, kLingerTime);
-  for (const Waiting kind : {Waiting::for_handler, Waiting::for_body, Waiting::for_writes}) check_deadlines(kind);
+  expire_connections(context_, ticks, timeouts(now_ms), std::chrono::steady_clock::now());
   for (auto& [fd, acceptor] : acceptors_) acceptor->retry();
   if (context_.draining && !idle_closed_ && now_ms - drain_started_ms_ >= kIdleGraceMs) {
     idle_closed_ = true;
-    const std::vector<Http1Connection*> all(connections_.begin(), connections_.end());
-    for (Http1Connection* connection : all) connection->drain(true);
-  }
-}
-
-void HttpServer::check_deadlines(Waiting kind) {
-  const auto now = std::chrono::steady_clock::now();
-  for (TimeoutEntry* entry = context_.timeouts.first(kind); entry != nullptr;) {
-    TimeoutEntry* next = TimeoutLists::after(*entry);
-    static_cast<Http1Connection*>(entry)->check_deadline(now);
-    entry = next;
+    drain_connections(true);
   }
 }
 
@@ -248,18 +240,16 @@ Milliseconds HttpServer::header_timeout(std::uint64_t now_ms) const noexcept {
   return configured.count() == 0 ? kDrainHeaderTimeout : std::min(configured, kDrainHeaderTimeout);
 }
 
-// Idle connections have been closed by then: one that becomes idle had a response that began before the drain, and did
-// not say "Connection: close".
-Milliseconds HttpServer::keep_alive_timeout() const noexcept {
-  if (context_.draining && idle_closed_) return Milliseconds(kTickMs);
-  return context_.limits.keep_alive_timeout;
-}
-
-void HttpServer::expire(Waiting kind, Milliseconds limit) {
-  if (limit.count() == 0) return;
-  const std::uint64_t ticks = (static_cast<std::uint64_t>(limit.count()) + kTickMs - 1) / kTickMs;
-  while (TimeoutEntry* entry = context_.timeouts.expired(kind, ticks))
-    static_cast<Http1Connection*>(entry)->timed_out();
+ConnectionTimeouts HttpServer::timeouts(std::uint64_t now_ms) const noexcept {
+  const HttpLimits& limits = context_.limits;
+  // Once idle connections have been closed, one that becomes idle had a response that was begun before the drain and
+  // did not say "Connection: close".
+  const bool no_idle = context_.draining && idle_closed_;
+  return {.header = header_timeout(now_ms),
+          .body = limits.body_timeout,
+          .write = limits.write_timeout,
+          .keep_alive = no_idle ? Milliseconds(kTickMs) : limits.keep_alive_timeout,
+          .linger = context_.draining ? kDrainLingerTimeout : kLingerTimeout};
 }
 
 }  // namespace pronghorn::worker

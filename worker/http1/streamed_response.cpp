@@ -6,13 +6,14 @@
 
 #include "worker/http/response_access.h"
 #include "worker/http1/connection.h"
+#include "worker/http1/end_of_turn.h"
 
 namespace pronghorn::worker {
 namespace {
 
-constexpr std::size_t kFlushSize = 16 * 1024;
-constexpr std::size_t kRoom = 64 * 1024;      // bytes that a slow client may owe us
-constexpr std::size_t kPerTurn = 256 * 1024;  // bytes of one stream, before other clients have their turn
+constexpr std::size_t kFlushSize = 16 * 1024;  // small writes gather up to this
+constexpr std::size_t kRoom = 64 * 1024;       // bytes that may wait for the client before write() suspends
+constexpr std::size_t kPerTurn = 256 * 1024;   // bytes of one stream before other clients have their turn
 
 }  // namespace
 
@@ -35,7 +36,7 @@ struct StreamedResponse::WaitForRoom {
 
 void StreamedResponse::start(Exchange& exchange) {
   running_ = run();
-  // What it logs, and a crash of it, are charged to its request.
+  // Its log lines, and a crash in it, name its request.
   Exchange* const before = detail::set_running(&exchange);
   running_.start();
   detail::set_running(before);
@@ -48,7 +49,7 @@ Task<void> StreamedResponse::run() {
   } catch (...) {
     error = std::current_exception();
   }
-  detail::set_running(nullptr);  // its code has ended, whoever resumed it last
+  detail::set_running(nullptr);  // whoever resumed it last: the producer's code has ended
   if (connection_ != nullptr) connection_->stream_ended(error);
 }
 
@@ -58,7 +59,7 @@ Task<void> StreamedResponse::write(std::string_view data) {
     if (pending_.size() >= kFlushSize) flush();
   }
   written_this_turn_ += data.size();
-  // Without a connection nothing ever resumes this: the coroutine is destroyed here.
+  // Once the client has left nothing resumes this: the coroutine is destroyed here.
   while (!has_room()) {
     WaitForRoom room(*this);
     co_await room;
@@ -72,8 +73,8 @@ void StreamedResponse::trailer(std::string_view name, std::string_view value) {
 bool StreamedResponse::has_room() {
   if (connection_ == nullptr || connection_->queued() > kRoom) return false;
   if (written_this_turn_ < kPerTurn) return true;
-  // A client that reads as fast as we write would have the loop for itself.
-  if (!yielding_) connection_->continue_next_turn(*this);
+  // Otherwise a client that reads as fast as the producer writes would keep the loop to itself.
+  if (!yielding_) end_of_turn_.resume_next_turn(*this);
   yielding_ = true;
   return false;
 }
@@ -85,7 +86,7 @@ void StreamedResponse::next_turn() {
 }
 
 void StreamedResponse::add(std::string_view data) {
-  if (chunked_) {
+  if (kind_.chunked) {
     char size[18];
     const auto end = std::to_chars(size, size + 16, data.size(), 16).ptr;
     pending_.append(size, end).append("\r\n").append(data).append("\r\n");
@@ -94,11 +95,11 @@ void StreamedResponse::add(std::string_view data) {
   }
   if (!registered_) {
     registered_ = true;
-    connection_->flush_at_end_of_turn(*this);
+    end_of_turn_.flush(*this);
   }
 }
 
-void StreamedResponse::end_of_turn() {
+void StreamedResponse::flush_writes() {
   registered_ = false;
   flush();
 }
@@ -110,13 +111,13 @@ void StreamedResponse::flush() {
 }
 
 void StreamedResponse::finish() {
-  if (chunked_) pending_.append("0\r\n").append(trailers_).append("\r\n");
+  if (kind_.chunked) pending_.append("0\r\n").append(trailers_).append("\r\n");
   flush();
   connection_ = nullptr;
 }
 
-// Each once at most: one that goes on may wait again, and may destroy others. Where there is room for one alone, it is
-// the next one's turn the next time.
+// Resumes each waiting write at most once: one that goes on may wait again, and may destroy others. If there is room for
+// only one of them, the next call begins with the next one.
 void StreamedResponse::drained() {
   for (std::size_t left = waiting_.size(); left > 0 && !waiting_.empty(); --left) {
     if (connection_ == nullptr || connection_->queued() > kRoom) return;

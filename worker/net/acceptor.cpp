@@ -15,10 +15,10 @@
 namespace pronghorn::worker {
 namespace {
 
-constexpr int kAcceptsPerTurn = 64;  // then the clients that are there have their turn
+constexpr int kAcceptsPerTurn = 64;  // then clients that are connected have their turn
 
-// libuv knows no EPOLLEXCLUSIVE: with one queue for all, every idle worker would wake for each client. An epoll
-// descriptor of our own around the listener does know it, and libuv watches that.
+// libuv has no EPOLLEXCLUSIVE: with one queue for all, each client would wake every idle worker. So an epoll descriptor
+// of its own watches the listener exclusively, and libuv watches that descriptor.
 int make_exclusive(int listener) {
   const int outer = ::epoll_create1(EPOLL_CLOEXEC);
   if (outer < 0) throw std::runtime_error(std::string("cannot watch a listener: ") + std::strerror(errno));
@@ -38,34 +38,32 @@ Acceptor::Acceptor(uv_loop_t* loop, int listener, bool exclusive, WorkerRow& row
     : listener_(listener),
       watched_(exclusive ? make_exclusive(listener) : listener),
       row_(row),
-      accepted_(std::move(accepted)),
-      poll_(new uv_poll_t) {
-  if (const int error = uv_poll_init(loop, poll_, watched_); error != 0) {
-    delete poll_;
+      accepted_(std::move(accepted)) {
+  auto poll = std::make_unique<uv_poll_t>();
+  if (const int error = uv_poll_init(loop, poll.get(), watched_); error != 0) {
     if (watched_ != listener_) ::close(watched_);
     throw std::runtime_error(std::string("cannot watch a listener: ") + uv_strerror(error));
   }
+  poll_.reset(poll.release());
   poll_->data = this;
 }
 
 Acceptor::~Acceptor() {
-  uv_poll_stop(poll_);
+  uv_poll_stop(poll_.get());
   if (watched_ != listener_) ::close(watched_);
-  uv_close(reinterpret_cast<uv_handle_t*>(poll_),
-           [](uv_handle_t* handle) { delete reinterpret_cast<uv_poll_t*>(handle); });
 }
 
 void Acceptor::start() noexcept {
   active_ = true;
   if (paused_) return;
-  uv_poll_start(poll_, UV_READABLE, [](uv_poll_t* handle, int, int) {
+  uv_poll_start(poll_.get(), UV_READABLE, [](uv_poll_t* handle, int, int) {
     static_cast<Acceptor*>(handle->data)->accept_some(kAcceptsPerTurn);
   });
 }
 
 void Acceptor::stop() noexcept {
   active_ = false;
-  uv_poll_stop(poll_);
+  uv_poll_stop(poll_.get());
 }
 
 void Acceptor::empty_queue() {
@@ -81,7 +79,7 @@ bool Acceptor::accept_some(int limit) {
     if (fd >= 0) {
       add(row_[Count::accepted]);
       accepted_(fd, address);
-      if (!active_) return false;  // the callee has enough
+      if (!active_) return false;  // the callee has called stop()
       continue;
     }
     if (errno == EINTR || errno == ECONNABORTED) continue;
@@ -91,11 +89,11 @@ bool Acceptor::accept_some(int limit) {
   return true;
 }
 
-// Out of descriptors or memory: the queue keeps the clients while we wait for some to be given back.
+// Descriptors or memory ran out: clients wait in the queue until some are free again.
 void Acceptor::pause(int error) noexcept {
   if (paused_) return;
   paused_ = true;
-  uv_poll_stop(poll_);
+  uv_poll_stop(poll_.get());
   add(row_[Count::accept_pauses]);
   log_warning("accepting is paused", {{"error", std::strerror(error)}});
 }

@@ -1,7 +1,4 @@
-// Takes new clients from one listening socket.
-//
-// Not uv_listen: what happens when descriptors run out, and how many clients are taken in one turn, is for us to say.
-// The listening socket belongs to the supervisor; closing our copy does not close its queue.
+// Accepts clients from one listening socket.
 #pragma once
 
 #include <sys/socket.h>
@@ -10,28 +7,33 @@
 #include <functional>
 
 #include "common/ipc/scoreboard.h"
+#include "common/uv_ptr.h"
 
 namespace pronghorn::worker {
 
+// Not uv_listen(): this class decides what happens when descriptors run out, and how many clients are accepted in one
+// turn of the loop. The listening socket belongs to the supervisor; closing the worker's copy does not close its queue.
+//
+// Context: loop thread.
 class Acceptor {
  public:
-  // `fd` is a new client's socket, which the callee owns.
+  // `fd` is a new client's non-blocking socket, which the callee owns.
   using Accepted = std::function<void(int fd, const sockaddr_storage& address)>;
 
-  // Watches `listener`, which stays open and is not owned. `exclusive`: the queue is shared by all workers, wake one of
-  // them. Throws std::runtime_error when the loop refuses it.
+  // Watches `listener`, which stays open and is not owned. `exclusive`: all workers share the queue, and a client wakes
+  // one of them. Throws std::runtime_error if the loop cannot watch it.
   Acceptor(uv_loop_t* loop, int listener, bool exclusive, WorkerRow& row, Accepted accepted);
   Acceptor(const Acceptor&) = delete;
   Acceptor& operator=(const Acceptor&) = delete;
   ~Acceptor();
 
-  // Both may be called at any time and twice.
+  // Both may be called at any time, also twice.
   void start() noexcept;
   void stop() noexcept;
 
-  // Takes everybody who waits in the queue now.
+  // Accepts all clients that wait in the queue now.
   void empty_queue();
-  // Goes on after a want of descriptors; called at each tick.
+  // Accepts again after descriptors or memory ran out. To be called at each tick.
   void retry() noexcept;
 
  private:
@@ -43,7 +45,7 @@ class Acceptor {
   int watched_;  // the listener, or an epoll descriptor around it
   WorkerRow& row_;
   Accepted accepted_;
-  uv_poll_t* poll_;
+  UvPtr<uv_poll_t> poll_;
   bool active_ = false;
   bool paused_ = false;
 };

@@ -12,9 +12,9 @@ OpenFile::~OpenFile() {
 
 bool OpenFile::append(std::string& out, std::uint64_t offset, std::size_t size) const {
   if (content_) {
-    if (offset > content_->size() || size > content_->size() - offset) return false;
+    if (offset > content_->size()) return false;
     out.append(*content_, static_cast<std::size_t>(offset), size);
-    return true;
+    return size <= content_->size() - offset;
   }
   const std::size_t start = out.size();
   out.resize(start + size);
@@ -22,7 +22,7 @@ bool OpenFile::append(std::string& out, std::uint64_t offset, std::size_t size) 
     const ssize_t count = ::pread(fd_, out.data() + start + filled, size - filled, static_cast<off_t>(offset + filled));
     if (count < 0 && errno == EINTR) continue;
     if (count <= 0) {
-      out.resize(start);
+      out.resize(start + filled);
       return false;
     }
     filled += static_cast<std::size_t>(count);

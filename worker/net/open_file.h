@@ -13,7 +13,7 @@ namespace pronghorn::worker {
 // Ownership: shared by the cache that opened it and the responses that send it; closed with the last of them.
 class OpenFile {
  public:
-  // Takes `fd` over, which is open for reading.
+  // Takes ownership of `fd`, which is open for reading.
   explicit OpenFile(int fd) noexcept : fd_(fd) {}
   // A file whose bytes are in memory.
   explicit OpenFile(std::string content) noexcept : content_(std::move(content)) {}
@@ -21,12 +21,12 @@ class OpenFile {
   OpenFile& operator=(const OpenFile&) = delete;
   ~OpenFile();
 
-  // -1 when the bytes are in memory.
+  // -1 if the bytes are in memory.
   [[nodiscard]] int fd() const noexcept { return fd_; }
   [[nodiscard]] bool in_memory() const noexcept { return content_.has_value(); }
 
-  // Appends `size` bytes from `offset` to `out`; blocks while the disk is read. False, with `out` as it was, when the
-  // file ends before, or cannot be read.
+  // Appends `size` bytes from `offset` to `out`. Blocks while the disk is read. False when the file ends earlier or
+  // cannot be read: `out` then has what could be read.
   [[nodiscard]] bool append(std::string& out, std::uint64_t offset, std::size_t size) const;
 
  private:

@@ -1,10 +1,4 @@
-// New connections from proxies that have to say, in a PROXY header, who their client is. They become connections of the
-// server when they have.
-//
-// A phase of its own before the connection: whatever protocol the connection speaks need not know of it, and costs
-// nothing for it.
-//
-// Context: loop thread; owned by the HttpServer.
+// New connections from proxies that must name their client in a PROXY header before they are served.
 #pragma once
 
 #include <uv.h>
@@ -21,12 +15,17 @@
 
 namespace pronghorn::worker {
 
+// A phase of its own before the connection: whatever protocol the connection speaks need not know about PROXY headers,
+// and connections from other peers pay nothing for them.
+//
+// Context: loop thread; owned by the HttpServer.
 class ProxyHandshakes {
  public:
   struct Callbacks {
-    // The header has come and was taken off: `fd`, which the callee owns, and the peer that it names.
-    std::function<void(int fd, bool is_unix, Peer peer)> done;
-    // The connection was closed: it ended, broke the rules or took too long. A bad header and a timeout are counted.
+    // The header was read off the socket. The callee owns `fd`; `peer` is who the header names.
+    std::function<void(int fd, Peer peer)> done;
+    // The connection was closed: the proxy closed it, its header is invalid or did not arrive in time. The last two are
+    // counted (bad_requests, timeouts).
     std::function<void()> closed;
   };
 
@@ -35,11 +34,11 @@ class ProxyHandshakes {
   ProxyHandshakes& operator=(const ProxyHandshakes&) = delete;
   ~ProxyHandshakes();
 
-  // Takes `fd` over.
-  void begin(int fd, bool is_unix, Peer peer);
-  // Closes those that began `limit` ago or earlier; 0: none.
+  // Waits for the header of `peer`, a proxy. Takes ownership of `fd`.
+  void begin(int fd, Peer peer);
+  // Closes connections whose header has not arrived within `limit`; 0: no limit.
   void expire(std::uint64_t now_ms, Milliseconds limit);
-  // Without closed().
+  // Closes all, without calling closed().
   void close_all() noexcept;
   [[nodiscard]] std::size_t size() const noexcept { return waiting_.size(); }
 
@@ -58,7 +57,7 @@ class ProxyHandshakes {
   Callbacks callbacks_;
   Waiting waiting_;
   std::uint64_t next_report_ms_ = 0;
-  std::uint64_t refused_ = 0;  // since the last report
+  std::uint64_t refused_ = 0;  // invalid headers since the last report
 };
 
 }  // namespace pronghorn::worker

@@ -1,7 +1,7 @@
-// Tells a client that sends slowly from one that sends so little that it seems to want the connection more than an
-// answer.
+// Tells a slow client from one that sends just enough to keep its connection.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -9,28 +9,39 @@
 
 namespace pronghorn::worker {
 
+// An account of time: each byte pays for the time that it may take at the minimum rate. A client that was faster may
+// pause for as long as it has paid for, up to kMostCredit. Silence is not noticed here but by a timeout, because the
+// account is looked at when bytes arrive.
 class ReceiveRate {
  public:
-  // Begins to measure at this tick: a message begins, or it was us who did not read.
+  static constexpr std::int64_t kGraceSeconds = 5;  // what a message begins with
+  static constexpr std::int64_t kMostCreditSeconds = 60;
+
+  // A message begins.
   void restart(std::uint64_t tick) noexcept {
-    since_ = tick;
-    bytes_ = 0;
+    last_tick_ = tick;
+    balance_ = 0;
   }
-  // To be told of all that is received. True when less than `minimum` bytes per second came over at least five seconds;
-  // then the next measurement begins. A `minimum` of zero: never.
+  // Reading goes on after the server itself paused it: the pause costs the client nothing.
+  void resume(std::uint64_t tick) noexcept { last_tick_ = tick; }
+
+  // Counts `received` bytes. True when the account is overdrawn; it then starts again. `minimum` is in bytes per second;
+  // zero accepts any rate.
   [[nodiscard]] bool is_too_slow(std::size_t received, std::uint64_t tick, std::uint64_t minimum) noexcept {
-    constexpr std::uint64_t kWindowMs = 5000;
-    bytes_ += received;
-    const std::uint64_t elapsed_ms = (tick - since_) * kTickMs;
-    if (minimum == 0 || elapsed_ms < kWindowMs) return false;
-    const bool slow = bytes_ * 1000 < minimum * elapsed_ms;
+    if (minimum == 0) return false;
+    const auto rate = static_cast<std::int64_t>(minimum);
+    const auto elapsed_ms = static_cast<std::int64_t>((tick - last_tick_) * kTickMs);
+    last_tick_ = tick;
+    balance_ += static_cast<std::int64_t>(received) - rate * elapsed_ms / 1000;
+    balance_ = std::min(balance_, rate * (kMostCreditSeconds - kGraceSeconds));
+    if (balance_ >= -rate * kGraceSeconds) return false;
     restart(tick);
-    return slow;
+    return true;
   }
 
  private:
-  std::uint64_t since_ = 0;
-  std::uint64_t bytes_ = 0;
+  std::uint64_t last_tick_ = 0;
+  std::int64_t balance_ = 0;  // bytes more than the minimum rate asks for
 };
 
 }  // namespace pronghorn::worker

@@ -1,7 +1,10 @@
 #include "worker/net/socket_stream.h"
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,12 +15,9 @@
 namespace pronghorn::worker {
 namespace {
 
-constexpr std::size_t kFileChunk = 64 * 1024;        // copied when sendfile would block
+constexpr std::size_t kFilePiece = 64 * 1024;        // copied when sendfile would block
 constexpr std::size_t kSendfileChunk = 1024 * 1024;  // per system call
 constexpr int kSendfileCallsPerTurn = 8;             // then other clients have their turn
-
-// uv_buf_init() takes 32 bits of the length only.
-uv_buf_t buffer_of(std::string_view bytes) noexcept { return {const_cast<char*>(bytes.data()), bytes.size()}; }
 
 }  // namespace
 
@@ -27,22 +27,21 @@ struct SocketStream::PendingWrite {
   std::string bytes;
 };
 
-SocketStream::SocketStream(uv_loop_t* loop, int fd, bool is_unix, std::string& read_buffer,
-                           StreamEvents& events) noexcept
-    : handle_{}, read_buffer_(read_buffer), events_(events) {
-  if (is_unix) {
-    uv_pipe_init(loop, &handle_.pipe, 0);
-    ok_ = uv_pipe_open(&handle_.pipe, fd) == 0;
-  } else {
-    uv_tcp_init(loop, &handle_.tcp);
-    ok_ = uv_tcp_open(&handle_.tcp, fd) == 0;
-  }
-  handle_.handle.data = this;
-  if (!ok_) ::close(fd);
+SocketStream::SocketStream(uv_loop_t* loop, int fd, std::string& read_buffer) noexcept
+    : handle_{}, fd_(fd), read_buffer_(read_buffer) {
+  uv_tcp_init(loop, &handle_);
+  handle_.data = this;
+  if (uv_tcp_open(&handle_, fd) != 0) ::close(std::exchange(fd_, -1));
 }
 
-void SocketStream::read_start() noexcept {
-  if (reading_ || closing_) return;
+// Most clients send their request with the handshake's last segment, so the first read is tried before the loop is asked
+// to watch the descriptor. A connection that serves one request is then never watched at all.
+void SocketStream::start_reading() {
+  reading_ = true;
+  if (!std::exchange(read_before_, true)) {
+    read_now();
+    if (closing_ || !reading_) return;
+  }
   const auto allocate = [](uv_handle_t* handle, std::size_t, uv_buf_t* buffer) {
     std::string& memory = static_cast<SocketStream*>(handle->data)->read_buffer_;
     *buffer = uv_buf_init(memory.data(), static_cast<unsigned>(memory.size()));
@@ -50,43 +49,47 @@ void SocketStream::read_start() noexcept {
   const auto read = [](uv_stream_t* handle, ssize_t size, const uv_buf_t* buffer) {
     static_cast<SocketStream*>(handle->data)->received(size, buffer->base);
   };
-  reading_ = uv_read_start(stream(), allocate, read) == 0;
+  const int error = uv_read_start(stream(), allocate, read);
+  reading_ = error == 0 || error == UV_EALREADY;
 }
 
-void SocketStream::read_stop() noexcept {
-  if (!reading_ || closing_) return;
+void SocketStream::read_now() {
+  const ssize_t size = ::recv(fd_, read_buffer_.data(), read_buffer_.size(), 0);
+  if (size > 0) return received(size, read_buffer_.data());
+  if (size == 0) return received(UV_EOF, nullptr);
+  if (errno != EAGAIN && errno != EINTR) received(-errno, nullptr);
+}
+
+void SocketStream::stop_reading() noexcept {
   uv_read_stop(stream());
   reading_ = false;
 }
 
 void SocketStream::received(ssize_t size, const char* bytes) {
   if (size > 0) {
-    events_.on_data({bytes, static_cast<std::size_t>(size)});
+    events_->on_data({bytes, static_cast<std::size_t>(size)});
   } else if (size == UV_EOF) {
     read_stop();
-    events_.on_end();
+    events_->on_end();
   } else if (size < 0) {
-    events_.on_error();
+    fail();
   }
 }
 
 bool SocketStream::has_input() const noexcept {
-  uv_os_fd_t socket = -1;
   char byte = 0;
-  if (uv_fileno(&handle_.handle, &socket) != 0) return false;
-  return ::recv(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+  return fd_ >= 0 && ::recv(fd_, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
-void SocketStream::write(std::string_view first, std::string_view second) {
+void SocketStream::write(std::string_view first, std::string_view second, bool more) {
   if (closing_ || failed_) return;
   const std::size_t total = first.size() + second.size();
   if (total == 0) return;
   std::size_t sent = 0;
-  if (pending_writes_ == 0 && file_ == nullptr) {
-    const std::array<uv_buf_t, 2> parts{buffer_of(first), buffer_of(second)};
-    const int result = uv_try_write(stream(), parts.data(), second.empty() ? 1 : 2);
-    if (result < 0 && result != UV_EAGAIN) return fail();
-    if (result > 0) sent = static_cast<std::size_t>(result);
+  if (queued_ == 0) {
+    const ssize_t result = try_write(first, second, more);
+    if (result < 0) return fail();
+    sent = static_cast<std::size_t>(result);
     bytes_sent_ += sent;
   }
   if (sent == total) return;
@@ -100,21 +103,38 @@ void SocketStream::write(std::string_view first, std::string_view second) {
   queue_write(std::move(rest));
 }
 
+// Returns how much the socket took, which may be nothing, or -1 when the connection is broken.
+ssize_t SocketStream::try_write(std::string_view first, std::string_view second, bool more) noexcept {
+  const int flags = MSG_NOSIGNAL | (more ? MSG_MORE : 0);
+  std::array<iovec, 2> parts{
+      {{const_cast<char*>(first.data()), first.size()}, {const_cast<char*>(second.data()), second.size()}}};
+  msghdr message{};
+  message.msg_iov = parts.data();
+  message.msg_iovlen = parts.size();
+  for (;;) {
+    const ssize_t sent =
+        second.empty() ? ::send(fd_, first.data(), first.size(), flags) : ::sendmsg(fd_, &message, flags);
+    if (sent >= 0) return sent;
+    if (errno == EINTR) continue;
+    return errno == EAGAIN || errno == ENOBUFS ? 0 : -1;
+  }
+}
+
 void SocketStream::queue_write(std::string bytes) {
   auto write = std::make_unique<PendingWrite>();
   write->bytes = std::move(bytes);
   write->request.data = write.get();
-  const uv_buf_t part = buffer_of(write->bytes);
+  const uv_buf_t part{write->bytes.data(), write->bytes.size()};  // uv_buf_init() takes 32 bits of the length only
   const int error = uv_write(&write->request, stream(), &part, 1, [](uv_write_t* request, int status) {
     const std::unique_ptr<PendingWrite> done(static_cast<PendingWrite*>(request->data));
     auto* self = static_cast<SocketStream*>(request->handle->data);
-    self->bytes_sent_ += done->bytes.size();
-    self->pending_bytes_ -= done->bytes.size();
+    if (status == 0) self->bytes_sent_ += done->bytes.size();
+    self->queued_ -= done->bytes.size();
     self->write_finished(status);
   });
   if (error != 0) return fail();
   ++pending_writes_;
-  pending_bytes_ += write.release()->bytes.size();
+  queued_ += write.release()->bytes.size();
 }
 
 void SocketStream::write_finished(int status) {
@@ -123,69 +143,99 @@ void SocketStream::write_finished(int status) {
   if (status != 0) return fail();
   if (pending_writes_ != 0) return;
   if (file_ != nullptr) pump_file();
-  if (!closing_ && !failed_ && queued() == 0) events_.on_drained();
+  if (closing_ || failed_ || queued_ != 0) return;
+  if (fin_ == Fin::wanted) send_fin();
+  events_->on_drained();
 }
 
 void SocketStream::write_file(std::unique_ptr<detail::FilePart> part) {
   if (closing_ || failed_) return;
   file_ = std::move(part);
+  ++queued_;
   if (pending_writes_ == 0) pump_file();
 }
 
-// Sends until the socket is full. Then a copied chunk is queued with uv_write, whose end tells that there is room
-// again: libuv watches the descriptor already, so a second watcher on it is not possible.
+// Sends until the socket is full, then waits for room.
 void SocketStream::pump_file() {
-  uv_os_fd_t socket = -1;
-  uv_fileno(&handle_.handle, &socket);
   detail::FilePart& part = *file_;
   for (int calls = 0; part.length > 0 && calls < kSendfileCallsPerTurn; ++calls) {
     auto offset = static_cast<off_t>(part.offset);
-    const ssize_t sent = ::sendfile(socket, part.file->fd(), &offset,
+    const ssize_t sent = ::sendfile(fd_, part.file->fd(), &offset,
                                     static_cast<std::size_t>(std::min<std::uint64_t>(part.length, kSendfileChunk)));
     if (sent < 0 && errno == EINTR) continue;
     if (sent < 0 && errno == EAGAIN) break;
-    if (sent <= 0) return fail();  // an error, or the file has become shorter
+    file_was_short_ = sent == 0;
+    if (sent <= 0) return fail();
     part.offset += static_cast<std::uint64_t>(sent);
     part.length -= static_cast<std::uint64_t>(sent);
     bytes_sent_ += static_cast<std::uint64_t>(sent);
   }
-  if (part.length == 0) {
-    file_.reset();
-    return;
-  }
-  std::string chunk(static_cast<std::size_t>(std::min<std::uint64_t>(part.length, kFileChunk)), '\0');
-  const ssize_t size = ::pread(part.file->fd(), chunk.data(), chunk.size(), static_cast<off_t>(part.offset));
-  if (size <= 0) return fail();
-  chunk.resize(static_cast<std::size_t>(size));
-  part.offset += static_cast<std::uint64_t>(size);
-  part.length -= static_cast<std::uint64_t>(size);
-  queue_write(std::move(chunk));
+  if (part.length > 0) return queue_file_piece();
+  file_.reset();
+  --queued_;
 }
 
-std::uint64_t SocketStream::progress() const noexcept {
-  // libuv reports a queued write only when it has ended; what the socket took of it shows in the size of the queue.
-  return bytes_sent_ * 2 + uv_stream_get_write_queue_size(stream());
+// libuv watches the descriptor already, and a descriptor has one watcher: so a piece is copied and queued with uv_write,
+// whose end tells that there is room again.
+void SocketStream::queue_file_piece() {
+  detail::FilePart& part = *file_;
+  std::string piece(static_cast<std::size_t>(std::min<std::uint64_t>(part.length, kFilePiece)), '\0');
+  const ssize_t size = ::pread(part.file->fd(), piece.data(), piece.size(), static_cast<off_t>(part.offset));
+  file_was_short_ = size == 0;
+  if (size <= 0) return fail();
+  piece.resize(static_cast<std::size_t>(size));
+  part.offset += static_cast<std::uint64_t>(size);
+  part.length -= static_cast<std::uint64_t>(size);
+  queue_write(std::move(piece));
+}
+
+std::uint64_t SocketStream::acknowledged() const noexcept {
+  // libuv reports a queued write only when all of it was written; its queue size tells what is left of it.
+  const std::size_t copied = queued_ - (file_ != nullptr ? 1 : 0);
+  const std::uint64_t written = bytes_sent_ + copied - uv_stream_get_write_queue_size(stream());
+  int in_flight = 0;
+  if (::ioctl(fd_, SIOCOUTQ, &in_flight) != 0) return written;
+  return written - static_cast<std::uint64_t>(in_flight);
 }
 
 void SocketStream::shutdown() noexcept {
-  if (closing_ || failed_) return;
-  auto* request = new uv_shutdown_t;
-  const int error = uv_shutdown(request, stream(), [](uv_shutdown_t* done, int) { delete done; });
-  if (error != 0) delete request;
+  if (closing_ || failed_ || fin_ != Fin::open) return;
+  fin_ = Fin::wanted;
+  if (queued_ == 0) send_fin();
+}
+
+void SocketStream::send_fin() noexcept {
+  fin_ = Fin::sent;
+  ::shutdown(fd_, SHUT_WR);
 }
 
 void SocketStream::fail() noexcept {
   if (failed_ || closing_) return;
   failed_ = true;
-  file_.reset();
-  events_.on_error();
+  events_->on_error();
 }
 
-void SocketStream::close() noexcept {
+void SocketStream::end(bool with_reset) noexcept {
   if (closing_) return;
   closing_ = true;
   file_.reset();
-  uv_close(&handle_.handle, [](uv_handle_t* handle) { static_cast<SocketStream*>(handle->data)->events_.on_closed(); });
+  if (with_reset && fd_ >= 0) {
+    const linger at_once{.l_onoff = 1, .l_linger = 0};
+    ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  }
+  uv_read_stop(stream());
+  if (pending_writes_ == 0 && fd_ >= 0) close_descriptor();
+  uv_close(reinterpret_cast<uv_handle_t*>(&handle_),
+           [](uv_handle_t* handle) { static_cast<SocketStream*>(handle->data)->events_->on_closed(); });
+}
+
+// uv_close() asks epoll to forget the descriptor before it closes it, a system call that does nothing: closing it is
+// enough. Without reads and writes libuv does not watch it any more, so it can be closed first; the handle is then as it
+// was before uv_tcp_open().
+void SocketStream::close_descriptor() noexcept {
+  static_assert(UV_VERSION_MAJOR == 1, "check that uv_close() still takes a handle without a descriptor");
+  ::close(std::exchange(fd_, -1));
+  handle_.io_watcher.fd = -1;
 }
 
 }  // namespace pronghorn::worker

@@ -132,9 +132,8 @@ void Application::handle(Exchange& exchange) noexcept {
   exchange.param_count = match.param_count;
   exchange.route = route.entry().path;
   exchange.route_index = route.index();
-  exchange.max_body = route.max_body();
   if (route.deadline().count() > 0) exchange.deadline = exchange.started + route.deadline();
-  if (route.max_body() != 0 && exchange.head.content_length.value_or(0) > route.max_body()) {
+  if (!exchange.body.set_limit(route.max_body())) {
     add(row_[Count::limit_body]);
     return answer(exchange, route.afters(), 413, "the body is larger than allowed here");
   }

@@ -5,6 +5,7 @@
 
 #include "worker/fields/text.h"
 #include "worker/http/response_access.h"
+#include "worker/http/response_rules.h"
 #include "worker/http1/response_head.h"
 #include "worker/runtime/exception_text.h"
 
@@ -38,15 +39,12 @@ TestResponse parse(std::string_view head) {
 
 void CollectedResponse::respond(Exchange& exchange, Response&& response) {
   exchange.responded = true;
+  const ResponseContent content = apply_response_rules(response, exchange.head.method);
   const auto& file = ResponseAccess::file(response);
   auto& producer = ResponseAccess::producer(response);
-  const bool bodiless = response.status() == 204 || response.status() == 304;
-  ResponseFraming framing;
-  framing.chunked = producer != nullptr && !bodiless;
-  if (!producer && !bodiless) framing.content_length = file ? file->length : response.body().size();
-  append_response_head(head_, response, framing);
+  append_response_head(head_, response, {.content_length = content.length, .chunked = producer != nullptr});
   response_ = parse(head_);
-  if (exchange.head.method != "HEAD" && !bodiless) {
+  if (content.sent) {
     if (producer) {
       producer_ = std::move(producer);
       producing_ = produce();

@@ -11,6 +11,7 @@
 #include "pronghorn/error.h"
 #include "pronghorn/testing.h"
 #include "worker/fields/text.h"
+#include "worker/http/exchange_pool.h"
 #include "worker/http1/parser/head_guard.h"
 #include "worker/http1/parser/head_parser.h"
 #include "worker/http1/response_head.h"
@@ -107,7 +108,8 @@ class TestClient::Implementation final : public Worker {
   void shut_down() noexcept;
   [[nodiscard]] std::string make_head(std::string_view method, std::string_view target, std::string_view body,
                                       const Headers& headers) const;
-  [[nodiscard]] TestResponse exchange_once(std::string_view body, const std::string& what, const Enough& enough);
+  [[nodiscard]] TestResponse exchange_once(std::string head, std::string_view body, const std::string& what,
+                                           const Enough& enough);
   void keep_cookies(const TestResponse& response, std::string_view path);
   void throw_if_fatal() const;
 
@@ -119,7 +121,7 @@ class TestClient::Implementation final : public Worker {
   std::unique_ptr<worker::StateServices> state_;
   std::unique_ptr<worker::Runtime> runtime_;  // gone before what its tasks use
   worker::Peer peer_;
-  worker::Exchange exchange_;
+  worker::ExchangePool exchanges_;
   worker::CookieJar cookies_;
   std::string fatal_;
 };
@@ -154,7 +156,6 @@ TestClient::Implementation::~Implementation() {
 
 // Coroutines go first: they hold on to what follows.
 void TestClient::Implementation::shut_down() noexcept {
-  exchange_.clear();
   runtime_.reset();
   state_->close();
 }
@@ -188,42 +189,45 @@ TestResponse TestClient::Implementation::request(std::string_view method, std::s
                                                  std::string_view body, const Headers& headers, const Enough& enough) {
   throw_if_fatal();
   runtime_->make_current();
-  exchange_.head_bytes = make_head(method, target, body, headers);
   const std::string what = std::string(method) + " " + std::string(target);
-  TestResponse response = exchange_once(body, what, enough);
+  TestResponse response = exchange_once(make_head(method, target, body, headers), body, what, enough);
   keep_cookies(response, target.substr(0, target.find('?')));
   return response;
 }
 
-TestResponse TestClient::Implementation::exchange_once(std::string_view body, const std::string& what,
+TestResponse TestClient::Implementation::exchange_once(std::string head, std::string_view body, const std::string& what,
                                                        const Enough& enough) {
   worker::CollectedResponse collected(enough);
+  worker::Exchange& exchange = exchanges_.open({.owner = collected, .peer = peer_, .state = state_.get()});
+  exchange.head_bytes = std::move(head);
   // When we leave, also by an exception, the producer of a stream may use the request still, and the handler's
   // coroutine may be suspended in `collected`.
-  const auto clear = [this](worker::CollectedResponse* response) {
+  const auto clear = [this, &exchange](worker::CollectedResponse* response) {
     response->leave();
-    exchange_.clear();
+    exchanges_.close(exchange);
   };
   const std::unique_ptr<worker::CollectedResponse, decltype(clear)> cleared(&collected, clear);
-  exchange_.owner = &collected;
-  exchange_.peer = &peer_;
-  exchange_.state = state_.get();
-  exchange_.started = Clock::now();
-  const auto scan = worker::scan_head(exchange_.head_bytes, 0, std::string_view::npos);
+  const auto scan = worker::scan_head(exchange.head_bytes, 0, std::string_view::npos);
   worker::Refusal refusal{400, "malformed request head"};
-  if (scan.state == worker::HeadScan::State::complete && scan.position == exchange_.head_bytes.size()) {
-    refusal = worker::parse_head(exchange_.head_bytes, scan.first_line, config_.http, exchange_.head);
+  if (scan.state == worker::HeadScan::State::complete && scan.position == exchange.head_bytes.size()) {
+    refusal = worker::parse_head(exchange.head_bytes, scan.first_line, config_.http, exchange.head);
   }
   if (refusal.status != 0) {
-    collected.respond(exchange_, problem(refusal.status, refusal.reason));
+    collected.respond(exchange, problem(refusal.status, refusal.reason));
     return collected.take();
   }
-  if (!body.empty()) exchange_.body.begin();
-  application_->handle(exchange_);
-  if (!body.empty() && !exchange_.responded) exchange_.body.push(body);
-  if (!body.empty() && !exchange_.responded) exchange_.body.finish();
+  if (!body.empty()) exchange.body.begin(exchange.head.content_length.value_or(0));
+  application_->handle(exchange);
+  if (!body.empty() && !exchange.responded) {
+    if (exchange.body.has_room_for(body.size())) {
+      exchange.body.push(body);
+      if (!exchange.responded) exchange.body.finish();
+    } else {
+      exchange.body.fail(413, "the body is larger than allowed here");
+    }
+  }
   loop_.run_until(timeout_, [&] {
-    if (!exchange_.responded && Clock::now() >= exchange_.deadline) application_->deadline_passed(exchange_);
+    if (!exchange.responded && Clock::now() >= exchange.deadline) application_->deadline_passed(exchange);
     return collected.complete() || !fatal_.empty();
   });
   throw_if_fatal();

@@ -64,7 +64,6 @@ struct Served {
     Answer answer;
     Exchange exchange;
     exchange.owner = &answer;
-    exchange.max_body = 1 << 20;
     REQUIRE(parse_head(head, head.find('\r'), config.http, exchange.head).status == 0);
     application.handle(exchange);
     return std::move(answer.last);

@@ -1,6 +1,18 @@
-#include "worker/http1/http_context.h"
+#include "worker/http/exchange_pool.h"
+
+#include <chrono>
+#include <utility>
 
 namespace pronghorn::worker {
+
+Exchange& ExchangePool::open(const ExchangeOrigin& origin) {
+  Exchange* const exchange = acquire();
+  exchange->owner = &origin.owner;
+  exchange->peer = &origin.peer;
+  exchange->state = origin.state;
+  exchange->started = std::chrono::steady_clock::now();
+  return *exchange;
+}
 
 Exchange* ExchangePool::acquire() {
   Exchange* exchange = nullptr;
@@ -15,8 +27,8 @@ Exchange* ExchangePool::acquire() {
   return exchange;
 }
 
-void ExchangePool::release(Exchange* exchange) noexcept {
-  std::unique_ptr<Exchange> owned(exchange);
+void ExchangePool::close(Exchange& exchange) noexcept {
+  std::unique_ptr<Exchange> owned(&exchange);
   owned->clear();
   owned->in_use = false;
   if (free_.size() < kKept) return free_.push_back(std::move(owned));

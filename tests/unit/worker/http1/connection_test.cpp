@@ -1,0 +1,158 @@
+// How a connection ends, and what it holds back, without a socket.
+#include <string>
+
+#include "support/catch.h"
+#include "unit/worker/http1/test_connection.h"
+
+using namespace pronghorn;
+using namespace pronghorn::worker;
+using namespace std::chrono_literals;
+
+namespace {
+
+const std::string kGet = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+void answer(Exchange& exchange) { exchange.owner->respond(exchange, text("hello")); }
+
+bool contains(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+
+}  // namespace
+
+TEST_CASE("a client that asks for the end of the connection is closed at once", "[connection]") {
+  TestConnection test(answer);
+  const std::string response = test.ask("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+  CHECK(contains(response, "Connection: close\r\n"));
+  CHECK(test.client().ended() == MemoryStream::Ended::closed);
+}
+
+// Closing at once reset connections of clients that pipeline, and with them the response on its way.
+TEST_CASE("when the server ends the connection it drops what still comes until the client closes", "[connection]") {
+  Config config = TestConnection::quick_config();
+  config.http.keep_alive_requests = 2;
+  TestConnection test(answer, config);
+  const std::string responses = test.ask(kGet + kGet + kGet);
+  CHECK(contains(responses, "Connection: close\r\n"));
+  CHECK(test.client().fin_sent());
+  CHECK(test.open());
+  CHECK(test.ask(kGet).empty());
+  CHECK(test.open());
+  CHECK(test.client().reading());
+  CHECK(test.count(Count::requests) == 2);
+  test.client().finish_sending();
+  CHECK(test.client().ended() == MemoryStream::Ended::closed);
+}
+
+TEST_CASE("a client that sends on and on after the end is cut off", "[connection]") {
+  TestConnection test(answer);
+  CHECK(contains(test.ask("nonsense\r\n\r\n"), " 400 "));
+  const std::string more(64 * 1024, 'a');
+  std::size_t sent = 0;
+  while (test.open() && sent < 100'000'000) {
+    test.client().send(more);
+    sent += more.size();
+  }
+  CHECK(sent > 1024 * 1024);
+  CHECK(sent < 10 * 1024 * 1024);
+}
+
+TEST_CASE("a draining worker ends a connection with its response", "[connection]") {
+  TestConnection test(answer);
+  CHECK_FALSE(contains(test.ask(kGet), "Connection: close"));
+  test.context().draining = true;
+  CHECK(contains(test.ask(kGet), "Connection: close\r\n"));
+  CHECK(test.client().fin_sent());
+}
+
+TEST_CASE("an idle connection is closed by a drain, unless a request has just arrived", "[connection]") {
+  TestConnection test(answer);
+  static_cast<void>(test.ask(kGet));
+  test.client().set_input(true);
+  test.connection().drain(true);
+  CHECK(test.open());
+  test.client().set_input(false);
+  test.connection().drain(true);
+  CHECK_FALSE(test.open());
+}
+
+// A part would pass for the whole: the end of the connection is the end of the body.
+TEST_CASE("a stream that fails resets a client that gets no chunks", "[connection]") {
+  const auto failing = [](Exchange& exchange) {
+    exchange.owner->respond(exchange, stream("text/plain", [](Writer& out) -> Task<void> {
+                              co_await out.write("part");
+                              throw std::runtime_error("the database is away");
+                            }));
+  };
+  TestConnection old(failing);
+  static_cast<void>(old.ask("GET / HTTP/1.0\r\n\r\n"));
+  CHECK(old.client().ended() == MemoryStream::Ended::reset);
+  TestConnection chunked(failing);
+  CHECK_FALSE(contains(chunked.ask(kGet), "\r\n0\r\n"));
+  CHECK(chunked.client().ended() == MemoryStream::Ended::closed);
+}
+
+TEST_CASE("any cut of a body without a length is a reset", "[connection]") {
+  const auto endless = [](Exchange& exchange) {
+    exchange.owner->respond(exchange, stream("text/plain", [](Writer& out) -> Task<void> {
+                              for (;;) co_await out.write(std::string(1000, 'a'));
+                            }));
+  };
+  TestConnection stalled(endless);
+  stalled.client().set_room(100'000);
+  stalled.client().acknowledge(0);
+  static_cast<void>(stalled.ask("GET / HTTP/1.0\r\n\r\n"));
+  stalled.pass(8s);
+  CHECK(stalled.client().ended() == MemoryStream::Ended::reset);
+  TestConnection closed(endless);
+  closed.client().set_room(100'000);
+  static_cast<void>(closed.ask("GET / HTTP/1.0\r\n\r\n"));
+  closed.connection().close();
+  CHECK(closed.client().ended() == MemoryStream::Ended::reset);
+}
+
+TEST_CASE("a stream that ends well closes a client that gets no chunks", "[connection]") {
+  TestConnection test([](Exchange& exchange) {
+    exchange.owner->respond(exchange,
+                            stream("text/plain", [](Writer& out) -> Task<void> { co_await out.write("whole"); }));
+  });
+  CHECK(test.ask("GET / HTTP/1.0\r\n\r\n").ends_with("\r\n\r\nwhole"));
+  CHECK(test.client().ended() == MemoryStream::Ended::closed);
+}
+
+TEST_CASE("statuses that must not have content have none", "[connection]") {
+  int status = 204;
+  TestConnection test([&status](Exchange& exchange) { exchange.owner->respond(exchange, text("content", status)); });
+  for (const int bodiless : {204, 304}) {
+    status = bodiless;
+    const std::string response = test.ask(kGet);
+    CHECK_FALSE(contains(response, "Content-Length"));
+    CHECK(response.ends_with("\r\n\r\n"));
+  }
+  status = 205;
+  const std::string response = test.ask(kGet);
+  CHECK(contains(response, "Content-Length: 0\r\n"));
+  CHECK(response.ends_with("\r\n\r\n"));
+  CHECK(test.open());
+}
+
+TEST_CASE("a client that reads no responses is not read from", "[connection]") {
+  Config config = TestConnection::quick_config();
+  config.http.max_queued_output = 10'000;
+  TestConnection test([](Exchange& exchange) { exchange.owner->respond(exchange, text(std::string(6000, 'a'))); },
+                      config);
+  test.client().set_room(0);
+  std::string many;
+  for (int i = 0; i < 100; ++i) many += kGet;
+  test.client().send(many);
+  CHECK_FALSE(test.client().reading());
+  CHECK(test.count(Count::limit_queued_output) == 1);
+  while (test.count(Count::requests) < 100) test.client().drain();
+  CHECK(test.client().reading());
+}
+
+TEST_CASE("a body that is too large is refused when its announced length has not come", "[connection]") {
+  TestConnection test([](Exchange& exchange) {
+    const bool fits = exchange.body.set_limit(10);
+    exchange.owner->respond(exchange, fits ? text("fits") : problem(413));
+  });
+  CHECK(test.ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\n").starts_with("HTTP/1.1 413 "));
+}

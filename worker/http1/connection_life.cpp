@@ -1,0 +1,269 @@
+// When a connection reads, what it waits for and how it ends: see connection.h.
+#include <utility>
+
+#include "worker/http1/connection.h"
+
+namespace pronghorn::worker {
+namespace {
+
+constexpr std::size_t kMaxPipelined = 64 * 1024;         // bytes kept of requests that wait for the one before
+constexpr std::uint64_t kMaxLingered = 4 * 1024 * 1024;  // bytes dropped before a client that does not stop is cut
+constexpr std::uint64_t kProgressUnknown = UINT64_MAX;   // of last_progress_
+
+}  // namespace
+
+Http1Connection::Http1Connection(HttpContext& context, ConnectionOwner& owner, ByteStream& stream, Peer peer,
+                                 bool surplus)
+    : context_(context),
+      owner_(owner),
+      stream_(stream),
+      peer_(std::move(peer)),
+      sender_(context, stream, *this),
+      opened_(context.timeouts.now()),
+      surplus_(surplus) {}
+
+Http1Connection::~Http1Connection() { context_.timeouts.remove(*this); }
+
+void Http1Connection::start() {
+  context_.timeouts.wait(*this, Waiting::for_head);
+  stream_.read_start();
+}
+
+void Http1Connection::on_drained() {
+  if (end_ == End::closing) return close();
+  if (sender_.file_sent()) response_sent();
+  if (StreamedResponse* const produced = sender_.produced()) produced->drained();
+  if (stream_.closing()) return;
+  consume_unparsed();
+  settle();
+}
+
+void Http1Connection::on_error() {
+  if (stream_.file_was_short()) report_short_file();
+  close();
+}
+
+void Http1Connection::on_closed() { owner_.closed(*this); }
+
+void Http1Connection::on_end() {
+  client_ = ClientSide::finished;
+  // A client that has only finished sending still gets the response to what it asked, if that comes soon. One that has
+  // left looks the same from here.
+  if (body_.expected()) {
+    if (request_running()) return close();  // the request will never be whole
+    body_.abandon();
+    end_after_response(End::decided);
+  }
+  if (end_ == End::lingering) end_ = End::closing;
+  last_progress_ = stream_.acknowledged();
+  settle();
+  if (waiting() == Waiting::for_handler) context_.timeouts.wait(*this, Waiting::for_handler);  // from now on
+}
+
+void Http1Connection::close() noexcept {
+  if (stream_.closing()) return;
+  const bool looks_whole = sender_.ends_with_connection();
+  cancel_exchange();
+  context_.timeouts.remove(*this);
+  count_sent();
+  looks_whole ? stream_.reset() : stream_.close();
+}
+
+// After whatever happened: ends the connection if its time has come, reads or stops reading, and begins to wait for what
+// is next.
+void Http1Connection::settle() {
+  if (stream_.closing()) return;
+  count_sent();
+  end_if_last();
+  if (stream_.closing()) return;
+  if (holds_back()) {
+    if (stream_.reading() && owes_too_much()) add(context_.row[Count::limit_queued_output]);
+    stream_.read_stop();
+  } else if (client_ == ClientSide::sending) {
+    if (!stream_.reading()) rate_.resume(context_.timeouts.now());
+    stream_.read_start();
+  }
+  update_waiting();
+}
+
+// Whether to leave what the client sends in the kernel, so that it slows down.
+bool Http1Connection::holds_back() const noexcept {
+  if (end_ == End::lingering) return false;
+  return (exchange_ != nullptr && body_.holds_back()) || unparsed_.size() > kMaxPipelined || owes_too_much();
+}
+
+// A client that sends requests and does not read the responses would fill the memory of the worker.
+bool Http1Connection::owes_too_much() const noexcept {
+  const std::uint64_t limit = context_.limits.max_queued_output;
+  return limit != 0 && stream_.queued() > limit;
+}
+
+void Http1Connection::end_after_response(End why) noexcept {
+  if (end_ == End::open || (end_ == End::asked && why == End::decided)) end_ = why;
+}
+
+// Whether the response that is about to be sent is the last.
+void Http1Connection::decide_end() noexcept {
+  if (surplus_ || context_.draining || body_.awaits_continue() || body_.too_much_left()) {
+    end_after_response(End::decided);
+  }
+  if (end_ != End::open) return;
+  if (client_ == ClientSide::finished && behind_ == 0 && unparsed_.empty()) return end_after_response(End::decided);
+  const HttpLimits& limits = context_.limits;
+  if (limits.keep_alive_requests != 0 && requests_ >= limits.keep_alive_requests) {
+    add(context_.row[Count::limit_keep_alive_requests]);
+    return end_after_response(End::decided);
+  }
+  const auto age = static_cast<std::int64_t>((context_.timeouts.now() - opened_) * kTickMs);
+  if (limits.keep_alive_age.count() != 0 && age >= limits.keep_alive_age.count()) {
+    add(context_.row[Count::limit_keep_alive_age]);
+    end_after_response(End::decided);
+  }
+}
+
+void Http1Connection::end_if_last() {
+  if (exchange_ != nullptr) return;
+  const bool finished = client_ == ClientSide::finished;
+  // When everything is answered, what is left of a client that sends no more is not a whole request.
+  if (finished && (unparsed_.empty() || stream_.queued() == 0)) end_after_response(End::decided);
+  if (end_ == End::asked || end_ == End::decided) {
+    const bool sends_more = end_ == End::decided || body_.expected() || !unparsed_.empty();
+    if (!finished && sends_more) return linger();
+    end_ = End::closing;
+  }
+  if (end_ == End::closing && stream_.queued() == 0) close();
+}
+
+void Http1Connection::linger() {
+  end_ = End::lingering;
+  unparsed_.clear();
+  stream_.shutdown();
+}
+
+// Bytes after the last request.
+void Http1Connection::drop(std::size_t bytes) {
+  if (end_ == End::closing) linger();  // the client asked for the end, and goes on sending all the same
+  dropped_ += bytes;
+  if (dropped_ > kMaxLingered) close();
+}
+
+void Http1Connection::update_waiting() {
+  TimeoutLists& timeouts = context_.timeouts;
+  if (stream_.queued() > 0) {
+    if (waiting() != Waiting::for_writes) last_progress_ = kProgressUnknown;
+    return timeouts.keep_waiting(*this, Waiting::for_writes);
+  }
+  if (end_ == End::lingering) return timeouts.keep_waiting(*this, Waiting::for_end);
+  if (exchange_ != nullptr) {
+    const bool for_body = body_.receiving() && !body_.holds_back() && !exchange_->responded;
+    return timeouts.keep_waiting(*this, for_body ? Waiting::for_body : Waiting::for_handler);
+  }
+  if (body_.expected()) return timeouts.keep_waiting(*this, Waiting::for_end);  // the rest of a body is being dropped
+  if (unparsed_.empty() && requests_ > 0) {
+    // Empty lines do not make it less idle.
+    if (std::exchange(idle_after_, requests_) != requests_) return timeouts.wait(*this, Waiting::for_request);
+    return timeouts.keep_waiting(*this, Waiting::for_request);
+  }
+  timeouts.keep_waiting(*this, Waiting::for_head);
+}
+
+void Http1Connection::count_sent() noexcept {
+  add(context_.row[Count::bytes_out], stream_.bytes_sent() - std::exchange(counted_, stream_.bytes_sent()));
+}
+
+// Whether the client has acknowledged anything since this was asked last. That the kernel takes bytes is no progress,
+// and that it takes none is no silence: its buffer may hold what a slow client needs minutes for.
+bool Http1Connection::client_progressed() noexcept {
+  const std::uint64_t acknowledged = stream_.acknowledged();
+  return std::exchange(last_progress_, acknowledged) != acknowledged;
+}
+
+void Http1Connection::timed_out() {
+  const bool receiving = stream_.acknowledged() != stream_.bytes_sent();  // what the kernel has for it
+  switch (waiting()) {
+    case Waiting::for_writes:
+      if (client_progressed()) {
+        const bool sent = end_ == End::lingering && stream_.queued() == 0 && !receiving;
+        return context_.timeouts.wait(*this, sent ? Waiting::for_end : Waiting::for_writes);
+      }
+      add(context_.row[Count::limit_write_time]);
+      break;
+    case Waiting::for_end:
+      if (end_ == End::lingering && receiving) {
+        last_progress_ = stream_.acknowledged();
+        return context_.timeouts.wait(*this, Waiting::for_writes);
+      }
+      return close();
+    case Waiting::for_request:
+      if (receiving && client_progressed()) return context_.timeouts.wait(*this, Waiting::for_request);
+      add(context_.row[Count::limit_keep_alive_time]);
+      return close();  // not an error, so not counted as a timeout
+    case Waiting::for_head:
+      if (!unparsed_.empty()) {
+        add(context_.row[Count::timeouts]);
+        refuse({408, "the head of the request did not arrive in time", Count::limit_header_time});
+        return settle();
+      }
+      add(context_.row[Count::limit_header_time]);
+      break;
+    case Waiting::for_body:
+      add(context_.row[Count::limit_body_time]);
+      return body_too_slow("the body of the request did not arrive in time");
+    case Waiting::for_handler:
+    case Waiting::nothing:
+      return;
+  }
+  add(context_.row[Count::timeouts]);
+  close();
+}
+
+void Http1Connection::body_too_slow(const char* reason) {
+  add(context_.row[Count::timeouts]);
+  body_failed(408, reason);
+  if (request_running()) respond(*exchange_, problem(408, reason));
+  settle();
+}
+
+void Http1Connection::received_too_slowly() {
+  constexpr const char* kReason = "the request arrives too slowly";
+  const bool dropping = body_.expected() && !request_running();
+  const bool pipelined = !body_.expected() && exchange_ != nullptr;  // behind a request that runs
+  if (dropping || pipelined) return settle();
+  if (body_.expected()) {
+    add(context_.row[Count::limit_receive_rate]);
+    return body_too_slow(kReason);
+  }
+  add(context_.row[Count::timeouts]);
+  refuse({408, kReason, Count::limit_receive_rate});
+  settle();
+}
+
+void Http1Connection::check_deadline(std::chrono::steady_clock::time_point now) {
+  constexpr std::uint64_t kHalfClosedTicks = 2000 / kTickMs;
+  if (waiting() == Waiting::for_writes && last_progress_ == kProgressUnknown) {
+    last_progress_ = stream_.acknowledged();
+  }
+  if (exchange_ == nullptr) return;
+  if (client_ == ClientSide::finished && waiting() == Waiting::for_handler &&
+      context_.timeouts.waited(*this) >= kHalfClosedTicks) {
+    // A stream that goes on is not silence: if the client had left, writing would have failed.
+    if (!client_progressed()) return close();
+    context_.timeouts.wait(*this, Waiting::for_handler);
+  }
+  if (exchange_->responded || now < exchange_->deadline) return;
+  add(context_.row[Count::limit_deadline]);
+  context_.handler.deadline_passed(*exchange_);
+}
+
+void Http1Connection::drain(bool close_idle) {
+  StreamedResponse* const produced = sender_.produced();
+  if (produced != nullptr && produced->ends_on_drain()) {
+    produced->stop();
+    stream_ended(nullptr);
+  }
+  if (stream_.closing() || end_ != End::open) return;
+  // A request that has just arrived is answered: closing would reset the connection.
+  if (close_idle && idle() && !stream_.has_input()) close();
+}
+
+}  // namespace pronghorn::worker

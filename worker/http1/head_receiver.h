@@ -1,0 +1,34 @@
+// Finds request heads in the bytes of a connection and limits their size.
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+#include "common/config/config.h"
+#include "worker/http1/parser/refusal.h"
+
+namespace pronghorn::worker {
+
+// Context: loop thread; one per connection. Remembers how far an incomplete head was scanned, not its bytes.
+class HeadReceiver {
+ public:
+  struct Step {
+    enum class State { incomplete, empty_lines, complete, refused };
+    State state = State::incomplete;
+    std::size_t consumed = 0;    // complete: the head with its empty line; empty_lines: what to skip
+    std::size_t first_line = 0;  // complete: the length of the request line without CRLF
+    Refusal refusal = {};        // refused: why
+  };
+
+  // Looks for a head at the beginning of `bytes`, which is not empty. After `incomplete` it must be called with the same
+  // bytes and more. Empty lines before a request line are skipped (RFC 9112 section 2.2).
+  [[nodiscard]] Step next(std::string_view bytes, const HttpLimits& limits) noexcept;
+
+ private:
+  [[nodiscard]] Step check_size(std::string_view bytes, const HttpLimits& limits) const noexcept;
+
+  std::size_t scanned_ = 0;
+  std::size_t first_line_ = std::string_view::npos;
+};
+
+}  // namespace pronghorn::worker
