@@ -34,7 +34,7 @@ class RequestBody {
     return bytes == 0 || announced_ <= bytes;
   }
   // Protocol: whether `bytes` more are within the limit. When they are not, fail() with 413.
-  [[nodiscard]] bool has_room_for(std::size_t bytes) const noexcept {
+  [[nodiscard]] bool has_room_for(std::uint64_t bytes) const noexcept {
     return limit_ == 0 || received_ + bytes <= limit_;
   }
 

@@ -21,7 +21,7 @@ class BodyReceiver {
 
   enum class Outcome : std::uint8_t {
     more,       // goes on, or is complete
-    too_large,  // larger than the request's limit; nothing of it was delivered
+    too_large,  // the data exceed the request's limit, and were not delivered, or the chunks' overhead exceeds its own
     malformed,  // the chunked framing is broken: what follows cannot be framed
     unwanted,   // more than kMaxDropped was dropped
   };
