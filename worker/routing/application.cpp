@@ -251,6 +251,9 @@ void Application::answer(Exchange& exchange, const std::vector<const After*>& af
 }
 
 void Application::answer_without_route(Exchange& exchange, RouteMatch::Kind kind) {
+  if (!state_->router.knows_method(exchange.head.method)) {
+    return answer(exchange, root_afters_, 501, "no route of this server has this method");
+  }
   const std::string allowed = state_->router.allowed_methods(exchange.head.path);
   if (allowed.empty()) {
     const bool malformed = kind == RouteMatch::Kind::malformed && exchange.head.path != "*";

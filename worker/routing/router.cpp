@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "worker/fields/characters.h"
 #include "worker/fields/percent_encoding.h"
 #include "worker/fields/text.h"
-#include "worker/http1/parser/head_fields.h"
 
 namespace pronghorn::worker {
 
@@ -15,6 +15,22 @@ namespace {
 
 [[noreturn]] void refuse(std::string_view pattern, std::string_view why) {
   throw std::invalid_argument(fmt::format("route \"{}\": {}", pattern, why));
+}
+
+// The methods of RFC 9110 section 9 and PATCH (RFC 5789).
+constexpr std::string_view kStandardMethods[] = {"GET",     "HEAD",    "POST",  "PUT",  "DELETE",
+                                                 "CONNECT", "OPTIONS", "TRACE", "PATCH"};
+
+void check_method(std::string_view method, std::string_view pattern) {
+  if (!is_token(method) || method == "CONNECT") {
+    throw std::invalid_argument(
+        fmt::format("route \"{} {}\": \"{}\" is not a method that can be routed", method, pattern, method));
+  }
+  for (const std::string_view standard : kStandardMethods) {
+    if (method == standard || !equal_ignoring_case(method, standard)) continue;
+    throw std::invalid_argument(
+        fmt::format("route \"{} {}\": methods are case-sensitive; use \"{}\"", method, pattern, standard));
+  }
 }
 
 bool is_name(std::string_view text) noexcept {
@@ -123,10 +139,7 @@ void Router::add_endpoint(std::vector<Endpoint>& endpoints, Endpoint endpoint) {
 }
 
 void Router::add(std::string_view method, std::string_view pattern, std::uint32_t route) {
-  if (!is_known_method(method) || method == "CONNECT") {
-    throw std::invalid_argument(
-        fmt::format("route \"{} {}\": \"{}\" is not a method that is served", method, pattern, method));
-  }
+  check_method(method, pattern);
   Endpoint endpoint{std::string(method), std::string(pattern), route, {}};
   Node* node = &root_;
   bool rest = false;
@@ -222,6 +235,11 @@ RouteMatch Router::find(std::string_view method, std::string_view path,
   }
   for (std::size_t i = 0; i < state.value_count; ++i) params[i].first = found->params[i];
   return {RouteMatch::Kind::found, found->route, state.value_count};
+}
+
+bool Router::knows_method(std::string_view method) const noexcept {
+  return std::find(std::begin(kStandardMethods), std::end(kStandardMethods), method) != std::end(kStandardMethods) ||
+         std::find(methods_.begin(), methods_.end(), method) != methods_.end();
 }
 
 std::string Router::allowed_methods(std::string_view path) const {

@@ -38,14 +38,17 @@ struct RouteMatch {
 
 class Router {
  public:
-  // Adds a route under a number of the caller's. Throws std::invalid_argument when the method is no token, the pattern
-  // is malformed, or the two are there already.
+  // Adds a route, which find() identifies by the number `route`. `method` is any token except CONNECT, such as "QUERY".
+  // Throws std::invalid_argument if the method or the pattern is invalid, or if there is already such a route.
   void add(std::string_view method, std::string_view pattern, std::uint32_t route);
 
   // Allocates nothing. A GET route is found for HEAD when there is none for HEAD. `params` says something when the
   // kind is found.
   [[nodiscard]] RouteMatch find(std::string_view method, std::string_view path,
                                 std::array<RouteMatch::Param, kMaxRouteParams>& params) const;
+
+  // Whether `method` is one of RFC 9110 or PATCH, or any route has it.
+  [[nodiscard]] bool knows_method(std::string_view method) const noexcept;
 
   // The value of an Allow field: "GET, HEAD, OPTIONS". Empty when no route has that path. "*": of any path.
   [[nodiscard]] std::string allowed_methods(std::string_view path) const;

@@ -2,8 +2,10 @@
 
 #include <llhttp.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
+#include <string>
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
@@ -15,12 +17,18 @@
 namespace pronghorn::worker {
 namespace {
 
-// What the callbacks of llhttp fill. They are called once per element, because llhttp never gets a part of one.
+// What the callbacks of llhttp fill. Each is called once per element, because llhttp gets all field lines at once.
 struct Parse {
   RequestHead& head;
   std::size_t max_fields;
+  const char* fed;       // the field lines that llhttp parses
+  const char* received;  // the same lines in the head, into which the views point
   bool too_many = false;
   bool complete = false;
+
+  [[nodiscard]] std::string_view view(const char* at, std::size_t length) const noexcept {
+    return {received + (at - fed), length};
+  }
 };
 
 Parse& parse_of(llhttp_t* parser) noexcept { return *static_cast<Parse*>(parser->data); }
@@ -62,21 +70,22 @@ int on_header_field(llhttp_t* parser, const char* at, std::size_t length) noexce
     parse.too_many = true;
     return -1;
   }
-  parse.head.fields[parse.head.field_count] = {{at, length}, {}};
-  note_known_header(parse.head, {at, length}, parse.head.field_count);
+  const std::string_view name = parse.view(at, length);
+  parse.head.fields[parse.head.field_count] = {name, {}};
+  note_known_header(parse.head, name, parse.head.field_count);
   ++parse.head.field_count;
   return 0;
 }
 
 int on_header_value(llhttp_t* parser, const char* at, std::size_t length) noexcept {
   Parse& parse = parse_of(parser);
-  parse.head.fields[parse.head.field_count - 1].value = trim_blanks({at, length});
+  parse.head.fields[parse.head.field_count - 1].value = trim_blanks(parse.view(at, length));
   return 0;
 }
 
 int on_headers_complete(llhttp_t* parser) noexcept {
   parse_of(parser).complete = true;
-  return 1;  // no body as far as llhttp is concerned: bodies are framed by us
+  return 1;  // tells llhttp that no body follows; the connection frames bodies itself
 }
 
 const llhttp_settings_t& settings() noexcept {
@@ -91,14 +100,8 @@ const llhttp_settings_t& settings() noexcept {
   return callbacks;
 }
 
-Refusal refusal_of(llhttp_errno_t error, const RequestHead& head) noexcept {
+Refusal refusal_of(llhttp_errno_t error) noexcept {
   switch (error) {
-    case HPE_INVALID_METHOD:
-      if (!is_token(head.method)) return {400, "malformed method"};
-      return {501, "method not implemented"};
-    case HPE_INVALID_CONSTANT:  // a method of RTSP, which llhttp knows too
-      if (head.field_count == 0) return {501, "method not implemented"};
-      return {400, "malformed header field"};
     case HPE_INVALID_CONTENT_LENGTH:
     case HPE_UNEXPECTED_CONTENT_LENGTH:
       return {400, "malformed Content-Length"};
@@ -121,34 +124,34 @@ std::size_t max_fields_of(const HttpLimits& limits) noexcept {
                                                                                       : limits.max_header_fields;
 }
 
-// HTTP/1.2 and later are answered as 1.1 (RFC 9110 section 2.5). llhttp refuses them, so it gets a 1 for the minor
-// version, the last byte of the request line.
-llhttp_errno_t execute(llhttp_t& parser, std::string_view bytes, std::size_t first_line) noexcept {
-  const std::size_t minor = first_line - 1;
-  if (bytes[minor] <= '1') return llhttp_execute(&parser, bytes.data(), bytes.size());
-  llhttp_errno_t error = llhttp_execute(&parser, bytes.data(), minor);
-  if (error == HPE_OK) error = llhttp_execute(&parser, "1", 1);
-  if (error == HPE_OK) error = llhttp_execute(&parser, bytes.data() + first_line, bytes.size() - first_line);
-  return error;
-}
-
-Refusal run_llhttp(std::string_view bytes, std::size_t first_line, const HttpLimits& limits,
-                   RequestHead& head) noexcept {
-  Parse parse{head, max_fields_of(limits)};
+// The request line is checked by parse_head(), so llhttp gets one of ours: it knows neither all methods nor HTTP/1.2.
+// `lines` are the field lines with the empty line.
+Refusal run_llhttp(std::string_view lines, const HttpLimits& limits, RequestHead& head) {
+  constexpr std::string_view kRequestLine = "POST / HTTP/1.1\r\n";
+  // After Content-Length llhttp accepts only SP, but whitespace is also HTAB (RFC 9110 section 5.6.3). As both are legal
+  // in the same places, it gets SP for HTAB; what is read points into the original.
+  std::string blanks;
+  if (lines.find('\t') != std::string_view::npos) {
+    blanks = lines;
+    std::replace(blanks.begin(), blanks.end(), '\t', ' ');
+  }
+  const std::string_view fed = blanks.empty() ? lines : blanks;
+  Parse parse{head, max_fields_of(limits), fed.data(), lines.data()};
   llhttp_t parser;
   llhttp_init(&parser, HTTP_REQUEST, &settings());
   parser.data = &parse;
-  const llhttp_errno_t error = execute(parser, bytes, first_line);
+  llhttp_errno_t error = llhttp_execute(&parser, kRequestLine.data(), kRequestLine.size());
+  if (error == HPE_OK) error = llhttp_execute(&parser, fed.data(), fed.size());
   if (parse.too_many) return {431, "too many header fields", Count::limit_header_fields};
   // After on_headers_complete llhttp may still object to what frames the body; check_framing() says it better.
-  if (!parse.complete) return refusal_of(error, head);
+  if (!parse.complete) return refusal_of(error);
   return {};
 }
 
-// Where a token that begins at `at` ends; at `end` at the latest.
+// Returns the end of the token that begins at `at`; at most `end`.
 const char* end_of_token(const char* at, const char* end) noexcept {
 #if defined(__SSE2__)
-  // Sixteen at once of what nearly all names are made of: letters, digits and '-'. Other bytes of a token follow below.
+  // Skips up to 16 letters, digits and '-' at once: nearly all names consist of them. The loop below takes the rest.
   if (end - at >= 16) {
     const __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
     const auto between = [](__m128i bytes, char first, char last) {
@@ -164,10 +167,10 @@ const char* end_of_token(const char* at, const char* end) noexcept {
   return at;
 }
 
-// What most requests are: a method that everybody knows, and lines with a name, a colon and a value. No body, so
-// nothing here can be framed in two ways. False for anything else, which llhttp reads then: `head` holds parts of it.
+// A shortcut for most requests: a common method, well-formed field lines, and no body, so that nothing can be framed in
+// two ways. False for all others; `head` then holds only a part of the fields, and llhttp must read it.
 //
-// This is for speed: llhttp looks at each byte in a state machine, and the guard has looked already.
+// It saves time because llhttp runs a state machine over every byte, after scan_head() has checked every byte already.
 bool split_bodiless(std::string_view bytes, std::size_t first_line, const HttpLimits& limits,
                     RequestHead& head) noexcept {
   if (head.method != "GET" && head.method != "HEAD" && head.method != "DELETE" && head.method != "OPTIONS") {
@@ -175,7 +178,7 @@ bool split_bodiless(std::string_view bytes, std::size_t first_line, const HttpLi
   }
   const std::size_t max_fields = max_fields_of(limits);
   const char* at = bytes.data() + first_line + 2;
-  const char* const end = bytes.data() + bytes.size() - 2;  // where the empty line begins
+  const char* const end = bytes.data() + bytes.size() - 2;  // the empty line
   while (at != end) {
     if (head.field_count == max_fields) return false;
     const char* const name = at;
@@ -197,8 +200,11 @@ bool split_bodiless(std::string_view bytes, std::size_t first_line, const HttpLi
 Refusal read_fields_by_llhttp(std::string_view bytes, std::size_t first_line, const HttpLimits& limits,
                               RequestHead& head) {
   head.clear_fields();
-  if (const Refusal refusal = run_llhttp(bytes, first_line, limits, head); refusal.status != 0) return refusal;
-  if (head.method == "CONNECT") return {501, "method not implemented"};
+  if (!is_token(head.method)) return {400, "malformed method"};
+  if (head.method == "CONNECT") return {501, "CONNECT is not supported"};
+  if (const Refusal refusal = run_llhttp(bytes.substr(first_line + 2), limits, head); refusal.status != 0) {
+    return refusal;
+  }
   if (!names_are_tokens(head)) return {400, "malformed header field"};
   return {};
 }
@@ -206,14 +212,6 @@ Refusal read_fields_by_llhttp(std::string_view bytes, std::size_t first_line, co
 Refusal read_fields(std::string_view bytes, std::size_t first_line, const HttpLimits& limits, RequestHead& head) {
   if (split_bodiless(bytes, first_line, limits, head)) return {};
   return read_fields_by_llhttp(bytes, first_line, limits, head);
-}
-
-bool is_known_method(std::string_view method) noexcept {
-#define PRONGHORN_IS_METHOD(number, name, text) \
-  if (method == #text) return true;
-  HTTP_METHOD_MAP(PRONGHORN_IS_METHOD)
-#undef PRONGHORN_IS_METHOD
-  return false;
 }
 
 }  // namespace pronghorn::worker

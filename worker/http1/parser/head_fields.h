@@ -1,4 +1,4 @@
-// The header fields of a head: llhttp reads them, or a shortcut for what most requests are.
+// Reads the header fields of a head: by llhttp, or by a shortcut for most requests.
 #pragma once
 
 #include <cstddef>
@@ -11,18 +11,16 @@
 
 namespace pronghorn::worker {
 
-// Fills `fields`, `field_count`, `known` and `repeated` of `head`, whose method and minor version are set already.
-// Refuses what is no field, too many of them, and methods that are not known.
+// Fills `fields`, `field_count`, `known` and `repeated` of `head`, whose method must be set. Refuses malformed fields, too
+// many of them, a method that is no token, and CONNECT. It does not judge what the fields say.
 //
-// `bytes` is a head as scan_head() found it; `first_line` is the length of its request line. The views point into it.
+// `bytes` is a head that scan_head() found complete; `first_line` is the length of its request line. The views in `head`
+// point into `bytes`.
 [[nodiscard]] Refusal read_fields(std::string_view bytes, std::size_t first_line, const HttpLimits& limits,
                                   RequestHead& head);
 
-// The same, by llhttp whatever the head is; for the comparison of both.
+// Does the same, always by llhttp. A fuzz target compares the two.
 [[nodiscard]] Refusal read_fields_by_llhttp(std::string_view bytes, std::size_t first_line, const HttpLimits& limits,
                                             RequestHead& head);
-
-// Whether llhttp takes requests with that method; others are answered 501.
-[[nodiscard]] bool is_known_method(std::string_view method) noexcept;
 
 }  // namespace pronghorn::worker

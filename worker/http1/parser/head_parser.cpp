@@ -1,5 +1,6 @@
 #include "worker/http1/parser/head_parser.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "worker/fields/characters.h"
@@ -10,7 +11,7 @@
 namespace pronghorn::worker {
 namespace {
 
-// Every field that frames the message or names its host stands once.
+// Fields that frame the message or name its host must not be repeated.
 constexpr std::uint32_t kSingle =
     RequestHead::bit_of(KnownHeader::host) | RequestHead::bit_of(KnownHeader::content_length) |
     RequestHead::bit_of(KnownHeader::transfer_encoding) | RequestHead::bit_of(KnownHeader::content_type);
@@ -22,7 +23,7 @@ bool is_version(std::string_view text) noexcept {
          text[6] == '.' && text[7] >= '0' && text[7] <= '9';
 }
 
-// One pass tells whether all characters may stand in a target, and whether there is a query to look for.
+// Checks the characters of the target, and notes in the same pass whether it has a query.
 Refusal check_target_text(RequestHead& head) noexcept {
   std::uint8_t all = character_class::kTarget;
   std::uint8_t any = 0;
@@ -36,7 +37,7 @@ Refusal check_target_text(RequestHead& head) noexcept {
   return {};
 }
 
-// Three parts with one blank between them and a known version. What the method may be is llhttp's to say.
+// method SP target SP version, with exactly one SP each. read_fields() checks the method.
 Refusal check_request_line(std::string_view line, RequestHead& head) noexcept {
   const std::size_t blank = line.find(' ');
   if (blank == std::string_view::npos || line.size() < blank + 3 + kVersionSize ||
@@ -45,8 +46,8 @@ Refusal check_request_line(std::string_view line, RequestHead& head) noexcept {
   }
   const std::string_view version = line.substr(line.size() - kVersionSize);
   if (!is_version(version)) return {400, "malformed request line"};
-  if (version[5] != '1') return {505, "HTTP/1.1 and HTTP/1.0 are spoken here"};
-  head.minor_version = version[7] == '0' ? 0 : 1;
+  if (version[5] != '1') return {505, "only HTTP/1.0 and HTTP/1.1 are supported"};
+  head.minor_version = version[7] == '0' ? 0 : 1;  // HTTP/1.2 and later are answered as 1.1 (RFC 9110 section 2.5)
   head.method = line.substr(0, blank);
   head.target = line.substr(blank + 1, line.size() - kVersionSize - 2 - blank);
   return check_target_text(head);
@@ -56,7 +57,7 @@ Refusal check_request_line(std::string_view line, RequestHead& head) noexcept {
 Refusal split_target(RequestHead& head) noexcept {
   std::string_view rest = head.target;
   if (rest == "*") {
-    if (head.method != "OPTIONS") return {400, "the target * is for OPTIONS"};
+    if (head.method != "OPTIONS") return {400, "the target * is only valid for OPTIONS"};
     head.path = rest;
     return {};
   }
@@ -81,7 +82,7 @@ Refusal split_target(RequestHead& head) noexcept {
 
 Refusal check_host(const RequestHead& head) noexcept {
   if (!head.has(KnownHeader::host)) {
-    if (head.minor_version >= 1) return {400, "the Host field is missing"};
+    if (head.minor_version >= 1) return {400, "missing Host"};
     return {};
   }
   if (!is_host(head.value(KnownHeader::host))) return {400, "malformed Host"};
@@ -89,8 +90,10 @@ Refusal check_host(const RequestHead& head) noexcept {
 }
 
 Refusal read_content_length(RequestHead& head) noexcept {
-  const std::string_view text = head.value(KnownHeader::content_length);
-  if (text.empty() || text.size() > 18) return {400, "malformed Content-Length"};
+  std::string_view text = head.value(KnownHeader::content_length);
+  if (text.empty()) return {400, "malformed Content-Length"};
+  text.remove_prefix(std::min(text.find_first_not_of('0'), text.size() - 1));
+  if (text.size() > 18) return {400, "malformed Content-Length"};  // below 2^60: no sum of lengths overflows
   std::uint64_t length = 0;
   for (const char c : text) {
     if (c < '0' || c > '9') return {400, "malformed Content-Length"};
@@ -100,9 +103,9 @@ Refusal read_content_length(RequestHead& head) noexcept {
   return {};
 }
 
-// RFC 9112 section 6.1: chunked must be the last coding, once, and we speak no other.
+// chunked must be the last coding, and occur once (RFC 9112 section 6.1). No other coding is implemented.
 Refusal read_transfer_encoding(RequestHead& head) noexcept {
-  if (head.minor_version == 0) return {400, "Transfer-Encoding in HTTP/1.0"};
+  if (head.minor_version == 0) return {400, "Transfer-Encoding in an HTTP/1.0 request"};
   const std::string_view text = head.value(KnownHeader::transfer_encoding);
   if (equal_ignoring_case(text, "chunked")) {
     head.chunked = true;
@@ -147,7 +150,7 @@ Refusal read_expect(RequestHead& head) noexcept {
   if (head.minor_version == 0 || !head.has(KnownHeader::expect)) return {};
   if ((head.repeated & RequestHead::bit_of(KnownHeader::expect)) != 0 ||
       !equal_ignoring_case(head.value(KnownHeader::expect), "100-continue")) {
-    return {417, "the only expectation met here is 100-continue"};
+    return {417, "the only supported expectation is 100-continue"};
   }
   head.expect_continue = true;
   return {};
@@ -180,7 +183,7 @@ Refusal parse_head(std::string_view bytes, std::size_t first_line, const HttpLim
   if (Refusal refusal = check_request_line(bytes.substr(0, first_line), head); refusal.status != 0) return refusal;
   if (Refusal refusal = read_fields(bytes, first_line, limits, head); refusal.status != 0) return refusal;
   if (Refusal refusal = split_target(head); refusal.status != 0) return refusal;
-  if ((head.repeated & kSingle) != 0) return {400, "a field that may stand only once is repeated"};
+  if ((head.repeated & kSingle) != 0) return {400, "a field that must not be repeated is repeated"};
   if (Refusal refusal = check_framing(head); refusal.status != 0) return refusal;
   read_connection(head);
   return read_expect(head);

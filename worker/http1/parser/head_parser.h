@@ -1,5 +1,5 @@
-// From the bytes of a complete head to a RequestHead: llhttp for the grammar, our own rules for what frames the
-// message.
+// Parses a complete request head. llhttp reads the fields; the rules about framing are this server's own, so that they do
+// not depend on the version of llhttp.
 #pragma once
 
 #include <cstddef>
@@ -11,16 +11,17 @@
 
 namespace pronghorn::worker {
 
-// The rules of section 7 of docs/architecture.md, after RFC 9112:
-//  - 400: bare CR or LF, control characters, obsolete folding, a blank before a colon, no or several Host, an invalid
-//  one,
-//    Content-Length together with Transfer-Encoding, repeated, signed or not a number, "chunked" not last or not once,
-//    Transfer-Encoding in HTTP/1.0, a target of the wrong form;
-//  - 414, 431: limits; 417: an unknown expectation; 501: an unknown method or transfer coding; 505: an unknown major
-//  version.
-//
-// `bytes` is a head as scan_head() found it: complete, with its empty line; `first_line` is the length of its request
-// line. The views of `head` point into it.
+// Parses `bytes`, a head that scan_head() found complete; `first_line` is the length of its request line. On success the
+// views in `head` point into `bytes`. Otherwise `head` is unspecified, except for its method and version once the request
+// line was valid. Refuses (RFC 9112):
+//  - 400: a malformed request line, target or field; no Host, several, or an invalid one; Content-Length that is repeated,
+//    not a number, or together with Transfer-Encoding; "chunked" that is not last or is repeated; Transfer-Encoding in
+//    HTTP/1.0;
+//  - 414, 431: the limits;
+//  - 417: an expectation other than 100-continue;
+//  - 501: CONNECT, and transfer codings other than chunked;
+//  - 505: a major version other than 1.
+// Every other method that is a token is accepted; the application decides whether it has a route for it.
 [[nodiscard]] Refusal parse_head(std::string_view bytes, std::size_t first_line, const HttpLimits& limits,
                                  RequestHead& head);
 

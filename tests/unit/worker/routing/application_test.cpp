@@ -96,6 +96,27 @@ TEST_CASE("what no route answers is 404, 405 with Allow, or 400, as problem deta
   CHECK(body_of(client.get("/users/seven"))["detail"] == "id must be a whole number, not \"seven\"");
 }
 
+// The parser knew a fixed list of methods, so that a route for any other could not be reached.
+TEST_CASE("a route may have any method, and one that no route has is 501", "[application]") {
+  TestClient client([](App& app) {
+    app.route("QUERY", "/search", [](Request& request) -> Task<Response> {
+      const auto body = co_await request.body();
+      co_return text("found " + std::string(body));
+    });
+    app.get("/hello", [](Request&) { return text("hello"); });
+  });
+  CHECK(client.request("QUERY", "/search", "it").body == "found it");
+  const auto other_path = client.request("QUERY", "/hello");
+  CHECK(other_path.status == 405);
+  CHECK(other_path.header("allow") == "GET, HEAD, OPTIONS");
+  CHECK(client.get("/search").header("allow") == "OPTIONS, QUERY");
+  CHECK(client.request("DELETE", "/hello").status == 405);
+  CHECK(client.request("DELETE", "/nowhere").status == 404);
+  CHECK(client.request("BREW", "/hello").status == 501);
+  CHECK(client.request("BREW", "/nowhere").status == 501);
+  CHECK(client.request("query", "/search").status == 501);
+}
+
 TEST_CASE("a request whose head is malformed is refused before any handler", "[application]") {
   TestClient client(basics);
   CHECK(client.get("/hello", {{"X", "a\r\n folded"}}).status == 400);

@@ -221,9 +221,10 @@ TEST_CASE("routes that can not be, or are there already, are refused with the re
   CHECK(refusal("GET", "/{a...}/b") == "route \"/{a...}/b\": \"{a...}\" has to be the last segment");
   CHECK(refusal("GET", "/{a}/{a}") == "route \"/{a}/{a}\": the name {a} is used twice");
   CHECK(refusal("GET", "/a\nb") == "route \"/a\nb\": it has a control character");
-  CHECK(refusal("G T", "/a") == "route \"G T /a\": \"G T\" is not a method that is served");
-  CHECK(refusal("FOO", "/a") == "route \"FOO /a\": \"FOO\" is not a method that is served");
-  CHECK(refusal("", "/a") == "route \" /a\": \"\" is not a method that is served");
+  CHECK(refusal("G T", "/a") == "route \"G T /a\": \"G T\" is not a method that can be routed");
+  CHECK(refusal("CONNECT", "/a") == "route \"CONNECT /a\": \"CONNECT\" is not a method that can be routed");
+  CHECK(refusal("", "/a") == "route \" /a\": \"\" is not a method that can be routed");
+  CHECK(refusal("get", "/a") == "route \"get /a\": methods are case-sensitive; use \"GET\"");
   CHECK(refusal("GET", "/there/{id}") == "route \"GET /there/{id}\" is there already");
   CHECK(refusal("GET", "/there/{name}") == "route \"GET /there/{name}\" is there already as \"/there/{id}\"");
   CHECK(refusal("POST", "/there/{name}") == "accepted");
