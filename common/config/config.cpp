@@ -53,6 +53,7 @@ void visit(Settings& config, Visitor&& field) {
   field("unix_owner", config.unix_owner);
   field("proxy_protocol", config.proxy_protocol);
   field("trusted_proxies", config.trusted_proxies);
+  field("forwarding_fields", config.forwarding_fields);
   field("redis", config.redis);
   field("redis_timeout", config.redis_timeout);
   field("redis_server", config.redis_server);

@@ -65,8 +65,9 @@ struct Config {
 
   // Networks, or "unix". Peers that have to begin each connection with a PROXY header:
   std::vector<std::string> proxy_protocol;
-  // Peers whose Forwarded and X-Forwarded-* fields are believed:
+  // Peers whose forwarding fields are believed:
   std::vector<std::string> trusted_proxies;
+  std::string forwarding_fields = "x-forwarded-for";  // which ones: x-forwarded-for (and -proto, -host), or forwarded
 
   std::string redis = "embedded";             // embedded, none, redis://…, unix:PATH
   Milliseconds redis_timeout{1'000};          // deadline of a command and of a connection attempt

@@ -54,9 +54,12 @@ std::vector<Option> make_options() {
       list({"proxy_protocol", kProxies,
             "Networks (or unix) whose connections must begin with a PROXY header, version 1 or 2. May be repeated."},
            "NET", &Config::proxy_protocol, check_peers),
-      list({"trusted_proxies", kProxies,
-            "Networks (or unix) whose Forwarded and X-Forwarded-For, -Proto and -Host are believed. May be repeated."},
+      list({"trusted_proxies", kProxies, "Networks (or unix) whose forwarding fields are believed. May be repeated."},
            "NET", &Config::trusted_proxies, check_peers),
+      choice({"forwarding_fields", kProxies,
+              "The fields that trusted proxies set: x-forwarded-for (with -proto and -host) or forwarded. A request "
+              "that has both kinds is not believed."},
+             &Config::forwarding_fields, {"x-forwarded-for", "forwarded"}),
 
       duration(
           {"drain_delay", kProcesses,

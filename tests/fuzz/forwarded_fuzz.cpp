@@ -23,13 +23,16 @@ const Networks& trusted() {
   return networks;
 }
 
+// The family that the proxies of this input set.
+worker::ForwardingFields believed;
+
 Forwarding read(const Fields& client, const Fields& proxies) {
   static const auto head = std::make_unique<worker::RequestHead>();
   head->clear();
   for (const Fields* fields : {&client, &proxies}) {
     for (const Header& field : *fields) head->fields[head->field_count++] = field;
   }
-  return worker::read_forwarding(*head, trusted());
+  return worker::read_forwarding(*head, trusted(), believed);
 }
 
 // As the parser of heads gives them, up to an empty line, which is taken off, too.
@@ -119,15 +122,32 @@ void check_scheme_and_host(const Forwarding& all, const Forwarding& near, const 
   if (count_elements(proxies, "x-forwarded-host") >= elements) require(all.host == near.host, "the host is a proxy's");
 }
 
+bool has_both(const Fields& fields) {
+  return has(fields, "forwarded") &&
+         (has(fields, "x-forwarded-for") || has(fields, "x-forwarded-proto") || has(fields, "x-forwarded-host"));
+}
+
+void check_families(const Fields& client, const Fields& proxies, const Forwarding& said) {
+  Fields all = client;
+  all.insert(all.end(), proxies.begin(), proxies.end());
+  require(said.both_families == has_both(all), "fields of both families are noticed");
+  if (!said.both_families) return;
+  require(said.client.address.empty() && said.scheme.empty() && said.host.empty(), "then neither is believed");
+}
+
 }  // namespace
 
 void fuzz(std::string_view input) {
   Fields client = take_fields(input);
   const Fields proxies = take_fields(input);
   const bool is_standard = has(proxies, "forwarded");
+  believed = is_standard ? worker::ForwardingFields::forwarded : worker::ForwardingFields::x_forwarded;
   const std::string_view name = is_standard ? "forwarded" : "x-forwarded-for";
-  check_text(read(client, proxies));
-  if (!is_standard && !proxies.empty()) client = without(client, "forwarded");  // it is for the proxy to remove it
+  const Forwarding with_everything = read(client, proxies);
+  check_text(with_everything);
+  check_families(client, proxies, with_everything);
+  if (has_both(proxies)) return;
+  client = is_standard ? only(client, "forwarded") : without(client, "forwarded");
   const Forwarding all = read(client, proxies);
   const Forwarding near = read({}, proxies);
   check_text(all);

@@ -222,7 +222,10 @@ HttpResponse HttpConnection::read_response(bool to_head) {
 
 HttpResponse HttpConnection::request(std::string_view method, std::string_view target, const Headers& headers,
                                      std::string_view body) {
-  std::string head = std::string(method) + " " + std::string(target) + " HTTP/1.1\r\nHost: test\r\n";
+  std::string head = std::string(method) + " " + std::string(target) + " HTTP/1.1\r\n";
+  if (std::none_of(headers.begin(), headers.end(), [](const auto& field) { return field.first == "Host"; })) {
+    head += "Host: localhost\r\n";
+  }
   for (const auto& [name, value] : headers) head += name + ": " + value + "\r\n";
   if (!body.empty() || method == "POST") head += "Content-Length: " + std::to_string(body.size()) + "\r\n";
   send_raw(head + "\r\n" + std::string(body));

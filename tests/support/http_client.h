@@ -68,7 +68,8 @@ class HttpConnection {
   bool send_raw(std::string_view bytes);
   // The next response, interim ones (1xx) included. `to_head`: it answers a HEAD request, so no body follows.
   HttpResponse read_response(bool to_head = false);
-  // Sends a request with Host and, when there is a body, Content-Length; skips interim responses.
+  // Sends a request with Host (localhost, unless `headers` has one) and, when there is a body, Content-Length; skips
+  // interim responses.
   HttpResponse request(std::string_view method, std::string_view target, const Headers& headers = {},
                        std::string_view body = {});
   HttpResponse get(std::string_view target, const Headers& headers = {}) { return request("GET", target, headers); }

@@ -9,12 +9,13 @@
 #include "worker/admin/metrics_text.h"
 #include "worker/admin/negotiation.h"
 #include "worker/admin/status_page.h"
+#include "worker/fields/host.h"
 #include "worker/fields/text.h"
 
 namespace pronghorn::worker {
 namespace {
 
-// A proxy says that it passes somebody else's request on.
+// Whether a proxy says that it forwards the request of another client.
 bool was_forwarded(const RequestHead& head) noexcept {
   constexpr std::string_view kPrefix = "x-forwarded-";
   const auto* const end = head.fields.begin() + head.field_count;
@@ -33,14 +34,14 @@ AdminHandler::AdminHandler(const Config& config, const Scoreboard& board, Reques
       next_(next),
       readiness_(std::move(readiness)),
       networks_(config.admin_networks),
-      endpoints_{{{config.health_path, &AdminHandler::health},
-                  {config.ready_path, &AdminHandler::ready},
-                  {config.status_path, &AdminHandler::status},
-                  {config.metrics_path, &AdminHandler::metrics}}} {}
+      endpoints_{{{config.health_path, &AdminHandler::health, false},
+                  {config.ready_path, &AdminHandler::ready, false},
+                  {config.status_path, &AdminHandler::status, true},
+                  {config.metrics_path, &AdminHandler::metrics, true}}} {}
 
 void AdminHandler::handle(Exchange& exchange) noexcept {
   const Endpoint* const endpoint = find(exchange.head.path);
-  if (endpoint == nullptr || !may_see(exchange)) {
+  if (endpoint == nullptr || !may_see(exchange, *endpoint)) {
     next_.handle(exchange);
     return;
   }
@@ -64,16 +65,21 @@ const AdminHandler::Endpoint* AdminHandler::find(std::string_view path) const no
   return nullptr;
 }
 
-// Behind a reverse proxy every peer is the proxy, so for a request that it forwarded the peer's address proves nothing:
-// the client's does, when a trusted proxy tells it. Nobody becomes local by being forwarded, and who sends both kinds
-// of fields may have written one of them himself.
-bool AdminHandler::may_see(Exchange& exchange) const {
+// A request that a proxy has forwarded is judged by the client that a trusted proxy names, because its peer is the
+// proxy. Such a client never counts as loopback, and one that sends both families of forwarding fields is nobody.
+//
+// A proxy on this machine that sends no forwarding field looks like a local client. It and a browser whose page has
+// rebound its name to 127.0.0.1 (DNS rebinding) send a foreign Host, so the figures need a local one.
+bool AdminHandler::may_see(Exchange& exchange, const Endpoint& endpoint) const {
   if (exchange.peer == nullptr) return false;
-  if (!was_forwarded(exchange.head)) {
-    return exchange.peer->loopback || networks_.contains(exchange.peer->client.address);
+  const RequestHead& head = exchange.head;
+  if (!was_forwarded(head)) {
+    if (!exchange.peer->loopback) return networks_.contains(exchange.peer->client.address);
+    return !endpoint.tells_figures ||
+           is_local_host(head.authority.empty() ? head.value(KnownHeader::host) : head.authority);
   }
   const Forwarding* said = exchange.forwarding();
-  if (said == nullptr || (exchange.head.find("forwarded") && exchange.head.find("x-forwarded-for"))) return false;
+  if (said == nullptr) return false;
   const auto client = parse_ip_address(said->client.address);
   return client && !is_loopback(*client) && networks_.contains(*client);
 }

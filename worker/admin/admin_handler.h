@@ -32,12 +32,13 @@ class AdminHandler final : public RequestHandler {
   struct Endpoint {
     std::string path;
     Response (AdminHandler::*answer)(const Exchange& exchange) const;
+    bool tells_figures;  // needs a local Host from loopback: see may_see()
   };
 
   // Null for what is not ours. The cost for every request of the application: four comparisons of lengths, rarely of
   // bytes.
   [[nodiscard]] const Endpoint* find(std::string_view path) const noexcept;
-  [[nodiscard]] bool may_see(Exchange& exchange) const;
+  [[nodiscard]] bool may_see(Exchange& exchange, const Endpoint& endpoint) const;
 
   [[nodiscard]] Response health(const Exchange& exchange) const;
   [[nodiscard]] Response ready(const Exchange& exchange) const;

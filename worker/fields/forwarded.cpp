@@ -18,13 +18,13 @@ bool is_escaped(std::string_view text, std::size_t at) noexcept {
   return backslashes % 2 == 1;
 }
 
-// Whether the elements of a list may have quoted strings, which may have commas: those of X-Forwarded-* may not.
+// Whether list elements may contain quoted strings, in which a comma separates nothing. Those of X-Forwarded-* may not.
 enum class Quoting : bool { none, strings };
 
-// Takes the last element off a list. A comma within a quoted string divides nothing.
+// Removes the last element from a list and returns it.
 //
-// Read from its end, because only there do we know who wrote it: a quote that a client has left open reaches up to
-// the comma that the proxy has added, and no further.
+// The list is scanned from its end, which the proxy wrote: a quotation mark that a client left open ends at the comma
+// that the proxy appended, and hides nothing behind it.
 std::string_view take_last(std::string_view& list, Quoting quoting) noexcept {
   bool quoted = false;
   std::size_t begin = list.size();
@@ -38,13 +38,13 @@ std::string_view take_last(std::string_view& list, Quoting quoting) noexcept {
   return element;
 }
 
-// The elements of all fields of one name, as of one list (RFC 9110 section 5.3), the last first.
+// Iterates over the list elements of all fields with one name (RFC 9110 section 5.3), the last one first.
 class FromTheRight {
  public:
   FromTheRight(const RequestHead& head, std::string_view name, Quoting quoting) noexcept
       : head_(head), name_(name), quoting_(quoting), field_(head.field_count) {}
 
-  // Leaves out empty elements, which mean nothing (RFC 9110 section 5.6.1.2).
+  // Skips empty elements (RFC 9110 section 5.6.1.2).
   std::optional<std::string_view> next() noexcept {
     while (true) {
       while (rest_.empty()) {
@@ -73,7 +73,7 @@ bool is_obfuscated(std::string_view text) noexcept {
          });
 }
 
-// A port that is hidden is 0, which stands for an unknown one.
+// An obfuscated port is 0, "unknown".
 std::optional<std::uint16_t> read_port(std::string_view text) noexcept {
   if (is_obfuscated(text)) return 0;
   std::uint16_t port = 0;
@@ -107,7 +107,7 @@ std::optional<Client> read_node(std::string_view text) {
   return Client{std::move(*name), *port};
 }
 
-// Nothing for another scheme, or none.
+// Empty for any other scheme.
 std::string_view read_scheme(std::string_view text) noexcept {
   if (equal_ignoring_case(text, "https")) return "https";
   return equal_ignoring_case(text, "http") ? "http" : std::string_view{};
@@ -127,7 +127,8 @@ std::string_view take_token(std::string_view& text) noexcept {
   return token;
 }
 
-// quoted-string of RFC 9110 section 5.6.4, unquoted.
+// Removes a quoted-string (RFC 9110 section 5.6.4) from the front of `text`. Returns its content; nullopt if not
+// closed.
 std::optional<std::string> take_quoted(std::string_view& text) {
   std::string value;
   for (std::size_t i = 1; i < text.size(); ++i) {
@@ -141,7 +142,7 @@ std::optional<std::string> take_quoted(std::string_view& text) {
   return std::nullopt;
 }
 
-// name "=" value; both without blanks around them.
+// Removes a pair (name "=" value, without whitespace) from the front of `text`. False if malformed.
 bool take_pair(std::string_view& text, Element& element) {
   const std::string_view name = take_token(text);
   if (name.empty() || !text.starts_with('=')) return false;
@@ -152,7 +153,7 @@ bool take_pair(std::string_view& text, Element& element) {
       {"by", &element.by}, {"for", &element.node}, {"proto", &element.scheme}, {"host", &element.host}};
   for (const auto& [parameter, place] : known) {
     if (!equal_ignoring_case(name, parameter)) continue;
-    if (place->has_value()) return false;  // each stands once
+    if (place->has_value()) return false;  // must not be repeated
     *place = std::move(value);
     break;
   }
@@ -171,7 +172,7 @@ std::optional<Element> parse_element(std::string_view text) {
   }
 }
 
-Forwarding read_standard(const RequestHead& head, const Networks& trusted) {
+Forwarding read_forwarded(const RequestHead& head, const Networks& trusted) {
   Forwarding result;
   FromTheRight elements(head, "forwarded", Quoting::strings);
   while (const auto text = elements.next()) {
@@ -182,7 +183,7 @@ Forwarding read_standard(const RequestHead& head, const Networks& trusted) {
     if (element->host && !is_host(*element->host)) break;
     result.scheme = read_scheme(element->scheme.value_or(""));
     result.host = std::move(element->host).value_or("");
-    if (!client) break;  // whoever spoke to this proxy is not told
+    if (!client) break;  // this proxy does not say who its client is
     result.client = std::move(*client);
     if (!trusted.contains(result.client.address)) break;
   }
@@ -191,7 +192,7 @@ Forwarding read_standard(const RequestHead& head, const Networks& trusted) {
 
 // --- X-Forwarded-* --------------------------------------------------------------------------------------------------
 
-// The same as a node of Forwarded, but that an IPv6 address may go without brackets.
+// Like a node of Forwarded, except that an IPv6 address needs no brackets.
 std::optional<Client> read_plain_node(std::string_view text) {
   if (!text.starts_with('[') && std::count(text.begin(), text.end(), ':') > 1) {
     auto name = read_name(text, true);
@@ -201,8 +202,7 @@ std::optional<Client> read_plain_node(std::string_view text) {
   return read_node(text);
 }
 
-// What the proxy said that stands `depth` elements from the right; the leftmost when not every proxy has said
-// something.
+// The element of list `name` at `depth` from the right, counted from 1; the leftmost element if the list is shorter.
 std::string_view said_by(const RequestHead& head, std::string_view name, std::size_t depth) noexcept {
   FromTheRight elements(head, name, Quoting::none);
   std::string_view value;
@@ -214,7 +214,7 @@ std::string_view said_by(const RequestHead& head, std::string_view name, std::si
   return value;
 }
 
-Forwarding read_customary(const RequestHead& head, const Networks& trusted) {
+Forwarding read_x_forwarded(const RequestHead& head, const Networks& trusted) {
   Forwarding result;
   std::size_t believed = 0;
   FromTheRight elements(head, "x-forwarded-for", Quoting::none);
@@ -234,8 +234,18 @@ Forwarding read_customary(const RequestHead& head, const Networks& trusted) {
 
 }  // namespace
 
-Forwarding read_forwarding(const RequestHead& head, const Networks& trusted) {
-  return head.find("forwarded") ? read_standard(head, trusted) : read_customary(head, trusted);
+Forwarding read_forwarding(const RequestHead& head, const Networks& trusted, ForwardingFields believed) {
+  bool has_forwarded = false;
+  bool has_x_forwarded = false;
+  for (std::size_t i = 0; i < head.field_count; ++i) {
+    const std::string_view name = head.fields[i].name;
+    has_forwarded |= equal_ignoring_case(name, "forwarded");
+    has_x_forwarded |= equal_ignoring_case(name, "x-forwarded-for") || equal_ignoring_case(name, "x-forwarded-proto") ||
+                       equal_ignoring_case(name, "x-forwarded-host");
+  }
+  if (has_forwarded && has_x_forwarded) return {.both_families = true};
+  if (believed == ForwardingFields::forwarded) return read_forwarded(head, trusted);
+  return read_x_forwarded(head, trusted);
 }
 
 }  // namespace pronghorn::worker

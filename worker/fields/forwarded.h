@@ -1,6 +1,7 @@
-// What trusted proxies say of the client: Forwarded (RFC 7239), or X-Forwarded-For, -Proto and -Host.
+// What trusted proxies say about the client: X-Forwarded-For, -Proto and -Host, or Forwarded (RFC 7239).
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -10,18 +11,29 @@
 
 namespace pronghorn::worker {
 
-// Each is empty when no trusted proxy has said it.
-struct Forwarding {
-  Client client;            // an address, "unknown", or the name that a proxy gave its client ("_hidden")
-  std::string_view scheme;  // "http" or "https"
-  std::string host;         // with its port, if it has one
+// Which fields are believed. A proxy sets the fields of one family and passes the others on as the client wrote them.
+enum class ForwardingFields : std::uint8_t {
+  x_forwarded,  // X-Forwarded-For, -Proto and -Host
+  forwarded,    // Forwarded
 };
 
-// For a request that came from a trusted proxy. Every proxy appends what it saw, so the lists are read from the right:
-// the last element was written by the peer, and the one before it is believed when the last names a trusted proxy as
-// its client. The first that does not is the client; what stands left of it could be anything. A malformed element ends
-// the reading, too. Scheme and host are those of the leftmost proxy that is believed. X-Forwarded-* is not looked at
-// when there is a Forwarded field.
-[[nodiscard]] Forwarding read_forwarding(const RequestHead& head, const Networks& trusted);
+// What no trusted proxy has said is empty.
+struct Forwarding {
+  Client client = {};            // an address, "unknown", or the name that a proxy gave its client ("_hidden")
+  std::string_view scheme = {};  // "http" or "https"
+  std::string host = {};         // with its port, if any
+  bool both_families = false;    // the request has fields of both families: nothing is believed
+};
+
+// Reads the forwarding fields of a request that came from a trusted proxy.
+//
+// Each proxy appends what it saw, so lists are read from the right: the last element is the word of the peer, and an
+// element further left is believed if the element to its right names a trusted proxy. The first client that is not a
+// trusted proxy is the client; a client can write anything to the left of that. A malformed element ends the list.
+// Scheme and host are those that the leftmost believed proxy reported.
+//
+// Believes nothing if the request has fields of both families: the client wrote one of them, because proxies append to
+// one family only, and a proxy that passes on what a client wrote may be configured for either.
+[[nodiscard]] Forwarding read_forwarding(const RequestHead& head, const Networks& trusted, ForwardingFields believed);
 
 }  // namespace pronghorn::worker

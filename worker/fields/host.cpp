@@ -55,4 +55,12 @@ bool is_host(std::string_view text) noexcept {
   return end > 0 && text[end] == ':' && is_port(text.substr(end + 1));
 }
 
+bool is_local_host(std::string_view host) noexcept {
+  const bool bracketed = host.starts_with('[');
+  const std::string_view name = bracketed ? host.substr(1, host.find(']') - 1) : host.substr(0, host.find(':'));
+  if (equal_ignoring_case(name, "localhost")) return !bracketed;
+  const auto address = parse_ip_address(name);
+  return address && is_loopback(*address);
+}
+
 }  // namespace pronghorn::worker

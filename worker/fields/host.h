@@ -10,4 +10,8 @@ namespace pronghorn::worker {
 // a name, because two joined Host fields look like that, and addresses of future versions of IP.
 [[nodiscard]] bool is_host(std::string_view text) noexcept;
 
+// Whether a valid Host names this machine to itself: "localhost" or a loopback address, with or without a port. A web
+// page cannot make a browser send such a Host by DNS rebinding.
+[[nodiscard]] bool is_local_host(std::string_view host) noexcept;
+
 }  // namespace pronghorn::worker

@@ -2,6 +2,7 @@
 
 #include <sys/random.h>
 
+#include "common/log.h"
 #include "worker/fields/percent_encoding.h"
 
 namespace pronghorn::worker {
@@ -29,6 +30,19 @@ class IdSource {
 };
 
 IdSource ids;
+
+// At most once a minute: clients can cause it as often as they like.
+void report_both_families(const Peer& proxy) {
+  using Clock = std::chrono::steady_clock;
+  static Clock::time_point next_report;
+  const auto now = Clock::now();
+  if (now < next_report) return;
+  next_report = now + std::chrono::minutes(1);
+  log_warning(
+      "a trusted proxy sent both Forwarded and X-Forwarded-* fields, and neither is believed; configure it to "
+      "remove the fields that it does not set (docs/proxies.md)",
+      {{"proxy", proxy.client.address}});
+}
 
 }  // namespace
 
@@ -73,7 +87,10 @@ std::string_view Exchange::decoded_path() {
 
 const Forwarding* Exchange::forwarding() {
   if (peer->trusted_proxies == nullptr) return nullptr;
-  if (!forwarding_) forwarding_ = read_forwarding(head, *peer->trusted_proxies);
+  if (forwarding_) return &*forwarding_;
+  const auto believed = peer->sends_forwarded ? ForwardingFields::forwarded : ForwardingFields::x_forwarded;
+  forwarding_ = read_forwarding(head, *peer->trusted_proxies, believed);
+  if (forwarding_->both_families) report_both_families(*peer);
   return &*forwarding_;
 }
 

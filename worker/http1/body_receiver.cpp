@@ -31,7 +31,8 @@ BodyReceiver::Taken BodyReceiver::take(std::string_view bytes) {
 BodyReceiver::Taken BodyReceiver::take_chunk(std::string_view bytes) {
   const ChunkedDecoder::Step step = decoder_.next(bytes);
   // A chunk that is too large is refused when its size is known, before its data arrive.
-  const std::uint64_t announced = step.data.size() + decoder_.chunk_left();
+  const std::size_t arrived = step.state == ChunkedDecoder::State::data ? step.data.size() : 0;
+  const std::uint64_t announced = arrived + decoder_.chunk_left();
   if (reader_ != nullptr && !reader_->body.has_room_for(announced)) return {step.consumed, Outcome::too_large};
   switch (step.state) {
     case ChunkedDecoder::State::data:

@@ -150,6 +150,7 @@ void HttpServer::accepted(int fd, const sockaddr_storage& address, bool is_unix)
 void HttpServer::serve(int fd, Peer peer) {
   if (!trusted_proxies_.empty() && trusted_proxies_.contains(peer.client.address)) {
     peer.trusted_proxies = &trusted_proxies_;
+    peer.sends_forwarded = context_.config.forwarding_fields == "forwarded";
   }
   const auto limit = context_.limits.max_connections;
   const bool surplus = limit != 0 && connections() >= limit;

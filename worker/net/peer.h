@@ -11,7 +11,8 @@ struct Peer {
   Client client;
   bool loopback = false;  // or a Unix socket
   bool https = false;
-  const Networks* trusted_proxies = nullptr;  // all of them, when the peer is one; null when it is none
+  const Networks* trusted_proxies = nullptr;  // all trusted proxies if the peer is one of them, otherwise null
+  bool sends_forwarded = false;               // such a proxy's Forwarded is believed, not its X-Forwarded-*
 };
 
 }  // namespace pronghorn::worker

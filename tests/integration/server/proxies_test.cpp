@@ -30,13 +30,36 @@ std::string origin(const ServerProcess& server, const Headers& headers, std::siz
 
 TEST_CASE("trusted proxies say who the client is, how it came and what it asked for", "[proxy]") {
   const ServerProcess server(options(kTrusted));
-  CHECK(origin(server, {{"Forwarded", "for=9.9.9.9, for=192.0.2.7;proto=https;host=shop.example"}}) ==
-        "192.0.2.7 0 https shop.example");
   CHECK(origin(server, {{"X-Forwarded-For", "9.9.9.9, 192.0.2.7"},
                         {"X-Forwarded-Proto", "https"},
                         {"X-Forwarded-Host", "shop.example:8443"}}) == "192.0.2.7 0 https shop.example:8443");
-  CHECK(origin(server, {{"Forwarded", "for=192.0.2.7"}, {"X-Forwarded-For", "9.9.9.9"}}) == "192.0.2.7 0 http test");
   CHECK(origin(server, {}).starts_with("127.0.0.1 "));
+}
+
+TEST_CASE("Forwarded is believed where the option says that the proxies set it", "[proxy]") {
+  const Headers standard{{"Forwarded", "for=9.9.9.9, for=192.0.2.7;proto=https;host=shop.example"}};
+  const Headers customary{{"X-Forwarded-For", "192.0.2.7"}, {"X-Forwarded-Proto", "https"}};
+  const ServerProcess by_default(options(kTrusted));
+  CHECK(origin(by_default, standard).starts_with("127.0.0.1 "));
+  CHECK(origin(by_default, standard).ends_with(" http localhost"));
+  const ServerProcess chosen(options({"--trusted-proxies", "127.0.0.1", "--forwarding-fields", "forwarded"}));
+  CHECK(origin(chosen, standard) == "192.0.2.7 0 https shop.example");
+  CHECK(origin(chosen, customary).starts_with("127.0.0.1 "));
+  CHECK(origin(chosen, customary).ends_with(" http localhost"));
+}
+
+// A proxy appends to fields of one family. The client that sends the other one must not gain anything by it.
+TEST_CASE("a request with both families of forwarding fields is not believed, and that is logged", "[proxy]") {
+  const Headers both{{"X-Forwarded-For", "192.0.2.7"}, {"Forwarded", "for=192.0.2.8;proto=https;host=evil"}};
+  for (const char* family : {"x-forwarded-for", "forwarded"}) {
+    const ServerProcess server(options({"--trusted-proxies", "127.0.0.1", "--forwarding-fields", family}));
+    for (int i = 0; i < 3; ++i) {
+      CHECK(origin(server, both).starts_with("127.0.0.1 "));
+      CHECK(origin(server, both).ends_with(" http localhost"));
+    }
+    CHECK(get(server.address(kProxy), "/status", both).status == 404);
+    CHECK(server.log_lines("both Forwarded and X-Forwarded-*").size() == 1);
+  }
 }
 
 TEST_CASE("the requests of a connection that a trusted proxy shares do not mix", "[proxy]") {
@@ -53,7 +76,7 @@ TEST_CASE("what others say of the client is not believed", "[proxy]") {
     const std::string line = origin(server, said, address);
     CAPTURE(line);
     CHECK(line.starts_with(address == kProxy ? "127.0.0.1 " : "::1 "));
-    CHECK(line.ends_with(" http test"));
+    CHECK(line.ends_with(" http localhost"));
   };
   const ServerProcess trusting(options(kTrusted));
   ignored(trusting, kOther);
@@ -75,6 +98,16 @@ TEST_CASE("the access log and the server's own endpoints look at the client, not
   CHECK(server.log_lines("Z 203.0.113.9 \"GET /status\" 404").size() == 1);
 }
 
+TEST_CASE("figures are told to local clients only under a local Host", "[proxy]") {
+  const ServerProcess server(options({}));
+  for (const std::size_t address : {kProxy, kOther}) {
+    CHECK(get(server.address(address), "/status").status == 200);
+    CHECK(get(server.address(address), "/status", {{"Host", "rebound.example"}}).status == 404);
+    CHECK(get(server.address(address), "/metrics", {{"Host", "rebound.example:8080"}}).status == 404);
+    CHECK(get(server.address(address), "/ready", {{"Host", "rebound.example"}}).status == 200);
+  }
+}
+
 TEST_CASE("a proxy behind a PROXY header is trusted by its own address", "[proxy]") {
   const ServerProcess server(options({"--proxy-protocol", "127.0.0.1", "--trusted-proxies", "192.0.2.0/24"}));
   HttpConnection connection(server.address(kProxy));
@@ -92,7 +125,7 @@ TEST_CASE("proxies over Unix sockets are trusted when the option says so", "[pro
     over_unix.listen = {"unix:" + (directory / "s")};
     const ServerProcess server(over_unix);
     CHECK(origin(server, {{"X-Forwarded-For", "192.0.2.7"}}) ==
-          (trusted ? "192.0.2.7 0 http test" : "unix 0 http test"));
+          (trusted ? "192.0.2.7 0 http localhost" : "unix 0 http localhost"));
   }
 }
 

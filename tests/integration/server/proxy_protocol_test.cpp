@@ -24,7 +24,7 @@ const std::vector<std::string> kProxyProtocol{"--proxy-protocol", "127.0.0.1/32"
 const std::string kLine = "PROXY TCP4 192.0.2.7 198.51.100.1 56280 443\r\n";
 const std::string kBinary = "\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x0c\xc0\x00\x02\x07\x0a\x00\x00\x01\xdb\xd8\x01\xbb"s;
 const std::string kLocal = "\r\n\r\n\0\r\nQUIT\n\x20\x00\x00\x00"s;
-const std::string kGet = "GET /origin HTTP/1.1\r\nHost: test\r\n\r\n";
+const std::string kGet = "GET /origin HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 double metric(const ServerProcess& server, const std::string& name) {
   const std::string text = get(server.address(kOther), "/metrics").body;
@@ -51,12 +51,12 @@ TEST_CASE("a PROXY header names the client of every request on its connection", 
   for (const std::string& header : {kLine, kBinary}) {
     HttpConnection connection(server.address(kProxy));
     connection.send_raw(header + kGet + kGet);
-    CHECK(connection.read_response().body == "192.0.2.7 56280 http test");
-    CHECK(connection.read_response().body == "192.0.2.7 56280 http test");
-    CHECK(connection.get("/origin").body == "192.0.2.7 56280 http test");
+    CHECK(connection.read_response().body == "192.0.2.7 56280 http localhost");
+    CHECK(connection.read_response().body == "192.0.2.7 56280 http localhost");
+    CHECK(connection.get("/origin").body == "192.0.2.7 56280 http localhost");
   }
-  CHECK(origin_after(server, "PROXY TCP6 2001:db8::7 ::1 1 2\r\n") == "2001:db8::7 1 http test");
-  CHECK(origin_after(server, "PROXY UNKNOWN\r\n") == "unknown 0 http test");
+  CHECK(origin_after(server, "PROXY TCP6 2001:db8::7 ::1 1 2\r\n") == "2001:db8::7 1 http localhost");
+  CHECK(origin_after(server, "PROXY UNKNOWN\r\n") == "unknown 0 http localhost");
   CHECK(origin_after(server, kLocal).starts_with("127.0.0.1 "));
 }
 
@@ -65,7 +65,7 @@ TEST_CASE("a PROXY header may come byte by byte", "[proxy]") {
   for (const std::string& header : {kLine, kBinary}) {
     HttpConnection connection(server.address(kProxy));
     for (const char byte : header + kGet) REQUIRE(connection.send_raw({&byte, 1}));
-    CHECK(connection.read_response().body == "192.0.2.7 56280 http test");
+    CHECK(connection.read_response().body == "192.0.2.7 56280 http localhost");
   }
 }
 
@@ -79,7 +79,7 @@ TEST_CASE("a proxy that sends no PROXY header is closed, counted and logged once
   }
   CHECK(metric(server, "pronghorn_bad_requests_total") == 4);
   CHECK(server.log_lines("without a valid PROXY header").size() == 1);
-  CHECK(origin_after(server, kLine) == "192.0.2.7 56280 http test");
+  CHECK(origin_after(server, kLine) == "192.0.2.7 56280 http localhost");
 }
 
 TEST_CASE("a proxy that only tries the port is no news", "[proxy]") {
@@ -123,7 +123,7 @@ TEST_CASE("connections that wait for their PROXY header count as connections", "
   CHECK(third.read_response().status == 503);
   first.abort();
   second.send_raw(kLine + kGet);
-  CHECK(second.read_response().body == "192.0.2.7 56280 http test");
+  CHECK(second.read_response().body == "192.0.2.7 56280 http localhost");
 }
 
 TEST_CASE("a server stops although a PROXY header is awaited", "[proxy]") {
@@ -135,7 +135,7 @@ TEST_CASE("a server stops although a PROXY header is awaited", "[proxy]") {
 
 TEST_CASE("connections that the supervisor passes on have PROXY headers, too", "[proxy]") {
   const ServerProcess server(options({"--proxy-protocol", "127.0.0.1", "--balance", "round-robin"}));
-  CHECK(origin_after(server, kLine) == "192.0.2.7 56280 http test");
+  CHECK(origin_after(server, kLine) == "192.0.2.7 56280 http localhost");
 }
 
 TEST_CASE("the server's own endpoints look at the client that a PROXY header names", "[proxy]") {
@@ -156,5 +156,5 @@ TEST_CASE("Unix sockets can have PROXY headers", "[proxy]") {
   ServerOptions over_unix = options({"--proxy-protocol", "unix"});
   over_unix.listen = {"unix:" + (directory / "s")};
   const ServerProcess server(over_unix);
-  CHECK(origin_after(server, kLine) == "192.0.2.7 56280 http test");
+  CHECK(origin_after(server, kLine) == "192.0.2.7 56280 http localhost");
 }

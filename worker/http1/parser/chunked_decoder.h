@@ -44,12 +44,12 @@ class ChunkedDecoder {
  private:
   enum class Expect : std::uint8_t {
     size,
-    extension,              // ';', after blanks
-    extension_name,         // its first character
+    extension,       // ';', after blanks
+    extension_name,  // its first character
     extension_name_rest,
-    extension_equals,       // '=' or the next ';', after blanks
-    extension_value,        // its first character
-    extension_token,        // the rest of an unquoted value
+    extension_equals,  // '=' or the next ';', after blanks
+    extension_value,   // its first character
+    extension_token,   // the rest of an unquoted value
     extension_quoted,
     extension_quoted_pair,
     extension_quoted_end,
@@ -75,9 +75,9 @@ class ChunkedDecoder {
   [[nodiscard]] bool take_trailer(char c) noexcept;
 
   Expect expect_ = Expect::size;
-  bool has_size_ = false;     // a digit of the size has been seen
-  std::uint8_t digits_ = 0;   // of the size, without leading zeros
-  std::uint64_t left_ = 0;    // of the chunk
+  bool has_size_ = false;       // a digit of the size has been seen
+  std::uint8_t digits_ = 0;     // of the size, without leading zeros
+  std::uint64_t left_ = 0;      // of the chunk
   std::uint64_t data_ = 0;      // bytes so far
   std::uint64_t overhead_ = 0;  // bytes of extensions and leading zeros so far
   std::size_t trailers_ = 0;    // bytes so far

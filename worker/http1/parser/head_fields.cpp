@@ -128,8 +128,8 @@ std::size_t max_fields_of(const HttpLimits& limits) noexcept {
 // `lines` are the field lines with the empty line.
 Refusal run_llhttp(std::string_view lines, const HttpLimits& limits, RequestHead& head) {
   constexpr std::string_view kRequestLine = "POST / HTTP/1.1\r\n";
-  // After Content-Length llhttp accepts only SP, but whitespace is also HTAB (RFC 9110 section 5.6.3). As both are legal
-  // in the same places, it gets SP for HTAB; what is read points into the original.
+  // After Content-Length llhttp accepts only SP, but whitespace is also HTAB (RFC 9110 section 5.6.3). As both are
+  // legal in the same places, it gets SP for HTAB; what is read points into the original.
   std::string blanks;
   if (lines.find('\t') != std::string_view::npos) {
     blanks = lines;

@@ -11,11 +11,11 @@
 
 namespace pronghorn::worker {
 
-// Fills `fields`, `field_count`, `known` and `repeated` of `head`, whose method must be set. Refuses malformed fields, too
-// many of them, a method that is no token, and CONNECT. It does not judge what the fields say.
+// Fills `fields`, `field_count`, `known` and `repeated` of `head`, whose method must be set. Refuses malformed fields,
+// too many of them, a method that is no token, and CONNECT. It does not judge what the fields say.
 //
-// `bytes` is a head that scan_head() found complete; `first_line` is the length of its request line. The views in `head`
-// point into `bytes`.
+// `bytes` is a head that scan_head() found complete; `first_line` is the length of its request line. The views in
+// `head` point into `bytes`.
 [[nodiscard]] Refusal read_fields(std::string_view bytes, std::size_t first_line, const HttpLimits& limits,
                                   RequestHead& head);
 

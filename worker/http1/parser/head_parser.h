@@ -1,5 +1,5 @@
-// Parses a complete request head. llhttp reads the fields; the rules about framing are this server's own, so that they do
-// not depend on the version of llhttp.
+// Parses a complete request head. llhttp reads the fields; the rules about framing are this server's own, so that they
+// do not depend on the version of llhttp.
 #pragma once
 
 #include <cstddef>
@@ -11,12 +11,12 @@
 
 namespace pronghorn::worker {
 
-// Parses `bytes`, a head that scan_head() found complete; `first_line` is the length of its request line. On success the
-// views in `head` point into `bytes`. Otherwise `head` is unspecified, except for its method and version once the request
-// line was valid. Refuses (RFC 9112):
-//  - 400: a malformed request line, target or field; no Host, several, or an invalid one; Content-Length that is repeated,
-//    not a number, or together with Transfer-Encoding; "chunked" that is not last or is repeated; Transfer-Encoding in
-//    HTTP/1.0;
+// Parses `bytes`, a head that scan_head() found complete; `first_line` is the length of its request line. On success
+// the views in `head` point into `bytes`. Otherwise `head` is unspecified, except for its method and version once the
+// request line was valid. Refuses (RFC 9112):
+//  - 400: a malformed request line, target or field; no Host, several, or an invalid one; Content-Length that is
+//    repeated, not a number, or together with Transfer-Encoding; "chunked" that is not last or is repeated;
+//    Transfer-Encoding in HTTP/1.0;
 //  - 414, 431: the limits;
 //  - 417: an expectation other than 100-continue;
 //  - 501: CONNECT, and transfer codings other than chunked;

@@ -53,6 +53,8 @@ struct Fixture {
     exchange.head.method = method;
     exchange.head.path = path;
     for (const Header& field : fields) exchange.head.fields[exchange.head.field_count++] = field;
+    exchange.head.known[static_cast<std::size_t>(KnownHeader::host)] = static_cast<int16_t>(exchange.head.field_count);
+    exchange.head.fields[exchange.head.field_count++] = {"Host", host};
     handler.handle(exchange);
     REQUIRE(client.response.has_value());
     return std::move(*client.response);
@@ -62,6 +64,7 @@ struct Fixture {
   }
 
   Config config;
+  std::string host = "localhost:8080";
   Scoreboard board = make_board();
   Application application;
   Readiness readiness{true, true, false};
@@ -138,6 +141,29 @@ TEST_CASE_METHOD(Fixture, "the endpoints answer loopback, Unix sockets and the c
   CHECK(application.requests == 0);
 }
 
+// A proxy on the same machine that sets no forwarding field, and a page in a local browser that has rebound its name.
+TEST_CASE_METHOD(Fixture, "figures are told to loopback and Unix sockets only under a local Host") {
+  for (const char* foreign : {"shop.example", "shop.example:8080", "192.0.2.7", "[2001:db8::7]",
+                              "localhost.evil.example", "127.0.0.1.evil.example", "notlocalhost", ""}) {
+    CAPTURE(foreign);
+    host = foreign;
+    for (const Peer& peer : {peers.loopback, peers.unix_socket}) {
+      CHECK(ask(peer, "GET", "/status").status() == 404);
+      CHECK(ask(peer, "GET", "/metrics").status() == 404);
+      CHECK(ask(peer, "GET", "/health").status() == 200);
+      CHECK(ask(peer, "GET", "/ready").status() == 200);
+    }
+    CHECK(ask(peers.office, "GET", "/status").status() == 200);
+  }
+  for (const char* local :
+       {"localhost", "LocalHost:80", "127.0.0.1", "127.0.0.1:8080", "127.1.2.3", "[::1]", "[::1]:80"}) {
+    CAPTURE(local);
+    host = local;
+    CHECK(ask(peers.loopback, "GET", "/status").status() == 200);
+    CHECK(ask(peers.unix_socket, "GET", "/metrics").status() == 200);
+  }
+}
+
 TEST_CASE_METHOD(Fixture, "to strangers the endpoints look like any path of the application") {
   for (const char* path : {"/health", "/ready", "/status", "/metrics"}) {
     CHECK(ask(peers.stranger, "GET", path).status() == 404);
@@ -163,7 +189,12 @@ TEST_CASE_METHOD(Fixture, "a client that a trusted proxy names sees the endpoint
     return ask(proxy, "GET", "/status", fields).status();
   };
   CHECK(status({{"X-Forwarded-For", "10.1.2.3"}}) == 200);
-  CHECK(status({{"Forwarded", "for=10.1.2.3"}, {"Via", "1.1 proxy"}}) == 200);
+  CHECK(status({{"X-Forwarded-For", "10.1.2.3"}, {"Via", "1.1 proxy"}}) == 200);
+  CHECK(status({{"Forwarded", "for=10.1.2.3"}}) == 404);
+  proxy.sends_forwarded = true;
+  CHECK(status({{"Forwarded", "for=10.1.2.3"}}) == 200);
+  CHECK(status({{"X-Forwarded-For", "10.1.2.3"}}) == 404);
+  proxy.sends_forwarded = false;
   CHECK(status({{"X-Forwarded-For", "10.1.2.3, 203.0.113.9"}}) == 404);
   CHECK(status({{"X-Forwarded-For", "oops"}}) == 404);
   CHECK(status({{"X-Forwarded-For", "unknown"}}) == 404);

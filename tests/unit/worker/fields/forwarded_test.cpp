@@ -12,14 +12,15 @@ namespace {
 
 const Networks kTrusted({"127.0.0.1", "10.0.0.0/8", "2001:db8:1::/48"});
 
-Forwarding read(std::initializer_list<Header> fields) {
+Forwarding read(std::initializer_list<Header> fields, ForwardingFields believed = ForwardingFields::x_forwarded) {
   const auto head = std::make_unique<RequestHead>();
   head->clear();
   for (const Header& field : fields) head->fields[head->field_count++] = field;
-  return read_forwarding(*head, kTrusted);
+  return read_forwarding(*head, kTrusted, believed);
 }
+Forwarding read_standard(std::initializer_list<Header> fields) { return read(fields, ForwardingFields::forwarded); }
 
-Forwarding forwarded(std::string_view value) { return read({{"Forwarded", value}}); }
+Forwarding forwarded(std::string_view value) { return read_standard({{"Forwarded", value}}); }
 std::string client_of(std::string_view value) { return forwarded(value).client.address; }
 std::string x_client_of(std::string_view value) { return read({{"X-Forwarded-For", value}}).client.address; }
 
@@ -37,8 +38,8 @@ TEST_CASE("Forwarded is read from the right, over trusted proxies", "[http][forw
   CHECK(client_of("for=198.51.100.1, for=192.0.2.7") == "192.0.2.7");
   CHECK(client_of("for=198.51.100.1, for=192.0.2.7, for=10.1.1.1, for=127.0.0.1") == "192.0.2.7");
   CHECK(client_of("for=10.2.2.2, for=10.1.1.1") == "10.2.2.2");  // nobody but trusted ones: the first of them
-  CHECK(read({{"Forwarded", "for=198.51.100.1"}, {"Via", "1.1 x"}, {"forwarded", "for=10.1.1.1"}}).client.address ==
-        "198.51.100.1");
+  CHECK(read_standard({{"Forwarded", "for=198.51.100.1"}, {"Via", "1.1 x"}, {"forwarded", "for=10.1.1.1"}})
+            .client.address == "198.51.100.1");
 }
 
 TEST_CASE("scheme and host are those of the proxy that the client spoke to", "[http][forwarded]") {
@@ -80,7 +81,7 @@ TEST_CASE("what a client writes before the proxy's element cannot change how tha
     CAPTURE(before);
     CHECK(client_of(std::string(before) + ", for=192.0.2.7") == "192.0.2.7");
     CHECK(client_of(std::string(before) + R"(, for="[2001:db8::7]:80")") == "2001:db8::7");
-    CHECK(read({{"Forwarded", before}, {"Forwarded", "for=192.0.2.7"}}).client.address == "192.0.2.7");
+    CHECK(read_standard({{"Forwarded", before}, {"Forwarded", "for=192.0.2.7"}}).client.address == "192.0.2.7");
   }
 }
 
@@ -118,7 +119,6 @@ TEST_CASE("nothing is believed from a malformed element on", "[http][forwarded]"
     CHECK(client_of("for=198.51.100.1, " + std::string(wrong) + ", for=10.1.1.1;proto=https") == "10.1.1.1");
   }
   CHECK(forwarded("for=oops, for=10.1.1.1;proto=https").scheme == "https");
-  CHECK(read({{"Forwarded", "oops"}, {"X-Forwarded-For", "192.0.2.7"}}).client.address.empty());
 }
 
 TEST_CASE("empty elements and unknown parameters mean nothing", "[http][forwarded]") {
@@ -172,14 +172,34 @@ TEST_CASE("quotation marks in X-Forwarded fields hide no comma", "[http][forward
   CHECK(said.host.empty());
 }
 
-TEST_CASE("Forwarded wins over X-Forwarded fields", "[http][forwarded]") {
-  const Forwarding said = read({{"X-Forwarded-For", "198.51.100.1"},
-                                {"X-Forwarded-Proto", "https"},
-                                {"X-Forwarded-Host", "other"},
-                                {"Forwarded", "for=192.0.2.7"}});
-  CHECK(said.client.address == "192.0.2.7");
+// haproxy's `option forwardfor` adds X-Forwarded-For and leaves a client's own Forwarded alone, which used to win.
+TEST_CASE("only the fields that the option names are believed", "[http][forwarded]") {
+  CHECK(read({{"Forwarded", "for=192.0.2.7;proto=https;host=a"}}).client.address.empty());
+  CHECK(read({{"Forwarded", "for=192.0.2.7;proto=https;host=a"}}).scheme.empty());
+  CHECK(read({{"Forwarded", "for=192.0.2.7;proto=https;host=a"}}).host.empty());
+  const Forwarding said = read_standard(
+      {{"X-Forwarded-For", "192.0.2.7"}, {"X-Forwarded-Proto", "https"}, {"X-Forwarded-Host", "shop.example"}});
+  CHECK(said.client.address.empty());
   CHECK(said.scheme.empty());
   CHECK(said.host.empty());
+}
+
+TEST_CASE("a request with fields of both families is not believed about anything", "[http][forwarded]") {
+  for (const char* name : {"X-Forwarded-For", "x-forwarded-proto", "X-Forwarded-Host"}) {
+    for (const auto believed : {ForwardingFields::x_forwarded, ForwardingFields::forwarded}) {
+      for (const char* standard : {"for=192.0.2.7;proto=https;host=a", "", "oops"}) {
+        CAPTURE(name, standard);
+        const Forwarding said =
+            read({{name, "192.0.2.8"}, {"X-Forwarded-Proto", "https"}, {"forwarded", standard}}, believed);
+        CHECK(said.both_families);
+        CHECK(said.client.address.empty());
+        CHECK(said.scheme.empty());
+        CHECK(said.host.empty());
+      }
+    }
+  }
+  CHECK_FALSE(read({{"X-Forwarded-For", "192.0.2.7"}, {"X-Forwarded-Proto", "https"}}).both_families);
+  CHECK_FALSE(read({{"X-Forwarded-For", "192.0.2.7"}, {"X-Forwarded-Port", "443"}, {"Via", "x"}}).both_families);
 }
 
 TEST_CASE("without any such field nothing is said", "[http][forwarded]") {

@@ -132,7 +132,8 @@ TEST_CASE("a length that two readers could take differently is refused", "[http]
   CHECK(*parse_fields("Content-Length: 12\r\n").head->content_length == 12);
   CHECK(*parse_fields("Content-Length: " + std::string(300, '0') + "12\r\n").head->content_length == 12);
   CHECK(*parse_fields("Content-Length: 000\r\n").head->content_length == 0);
-  for (const std::string value : {"", "+1", "-1", "0x10", "1 2", "1\t2", "1,1", "1, 1", "99999999999999999999", "1a", "0 1"}) {
+  for (const std::string value :
+       {"", "+1", "-1", "0x10", "1 2", "1\t2", "1,1", "1, 1", "99999999999999999999", "1a", "0 1"}) {
     CAPTURE(value);
     CHECK(parse_fields("Content-Length: " + value + "\r\n").refusal.status == 400);
   }
