@@ -155,8 +155,9 @@ class PRONGHORN_API Response {
 // cannot take a part for the whole.
 [[nodiscard]] PRONGHORN_API Response stream(std::string_view content_type, Response::Producer producer);
 
-// The whole of a regular file, opened now. Throws HttpError 404 when it cannot be opened. The path is the
-// application's own: to serve what a client names, use App::serve_files.
+// The whole of a regular file, opened now. Throws HttpError 404 if there is no such file, or 503 if the process has run
+// out of descriptors; std::system_error, which is answered 500, if it cannot be opened for another reason. The path is
+// the application's own: to serve what a client names, use App::serve_files.
 [[nodiscard]] PRONGHORN_API Response file(const std::string& path, std::string_view content_type = {});
 
 }  // namespace pronghorn

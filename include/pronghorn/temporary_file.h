@@ -1,4 +1,4 @@
-// A file that exists until nobody needs it.
+// A file that is removed when it is no longer needed, such as an upload that is being examined.
 #pragma once
 
 #include <cstdint>
@@ -10,13 +10,16 @@
 
 namespace pronghorn {
 
-// A new empty file that only this user may read, removed by the destructor unless it is kept. A worker that is killed
-// leaves it behind. Errors of the file system throw std::system_error, which a handler may leave to be a 500.
+// A new, empty file that only this user can read. The destructor removes it unless keep() was called. Where the file
+// system can do it (O_TMPFILE: ext4, XFS, Btrfs, tmpfs), the file has no name until then, so that nothing is left
+// behind when the worker is killed.
 //
-// Context: loop thread of a worker, or of a TestClient.
+// Context: loop thread of a worker, or of a TestClient. The moved-from object may only be destroyed or assigned to.
+// Errors:  failures of the file system throw std::system_error, which is answered 500 if a handler lets it pass.
 class PRONGHORN_API TemporaryFile {
  public:
-  // In `directory`, which must exist; empty: that of the environment variable TMPDIR, else /tmp.
+  // Creates the file in `directory`, which must exist. If that is empty, in the directory named by the environment
+  // variable TMPDIR, or in /tmp.
   explicit TemporaryFile(const std::string& directory = {});
   TemporaryFile(TemporaryFile&& other) noexcept = default;
   TemporaryFile& operator=(TemporaryFile&& other) noexcept;
@@ -24,21 +27,25 @@ class PRONGHORN_API TemporaryFile {
   TemporaryFile& operator=(const TemporaryFile&) = delete;
   ~TemporaryFile();
 
-  // Appends, on the thread pool (see offload()): a slow disk does not hold up the loop. One call at a time.
+  // Appends `data` on a thread of the pool (see offload()), so that a slow disk does not block the loop. Await each
+  // call before the next.
   [[nodiscard]] Task<void> write(std::string data);
 
+  // A path under which this process, and others of the same user, can open the file while this object exists. It is not
+  // in `directory` if the file has no name: "/proc/2102/fd/17". After keep() it is that call's path.
   [[nodiscard]] const std::string& path() const noexcept { return path_; }
   [[nodiscard]] std::uint64_t size() const noexcept { return size_; }  // bytes written
 
-  // Moves it to `path`, replacing what is there; from then on it is not removed. `path` is the application's own, never
-  // what a client has sent, and on the same file system as the file.
+  // Moves the file to `path`, replacing a file of that name, and keeps it there. `path` must be on the same file system
+  // as the file. Never build it from what a client sent. Call at most once.
   void keep(const std::string& path);
 
  private:
   struct Descriptor;
-  std::shared_ptr<Descriptor> descriptor_;  // shared with a write that outlives us on the thread pool
+  std::shared_ptr<Descriptor> descriptor_;  // shared with a write() that is still running on the pool
   std::string path_;
   std::uint64_t size_ = 0;
+  bool named_ = false;  // has an entry in a directory
   bool kept_ = false;
 };
 

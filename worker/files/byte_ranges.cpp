@@ -32,6 +32,9 @@ std::optional<ByteRange> read_range(std::string_view text, std::uint64_t size) n
   if (!last_text.empty() && !last) return std::nullopt;
   if (first_text.empty()) {  // a suffix range
     if (!last) return std::nullopt;
+    // An empty representation satisfies every suffix but "-0", and no Content-Range can say so: all of it is sent
+    // instead (RFC 9110 section 14.1.2).
+    if (size == 0 && *last > 0) return std::nullopt;
     const std::uint64_t length = std::min(*last, size);
     return ByteRange{size - length, length};
   }

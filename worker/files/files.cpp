@@ -17,25 +17,34 @@
 #include "worker/files/conditional.h"
 #include "worker/files/range_parts.h"
 #include "worker/http/exchange.h"
+#include "worker/http/open_error.h"
 #include "worker/http/response_access.h"
 
 namespace pronghorn::worker {
 
 namespace {
 
-constexpr std::uint64_t kHeldInMemory = 16 * 1024;  // up to this size a file costs no system call while it is cached
+constexpr std::uint64_t kHeldInMemory = 16 * 1024;  // files up to this size are cached with their content
 
-// Compressed neighbours, the server's favourite first.
+// Compressed neighbours, in the server's order of preference.
 constexpr auto kNeighbours = std::to_array<std::pair<ContentCoding, std::string_view>>({
     {ContentCoding::br, ".br"},
     {ContentCoding::gzip, ".gz"},
 });
 
-Representation describe(const struct stat& facts, ContentCoding coding) {
-  const auto nanoseconds = static_cast<std::uint64_t>(facts.st_mtim.tv_sec) * 1'000'000'000ULL +
-                           static_cast<std::uint64_t>(facts.st_mtim.tv_nsec);
+std::uint64_t nanoseconds(const timespec& time) noexcept {
+  return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000ULL + static_cast<std::uint64_t>(time.tv_nsec);
+}
+
+// The tag has the inode and its change time too: images of containers give all files one modification time.
+std::string make_etag(const struct stat& facts, ContentCoding coding) {
   const bool plain = coding == ContentCoding::identity;
-  return {fmt::format("\"{:x}-{:x}{}{}\"", nanoseconds, facts.st_size, plain ? "" : "-", plain ? "" : name_of(coding)),
+  return fmt::format("\"{:x}-{:x}-{:x}-{:x}{}{}\"", nanoseconds(facts.st_mtim), facts.st_size, facts.st_ino,
+                     nanoseconds(facts.st_ctim), plain ? "" : "-", plain ? "" : name_of(coding));
+}
+
+Representation describe(const struct stat& facts, ContentCoding coding) {
+  return {make_etag(facts, coding),
           std::min(facts.st_mtim.tv_sec, std::time(nullptr)),  // never later than Date (RFC 9110 section 8.8.2.1)
           static_cast<std::uint64_t>(facts.st_size)};
 }
@@ -48,6 +57,13 @@ FileVariant make_variant(ContentCoding coding, std::shared_ptr<const OpenFile> f
     variant.file = std::make_shared<const OpenFile>(std::move(content));
   }
   return variant;
+}
+
+// Errors of open() that clients see as 404: there is no such file, it is not readable, or it is outside of the folder
+// (EXDEV, ELOOP) or a socket (ENXIO).
+bool is_not_served(int error) noexcept {
+  constexpr int kErrors[] = {ENOENT, ENOTDIR, ENAMETOOLONG, EACCES, EPERM, EXDEV, ELOOP, ENXIO, ENODEV};
+  return std::find(std::begin(kErrors), std::end(kErrors), error) != std::end(kErrors);
 }
 
 Response whole(const ServedFile& served, const FileVariant& variant) {
@@ -102,23 +118,22 @@ Response answer(const Request& request, const ServedFile& served, const FileVari
 FileServer::FileServer(const std::string& directory, FilesOptions options)
     : folder_(directory), options_(std::move(options)) {
   if (!is_field_value(options_.cache_control)) {
-    throw std::invalid_argument("serve_files: cache_control has a control character");
+    throw std::invalid_argument("serve_files: cache_control contains a control character");
   }
 }
 
 struct FileServer::Opened {
-  std::shared_ptr<const OpenFile> file;  // null: not there, or not for us
+  std::shared_ptr<const OpenFile> file;  // null if there is none, or it must not be served
   struct stat facts{};
 };
 
 FileServer::Opened FileServer::open(const std::string& path) {
-  const auto none_left = [] { return errno == EMFILE || errno == ENFILE || errno == ENOMEM; };
   int fd = folder_.open(path);
-  if (fd < 0 && none_left()) {
-    cache_.clear();  // its descriptors are the only ones that can be spared
+  if (fd < 0 && is_shortage(errno)) {
+    cache_.clear();  // frees descriptors
     fd = folder_.open(path);
   }
-  if (fd < 0 && none_left()) throw HttpError(503, "too many open files").retry_after(1);
+  if (fd < 0 && !is_not_served(errno)) throw_open_error(path, errno);
   Opened opened;
   if (fd < 0) return opened;
   opened.file = std::make_shared<const OpenFile>(fd);
@@ -127,6 +142,7 @@ FileServer::Opened FileServer::open(const std::string& path) {
 }
 
 std::shared_ptr<const ServedFile> FileServer::load(const std::string& path) {
+  folder_.refresh();
   Opened opened = open(path);
   if (opened.file && S_ISDIR(opened.facts.st_mode)) return nullptr;
   if (!opened.file || !S_ISREG(opened.facts.st_mode)) throw not_found("no such file");
@@ -138,7 +154,7 @@ std::shared_ptr<const ServedFile> FileServer::load(const std::string& path) {
   return served;
 }
 
-// A neighbour that is older than the file was made from an earlier one.
+// A neighbour that is older than the file was made from an earlier version of it.
 void FileServer::add_neighbours(ServedFile& served, const std::string& path) {
   for (const auto& [coding, suffix] : kNeighbours) {
     Opened opened = open(path + std::string(suffix));
@@ -174,7 +190,7 @@ std::shared_ptr<const ServedFile> FileServer::find(std::string_view raw_path,
 
 Response FileServer::serve(const Request& request) {
   const Exchange& exchange = request.exchange();
-  // {path...} is the last parameter of the route.
+  // The last parameter of the route is {path...}.
   const auto served = find(exchange.params[exchange.param_count - 1].second, exchange.started);
   if (!served) return redirect_to_folder(request);
   return answer(request, *served, served->variant_for(exchange.head));
@@ -182,7 +198,7 @@ Response FileServer::serve(const Request& request) {
 
 Response FileServer::redirect_to_folder(const Request& request) {
   const RequestHead& head = request.exchange().head;
-  // "//host" and "/\host" would lead the browser to another site.
+  // A browser would take "//host" and "/\host" for another site.
   if (head.path.size() > 1 && (head.path[1] == '/' || head.path[1] == '\\')) throw not_found("no such file");
   std::string location(head.path);
   location += '/';

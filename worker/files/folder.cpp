@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/openat2.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -11,7 +12,10 @@
 #include <climits>
 #include <cstdint>
 #include <cstring>
+#include <filesystem>
 #include <stdexcept>
+#include <system_error>
+#include <utility>
 
 #include "pronghorn/error.h"
 #include "worker/fields/percent_encoding.h"
@@ -20,14 +24,15 @@ namespace pronghorn::worker {
 
 namespace {
 
-// O_NONBLOCK: opening a FIFO must not wait for its other end.
+// O_NONBLOCK: opening a FIFO must not wait for a writer.
 constexpr int kOpenFlags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+constexpr int kFolderFlags = O_PATH | O_DIRECTORY | O_CLOEXEC;
 
 int openat2_beneath(int folder, const char* path, int flags) noexcept {
   open_how how{};
   how.flags = static_cast<std::uint64_t>(flags);
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
-  constexpr int kAttempts = 4;  // EAGAIN: something was renamed while the kernel looked
+  constexpr int kAttempts = 4;  // EAGAIN: something was renamed during the lookup
   for (int attempt = 0;; ++attempt) {
     const auto fd = static_cast<int>(::syscall(SYS_openat2, folder, path, &how, sizeof how));
     if (fd >= 0 || errno != EAGAIN || attempt == kAttempts) return fd;
@@ -37,23 +42,44 @@ int openat2_beneath(int folder, const char* path, int flags) noexcept {
 bool can_name_a_file(std::string_view segment, bool dotfiles) noexcept {
   if (segment.empty() || segment == "." || segment == "..") return false;
   if (segment.front() == '.' && !dotfiles) return false;
-  // A slash can only have been an encoded one.
+  // A slash in a decoded segment was percent-encoded.
   return segment.find('/') == std::string_view::npos && segment.find('\0') == std::string_view::npos;
 }
 
 }  // namespace
 
-Folder::Folder(const std::string& directory) : root_(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)) {
-  if (root_ < 0) {
-    throw std::invalid_argument(fmt::format("serve_files: the folder \"{}\": {}", directory, std::strerror(errno)));
+Folder::Folder(const std::string& directory) : root_(::open(directory.c_str(), kFolderFlags)) {
+  const int error = errno;
+  std::error_code no_directory;
+  directory_ = std::filesystem::absolute(directory, no_directory);
+  struct stat facts{};
+  if (root_ < 0 || ::fstat(root_, &facts) != 0) {
+    throw std::invalid_argument(fmt::format("serve_files: the folder \"{}\": {}", directory, std::strerror(error)));
   }
-  // ENOSYS of an old kernel, EPERM of a seccomp filter.
+  device_ = facts.st_dev;
+  inode_ = facts.st_ino;
+  // ENOSYS: an old kernel. EPERM: a seccomp filter.
   const int probe = openat2_beneath(root_, ".", O_PATH | O_CLOEXEC);
   has_openat2_ = probe >= 0;
   if (has_openat2_) ::close(probe);
 }
 
 Folder::~Folder() { ::close(root_); }
+
+// The number of an inode is not given to another while root_ is open, so equal numbers mean the same folder.
+void Folder::refresh() noexcept {
+  struct stat facts{};
+  if (::stat(directory_.c_str(), &facts) != 0 || (facts.st_dev == device_ && facts.st_ino == inode_)) return;
+  const int root = ::open(directory_.c_str(), kFolderFlags);
+  if (root < 0) return;
+  if (::fstat(root, &facts) != 0) {
+    ::close(root);
+    return;
+  }
+  ::close(std::exchange(root_, root));
+  device_ = facts.st_dev;
+  inode_ = facts.st_ino;
+}
 
 int Folder::open(const std::string& path) const noexcept {
   if (path.size() >= PATH_MAX) {

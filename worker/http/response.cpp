@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <cerrno>
 #include <stdexcept>
 #include <tuple>
 
@@ -10,6 +11,7 @@
 #include "worker/fields/characters.h"
 #include "worker/fields/text.h"
 #include "worker/http/field_lines.h"
+#include "worker/http/open_error.h"
 #include "worker/http/response_access.h"
 #include "worker/http/status_text.h"
 
@@ -174,7 +176,7 @@ Response stream(std::string_view content_type, Response::Producer producer) {
 
 Response file(const std::string& path, std::string_view content_type) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0) throw not_found("no such file");
+  if (fd < 0) worker::throw_open_error(path, errno);
   const auto opened = std::make_shared<const worker::OpenFile>(fd);
   struct stat facts{};
   if (::fstat(fd, &facts) != 0 || !S_ISREG(facts.st_mode)) throw not_found("no such file");

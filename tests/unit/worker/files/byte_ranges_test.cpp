@@ -40,12 +40,19 @@ TEST_CASE("ranges outside the file are left out, and a field with too many is ig
   CHECK(ranges_of("bytes=10-,0-0", 10) == "0+1");
   CHECK(ranges_of("bytes=10-", 10) == "unsatisfiable");
   CHECK(ranges_of("bytes=0-", 0) == "unsatisfiable");
-  CHECK(ranges_of("bytes=-5", 0) == "unsatisfiable");
+  CHECK(ranges_of("bytes=-0", 0) == "unsatisfiable");
   std::string most = "bytes=0-0";
   for (std::size_t i = 1; i < kMaxRanges; ++i) most += "," + std::to_string(2 * i) + "-" + std::to_string(2 * i);
   CHECK(read_ranges(most, 1000).ranges.size() == kMaxRanges);
   CHECK(ranges_of(most + ",900-", 1000) == "ignored");
   CHECK(ranges_of(most + ",2000-", 1000) == "ignored");
+}
+
+// RFC 9110 section 14.1.2: a suffix is satisfiable if it is not 0. There is no Content-Range of nothing.
+TEST_CASE("a suffix of an empty file is the whole file", "[range]") {
+  CHECK(ranges_of("bytes=-5", 0) == "ignored");
+  CHECK(ranges_of("bytes=0-,-5", 0) == "ignored");
+  CHECK(ranges_of("bytes=-5", 1) == "0+1");
 }
 
 TEST_CASE("numbers beyond 64 bits are past the end", "[range]") {

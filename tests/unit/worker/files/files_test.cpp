@@ -8,6 +8,7 @@
 #include "pronghorn/testing.h"
 #include "support/catch.h"
 #include "support/eventually.h"
+#include "support/no_descriptors.h"
 #include "unit/worker/files/site.h"
 
 using namespace pronghorn;
@@ -95,4 +96,75 @@ TEST_CASE("a file that is too large for the memory is served whole and in ranges
     CHECK(parts.body.find("\r\n\r\n" + large.substr(1000, 200'000) + "\r\n--") != std::string::npos);
     CHECK(parts.body.find("\r\n\r\n" + large.substr(250'000) + "\r\n--") != std::string::npos);
   }
+}
+
+TEST_CASE("without descriptors a file is 503 and not 404", "[files]") {
+  const Site files;
+  TestClient client(site);
+  CHECK(client.get("/files/a.txt").status == 200);
+  const NoDescriptors none_left;
+  const auto response = client.get("/files/sub/");
+  CHECK(response.status == 503);
+  CHECK(response.header("retry-after") == "1");
+}
+
+// Images of containers set the time of every file to 1, so that two releases of a file of equal size had one tag.
+TEST_CASE("a file that is replaced has another tag, although size and time are the same", "[files]") {
+  const Site files;
+  const auto write_old = [](const std::string& path, const std::string& content) {
+    write_file(path, content);
+    std::filesystem::last_write_time(path, std::filesystem::file_time_type(std::chrono::seconds(1)));
+  };
+  const std::string path = Site::folder + "/a.txt";
+  write_old(path, "first release");
+  TestClient client(site);
+  const std::string before = client.get("/files/a.txt").header("etag");
+  write_old(Site::folder + "/next", "other release");
+  std::filesystem::rename(Site::folder + "/next", path);
+  CHECK(eventually(10s, [&] { return client.get("/files/a.txt").body == "other release"; }));
+  CHECK(client.get("/files/a.txt").header("etag") != before);
+  CHECK(status_of(client, "/files/a.txt", {{"If-None-Match", before}}) == 200);
+  // The same inode with other content: only its change time tells.
+  const std::string replaced = client.get("/files/a.txt").header("etag");
+  write_old(path, "third release");
+  CHECK(eventually(10s, [&] { return client.get("/files/a.txt").body == "third release"; }));
+  CHECK(client.get("/files/a.txt").header("etag") != replaced);
+}
+
+// As deployments with a link `current`, and Kubernetes with volumes, switch releases.
+TEST_CASE("a link that is switched to another folder is followed, also when the old folder is gone", "[files]") {
+  namespace fs = std::filesystem;
+  const TempDir releases;
+  const auto& root = releases.path();
+  const auto make_release = [&root](const std::string& name) {
+    fs::create_directories(root / name);
+    write_file(root / name / "page.txt", name);
+    write_file(root / name / (name + ".txt"), "only here");
+    fs::create_symlink("../secret.txt", root / name / "out");
+  };
+  const auto switch_to = [&root](const std::string& name) {
+    fs::create_symlink(name, root / "next");
+    fs::rename(root / "next", root / "current");
+  };
+  write_file(root / "secret.txt", "secret");
+  make_release("v1");
+  switch_to("v1");
+  TestClient client([&root](App& app) { app.serve_files("/", root / "current"); });
+  CHECK(client.get("/page.txt").body == "v1");
+
+  make_release("v2");
+  switch_to("v2");
+  CHECK(client.get("/v2.txt").body == "only here");  // not cached: at once
+  CHECK(eventually(10s, [&] { return client.get("/page.txt").body == "v2"; }));
+  CHECK(status_of(client, "/v1.txt") == 404);
+  fs::remove_all(root / "v1");
+  CHECK(client.get("/page.txt").body == "v2");
+
+  fs::remove_all(root / "v2");  // before the switch: nothing to serve in between
+  CHECK(eventually(10s, [&] { return status_of(client, "/page.txt") == 404; }));
+  make_release("v3");
+  switch_to("v3");
+  CHECK(client.get("/page.txt").body == "v3");
+  CHECK(status_of(client, "/out") == 404);
+  CHECK(status_of(client, "/../secret.txt") == 400);
 }

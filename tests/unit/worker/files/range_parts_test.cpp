@@ -55,6 +55,9 @@ TEST_CASE("one range of a file is served", "[files][range]") {
     CHECK(response.header("content-range") == content_range);
   }
   CHECK(client.get("/files/none", {{"Range", "bytes=0-"}}).status == 416);
+  const auto suffix_of_nothing = client.get("/files/none", {{"Range", "bytes=-5"}});
+  CHECK(suffix_of_nothing.status == 200);
+  CHECK(suffix_of_nothing.header("content-length") == "0");
   CHECK(client.request("HEAD", "/files/a.txt", {}, {{"Range", "bytes=0-1"}}).status == 200);
 }
 
