@@ -3,7 +3,9 @@
 
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "pronghorn/detail/export.h"
 
@@ -25,9 +27,15 @@ class PRONGHORN_API HttpError : public std::runtime_error {
     return *this;
   }
 
+  // Adds a header field to the response, such as WWW-Authenticate to a 401. Throws std::invalid_argument as
+  // Response::set() does.
+  HttpError& set(std::string_view name, std::string_view value);
+  [[nodiscard]] const std::vector<std::pair<std::string, std::string>>& fields() const noexcept { return fields_; }
+
  private:
   int status_;
   int retry_after_ = 0;
+  std::vector<std::pair<std::string, std::string>> fields_;
 };
 
 inline HttpError bad_request(const std::string& detail) { return {400, detail}; }

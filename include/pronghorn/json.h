@@ -20,6 +20,7 @@ namespace pronghorn {
 // double holds: answered 400.
 [[nodiscard]] inline Task<nlohmann::json> json_body(Request& request) {
   constexpr int kMaxDepth = 128;
+  request.refuse_content_coding();
   const std::string_view body = co_await request.body();
   const auto limit_depth = [](int depth, nlohmann::json::parse_event_t, nlohmann::json&) {
     if (depth > kMaxDepth) throw bad_request("the JSON body is nested too deeply");

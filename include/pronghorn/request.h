@@ -128,10 +128,23 @@ class PRONGHORN_API Request {
     return detail::parse_parameter<T>(name, *text);
   }
 
+  // The values of all query fields of that name, in order, as query() reads one: "?tag=a&tag=b". Empty if there is
+  // none.
+  template <class T = std::string>
+  [[nodiscard]] std::vector<T> query_all(std::string_view name) const {
+    static_assert(!std::is_same_v<T, std::string_view>, "a decoded query value is a std::string");
+    std::vector<T> values;
+    for (const std::string& text : raw_query_all(name)) values.push_back(detail::parse_parameter<T>(name, text));
+    return values;
+  }
+
   // The first field of that name, compared without case, without surrounding blanks.
   [[nodiscard]] std::optional<std::string_view> header(std::string_view name) const noexcept;
   [[nodiscard]] std::span<const Header> headers() const noexcept;
+  // The value of the first cookie of that name, without quotation marks. Clients send cookies of longer paths first.
   [[nodiscard]] std::optional<std::string_view> cookie(std::string_view name) const noexcept;
+  // The values of all cookies of that name, in order: a client may hold one for each path and domain.
+  [[nodiscard]] std::vector<std::string_view> cookies(std::string_view name) const;
 
   // The whole body, read up to the route's max_body (413 when there is more). May be called again: the same view.
   // After read() it yields what has not been read; a later read() ends the view.
@@ -139,8 +152,11 @@ class PRONGHORN_API Request {
   // The next piece of the body as it arrives, nullopt at its end. The view lives until the next call. While a handler
   // does not read, at most 64 KiB are buffered and the client is held back.
   [[nodiscard]] Task<std::optional<std::string_view>> read();
-  // The decoded fields of an application/x-www-form-urlencoded body, at most 1000 (413 above). Another content type is
-  // answered 415, a malformed percent-encoding 400.
+  // Throws HttpError 415 with Accept-Encoding (RFC 9110 section 12.5.3) if the body has a content coding such as gzip.
+  // form(), multipart() and json_body() do this; call it before body() or read() if you cannot decode either.
+  void refuse_content_coding() const;
+  // The decoded fields of an application/x-www-form-urlencoded body, at most 1000 (413 above). Another content type or
+  // a content coding is answered 415, a malformed percent-encoding 400.
   [[nodiscard]] Task<Form> form();
   // The parts of a multipart/form-data body, read one by one as they arrive: see pronghorn/multipart.h. Another content
   // type is answered 415, a boundary that can not be 400.
@@ -192,6 +208,7 @@ class PRONGHORN_API Request {
  private:
   [[nodiscard]] std::string_view raw_param(std::string_view name) const;
   [[nodiscard]] std::optional<std::string> raw_query(std::string_view name) const;
+  [[nodiscard]] std::vector<std::string> raw_query_all(std::string_view name) const;
   // Takes ownership of `object`, also when it throws.
   void store_attachment(const std::type_info& type, void* object, void (*destroy)(void*));
   [[nodiscard]] void* find_attachment(const std::type_info& type) const noexcept;

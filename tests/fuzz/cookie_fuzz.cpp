@@ -1,4 +1,4 @@
-// Request::cookie(). Input: the name that is looked for, a line feed, then Cookie fields, one a line.
+// Request::cookie() and cookies(). Input: the name that is looked for, a line feed, then Cookie fields, one a line.
 #include <memory>
 
 #include "fuzz/fuzz_target.h"
@@ -18,11 +18,15 @@ void fuzz(std::string_view input) {
     exchange->head.fields[exchange->head.field_count++] = {"Cookie", rest.substr(0, end)};
     rest = end == std::string_view::npos ? std::string_view{} : rest.substr(end + 1);
   }
-  const auto value = exchange->request.cookie(name);
-  if (!value) return;
-  require(is_within(*value, fields), "the value is a part of a field");
-  require(value->find_first_of(";\n") == std::string_view::npos, "the value ends with its cookie");
-  require(fields.find(name) != std::string::npos, "a cookie that is found was sent");
+  const auto first = exchange->request.cookie(name);
+  const auto all = exchange->request.cookies(name);
+  require(first.has_value() == !all.empty() && (all.empty() || all.front() == *first),
+          "the first cookie is one of all");
+  for (const std::string_view value : all) {
+    require(is_within(value, fields), "the value is a part of a field");
+    require(value.find_first_of(";\n") == std::string_view::npos, "the value ends with its cookie");
+  }
+  require(all.empty() || fields.find(name) != std::string::npos, "a cookie that is found was sent");
 }
 
 std::vector<std::string> seeds() {

@@ -46,6 +46,8 @@ void check_field(const Request& request, const std::string& name) {
   try {
     const auto value = request.query<std::string>(name);
     require(value.has_value(), "the form's fields are the query's");
+    const auto all = request.query_all(name);
+    require(!all.empty() && all.front() == *value, "the first field of that name is one of all");
     check_number<int>(request, name, *value);
     check_number<std::uint64_t>(request, name, *value);
     check_number<double>(request, name, *value);

@@ -1,4 +1,5 @@
-// What libFuzzer calls. `--write-seeds=FOLDER` as the first argument writes the target's seeds there, and nothing else.
+// The entry points of libFuzzer. With `--write-seeds=FOLDER` as the first argument the program only writes the target's
+// seeds to that folder.
 #include <cstdint>
 #include <fstream>
 

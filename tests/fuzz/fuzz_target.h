@@ -1,7 +1,7 @@
-// A fuzz target: one parser of bytes that come from clients, and what it promises whatever they are.
+// A fuzz target: one parser of bytes from clients, and what it promises for any input.
 //
-// To add one, write NAME_fuzz.cpp in this folder with the two functions below; nothing else has to know of it.
-// ./scripts/fuzz runs it; an input that it has crashed on goes into regressions/NAME/ with the fix.
+// To add one, write NAME_fuzz.cpp in this folder with the two functions below, and add NAME to CMakeLists.txt.
+// ./scripts/fuzz runs it. Put an input that broke a promise into regressions/NAME/, with the fix.
 #pragma once
 
 #include <cstddef>
@@ -14,10 +14,10 @@
 
 namespace pronghorn::fuzz {
 
-// Parses one input, of any bytes. Ends the program when a promise is broken; the sanitizers do so for the rest.
+// Parses one input. Ends the program if a promise is broken; the sanitizers find the other errors.
 void fuzz(std::string_view input);
 
-// Inputs to begin with: what clients send, and what they had better not.
+// Inputs to start from: valid and invalid ones.
 std::vector<std::string> seeds();
 
 // Ends the program with `promise` unless it holds.
@@ -32,7 +32,7 @@ inline bool is_within(std::string_view part, std::string_view whole) {
   return part.empty() || (part.data() >= whole.data() && part.data() + part.size() <= whole.data() + whole.size());
 }
 
-// Takes a line off an input, without its line feed. All of it when there is none.
+// Removes a line with its line feed from the front of an input, and returns it without the line feed.
 inline std::string_view take_line(std::string_view& input) {
   const std::size_t end = input.find('\n');
   const std::string_view line = input.substr(0, end);
@@ -40,7 +40,7 @@ inline std::string_view take_line(std::string_view& input) {
   return line;
 }
 
-// An input that is not cut: what Pieces is compared with.
+// The whole input as one piece, for comparison with Pieces.
 class OnePiece {
  public:
   explicit OnePiece(std::string_view input) : input_(input) {}
@@ -51,7 +51,7 @@ class OnePiece {
   std::string_view input_;
 };
 
-// Where to cut an input into pieces of 1 to 16 bytes: always the same for the same input.
+// Cuts an input into pieces of 1 to 16 bytes, always the same ones for the same input.
 class Pieces {
  public:
   explicit Pieces(std::string_view input) : input_(input) {

@@ -1,5 +1,5 @@
-// Gives a target its seeds and the files in the folders named as arguments (a folder that is not there is empty), once
-// each: what the fuzzer has found before is a test of every build.
+// Runs a target once on each of its seeds, and on each file in the folders named as arguments: every build tests what
+// the fuzzer has found before. A folder that does not exist counts as empty.
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -12,7 +12,7 @@ int main(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     if (!std::filesystem::exists(argv[i])) continue;
     for (const auto& entry : std::filesystem::directory_iterator(argv[i])) {
-      std::fprintf(stderr, "%s\n", entry.path().c_str());  // the last one named is the one that failed
+      std::fprintf(stderr, "%s\n", entry.path().c_str());  // the last one printed is the one that failed
       std::ifstream file(entry.path(), std::ios::binary);
       fuzz(std::string(std::istreambuf_iterator<char>(file), {}));
     }

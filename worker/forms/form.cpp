@@ -53,6 +53,7 @@ Task<Form> Request::form() {
   if (!worker::equal_ignoring_case(media, "application/x-www-form-urlencoded")) {
     throw HttpError(415, "the body must be application/x-www-form-urlencoded");
   }
+  refuse_content_coding();
   co_return Form(parse_fields(co_await body()));
 }
 

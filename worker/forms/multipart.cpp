@@ -104,6 +104,7 @@ Task<Multipart> Request::multipart(MultipartLimits limits) {
   if (!worker::equal_ignoring_case(worker::trim_blanks(type.substr(0, type.find(';'))), "multipart/form-data")) {
     throw HttpError(415, "the body must be multipart/form-data");
   }
+  refuse_content_coding();
   const auto boundary = worker::boundary_of(type);
   if (!boundary) throw bad_request("the Content-Type has no valid boundary");
   co_return Multipart(std::make_unique<worker::MultipartReader>(*this, *boundary, limits));

@@ -11,6 +11,43 @@
 #include "worker/http/field_lines.h"
 
 namespace pronghorn {
+namespace {
+
+// Calls `visit` with the name and the value of each cookie (RFC 6265 section 4.2) until it returns false.
+template <class Visit>
+void for_each_cookie(const worker::RequestHead& head, Visit visit) {
+  for (std::size_t i = 0; i < head.field_count; ++i) {
+    if (!worker::equal_ignoring_case(head.fields[i].name, "cookie")) continue;
+    for (std::string_view pairs = head.fields[i].value; !pairs.empty();) {
+      std::string_view value = worker::take_until(pairs, ';');
+      if (value.find('=') == std::string_view::npos) continue;
+      const std::string_view name = worker::take_until(value, '=');
+      value = worker::trim_blanks(value);
+      if (value.size() >= 2 && value.front() == '"' && value.back() == '"') value = value.substr(1, value.size() - 2);
+      if (!visit(name, value)) return;
+    }
+  }
+}
+
+// Calls `visit` with the decoded value of each query field of that name until it returns false.
+template <class Visit>
+void for_each_query_field(std::string_view pairs, std::string_view name, Visit visit) {
+  const auto decode = [](std::string_view text) {
+    std::string decoded;
+    if (worker::percent_decode(text, decoded, true)) return decoded;
+    throw bad_request("the query is not percent-encoded correctly");
+  };
+  while (!pairs.empty()) {
+    const std::size_t end = pairs.find('&');
+    const std::string_view pair = pairs.substr(0, end);
+    pairs = end == std::string_view::npos ? std::string_view{} : pairs.substr(end + 1);
+    const std::size_t equals = pair.find('=');
+    if (decode(pair.substr(0, equals)) != name) continue;
+    if (!visit(decode(equals == std::string_view::npos ? std::string_view{} : pair.substr(equals + 1)))) return;
+  }
+}
+
+}  // namespace
 
 namespace detail {
 
@@ -44,22 +81,32 @@ std::span<const Header> Request::headers() const noexcept {
 }
 
 std::optional<std::string_view> Request::cookie(std::string_view name) const noexcept {
+  std::optional<std::string_view> first;
+  for_each_cookie(exchange_.head, [&](std::string_view found, std::string_view value) {
+    if (found == name) first = value;
+    return !first;
+  });
+  return first;
+}
+
+std::vector<std::string_view> Request::cookies(std::string_view name) const {
+  std::vector<std::string_view> values;
+  for_each_cookie(exchange_.head, [&](std::string_view found, std::string_view value) {
+    if (found == name) values.push_back(value);
+    return true;
+  });
+  return values;
+}
+
+void Request::refuse_content_coding() const {
   for (const Header& field : headers()) {
-    if (!worker::equal_ignoring_case(field.name, "cookie")) continue;
-    std::string_view pairs = field.value;
-    while (!pairs.empty()) {
-      const std::size_t end = pairs.find(';');
-      const std::string_view pair = worker::trim_blanks(pairs.substr(0, end));
-      const std::size_t equals = pair.find('=');
-      if (equals != std::string_view::npos && worker::trim_blanks(pair.substr(0, equals)) == name) {
-        std::string_view value = worker::trim_blanks(pair.substr(equals + 1));
-        if (value.size() >= 2 && value.front() == '"' && value.back() == '"') value = value.substr(1, value.size() - 2);
-        return value;
-      }
-      pairs = end == std::string_view::npos ? std::string_view{} : pairs.substr(end + 1);
+    if (!worker::equal_ignoring_case(field.name, "content-encoding")) continue;
+    for (std::string_view codings = field.value; !codings.empty();) {
+      const std::string_view coding = worker::take_until(codings, ',');
+      if (coding.empty() || worker::equal_ignoring_case(coding, "identity")) continue;
+      throw HttpError(415, "the body must not have a content coding").set("Accept-Encoding", "identity");
     }
   }
-  return std::nullopt;
 }
 
 Task<std::string_view> Request::body() {
@@ -130,25 +177,21 @@ std::string_view Request::raw_param(std::string_view name) const {
 }
 
 std::optional<std::string> Request::raw_query(std::string_view name) const {
-  std::string_view pairs = exchange_.head.query;
-  std::string decoded;
-  while (!pairs.empty()) {
-    const std::size_t end = pairs.find('&');
-    const std::string_view pair = pairs.substr(0, end);
-    const std::size_t equals = pair.find('=');
-    if (!worker::percent_decode(pair.substr(0, equals), decoded, true)) {
-      throw bad_request("the query is not percent-encoded correctly");
-    }
-    if (decoded == name) {
-      const std::string_view value = equals == std::string_view::npos ? std::string_view{} : pair.substr(equals + 1);
-      if (!worker::percent_decode(value, decoded, true)) {
-        throw bad_request("the query is not percent-encoded correctly");
-      }
-      return decoded;
-    }
-    pairs = end == std::string_view::npos ? std::string_view{} : pairs.substr(end + 1);
-  }
-  return std::nullopt;
+  std::optional<std::string> first;
+  for_each_query_field(exchange_.head.query, name, [&first](std::string value) {
+    first = std::move(value);
+    return false;
+  });
+  return first;
+}
+
+std::vector<std::string> Request::raw_query_all(std::string_view name) const {
+  std::vector<std::string> values;
+  for_each_query_field(exchange_.head.query, name, [&values](std::string value) {
+    values.push_back(std::move(value));
+    return true;
+  });
+  return values;
 }
 
 void Request::store_attachment(const std::type_info& type, void* object, void (*destroy)(void*)) {

@@ -17,6 +17,7 @@ Response describe_http_error(const HttpError& error) {
   if (!valid) return problem(500);
   Response response = problem(error.status(), error.what());
   if (error.retry_after() > 0) response.set("Retry-After", std::to_string(error.retry_after()));
+  for (const auto& [name, value] : error.fields()) response.append(name, value);
   return response;
 }
 

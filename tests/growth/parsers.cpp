@@ -1,0 +1,283 @@
+// Runs every parser of client bytes on inputs of two sizes, in the shapes that make careless parsers slow. Callgrind
+// counts what each costs: see growth.py.
+#include <valgrind/callgrind.h>
+
+#include <array>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "pronghorn/error.h"
+#include "pronghorn/json.h"
+#include "pronghorn/request.h"
+#include "supervisor/load/dispatch_policy.h"
+#include "worker/fields/content_coding.h"
+#include "worker/fields/forwarded.h"
+#include "worker/files/byte_ranges.h"
+#include "worker/files/conditional.h"
+#include "worker/files/folder.h"
+#include "worker/forms/multipart_parser.h"
+#include "worker/forms/parameters.h"
+#include "worker/http/exchange.h"
+#include "worker/http1/parser/chunked_decoder.h"
+#include "worker/http1/parser/head_guard.h"
+#include "worker/http1/parser/head_parser.h"
+#include "worker/routing/router.h"
+#include "worker/state/quarantine/path_shape.h"
+
+namespace pronghorn {
+namespace {
+
+using namespace worker;
+
+constexpr std::size_t kSmall = 8 * 1024;
+constexpr std::size_t kLarge = 2 * kSmall;
+
+using Parse = std::function<void(std::string_view)>;
+
+// `unit` repeated to `size` bytes.
+std::string repeat(std::string_view unit, std::size_t size) {
+  std::string text;
+  while (text.size() < size) text += unit;
+  return text;
+}
+
+// Counts what `parse` costs for inputs of both sizes.
+void measure(const std::string& name, const std::function<std::string(std::size_t)>& make, const Parse& parse) {
+  for (const std::size_t size : {kSmall, kLarge}) {
+    const std::string input = make(size);
+    const std::string label = name + " " + std::to_string(size);
+    CALLGRIND_ZERO_STATS;
+    try {
+      parse(input);
+    } catch (const std::exception&) {  // refusing is an answer, too
+    }
+    CALLGRIND_DUMP_STATS_AT(label.c_str());
+  }
+}
+
+void measure_repeated(const std::string& parser, std::initializer_list<std::string_view> units, const Parse& parse) {
+  for (const std::string_view unit : units) {
+    std::string shown;
+    for (const char c : unit) shown += c > ' ' && c < 0x7f ? c : '~';
+    measure(parser + " " + shown, [unit](std::size_t size) { return repeat(unit, size); }, parse);
+  }
+}
+
+// A request with one field, or with a query, as the application sees it.
+class OneRequest final : public ExchangeOwner {
+ public:
+  OneRequest() {
+    exchange_->head.clear();
+    exchange_->owner = this;
+  }
+  Request& request() { return exchange_->request; }
+  RequestHead& head() { return exchange_->head; }
+  void add(std::string_view name, std::string_view value) { head().fields[head().field_count++] = {name, value}; }
+  void body(std::string_view bytes, std::string_view type) {
+    head().known[static_cast<std::size_t>(KnownHeader::content_type)] = static_cast<std::int16_t>(head().field_count);
+    add("Content-Type", type);
+    exchange_->body.begin(bytes.size());
+    exchange_->body.push(bytes);
+    exchange_->body.finish();
+  }
+  void respond(Exchange&, Response&&) override {}
+  void want_body(Exchange&) override {}
+
+ private:
+  std::unique_ptr<Exchange> exchange_ = std::make_unique<Exchange>();
+};
+
+template <class T>
+void run(Task<T> task) {
+  task.start();
+  static_cast<void>(task.take());
+}
+
+void parse_whole_head(std::string_view bytes) {
+  static const auto head = std::make_unique<RequestHead>();
+  const HeadScan scan = scan_head(bytes, 0, std::string_view::npos);
+  HttpLimits no_limits;
+  no_limits.max_request_line = no_limits.max_header_bytes = 0;
+  if (scan.state == HeadScan::State::complete) {
+    static_cast<void>(parse_head(bytes.substr(0, scan.position), scan.first_line, no_limits, *head));
+  }
+}
+
+void measure_heads() {
+  measure_repeated("target", {"a", "/", "%41", "?", "a?b"}, [](std::string_view text) {
+    parse_whole_head("GET /" + std::string(text) + " HTTP/1.1\r\nHost: a\r\n\r\n");
+  });
+  measure_repeated("method", {"A", "-"}, [](std::string_view text) {
+    parse_whole_head(std::string(text) + " / HTTP/1.1\r\nHost: a\r\n\r\n");
+  });
+  for (const char* name : {"Host", "Connection", "Transfer-Encoding", "Content-Length", "Expect", "X"}) {
+    measure_repeated(std::string("field ") + name, {"a", " ", "\t", ",", "a,", ", ", "0", "%41", "[", ":"},
+                     [name](std::string_view text) {
+                       for (const char* method : {"GET", "POST"}) {
+                         parse_whole_head(method + (" / HTTP/1.1\r\nHost: a\r\n" + std::string(name)) + ": " +
+                                          std::string(text) + "\r\n\r\n");
+                       }
+                     });
+  }
+  measure(
+      "head, byte by byte", [](std::size_t size) { return repeat("X: a\r\n", size); },
+      [](std::string_view lines) {
+        const std::string head = "GET / HTTP/1.1\r\n" + std::string(lines) + "\r\n";
+        HeadScan scan{HeadScan::State::incomplete, 0, std::string_view::npos};
+        for (std::size_t size = 1; size <= head.size() && scan.state == HeadScan::State::incomplete; ++size) {
+          scan = scan_head(std::string_view(head).substr(0, size), scan.position, scan.first_line);
+        }
+      });
+}
+
+void measure_chunks() {
+  for (const std::size_t piece : {std::size_t{1}, std::size_t{1000}}) {
+    measure_repeated("chunks, in " + std::to_string(piece), {"1\r\na\r\n", "0;a", "1;a=\"b\"\r\na\r\n", "0", "1 "},
+                     [piece](std::string_view text) {
+                       ChunkedDecoder decoder;
+                       while (!text.empty()) {
+                         const auto step = decoder.next(text.substr(0, piece));
+                         if (step.state >= ChunkedDecoder::State::done) break;
+                         text.remove_prefix(step.consumed);
+                       }
+                     });
+  }
+}
+
+void parse_multipart(std::string_view body, std::size_t piece) {
+  MultipartParser parser("XX", {.parts = 0, .head_bytes = 0, .field_bytes = 0, .file_bytes = 0});
+  while (!body.empty()) {
+    const auto step = parser.next(body.substr(0, piece));
+    if (step.state >= MultipartParser::State::malformed) break;
+    if (step.state == MultipartParser::State::part) static_cast<void>(parser.take_part());
+    body.remove_prefix(step.consumed);
+  }
+}
+
+void measure_forms() {
+  const std::string part = "--XX\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n";
+  for (const std::size_t piece : {std::size_t{1}, std::size_t{1000}}) {
+    const std::string in_pieces = "multipart, in " + std::to_string(piece);
+    measure_repeated(in_pieces + ", preamble", {"\r", "\r\n--", "\r\n--X", "--XX", "a"},
+                     [piece](std::string_view text) { parse_multipart(text, piece); });
+    measure_repeated(in_pieces + ", content", {"\r", "\r\n", "\r\n--", "\r\n--X", "-", "a"},
+                     [&part, piece](std::string_view text) { parse_multipart(part + std::string(text), piece); });
+    measure_repeated(in_pieces + ", parts", {part + "\r\n"},
+                     [piece](std::string_view text) { parse_multipart(text, piece); });
+    measure_repeated(in_pieces + ", head", {"a", "X: a\r\n", "a: "},
+                     [piece](std::string_view text) { parse_multipart("--XX\r\n" + std::string(text), piece); });
+  }
+  measure_repeated("parameters", {";", "; ", "a", ";a=b", "\\", "\"", "\\\""}, [](std::string_view text) {
+    static_cast<void>(parse_parameters("form-data; a=\"" + std::string(text)));
+    static_cast<void>(parse_parameters(text));
+  });
+  measure_repeated("form", {"&", "a&", "a=b&", "%41", "=", "+", "a"}, [](std::string_view text) {
+    OneRequest one;
+    one.body(text, "application/x-www-form-urlencoded");
+    run(one.request().form());
+  });
+  measure_repeated("json", {"[", "[],", "{},", "{\"a\":[", "1,", "\"a\",", "\\u00e9", "1", " ", "\"a\":1,"},
+                   [](std::string_view text) {
+                     for (const char* before : {"[", "{", "\"", "[{},{\"b\":"}) {
+                       const std::string body = before + std::string(text);
+                       try {
+                         OneRequest one;
+                         one.body(body, "application/json");
+                         run(json_body(one.request()));
+                       } catch (const HttpError&) {
+                       }
+                     }
+                   });
+  for (const auto& [unit, end] : {std::pair{"{},", "{}]"}, std::pair{"[],", "[]]"}, std::pair{"1,", "1]"}}) {
+    measure(
+        std::string("valid json [") + unit, [unit](std::size_t size) { return repeat(unit, size); },
+        [end](std::string_view text) {
+          OneRequest one;
+          const std::string body = "[" + std::string(text) + end;
+          one.body(body, "application/json");
+          run(json_body(one.request()));
+        });
+  }
+}
+
+void measure_fields() {
+  measure_repeated("query", {"&", "a&", "a=b&", "%41&", "=", "+", "a"}, [](std::string_view text) {
+    OneRequest one;
+    one.head().query = text;
+    static_cast<void>(one.request().query("z"));
+    static_cast<void>(one.request().query_all("a"));
+  });
+  measure_repeated("cookies", {";", "; ", "a=b;", "=", "\"", "a", " "}, [](std::string_view text) {
+    OneRequest one;
+    one.add("Cookie", text);
+    static_cast<void>(one.request().cookie("z"));
+    static_cast<void>(one.request().cookies("a"));
+  });
+  static const Networks trusted({"10.0.0.0/8"});
+  for (const char* name : {"Forwarded", "X-Forwarded-For"}) {
+    measure_repeated(name, {",", "for=10.1.1.1,", "10.1.1.1,", "\"", "\\", "\\\"", ";", "for=\"", " ", "a"},
+                     [name](std::string_view text) {
+                       OneRequest one;
+                       one.add(name, text);
+                       one.add(name, text);
+                       for (const auto believed : {ForwardingFields::forwarded, ForwardingFields::x_forwarded}) {
+                         static_cast<void>(read_forwarding(one.head(), trusted, believed));
+                       }
+                     });
+  }
+  measure_repeated("Accept-Encoding", {",", "gzip,", "gzip;q=0.5,", ";", "gzip;q=1;", " "}, [](std::string_view text) {
+    OneRequest one;
+    one.add("Accept-Encoding", text);
+    static_cast<void>(choose_coding(one.head(), std::array{ContentCoding::br, ContentCoding::gzip}));
+  });
+  measure_repeated("Range", {",", "0-1,", "-1,", "0-,", " ", "1"}, [](std::string_view text) {
+    static_cast<void>(read_ranges("bytes=" + std::string(text), 1'000'000));
+  });
+  measure_repeated("If-None-Match", {",", "\"a\",", "W/\"a\",", "\"", "W/", " "}, [](std::string_view text) {
+    OneRequest one;
+    one.head().method = "GET";
+    one.add("If-None-Match", text);
+    static_cast<void>(select(one.request(), {"\"tag\"", 0, 100}));
+  });
+  measure_repeated("trailers", {"X: a\r\n", "X:\r\n"}, [](std::string_view text) {
+    OneRequest one;
+    one.request().exchange().trailer_bytes = text;
+    static_cast<void>(one.request().trailer("z"));
+  });
+  measure_repeated("the balancer's cookie", {"\n", "Cookie: a\n", ";", "a=b;", "\r", " "}, [](std::string_view text) {
+    const std::string head = "GET / HTTP/1.1\r\nCookie: " + std::string(text);
+    static_cast<void>(supervisor::find_cookie(head, "session"));
+  });
+}
+
+void measure_paths() {
+  static const auto router = [] {
+    auto routes = std::make_unique<Router>();
+    for (const char* pattern : {"/{a}/{b}/{c}", "/a/{b}/c", "/a/a/{rest...}", "/{a}/a/{rest...}"}) {
+      routes->add("GET", pattern, 0);
+    }
+    return routes;
+  }();
+  measure_repeated("path", {"/", "/a", "a", "%2f", "%41", ".", "/.", "1", "-"}, [](std::string_view text) {
+    const std::string path = "/" + std::string(text);
+    std::array<RouteMatch::Param, kMaxRouteParams> params;
+    static_cast<void>(router->find("GET", path, params));
+    static_cast<void>(router->allowed_methods(path));
+    static_cast<void>(path_shape(path));
+    static_cast<void>(relative_path(text, true));
+  });
+}
+
+}  // namespace
+}  // namespace pronghorn
+
+int main() {
+  pronghorn::measure_heads();
+  pronghorn::measure_chunks();
+  pronghorn::measure_forms();
+  pronghorn::measure_fields();
+  pronghorn::measure_paths();
+}
