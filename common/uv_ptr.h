@@ -20,4 +20,13 @@ struct CloseOnLoop {
 template <class Handle>
 using UvPtr = std::unique_ptr<Handle, CloseOnLoop<Handle>>;
 
+// A handle of a kind whose initialiser cannot fail (timer, prepare, check, idle), with `owner` as its data.
+template <class Handle>
+[[nodiscard]] UvPtr<Handle> make_uv(uv_loop_t* loop, int (*initialise)(uv_loop_t*, Handle*), void* owner) {
+  auto* handle = new Handle;
+  initialise(loop, handle);
+  handle->data = owner;
+  return UvPtr<Handle>(handle);
+}
+
 }  // namespace pronghorn::worker

@@ -29,7 +29,7 @@
 #include "worker/routing/application.h"
 #include "worker/runtime/plugin_loader.h"
 #include "worker/runtime/runtime.h"
-#include "worker/state/services.h"
+#include "worker/state/state_services.h"
 
 namespace pronghorn::worker {
 namespace {

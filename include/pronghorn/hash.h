@@ -1,4 +1,4 @@
-// SHA-256 of a stream of bytes.
+// SHA-256 (FIPS 180-4) of bytes that arrive in pieces, such as an upload.
 #pragma once
 
 #include <memory>
@@ -9,6 +9,8 @@
 
 namespace pronghorn {
 
+// Context: any thread, one at a time.
+// Errors:  std::runtime_error if OpenSSL does not provide SHA-256.
 class PRONGHORN_API Sha256 {
  public:
   Sha256();
@@ -16,8 +18,9 @@ class PRONGHORN_API Sha256 {
   Sha256(const Sha256&) = delete;
   Sha256& operator=(const Sha256&) = delete;
 
+  // Adds bytes. Has no effect after hex().
   void update(std::string_view bytes);
-  // The digest in 64 lower-case hex digits. Ends the computation: later calls give the same text.
+  // Finishes the computation and returns the digest as 64 lower-case hex digits. Calling it again returns the same text.
   [[nodiscard]] std::string hex();
 
  private:

@@ -1,7 +1,7 @@
-// Rate limits, counted in Redis and therefore exact over all workers and machines.
+// Rate limits: counted in Redis, so they are exact across all workers and machines.
 //
-// One Lua script and one round trip a check, on the server's clock. An answer carries RateLimit-Limit,
-// RateLimit-Remaining and RateLimit-Reset; a refused one is 429 with Retry-After.
+// A check is one Lua script and one round trip, and uses the clock of the Redis server. Responses carry RateLimit-Limit,
+// RateLimit-Remaining and RateLimit-Reset; a request over the limit gets a 429 with Retry-After.
 #pragma once
 
 #include <chrono>
@@ -15,20 +15,27 @@
 namespace pronghorn {
 
 enum class LimitAlgorithm {
-  fixed_window,  // `count` per window that begins with the first request; cheapest; up to twice `count` around an edge
-  sliding_window,  // `count` in any window: the previous window counts in proportion to what of it is still in view
-  token_bucket,    // a bucket of `count` tokens that refills evenly over `window`: bursts up to `count`, then steady
+  // `count` requests per window; a window begins with the first request after the last one has ended. The cheapest. A
+  // client can make up to twice `count` requests around the edge of two windows.
+  fixed_window,
+  // `count` requests in any window: the requests of the previous window count in proportion to its part that is still
+  // within one window from now.
+  sliding_window,
+  // A bucket of `count` tokens, refilled evenly over `window`; a request takes one. Allows bursts up to `count`.
+  token_bucket,
 };
 
-// What a limit does when Redis cannot be asked. Every such decision is counted in /status and /metrics.
+// What a limit does if Redis is unavailable. Each such decision is counted in /status and /metrics.
 enum class WhenUnavailable { allow, deny };
 
+// One limit of a route or group: see Route::limit() in pronghorn/app.h. Made by per_client() or per_key().
 struct Limit {
-  std::uint32_t count = 0;
-  std::chrono::milliseconds window{};
+  std::uint32_t count = 0;             // 0 refuses every request
+  std::chrono::milliseconds window{};  // 1 ms to 366 days; values outside are clamped
   LimitAlgorithm algorithm = LimitAlgorithm::fixed_window;
-  WhenUnavailable when_unavailable = WhenUnavailable::allow;  // deny answers 503 with Retry-After
-  // Who is counted: the text names a bucket. Empty: the client's address, of IPv6 its /64, which belongs to one client.
+  WhenUnavailable when_unavailable = WhenUnavailable::allow;  // deny: 503 with Retry-After
+  // Returns the key that requests are counted by. Empty function: the client's address (of IPv6 its /64, which belongs
+  // to one client). Called on the loop thread for every request; must not block. What it throws fails the request.
   std::function<std::string(Request&)> key;
 
   Limit& sliding() noexcept {
@@ -45,14 +52,15 @@ struct Limit {
   }
 };
 
-// `count` requests per `window` for each client address (IPv6: for each /64).
+// `count` requests per `window` for each client address (IPv6: each /64).
 inline Limit per_client(std::uint32_t count, std::chrono::milliseconds window) { return {count, window, {}, {}, {}}; }
-// The same for whatever `key` names, such as a user or an API token.
+// `count` requests per `window` for each value of `key`, such as a user or an API token.
 inline Limit per_key(std::uint32_t count, std::chrono::milliseconds window, std::function<std::string(Request&)> key) {
   return {count, window, {}, {}, std::move(key)};
 }
 
-inline std::chrono::milliseconds seconds(std::int64_t count) { return std::chrono::seconds(count); }
-inline std::chrono::milliseconds minutes(std::int64_t count) { return std::chrono::minutes(count); }
+// per_client(100, minutes(1)). The same types as in std::chrono, so that both namespaces can be used together.
+using std::chrono::minutes;
+using std::chrono::seconds;
 
 }  // namespace pronghorn

@@ -1,10 +1,10 @@
-// Redis from a handler: any command, pipelines and scripts over the worker's one pipelined connection.
+// Redis from a handler: any command, pipelines and scripts, over the worker's one pipelined connection.
 //
 // Context: the worker's loop thread. All commands issued in one turn of the loop leave in one write.
 //
-// The connection is shared by all handlers of the worker. What would change it for the others, or make them wait, is
-// refused with a RedisError before it is sent: subscriptions and MONITOR, blocking reads (BLPOP, XREAD BLOCK …), WAIT,
-// WATCH, AUTH, SELECT, HELLO, RESET, QUIT, CLIENT REPLY, and MULTI outside of one pipeline() that also ends it.
+// All handlers of a worker share the connection. Commands that would change it for the others, or make them wait, throw
+// RedisError before anything is sent: subscriptions and MONITOR, blocking reads (BLPOP, XREAD BLOCK …), WAIT, WATCH,
+// AUTH, SELECT, HELLO, RESET, QUIT, CLIENT REPLY, and MULTI unless the same pipeline() also ends it.
 #pragma once
 
 #include <charconv>
@@ -27,21 +27,22 @@ class RedisClient;
 struct ReplyBuilder;
 }  // namespace worker
 
-// Redis answered with an error, or with something else than the caller asked for.
+// Redis replied with an error, or with another kind of reply than the caller asked for. Uncaught in a handler it becomes
+// a 500.
 class PRONGHORN_API RedisError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
 
-// Redis could not be reached, the deadline of the command (option redis_timeout) passed, or Redis said that it cannot
-// serve just now (LOADING, READONLY, OOM …). The command may or may not have been carried out.
-// Uncaught in a handler it is answered 503 with Retry-After.
+// Redis is unreachable, the deadline of the command (option redis_timeout) passed, or Redis cannot serve at the moment
+// (LOADING, READONLY, OOM …). The command may or may not have been executed. Uncaught in a handler it becomes a 503 with
+// Retry-After.
 class PRONGHORN_API RedisUnavailable : public RedisError {
  public:
   using RedisError::RedisError;
 };
 
-// One reply, owned. A status ("OK") is a string.
+// One reply, a value that owns its text. A status such as "OK" is a string.
 class PRONGHORN_API Reply {
  public:
   using Array = std::vector<Reply>;
@@ -61,7 +62,8 @@ class PRONGHORN_API Reply {
   [[nodiscard]] bool is_integer() const noexcept { return std::holds_alternative<std::int64_t>(value_); }
   [[nodiscard]] bool is_string() const noexcept { return std::holds_alternative<std::string>(value_); }
 
-  // Each throws RedisError when the reply is of another kind; integer() also reads a string of digits.
+  // Each throws if the reply is of another kind: what command() would throw for an error reply, RedisError otherwise.
+  // integer() also parses a string that holds a decimal integer.
   [[nodiscard]] std::int64_t integer() const;
   [[nodiscard]] const std::string& string() const;
   [[nodiscard]] const Array& array() const;
@@ -72,7 +74,7 @@ class PRONGHORN_API Reply {
   std::variant<std::monostate, std::int64_t, std::string, Array, Error> value_;
 };
 
-// A command: its name and arguments, binary-safe. Numbers are written in decimal.
+// A command: its name and its arguments, which may hold any bytes. Numbers are written in decimal.
 class PRONGHORN_API Command {
  public:
   template <class... Args>
@@ -101,7 +103,8 @@ class PRONGHORN_API Command {
   std::vector<std::string> words_;
 };
 
-// A Lua script, sent by its SHA-1 and whole only when Redis does not know it. Make one per script, for good.
+// A Lua script. It is sent by its SHA-1, and as a whole only if Redis does not know it. Construct one per script and
+// reuse it.
 class PRONGHORN_API Script {
  public:
   explicit Script(std::string source);
@@ -113,26 +116,27 @@ class PRONGHORN_API Script {
   std::string sha1_;  // 40 hex digits
 };
 
-// The worker's connection. A cheap handle: copy it freely; it lives as long as the worker.
+// A handle to the worker's connection: cheap to copy, valid for the life of the worker.
 class PRONGHORN_API Redis {
  public:
   explicit Redis(worker::RedisClient& client) noexcept : client_(&client) {}
 
-  // Sends one command. Throws RedisUnavailable, or RedisError when Redis answers with an error.
+  // Sends one command and yields its reply. Throws RedisUnavailable, or RedisError for an error reply.
   template <class... Args>
   [[nodiscard]] Task<Reply> command(const Args&... args) {
     return run(Command(args...));
   }
   [[nodiscard]] Task<Reply> run(Command command);
 
-  // Sends all at once; the replies in order. A command that Redis refuses gives an error Reply, not an exception.
+  // Sends all commands at once and yields their replies in the same order. An error from Redis is an error Reply, not an
+  // exception. Throws RedisUnavailable. Not atomic unless the commands include MULTI and EXEC.
   [[nodiscard]] Task<std::vector<Reply>> pipeline(std::vector<Command> commands);
 
-  // Runs a script. On Redis Cluster all keys must share a {hash tag}. `script` outlives the call.
+  // Runs a script atomically: one round trip, two the first time. `script` must outlive the task. Throws like command().
   [[nodiscard]] Task<Reply> script(const Script& script, std::vector<std::string> keys,
                                    std::vector<std::string> args = {});
 
-  // Whether a connection is up and authenticated now.
+  // Whether a connection is up and logged in.
   [[nodiscard]] bool connected() const noexcept;
 
  private:

@@ -1,9 +1,10 @@
-// Sessions: what a client is remembered by, in Redis, so that any worker on any machine can answer its next request.
+// Sessions: data about a client that outlives a request. They are kept in Redis, so any worker on any machine can serve
+// the client's next request.
 //
-// In Redis a session is the hash NAME:s:{ID} (NAME: option `name`), one field per key, with a sliding time to live
-// (option session_ttl). The id is 32 random bytes in base64url, sent in a cookie (option session_cookie) that is
-// HttpOnly, SameSite=Lax, and Secure when the client used https. The cookie lives as long as the session: while that is
-// in use, it is sent again when half of its life has passed.
+// A session is the Redis hash NAME:s:{ID} (NAME: option `name`) with one hash field per session field. Sessions that are
+// idle longer than the option `session_ttl` expire. The id is 32 random bytes in base64url. It travels in a cookie
+// (option `session_cookie`) that is HttpOnly, SameSite=Lax, and Secure if the client used https. The cookie expires with
+// the session; while the session is in use, the cookie is sent again after half of its life.
 #pragma once
 
 #include <cstdint>
@@ -21,36 +22,40 @@ namespace worker {
 class SessionState;
 }
 
-// A handle on the session of one request: get it with `co_await request.session()`, copy it freely, drop it with the
-// request. Changes by set, erase, rotate and destroy are written in one round trip after the handler has returned and
-// before its response is sent; only the fields that were changed are written, so parallel requests of one client do not
-// overwrite each other. A handler that throws writes nothing. When Redis cannot take the changes, the client gets a
-// 503, never a response that claims otherwise.
+// A handle to the session of one request, from `co_await request.session()`. Cheap to copy; must not outlive the
+// request.
 //
-// A client without a session costs nothing: it is created by the first write. When a session that was read has ended
-// meanwhile (a parallel request destroyed or rotated it), changes to it are dropped, as if they had come just before.
+// The changes made by set, erase, rotate and destroy are written after the handler returns and before its response is
+// sent, in one round trip. Only changed fields are written, so parallel requests of one client do not overwrite each
+// other. If the handler throws, nothing is written. If Redis does not accept the changes, the client gets a 503 instead
+// of the response.
 //
-// The field name "_pronghorn.sent" is the server's: std::invalid_argument.
+// The first write creates the session; a client that has none costs no round trip. If a parallel request has destroyed
+// or rotated the session since it was read, the changes are discarded, as if they had been made just before that.
+//
+// Context: the worker's loop thread.
+// Errors:  the field name "_pronghorn.sent" is reserved: set, erase and increment throw std::invalid_argument.
 class PRONGHORN_API Session {
  public:
   explicit Session(std::shared_ptr<worker::SessionState> state) noexcept : state_(std::move(state)) {}
 
-  // The value as it was read, or as set in this request.
+  // The value of a field as this request has read or changed it; nullopt if there is none.
   [[nodiscard]] std::optional<std::string> get(std::string_view name) const;
   [[nodiscard]] bool has(std::string_view name) const;
   void set(std::string_view name, std::string_view value);
   void erase(std::string_view name);
 
-  // Adds `by` to a whole number (absent counts as 0) in Redis at once, atomically across all workers, and yields the
-  // new value. RedisError when the field holds something else.
+  // Adds `by` to an integer field (0 if absent) in Redis, immediately and atomically across all workers, and yields the
+  // new value. Throws RedisError if the field is not an integer or would overflow, RedisUnavailable if Redis cannot
+  // serve.
   [[nodiscard]] Task<std::int64_t> increment(std::string_view name, std::int64_t by = 1);
 
-  // Gives the session a new id and makes the old one worthless; call it when a user logs in, against fixation.
+  // Gives the session a new id and invalidates the old one. Call it when a user logs in, against session fixation.
   void rotate();
-  // Removes the session and its cookie. Later calls in this request begin a new one.
+  // Deletes the session and its cookie. A later set() or increment() in this request creates a new session.
   void destroy();
 
-  // Whether the client has no stored session yet.
+  // Whether the client has no session in Redis yet.
   [[nodiscard]] bool is_new() const noexcept;
 
  private:

@@ -11,7 +11,7 @@
 #include "worker/routing/error_responses.h"
 #include "worker/runtime/exception_text.h"
 #include "worker/state/limits/rate_limiter.h"
-#include "worker/state/services.h"
+#include "worker/state/state_services.h"
 
 namespace pronghorn::worker {
 

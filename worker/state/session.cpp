@@ -1,4 +1,4 @@
-// The public face of sessions: pronghorn/session.h and Request::session().
+// Implements pronghorn/session.h and Request::session().
 #include "pronghorn/session.h"
 
 #include <utility>
@@ -6,9 +6,9 @@
 #include "pronghorn/error.h"
 #include "pronghorn/request.h"
 #include "worker/http/exchange.h"
-#include "worker/state/services.h"
 #include "worker/state/sessions/session_state.h"
 #include "worker/state/sessions/session_store.h"
+#include "worker/state/state_services.h"
 
 namespace pronghorn {
 
@@ -17,7 +17,7 @@ Task<Session> Request::session() {
   if (!exchange.session) {
     if (exchange.state == nullptr) throw HttpError(503, "sessions need Redis");
     std::shared_ptr<worker::SessionState> loaded = co_await exchange.state->sessions.load(exchange);
-    // Another branch of the handler may have been faster: a request has one session.
+    // A concurrent branch of the handler may have loaded it first: a request has one session.
     if (!exchange.session) exchange.session = std::move(loaded);
   }
   co_return Session(exchange.session);

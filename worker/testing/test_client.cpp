@@ -18,7 +18,7 @@
 #include "worker/routing/application.h"
 #include "worker/runtime/exception_text.h"
 #include "worker/runtime/runtime.h"
-#include "worker/state/services.h"
+#include "worker/state/state_services.h"
 #include "worker/testing/collected_response.h"
 #include "worker/testing/cookie_jar.h"
 #include "worker/testing/test_events.h"

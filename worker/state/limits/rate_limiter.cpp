@@ -8,7 +8,7 @@
 #include "common/log.h"
 #include "worker/state/keys/key.h"
 #include "worker/state/redis/redis_client.h"
-#include "worker/state/redis/redis_script.h"
+#include "worker/state/redis/run_script.h"
 
 namespace pronghorn::worker {
 namespace {
@@ -16,10 +16,10 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds kLongestWindow = std::chrono::hours(24 * 366);
-constexpr int kRetryWithoutRedis = 2;  // seconds: by then a Redis that restarts is back
+constexpr int kRetryWithoutRedis = 2;  // seconds: a restarting Redis is usually back by then
 
-// Every script: KEYS[1] the bucket, ARGV[1] the count, ARGV[2] the window in ms; returns allowed (1 or 0), remaining,
-// ms until the reset, ms until a retry may succeed.
+// All scripts: KEYS[1] holds the state; ARGV: count, window in ms. They return allowed (1 or 0), requests remaining, ms
+// until the reset, ms until a retry can succeed.
 
 const Script& fixed_window_script() {
   static const Script script(R"lua(
@@ -37,8 +37,8 @@ return {1, count - used, left, 0}
   return script;
 }
 
-// Two counters: of this window and of the one before. Requests of the window before are taken to have come evenly, so
-// they leave the view in proportion to the time that has passed of this one.
+// Two counters: one for this window, one for the window before. The requests of the window before count as if they were
+// spread evenly, so fewer of them count the more of this window has passed.
 const Script& sliding_window_script() {
   static const Script script(R"lua(
 local count, window = tonumber(ARGV[1]), tonumber(ARGV[2])
@@ -60,9 +60,9 @@ local elapsed = now - index * window
 local used = current + previous * (window - elapsed) / window
 if used + 1 > count then
   local wait
-  if current + 1 <= count then -- until enough of the window before has left the view
+  if current + 1 <= count then -- until enough of the window before no longer counts
     wait = window * (1 - (count - 1 - current) / previous) - elapsed
-  else -- until enough of this one has, in the next
+  else -- until enough of this one no longer counts, in the next
     wait = window - elapsed + window * (1 - (count - 1) / current)
   end
   wait = math.max(1, math.ceil(wait))
@@ -75,7 +75,7 @@ return {1, math.floor(count - used - 1), window - elapsed, 0}
   return script;
 }
 
-// The key goes when the bucket is full again: a bucket that nobody knows is full.
+// The key expires when the bucket is full again: a missing bucket counts as full.
 const Script& token_bucket_script() {
   static const Script script(R"lua(
 local count, window = tonumber(ARGV[1]), tonumber(ARGV[2])
@@ -128,13 +128,13 @@ const char* short_name(LimitAlgorithm algorithm) noexcept {
 
 milliseconds window_of(const Limit& limit) { return std::clamp(limit.window, milliseconds(1), kLongestWindow); }
 
-// What remains of a second counts as one: who comes after it is not early.
+// Rounds up, so that a client that waits that long does not come too early.
 int whole_seconds(std::int64_t ms) {
   const std::int64_t bounded = std::clamp<std::int64_t>(ms, 0, 2 * kLongestWindow.count());
   return static_cast<int>((bounded + 999) / 1000);
 }
 
-// Of an IPv6 client its /64: that is what one subscriber has, and could otherwise change at will.
+// The address; of IPv6 its /64, which one subscriber owns and could otherwise choose addresses from at will.
 std::string client_key(const std::string& address) {
   if (address.find(':') == std::string::npos) return address;
   auto ip = parse_ip_address(address);
@@ -181,10 +181,10 @@ Task<LimitOutcome> RateLimiter::check(Request& request, const Limit& limit, std:
   try {
     const Reply reply = co_await run_script(*client_, script_of(limit.algorithm), keys, args);
     co_return from_reply(reply, limit);
-  } catch (const RedisUnavailable&) {  // the client has logged it
+  } catch (const RedisUnavailable&) {  // logged by the Redis client
   } catch (const RedisError& error) {
     if (!std::exchange(told_error_, true)) {
-      log_error("Redis refuses to count rate limits: they are decided without it", {{"error", error.what()}});
+      log_error("Redis cannot count rate limits; deciding without it", {{"error", error.what()}});
     }
   }
   co_return without_redis(limit);
@@ -192,7 +192,7 @@ Task<LimitOutcome> RateLimiter::check(Request& request, const Limit& limit, std:
 
 LimitOutcome RateLimiter::from_reply(const Reply& reply, const Limit& limit) {
   const Reply::Array& values = reply.array();
-  if (values.size() != 4) throw RedisError("a rate limit script answered something else");
+  if (values.size() != 4) throw RedisError("unexpected reply to a rate limit script");
   if (values[0].integer() == 0) {
     add(row_[Count::limits_refused]);
     return refused(limit, values[3].integer());
@@ -233,9 +233,9 @@ void add_limit_fields(Response& response, const LimitOutcome& outcome) {
 Response limit_response(const LimitOutcome& outcome) {
   const std::string seconds_text = std::to_string(outcome.retry_after);
   Response response = outcome.status == 429
-                          ? problem(429, "too many requests: try again in " + seconds_text +
+                          ? problem(429, "too many requests; try again in " + seconds_text +
                                              (outcome.retry_after == 1 ? " second" : " seconds"))
-                          : problem(503, "the rate limit of this route cannot be checked now: try again later");
+                          : problem(503, "the rate limit of this route cannot be checked; try again later");
   response.set("Retry-After", seconds_text);
   add_limit_fields(response, outcome);
   return response;

@@ -1,7 +1,7 @@
-// Rate limits: one Lua script an algorithm, one round trip a check, on the server's clock; see pronghorn/limit.h.
+// Checks rate limits (pronghorn/limit.h): one Lua script per algorithm, one round trip per check, on Redis' clock.
 //
-// The key is NAME:l:ROUTE:ALGORITHM-WINDOW:WHO: a limit that a new release changes starts anew instead of
-// misreading what the old one has left. Every key has a time to live.
+// The key is NAME:l:ROUTE:ALGORITHM-WINDOW:WHO, so that a limit whose algorithm or window changes in a new release
+// starts from zero instead of misreading the old data. Every key expires.
 #pragma once
 
 #include <chrono>
@@ -23,26 +23,26 @@ class RedisClient;
 
 struct LimitOutcome {
   bool allowed = true;
-  bool unavailable = false;  // decided without Redis: `limit`, `remaining` and `reset` say nothing
-  int status = 0;            // of the refusal: 429, or 503 when it was decided without Redis; 0 when allowed
+  bool unavailable = false;  // decided without Redis: `remaining` and `reset` have no meaning
+  int status = 0;            // 0 if allowed, 429 if over the limit, 503 if refused because Redis is unavailable
   std::uint32_t limit = 0;
   std::uint32_t remaining = 0;
-  // Allowed: until the window ends, or until the bucket is full again. Refused: the same as retry_after.
+  // If allowed: until the window ends or the bucket is full. If refused: the same as retry_after.
   std::chrono::seconds reset{0};
-  int retry_after = 0;  // seconds, at least 1 when refused
+  int retry_after = 0;  // seconds, at least 1 if refused
 };
 
 // Context: loop thread; one per worker.
 class RateLimiter {
  public:
-  // `client` is null with --redis none: then every check is decided as if Redis were away.
+  // `client` is null with --redis none: then every check is decided as if Redis were unavailable.
   RateLimiter(RedisClient* client, const Config& config, WorkerRow& row);
   RateLimiter(const RateLimiter&) = delete;
   RateLimiter& operator=(const RateLimiter&) = delete;
 
-  // Counts this request. `name` tells this limit from every other of the application (the route, and which of its
-  // limits); it, `request` and `limit` outlive the task. Counts refusals (429) and decisions without Redis in the
-  // worker's row. Throws only what `limit.key` throws.
+  // Counts the request and decides. `name` identifies the limit within the application: the route, and which of its
+  // limits. `request`, `limit` and `name` must outlive the task. Counts refusals (429) and decisions without Redis in
+  // the worker's row. Throws only what `limit.key` throws.
   [[nodiscard]] Task<LimitOutcome> check(Request& request, const Limit& limit, std::string_view name);
 
  private:
@@ -56,13 +56,13 @@ class RateLimiter {
   bool told_error_ = false;
 };
 
-// Which of two limits of one route a response should show: the one that leaves less.
+// The one of two outcomes that the response should show: a refusal, else the one with fewer requests remaining.
 [[nodiscard]] const LimitOutcome& tighter(const LimitOutcome& a, const LimitOutcome& b) noexcept;
 
-// Sets RateLimit-Limit, RateLimit-Remaining and RateLimit-Reset; nothing when the outcome was decided without Redis.
+// Sets RateLimit-Limit, RateLimit-Remaining and RateLimit-Reset; nothing if the outcome was decided without Redis.
 void add_limit_fields(Response& response, const LimitOutcome& outcome);
 
-// The answer to a request that was refused: problem+json with Retry-After and the fields above.
+// The response to a refused request: problem+json with Retry-After and the fields above.
 [[nodiscard]] Response limit_response(const LimitOutcome& outcome);
 
 }  // namespace pronghorn::worker

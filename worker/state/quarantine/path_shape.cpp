@@ -30,7 +30,7 @@ bool is_hex(std::string_view text) noexcept {
          !std::ranges::all_of(text, is_digit);
 }
 
-// As base64 and base62 look: a word that a person writes does not mix both cases and digits for so long.
+// Looks like base64 or base62: words that people write do not mix both cases and digits for that long.
 bool is_token(std::string_view text) noexcept {
   std::size_t length = 0;
   bool digit = false;

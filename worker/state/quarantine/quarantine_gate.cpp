@@ -31,7 +31,7 @@ QuarantinedRequest identify(std::string_view method, std::string_view route, std
 std::optional<Response> QuarantineGate::refusal(std::string_view method, std::string_view route,
                                                 std::string_view path) {
   refresh();
-  // Most requests are of other routes: they cost no digest.
+  // Most requests have another route and cost no digest.
   const std::string shown_method = visible_method(method);
   const std::string shown_route = visible_route(route);
   const bool similar = std::ranges::any_of(entries_, [&](const QuarantineEntry& entry) {
@@ -54,7 +54,7 @@ std::optional<Response> QuarantineGate::refusal(std::string_view method, std::st
   return response;
 }
 
-// The version is read first: what changes meanwhile is seen next time.
+// Reads the version first: a change made meanwhile is seen next time.
 void QuarantineGate::refresh() {
   const std::uint32_t version = table_.version.load(std::memory_order_acquire);
   if (read_ && version == version_) return;

@@ -1,4 +1,4 @@
-// Requests that killed workers: which are the same, and their refusal.
+// Identifies requests that killed workers, and refuses them.
 #pragma once
 
 #include <cstdint>
@@ -13,20 +13,23 @@
 
 namespace pronghorn::worker {
 
-// Two requests are the same for the quarantine when their method, the pattern of their route (empty: none) and the
-// shape of their path (path_shape()) are. `path` is what the journal of running requests can hold: kMaxRunningPath.
+// For the quarantine two requests are the same if their method, the pattern of their route (empty: no route) and the
+// shape of their path (path_shape()) are equal. `path` must be truncated to kMaxRunningPath, because that is how the
+// scoreboard records running requests.
 [[nodiscard]] QuarantinedRequest identify(std::string_view method, std::string_view route, std::string_view path);
 
-// The look at the table before a handler runs. While nothing is quarantined, active() is all of it.
+// Checks each request against the quarantine table before its handler runs. While nothing is quarantined, active() is
+// the whole cost.
 //
 // Context:   loop thread; one per worker.
-// Ownership: the table and the row outlive it.
+// Ownership: must not outlive the table or the row.
 class QuarantineGate {
  public:
   QuarantineGate(QuarantineTable& table, WorkerRow& row) : table_(table), row_(row) {}
 
   [[nodiscard]] bool active() const noexcept { return table_.count.load(std::memory_order_relaxed) != 0; }
-  // What a quarantined request gets, counted: 503 with Retry-After. Empty for any other. Arguments as of identify().
+  // The response to a quarantined request, 503 with Retry-After, which is also counted; nullopt for other requests. The
+  // arguments are those of identify().
   [[nodiscard]] std::optional<Response> refusal(std::string_view method, std::string_view route, std::string_view path);
 
  private:
@@ -35,7 +38,7 @@ class QuarantineGate {
   QuarantineTable& table_;
   WorkerRow& row_;
   std::vector<QuarantineEntry> entries_;
-  std::uint32_t version_ = 0;  // of the table when entries_ was read
+  std::uint32_t version_ = 0;  // of the table, when entries_ was read
   bool read_ = false;
 };
 

@@ -11,17 +11,19 @@
 #include "common/log.h"
 #include "worker/state/keys/key.h"
 #include "worker/state/redis/redis_client.h"
-#include "worker/state/redis/redis_script.h"
+#include "worker/state/redis/reply_errors.h"
+#include "worker/state/redis/run_script.h"
 
 namespace pronghorn::worker {
 namespace {
 
 using std::chrono::milliseconds;
 
-constexpr std::int64_t kMaxListed = 4 * static_cast<std::int64_t>(kMaxQuarantined);  // more is not our doing
+constexpr std::int64_t kMaxListed =
+    4 * static_cast<std::int64_t>(kMaxQuarantined);  // more entries than we would ever write
 
-// Both scripts: KEYS[1] the entries; ARGV[1] the id, ARGV[2] METHOD ROUTE SHAPE, ARGV[3] ms that the entry lasts,
-// ARGV[4] how many entries there may be. Entries that have ended, or that nobody can read, make room.
+// Both scripts: KEYS[1] holds the entries; ARGV[1] the id, ARGV[2] METHOD ROUTE SHAPE, ARGV[3] the life of the entry in
+// ms, ARGV[4] the maximum number of entries. Adding an entry deletes expired and malformed ones.
 constexpr std::string_view kAddEntry = R"lua(
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -40,7 +42,7 @@ local function add(since, kills)
   redis.call('HSET', KEYS[1], ARGV[1], value)
   if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[3]) then redis.call('PEXPIRE', KEYS[1], ARGV[3]) end
 end
--- ends, since, kills and the rest of an entry that has not ended
+-- ends, since, kills and the rest of an entry that has not expired
 local function find()
   local value = redis.call('HGET', KEYS[1], ARGV[1])
   if not value then return nil end
@@ -50,7 +52,7 @@ local function find()
 end
 )lua";
 
-// KEYS[2] the kills; ARGV[5] the window in ms, ARGV[6] the kills that are too many. Returns the kills.
+// KEYS[2] counts the kills; ARGV[5] the window in ms, ARGV[6] the number of kills that quarantines. Returns the kills.
 const Script& count_script() {
   static const Script script(std::string(kAddEntry) + R"lua(
 local ends, since, kills, rest = find()
@@ -69,7 +71,7 @@ return kills
   return script;
 }
 
-// ARGV[5] since, ARGV[6] the kills.
+// ARGV[5] since when, ARGV[6] the kills.
 const Script& put_script() {
   static const Script script(std::string(kAddEntry) + R"lua(
 if not find() then add(ARGV[5], ARGV[6]) end
@@ -92,7 +94,7 @@ std::optional<Entry> parse_entry(const std::string& id, std::string_view value) 
   const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), entry.until_ms);
   if (error != std::errc() || end == value.data() + value.size() || *end != ' ' || entry.until_ms < 0) return {};
   value.remove_prefix(static_cast<std::size_t>(end - value.data()) + 1);
-  // The notice's own text has the id after the two numbers.
+  // In the text of a notice the id follows the two numbers.
   const std::size_t since_end = value.find(' ');
   const std::size_t kills_end = since_end == std::string_view::npos ? since_end : value.find(' ', since_end + 1);
   if (kills_end == std::string_view::npos) return {};
@@ -103,10 +105,10 @@ std::optional<Entry> parse_entry(const std::string& id, std::string_view value) 
   return entry;
 }
 
-// Milliseconds since 1970 out of what TIME answers: seconds and microseconds.
+// Milliseconds since 1970 from the reply to TIME: seconds and microseconds.
 std::int64_t server_time(const Reply& reply) {
   const Reply::Array& parts = reply.array();
-  if (parts.size() != 2) throw RedisError("TIME answered something else");
+  if (parts.size() != 2) throw RedisError("unexpected reply to TIME");
   return parts[0].integer() * 1000 + parts[1].integer() / 1000;
 }
 
@@ -182,8 +184,7 @@ Task<void> QuarantineStore::release(std::string id) {
 
 void QuarantineStore::tell_malformed(std::string_view what) {
   if (std::exchange(told_malformed_, true)) return;
-  log_warning("what Redis has of the quarantine cannot be understood and is ignored",
-              {{"key", entries_key_}, {"entry", what.substr(0, 64)}});
+  log_warning("ignoring a malformed quarantine entry in Redis", {{"key", entries_key_}, {"entry", what.substr(0, 64)}});
 }
 
 }  // namespace pronghorn::worker

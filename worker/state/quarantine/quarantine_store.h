@@ -1,7 +1,7 @@
-// The quarantine in Redis: what all machines with the same `name` refuse, and the kills that they count together.
+// The quarantine in Redis: the requests that all machines with the same `name` refuse, and the kills they count together.
 //
-// {NAME:q} is a hash: id → "UNTIL SINCE KILLS METHOD ROUTE SHAPE", UNTIL in milliseconds of the clock of Redis.
-// {NAME:q}:ID counts the kills of one request for a minute. Both go by themselves.
+// {NAME:q} is a hash: id → "UNTIL SINCE KILLS METHOD ROUTE SHAPE", with UNTIL in milliseconds of Redis' clock.
+// {NAME:q}:ID counts the kills by one request for a minute. Both keys expire.
 #pragma once
 
 #include <chrono>
@@ -17,28 +17,30 @@ namespace pronghorn::worker {
 
 class RedisClient;
 
-// Context: loop thread. `client` outlives it. Everything throws what run_script() does.
+// Context: loop thread. Must not outlive `client`.
+// Errors:  RedisUnavailable if Redis cannot serve, RedisError for other error replies.
 class QuarantineStore {
  public:
-  static constexpr std::uint64_t kKills = 2;                   // so many …
-  static constexpr std::chrono::milliseconds kWindow{60'000};  // … within so long
+  // This many kills within this time quarantine a request.
+  static constexpr std::uint64_t kKills = 2;
+  static constexpr std::chrono::milliseconds kWindow{60'000};
 
   struct Stored {
     QuarantineNotice notice;
-    std::chrono::milliseconds left{};  // at least 1
+    std::chrono::milliseconds left{};  // until the entry expires, at least 1
   };
 
-  // `name`: the option.
+  // `name` is the option `name`.
   QuarantineStore(RedisClient& client, std::string_view name);
 
-  // One kill on any machine; the second within kWindow quarantines the request for `time`. Returns how many there are
-  // now.
+  // Counts one kill; the second within kWindow, on any machine, quarantines the request for `time`. Yields the number of
+  // kills so far.
   [[nodiscard]] Task<std::uint64_t> count_kill(QuarantinedRequest request, std::chrono::milliseconds time);
-  // An entry that was made while Redis was away. One that is there stays as it is.
+  // Adds an entry that was made while Redis was unavailable. An existing entry stays as it is.
   [[nodiscard]] Task<void> put(Stored stored);
-  // What has not ended, at most kMaxQuarantined. What cannot be understood is left out, and told once in the log.
+  // The entries that have not expired, at most kMaxQuarantined. Malformed ones are skipped and logged once.
   [[nodiscard]] Task<std::vector<Stored>> list();
-  // An id, or "all".
+  // Removes the entry with this id, or all of them: "all".
   [[nodiscard]] Task<void> release(std::string id);
 
  private:

@@ -1,4 +1,3 @@
-// The public face of Redis: pronghorn/redis.h.
 #include "pronghorn/redis.h"
 
 #include <charconv>
@@ -8,9 +7,10 @@
 #include <vector>
 
 #include "worker/state/keys/digest.h"
+#include "worker/state/redis/command_guard.h"
 #include "worker/state/redis/redis_client.h"
-#include "worker/state/redis/redis_script.h"
-#include "worker/state/redis/shared_commands.h"
+#include "worker/state/redis/reply_errors.h"
+#include "worker/state/redis/run_script.h"
 
 namespace pronghorn {
 namespace {
@@ -21,7 +21,7 @@ namespace {
                      : reply.is_integer() ? "an integer"
                      : reply.is_array()   ? "an array"
                                           : "a string";
-  throw RedisError(std::string("Redis answered ") + kind + " where " + wanted + " was expected");
+  throw RedisError(std::string("Redis replied with ") + kind + ", expected " + wanted);
 }
 
 std::vector<std::string_view> views(const std::vector<std::string>& texts) { return {texts.begin(), texts.end()}; }
@@ -83,7 +83,7 @@ const std::string& Reply::error() const {
 
 Script::Script(std::string source) : source_(std::move(source)), sha1_(worker::sha1_hex(source_)) {}
 
-// The tasks keep the client, not the handle: a Redis may be a temporary.
+// The tasks refer to the client, not to this handle, which may be a temporary.
 Task<Reply> Redis::run(Command command) { return run_one(*client_, std::move(command)); }
 
 Task<std::vector<Reply>> Redis::pipeline(std::vector<Command> commands) {

@@ -7,8 +7,8 @@
 
 namespace pronghorn::worker {
 
-// Belongs to libuv until its close callback, together with everything that a request in flight points to. libuv ends
-// the requests before it calls that one.
+// Belongs to libuv until its close callback, together with everything that a request in flight points to. libuv
+// completes the requests before it calls that callback.
 struct RedisConnection::Socket {
   union {
     uv_handle_t handle;
@@ -16,7 +16,7 @@ struct RedisConnection::Socket {
     uv_tcp_t tcp;
     uv_pipe_t pipe;
   };
-  RedisConnection* owner;  // null once it has let go
+  RedisConnection* owner;  // null once the connection is destroyed
   uv_connect_t connect_request;
   uv_write_t write_request;
   std::string unsent;  // being written by write_request
@@ -40,13 +40,13 @@ RedisConnection::RedisConnection(uv_loop_t* loop, Listener& listener) noexcept :
 RedisConnection::~RedisConnection() {
   if (lookup_ == nullptr) return;
   lookup_->owner = nullptr;
-  uv_cancel(reinterpret_cast<uv_req_t*>(&lookup_->request));  // when it runs already, its result is dropped
+  uv_cancel(reinterpret_cast<uv_req_t*>(&lookup_->request));  // if it already runs, its result is dropped
 }
 
 std::string RedisConnection::open(const RedisUrl& url) { return url.is_unix ? connect_unix(url.path) : look_up(url); }
 
 std::string RedisConnection::connect_unix(const std::string& path) {
-  if (path.size() >= sizeof(sockaddr_un::sun_path)) return "the path of the socket is longer than 107 bytes";
+  if (path.size() >= sizeof(sockaddr_un::sun_path)) return "the path of the socket exceeds 107 bytes";
   auto socket = std::make_unique<Socket>(this);
   if (const int error = uv_pipe_init(loop_, &socket->pipe, 0); error != 0) return uv_strerror(error);
   socket_.reset(socket.release());
@@ -88,7 +88,7 @@ void RedisConnection::looked_up(int status, addrinfo* addresses) {
   connect_next(status);
 }
 
-// `error`: what the attempt before has met, told when there is no address left.
+// `error`: the result of the previous attempt, reported if no address is left.
 void RedisConnection::connect_next(int error) {
   while (next_address_ != nullptr) {
     const addrinfo* address = std::exchange(next_address_, next_address_->ai_next);

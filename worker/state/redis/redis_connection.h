@@ -1,8 +1,8 @@
 // One byte stream to a Redis server, over TCP or a Unix socket.
 //
-// Why not hiredis' asynchronous context: it resolves names with a blocking getaddrinfo() (a name server that is away
-// would stop the whole worker), ends the process by assert() when a server sends a reply that nobody waits for, and
-// costs an allocation a command. What is kept of hiredis is its parser; see reply_reader.h.
+// Why not hiredis' asynchronous context: it resolves names with a blocking getaddrinfo() (an unreachable name server
+// would stop the whole worker), aborts the process when a server sends a reply without a command, and allocates for
+// every command. We use only the parser of hiredis; see reply_reader.h.
 #pragma once
 
 #include <uv.h>
@@ -15,17 +15,17 @@
 
 namespace pronghorn::worker {
 
-// Context:   loop thread. The process ignores SIGPIPE.
-// Ownership: may be destroyed at any time, from within its listener's functions too; nothing is called afterwards. The
-//            loop must turn once more to free the handles.
+// Context:   loop thread. The process must ignore SIGPIPE.
+// Ownership: may be destroyed at any time, also from within its listener's functions; the listener is not called
+//            afterwards. The loop must turn once more to free the handles.
 class RedisConnection {
  public:
-  // Called by the loop. After closed() the connection is of no more use.
+  // Called from the loop. After closed() the connection can only be destroyed.
   class Listener {
    public:
     virtual void connected() = 0;
     virtual void received(std::string_view bytes) = 0;
-    virtual void writable() = 0;  // what write() had kept is written
+    virtual void writable() = 0;  // the socket took all bytes of the last write()
     virtual void closed(const std::string& reason) = 0;
 
    protected:
@@ -37,14 +37,14 @@ class RedisConnection {
   RedisConnection& operator=(const RedisConnection&) = delete;
   ~RedisConnection();
 
-  // Begins to connect to each address of the host in turn until one accepts. Called once. Returns why that cannot even
-  // begin; empty: connected() or closed() follows.
+  // Tries the addresses of the host in turn until one accepts. Call it once. Returns why it cannot begin, or an empty
+  // string; then connected() or closed() follows.
   [[nodiscard]] std::string open(const RedisUrl& url);
 
-  // Sends what it can at once and keeps the rest; leaves `bytes` empty. Not while writing(). 0, or a libuv error: the
-  // connection is broken, and closed() does not follow.
+  // Sends what the socket takes now, queues the rest, and leaves `bytes` empty. Must not be called while writing().
+  // Returns 0, or a libuv error if the connection is broken; closed() does not follow.
   [[nodiscard]] int write(std::string& bytes);
-  [[nodiscard]] bool writing() const noexcept;
+  [[nodiscard]] bool writing() const noexcept;  // whether queued bytes are left
 
  private:
   struct Socket;

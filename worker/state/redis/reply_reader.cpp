@@ -8,11 +8,11 @@
 
 namespace pronghorn::worker {
 
-// hiredis calls these while it parses. It names the array that an element belongs to by the pointer that we gave for
-// it. That pointer holds: an array's own address moves only when its parent gets the next element, and hiredis begins
-// that one after the array is whole.
+// The functions that hiredis calls while it parses. For an element of an array, hiredis passes the pointer that we
+// returned for the array. That pointer stays valid: the array moves only when its parent gets another element, which
+// hiredis begins after the array is complete.
 struct ReplyBuilder {
-  // A new nil where `task` says.
+  // Adds a nil reply where `task` belongs.
   static Reply& place(const redisReadTask* task) {
     if (task->parent != nullptr) {
       return std::get<Reply::Array>(static_cast<Reply*>(task->parent->obj)->value_).emplace_back();
@@ -43,9 +43,9 @@ struct ReplyBuilder {
     return &reply;
   }
   static void* nil(const redisReadTask* task) noexcept { return &place(task); }
-  static void release(void*) noexcept {}  // the ReplyReader owns what is being built
+  static void release(void*) noexcept {}  // the ReplyReader owns the reply under construction
 #if HIREDIS_MAJOR >= 1
-  // RESP3, which nobody asks Redis for.
+  // Types of RESP3, which we never ask Redis for.
   static void* floating(const redisReadTask* task, double, char* text, std::size_t length) noexcept {
     return string(task, text, length);
   }
@@ -78,7 +78,7 @@ ReplyReader::ReplyReader() : reader_(redisReaderCreateWithFunctions(&builder_fun
 
 ReplyReader::~ReplyReader() { redisReaderFree(reader_); }
 
-// A failure is remembered by the reader: next() tells it.
+// The reader remembers a failure; next() reports it.
 void ReplyReader::feed(std::string_view bytes) { redisReaderFeed(reader_, bytes.data(), bytes.size()); }
 
 ReplyReader::Next ReplyReader::next(Reply& reply) {
@@ -91,8 +91,6 @@ ReplyReader::Next ReplyReader::next(Reply& reply) {
   return reader_->len - reader_->pos > kMaxBuffered ? Next::malformed : Next::incomplete;
 }
 
-std::string ReplyReader::error() const {
-  return reader_->err != 0 ? reader_->errstr : "a reply is larger than 512 MiB";
-}
+std::string ReplyReader::error() const { return reader_->err != 0 ? reader_->errstr : "a reply exceeds 512 MiB"; }
 
 }  // namespace pronghorn::worker

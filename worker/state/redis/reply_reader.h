@@ -1,5 +1,5 @@
-// Bytes from Redis to replies: hiredis' protocol parser, told to build pronghorn::Reply at once instead of a tree of
-// its own.
+// Parses the bytes that Redis sends: hiredis' protocol parser, which builds pronghorn::Reply directly instead of a tree
+// of its own.
 #pragma once
 
 #include <cstddef>
@@ -13,7 +13,7 @@ struct redisReadTask;
 
 namespace pronghorn::worker {
 
-// The stream of replies of one connection. Memory grows with what was received, never with a length that was merely
+// The stream of replies of one connection. Its memory grows with the bytes received, never with a length that was only
 // announced.
 class ReplyReader {
  public:
@@ -27,9 +27,9 @@ class ReplyReader {
   enum class Next { reply, incomplete, malformed };
 
   void feed(std::string_view bytes);
-  // The next whole reply. After `malformed` the stream has lost its meaning: close the connection.
+  // Moves the next complete reply to `reply`. After `malformed` nothing more can be read: close the connection.
   [[nodiscard]] Next next(Reply& reply);
-  [[nodiscard]] std::string error() const;  // why it is malformed
+  [[nodiscard]] std::string error() const;  // why next() returned `malformed`
 
  private:
   friend struct ReplyBuilder;

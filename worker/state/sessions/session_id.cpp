@@ -24,13 +24,13 @@ std::string new_session_id() {
     if (count > 0) {
       filled += static_cast<std::size_t>(count);
     } else if (errno != EINTR) {
-      throw std::system_error(errno, std::generic_category(), "cannot make a session id");
+      throw std::system_error(errno, std::generic_category(), "cannot create a session id");
     }
   }
   std::string id;
   id.reserve(kCharacters);
   std::uint32_t bits = 0;
-  unsigned held = 0;  // of `bits`, not yet written
+  unsigned held = 0;  // how many of `bits` are not yet encoded
   for (const unsigned char byte : bytes) {
     bits = (bits << 8) | byte;
     for (held += 8; held >= 6; held -= 6) id += kAlphabet[(bits >> (held - 6)) & 63];

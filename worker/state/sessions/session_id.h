@@ -6,10 +6,10 @@
 
 namespace pronghorn::worker {
 
-// Throws std::system_error when the kernel gives no random bytes.
+// A new random id. Throws std::system_error if the kernel provides no random bytes.
 [[nodiscard]] std::string new_session_id();
 
-// Whether `text` could be one. What fails here is never shown to Redis.
+// Whether `text` has the form of an id. Other text is never sent to Redis.
 [[nodiscard]] bool is_session_id(std::string_view text) noexcept;
 
 }  // namespace pronghorn::worker

@@ -9,12 +9,13 @@ namespace pronghorn::worker {
 
 void SessionState::loaded(std::string session_id, Reply found) {
   for (const Reply& text : found.array()) (void)text.string();
-  if (found.array().size() % 2 != 0) throw RedisError("Redis answered HGETALL with a name without a value");
+  if (found.array().size() % 2 != 0) throw RedisError("Redis replied to HGETALL with a name without a value");
   fields_ = std::move(found);
   id = std::move(session_id);
   stored = true;
   if (const std::string* sent = read_value(kCookieSentField)) {
-    std::from_chars(sent->data(), sent->data() + sent->size(), cookie_sent);  // anything else: long ago
+    std::from_chars(sent->data(), sent->data() + sent->size(),
+                    cookie_sent);  // 0 if it is not a number: the cookie is sent again
   }
 }
 
@@ -40,7 +41,7 @@ std::optional<std::string> SessionState::get(std::string_view name) const {
 }
 
 void SessionState::stage(std::string_view name, std::optional<std::string> value) {
-  if (name == kCookieSentField) throw std::invalid_argument("a session field cannot be called " + std::string(name));
+  if (name == kCookieSentField) throw std::invalid_argument("the session field " + std::string(name) + " is reserved");
   changes.insert_or_assign(std::string(name), Change{std::move(value), true});
 }
 

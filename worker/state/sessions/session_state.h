@@ -1,5 +1,5 @@
-// What one request knows of its session: what was read, and what it wants to change. Without I/O; session_store.h moves
-// it.
+// The session as one request sees it: the fields that were read and the changes to them. No I/O: SessionStore loads and
+// saves it.
 #pragma once
 
 #include <cstdint>
@@ -16,29 +16,30 @@ namespace pronghorn::worker {
 
 class SessionStore;
 
-// The one field of a session that is not the application's: when its cookie was sent last, in seconds since 1970.
+// The one field of a session that belongs to the server: when its cookie was last sent, in seconds since 1970.
 inline constexpr std::string_view kCookieSentField = "_pronghorn.sent";
 
-// Context: loop thread. Owned by the exchange and by every copy of the application's Session.
+// Context:   loop thread.
+// Ownership: shared by the exchange and every copy of the application's Session.
 class SessionState {
  public:
-  // A field that this request has given a value (nullopt: removed).
+  // A field that this request has set (nullopt: erased).
   struct Change {
     std::optional<std::string> value;
-    bool staged = false;  // not in Redis yet
+    bool staged = false;  // not written to Redis yet
   };
 
   explicit SessionState(SessionStore& owner) noexcept : store(owner) {}
 
-  // `found` is the reply to HGETALL: names and values in turn. RedisError when it is something else.
+  // `found` is the reply to HGETALL: names and values in turn. Throws RedisError if it is something else.
   void loaded(std::string session_id, Reply found);
 
   [[nodiscard]] std::optional<std::string> get(std::string_view name) const;
-  // std::invalid_argument for the reserved name.
+  // Throws std::invalid_argument for the reserved name.
   void stage(std::string_view name, std::optional<std::string> value);
   void rotate() noexcept;
   void destroy();
-  // A counter has this value, in Redis already.
+  // Records a value that Redis already has.
   void counted(std::string_view name, std::int64_t value);
 
   [[nodiscard]] bool is_new() const noexcept { return id.empty(); }
@@ -48,18 +49,18 @@ class SessionState {
 
   // For the SessionStore.
   SessionStore& store;
-  std::string id;  // empty: there is no session
+  std::string id;  // empty: no session
   std::map<std::string, Change, std::less<>> changes;
-  std::vector<std::string> doomed;  // ids to remove
+  std::vector<std::string> doomed;  // ids to delete from Redis
   std::int64_t cookie_sent = 0;
-  bool made_here = false;  // `id` was made by this request: nobody else knows it
-  bool stored = false;     // and Redis has it
-  bool rotating = false;   // give what `id` names a new one
+  bool made_here = false;  // this request created `id`: nobody else knows it
+  bool stored = false;     // Redis has the session
+  bool rotating = false;   // the session gets a new id
 
  private:
   [[nodiscard]] const std::string* read_value(std::string_view name) const noexcept;
 
-  Reply fields_;  // as it was read; nil: nothing was
+  Reply fields_;  // as read from Redis; nil: nothing was read
 };
 
 }  // namespace pronghorn::worker

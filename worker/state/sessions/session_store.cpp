@@ -11,14 +11,15 @@
 #include "pronghorn/error.h"
 #include "worker/state/keys/key.h"
 #include "worker/state/redis/redis_client.h"
-#include "worker/state/redis/redis_script.h"
+#include "worker/state/redis/reply_errors.h"
+#include "worker/state/redis/run_script.h"
 #include "worker/state/sessions/session_id.h"
 
 namespace pronghorn::worker {
 namespace {
 
-// ARGV: time to live in ms, "1" to make the session, when the cookie is sent ("": it is not), how many fields to set,
-// their names and values, names to remove.
+// ARGV: time to live in ms; "1" to create the session; the time stamp of the cookie, "" if it is not sent; the number of
+// fields to set; their names and values; the names of fields to delete.
 const Script& write_script() {
   static const Script script(R"lua(
 local key = KEYS[1]
@@ -42,8 +43,9 @@ return fields
   return script;
 }
 
-// ARGV: time to live in ms, "1" to make the session, now, field, by, then what this request has staged for the field:
-// "" nothing, "-" its removal, "=" the value that follows. The new value is read as text: a number of Lua is a double.
+// ARGV: time to live in ms; "1" to create the session; the current time; field; amount; the staged change of the field:
+// "" none, "-" erase it, "=" set it to the value that follows. HGET reads the new value as text, because a Lua number is
+// a double.
 const Script& increment_script() {
   static const Script script(R"lua(
 local key, field = KEYS[1], ARGV[4]
@@ -63,7 +65,7 @@ std::int64_t now_s() {
   return duration_cast<std::chrono::seconds>(system_clock::now().time_since_epoch()).count();
 }
 
-// For a session that has ended meanwhile: the value that the counter would have had just before.
+// The result for a session that has ended meanwhile: the value that the counter would have had just before.
 std::int64_t counted_locally(const SessionState& state, std::string_view name, std::int64_t by) {
   const std::optional<std::string> before = state.get(name);
   std::int64_t value = 0;
@@ -90,7 +92,7 @@ std::string SessionStore::key_of(std::string_view id) const {
 }
 
 void SessionStore::refuse_without_redis() {
-  constexpr const char* kWhy = "sessions need Redis, and this server runs without it (--redis none)";
+  constexpr const char* kWhy = "sessions need Redis, but the server runs with --redis none";
   if (!std::exchange(told_missing_, true)) log_warning(kWhy);
   throw HttpError(503, kWhy);
 }
@@ -109,7 +111,7 @@ Task<std::shared_ptr<SessionState>> SessionStore::load(Exchange& exchange) {
   co_await call;
   require_success(call.reply(0));
   require_success(call.reply(1));
-  // An id that Redis does not know is not adopted: a session begins with an id of ours.
+  // An id that Redis does not know is not adopted: every session gets an id of ours.
   if (!call.reply(0).array().empty()) state->loaded(std::move(id), std::move(call.reply(0)));
   co_return state;
 }
@@ -127,7 +129,7 @@ bool SessionStore::has_changes(const Exchange& exchange) const {
 
 Task<void> SessionStore::commit(Exchange& exchange, Response& response) {
   if (!has_changes(exchange)) co_return;
-  // Shielded when it takes several steps: a client that leaves between them must not lose its session.
+  // Several steps are shielded from cancellation: a client that disconnects in between must not lose its session.
   const bool one_step = !exchange.session->rotating && exchange.session->doomed.empty();
   Task<Saved> saving = save(exchange.session);
   if (!one_step) saving = shield(std::move(saving));
@@ -162,7 +164,7 @@ Task<void> SessionStore::remove_doomed(SessionState& state) {
   for (std::size_t i = 0; i < keys.size(); ++i) require_success(call.reply(i));
 }
 
-// What Redis held under the old id becomes staged under a new one.
+// Takes the fields from the old id and stages them under a new one.
 Task<void> SessionStore::give_new_id(SessionState& state) {
   const std::string key = key_of(state.id);
   const std::array<std::string_view, 1> keys{key};
@@ -176,14 +178,14 @@ Task<void> SessionStore::give_new_id(SessionState& state) {
     if (name == kCookieSentField || (changed != nullptr && changed->staged)) continue;
     state.stage(name, fields[i + 1].string());
   }
-  if (fields.empty() && !state.has_staged_values()) co_return;  // it had ended, and there is nothing to keep
+  if (fields.empty() && !state.has_staged_values()) co_return;  // it had ended, and there is nothing to save
   state.id = new_session_id();
   state.made_here = true;
 }
 
-// Whether the client has to be told the id.
+// Returns whether the cookie must be sent.
 Task<bool> SessionStore::write(SessionState& state) {
-  if (state.made_here && !state.has_staged_changes()) co_return state.stored;  // increment() has written all there is
+  if (state.made_here && !state.has_staged_changes()) co_return state.stored;  // increment() has written everything
   const bool send_cookie = state.made_here || cookie_is_old(state);
   if (!send_cookie && !state.has_staged_changes()) co_return false;
 
@@ -209,15 +211,15 @@ void SessionStore::add_cookie(Exchange& exchange, Response& response, std::strin
                               std::chrono::seconds max_age) const {
   CookieOptions options;
   options.max_age = max_age;
-  // A browser takes a name with such a prefix only together with Secure.
+  // Browsers reject a cookie with such a prefix unless it is Secure.
   options.secure = exchange.request.scheme() == "https" || cookie_name_.starts_with("__Host-") ||
                    cookie_name_.starts_with("__Secure-");
   response.cookie(cookie_name_, value, options);
 }
 
 Task<std::int64_t> SessionStore::increment(std::shared_ptr<SessionState> state, std::string name, std::int64_t by) {
-  if (name == kCookieSentField) throw std::invalid_argument("a session field cannot be called " + name);
-  if (state->id.empty()) {  // at once, so that a second increment meanwhile goes to the same session
+  if (name == kCookieSentField) throw std::invalid_argument("the session field " + name + " is reserved");
+  if (state->id.empty()) {  // before the await, so that a concurrent increment uses the same session
     state->id = new_session_id();
     state->made_here = true;
   }

@@ -1,14 +1,12 @@
-// Sessions between Redis and one request.
+// Loads the session of a request from Redis, and saves its changes.
 //
-// In Redis a session is one hash, NAME:s:{ID}: NAME is the option `name`, ID what the cookie holds. The braces are
-// Redis Cluster's hash tag: everything that ever belongs to one session shares a slot, and sessions spread over all
-// slots. The price is that a new id lives in another slot than the old one, so rotate() cannot RENAME: one script takes
-// the old hash (reads and removes it), a second round trip writes the new one. When Redis fails in between, the session
-// is gone and the client gets a 503: a user logs in once more, but no old id ever stays valid.
+// A session is one hash, NAME:s:{ID}: NAME is the option `name`, ID the value of the cookie. The braces are a hash tag of
+// Redis Cluster. A new id is in another slot than the old one, so rotate() cannot use RENAME: one script reads and
+// deletes the old hash, a second round trip writes the new one. If Redis fails in between, the session is lost and the
+// client gets a 503: a user logs in once more, but an old id never stays valid.
 //
-// Changes go through a script that writes only to a hash which is still there: a parallel request that comes late
-// cannot bring back a session that was destroyed, rotated or has expired. What it wanted to write is dropped, as if it
-// had come just before the end of the session.
+// Changes are written by a script that only writes to an existing hash, so a late parallel request cannot bring back a
+// session that was destroyed, was rotated or has expired. Its changes are discarded.
 #pragma once
 
 #include <chrono>
@@ -28,8 +26,8 @@ namespace pronghorn::worker {
 
 class RedisClient;
 
-// Context: loop thread; one per worker, outlives every exchange.
-// Errors:  RedisUnavailable when Redis is away, RedisError when it answers with an error.
+// Context: loop thread; one per worker. Must outlive every exchange.
+// Errors:  RedisUnavailable if Redis cannot serve, RedisError for other error replies.
 class SessionStore {
  public:
   // `client` is null with --redis none.
@@ -37,25 +35,25 @@ class SessionStore {
   SessionStore(const SessionStore&) = delete;
   SessionStore& operator=(const SessionStore&) = delete;
 
-  // What Request::session() does: the session that the request's cookie names, or a new empty one that is not stored
-  // yet. One round trip, which also prolongs its life; none without a cookie that could be an id. HttpError 503 with
-  // --redis none.
+  // Implements Request::session(): the session named by the request's cookie, or a new empty one that is not stored yet.
+  // One round trip, which also renews the time to live; none without a cookie that has the form of an id. Throws
+  // HttpError 503 with --redis none.
   [[nodiscard]] Task<std::shared_ptr<SessionState>> load(Exchange& exchange);
 
-  // Writes what the handler has changed and adds Set-Cookie to the response when the id is new, was removed, or was
-  // sent longer ago than half of session_ttl. Await it when the handler has returned, before the response is sent; not
-  // when it threw. No round trip when nothing was changed.
+  // Writes the changes of the request, and adds Set-Cookie to the response if the id is new or deleted, or if the cookie
+  // was last sent more than half of session_ttl ago. Await it after the handler has returned and before the response is
+  // sent, not if the handler threw. No round trip if there is nothing to write.
   [[nodiscard]] Task<void> commit(Exchange& exchange, Response& response);
 
-  // What Session::increment() does.
+  // Implements Session::increment().
   [[nodiscard]] Task<std::int64_t> increment(std::shared_ptr<SessionState> state, std::string name, std::int64_t by);
 
  private:
   struct Saved {
-    std::optional<std::string> cookie;  // its new value; empty: the session has ended
+    std::optional<std::string> cookie;  // its new value; empty text: delete the cookie
     std::chrono::seconds max_age{};
   };
-  // False for every request that did not touch its session.
+  // Whether commit() has anything to write.
   [[nodiscard]] bool has_changes(const Exchange& exchange) const;
   [[nodiscard]] Task<Saved> save(std::shared_ptr<SessionState> state);
   [[nodiscard]] std::string key_of(std::string_view id) const;

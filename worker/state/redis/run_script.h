@@ -1,4 +1,4 @@
-// Scripts, and what error replies mean.
+// Running Lua scripts by their SHA-1.
 #pragma once
 
 #include <span>
@@ -11,11 +11,9 @@ namespace pronghorn::worker {
 
 class RedisClient;
 
-// Throws for an error reply: RedisUnavailable when Redis says that it cannot serve just now, else RedisError.
-void require_success(const Reply& reply);
-
-// Runs a script in one round trip, or two when Redis does not know it yet. `script` and what `keys` and `args` refer to
-// outlive the task. Throws as require_success() and RedisCall do.
+// Runs a script: EVALSHA, then EVAL if Redis does not know the script yet. One round trip, or two the first time.
+// `script`, `keys`, `args` and the text they refer to must outlive the task. Throws like RedisCall and
+// require_success().
 [[nodiscard]] Task<Reply> run_script(RedisClient& client, const Script& script, std::span<const std::string_view> keys,
                                      std::span<const std::string_view> args);
 

@@ -1,4 +1,4 @@
-// Everything that a worker keeps in Redis.
+// The services of a worker that keep their state in Redis.
 #pragma once
 
 #include <uv.h>
@@ -16,24 +16,23 @@
 namespace pronghorn::worker {
 
 // Context:   loop thread; one per worker, or per TestClient. The process ignores SIGPIPE.
-// Ownership: outlives every exchange that names it. Redis(*state.redis) makes the application's handle.
+// Ownership: must outlive every exchange that refers to it. Redis(*state.redis) is the application's handle.
 struct StateServices {
-  // Does not connect yet. Writes the row's redis_* values. Throws std::invalid_argument when the address of Redis is
-  // malformed.
+  // Does not connect yet. Throws std::invalid_argument if the address of Redis is malformed.
   StateServices(uv_loop_t* loop, const Config& config, WorkerRow& row);
   StateServices(const StateServices&) = delete;
   StateServices& operator=(const StateServices&) = delete;
 
-  // Begins to connect; does nothing with --redis none. `on_fatal` gets one line when the configuration is wrong (user,
-  // password, database): the worker cannot start, exit status 3. Called once at most, from the loop; it may call
+  // Begins to connect; does nothing with --redis none. `on_fatal` is called at most once, from the loop, with one line
+  // if Redis rejects the configuration (user, password, database): the worker must exit with status 3. It may call
   // close().
   void start(std::function<void(std::string)> on_fatal);
 
-  // Fails what still waits for Redis, resumes it, and lets go of the loop: after the loop has turned it can be closed.
-  // Called by the destructor too.
+  // Fails the commands in flight, resumes their callers, and closes all handles; the loop must turn once more to free
+  // them. The destructor calls it too.
   void close();
 
-  // Whether Redis can be used now, for writing too. Always with --redis none: nothing is missing then.
+  // Whether Redis serves reads and writes now. True with --redis none.
   [[nodiscard]] bool redis_up() const noexcept { return redis == nullptr || (redis->up() && !redis->refuses_writes()); }
 
   std::unique_ptr<RedisClient> redis;  // null with --redis none

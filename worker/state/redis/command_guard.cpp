@@ -1,4 +1,4 @@
-#include "worker/state/redis/shared_commands.h"
+#include "worker/state/redis/command_guard.h"
 
 #include <algorithm>
 #include <array>
@@ -12,12 +12,12 @@
 namespace pronghorn::worker {
 namespace {
 
-// They turn the connection into a stream of messages, or change what later commands mean.
+// Commands that turn the connection into a stream of messages, or change what later commands mean.
 constexpr std::array<std::string_view, 19> kChangesConnection{
     "SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE", "UNSUBSCRIBE", "PUNSUBSCRIBE", "SUNSUBSCRIBE", "MONITOR",
     "AUTH",      "SELECT",     "HELLO",      "RESET",       "QUIT",         "WATCH",        "UNWATCH",
     "SYNC",      "PSYNC",      "READONLY",   "READWRITE",   "ASKING"};
-// They make every later command wait.
+// Commands that hold up every later command on the connection.
 constexpr std::array<std::string_view, 10> kBlocks{"BLPOP",    "BRPOP",    "BRPOPLPUSH", "BLMOVE", "BLMPOP",
                                                    "BZPOPMIN", "BZPOPMAX", "BZMPOP",     "WAIT",   "WAITAOF"};
 
@@ -35,16 +35,16 @@ void require_shareable(const std::vector<std::string>& words) {
   const std::string& name = words.front();
   std::size_t size = 0;
   for (const std::string& word : words) size += word.size();
-  if (size > RedisClient::kMaxCommand) throw RedisError("a Redis command of more than 512 MiB");
+  if (size > RedisClient::kMaxCommand) throw RedisError("a Redis command exceeds 512 MiB");
   const bool reply_mode =
       equal_ignoring_case(name, "CLIENT") && words.size() > 1 && equal_ignoring_case(words[1], "REPLY");
   if (reply_mode || is_one_of(name, kChangesConnection)) {
-    throw RedisError(name + " is refused: it would change the connection that all handlers of this worker share");
+    throw RedisError(name + " is not allowed: it changes the connection that all handlers of the worker share");
   }
   const bool blocking_read =
       (equal_ignoring_case(name, "XREAD") || equal_ignoring_case(name, "XREADGROUP")) && has_word(words, "BLOCK");
   if (blocking_read || is_one_of(name, kBlocks)) {
-    throw RedisError(name + " is refused: all handlers of this worker would wait for it");
+    throw RedisError(name + " is not allowed: it blocks the connection that all handlers of the worker share");
   }
 }
 
@@ -60,7 +60,7 @@ void require_shareable(std::span<const Command> commands) {
     if (equal_ignoring_case(name, "EXEC") || equal_ignoring_case(name, "DISCARD")) in_transaction = false;
   }
   if (in_transaction) {
-    throw RedisError("MULTI is refused without an EXEC in the same pipeline(): others use the connection in between");
+    throw RedisError("MULTI is not allowed without EXEC in the same pipeline(): other handlers share the connection");
   }
 }
 

@@ -1,4 +1,4 @@
-#include "worker/state/services.h"
+#include "worker/state/state_services.h"
 
 #include <utility>
 

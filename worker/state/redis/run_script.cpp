@@ -1,0 +1,42 @@
+#include "worker/state/redis/run_script.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "worker/state/redis/redis_call.h"
+#include "worker/state/redis/reply_errors.h"
+
+namespace pronghorn::worker {
+namespace {
+
+void send_script(RedisCall& call, std::string_view command, std::string_view script,
+                 std::span<const std::string_view> keys, std::span<const std::string_view> args) {
+  const std::string key_count = std::to_string(keys.size());
+  std::vector<std::string_view> words;
+  words.reserve(3 + keys.size() + args.size());
+  words.insert(words.end(), {command, script, key_count});
+  words.insert(words.end(), keys.begin(), keys.end());
+  words.insert(words.end(), args.begin(), args.end());
+  call.send(words);
+}
+
+}  // namespace
+
+Task<Reply> run_script(RedisClient& client, const Script& script, std::span<const std::string_view> keys,
+                       std::span<const std::string_view> args) {
+  RedisCall by_sha1(client);
+  send_script(by_sha1, "EVALSHA", script.sha1(), keys, args);
+  co_await by_sha1;
+  if (!by_sha1.reply().is_error() || !by_sha1.reply().error().starts_with("NOSCRIPT")) {
+    require_success(by_sha1.reply());
+    co_return std::move(by_sha1.reply());
+  }
+  RedisCall by_source(client);  // EVAL also makes Redis remember the script
+  send_script(by_source, "EVAL", script.source(), keys, args);
+  co_await by_source;
+  require_success(by_source.reply());
+  co_return std::move(by_source.reply());
+}
+
+}  // namespace pronghorn::worker
