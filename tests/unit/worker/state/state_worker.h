@@ -20,7 +20,7 @@
 #include "support/redis_process.h"
 #include "worker/http/exchange.h"
 #include "worker/runtime/runtime.h"
-#include "worker/state/services.h"
+#include "worker/state/state_services.h"
 
 namespace pronghorn::test {
 

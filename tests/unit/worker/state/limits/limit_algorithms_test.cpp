@@ -1,0 +1,84 @@
+#include <cstdlib>
+
+#include "unit/worker/state/limits/checks.h"
+
+using namespace pronghorn;
+using namespace pronghorn::test;
+
+namespace {
+
+std::int64_t server_ms(const RedisProcess& redis) {
+  const std::string time = redis.command({"TIME"});
+  return std::stol(time) * 1000 + std::stol(time.substr(time.find('\n') + 1)) / 1000;
+}
+
+}  // namespace
+
+TEST_CASE("every algorithm is exact under 50 parallel checks", "[limit]") {
+  RedisProcess redis;
+  StateWorker worker(redis.url());
+  worker.ready();
+  Limit limit = per_client(10, minutes(60));
+  SECTION("fixed window") {}
+  SECTION("sliding window") { limit.sliding(); }
+  SECTION("token bucket") { limit.bucket(); }
+  CHECK(allowed_of(worker, limit, 50) == 10);
+  CHECK((*worker.row)[Count::limits_refused].load() == 40);
+  CHECK(allowed_of(worker, limit, 50) == 0);
+}
+
+TEST_CASE("a fixed window begins anew when it has passed", "[limit]") {
+  RedisProcess redis;
+  StateWorker worker(redis.url());
+  worker.ready();
+  const Limit limit = per_client(3, 100ms);
+  CHECK(allowed_of(worker, limit, 3) == 3);
+  CHECK(worker.wait([&] { return check(worker, limit).allowed; }, 5s));
+}
+
+TEST_CASE("a token bucket refills evenly", "[limit]") {
+  RedisProcess redis;
+  StateWorker worker(redis.url());
+  worker.ready();
+  const Limit limit = per_client(10, minutes(60)).bucket();
+  const std::string key = "app:l:GET%20/limited:bucket-3600000:192.0.2.1";
+  const auto empty_since = [&](std::int64_t ago_ms) {
+    redis.command({"HSET", key, "tokens", "0", "at", std::to_string(server_ms(redis) - ago_ms)});
+  };
+  empty_since(std::chrono::milliseconds(15min).count());  // 2.5 tokens
+  CHECK(allowed_of(worker, limit, 20) == 2);
+  const LimitOutcome refused = check(worker, limit);
+  CHECK(refused.retry_after > 170);
+  CHECK(refused.retry_after <= 180);
+  empty_since(std::chrono::milliseconds(600min).count());  // as many as it holds, not more
+  CHECK(allowed_of(worker, limit, 20) == 10);
+  empty_since(-std::chrono::milliseconds(15min).count());  // the clock was set back
+  CHECK(allowed_of(worker, limit, 20) == 0);
+}
+
+TEST_CASE("in a sliding window the one before counts as far as it is in view", "[limit]") {
+  RedisProcess redis;
+  StateWorker worker(redis.url());
+  worker.ready();
+  constexpr std::int64_t kWindow = 3'600'000;
+  const Limit limit = per_client(10, minutes(60)).sliding();
+  const std::int64_t now = server_ms(redis);
+  const std::int64_t elapsed = now % kWindow;
+  const auto saved = [&](std::int64_t windows_ago, int current, int previous) {
+    redis.command({"HSET", "app:l:GET%20/limited:sliding-3600000:192.0.2.1", "window",
+                   std::to_string(now / kWindow - windows_ago), "current", std::to_string(current), "previous",
+                   std::to_string(previous)});
+  };
+  const auto in_view = static_cast<int>((10 * (kWindow - elapsed) + kWindow - 1) / kWindow);  // rounded up
+  saved(0, 0, 10);
+  CHECK(allowed_of(worker, limit, 20) == 10 - in_view);
+  saved(1, 10, 3);  // what was current is the one before now
+  CHECK(allowed_of(worker, limit, 20) == 10 - in_view);
+  CHECK(check(worker, limit).retry_after <= 361);
+  saved(2, 10, 10);  // out of view
+  CHECK(allowed_of(worker, limit, 20) == 10);
+  // Until the next window begins, and a tenth of this one has left the view then.
+  CHECK(std::abs(check(worker, limit).retry_after - ((kWindow - elapsed) / 1000 + 360)) <= 60);
+  saved(-1, 10, 0);  // the clock was set back
+  CHECK(allowed_of(worker, limit, 20) == 0);
+}

@@ -1,0 +1,103 @@
+#include "unit/worker/state/sessions/stored_session.h"
+
+using namespace pronghorn;
+using namespace pronghorn::test;
+
+TEST_CASE("rotate moves everything to a new id and makes the old one worthless", "[session]") {
+  RedisProcess redis;
+  StateWorker worker(redis.url());
+  worker.ready();
+  const std::string old_id = new_session(worker);
+  Visit login(worker, old_id);
+  Visit parallel(worker, old_id);
+  parallel.session().set("cart", "1");
+  CHECK(parallel.commit().empty());  // after login has read, before it rotates: must not be lost
+  Session session = login.session();
+  session.rotate();
+  session.set("user", "bob");
+  session.erase("none");
+  const std::string new_id = login.commit_id();
+  CHECK(new_id != old_id);
+  CHECK(redis.command({"EXISTS", key_of(old_id)}) == "0");
+  Visit after(worker, new_id);
+  CHECK(after.session().get("user") == "bob");
+  CHECK(after.session().get("cart") == "1");
+  Visit attacker(worker, old_id);
+  CHECK(attacker.session().is_new());
+}
+
+TEST_CASE("rotate of a client without a session gives it one when something is set", "[session]") {
+  RedisProcess redis;
+  StateWorker worker(redis.url());
+  worker.ready();
+  Visit nothing(worker);
+  nothing.session().rotate();
+  CHECK(nothing.commit().empty());
+  Visit login(worker);
+  login.session().rotate();
+  login.session().set("user", "ann");
+  Visit after(worker, login.commit_id());
+  CHECK(after.session().get("user") == "ann");
+}
+
+TEST_CASE("destroy removes the session and its cookie", "[session]") {
+  RedisProcess redis;
+  StateWorker worker(redis.url());
+  worker.ready();
+  const std::string id = new_session(worker);
+  Visit logout(worker, id);
+  Session session = logout.session();
+  session.destroy();
+  CHECK(session.is_new());
+  CHECK_FALSE(session.has("user"));
+  const std::string cookie = logout.commit();
+  CHECK(cookie.starts_with("session=;"));
+  CHECK(cookie.find("Max-Age=0") != std::string::npos);
+  CHECK(redis.command({"EXISTS", key_of(id)}) == "0");
+
+  const std::string other = new_session(worker);
+  Visit again(worker, other);
+  again.session().destroy();
+  again.session().set("flash", "bye");
+  const std::string begun = again.commit_id();
+  CHECK(begun != other);
+  CHECK(redis.command({"HGET", key_of(begun), "flash"}) == "bye");
+  CHECK(redis.command({"EXISTS", key_of(other)}) == "0");
+}
+
+TEST_CASE("a late request cannot bring back a session that has ended", "[session]") {
+  RedisProcess redis;
+  StateWorker worker(redis.url());
+  worker.ready();
+  const std::string id = new_session(worker);
+  Visit late(worker, id);
+  Visit counting(worker, id);
+  Visit logout(worker, id);
+  Session session = late.session();
+  Session counted = counting.session();
+  logout.session().destroy();
+  logout.commit();
+  session.set("user", "ann");
+  CHECK(late.commit().empty());
+  CHECK(worker.run(counted.increment("visits")) == 1);
+  CHECK(worker.run(counted.increment("visits")) == 2);
+  CHECK(counting.commit().empty());
+  CHECK(redis.command({"KEYS", "*"}).empty());
+}
+
+TEST_CASE("a session that is not used expires, one that is used does not", "[session]") {
+  RedisProcess redis;
+  Config config = config_for(redis.url());
+  config.session_ttl = 60s;
+  StateWorker worker(config);
+  worker.ready();
+  const std::string id = new_session(worker);
+  redis.command({"PEXPIRE", key_of(id), "1000"});
+  Visit use(worker, id);
+  CHECK(use.session().get("user") == "ann");
+  CHECK(std::stol(redis.command({"PTTL", key_of(id)})) > 50'000);
+  redis.command({"PEXPIRE", key_of(id), "1"});
+  CHECK(eventually(2s, [&] { return redis.command({"EXISTS", key_of(id)}) == "0"; }));
+  Visit late(worker, id);
+  CHECK(late.session().is_new());
+}
