@@ -29,6 +29,7 @@
 #include "worker/routing/application.h"
 #include "worker/runtime/plugin_loader.h"
 #include "worker/runtime/runtime.h"
+#include "worker/state/name_claim.h"
 #include "worker/state/state_services.h"
 
 namespace pronghorn::worker {
@@ -175,6 +176,7 @@ Task<void> WorkerProcess::boot() {
     // away is not waited for any longer than an attempt takes.
     while (row_.redis_state.load() == RedisState::connecting && redis_refusal_.empty()) co_await sleep_for(2ms);
     if (!redis_refusal_.empty()) throw std::runtime_error(redis_refusal_);
+    if (state_ && state_->redis) co_await claim_name(*state_->redis, config_);
     co_await application_->run_start_hooks(*this);
     if (!handover_.admin) {
       quarantine_.emplace(*application_, board_.quarantine(), row_, state_->redis.get(), config_,

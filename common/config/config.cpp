@@ -43,6 +43,7 @@ void visit(Settings& config, Visitor&& field) {
   field("app", config.app);
   field("app_file", config.app_file);
   field("name", config.name);
+  field("name_is_default", config.name_is_default);
   field("listen", config.listen);
   field("min_workers", config.min_workers);
   field("max_workers", config.max_workers);
@@ -57,6 +58,7 @@ void visit(Settings& config, Visitor&& field) {
   field("redis", config.redis);
   field("redis_timeout", config.redis_timeout);
   field("redis_server", config.redis_server);
+  field("redis_memory", config.redis_memory);
   field("control", config.control);
   field("runtime_dir", config.runtime_dir);
   field("data_dir", config.data_dir);
@@ -83,6 +85,7 @@ void visit(Settings& config, Visitor&& field) {
   field("offload_threads", config.offload_threads);
   field("session_cookie", config.session_cookie);
   field("session_ttl", config.session_ttl);
+  field("session_first_ttl", config.session_first_ttl);
   field("http", config.http);
   field("app_settings", config.app_settings);
 }

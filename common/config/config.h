@@ -53,6 +53,7 @@ struct Config {
   std::string
       app_file;  // what is loaded: the supervisor's copy of `app` (supervisor/launch/app_copy.h); empty: `app` itself
   std::string name;  // prefix of every key in Redis; default: the application's file name
+  bool name_is_default = false;
   std::vector<std::string> listen{"127.0.0.1:8080"};
   std::uint32_t min_workers = 1;  // equal to max_workers: a fixed number
   std::uint32_t max_workers = 1;
@@ -72,6 +73,7 @@ struct Config {
   std::string redis = "embedded";             // embedded, none, redis://…, unix:PATH
   Milliseconds redis_timeout{1'000};          // deadline of a command and of a connection attempt
   std::string redis_server = "redis-server";  // the program that embedded runs
+  std::uint64_t redis_memory = 256ULL << 20;  // bytes that the embedded Redis may use for data; 0: any
   std::string control;                        // path of the control socket; empty: control.sock in runtime_dir
   std::string runtime_dir;                    // sockets; made with mode 0700
   std::string data_dir;                       // what outlives the server: the embedded Redis' append-only file
@@ -103,6 +105,7 @@ struct Config {
   std::uint32_t offload_threads = 4;
   std::string session_cookie = "session";
   Milliseconds session_ttl{24 * 3'600'000};
+  Milliseconds session_first_ttl{600'000};  // of a session whose cookie has not come back yet
 
   HttpLimits http;
   std::map<std::string, std::string> app_settings;  // the [app] table

@@ -74,6 +74,8 @@ void take_row(WorkerRow& row) noexcept {
   row.stamp_ms.store(monotonic_ms());
   clear_gauges(row);
   row.redis_state.store(RedisState::off);
+  row.redis_since_at.store(0);
+  row.redis_error.set("");
   row.running.active.store(0);
   row.waiting.store(0);
   row.requests_before.store(row[Count::requests].load());

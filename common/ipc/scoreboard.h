@@ -139,6 +139,9 @@ struct alignas(64) WorkerRow {
   std::atomic<std::uint32_t> waiting;   // 1 from the end of a turn on: nothing runs but what an event calls
   Counter requests_before;              // Count::requests when this worker took the row over
   std::atomic<RedisState> redis_state;
+  std::atomic<std::uint64_t> redis_since_at;  // seconds since 1970: when redis_state changed; 0: never
+  SharedText<128> redis_address;              // of the server, for people; without the password
+  SharedText<256> redis_error;                // why redis_state is not `up`; empty if it is
 
   CounterArray counters;
   LatencyHistogram latency;  // from the request read whole to the response written or begun

@@ -218,7 +218,8 @@ Effective load_configuration(const ConfigInputs& inputs) {
   fill_directories(inputs, effective);
   if (config.redis == "embedded") check_socket_path("runtime_dir", redis_address(config).substr(5));
   if (is_default(effective, "drain_delay")) config.drain_delay = default_drain_delay(inputs.machine);
-  if (is_default(effective, "name")) config.name = default_name(inputs);
+  config.name_is_default = is_default(effective, "name");
+  if (config.name_is_default) config.name = default_name(inputs);
   if (config.listen.empty()) throw UsageError(effective.sources["listen"] + ": listen: at least one address is needed");
   if (std::ranges::count(config.listen, config.admin) > 0 && !config.admin.ends_with(":0")) {
     throw UsageError(fmt::format("{}: admin: {} is an address of listen as well; choose another port",

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "common/config/redis_url.h"
+#include "worker/state/keys/key.h"
 
 namespace pronghorn::worker {
 namespace {
@@ -13,7 +14,8 @@ std::unique_ptr<RedisClient> make_client(uv_loop_t* loop, const Config& config, 
     row.redis_state.store(RedisState::off, std::memory_order_relaxed);
     return nullptr;
   }
-  return std::make_unique<RedisClient>(loop, parse_redis_url(address), config.redis_timeout, row);
+  return std::make_unique<RedisClient>(loop, parse_redis_url(address), config.redis_timeout,
+                                       key_prefix(config.name) + ":trial", row);
 }
 
 }  // namespace

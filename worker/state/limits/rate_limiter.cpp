@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "worker/state/keys/key.h"
 #include "worker/state/redis/redis_client.h"
+#include "worker/state/redis/reply_errors.h"
 #include "worker/state/redis/run_script.h"
 
 namespace pronghorn::worker {
@@ -180,6 +181,7 @@ Task<LimitOutcome> RateLimiter::check(Request& request, const Limit& limit, std:
   const std::array<std::string_view, 2> args{count_text, window_text};
   try {
     const Reply reply = co_await run_script(*client_, script_of(limit.algorithm), keys, args);
+    require_served(reply);
     co_return from_reply(reply, limit);
   } catch (const RedisUnavailable&) {  // logged by the Redis client
   } catch (const RedisError& error) {

@@ -51,7 +51,9 @@ Task<Reply> run_owned(worker::RedisClient& client, const Script& script, std::ve
   const std::vector<std::string_view> key_views = views(keys);
   const std::vector<std::string_view> arg_views = views(args);
   Task<Reply> running = worker::run_script(client, script, key_views, arg_views);
-  co_return co_await std::move(running);
+  Reply reply = co_await std::move(running);
+  worker::require_success(reply);
+  co_return reply;
 }
 
 }  // namespace

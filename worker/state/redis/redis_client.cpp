@@ -8,29 +8,29 @@
 
 #include "common/log.h"
 #include "worker/state/redis/encode_command.h"
+#include "worker/state/redis/reply_errors.h"
 
 namespace pronghorn::worker {
 namespace {
 
 using std::chrono::milliseconds;
 
-constexpr std::uint64_t kProbeEveryMs = 1'000;
-constexpr std::string_view kCannotSave = "MISCONF";  // the error code of a server that cannot save its data
-
-// Errors of a server that has become a replica or has lost its primary: a new connection may reach the right server.
-bool is_wrong_server(const Reply& reply) noexcept {
-  return reply.is_error() && (reply.error().starts_with("READONLY") || reply.error().starts_with("MASTERDOWN"));
-}
+constexpr std::uint64_t kTryEveryMs = 1'000;
+constexpr std::uint64_t kSwitchEveryMs = 5'000;
 
 }  // namespace
 
-RedisClient::RedisClient(uv_loop_t* loop, RedisUrl url, milliseconds timeout, WorkerRow& row)
+RedisClient::RedisClient(uv_loop_t* loop, RedisUrl url, milliseconds timeout, std::string trial_key, WorkerRow& row)
     : row_(row),
-      link_(loop, std::move(url), timeout, row, *this),
+      status_(row, describe(url)),
+      link_(loop, std::move(url), timeout, std::move(trial_key), status_, *this),
+      writes_(link_.address()),
       timeout_ns_(static_cast<std::uint64_t>(std::chrono::nanoseconds(link_.timeout()).count())),
       prepare_(make_uv<uv_prepare_t>(loop, uv_prepare_init, this)),
       sweep_timer_(make_uv<uv_timer_t>(loop, uv_timer_init, this)),
-      probe_timer_(make_uv<uv_timer_t>(loop, uv_timer_init, this)) {}
+      trial_timer_(make_uv<uv_timer_t>(loop, uv_timer_init, this)) {
+  status_.set(RedisState::connecting);
+}
 
 RedisClient::~RedisClient() { close(); }
 
@@ -41,7 +41,7 @@ void RedisClient::close() {
   link_.close();
   prepare_.reset();
   sweep_timer_.reset();
-  probe_timer_.reset();
+  trial_timer_.reset();
   fail_all("the worker is stopping");
   resume_ready();
 }
@@ -75,6 +75,7 @@ std::string RedisClient::obstacle(const RedisCall& call, std::span<const std::st
 void RedisClient::enqueue(RedisCall* call, std::span<const std::string_view> words) {
   const std::uint64_t now = uv_hrtime();
   pending_.push_back({call, now});
+  ++unsent_;
   append_command(output_, words);
   flush_before_poll();
   if (uv_is_active(reinterpret_cast<uv_handle_t*>(sweep_timer_.get())) == 0) arm_sweep(now);
@@ -87,18 +88,17 @@ void RedisClient::flush_before_poll() {
 
 void RedisClient::flush() {
   uv_prepare_stop(prepare_.get());
-  if (!link_.up() || output_.empty() || link_.writing()) return;
+  if (!link_.up() || output_.empty() || link_.writing() || switching_) return;
+  unsent_ = 0;
   if (const int error = link_.write(output_); error != 0) link_.lost(uv_strerror(error));
 }
 
 // ---- replies in
 
 void RedisClient::link_up(std::string_view refusal) {
-  if (refusal.empty()) {
-    writes_accepted();
-  } else {
-    writes_refused(refusal);
-  }
+  switching_ = false;
+  trial_ms_ = uv_hrtime() / 1'000'000;
+  tried_write(refusal);
   flush_before_poll();  // the commands that waited for the connection
 }
 
@@ -115,44 +115,72 @@ void RedisClient::link_replied(Reply reply, std::uint64_t received_ns) {
   const std::uint64_t average = row_[Count::redis_latency].load(std::memory_order_relaxed);
   row_[Count::redis_latency].store(average == 0 ? taken_us : (average * 15 + taken_us) / 16, std::memory_order_relaxed);
   // NOSCRIPT only asks for the whole script.
-  if (reply.is_error() && !reply.error().starts_with("NOSCRIPT")) {
-    add(row_[Count::redis_errors]);
-    if (reply.error().starts_with(kCannotSave)) writes_refused(reply.error());
-  } else if (front_sequence_ - 1 == probe_) {
-    writes_accepted();
+  if (reply.is_error() && !reply.error().starts_with("NOSCRIPT")) add(row_[Count::redis_errors]);
+  if (front_sequence_ - 1 == trial_) {
+    tried_write(reply.is_error() ? std::string_view(reply.error()) : std::string_view());
+  } else if (is_refusal(reply)) {
+    try_write_soon();
   }
-  const std::string lost_because = is_wrong_server(reply) ? std::string(reply.error()) : std::string();
-  if (entry.call != nullptr) {
-    entry.call->accept(std::move(reply));
-    if (entry.call->outstanding() == 0) make_ready(*entry.call);
+  if (entry.call == nullptr) return;
+  entry.call->accept(std::move(reply));
+  if (entry.call->outstanding() == 0) make_ready(*entry.call);
+}
+
+void RedisClient::link_settled() {
+  if (switching_) switch_connection();
+  resume_ready();
+}
+
+// ---- trial writes
+
+void RedisClient::tried_write(std::string_view error) {
+  writes_.tried(error);
+  if (!link_.up()) return;
+  status_.set(writes_.refused() ? RedisState::down : RedisState::up, writes_.reason());
+  if (writes_.refused()) {
+    start_trials();
+  } else {
+    uv_timer_stop(trial_timer_.get());
   }
-  if (!lost_because.empty()) link_.lost(lost_because);
 }
 
-// ---- writes that Redis refuses
-
-void RedisClient::writes_refused(std::string_view error) {
-  row_.redis_state.store(RedisState::down, std::memory_order_relaxed);
-  if (std::exchange(refuses_writes_, true)) return;
-  log_warning("Redis refuses writes", {{"address", address()}, {"reason", error}});
-  uv_timer_start(
-      probe_timer_.get(), [](uv_timer_t* timer) { static_cast<RedisClient*>(timer->data)->probe(); }, kProbeEveryMs,
-      kProbeEveryMs);
+void RedisClient::start_trials() {
+  if (uv_is_active(reinterpret_cast<uv_handle_t*>(trial_timer_.get())) != 0) return;
+  const auto on_time = [](uv_timer_t* timer) {
+    auto* client = static_cast<RedisClient*>(timer->data);
+    client->try_write();
+    client->link_settled();
+  };
+  switch_ms_ = uv_hrtime() / 1'000'000 + kSwitchEveryMs;
+  uv_timer_start(trial_timer_.get(), on_time, kTryEveryMs, kTryEveryMs);
 }
 
-void RedisClient::writes_accepted() {
-  if (!std::exchange(refuses_writes_, false)) return;
-  uv_timer_stop(probe_timer_.get());
-  log_info("Redis accepts writes again", {{"address", address()}});
-  if (link_.up()) row_.redis_state.store(RedisState::up, std::memory_order_relaxed);
+void RedisClient::try_write() {
+  const bool unanswered = trial_ != UINT64_MAX && trial_ >= front_sequence_;
+  if (!link_.up() || unanswered || switching_) return;
+  const std::uint64_t now_ms = uv_hrtime() / 1'000'000;
+  if (is_wrong_server(writes_.reason()) && now_ms >= switch_ms_) {
+    switching_ = true;
+    return;
+  }
+  trial_ = front_sequence_ + pending_.size();
+  trial_ms_ = now_ms;
+  enqueue(nullptr, link_.trial_write());
 }
 
-// A Redis that cannot save refuses PING as well.
-void RedisClient::probe() {
-  const bool unanswered = probe_ != UINT64_MAX && probe_ >= front_sequence_;
-  if (!link_.up() || unanswered) return;
-  probe_ = front_sequence_ + pending_.size();
-  enqueue(nullptr, std::array<std::string_view, 1>{"PING"});
+// A command was refused: finds out whether it is that command alone.
+void RedisClient::try_write_soon() {
+  if (writes_.refused()) return;
+  start_trials();
+  if (uv_hrtime() / 1'000'000 - trial_ms_ >= kTryEveryMs / 10) try_write();
+}
+
+// The login of the new connection tries a write as well.
+void RedisClient::switch_connection() {
+  if (!link_.up() || pending_.size() > unsent_) return;
+  switching_ = false;
+  switch_ms_ = uv_hrtime() / 1'000'000 + kSwitchEveryMs;
+  link_.reconnect();
 }
 
 // ---- calls
@@ -181,7 +209,8 @@ void RedisClient::fail_all(std::string_view why) {
   }
   front_sequence_ += pending_.size();
   pending_.clear();
-  expired_ = 0;
+  expired_ = unsent_ = 0;
+  switching_ = false;
   output_.clear();
   if (sweep_timer_) uv_timer_stop(sweep_timer_.get());
 }

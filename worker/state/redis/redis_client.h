@@ -2,6 +2,10 @@
 //
 // All commands issued in one turn of the loop leave in one write, just before the loop waits for events. Replies come
 // back in the same order; each goes to the RedisCall that waits for it, or is dropped if that call was destroyed.
+//
+// While Redis refuses writes (a replica after a failover, a full disk or memory, missing permissions …) the connection
+// stays: reads are answered. A trial write once a second finds the end of it. If the server has become a replica, a new
+// connection is made every few seconds, between commands, because the address may lead to the new primary by then.
 #pragma once
 
 #include <uv.h>
@@ -22,6 +26,8 @@
 #include "pronghorn/redis.h"
 #include "worker/state/redis/redis_call.h"
 #include "worker/state/redis/redis_link.h"
+#include "worker/state/redis/redis_status.h"
+#include "worker/state/redis/write_watch.h"
 
 namespace pronghorn::worker {
 
@@ -33,8 +39,9 @@ class RedisClient final : private RedisLink::Listener {
   static constexpr std::size_t kMaxOutput = 64 * 1024 * 1024;    // bytes not yet written, before one more command
   static constexpr std::size_t kMaxCommand = 512 * 1024 * 1024;  // bytes of one command
 
-  // `timeout` is the deadline of each command and of each attempt to connect. Writes the row's redis_* values.
-  RedisClient(uv_loop_t* loop, RedisUrl url, std::chrono::milliseconds timeout, WorkerRow& row);
+  // `timeout` is the deadline of each command and of each attempt to connect. `trial_key` is the key of trial writes.
+  // Writes the row's redis_* values.
+  RedisClient(uv_loop_t* loop, RedisUrl url, std::chrono::milliseconds timeout, std::string trial_key, WorkerRow& row);
   RedisClient(const RedisClient&) = delete;
   RedisClient& operator=(const RedisClient&) = delete;
   ~RedisClient();
@@ -49,8 +56,8 @@ class RedisClient final : private RedisLink::Listener {
 
   // Whether a connection is up and logged in.
   [[nodiscard]] bool up() const noexcept { return link_.up(); }
-  // Whether Redis refuses writes because it cannot save them (a full disk); it still answers reads.
-  [[nodiscard]] bool refuses_writes() const noexcept { return refuses_writes_; }
+  // Whether Redis refuses writes; it may still answer reads.
+  [[nodiscard]] bool refuses_writes() const noexcept { return writes_.refused(); }
   [[nodiscard]] const std::string& address() const noexcept { return link_.address(); }
 
  private:
@@ -66,7 +73,7 @@ class RedisClient final : private RedisLink::Listener {
   void link_replied(Reply reply, std::uint64_t received_ns) override;
   void link_writable() override { flush(); }
   void link_down(std::string_view why) override { fail_all(why); }
-  void link_settled() override { resume_ready(); }
+  void link_settled() override;
 
   // For RedisCall.
   void issue(RedisCall& call, std::span<const std::string_view> words);
@@ -81,9 +88,11 @@ class RedisClient final : private RedisLink::Listener {
   void make_ready(RedisCall& call);
   void resume_ready();
 
-  void writes_refused(std::string_view error);
-  void writes_accepted();
-  void probe();
+  void tried_write(std::string_view error);
+  void try_write();
+  void try_write_soon();
+  void start_trials();
+  void switch_connection();
 
   void sweep();
   void expire(std::uint64_t now_ns);
@@ -92,15 +101,20 @@ class RedisClient final : private RedisLink::Listener {
   [[nodiscard]] std::uint64_t next_expiry_ns() const noexcept;
 
   WorkerRow& row_;
+  RedisStatus status_;
   RedisLink link_;
+  WriteWatch writes_;
   std::uint64_t timeout_ns_;
   bool closed_ = false;
-  bool refuses_writes_ = false;
 
   std::string output_;  // commands not yet written
   std::deque<Pending> pending_;
   std::uint64_t front_sequence_ = 0;  // of pending_.front()
-  std::uint64_t probe_ = UINT64_MAX;  // sequence of the PING that asks whether writes are taken again
+  std::size_t unsent_ = 0;            // how many at the back are in output_
+  std::uint64_t trial_ = UINT64_MAX;  // sequence of the last trial write
+  std::uint64_t trial_ms_ = 0;        // when it was sent
+  std::uint64_t switch_ms_ = 0;       // when the connection may be switched again
+  bool switching_ = false;            // nothing is sent until all replies are in, then the link reconnects
   std::size_t expired_ = 0;           // how many at the front have missed their deadline; their replies may still come
   bool last_chance_ = false;          // see sweep()
   std::vector<RedisCall*> ready_;     // calls to resume; null: destroyed meanwhile
@@ -108,7 +122,7 @@ class RedisClient final : private RedisLink::Listener {
 
   UvPtr<uv_prepare_t> prepare_;
   UvPtr<uv_timer_t> sweep_timer_;
-  UvPtr<uv_timer_t> probe_timer_;
+  UvPtr<uv_timer_t> trial_timer_;
 };
 
 }  // namespace pronghorn::worker

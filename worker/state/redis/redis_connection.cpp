@@ -25,25 +25,19 @@ struct RedisConnection::Socket {
   explicit Socket(RedisConnection* connection) noexcept : owner(connection) {}
 };
 
-struct RedisConnection::Lookup {
-  uv_getaddrinfo_t request;
-  RedisConnection* owner;
-};
-
 void RedisConnection::CloseSocket::operator()(Socket* socket) const noexcept {
   socket->owner = nullptr;
   uv_close(&socket->handle, [](uv_handle_t* closed) { delete static_cast<Socket*>(closed->data); });
 }
 
-RedisConnection::RedisConnection(uv_loop_t* loop, Listener& listener) noexcept : loop_(loop), listener_(listener) {}
+RedisConnection::RedisConnection(uv_loop_t* loop, AddressLookup& lookup, Listener& listener) noexcept
+    : loop_(loop), lookup_(lookup), listener_(listener) {}
 
-RedisConnection::~RedisConnection() {
-  if (lookup_ == nullptr) return;
-  lookup_->owner = nullptr;
-  uv_cancel(reinterpret_cast<uv_req_t*>(&lookup_->request));  // if it already runs, its result is dropped
+RedisConnection::~RedisConnection() { lookup_.cancel(); }
+
+std::string RedisConnection::open(const RedisUrl& url) {
+  return url.is_unix ? connect_unix(url.path) : connect_tcp(url);
 }
-
-std::string RedisConnection::open(const RedisUrl& url) { return url.is_unix ? connect_unix(url.path) : look_up(url); }
 
 std::string RedisConnection::connect_unix(const std::string& path) {
   if (path.size() >= sizeof(sockaddr_un::sun_path)) return "the path of the socket exceeds 107 bytes";
@@ -59,37 +53,20 @@ std::string RedisConnection::connect_unix(const std::string& path) {
   return {};
 }
 
-std::string RedisConnection::look_up(const RedisUrl& url) {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  auto lookup = std::make_unique<Lookup>();
-  lookup->owner = this;
-  lookup->request.data = lookup.get();
-  const int error = uv_getaddrinfo(
-      loop_, &lookup->request,
-      [](uv_getaddrinfo_t* request, int status, addrinfo* addresses) {
-        const std::unique_ptr<Lookup> ended(static_cast<Lookup*>(request->data));
-        if (ended->owner != nullptr) {
-          ended->owner->looked_up(status, addresses);
-        } else {
-          uv_freeaddrinfo(addresses);
-        }
-      },
-      url.host.c_str(), std::to_string(url.port).c_str(), &hints);
-  if (error != 0) return uv_strerror(error);
-  lookup_ = lookup.release();
-  return {};
+std::string RedisConnection::connect_tcp(const RedisUrl& url) {
+  addresses_ = AddressLookup::parse(url.host, url.port);
+  next_address_ = addresses_.get();
+  if (addresses_) return connect_next(0);
+  return lookup_.start(url.host, url.port, [this](const std::string& error, AddressLookup::Addresses addresses) {
+    addresses_ = std::move(addresses);
+    next_address_ = addresses_.get();
+    const std::string why = error.empty() ? connect_next(0) : error;
+    if (!why.empty()) listener_.closed(why);
+  });
 }
 
-void RedisConnection::looked_up(int status, addrinfo* addresses) {
-  lookup_ = nullptr;
-  addresses_.reset(addresses);
-  next_address_ = addresses;
-  connect_next(status);
-}
-
-// `error`: the result of the previous attempt, reported if no address is left.
-void RedisConnection::connect_next(int error) {
+// Tries the next address. Returns why none is left: the error of the last attempt.
+std::string RedisConnection::connect_next(int error) {
   while (next_address_ != nullptr) {
     const addrinfo* address = std::exchange(next_address_, next_address_->ai_next);
     auto socket = std::make_unique<Socket>(this);
@@ -103,9 +80,9 @@ void RedisConnection::connect_next(int error) {
                              auto* socket_of = static_cast<Socket*>(request->data);
                              if (socket_of->owner != nullptr) socket_of->owner->connection_attempted(status);
                            });
-    if (error == 0) return;
+    if (error == 0) return {};
   }
-  listener_.closed(uv_strerror(error != 0 ? error : UV_EAI_NODATA));
+  return uv_strerror(error != 0 ? error : UV_EAI_NODATA);
 }
 
 void RedisConnection::connection_attempted(int status) {
@@ -133,8 +110,8 @@ void RedisConnection::connection_attempted(int status) {
   }
   if (status == 0) {
     listener_.connected();
-  } else {
-    connect_next(status);
+  } else if (const std::string why = connect_next(status); !why.empty()) {
+    listener_.closed(why);
   }
 }
 

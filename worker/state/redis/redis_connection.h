@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "common/config/redis_url.h"
+#include "worker/state/redis/address_lookup.h"
 
 namespace pronghorn::worker {
 
@@ -32,7 +33,8 @@ class RedisConnection {
     ~Listener() = default;
   };
 
-  RedisConnection(uv_loop_t* loop, Listener& listener) noexcept;
+  // `lookup` must outlive the connection.
+  RedisConnection(uv_loop_t* loop, AddressLookup& lookup, Listener& listener) noexcept;
   RedisConnection(const RedisConnection&) = delete;
   RedisConnection& operator=(const RedisConnection&) = delete;
   ~RedisConnection();
@@ -48,22 +50,20 @@ class RedisConnection {
 
  private:
   struct Socket;
-  struct Lookup;
   struct CloseSocket {
     void operator()(Socket* socket) const noexcept;
   };
 
   std::string connect_unix(const std::string& path);
-  std::string look_up(const RedisUrl& url);
-  void looked_up(int status, addrinfo* addresses);
-  void connect_next(int error);
+  std::string connect_tcp(const RedisUrl& url);
+  std::string connect_next(int error);
   void connection_attempted(int status);
 
   uv_loop_t* loop_;
+  AddressLookup& lookup_;
   Listener& listener_;
   std::unique_ptr<Socket, CloseSocket> socket_;
-  Lookup* lookup_ = nullptr;  // freed by its callback
-  std::unique_ptr<addrinfo, void (*)(addrinfo*)> addresses_{nullptr, uv_freeaddrinfo};
+  AddressLookup::Addresses addresses_{nullptr, &::freeaddrinfo};
   addrinfo* next_address_ = nullptr;
 };
 

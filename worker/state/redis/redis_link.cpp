@@ -8,6 +8,7 @@
 
 #include "common/log.h"
 #include "worker/state/redis/encode_command.h"
+#include "worker/state/redis/reply_errors.h"
 
 namespace pronghorn::worker {
 namespace {
@@ -17,14 +18,11 @@ using std::chrono::milliseconds;
 constexpr milliseconds kFirstBackoff{50};
 constexpr milliseconds kLongestBackoff{5'000};
 
-std::string describe(const RedisUrl& url) {
-  if (url.is_unix) return "unix:" + url.path;
-  const bool ipv6 = url.host.find(':') != std::string::npos;
-  return fmt::format("{}{}{}{}{}:{}", url.user, url.user.empty() ? "" : "@", ipv6 ? "[" : "", url.host, ipv6 ? "]" : "",
-                     url.port);
-}
+// Written and removed at once; HSET is refused for every reason for which the writes of sessions are.
+constexpr std::string_view kTrialScript =
+    "redis.call('HSET', KEYS[1], 'trial', '1') redis.call('DEL', KEYS[1]) return 1";
 
-// Errors of a server that is not ready to serve anybody yet.
+// Errors of a server that does not serve anybody yet.
 bool is_temporary(std::string_view error) {
   for (const std::string_view trouble : {"LOADING", "BUSY", "MASTERDOWN", "DENIED", "ERR max number of clients"}) {
     if (error.starts_with(trouble)) return true;
@@ -34,42 +32,63 @@ bool is_temporary(std::string_view error) {
 
 }  // namespace
 
-RedisLink::RedisLink(uv_loop_t* loop, RedisUrl url, milliseconds timeout, WorkerRow& row, Listener& listener)
+std::string describe(const RedisUrl& url) {
+  if (url.is_unix) return "unix:" + url.path;
+  const bool ipv6 = url.host.find(':') != std::string::npos;
+  return fmt::format("{}{}{}{}{}:{}", url.user, url.user.empty() ? "" : "@", ipv6 ? "[" : "", url.host, ipv6 ? "]" : "",
+                     url.port);
+}
+
+RedisLink::RedisLink(uv_loop_t* loop, RedisUrl url, milliseconds timeout, std::string trial_key, RedisStatus& status,
+                     Listener& listener)
     : loop_(loop),
       url_(std::move(url)),
       address_(describe(url_)),
       timeout_(std::max(timeout, milliseconds(1))),
-      row_(row),
+      trial_key_(std::move(trial_key)),
+      status_(status),
       listener_(listener),
       backoff_(kFirstBackoff),
       random_(std::random_device{}()),
-      timer_(make_uv<uv_timer_t>(loop, uv_timer_init, this)) {
-  row_.redis_state.store(RedisState::connecting, std::memory_order_relaxed);
-}
+      lookup_(std::in_place, loop),
+      timer_(make_uv<uv_timer_t>(loop, uv_timer_init, this)) {}
 
 void RedisLink::start(std::function<void(std::string)> on_fatal) {
   if (state_ != State::idle) return;
   on_fatal_ = std::move(on_fatal);
-  first_until_ms_ = uv_hrtime() / 1'000'000 + static_cast<std::uint64_t>(timeout_.count());
   down_since_ms_ = uv_hrtime() / 1'000'000;
+  patient_until_ms_ = down_since_ms_ + static_cast<std::uint64_t>(timeout_.count());
   connect();
+}
+
+void RedisLink::reconnect() {
+  if (state_ != State::up) return;
+  down_since_ms_ = uv_hrtime() / 1'000'000;
+  patient_ = true;
+  patient_until_ms_ = down_since_ms_ + static_cast<std::uint64_t>(timeout_.count());
+  connect();
+}
+
+std::array<std::string_view, 4> RedisLink::trial_write() const noexcept {
+  return {"EVAL", kTrialScript, "1", trial_key_};
 }
 
 void RedisLink::close() noexcept {
   state_ = State::closed;
   connection_.reset();
+  lookup_.reset();
   timer_.reset();
 }
 
 std::string RedisLink::obstacle() const {
   if (state_ == State::closed) return "the worker is stopping";
-  if (state_ == State::up || first_) return {};
+  if (state_ == State::up || patient_) return {};
   return fmt::format("Redis at {} is unreachable: {}", address_, last_reason_);
 }
 
 void RedisLink::connect() {
   state_ = State::connecting;
-  connection_ = std::make_unique<RedisConnection>(loop_, static_cast<RedisConnection::Listener&>(*this));
+  connection_ = std::make_unique<RedisConnection>(loop_, *lookup_, static_cast<RedisConnection::Listener&>(*this));
   reader_ = std::make_unique<ReplyReader>();
   const auto on_deadline = [](uv_timer_t* timer) {
     auto* link = static_cast<RedisLink*>(timer->data);
@@ -88,7 +107,8 @@ void RedisLink::connected() {
   greeting_.clear();
   if (!url_.password.empty()) greeting_.push_back(Greeting::auth);
   if (url_.database != 0) greeting_.push_back(Greeting::select);
-  greeting_.push_back(Greeting::ping);  // shows whether Redis wants a password, or is still loading its data
+  greeting_.push_back(Greeting::cluster);
+  greeting_.push_back(Greeting::trial);
   greet_next(0);
 }
 
@@ -108,51 +128,85 @@ void RedisLink::greet_next(std::size_t step) {
     case Greeting::select:
       append_command(command, std::array<std::string_view, 2>{"SELECT", database});
       break;
-    case Greeting::ping:
-      append_command(command, std::array<std::string_view, 1>{"PING"});
+    case Greeting::cluster:
+      append_command(command, std::array<std::string_view, 2>{"INFO", "cluster"});
+      break;
+    case Greeting::trial:
+      append_command(command, trial_write());
       break;
   }
   if (const int error = connection_->write(command); error != 0) lost(uv_strerror(error));
 }
 
-// Of Redis' answer to AUTH only the first word is told: a server that does not know the command quotes the password.
 void RedisLink::greeted(const Reply& reply) {
   const Greeting step = greeting_[greeting_step_];
-  if (reply.is_error()) {
-    const std::string_view error = reply.error();
-    const std::string code(error.substr(0, error.find(' ')));
-    if (is_temporary(error)) return lost(std::string(error));
-    if (step == Greeting::auth) {
-      return rejected(fmt::format("Redis at {} rejects the user or password of the option redis ({})", address_, code));
-    }
-    if (step == Greeting::select) {
-      return rejected(fmt::format("Redis at {} rejects database {}: {}", address_, url_.database, error));
-    }
-    if (code == "NOAUTH") {
-      return rejected(fmt::format("Redis at {} requires a password: set redis://[user]:password@host:port", address_));
-    }
-    // A user without permission to PING may still run other commands, and a server that cannot save still reads.
-    if (code == "MISCONF") {
-      refusal_ = error;
-    } else if (code != "NOPERM") {
-      return lost(std::string(error));
-    }
-  }
+  if (reply.is_error() && is_temporary(reply.error())) return lost(reply.error());
+  if (!passed(step, reply)) return;
   if (greeting_step_ + 1 < greeting_.size()) return greet_next(greeting_step_ + 1);
   now_up();
+}
+
+// False if the login has ended. Of the reply to AUTH only the first word is logged: a server that does not know the
+// command quotes the password.
+bool RedisLink::passed(Greeting step, const Reply& reply) {
+  const std::string_view error = reply.is_error() ? std::string_view(reply.error()) : std::string_view();
+  const std::string_view code = error_code(error);
+  switch (step) {
+    case Greeting::auth:
+      if (error.empty()) return true;
+      rejected(fmt::format("Redis at {} rejects the user or password of the option redis ({})", address_, code));
+      return false;
+    case Greeting::select:
+      if (error.empty()) return true;
+      rejected(fmt::format("Redis at {} rejects database {}: {}", address_, url_.database, error));
+      return false;
+    case Greeting::cluster:  // not every user may ask, and not every server knows the answer
+      if (code == "NOAUTH") {
+        rejected(fmt::format("Redis at {} requires a password: set redis://[user]:password@host:port", address_));
+        return false;
+      }
+      if (!reply.is_string() || reply.string().find("cluster_enabled:1") == std::string::npos) return true;
+      reject_cluster();
+      return false;
+    case Greeting::trial:
+      return trial_passed(error);
+  }
+  return true;
+}
+
+bool RedisLink::trial_passed(std::string_view error) {
+  const std::string_view code = error_code(error);
+  if (code == "MOVED" || code == "ASK") {
+    reject_cluster();
+    return false;
+  }
+  const bool forbidden = code == "NOPERM" || error.starts_with("ERR unknown command");
+  if (forbidden && !was_up_) {
+    rejected(
+        fmt::format("Redis at {} does not allow what sessions and rate limits need: permit EVAL, EVALSHA and the "
+                    "commands on hashes and keys for {}* ({})",
+                    address_, trial_key_.substr(0, trial_key_.find(':') + 1), error));
+    return false;
+  }
+  refusal_ = error;
+  return true;
+}
+
+void RedisLink::reject_cluster() {
+  rejected(fmt::format("Redis at {} is a Redis Cluster, which is not supported: use a server without cluster mode",
+                       address_));
 }
 
 void RedisLink::now_up() {
   state_ = State::up;
   uv_timer_stop(timer_.get());
   backoff_ = kFirstBackoff;
-  row_.redis_state.store(RedisState::up, std::memory_order_relaxed);
   if (told_unreachable_) {
     const std::uint64_t away_ms = uv_hrtime() / 1'000'000 - down_since_ms_;
     log_info("Redis is reachable again", {{"address", address_}, {"away_ms", away_ms}});
   }
-  first_ = false;
-  told_unreachable_ = told_rejected_ = false;
+  was_up_ = true;
+  patient_ = told_unreachable_ = told_rejected_ = false;
   listener_.link_up(refusal_);
 }
 
@@ -184,16 +238,16 @@ void RedisLink::lost(const std::string& reason) {
 
 // Redis does not want us as we are configured.
 void RedisLink::rejected(const std::string& what) {
-  if (!first_) {  // the worker serves without Redis meanwhile, and somebody may mend the server
+  if (was_up_ || !patient_) {  // the worker serves without Redis meanwhile, and somebody may mend the server
     if (!std::exchange(told_rejected_, true)) log_error(what);
     return lost(what);
   }
   connection_.reset();
   uv_timer_stop(timer_.get());
   state_ = State::waiting;  // for ever: another attempt would fail in the same way
-  first_ = false;
+  patient_ = false;
   last_reason_ = what;
-  row_.redis_state.store(RedisState::down, std::memory_order_relaxed);
+  status_.set(RedisState::down, what);
   listener_.link_down(what);
   if (on_fatal_) std::exchange(on_fatal_, nullptr)(what);
   listener_.link_settled();
@@ -210,9 +264,9 @@ void RedisLink::retry_later(const std::string& reason) {
   backoff_ = std::min(backoff_ * 2, kLongestBackoff);
 
   const auto next_attempt_ms = uv_hrtime() / 1'000'000 + static_cast<std::uint64_t>(delay.count());
-  if (!first_ || next_attempt_ms >= first_until_ms_) {
-    first_ = false;
-    row_.redis_state.store(RedisState::down, std::memory_order_relaxed);
+  if (!patient_ || next_attempt_ms >= patient_until_ms_) {
+    patient_ = false;
+    status_.set(RedisState::down, reason);
     if (!std::exchange(told_unreachable_, true)) {
       log_warning("Redis is unreachable", {{"address", address_}, {"reason", reason}});
     }

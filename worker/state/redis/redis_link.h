@@ -3,27 +3,37 @@
 
 #include <uv.h>
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "common/config/redis_url.h"
-#include "common/ipc/scoreboard.h"
 #include "common/uv_ptr.h"
 #include "pronghorn/redis.h"
+#include "worker/state/redis/address_lookup.h"
 #include "worker/state/redis/redis_connection.h"
+#include "worker/state/redis/redis_status.h"
 #include "worker/state/redis/reply_reader.h"
 
 namespace pronghorn::worker {
 
+// "unix:PATH" or "user@host:port", for people. Never contains the password.
+[[nodiscard]] std::string describe(const RedisUrl& url);
+
 // One attempt to connect takes at most the timeout. After a failed one the link waits: 50 ms at first, doubled up to
 // 5 s, half of it random so that the workers of a server do not reconnect in the same moment.
+//
+// The login also tries a write, with a script as sessions and rate limits use them, so that a server that cannot serve
+// them is known before the first request. A Redis Cluster, or a user who may not run the script, is a mistake in the
+// configuration just like a wrong password.
 //
 // Context: loop thread. Nothing throws except the constructor.
 class RedisLink final : private RedisConnection::Listener {
@@ -46,24 +56,26 @@ class RedisLink final : private RedisConnection::Listener {
     ~Listener() = default;
   };
 
-  // `timeout` limits each attempt to connect and log in. Writes the row's redis_state.
-  RedisLink(uv_loop_t* loop, RedisUrl url, std::chrono::milliseconds timeout, WorkerRow& row, Listener& listener);
+  // `timeout` limits each attempt to connect and log in. `trial_key` is the key of the trial write.
+  RedisLink(uv_loop_t* loop, RedisUrl url, std::chrono::milliseconds timeout, std::string trial_key,
+            RedisStatus& status, Listener& listener);
   RedisLink(const RedisLink&) = delete;
   RedisLink& operator=(const RedisLink&) = delete;
 
   // Begins to connect. `on_fatal` is called at most once, with one line without the password, if Redis rejects the
-  // user, password or database before a connection was ever up; the link then makes no further attempt.
+  // configuration before a connection was ever up; the link then makes no further attempt.
   void start(std::function<void(std::string)> on_fatal);
   // Closes the connection and the timer without calling the listener.
   void close() noexcept;
 
   [[nodiscard]] bool up() const noexcept { return state_ == State::up; }
-  // Why a command cannot be queued now; empty if it can. Until the first connection is up, commands may wait for it,
-  // for the timeout at most.
+  // Why a command cannot be queued now; empty if it can. Until the first connection is up, and during reconnect(),
+  // commands may wait for it, for the timeout at most.
   [[nodiscard]] std::string obstacle() const;
-  // "unix:PATH" or "user@host:port", for people. Never contains the password.
   [[nodiscard]] const std::string& address() const noexcept { return address_; }
   [[nodiscard]] std::chrono::milliseconds timeout() const noexcept { return timeout_; }
+  // The words of a trial write. It leaves nothing in Redis.
+  [[nodiscard]] std::array<std::string_view, 4> trial_write() const noexcept;
 
   // Only while up(): see RedisConnection.
   [[nodiscard]] int write(std::string& bytes) { return connection_->write(bytes); }
@@ -71,10 +83,12 @@ class RedisLink final : private RedisConnection::Listener {
 
   // Drops the connection, or the attempt to make one, and reconnects after the backoff.
   void lost(const std::string& reason);
+  // Replaces the connection by a new one, if up(). No command may be without its reply. Commands issued meanwhile wait.
+  void reconnect();
 
  private:
   enum class State { idle, connecting, greeting, up, waiting, closed };
-  enum class Greeting { auth, select, ping };
+  enum class Greeting { auth, select, cluster, trial };
 
   // RedisConnection::Listener
   void connected() override;
@@ -85,6 +99,9 @@ class RedisLink final : private RedisConnection::Listener {
   void connect();
   void greet_next(std::size_t step);
   void greeted(const Reply& reply);
+  [[nodiscard]] bool passed(Greeting step, const Reply& reply);
+  [[nodiscard]] bool trial_passed(std::string_view error);
+  void reject_cluster();
   void now_up();
   void rejected(const std::string& what);
   void retry_later(const std::string& reason);
@@ -93,25 +110,28 @@ class RedisLink final : private RedisConnection::Listener {
   RedisUrl url_;
   std::string address_;
   std::chrono::milliseconds timeout_;
-  WorkerRow& row_;
+  std::string trial_key_;
+  RedisStatus& status_;
   Listener& listener_;
   std::function<void(std::string)> on_fatal_;
 
   State state_ = State::idle;
-  bool first_ = true;  // no connection was up yet, and commands still wait for one
+  bool was_up_ = false;  // a connection was up before
+  bool patient_ = true;  // commands wait for the connection, until patient_until_ms_
   bool told_unreachable_ = false;
   bool told_rejected_ = false;
   std::string last_reason_;
-  std::uint64_t first_until_ms_ = 0;
+  std::uint64_t patient_until_ms_ = 0;
   std::uint64_t down_since_ms_ = 0;
   std::chrono::milliseconds backoff_;
   std::minstd_rand random_;
 
+  std::optional<AddressLookup> lookup_;  // empty once closed
   std::unique_ptr<RedisConnection> connection_;
   std::unique_ptr<ReplyReader> reader_;
   std::vector<Greeting> greeting_;  // steps of the login, in order
   std::size_t greeting_step_ = 0;   // the one that awaits its reply
-  std::string refusal_;             // what the login said about writes
+  std::string refusal_;             // the error of the trial write
 
   UvPtr<uv_timer_t> timer_;  // deadline of the attempt, then the wait before the next
 };

@@ -1,12 +1,31 @@
 // What the error replies of Redis mean.
 #pragma once
 
+#include <string_view>
+
 #include "pronghorn/redis.h"
 
 namespace pronghorn::worker {
 
-// Throws if `reply` is an error: RedisUnavailable if Redis cannot serve at the moment (LOADING, READONLY, OOM …), else
-// RedisError.
+// The code of an error, such as "READONLY": its first word, or, for a script that was aborted by an error, the code of
+// that error. A script that runs a command without permission has the code NOPERM.
+[[nodiscard]] std::string_view error_code(std::string_view error) noexcept;
+
+// Whether the error says that Redis refuses a command because of its own state or our permissions, and not because of
+// the command's arguments or the data: READONLY, OOM, MISCONF, NOREPLICAS, LOADING, NOPERM …
+[[nodiscard]] bool is_refusal(std::string_view error) noexcept;
+[[nodiscard]] inline bool is_refusal(const Reply& reply) noexcept {
+  return reply.is_error() && is_refusal(reply.error());
+}
+
+// Whether the server is a replica: a new connection to the same address may reach the new primary.
+[[nodiscard]] bool is_wrong_server(std::string_view error) noexcept;
+
+// For commands of the application. Throws if `reply` is an error: RedisUnavailable for a refusal, except that of
+// permissions, else RedisError.
 void require_success(const Reply& reply);
+
+// For our own commands: throws RedisUnavailable for every refusal, RedisError for other errors.
+void require_served(const Reply& reply);
 
 }  // namespace pronghorn::worker

@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "worker/state/redis/redis_call.h"
-#include "worker/state/redis/reply_errors.h"
 
 namespace pronghorn::worker {
 namespace {
@@ -29,13 +28,11 @@ Task<Reply> run_script(RedisClient& client, const Script& script, std::span<cons
   send_script(by_sha1, "EVALSHA", script.sha1(), keys, args);
   co_await by_sha1;
   if (!by_sha1.reply().is_error() || !by_sha1.reply().error().starts_with("NOSCRIPT")) {
-    require_success(by_sha1.reply());
     co_return std::move(by_sha1.reply());
   }
   RedisCall by_source(client);  // EVAL also makes Redis remember the script
   send_script(by_source, "EVAL", script.source(), keys, args);
   co_await by_source;
-  require_success(by_source.reply());
   co_return std::move(by_source.reply());
 }
 

@@ -2,6 +2,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <vector>
+
 #include "unit/worker/state/state_worker.h"
 
 using namespace pronghorn;
@@ -112,4 +115,31 @@ TEST_CASE("every address of a host is tried", "[redis]") {
   StateWorker worker("redis://localhost:" + std::to_string(redis.port()));
   worker.ready();
   CHECK(worker.command("PING").string() == "PONG");
+}
+
+// Names were resolved on libuv's thread pool, so a reconnect waited for everything that handlers had offloaded.
+TEST_CASE("connecting by name does not wait for blocking work on the thread pool", "[redis]") {
+  RedisProcess redis({.password = {}, .tcp = true, .arguments = {}});
+  StateWorker worker("redis://localhost:" + std::to_string(redis.port()));
+  constexpr std::size_t kJobs = 64;  // more than there are threads
+  uv_sem_t may_end;
+  REQUIRE(uv_sem_init(&may_end, 0) == 0);
+  std::vector<uv_work_t> jobs(kJobs);
+  for (uv_work_t& job : jobs) {
+    job.data = &may_end;
+    REQUIRE(uv_queue_work(
+                worker.loop(), &job, [](uv_work_t* work) { uv_sem_wait(static_cast<uv_sem_t*>(work->data)); },
+                [](uv_work_t* work, int) { work->data = nullptr; }) == 0);
+  }
+  worker.start();
+  CHECK(worker.wait([&] { return worker.state->redis_up(); }));
+  for (std::size_t i = 0; i < kJobs; ++i) uv_sem_post(&may_end);
+  CHECK(
+      worker.wait([&] { return std::ranges::all_of(jobs, [](const uv_work_t& job) { return job.data == nullptr; }); }));
+  uv_sem_destroy(&may_end);
+}
+
+TEST_CASE("a worker can stop while the name of its Redis is being resolved", "[redis]") {
+  StateWorker worker("redis://no-such-host.invalid:6379");
+  worker.start();
 }

@@ -53,3 +53,36 @@ TEST_CASE("a password that is changed while the server runs does not end it", "[
   CHECK(worker.fatal.empty());
   CHECK(worker.row->redis_state.load() == RedisState::down);
 }
+
+// They were ready, and every second write failed.
+TEST_CASE("a Redis that cannot serve sessions ends the start with one line", "[redis]") {
+  SECTION("a cluster") {
+    RedisProcess redis({.password = {}, .tcp = true, .arguments = {"--cluster-enabled", "yes"}});
+    StateWorker worker(redis.tcp_url());
+    worker.start();
+    CHECK(worker.wait([&worker] { return !worker.fatal.empty(); }));
+    CHECK(worker.fatal.find("Redis Cluster") != std::string::npos);
+  }
+  SECTION("a user without scripts, or without the keys") {
+    RedisProcess redis({.password = {}, .tcp = true, .arguments = {}});
+    const auto rule = GENERATE(as<std::string>(), "-eval", "-hset", "resetkeys");
+    CAPTURE(rule);
+    redis.command({"ACL", "SETUSER", "shop", "on", ">secret", "~*", "+@all", rule});
+    StateWorker worker("redis://shop:secret@127.0.0.1:" + std::to_string(redis.port()));
+    worker.start();
+    CHECK(worker.wait([&worker] { return !worker.fatal.empty(); }));
+    CHECK(worker.fatal.find("EVAL") != std::string::npos);
+    CHECK(worker.fatal.find("app:*") != std::string::npos);
+    CHECK(worker.fatal.find("secret") == std::string::npos);
+  }
+}
+
+TEST_CASE("a user with the rights that sessions need can log in without any other", "[redis]") {
+  RedisProcess redis({.password = {}, .tcp = true, .arguments = {}});
+  redis.command({"ACL", "SETUSER", "shop", "on", ">secret", "~app:*", "+eval", "+evalsha", "+@hash", "+@keyspace"});
+  StateWorker worker("redis://shop:secret@127.0.0.1:" + std::to_string(redis.port()));
+  worker.ready();
+  Visit visit(worker);
+  visit.session().set("user", "ann");
+  CHECK_FALSE(visit.commit().empty());
+}
