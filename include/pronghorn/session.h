@@ -2,9 +2,12 @@
 // the client's next request.
 //
 // A session is the Redis hash NAME:s:{ID} (NAME: option `name`) with one hash field per session field. Sessions that are
-// idle longer than the option `session_ttl` expire. The id is 32 random bytes in base64url. It travels in a cookie
-// (option `session_cookie`) that is HttpOnly, SameSite=Lax, and Secure if the client used https. The cookie expires with
-// the session; while the session is in use, the cookie is sent again after half of its life.
+// idle longer than the option `session_ttl` expire; a new session expires after `session_first_ttl` unless the client
+// sends its cookie back. The time to live is renewed when a tenth of it has passed, not with every request.
+//
+// The id is 32 random bytes in base64url. It travels in a cookie (option `session_cookie`) that is HttpOnly,
+// SameSite=Lax, and Secure if the client used https. While the session is in use, the cookie is sent again after half of
+// its life. If the client sends several cookies of that name, the first whose session exists counts.
 #pragma once
 
 #include <cstdint>
@@ -28,7 +31,7 @@ class SessionState;
 // The changes made by set, erase, rotate and destroy are written after the handler returns and before its response is
 // sent, in one round trip. Only changed fields are written, so parallel requests of one client do not overwrite each
 // other. If the handler throws, nothing is written. If Redis does not accept the changes, the client gets a 503 instead
-// of the response.
+// of the response. While Redis refuses writes, sessions can still be read.
 //
 // The first write creates the session; a client that has none costs no round trip. If a parallel request has destroyed
 // or rotated the session since it was read, the changes are discarded, as if they had been made just before that.
@@ -50,7 +53,8 @@ class PRONGHORN_API Session {
   // serve.
   [[nodiscard]] Task<std::int64_t> increment(std::string_view name, std::int64_t by = 1);
 
-  // Gives the session a new id and invalidates the old one. Call it when a user logs in, against session fixation.
+  // Gives the session a new id and invalidates the old one. Call it when a user logs in, against session fixation. Other
+  // sessions that the client's cookies name are deleted, here and by destroy().
   void rotate();
   // Deletes the session and its cookie. A later set() or increment() in this request creates a new session.
   void destroy();

@@ -97,10 +97,16 @@ std::vector<Option> make_options() {
       duration({"redis_timeout", kState, "Deadline of a command to Redis and of an attempt to connect."},
                &Config::redis_timeout, 1ms),
       text({"redis_server", kState, "The program that embedded runs."}, "PROGRAM", &Config::redis_server, accept_path),
+      size(
+          {"redis_memory", kState,
+           "Memory for the data of the embedded Redis; when it is full, what expires soonest is evicted; 0: no limit."},
+          &Config::redis_memory, {0, 1ULL << 50}),
       text({"session_cookie", kState, "Name of the session cookie."}, "NAME", &Config::session_cookie,
            check_cookie_name),
-      duration({"session_ttl", kState, "A session that is not used for so long is forgotten."}, &Config::session_ttl,
-               1s),
+      duration({"session_ttl", kState, "Sessions idle longer than this expire."}, &Config::session_ttl, 1s),
+      duration({"session_first_ttl", kState,
+                "A new session expires after this time unless its cookie comes back; then session_ttl applies."},
+               &Config::session_first_ttl, 1s),
 
       choice({"log_format", kLogging, "text or json."}, &Config::log_format, {"text", "json"}),
       choice({"log_level", kLogging, "The least important lines to write: debug, info, warning or error."},

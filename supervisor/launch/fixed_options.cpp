@@ -20,6 +20,7 @@ std::vector<std::string> keep_fixed_options(Config& fresh, const Config& running
   keep("runtime_dir", &Config::runtime_dir);
   keep("data_dir", &Config::data_dir);
   keep("redis_server", &Config::redis_server);
+  keep("redis_memory", &Config::redis_memory);
   // Workers connect to whatever they are told; only our own Redis is not started or ended on the way.
   if ((fresh.redis == "embedded") != (running.redis == "embedded")) keep("redis", &Config::redis);
   return differed;

@@ -7,27 +7,12 @@
 #include "worker/fields/characters.h"
 #include "worker/fields/percent_encoding.h"
 #include "worker/fields/text.h"
+#include "worker/http/cookies.h"
 #include "worker/http/exchange.h"
 #include "worker/http/field_lines.h"
 
 namespace pronghorn {
 namespace {
-
-// Calls `visit` with the name and the value of each cookie (RFC 6265 section 4.2) until it returns false.
-template <class Visit>
-void for_each_cookie(const worker::RequestHead& head, Visit visit) {
-  for (std::size_t i = 0; i < head.field_count; ++i) {
-    if (!worker::equal_ignoring_case(head.fields[i].name, "cookie")) continue;
-    for (std::string_view pairs = head.fields[i].value; !pairs.empty();) {
-      std::string_view value = worker::take_until(pairs, ';');
-      if (value.find('=') == std::string_view::npos) continue;
-      const std::string_view name = worker::take_until(value, '=');
-      value = worker::trim_blanks(value);
-      if (value.size() >= 2 && value.front() == '"' && value.back() == '"') value = value.substr(1, value.size() - 2);
-      if (!visit(name, value)) return;
-    }
-  }
-}
 
 // Calls `visit` with the decoded value of each query field of that name until it returns false.
 template <class Visit>
@@ -82,17 +67,17 @@ std::span<const Header> Request::headers() const noexcept {
 
 std::optional<std::string_view> Request::cookie(std::string_view name) const noexcept {
   std::optional<std::string_view> first;
-  for_each_cookie(exchange_.head, [&](std::string_view found, std::string_view value) {
-    if (found == name) first = value;
-    return !first;
+  worker::for_each_cookie(headers(), name, [&first](std::string_view value) {
+    first = value;
+    return false;
   });
   return first;
 }
 
 std::vector<std::string_view> Request::cookies(std::string_view name) const {
   std::vector<std::string_view> values;
-  for_each_cookie(exchange_.head, [&](std::string_view found, std::string_view value) {
-    if (found == name) values.push_back(value);
+  worker::for_each_cookie(headers(), name, [&values](std::string_view value) {
+    values.push_back(value);
     return true;
   });
   return values;

@@ -196,3 +196,25 @@ TEST_CASE("an embedded Redis that cannot be started is said in one line", "[redi
   CHECK(result.all().find("/nonexistent/redis-server") != std::string::npos);
   CHECK(eventually(2s, [&] { return processes_of(directory.path()).empty(); }));
 }
+
+// 180,000 sessions of anonymous clients in 4 s, each for a day, and no limit.
+TEST_CASE("sessions in use survive a flood of new ones that fills the embedded Redis", "[redis][embedded]") {
+  ServerOptions options = embedded();
+  options.arguments = {"--redis-memory", "8M"};
+  const ServerProcess server(options);
+  REQUIRE(server.wait_ready_status(200));
+  Browser browser(server.address());
+  for (int visit = 1; visit <= 2; ++visit) CHECK(browser.get("/visits").json().at("visits") == visit);
+  const auto redis_cli = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), {"redis-cli", "-s", server.file("run/redis.sock")});
+    return run_program(words).out;
+  };
+  // As new sessions are: with a short time to live.
+  const std::string flood =
+      "for i = 1, 20000 do local key = 'demo:s:{' .. ARGV[1] .. i .. '}' "
+      "redis.call('HSET', key, 'visits', string.rep('x', 64)) redis.call('PEXPIRE', key, 600000) end";
+  for (int i = 0; i < 10; ++i) (void)redis_cli({"EVAL", flood, "0", std::to_string(i) + "-"});
+  CHECK(redis_cli({"INFO", "stats"}).find("evicted_keys:0\r") == std::string::npos);
+  CHECK(get(server.address(), "/visits").status == 200);
+  CHECK(browser.get("/visits").json().at("visits") == 3);
+}

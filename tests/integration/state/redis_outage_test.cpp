@@ -1,6 +1,8 @@
 // Redis goes away and comes back: what needs it says so, everything else is served.
 #include <signal.h>
 
+#include <filesystem>
+
 #include "support/catch.h"
 #include "support/redis_process.h"
 #include "support/server_process.h"
@@ -122,4 +124,59 @@ TEST_CASE("a wrong password for Redis ends the start with status 3 and is not sh
   CHECK(result.all().find("password") != std::string::npos);
   CHECK(result.all().find("open-barley") == std::string::npos);
   CHECK(eventually(2s, [&] { return processes_of(directory.path()).empty(); }));
+}
+
+// After a failover most reads failed as well, the log was flooded and /ready went back and forth.
+TEST_CASE("a Redis that refuses writes serves reads, and is told once when it begins and once when it ends",
+          "[redis]") {
+  const RedisProcess redis;
+  const ServerProcess server({.workers = 2, .redis = redis.url(), .environment = {{"PRONGHORN_LOG_LEVEL", "info"}}});
+  REQUIRE(server.wait_ready_status(200));
+  Browser browser(server.address());
+  REQUIRE(browser.post("/login", "user=Ann").status == 200);
+  REQUIRE(redis.command({"REPLICAOF", "127.0.0.1", "1"}) == "OK");
+  // Each worker finds out with its first write.
+  REQUIRE(eventually(10s, [&] {
+    (void)browser.get("/visits");
+    return server.log_lines("Redis refuses writes").size() == 2;
+  }));
+  for (int i = 0; i < 50; ++i) {
+    CHECK(browser.get("/me").status == 200);
+    CHECK(browser.get("/visits").status == 503);
+    CHECK(browser.get("/limited").status == 200);
+    CHECK(get(server.address(), "/ready").status == 503);
+  }
+  REQUIRE(redis.command({"REPLICAOF", "NO", "ONE"}) == "OK");
+  REQUIRE(server.wait_redis());
+  CHECK(browser.get("/visits").status == 200);
+  CHECK(server.log_lines("Redis refuses writes").size() == 2);
+  CHECK(server.log_lines("Redis accepts writes again").size() == 2);
+  CHECK(server.log_lines("unreachable").empty());
+}
+
+TEST_CASE("two applications with the same default name on one Redis are told", "[redis][start]") {
+  const RedisProcess redis;
+  const TempDir folder;
+  std::filesystem::copy_file(app_path("demo"), folder / "demo.so");
+  const ServerProcess one({.workers = 1, .redis = redis.url()});
+  CHECK_FALSE(one.log_has("default name"));
+  {
+    const ServerProcess named(
+        {.app = folder / "demo.so", .workers = 1, .redis = redis.url(), .arguments = {"--name", "demo"}});
+    CHECK_FALSE(named.log_has("default name"));
+  }
+  const ServerProcess other({.app = folder / "demo.so", .workers = 2, .redis = redis.url()});
+  CHECK(other.log_lines("same default name").size() == 1);
+  CHECK(other.log_has(app_path("demo")));
+}
+
+TEST_CASE("a Redis Cluster ends the start with status 3 and one line", "[redis][start]") {
+  const RedisProcess redis({.password = {}, .tcp = true, .arguments = {"--cluster-enabled", "yes"}});
+  const TempDir directory;
+  const ProgramResult result =
+      run_program({program_path(), "serve", app_path("demo"), "--listen", "127.0.0.1:0", "--workers", "2", "--redis",
+                   redis.tcp_url(), "--runtime-dir", directory / "run", "--data-dir", directory / "data"});
+  INFO(result.all());
+  CHECK(result.status == 3);
+  CHECK(result.all().find("Redis Cluster, which is not supported") != std::string::npos);
 }

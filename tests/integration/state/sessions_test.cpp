@@ -112,8 +112,11 @@ TEST_CASE("a request without a session stores nothing", "[session]") {
 
 TEST_CASE("keys in Redis bear the application's name", "[session]") {
   Setup setup;
-  (void)get(setup.server.address(), "/visits");
-  const std::string keys = setup.redis.command({"KEYS", "*"});
-  CHECK(keys.starts_with("demo:s:"));
+  Browser browser(setup.server.address());
+  (void)browser.get("/visits");
+  const std::string keys = setup.redis.command({"KEYS", "demo:s:*"});
+  CHECK(keys.find(browser.cookie("session")) != std::string::npos);
+  CHECK(std::stol(setup.redis.command({"TTL", keys})) <= 600);
+  (void)browser.get("/visits");
   CHECK(std::stol(setup.redis.command({"TTL", keys})) > 86'000);
 }

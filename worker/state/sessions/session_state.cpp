@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <stdexcept>
 #include <utility>
 
@@ -49,9 +50,20 @@ void SessionState::counted(std::string_view name, std::int64_t value) {
   changes.insert_or_assign(std::string(name), Change{std::to_string(value), false});
 }
 
-void SessionState::rotate() noexcept { rotating = stored && !made_here; }
+// Cookies of one name may be set for several paths, by a site next to ours too. After a login or logout no other session
+// of the client may come to light.
+void SessionState::doom_rivals() {
+  doomed.insert(doomed.end(), std::make_move_iterator(rivals.begin()), std::make_move_iterator(rivals.end()));
+  rivals.clear();
+}
+
+void SessionState::rotate() {
+  doom_rivals();
+  rotating = stored && !made_here;
+}
 
 void SessionState::destroy() {
+  doom_rivals();
   if (!id.empty()) doomed.push_back(std::move(id));
   id.clear();
   fields_ = Reply();

@@ -37,7 +37,7 @@ class SessionState {
   [[nodiscard]] std::optional<std::string> get(std::string_view name) const;
   // Throws std::invalid_argument for the reserved name.
   void stage(std::string_view name, std::optional<std::string> value);
-  void rotate() noexcept;
+  void rotate();
   void destroy();
   // Records a value that Redis already has.
   void counted(std::string_view name, std::int64_t value);
@@ -53,12 +53,14 @@ class SessionState {
   std::map<std::string, Change, std::less<>> changes;
   std::vector<std::string> doomed;  // ids to delete from Redis
   std::int64_t cookie_sent = 0;
-  bool made_here = false;  // this request created `id`: nobody else knows it
-  bool stored = false;     // Redis has the session
-  bool rotating = false;   // the session gets a new id
+  bool made_here = false;           // this request created `id`: nobody else knows it
+  bool stored = false;              // Redis has the session
+  bool rotating = false;            // the session gets a new id
+  std::vector<std::string> rivals;  // ids of other sessions that the client's cookies name, all stored
 
  private:
   [[nodiscard]] const std::string* read_value(std::string_view name) const noexcept;
+  void doom_rivals();
 
   Reply fields_;  // as read from Redis; nil: nothing was read
 };

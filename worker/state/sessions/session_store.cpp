@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 #include <stdexcept>
 #include <utility>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "common/log.h"
 #include "pronghorn/concurrent.h"
 #include "pronghorn/error.h"
+#include "worker/http/cookies.h"
 #include "worker/state/keys/key.h"
 #include "worker/state/redis/redis_client.h"
 #include "worker/state/redis/reply_errors.h"
@@ -18,27 +20,26 @@
 namespace pronghorn::worker {
 namespace {
 
-// ARGV: time to live in ms; "1" to create the session; the time stamp of the cookie, "" if it is not sent; the number of
-// fields to set; their names and values; the names of fields to delete.
+// KEYS: the session; its old key, if it gets a new id. ARGV: time to live in ms; "1" to create the session; the time stamp
+// of the cookie, "" if it is not sent; the number of fields to set; their names and values; the names of fields to
+// delete. Returns 1 if the session exists afterwards.
 const Script& write_script() {
   static const Script script(R"lua(
-local key = KEYS[1]
-if ARGV[2] == '0' and redis.call('EXISTS', key) == 0 then return 0 end
+local key, old = KEYS[1], KEYS[2]
+local sets = tonumber(ARGV[4])
+if old and redis.call('EXISTS', old) == 1 then
+  redis.call('RENAME', old, key)
+elseif old and sets == 0 then
+  return 0
+elseif not old and ARGV[2] == '0' and redis.call('EXISTS', key) == 0 then
+  return 0
+end
 if ARGV[3] ~= '' then redis.call('HSET', key, '_pronghorn.sent', ARGV[3]) end
-local last = 4 + 2 * tonumber(ARGV[4])
+local last = 4 + 2 * sets
 for i = 5, last, 2 do redis.call('HSET', key, ARGV[i], ARGV[i + 1]) end
 for i = last + 1, #ARGV do redis.call('HDEL', key, ARGV[i]) end
 redis.call('PEXPIRE', key, ARGV[1])
 return 1
-)lua");
-  return script;
-}
-
-const Script& take_script() {
-  static const Script script(R"lua(
-local fields = redis.call('HGETALL', KEYS[1])
-redis.call('DEL', KEYS[1])
-return fields
 )lua");
   return script;
 }
@@ -59,6 +60,11 @@ return redis.call('HGET', key, field)
 )lua");
   return script;
 }
+
+// How many cookies of the session's name are looked up; a browser sends one for each path that one was set for.
+constexpr std::size_t kMaxCandidates = 16;
+// A cookie that was stamped further in the future than clocks of machines differ is sent again.
+constexpr std::chrono::seconds kClockSkew{60};
 
 std::int64_t now_s() {
   using namespace std::chrono;
@@ -82,7 +88,8 @@ SessionStore::SessionStore(RedisClient* client, const Config& config)
       prefix_(key_prefix(config.name) + ":s:{"),
       cookie_name_(config.session_cookie),
       ttl_(std::max(config.session_ttl, Milliseconds(1))),
-      ttl_text_(std::to_string(ttl_.count())) {}
+      ttl_text_(std::to_string(ttl_.count())),
+      first_ttl_text_(std::to_string(std::clamp(config.session_first_ttl, Milliseconds(1), ttl_).count())) {}
 
 std::string SessionStore::key_of(std::string_view id) const {
   std::string key;
@@ -97,27 +104,63 @@ void SessionStore::refuse_without_redis() {
   throw HttpError(503, kWhy);
 }
 
+// The values of the session cookies that have the form of an id, each once.
+std::vector<std::string> SessionStore::candidates(const Exchange& exchange) const {
+  std::vector<std::string> ids;
+  for_each_cookie(exchange.request.headers(), cookie_name_, [&ids](std::string_view value) {
+    if (is_session_id(value) && std::ranges::find(ids, value) == ids.end()) ids.emplace_back(value);
+    return ids.size() < kMaxCandidates;
+  });
+  return ids;
+}
+
 Task<std::shared_ptr<SessionState>> SessionStore::load(Exchange& exchange) {
   if (client_ == nullptr) refuse_without_redis();
   auto state = std::make_shared<SessionState>(*this);
-  const std::optional<std::string_view> cookie = exchange.request.cookie(cookie_name_);
-  if (!cookie || !is_session_id(*cookie)) co_return state;
+  std::vector<std::string> ids = candidates(exchange);
+  if (ids.empty()) co_return state;
 
-  std::string id(*cookie);
-  const std::string key = key_of(id);
   RedisCall call(*client_);
-  call.send({"HGETALL", key});
-  call.send({"PEXPIRE", key, ttl_text_});
+  for (const std::string& id : ids) {
+    const std::string key = key_of(id);
+    call.send({"HGETALL", key});
+    call.send({"PTTL", key});
+  }
   co_await call;
-  require_success(call.reply(0));
-  require_success(call.reply(1));
   // An id that Redis does not know is not adopted: every session gets an id of ours.
-  if (!call.reply(0).array().empty()) state->loaded(std::move(id), std::move(call.reply(0)));
+  std::int64_t left_ms = -1;
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    Reply& fields = call.reply(2 * i);
+    const Reply& left = call.reply(2 * i + 1);
+    require_served(fields);
+    if (fields.array().empty()) continue;
+    if (state->stored) {
+      state->rivals.push_back(std::move(ids[i]));
+      continue;
+    }
+    state->loaded(std::move(ids[i]), std::move(fields));
+    left_ms = left.is_integer() ? left.integer() : -1;
+  }
+  if (state->stored) co_await renew(state->id, left_ms);
   co_return state;
 }
 
+// Renews the time to live, but not at every request: a write has a price in Redis' log and its replicas. If Redis does
+// not take the write, the session is read all the same.
+Task<void> SessionStore::renew(std::string_view id, std::int64_t left_ms) {
+  if (left_ms < 0 || left_ms >= ttl_.count() - ttl_.count() / 10 || client_->refuses_writes()) co_return;
+  const std::string key = key_of(id);
+  RedisCall call(*client_);
+  call.send({"PEXPIRE", key, ttl_text_});
+  try {
+    co_await call;
+  } catch (const RedisUnavailable&) {  // logged by the Redis client
+  }
+}
+
 bool SessionStore::cookie_is_old(const SessionState& state) const {
-  return std::chrono::seconds(now_s() - state.cookie_sent) >= ttl_ / 2;
+  const std::chrono::seconds age(now_s() - state.cookie_sent);
+  return age >= ttl_ / 2 || age < -kClockSkew;
 }
 
 bool SessionStore::has_changes(const Exchange& exchange) const {
@@ -130,7 +173,7 @@ bool SessionStore::has_changes(const Exchange& exchange) const {
 Task<void> SessionStore::commit(Exchange& exchange, Response& response) {
   if (!has_changes(exchange)) co_return;
   // Several steps are shielded from cancellation: a client that disconnects in between must not lose its session.
-  const bool one_step = !exchange.session->rotating && exchange.session->doomed.empty();
+  const bool one_step = exchange.session->doomed.empty();
   Task<Saved> saving = save(exchange.session);
   if (!one_step) saving = shield(std::move(saving));
   const Saved saved = co_await std::move(saving);
@@ -140,7 +183,6 @@ Task<void> SessionStore::commit(Exchange& exchange, Response& response) {
 Task<SessionStore::Saved> SessionStore::save(std::shared_ptr<SessionState> state) {
   const bool removed = !state->doomed.empty();
   if (removed) co_await remove_doomed(*state);
-  if (state->rotating) co_await give_new_id(*state);
   if (state->id.empty() && state->has_staged_values()) {
     state->id = new_session_id();
     state->made_here = true;
@@ -161,37 +203,22 @@ Task<void> SessionStore::remove_doomed(SessionState& state) {
   RedisCall call(*client_);
   for (const std::string& key : keys) call.send({"DEL", key});
   co_await call;
-  for (std::size_t i = 0; i < keys.size(); ++i) require_success(call.reply(i));
-}
-
-// Takes the fields from the old id and stages them under a new one.
-Task<void> SessionStore::give_new_id(SessionState& state) {
-  const std::string key = key_of(state.id);
-  const std::array<std::string_view, 1> keys{key};
-  const Reply taken = co_await run_script(*client_, take_script(), keys, {});
-  state.rotating = state.stored = false;
-  state.id.clear();
-  const Reply::Array& fields = taken.array();
-  for (std::size_t i = 0; i + 1 < fields.size(); i += 2) {
-    const std::string& name = fields[i].string();
-    const SessionState::Change* changed = state.change(name);
-    if (name == kCookieSentField || (changed != nullptr && changed->staged)) continue;
-    state.stage(name, fields[i + 1].string());
-  }
-  if (fields.empty() && !state.has_staged_values()) co_return;  // it had ended, and there is nothing to save
-  state.id = new_session_id();
-  state.made_here = true;
+  for (std::size_t i = 0; i < keys.size(); ++i) require_served(call.reply(i));
 }
 
 // Returns whether the cookie must be sent.
 Task<bool> SessionStore::write(SessionState& state) {
+  const bool rotating = std::exchange(state.rotating, false);
   if (state.made_here && !state.has_staged_changes()) co_return state.stored;  // increment() has written everything
-  const bool send_cookie = state.made_here || cookie_is_old(state);
-  if (!send_cookie && !state.has_staged_changes()) co_return false;
+  const bool send_cookie = state.made_here || rotating || cookie_is_old(state);
+  const bool only_cookie = !state.made_here && !rotating && !state.has_staged_changes();
+  if (only_cookie && (!send_cookie || client_->refuses_writes())) co_return false;
 
+  const std::string old_key = key_of(state.id);
+  if (rotating) state.id = new_session_id();
   const std::string key = key_of(state.id);
   const std::string sent = send_cookie ? std::to_string(now_s()) : "";
-  std::vector<std::string_view> args{ttl_text_, state.made_here ? "1" : "0", sent, ""};
+  std::vector<std::string_view> args{ttl_text(state), state.made_here ? "1" : "0", sent, ""};
   for (const auto& [name, change] : state.changes) {
     if (change.staged && change.value) args.insert(args.end(), {name, *change.value});
   }
@@ -200,11 +227,18 @@ Task<bool> SessionStore::write(SessionState& state) {
   for (const auto& [name, change] : state.changes) {
     if (change.staged && !change.value) args.push_back(name);
   }
-  const std::array<std::string_view, 1> keys{key};
-  const Reply written = co_await run_script(*client_, write_script(), keys, args);
+  const std::array<std::string_view, 2> keys{key, old_key};
+  const Reply written = co_await run_script(*client_, write_script(), std::span(keys).first(rotating ? 2 : 1), args);
+  if (only_cookie && is_refusal(written)) co_return false;
+  require_served(written);
   for (auto& [name, change] : state.changes) change.staged = false;
   state.stored = written.integer() == 1;
   co_return send_cookie&& state.stored;
+}
+
+// A client that has not sent the cookie back yet may never do so: its session expires soon.
+const std::string& SessionStore::ttl_text(const SessionState& state) const noexcept {
+  return state.made_here ? first_ttl_text_ : ttl_text_;
 }
 
 void SessionStore::add_cookie(Exchange& exchange, Response& response, std::string_view value,
@@ -231,9 +265,15 @@ Task<std::int64_t> SessionStore::increment(std::shared_ptr<SessionState> state, 
   const bool staged = change != nullptr && change->staged;
   const std::string base = staged && change->value ? *change->value : "";
   const std::array<std::string_view, 1> keys{key};
-  const std::array<std::string_view, 7> args{
-      ttl_text_, state->made_here ? "1" : "0", now, name, amount, !staged ? "" : change->value ? "=" : "-", base};
+  const std::array<std::string_view, 7> args{ttl_text(*state),
+                                             state->made_here ? "1" : "0",
+                                             now,
+                                             name,
+                                             amount,
+                                             !staged ? "" : change->value ? "=" : "-",
+                                             base};
   const Reply counted = co_await run_script(*client_, increment_script(), keys, args);
+  require_served(counted);
 
   const bool ended = counted.is_nil();
   const std::int64_t value = ended ? counted_locally(*state, name, by) : counted.integer();

@@ -1,9 +1,8 @@
 // Loads the session of a request from Redis, and saves its changes.
 //
-// A session is one hash, NAME:s:{ID}: NAME is the option `name`, ID the value of the cookie. The braces are a hash tag of
-// Redis Cluster. A new id is in another slot than the old one, so rotate() cannot use RENAME: one script reads and
-// deletes the old hash, a second round trip writes the new one. If Redis fails in between, the session is lost and the
-// client gets a 503: a user logs in once more, but an old id never stays valid.
+// A session is one hash, NAME:s:{ID}: NAME is the option `name`, ID the value of the cookie. Its time to live is
+// session_first_ttl until the client has sent the cookie back once, then session_ttl, renewed when a tenth of it has
+// passed.
 //
 // Changes are written by a script that only writes to an existing hash, so a late parallel request cannot bring back a
 // session that was destroyed, was rotated or has expired. Its changes are discarded.
@@ -15,6 +14,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/config/config.h"
 #include "pronghorn/response.h"
@@ -36,8 +36,9 @@ class SessionStore {
   SessionStore& operator=(const SessionStore&) = delete;
 
   // Implements Request::session(): the session named by the request's cookie, or a new empty one that is not stored yet.
-  // One round trip, which also renews the time to live; none without a cookie that has the form of an id. Throws
-  // HttpError 503 with --redis none.
+  // If there are several cookies of that name, the first whose session exists counts. One round trip, two if the time to
+  // live is renewed, none without a cookie that has the form of an id. A Redis that refuses writes is read all the same.
+  // Throws HttpError 503 with --redis none.
   [[nodiscard]] Task<std::shared_ptr<SessionState>> load(Exchange& exchange);
 
   // Writes the changes of the request, and adds Set-Cookie to the response if the id is new or deleted, or if the cookie
@@ -56,10 +57,12 @@ class SessionStore {
   // Whether commit() has anything to write.
   [[nodiscard]] bool has_changes(const Exchange& exchange) const;
   [[nodiscard]] Task<Saved> save(std::shared_ptr<SessionState> state);
+  [[nodiscard]] std::vector<std::string> candidates(const Exchange& exchange) const;
   [[nodiscard]] std::string key_of(std::string_view id) const;
+  [[nodiscard]] const std::string& ttl_text(const SessionState& state) const noexcept;
   [[nodiscard]] bool cookie_is_old(const SessionState& state) const;
+  Task<void> renew(std::string_view id, std::int64_t left_ms);
   Task<void> remove_doomed(SessionState& state);
-  Task<void> give_new_id(SessionState& state);
   Task<bool> write(SessionState& state);
   void add_cookie(Exchange& exchange, Response& response, std::string_view value, std::chrono::seconds max_age) const;
   [[noreturn]] void refuse_without_redis();
@@ -69,6 +72,7 @@ class SessionStore {
   std::string cookie_name_;
   std::chrono::milliseconds ttl_;
   std::string ttl_text_;
+  std::string first_ttl_text_;
   bool told_missing_ = false;
 };
 

@@ -63,3 +63,62 @@ TEST_CASE("the cookie is sent again when half of its life has passed", "[session
   next.session();
   CHECK(next.commit().empty());
 }
+
+// A clock that was ahead stamped the cookie; it was not sent again until that time had come.
+TEST_CASE("a cookie that was stamped in the future is sent again", "[session]") {
+  RedisProcess redis;
+  StateWorker worker(redis.url());
+  worker.ready();
+  const std::string id = new_session(worker);
+  redis.command({"HSET", key_of(id), "_pronghorn.sent", "99999999999"});
+  Visit visit(worker, id);
+  visit.session();
+  CHECK(visit.commit_id() == id);
+  Visit next(worker, id);
+  next.session();
+  CHECK(next.commit().empty());
+}
+
+// A stale cookie of a longer path comes first, and logged the user out.
+TEST_CASE("of several session cookies the first whose session exists counts", "[session]") {
+  RedisProcess redis;
+  StateWorker worker(redis.url());
+  worker.ready();
+  const std::string id = new_session(worker);
+  const std::string stale(43, 'A');
+  for (const std::string& cookies :
+       {stale + "; session=" + id, id + "; session=" + stale, "x; session=" + stale + "; other=1; session=" + id}) {
+    Visit visit(worker, cookies);
+    CHECK(visit.session().get("user") == "ann");
+  }
+}
+
+TEST_CASE("rotate and destroy end all sessions that the client's cookies name", "[session]") {
+  RedisProcess redis;
+  StateWorker worker(redis.url());
+  worker.ready();
+  for (const bool login : {true, false}) {
+    const std::string used = new_session(worker);
+    const std::string planted = new_session(worker);
+    Visit visit(worker, used + "; session=" + planted);
+    Session session = visit.session();
+    if (login) {
+      session.rotate();
+    } else {
+      session.destroy();
+    }
+    CHECK_FALSE(visit.commit().empty());
+    CHECK(redis.command({"EXISTS", key_of(used), key_of(planted)}) == "0");
+  }
+}
+
+TEST_CASE("a client that sends very many session cookies costs a bounded number of lookups", "[session]") {
+  RedisProcess redis;
+  StateWorker worker(redis.url());
+  worker.ready();
+  std::string cookies = std::string(43, 'A');
+  for (char c = 'B'; c <= 'Z'; ++c) cookies += "; session=" + std::string(43, c);
+  Visit visit(worker, cookies);
+  CHECK(visit.session().is_new());
+  CHECK((*worker.row)[Count::redis_commands].load() == 32);
+}

@@ -101,3 +101,69 @@ TEST_CASE("a session that is not used expires, one that is used does not", "[ses
   Visit late(worker, id);
   CHECK(late.session().is_new());
 }
+
+// The time to live was renewed with every read: a write to Redis' log and its replicas for each request.
+TEST_CASE("reading a session renews its time to live at most once per tenth of it", "[session]") {
+  RedisProcess redis;
+  StateWorker worker(redis.url());
+  worker.ready();
+  const std::string id = new_session(worker);
+  const auto ttl_after_read = [&](const char* left_ms) {
+    redis.command({"PEXPIRE", key_of(id), left_ms});
+    Visit(worker, id).session();
+    return std::stol(redis.command({"PTTL", key_of(id)}));
+  };
+  CHECK(ttl_after_read("80000000") <= 80'000'000);
+  CHECK(ttl_after_read("77000000") > 86'000'000);
+}
+
+// Anonymous clients could fill Redis with sessions that nobody ever uses, each for a day.
+TEST_CASE("a new session expires soon unless its cookie comes back", "[session]") {
+  RedisProcess redis;
+  StateWorker worker(redis.url());
+  worker.ready();
+  Visit counting(worker);
+  worker.run(counting.session().increment("visits"));
+  for (const std::string& id : {new_session(worker), counting.commit_id()}) {
+    CHECK(std::stol(redis.command({"PTTL", key_of(id)})) <= 600'000);
+    Visit back(worker, id);
+    Session session = back.session();
+    CHECK(std::stol(redis.command({"PTTL", key_of(id)})) > 86'000'000);
+    session.rotate();
+    CHECK(std::stol(redis.command({"PTTL", key_of(back.commit_id())})) > 86'000'000);
+  }
+}
+
+TEST_CASE("rotate costs one round trip", "[session]") {
+  RedisProcess redis;
+  StateWorker worker(redis.url());
+  worker.ready();
+  const std::string id = new_session(worker);
+  Visit login(worker, id);
+  Session session = login.session();
+  session.rotate();
+  session.set("user", "bob");
+  const auto before = (*worker.row)[Count::redis_commands].load();
+  const std::string new_id = login.commit_id();
+  CHECK((*worker.row)[Count::redis_commands].load() - before == 1);
+  CHECK(redis.command({"EXISTS", key_of(id)}) == "0");
+  CHECK(redis.command({"HGET", key_of(new_id), "user"}) == "bob");
+}
+
+TEST_CASE("rotate of a session that has ended keeps what was set, and nothing else", "[session]") {
+  RedisProcess redis;
+  StateWorker worker(redis.url());
+  worker.ready();
+  const std::string id = new_session(worker);
+  Visit login(worker, id);
+  Visit empty(worker, id);
+  Session session = login.session();
+  empty.session().rotate();
+  redis.command({"DEL", key_of(id)});
+  CHECK(empty.commit().empty());
+  session.rotate();
+  session.set("theme", "dark");
+  const std::string new_id = login.commit_id();
+  CHECK(redis.command({"HGET", key_of(new_id), "theme"}) == "dark");
+  CHECK(redis.command({"HGET", key_of(new_id), "user"}) == "(nil)");
+}
