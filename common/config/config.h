@@ -1,5 +1,8 @@
 // The effective configuration: what the server read from the command line, the environment and the file.
 //
+// A new option takes a line in one of the two lists below (type, name, default) and an entry in the table of
+// server/options/options.cpp. The members, the record that workers receive and its test follow from the lists.
+//
 // Context: filled once by server/, copied to each worker when it starts, never changed afterwards. A rollout makes a
 // new one.
 #pragma once
@@ -14,6 +17,8 @@
 namespace pronghorn {
 
 using Milliseconds = std::chrono::milliseconds;
+using Texts = std::vector<std::string>;
+using TextMap = std::map<std::string, std::string>;
 
 enum class Balance {
   reuseport,
@@ -26,90 +31,120 @@ enum class Balance {
   cookie_hash
 };
 
-// Limits and timeouts of the HTTP protocol. A duration of zero switches a timeout off, a count of zero a limit.
+// Limits and timeouts of the HTTP protocol. A duration of zero disables a timeout, a count of zero a limit.
+// clang-format off
+#define PRONGHORN_HTTP_LIMITS(FIELD) \
+  FIELD(std::uint32_t, max_request_line, 8 * 1024)      /* bytes; 414 above */ \
+  FIELD(std::uint32_t, max_header_bytes, 32 * 1024)     /* all fields together; 431 above */ \
+  FIELD(std::uint32_t, max_header_fields, 100)          /* 431 above */ \
+  FIELD(std::uint64_t, max_body, 1024 * 1024)           /* bytes, unless the route says otherwise; 413 above */ \
+  FIELD(Milliseconds, header_timeout, 10'000)           /* first byte of a request to the end of its head; 408 */ \
+  FIELD(Milliseconds, body_timeout, 30'000)             /* between two reads of a body; 408 */ \
+  FIELD(std::uint64_t, min_receive_rate, 500)           /* bytes per second of a head or body; 408 below */ \
+  FIELD(Milliseconds, write_timeout, 30'000)            /* the client reads nothing of a response; reset */ \
+  FIELD(Milliseconds, keep_alive_timeout, 65'000)       /* an idle connection is closed */ \
+  FIELD(std::uint32_t, keep_alive_requests, 1'000)      /* requests per connection */ \
+  FIELD(Milliseconds, keep_alive_age, 3'600'000)        /* an older connection closes after its next response */ \
+  FIELD(Milliseconds, request_timeout, 60'000)          /* a handler's time until its response begins; 504 */ \
+  FIELD(std::uint32_t, max_connections, 16'384)         /* per worker; 503 above, and far above not accepted */ \
+  FIELD(std::uint32_t, max_in_flight, 4'096)            /* requests being handled per worker; 503 above */ \
+  FIELD(std::uint64_t, max_queued_output, 1024 * 1024)  /* unread bytes above which a client is not read from */
+
+#define PRONGHORN_CONFIG(FIELD) \
+  FIELD(std::string, app)       /* path of the plugin; empty for a program with its own main */ \
+  FIELD(std::string, app_file)  /* the supervisor's copy of `app` (supervisor/launch/app_copy.h); empty: `app` */ \
+  FIELD(std::string, name)      /* prefix of every key in Redis */ \
+  FIELD(bool, name_is_default, false)  /* nobody chose it: it is the application's file name */ \
+  FIELD(Texts, listen, {"127.0.0.1:8080"}) \
+  FIELD(std::uint32_t, min_workers, 1)  /* equal to max_workers: a fixed number */ \
+  FIELD(std::uint32_t, max_workers, 1) \
+  FIELD(Balance, balance, Balance::reuseport) \
+  FIELD(std::uint32_t, backlog, 1024) \
+  FIELD(bool, ipv6_only, true)        /* [::]:PORT takes no IPv4 */ \
+  FIELD(std::uint32_t, unix_mode, 0)  /* of the files of Unix sockets; 0: as the umask says */ \
+  FIELD(std::string, unix_owner)      /* USER, USER:GROUP or :GROUP of the same; empty: the server's */ \
+  \
+  /* Networks, or "unix". */ \
+  FIELD(Texts, proxy_protocol)   /* peers that must begin each connection with a PROXY header */ \
+  FIELD(Texts, trusted_proxies)  /* peers whose Forwarded and X-Forwarded-* fields are believed */ \
+  FIELD(std::string, forwarding_fields, "x-forwarded-for")  /* those they set: x-forwarded-for, forwarded */ \
+  \
+  FIELD(std::string, redis, "embedded")             /* embedded, none, redis://…, unix:PATH */ \
+  FIELD(Milliseconds, redis_timeout, 1'000)         /* of a command, and of a connection attempt */ \
+  FIELD(std::string, redis_server, "redis-server")  /* the program that embedded runs */ \
+  FIELD(std::uint64_t, redis_memory, 256ULL << 20)  /* bytes of data in the embedded Redis; 0: no limit */ \
+  FIELD(std::string, ready_requires, "redis")       /* redis: /ready is 503 without it; nothing */ \
+  FIELD(std::string, control)                       /* path of the control socket; empty: in runtime_dir */ \
+  FIELD(std::string, runtime_dir)                   /* sockets; created with mode 0700 */ \
+  FIELD(std::string, data_dir)                      /* what outlives the server: embedded Redis, crash reports */ \
+  \
+  FIELD(Milliseconds, drain_delay, 0)  /* keep serving, not ready, before draining */ \
+  FIELD(Milliseconds, drain_timeout, 30'000) \
+  FIELD(Milliseconds, worker_timeout, 30'000)     /* a worker whose loop blocks this long is killed */ \
+  FIELD(Milliseconds, stall_threshold, 100)       /* a loop blocked this long is counted and logged; 0: never */ \
+  FIELD(Milliseconds, boot_timeout, 60'000)       /* from start to ready */ \
+  FIELD(std::uint32_t, recycle_requests, 0)       /* a worker above one of these three is replaced, */ \
+  FIELD(Milliseconds, recycle_age, 0)             /* its successor first; 0: never */ \
+  FIELD(std::uint64_t, recycle_memory, 0)         /* resident bytes */ \
+  FIELD(Milliseconds, quarantine_time, 600'000)   /* a request that killed two workers is refused; 0: never */ \
+  FIELD(Milliseconds, canary, 0)                  /* how long a rollout watches its first worker; 0: not */ \
+  \
+  FIELD(std::string, log_format, "text")  /* text, json */ \
+  FIELD(std::string, log_level, "info")   /* debug, info, warning, error */ \
+  FIELD(std::string, log_file, "-")       /* "-": standard error */ \
+  FIELD(std::string, access_log, "off")   /* "-": standard output, off, or a file */ \
+  FIELD(std::string, access_log_format)   /* text, combined, json or a pattern; empty: as log_format */ \
+  FIELD(Milliseconds, slow_request, 0)    /* a request that takes longer is logged; 0: none */ \
+  \
+  FIELD(std::string, admin)                                      /* address of the admin process; empty: none */ \
+  FIELD(Texts, admin_networks, {"127.0.0.0/8", "::1/128"})       /* who may see the server's own endpoints */ \
+  FIELD(std::string, health_path, "/health")                     /* empty disables the endpoint; the next three too */ \
+  FIELD(std::string, ready_path, "/ready") \
+  FIELD(std::string, status_path, "/status") \
+  FIELD(std::string, metrics_path, "/metrics") \
+  \
+  FIELD(std::uint32_t, offload_threads, 4) \
+  FIELD(std::string, session_cookie, "session") \
+  FIELD(Milliseconds, session_ttl, 24 * 3'600'000) \
+  FIELD(Milliseconds, session_first_ttl, 600'000)  /* of a session whose cookie has not come back yet */ \
+  \
+  FIELD(HttpLimits, http) \
+  FIELD(TextMap, app_settings)  /* the [app] table */
+// clang-format on
+
+#define PRONGHORN_MEMBER(type, name, ...) type name{__VA_ARGS__};
 struct HttpLimits {
-  std::uint32_t max_request_line = 8 * 1024;      // bytes; 414 above
-  std::uint32_t max_header_bytes = 32 * 1024;     // all fields together; 431 above
-  std::uint32_t max_header_fields = 100;          // 431 above
-  std::uint64_t max_body = 1024 * 1024;           // bytes, unless the route says otherwise; 413 above
-  Milliseconds header_timeout{10'000};            // from the first byte of a request to the end of its head; 408
-  Milliseconds body_timeout{30'000};              // between two reads of a body; 408
-  std::uint64_t min_receive_rate = 500;           // bytes per second of a head or body, over five seconds; 408 below
-  Milliseconds write_timeout{30'000};             // a client that takes nothing of a response is cut
-  Milliseconds keep_alive_timeout{65'000};        // an idle connection is closed
-  std::uint32_t keep_alive_requests = 1'000;      // requests per connection; 0: any number
-  Milliseconds keep_alive_age{3'600'000};         // a connection this old ends with its next response
-  Milliseconds request_timeout{60'000};           // a handler's time until its response begins; 504
-  std::uint32_t max_connections = 16'384;         // per worker; 503 above, and far above they wait in the accept queue
-  std::uint32_t max_in_flight = 4'096;            // requests being handled per worker; 503 above
-  std::uint64_t max_queued_output = 1024 * 1024;  // bytes that a client may leave unread before we stop answering it
+  PRONGHORN_HTTP_LIMITS(PRONGHORN_MEMBER)
 };
-
-// Bytes of the path of a Unix socket that the server makes: what the kernel takes, less the end of a temporary name.
-inline constexpr std::size_t kMaxSocketPath = 99;
-
 struct Config {
-  std::string app;  // path of the plugin; empty for a program with its own main
-  std::string
-      app_file;  // what is loaded: the supervisor's copy of `app` (supervisor/launch/app_copy.h); empty: `app` itself
-  std::string name;  // prefix of every key in Redis; default: the application's file name
-  bool name_is_default = false;
-  std::vector<std::string> listen{"127.0.0.1:8080"};
-  std::uint32_t min_workers = 1;  // equal to max_workers: a fixed number
-  std::uint32_t max_workers = 1;
-  Balance balance = Balance::reuseport;
-  std::uint32_t backlog = 1024;
-
-  bool ipv6_only = true;        // [::]:PORT takes no IPv4
-  std::uint32_t unix_mode = 0;  // of the files of Unix sockets; 0: as the umask says
-  std::string unix_owner;       // USER, USER:GROUP or :GROUP of the same; empty: the server's
-
-  // Networks, or "unix". Peers that have to begin each connection with a PROXY header:
-  std::vector<std::string> proxy_protocol;
-  // Peers whose forwarding fields are believed:
-  std::vector<std::string> trusted_proxies;
-  std::string forwarding_fields = "x-forwarded-for";  // which ones: x-forwarded-for (and -proto, -host), or forwarded
-
-  std::string redis = "embedded";             // embedded, none, redis://…, unix:PATH
-  Milliseconds redis_timeout{1'000};          // deadline of a command and of a connection attempt
-  std::string redis_server = "redis-server";  // the program that embedded runs
-  std::uint64_t redis_memory = 256ULL << 20;  // bytes that the embedded Redis may use for data; 0: any
-  std::string control;                        // path of the control socket; empty: control.sock in runtime_dir
-  std::string runtime_dir;                    // sockets; made with mode 0700
-  std::string data_dir;                       // what outlives the server: the embedded Redis' append-only file
-
-  Milliseconds drain_delay{0};  // keep serving, not ready, before draining
-  Milliseconds drain_timeout{30'000};
-  Milliseconds worker_timeout{30'000};  // a loop that stands still this long is killed
-  Milliseconds stall_threshold{100};    // a loop that stands still this long is counted and its stack logged; 0: none
-  Milliseconds boot_timeout{60'000};    // from start to ready
-  // A worker above one of these is replaced, the new one first; 0: never.
-  std::uint32_t recycle_requests = 0;
-  Milliseconds recycle_age{0};
-  std::uint64_t recycle_memory = 0;       // resident bytes
-  Milliseconds quarantine_time{600'000};  // a request that has killed two workers is refused so long; 0: never
-  Milliseconds canary{0};                 // how long the first new worker of a rollout is watched; 0: not
-
-  std::string log_format = "text";  // text, json
-  std::string log_level = "info";   // debug, info, warning, error
-  std::string log_file = "-";       // "-": standard error
-  std::string access_log = "off";   // "-": standard output, off, or a file
-
-  std::string admin;                                                  // address of the admin process; empty: none
-  std::vector<std::string> admin_networks{"127.0.0.0/8", "::1/128"};  // who may see the server's own endpoints
-  std::string health_path = "/health";                                // each: empty switches the endpoint off
-  std::string ready_path = "/ready";
-  std::string status_path = "/status";
-  std::string metrics_path = "/metrics";
-
-  std::uint32_t offload_threads = 4;
-  std::string session_cookie = "session";
-  Milliseconds session_ttl{24 * 3'600'000};
-  Milliseconds session_first_ttl{600'000};  // of a session whose cookie has not come back yet
-
-  HttpLimits http;
-  std::map<std::string, std::string> app_settings;  // the [app] table
+  PRONGHORN_CONFIG(PRONGHORN_MEMBER)
 };
+#undef PRONGHORN_MEMBER
+
+// Calls `visit(name, member)` for each member, in the order above. `settings` is const or not, and so are the members.
+#define PRONGHORN_VISIT(type, name, ...) visit(#name, settings.name);
+template <class Visitor>
+void for_each_field(HttpLimits& settings, Visitor&& visit) {
+  PRONGHORN_HTTP_LIMITS(PRONGHORN_VISIT)
+}
+template <class Visitor>
+void for_each_field(const HttpLimits& settings, Visitor&& visit) {
+  PRONGHORN_HTTP_LIMITS(PRONGHORN_VISIT)
+}
+template <class Visitor>
+void for_each_field(Config& settings, Visitor&& visit) {
+  PRONGHORN_CONFIG(PRONGHORN_VISIT)
+}
+template <class Visitor>
+void for_each_field(const Config& settings, Visitor&& visit) {
+  PRONGHORN_CONFIG(PRONGHORN_VISIT)
+}
+#undef PRONGHORN_VISIT
+#undef PRONGHORN_HTTP_LIMITS
+#undef PRONGHORN_CONFIG
+
+// The longest path of a Unix socket that the server creates: the kernel's limit, less the end of a temporary name.
+inline constexpr std::size_t kMaxSocketPath = 99;
 
 // The socket that workers use: config.redis, or that of the embedded Redis. "none" stays "none".
 [[nodiscard]] std::string redis_address(const Config& config);

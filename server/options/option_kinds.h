@@ -1,4 +1,4 @@
-// The kinds of options: how each reads and shows its text. Only for the table in options.cpp.
+// The kinds of options: how each parses and shows its value. Only for the table in options.cpp.
 #pragma once
 
 #include <fmt/format.h>
@@ -38,7 +38,7 @@ class Field {
   T HttpLimits::* http_ = nullptr;
 };
 
-// What the table says of every option.
+// What the table says about every option.
 struct Entry {
   const char* name;
   std::string_view group;
@@ -114,7 +114,7 @@ Option count(const Entry& entry, Member member, Range range) {
 // One of a few words.
 [[noreturn]] inline void refuse_choice(const std::string& text, const Values& choices) {
   throw BadValue(
-      fmt::format("{} is not known; use {}{}", in_quotes(text), fmt::join(choices, ", "), did_you_mean(text, choices)));
+      fmt::format("{} is unknown; use {}{}", in_quotes(text), fmt::join(choices, ", "), did_you_mean(text, choices)));
 }
 
 inline Option choice(const Entry& entry, std::string Config::* field, Values choices) {
@@ -144,7 +144,7 @@ inline Option file_mode(const Entry& entry, std::uint32_t Config::* field) {
   return make(entry, "MODE", set, show);
 }
 
-// Text that `check` accepts (it throws BadValue).
+// Text that `check` accepts; it throws BadValue.
 template <class Check>
 Option text(const Entry& entry, std::string_view value_name, std::string Config::* field, Check check) {
   const auto set = [field, check](Config& config, const std::string& value) {
@@ -154,7 +154,7 @@ Option text(const Entry& entry, std::string_view value_name, std::string Config:
   return make(entry, value_name, set, [field](const Config& config) { return config.*field; });
 }
 
-// The same, where "off" (or nothing) is the empty field.
+// The same, with "off" or an empty value for the empty field.
 template <class Check>
 Option text_or_off(const Entry& entry, std::string_view value_name, std::string Config::* field, Check check) {
   const auto set = [field, check](Config& config, const std::string& value) {
@@ -219,7 +219,7 @@ inline Option redis(const Entry& entry) {
     if (value != "embedded" && value != "none") {
       const std::string meant = closest(value, {"embedded", "none"});
       if (!meant.empty())
-        throw BadValue(fmt::format("{} is not known{}", in_quotes(value), did_you_mean(value, {meant})));
+        throw BadValue(fmt::format("{} is unknown{}", in_quotes(value), did_you_mean(value, {meant})));
       try {
         (void)parse_redis_url(value);
       } catch (const std::invalid_argument& error) {  // names nothing of the value: it may hold a password
@@ -235,11 +235,27 @@ inline Option redis(const Entry& entry) {
   return make(entry, "embedded|none|URL", set, show);
 }
 
-inline void accept_path(const std::string& value) {
-  if (value.empty()) throw BadValue("\"\" is not a path; give one, or leave the option out");
+// A named format, or a pattern of worker/http/access_log_format.h; "auto" is the empty field.
+inline Option access_log_format(const Entry& entry) {
+  const auto set = [](Config& config, const std::string& value) {
+    const Values names{"auto", "text", "combined", "json"};
+    const bool named = std::find(names.begin(), names.end(), value) != names.end();
+    if (!named && value.find('%') == std::string::npos) {
+      throw BadValue(fmt::format("{} is neither a format ({}) nor a pattern with % directives", in_quotes(value),
+                                 fmt::join(names, ", ")));
+    }
+    config.access_log_format = value == "auto" ? "" : value;
+  };
+  return make(entry, "FORMAT", set, [](const Config& config) {
+    return config.access_log_format.empty() ? "auto" : config.access_log_format;
+  });
 }
 
-// USER, USER:GROUP or :GROUP. Whether they exist is for the supervisor to find out.
+inline void accept_path(const std::string& value) {
+  if (value.empty()) throw BadValue("\"\" is not a path; give one, or omit the option");
+}
+
+// USER, USER:GROUP or :GROUP. The supervisor finds out whether they exist.
 inline void check_owner(const std::string& value) {
   const auto colon = value.find(':');
   const bool ok = !value.empty() && value != ":" && colon == value.rfind(':') && value.back() != ':' &&
@@ -253,7 +269,7 @@ inline void check_endpoint(const std::string& value) {
   }
 }
 
-// It stands between braces in every key and in logs.
+// The name stands between braces in every Redis key, and in logs.
 inline void check_name(const std::string& value) {
   const bool ok = !value.empty() && value.size() <= 64 && std::all_of(value.begin(), value.end(), [](unsigned char c) {
     return std::isalnum(c) != 0 || c == '.' || c == '_' || c == '-';
@@ -261,7 +277,7 @@ inline void check_name(const std::string& value) {
   if (!ok) throw BadValue(fmt::format("{} is not a name; use 1 to 64 letters, digits and . _ -", in_quotes(value)));
 }
 
-// A token of RFC 9110 section 5.6.2, as RFC 6265 demands.
+// A token of RFC 9110 section 5.6.2, as RFC 6265 requires.
 inline void check_cookie_name(const std::string& value) {
   const bool ok = !value.empty() && value.size() <= 64 && std::all_of(value.begin(), value.end(), [](unsigned char c) {
     return std::isalnum(c) != 0 ||

@@ -94,7 +94,7 @@ TEST_CASE("counts and sizes have ranges", "[options]") {
   CHECK_THROWS_AS(set(config, "worker_timeout", {"0"}), BadValue);
   CHECK_NOTHROW(set(config, "keep_alive_timeout", {"0"}));
   CHECK_THROWS_WITH(set(config, "backlog", {"abc"}), "\"abc\" is not a whole number; use 1 to 65535");
-  CHECK_THROWS_WITH(set(config, "access_log", {""}), "\"\" is not a path; give one, or leave the option out");
+  CHECK_THROWS_WITH(set(config, "access_log", {""}), "\"\" is not a path; give one, or omit the option");
 }
 
 TEST_CASE("off switches an endpoint off, and nothing does too", "[options]") {
@@ -139,10 +139,10 @@ TEST_CASE("ipv6_only is true or false", "[options]") {
   CHECK_THROWS_AS(set(config, "ipv6_only", {"no"}), BadValue);
 }
 
-TEST_CASE("a word that is not known brings those that are", "[options]") {
+TEST_CASE("a word that is unknown brings those that are", "[options]") {
   Config config;
-  CHECK_THROWS_WITH(set(config, "log_level", {"warn"}), "\"warn\" is not known; use debug, info, warning, error");
-  CHECK_THROWS_WITH(set(config, "log_format", {"jsn"}), "\"jsn\" is not known; use text, json; did you mean \"json\"?");
+  CHECK_THROWS_WITH(set(config, "log_level", {"warn"}), "\"warn\" is unknown; use debug, info, warning, error");
+  CHECK_THROWS_WITH(set(config, "log_format", {"jsn"}), "\"jsn\" is unknown; use text, json; did you mean \"json\"?");
   set(config, "balance", {"least-connections"});
   CHECK(config.balance == Balance::least_connections);
 }
@@ -161,7 +161,7 @@ TEST_CASE("the password of a Redis URL is never shown", "[options]") {
       CHECK(std::string(error.what()).find("hunter2") == std::string::npos);
     }
   }
-  CHECK_THROWS_WITH(set(config, "redis", {"embeded"}), "\"embeded\" is not known; did you mean \"embedded\"?");
+  CHECK_THROWS_WITH(set(config, "redis", {"embeded"}), "\"embeded\" is unknown; did you mean \"embedded\"?");
 }
 
 TEST_CASE("names that go into keys and cookies are checked", "[options]") {
