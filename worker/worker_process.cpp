@@ -340,7 +340,8 @@ void WorkerProcess::cut() { uv_stop(&loop_); }
 
 Readiness WorkerProcess::readiness() const {
   if (handover_.admin) return fleet_readiness(board_);
-  const bool redis_is_up = !state_ || state_->redis == nullptr || state_->redis_up();
+  const bool needs_redis = state_ && state_->redis != nullptr && config_.ready_requires == "redis";
+  const bool redis_is_up = !needs_redis || state_->redis_up();
   return {.started = row_.phase.load() != WorkerPhase::booting,
           .redis = redis_is_up,
           .draining = row_.phase.load() == WorkerPhase::draining || board_.server().draining.load() != 0};

@@ -84,6 +84,10 @@ enum class CounterKind : std::uint8_t {
   X(redis_errors, counter, "redis/errors", "redis_errors_total", "", "Redis commands that failed or timed out.") \
   X(redis_latency, worst_time, "redis/latency_ms", "redis_latency_seconds", "", \
     "Moving average of one round trip to Redis.") \
+  X(log_lines_dropped, counter, "log_lines_dropped", "log_lines_dropped_total", "", \
+    "Lines of the log and the access log that could not be written in time.") \
+  X(open_descriptors, gauge, "open_descriptors", "open_descriptors", "", "File descriptors that the worker has open.") \
+  X(descriptor_limit, gauge, "descriptor_limit", "descriptor_limit", "", "File descriptors that the worker may have.") \
   X(restarts, counter, "restarts", "worker_restarts_total", "", "Workers replaced because they exited.") \
   X(recycled, counter, "recycled", "worker_recycled_total", "", \
     "Workers replaced because they were old, used or large.")

@@ -89,8 +89,9 @@ std::vector<SlotSum> sum_slots(const Scoreboard& board) {
   return sums;
 }
 
-SlotSum sum_all(const std::vector<SlotSum>& slots) {
+SlotSum sum_all(const Scoreboard& board, const std::vector<SlotSum>& slots) {
   SlotSum all;
+  add_counters(all.counters, board.server().counters);
   for (const SlotSum& slot : slots) {
     for (std::size_t i = 0; i < kCounts; ++i) {
       merge(all.counters.values[i], kCounterFacts[i].kind, slot.counters.values[i]);
@@ -121,25 +122,60 @@ std::vector<RouteSum> sum_routes(const Scoreboard& board) {
   return sums;
 }
 
-RedisState fleet_redis_state(const Scoreboard& board) noexcept {
-  RedisState best = RedisState::off;
+FleetRedis fleet_redis(const Scoreboard& board) {
+  const WorkerRow* best = nullptr;
   for_each_row(board, [&](std::uint32_t slot, std::uint32_t, const WorkerRow& row) {
     if (!is_live(board.slot(slot), row)) return;
     const RedisState state = row.redis_state.load();
     if (state == RedisState::up && row.phase.load() != WorkerPhase::ready) return;
-    if (usefulness(state) > usefulness(best)) best = state;
+    if (usefulness(state) > (best == nullptr ? 0 : usefulness(best->redis_state.load()))) best = &row;
   });
-  return best;
+  if (best == nullptr) return {};
+  return {best->redis_state.load(), best->redis_since_at.load(), best->redis_error.get()};
 }
 
 Readiness fleet_readiness(const Scoreboard& board) {
   Readiness readiness;
-  for (std::uint32_t slot = 0; slot < kMaxSlots && !readiness.started; ++slot) {
-    readiness.started = board.slot(slot).state.load() == SlotState::ready;
+  bool turning = false;
+  const std::uint64_t now = monotonic_ms();
+  for (std::uint32_t index = 0; index < kMaxSlots && !turning; ++index) {
+    const SlotRow& slot = board.slot(index);
+    if (slot.state.load() != SlotState::ready) continue;
+    readiness.started = true;
+    turning = stuck_seconds(board.worker(index, slot.row.load() % kRowsPerSlot), now) == 0;
   }
-  readiness.redis = board.server().redis_mode.get() == "none" || fleet_redis_state(board) == RedisState::up;
-  readiness.draining = board.server().draining.load() != 0;
+  readiness.stuck = readiness.started && !turning;
+  const ServerRow& server = board.server();
+  readiness.redis = server.redis_mode.get() == "none" || server.ready_without_redis.load() != 0 ||
+                    fleet_redis(board).state == RedisState::up;
+  readiness.draining = server.draining.load() != 0;
   return readiness;
+}
+
+std::vector<std::string> degradations(const Scoreboard& board) {
+  std::vector<std::string> reasons;
+  const std::uint64_t now = monotonic_ms();
+  if (board.server().draining.load() != 0) reasons.emplace_back("the server is draining");
+  for (std::uint32_t index = 0; index < std::min(board.server().slots.load(), kMaxSlots); ++index) {
+    const SlotRow& slot = board.slot(index);
+    const SlotState state = slot.state.load();
+    const bool restarting = state == SlotState::starting && slot.last_exit_at.load() != 0 && slot.old_pid.load() == 0;
+    if (restarting || state == SlotState::backoff || state == SlotState::stopped) {
+      reasons.push_back("slot " + std::to_string(index) + " has no worker: " + to_string(state));
+      continue;
+    }
+    const double stuck = stuck_seconds(board.worker(index, slot.row.load() % kRowsPerSlot), now);
+    if (slot.pid.load() != 0 && stuck > 0) {
+      reasons.push_back("the worker in slot " + std::to_string(index) + " is stuck for " +
+                        std::to_string(static_cast<std::uint64_t>(stuck)) + " s");
+    }
+  }
+  if (board.server().redis_mode.get() == "none") return reasons;
+  const FleetRedis redis = fleet_redis(board);
+  if (redis.state == RedisState::down) {
+    reasons.push_back("Redis is down" + (redis.error.empty() ? "" : ": " + redis.error));
+  }
+  return reasons;
 }
 
 }  // namespace pronghorn

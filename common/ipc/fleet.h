@@ -1,4 +1,4 @@
-// All workers as one: the scoreboard's rows added up, for everything that reports.
+// All workers as one: the rows of the scoreboard added up, for everything that reports.
 //
 // A slot has two rows (see common/ipc/scoreboard.h). Its counters are the sum of both, of all the workers that ever
 // wrote them, and of what the supervisor counted, so they never go down. Its gauges come from the living workers.
@@ -15,8 +15,8 @@ namespace pronghorn {
 
 struct SlotSum {
   std::uint32_t slot = 0;
-  bool listed = false;  // in use now: it counts as a worker, running or not
-  bool alive = false;   // a worker runs in it
+  bool listed = false;  // in use now, with or without a worker
+  bool alive = false;   // it has a worker
 
   CounterSums counters;
   LatencyHistogram::Sum latency;
@@ -32,29 +32,39 @@ struct RouteSum {
   RouteHistogram::Sum latency;
 };
 
-// Every slot that was ever used, by number. Rows that nobody wrote are not touched: reading them would take memory.
+// Every slot that was ever used, by number. Does not touch rows that nobody wrote: reading them would allocate memory.
 [[nodiscard]] std::vector<SlotSum> sum_slots(const Scoreboard& board);
 
-// The counters, gauges and latencies of all slots.
-[[nodiscard]] SlotSum sum_all(const std::vector<SlotSum>& slots);
+// The counters, gauges and latencies of all slots, and what the supervisor counts of no slot.
+[[nodiscard]] SlotSum sum_all(const Scoreboard& board, const std::vector<SlotSum>& slots);
 
-// Every route of every worker, by name; those with most requests first.
+// Every route of every worker, by name; the busiest first.
 [[nodiscard]] std::vector<RouteSum> sum_routes(const Scoreboard& board);
 
-// The row belongs to a worker that runs now, as the supervisor sees it.
+// Whether the row belongs to a worker that runs now, as the supervisor sees it.
 [[nodiscard]] bool is_live(const SlotRow& slot, const WorkerRow& row) noexcept;
 
-// Up when a ready worker has a connection; else the best that any worker says: connecting, down, off.
-[[nodiscard]] RedisState fleet_redis_state(const Scoreboard& board) noexcept;
+// The server's connection to Redis: that of a ready worker if any is up, else the best that a worker reports.
+struct FleetRedis {
+  RedisState state = RedisState::off;
+  std::uint64_t since_at = 0;  // seconds since 1970; 0: unknown
+  std::string error;           // why it is not up
+};
+[[nodiscard]] FleetRedis fleet_redis(const Scoreboard& board);
 
 struct Readiness {
-  bool started = false;  // the application runs: of this worker, or of at least one
-  bool redis = false;    // reachable, or not needed
+  bool started = false;  // the application runs: in this worker, or in at least one
+  bool redis = false;    // reachable, or not required
   bool draining = false;
-  [[nodiscard]] bool ready() const noexcept { return started && redis && !draining; }
+  bool stuck = false;  // no ready worker's loop turns; see stuck_seconds()
+  [[nodiscard]] bool ready() const noexcept { return started && redis && !draining && !stuck; }
 };
 
-// For the admin process, which has neither an application nor a connection to Redis of its own.
+// Of the whole server, for the admin process: it has neither an application nor a connection to Redis of its own.
 [[nodiscard]] Readiness fleet_readiness(const Scoreboard& board);
+
+// Why the server is not as it should be, one sentence each, for people: slots without a worker, stuck workers, Redis,
+// draining. A slot that starts its first worker is not a fault.
+[[nodiscard]] std::vector<std::string> degradations(const Scoreboard& board);
 
 }  // namespace pronghorn

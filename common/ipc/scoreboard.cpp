@@ -42,11 +42,11 @@ Scoreboard Scoreboard::create() {
 Scoreboard Scoreboard::attach(int fd) {
   struct stat facts{};
   if (::fstat(fd, &facts) != 0 || facts.st_size != static_cast<off_t>(sizeof(ScoreboardMemory))) {
-    throw std::runtime_error("the scoreboard is not of this build");
+    throw std::runtime_error("the scoreboard is of another build; run \"pronghorn upgrade\" or restart the server");
   }
   Scoreboard board(fd, map(fd));
   if (board.server().magic != kMagic || board.server().layout != kLayout) {
-    throw std::runtime_error("the scoreboard is not of this build");
+    throw std::runtime_error("the scoreboard is of another build; run \"pronghorn upgrade\" or restart the server");
   }
   return board;
 }
@@ -86,6 +86,60 @@ void take_row(WorkerRow& row) noexcept {
   row.modules.count.store(0);
   row.log.clear();
   row.pid.store(static_cast<std::uint32_t>(::getpid()));
+}
+
+double stuck_seconds(const WorkerRow& row, std::uint64_t now_ms) noexcept {
+  const WorkerPhase phase = row.phase.load();
+  const std::uint64_t stamp = row.stamp_ms.load();
+  const bool turns = phase != WorkerPhase::ready && phase != WorkerPhase::draining;  // it boots: it may take its time
+  if (turns || stamp + kStuckMs > now_ms) return 0;
+  return static_cast<double>(now_ms - stamp) / 1000.0;
+}
+
+const char* to_string(SlotState state) noexcept {
+  switch (state) {
+    case SlotState::empty:
+      return "empty";
+    case SlotState::starting:
+      return "starting";
+    case SlotState::ready:
+      return "ready";
+    case SlotState::draining:
+      return "draining";
+    case SlotState::backoff:
+      return "backoff";
+    case SlotState::stopped:
+      return "stopped";
+  }
+  return "unknown";
+}
+
+const char* to_string(WorkerPhase phase) noexcept {
+  switch (phase) {
+    case WorkerPhase::none:
+      return "none";
+    case WorkerPhase::booting:
+      return "booting";
+    case WorkerPhase::ready:
+      return "ready";
+    case WorkerPhase::draining:
+      return "draining";
+  }
+  return "unknown";
+}
+
+const char* to_string(RedisState state) noexcept {
+  switch (state) {
+    case RedisState::off:
+      return "off";
+    case RedisState::connecting:
+      return "connecting";
+    case RedisState::up:
+      return "up";
+    case RedisState::down:
+      return "down";
+  }
+  return "unknown";
 }
 
 std::uint64_t monotonic_ms() noexcept {

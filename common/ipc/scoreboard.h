@@ -1,12 +1,12 @@
-// The scoreboard: shared memory in which every process says how it is, so that any of them can answer for all.
+// The scoreboard: shared memory in which every process reports its state, so that any of them can answer for all.
 //
-// Written without locks: each part has one writer (noted at each struct), readers take what they find. A memfd, sealed
-// against growing and shrinking, made by the supervisor, inherited by workers. Zeroed memory is a valid empty
-// scoreboard.
+// It is written without locks: each part has one writer (named at each struct), and readers may see a value that is a
+// moment old. A memfd, sealed against growing and shrinking, created by the supervisor and inherited by workers. Zeroed
+// memory is a valid empty scoreboard.
 //
-// A slot has two rows: during a surge the old and the new worker of the slot live at once, and each needs a row that
-// nobody else writes. Counters of a row are never reset, so totals survive workers; gauges are set to zero when a
-// worker takes a row over.
+// A slot has two rows: while a worker is being replaced, the old and the new one live at once, and each needs a row
+// that nobody else writes. Counters of a row are never reset, so totals outlive workers; gauges are zeroed when a worker
+// takes the row.
 #pragma once
 
 #include <array>
@@ -30,7 +30,7 @@ inline constexpr std::size_t kMaxRoutes = 256;  // per worker; the rest is count
 
 using Counter = std::atomic<std::uint64_t>;
 
-// For the single writer of a value: an addition without a locked instruction.
+// Adds without a locked instruction. Only for the single writer of the value.
 inline void add(Counter& counter, std::uint64_t by = 1) noexcept {
   counter.store(counter.load(std::memory_order_relaxed) + by, std::memory_order_relaxed);
 }
@@ -38,14 +38,14 @@ inline void subtract(Counter& counter, std::uint64_t by = 1) noexcept {
   counter.store(counter.load(std::memory_order_relaxed) - by, std::memory_order_relaxed);
 }
 
-// Text of at most N-1 bytes that one process writes and others may read meanwhile. A reader gets either a whole text
-// or, when the writer was interrupted in the middle (a crash), what was there.
+// Text of at most N-1 bytes that one process writes and others read concurrently. A reader gets a whole text, except
+// after a writer crashed in the middle of set(): then it gets the half-written one.
 template <std::size_t N>
 class SharedText {
  public:
-  // Writer only. Cuts what is too long.
+  // Writer only. Truncates a text that is too long.
   void set(std::string_view text) noexcept {
-    // Odd while writing, also when an earlier writer died in the middle and left it odd.
+    // Odd while writing, even if an earlier writer died in the middle and left it odd.
     const std::uint32_t writing = (version_.load(std::memory_order_relaxed) + 1) | 1U;
     version_.store(writing, std::memory_order_relaxed);
     std::atomic_thread_fence(std::memory_order_release);
@@ -80,25 +80,25 @@ using RouteHistogram = Histogram<3, std::uint32_t>;
 
 // One route of one worker. Written by the worker.
 struct RouteRow {
-  SharedText<112> route;  // "GET /users/{id}"; empty: the table ends here
+  SharedText<112> route;  // "GET /users/{id}"; an empty one ends the table
   Counter requests;
   Counter errors;  // 5xx
   RouteHistogram latency;
 };
 
-// The request that the worker is executing now, for the log line that explains its exit. Written by the worker for
-// each request: so it holds what is cheap to write, and the reader makes text of it.
+// The request that the worker is executing now: names it in the log when the worker exits. The worker writes it for
+// every request, so it holds what is cheap to write; readers format it.
 struct RunningRequest {
   std::atomic<std::uint32_t> active;      // 1 while a handler has the loop
   std::atomic<std::uint64_t> started_ns;  // monotonic
   RequestId id;
-  char line[208];  // method, blank, path; cut; NUL-terminated
+  char line[208];  // method, blank, path; truncated; NUL-terminated
 };
-// "POST /crash". The writer may have died in the middle: without a NUL the text ends where the array does.
+// "POST /crash". Without a NUL (the writer died in the middle) the text ends at the end of the array.
 [[nodiscard]] std::string line_of(const RunningRequest& running);
 
 // One request that is refused because it killed workers; see common/ipc/quarantine_table.h. Written by the supervisor,
-// but for `refused`, which every worker adds to with a locked instruction.
+// except `refused`, to which every worker adds with a locked instruction.
 struct QuarantineRow {
   std::atomic<std::uint64_t> until_ms;  // monotonic; 0: the row is free
   std::atomic<std::uint64_t> since_at;  // seconds since 1970
@@ -111,7 +111,7 @@ inline constexpr std::size_t kMaxQuarantined = 100;
 
 struct alignas(64) QuarantineTable {
   std::atomic<std::uint32_t> count;    // rows in use
-  std::atomic<std::uint32_t> version;  // changes after each change of the rows
+  std::atomic<std::uint32_t> version;  // incremented after each change of the rows
   std::array<QuarantineRow, kMaxQuarantined> rows;
 };
 
@@ -121,8 +121,9 @@ enum class WorkerPhase : std::uint32_t { none, booting, ready, draining };
 
 // What one process counts of one worker or slot, by Count.
 //
-// Who counts: the worker in the array of its row, the supervisor in the array of the slot, so each value has one
-// writer. Reports add them up (common/ipc/fleet.h): either process may count anything.
+// Who counts: the worker in the array of its row, the supervisor in the array of the slot (or, if no slot is concerned,
+// of the server), so each value has one writer. Reports add them up (common/ipc/fleet.h): either process may count
+// anything.
 struct alignas(64) CounterArray {
   std::array<Counter, kCounts> values;
   [[nodiscard]] Counter& operator[](Count count) noexcept { return values[static_cast<std::size_t>(count)]; }
@@ -136,7 +137,7 @@ struct alignas(64) WorkerRow {
   std::atomic<std::uint32_t> pid;
   std::atomic<WorkerPhase> phase;
   std::atomic<std::uint64_t> stamp_ms;  // monotonic time of the last turn of the loop
-  std::atomic<std::uint32_t> waiting;   // 1 from the end of a turn on: nothing runs but what an event calls
+  std::atomic<std::uint32_t> waiting;   // 1 while the loop waits for events or calls their callbacks
   Counter requests_before;              // Count::requests when this worker took the row over
   std::atomic<RedisState> redis_state;
   std::atomic<std::uint64_t> redis_since_at;  // seconds since 1970: when redis_state changed; 0: never
@@ -160,7 +161,7 @@ struct alignas(64) WorkerRow {
 
 enum class SlotState : std::uint32_t { empty, starting, ready, draining, backoff, stopped };
 
-// What the supervisor knows about a slot. Written by the supervisor alone.
+// What the supervisor knows of a slot. Written by the supervisor alone.
 struct alignas(64) SlotRow {
   std::atomic<std::uint32_t> pid;  // of the current worker, 0: none
   std::atomic<SlotState> state;
@@ -172,46 +173,82 @@ struct alignas(64) SlotRow {
   Counter cpu_percent_x100;               // over the last second
   Counter requests_per_s_x100;
   Counter loop_utilisation_x10000;
-  std::atomic<std::uint32_t> backoff_exits;     // the slot waits before it starts another; 0: it does not
+  std::atomic<std::uint32_t> backoff_exits;     // exits that made the slot wait before it starts another; 0: no wait
   std::atomic<std::uint64_t> backoff_began_ms;  // monotonic: the first of these exits
   std::atomic<std::uint64_t> backoff_until_ms;  // monotonic
   std::atomic<std::uint64_t> last_exit_at;      // seconds since 1970; 0: none
   SharedText<256> last_exit_reason;             // "signal 11 (SIGSEGV)", "exit status 1"
-  SharedText<288> last_exit_request;            // "POST /crash id=…"; empty: it was not executing one
-  SharedText<96> last_exit_report;              // file name of the crash report; empty: there is none
+  SharedText<288> last_exit_request;            // "POST /crash id=…"; empty: it was not executing any
+  SharedText<96> last_exit_report;              // file name of the crash report; empty: none
   CounterArray counters;
 
   [[nodiscard]] Counter& operator[](Count count) noexcept { return counters[count]; }
   [[nodiscard]] const Counter& operator[](Count count) const noexcept { return counters[count]; }
 };
 
+// How the last rollout, rollback or canary ended. Written by the supervisor alone.
+struct RolloutRow {
+  std::atomic<std::uint64_t> at;          // seconds since 1970; 0: there was none
+  std::atomic<std::uint32_t> succeeded;   // 1: every worker is of its generation
+  std::atomic<std::uint32_t> generation;  // the one that it was about
+  SharedText<288> message;                // as logged
+};
+
+// What happened in one interval of the history; see kHistoryInterval. Latencies are in microseconds.
+struct HistorySample {
+  std::atomic<std::uint64_t> at;  // its end: seconds since 1970; 0: the sample is empty
+  std::atomic<std::uint64_t> requests;
+  std::atomic<std::uint64_t> errors;  // 5xx
+  std::atomic<std::uint64_t> restarts;
+  std::atomic<std::uint64_t> p50_us;
+  std::atomic<std::uint64_t> p99_us;
+};
+inline constexpr std::uint64_t kHistoryIntervalMs = 10'000;
+inline constexpr std::size_t kHistorySamples = 360;  // an hour
+
+// The last hour, as a ring. Written by the supervisor alone.
+struct alignas(64) HistoryRing {
+  std::atomic<std::uint32_t> next;  // index of the oldest sample, which is overwritten next
+  std::array<HistorySample, kHistorySamples> samples;
+};
+
 // Facts about the server. Written by the supervisor alone.
 struct alignas(64) ServerRow {
   std::uint32_t magic;
-  std::uint32_t layout;  // sizeof(ScoreboardMemory): processes of different builds refuse each other
+  std::uint32_t layout;  // sizeof(ScoreboardMemory): processes of different builds refuse to share it
   std::atomic<std::uint32_t> pid;
   std::atomic<std::uint32_t> generation;
-  std::atomic<std::uint32_t> slots;       // in use now: rows 0 .. slots-1 may be filled
-  std::atomic<std::uint32_t> draining;    // 1: the server is stopping, /ready is 503
-  std::atomic<std::uint64_t> started_ms;  // monotonic
-  SharedText<2048> listen;                // addresses, one a line
-  SharedText<32> redis_mode;              // embedded, server, none
+  std::atomic<std::uint32_t> slots;                // in use now: 0 .. slots-1 may have workers
+  std::atomic<std::uint32_t> draining;             // 1: the server is stopping, /ready is 503
+  std::atomic<std::uint64_t> started_ms;           // monotonic
+  SharedText<72> name;                             // of the application: the option `name`
+  SharedText<2048> listen;                         // addresses, one per line
+  SharedText<32> redis_mode;                       // embedded, server, none
+  SharedText<320> redis_address;                   // without the password; empty with redis_mode none
+  std::atomic<std::uint32_t> ready_without_redis;  // 1: ready_requires is nothing
+  RolloutRow rollout;
+  CounterArray counters;  // what belongs to no slot
+
+  [[nodiscard]] Counter& operator[](Count count) noexcept { return counters[count]; }
+  [[nodiscard]] const Counter& operator[](Count count) const noexcept { return counters[count]; }
 };
 
 struct ScoreboardMemory {
   ServerRow server;
   QuarantineTable quarantine;
+  HistoryRing history;
   std::array<SlotRow, kMaxSlots> slots;
   std::array<WorkerRow, kMaxSlots * kRowsPerSlot> workers;
 };
 static_assert(std::is_trivially_destructible_v<ScoreboardMemory>);
 
-// A mapping of the scoreboard. Owns the mapping and the descriptor. Pages that no worker uses take no memory.
+// A mapping of the scoreboard. Owns the mapping and the descriptor. Pages that no worker touches take no memory.
 class Scoreboard {
  public:
-  // Supervisor: makes a new one. Throws std::system_error.
+  // Supervisor: creates a new one. Throws std::system_error.
   static Scoreboard create();
-  // Worker: maps an inherited descriptor and takes it over. Throws std::runtime_error when it is not of this build.
+  // Worker: maps an inherited descriptor and takes ownership of it. Throws std::runtime_error if the scoreboard is of
+  // another build; then the caller still owns the descriptor.
   static Scoreboard attach(int fd);
 
   Scoreboard(Scoreboard&& other) noexcept;
@@ -223,6 +260,8 @@ class Scoreboard {
   [[nodiscard]] const ServerRow& server() const noexcept { return memory_->server; }
   [[nodiscard]] QuarantineTable& quarantine() noexcept { return memory_->quarantine; }
   [[nodiscard]] const QuarantineTable& quarantine() const noexcept { return memory_->quarantine; }
+  [[nodiscard]] HistoryRing& history() noexcept { return memory_->history; }
+  [[nodiscard]] const HistoryRing& history() const noexcept { return memory_->history; }
   [[nodiscard]] SlotRow& slot(std::uint32_t slot) noexcept { return memory_->slots[slot]; }
   [[nodiscard]] const SlotRow& slot(std::uint32_t slot) const noexcept { return memory_->slots[slot]; }
   [[nodiscard]] WorkerRow& worker(std::uint32_t slot, std::uint32_t row) noexcept {
@@ -238,11 +277,21 @@ class Scoreboard {
   ScoreboardMemory* memory_;
 };
 
-// Worker: marks the row as its own: pid, phase booting, gauges to zero.
+// Worker: makes the row its own: pid, phase booting, gauges to zero.
 void take_row(WorkerRow& row) noexcept;
 
-// The worker that takes the row, or the supervisor once its worker is dead.
+// Zeroes the gauges. Called by the worker that takes the row, and by the supervisor once the row's worker is dead.
 void clear_gauges(WorkerRow& row) noexcept;
+
+// How long the worker's loop has made no turn: seconds, 0 below kStuckMs. A loop that has nothing to do turns at least
+// every 250 ms (worker/heartbeat.h). Any process.
+inline constexpr std::uint64_t kStuckMs = 1'000;
+[[nodiscard]] double stuck_seconds(const WorkerRow& row, std::uint64_t now_ms) noexcept;
+
+// As in /status. "unknown" for a value of another build.
+[[nodiscard]] const char* to_string(SlotState state) noexcept;
+[[nodiscard]] const char* to_string(WorkerPhase phase) noexcept;
+[[nodiscard]] const char* to_string(RedisState state) noexcept;
 
 // Milliseconds of CLOCK_MONOTONIC, the clock of every *_ms field.
 [[nodiscard]] std::uint64_t monotonic_ms() noexcept;

@@ -1,13 +1,12 @@
 #include "common/ipc/status.h"
 
 #include <algorithm>
-#include <cmath>
-#include <cstring>
 #include <ctime>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "common/ipc/quarantine_table.h"
+#include "common/ipc/status_parts.h"
 #include "common/log_format.h"
 #include "common/version.h"
 
@@ -15,25 +14,6 @@ namespace pronghorn {
 namespace {
 
 using nlohmann::json;
-
-double milliseconds(std::uint64_t microseconds) noexcept { return static_cast<double>(microseconds) / 1000.0; }
-
-double share(const Counter& counter, double parts) noexcept {
-  return static_cast<double>(counter.load(std::memory_order_relaxed)) / parts;
-}
-
-double seconds_since(std::uint64_t started_ms) noexcept {
-  const std::uint64_t now = monotonic_ms();
-  return started_ms == 0 || started_ms > now ? 0.0 : static_cast<double>(now - started_ms) / 1000.0;
-}
-
-template <class Sum>
-json latency_json(const Sum& latency) {
-  return {{"p50", milliseconds(latency.percentile(0.50))},
-          {"p90", milliseconds(latency.percentile(0.90))},
-          {"p99", milliseconds(latency.percentile(0.99))},
-          {"max", milliseconds(latency.max)}};
-}
 
 json lines(const std::string& text) {
   json list = json::array();
@@ -46,7 +26,7 @@ json lines(const std::string& text) {
   return list;
 }
 
-// Those that workers run now.
+// The generations that workers run now.
 json generations_json(const Scoreboard& board) {
   std::set<std::uint32_t> running;
   for (std::uint32_t slot = 0; slot < std::min(board.server().slots.load(), kMaxSlots); ++slot) {
@@ -58,6 +38,7 @@ json generations_json(const Scoreboard& board) {
 json server_json(const Scoreboard& board) {
   const ServerRow& server = board.server();
   return {{"name", kServerName},
+          {"app", server.name.get()},
           {"version", kVersion},
           {"pid", server.pid.load()},
           {"uptime_s", seconds_since(server.started_ms.load())},
@@ -65,90 +46,8 @@ json server_json(const Scoreboard& board) {
           {"generations", generations_json(board)},
           {"listen", lines(server.listen.get())},
           {"slots", server.slots.load()},
-          {"draining", server.draining.load() != 0}};
-}
-
-// Every counter at its path, and the latency: what each slot and the whole have in common.
-json counters_json(const SlotSum& sum) {
-  json counters = json::object();
-  for (std::size_t i = 0; i < kCounts; ++i) {
-    const CounterFacts& facts = kCounterFacts[i];
-    json& value = counters[json::json_pointer("/" + std::string(facts.path))];
-    if (is_time(facts.kind)) {
-      value = milliseconds(sum.counters.values[i]);
-    } else {
-      value = sum.counters.values[i];
-    }
-  }
-  counters["latency_ms"] = latency_json(sum.latency);
-  return counters;
-}
-
-json running_json(const RunningRequest& running) {
-  if (running.active.load() == 0) return nullptr;
-  const std::string line = line_of(running);
-  const std::size_t blank = std::min(line.find(' '), line.size());
-  return {{"method", line.substr(0, blank)},
-          {"path", line.substr(std::min(blank + 1, line.size()))},
-          {"id", to_string(running.id)},
-          {"for_ms", std::llround(seconds_since(running.started_ns.load() / 1'000'000) * 1000)}};
-}
-
-// The processes of a slot that live now: one, and during a rollout two.
-json rows_json(const Scoreboard& board, std::uint32_t slot) {
-  json rows = json::array();
-  for (std::uint32_t index = 0; index < kRowsPerSlot; ++index) {
-    const WorkerRow& row = board.worker(slot, index);
-    if (!is_live(board.slot(slot), row)) continue;
-    rows.push_back({{"row", index},
-                    {"pid", row.pid.load()},
-                    {"phase", to_string(row.phase.load())},
-                    {"last_turn_ms", std::llround(seconds_since(row.stamp_ms.load()) * 1000)},
-                    {"connections", row[Count::connections].load()},
-                    {"in_flight", row[Count::in_flight].load()},
-                    {"running", running_json(row.running)}});
-  }
-  return rows;
-}
-
-json last_exit_json(const SlotRow& slot) {
-  const std::uint64_t at = slot.last_exit_at.load();
-  if (at == 0) return nullptr;
-  return {{"reason", slot.last_exit_reason.get()},
-          {"request", slot.last_exit_request.get()},
-          {"report", slot.last_exit_report.get()},
-          {"at", rfc3339(static_cast<long long>(at))}};
-}
-
-json backoff_json(const SlotRow& slot) {
-  const std::uint32_t exits = slot.backoff_exits.load();
-  if (exits == 0) return nullptr;
-  const std::uint64_t now = monotonic_ms();
-  const std::uint64_t until = slot.backoff_until_ms.load();
-  return {{"exits", exits},
-          {"within_s", seconds_since(slot.backoff_began_ms.load())},
-          {"restart_in_ms", until > now ? until - now : 0}};
-}
-
-json worker_json(const Scoreboard& board, const SlotSum& sum) {
-  const SlotRow& slot = board.slot(sum.slot);
-  const bool running = slot.pid.load() != 0;
-  json worker = counters_json(sum);
-  worker["slot"] = sum.slot;
-  worker["pid"] = slot.pid.load();
-  worker["old_pid"] = slot.old_pid.load();
-  worker["state"] = to_string(slot.state.load());
-  worker["generation"] = slot.generation.load();
-  worker["uptime_s"] = running ? seconds_since(slot.started_ms.load()) : 0.0;
-  worker["requests_per_s"] = running ? share(slot.requests_per_s_x100, 100) : 0.0;
-  worker["rss_bytes"] = running ? slot.rss_bytes.load() : 0;
-  worker["cpu_percent"] = running ? share(slot.cpu_percent_x100, 100) : 0.0;
-  worker["loop_utilisation"] = running ? share(slot.loop_utilisation_x10000, 10'000) : 0.0;
-  worker["redis"]["state"] = to_string(sum.redis_state);
-  worker["backoff"] = backoff_json(slot);
-  worker["last_exit"] = last_exit_json(slot);
-  worker["rows"] = rows_json(board, sum.slot);
-  return worker;
+          {"draining", server.draining.load() != 0},
+          {"degraded", degradations(board)}};
 }
 
 json totals_json(const Scoreboard& board, const std::vector<SlotSum>& sums) {
@@ -157,7 +56,7 @@ json totals_json(const Scoreboard& board, const std::vector<SlotSum>& sums) {
     const SlotRow& slot = board.slot(sum.slot);
     if (slot.pid.load() != 0) requests_per_s_x100 += slot.requests_per_s_x100.load();
   }
-  json totals = counters_json(sum_all(sums));
+  json totals = counters_json(sum_all(board, sums));
   totals["requests_per_s"] = static_cast<double>(requests_per_s_x100) / 100.0;
   return totals;
 }
@@ -179,55 +78,48 @@ json quarantine_json(const Scoreboard& board) {
   return entries;
 }
 
+json redis_json(const Scoreboard& board) {
+  const FleetRedis redis = fleet_redis(board);
+  const std::string address = board.server().redis_address.get();
+  return {{"mode", board.server().redis_mode.get()},
+          {"state", to_string(redis.state)},
+          {"address", address.empty() ? json(nullptr) : json(address)},
+          {"since", redis.since_at == 0 ? json(nullptr) : json(rfc3339(static_cast<long long>(redis.since_at)))},
+          {"error", redis.error.empty() ? json(nullptr) : json(redis.error)}};
+}
+
+json rollout_json(const Scoreboard& board) {
+  const RolloutRow& rollout = board.server().rollout;
+  const std::uint64_t at = rollout.at.load();
+  if (at == 0) return nullptr;
+  return {{"at", rfc3339(static_cast<long long>(at))},
+          {"result", rollout.succeeded.load() != 0 ? "succeeded" : "failed"},
+          {"generation", rollout.generation.load()},
+          {"message", rollout.message.get()}};
+}
+
+json history_json(const Scoreboard& board, std::uint64_t seconds) {
+  const HistoryRing& ring = board.history();
+  const auto oldest = static_cast<std::uint64_t>(std::time(nullptr)) - seconds;
+  json samples = json::array();
+  const std::size_t first = ring.next.load(std::memory_order_acquire);
+  for (std::size_t i = 0; i < kHistorySamples; ++i) {
+    const HistorySample& sample = ring.samples[(first + i) % kHistorySamples];
+    const std::uint64_t at = sample.at.load();
+    if (at == 0 || at < oldest) continue;
+    samples.push_back({{"at", at},
+                       {"requests", sample.requests.load()},
+                       {"errors", sample.errors.load()},
+                       {"restarts", sample.restarts.load()},
+                       {"p50_ms", milliseconds(sample.p50_us.load())},
+                       {"p99_ms", milliseconds(sample.p99_us.load())}});
+  }
+  return {{"interval_s", static_cast<double>(kHistoryIntervalMs) / 1000.0}, {"samples", std::move(samples)}};
+}
+
 }  // namespace
 
-const char* to_string(SlotState state) noexcept {
-  switch (state) {
-    case SlotState::empty:
-      return "empty";
-    case SlotState::starting:
-      return "starting";
-    case SlotState::ready:
-      return "ready";
-    case SlotState::draining:
-      return "draining";
-    case SlotState::backoff:
-      return "backoff";
-    case SlotState::stopped:
-      return "stopped";
-  }
-  return "unknown";
-}
-
-const char* to_string(WorkerPhase phase) noexcept {
-  switch (phase) {
-    case WorkerPhase::none:
-      return "none";
-    case WorkerPhase::booting:
-      return "booting";
-    case WorkerPhase::ready:
-      return "ready";
-    case WorkerPhase::draining:
-      return "draining";
-  }
-  return "unknown";
-}
-
-const char* to_string(RedisState state) noexcept {
-  switch (state) {
-    case RedisState::off:
-      return "off";
-    case RedisState::connecting:
-      return "connecting";
-    case RedisState::up:
-      return "up";
-    case RedisState::down:
-      return "down";
-  }
-  return "unknown";
-}
-
-json status_json(const Scoreboard& board) {
+json status_json(const Scoreboard& board, std::uint64_t history_s) {
   const std::vector<SlotSum> sums = sum_slots(board);
   json workers = json::array();
   for (const SlotSum& sum : sums) {
@@ -240,16 +132,17 @@ json status_json(const Scoreboard& board) {
                       {"errors", route.errors},
                       {"latency_ms", latency_json(route.latency)}});
   }
-  return {{"server", server_json(board)},
-          {"totals", totals_json(board, sums)},
-          {"workers", std::move(workers)},
-          {"routes", std::move(routes)},
-          {"quarantine", quarantine_json(board)},
-          {"redis", {{"mode", board.server().redis_mode.get()}, {"state", to_string(fleet_redis_state(board))}}}};
+  json status{{"server", server_json(board)},   {"totals", totals_json(board, sums)},
+              {"workers", std::move(workers)},  {"routes", std::move(routes)},
+              {"rollout", rollout_json(board)}, {"quarantine", quarantine_json(board)},
+              {"redis", redis_json(board)}};
+  status["lost_requests"] = status["totals"]["lost_requests"];
+  if (history_s != 0) status["history"] = history_json(board, history_s);
+  return status;
 }
 
-std::string status_json_text(const Scoreboard& board) {
-  return status_json(board).dump(2, ' ', false, json::error_handler_t::replace) + '\n';
+std::string status_json_text(const Scoreboard& board, std::uint64_t history_s) {
+  return status_json(board, history_s).dump(2, ' ', false, json::error_handler_t::replace) + '\n';
 }
 
 }  // namespace pronghorn

@@ -1,9 +1,10 @@
-// The scoreboard as JSON: what /status and `pronghorn status --json` answer. Its fields are described in
-// docs/status.md; fields are added, never renamed.
+// The scoreboard as JSON: the answer of /status and `pronghorn status --json`. docs/status.md describes the fields;
+// fields are added, never renamed.
 //
-// Context: any process that maps the scoreboard, any thread. Every call reads all rows that are in use.
+// Context: any process that maps the scoreboard, any thread. Every call reads all rows in use.
 #pragma once
 
+#include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 
@@ -12,14 +13,10 @@
 
 namespace pronghorn {
 
-[[nodiscard]] nlohmann::json status_json(const Scoreboard& board);
+// `history_s`: how many seconds of the history to add; 0: none.
+[[nodiscard]] nlohmann::json status_json(const Scoreboard& board, std::uint64_t history_s = 0);
 
-// The same as text. What was torn or is not UTF-8 in the shared memory is replaced by U+FFFD.
-[[nodiscard]] std::string status_json_text(const Scoreboard& board);
-
-// Lower case, as in the JSON. "unknown" for a value that this build does not know.
-[[nodiscard]] const char* to_string(SlotState state) noexcept;
-[[nodiscard]] const char* to_string(WorkerPhase phase) noexcept;
-[[nodiscard]] const char* to_string(RedisState state) noexcept;
+// The same as text. Bytes of the shared memory that are not UTF-8 are replaced by U+FFFD.
+[[nodiscard]] std::string status_json_text(const Scoreboard& board, std::uint64_t history_s = 0);
 
 }  // namespace pronghorn

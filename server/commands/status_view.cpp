@@ -16,7 +16,7 @@ using nlohmann::json;
 constexpr std::size_t kBusiestRoutes = 10;
 constexpr std::size_t kLongestText = 60;
 
-// The member at a path of names; null when it is not there.
+// The member at a path of names; null if there is none.
 const json& at(const json& value, std::initializer_list<const char*> path) {
   static const json kNothing;
   const json* found = &value;
@@ -37,7 +37,7 @@ std::string text_of(const json& value) {
   return "-";
 }
 
-// A count, with a unit when it is long: 950, 12.3k, 4.5M.
+// A count, with a unit if it is long: 950, 12.3k, 4.5M.
 std::string short_count(const json& value) {
   if (!value.is_number()) return "-";
   const double number = number_of(value);
@@ -92,7 +92,7 @@ std::string cut(std::string text) {
   return text.substr(0, end) + "…";
 }
 
-// Lines up columns. The first row is the heading; columns whose heading begins with '<' are text, others numbers.
+// Aligns columns. The first row is the heading; a column is text if its heading begins with '<', else numbers.
 class Table {
  public:
   explicit Table(std::vector<std::string> headings) : rows_{std::move(headings)} {}
@@ -124,15 +124,52 @@ class Table {
   std::vector<std::vector<std::string>> rows_;
 };
 
+std::string redis_line(const json& redis) {
+  if (at(redis, {"mode"}) == "none") return "redis none\n";
+  std::string line = fmt::format("redis {}, {}", text_of(at(redis, {"mode"})), text_of(at(redis, {"state"})));
+  const auto append = [&](const char* before, const char* field) {
+    if (at(redis, {field}).is_string()) line += before + cut(text_of(at(redis, {field})));
+  };
+  append(" since ", "since");
+  append(" at ", "address");
+  append(": ", "error");
+  return line + '\n';
+}
+
 std::string server_lines(const json& status) {
   std::string listen;
   for (const json& address : at(status, {"server", "listen"})) listen += ' ' + text_of(address);
-  std::string out = fmt::format("{} {}  pid {}  up {}  generation {}  listening on{}\n",
-                                text_of(at(status, {"server", "name"})), text_of(at(status, {"server", "version"})),
-                                text_of(at(status, {"server", "pid"})), uptime(at(status, {"server", "uptime_s"})),
-                                text_of(at(status, {"server", "generation"})), listen.empty() ? " -" : listen);
-  return out +
-         fmt::format("redis {}, {}\n", text_of(at(status, {"redis", "mode"})), text_of(at(status, {"redis", "state"})));
+  const json& app = at(status, {"server", "app"});
+  std::string out =
+      fmt::format("{}{} {}  pid {}  up {}  generation {}  listening on{}\n", app.is_string() ? text_of(app) + "  " : "",
+                  text_of(at(status, {"server", "name"})), text_of(at(status, {"server", "version"})),
+                  text_of(at(status, {"server", "pid"})), uptime(at(status, {"server", "uptime_s"})),
+                  text_of(at(status, {"server", "generation"})), listen.empty() ? " -" : listen);
+  for (const json& reason : at(status, {"server", "degraded"})) out += "degraded: " + text_of(reason) + '\n';
+  return out + redis_line(at(status, {"redis"}));
+}
+
+// What an operator asks about first, each only if it is there: lost requests, the quarantine, the last rollout.
+std::string event_lines(const json& status) {
+  std::string out;
+  double lost = 0;
+  std::string reasons;
+  for (const auto& [reason, number] : at(status, {"lost_requests"}).items()) {
+    if (number_of(number) == 0) continue;
+    lost += number_of(number);
+    reasons += fmt::format("{}{} {}", reasons.empty() ? "" : ", ", printable(reason), short_count(number));
+  }
+  if (lost > 0) out += fmt::format("lost requests {} ({})\n", short_count(json(lost)), reasons);
+  const json& quarantine = at(status, {"quarantine"});
+  if (quarantine.is_array() && !quarantine.empty()) {
+    out += fmt::format("quarantine: {} kinds of requests; \"pronghorn quarantine\" lists them\n", quarantine.size());
+  }
+  const json& rollout = at(status, {"rollout"});
+  if (rollout.is_object()) {
+    out += fmt::format("last rollout {} at {}: {}\n", text_of(at(rollout, {"result"})), text_of(at(rollout, {"at"})),
+                       text_of(at(rollout, {"message"})));
+  }
+  return out;
 }
 
 std::string total_lines(const json& totals) {
@@ -152,17 +189,36 @@ std::string total_lines(const json& totals) {
   return out + '\n';
 }
 
+// "stuck 12s" for a worker whose loop does not turn.
+std::string state_of(const json& worker) {
+  const double stuck = number_of(at(worker, {"stuck_s"}));
+  return stuck > 0 ? fmt::format("stuck {:.0f}s", stuck) : text_of(at(worker, {"state"}));
+}
+
 std::string worker_table(const json& workers) {
   Table table({"slot", "pid", "<state", "gen", "uptime", "restarts", "req/s", "in-flight", "conns", "rss", "cpu",
                "loop", "p50", "p99", "<redis"});
   for (const json& worker : workers) {
     table.add(
-        {text_of(at(worker, {"slot"})), text_of(at(worker, {"pid"})), text_of(at(worker, {"state"})),
+        {text_of(at(worker, {"slot"})), text_of(at(worker, {"pid"})), state_of(worker),
          text_of(at(worker, {"generation"})), uptime(at(worker, {"uptime_s"})), text_of(at(worker, {"restarts"})),
          rate(at(worker, {"requests_per_s"})), text_of(at(worker, {"in_flight"})), text_of(at(worker, {"connections"})),
          bytes(at(worker, {"rss_bytes"})), percent(number_of(at(worker, {"cpu_percent"}))),
          percent(100 * number_of(at(worker, {"loop_utilisation"}))), milliseconds(at(worker, {"latency_ms", "p50"})),
          milliseconds(at(worker, {"latency_ms", "p99"})), text_of(at(worker, {"redis", "state"}))});
+  }
+  return table.empty() ? "" : "\n" + table.render();
+}
+
+// What has the loops of the workers for more than a moment.
+std::string running_table(const json& workers) {
+  constexpr double kMoment = 100;  // milliseconds
+  Table table({"slot", "<running", "<since", "for", "<id"});
+  for (const json& worker : workers) {
+    const json& running = at(worker, {"running"});
+    if (number_of(at(running, {"for_ms"})) < kMoment) continue;
+    table.add({text_of(at(worker, {"slot"})), cut(text_of(at(running, {"what"}))), text_of(at(running, {"since"})),
+               fmt::format("{:.1f}s", number_of(at(running, {"for_ms"})) / 1000), text_of(at(running, {"id"}))});
   }
   return table.empty() ? "" : "\n" + table.render();
 }
@@ -200,8 +256,13 @@ std::string route_table(const json& routes) {
 
 std::string status_table(const json& status) {
   const json& workers = at(status, {"workers"});
-  return server_lines(status) + total_lines(at(status, {"totals"})) + worker_table(workers) + exit_table(workers) +
-         route_table(at(status, {"routes"}));
+  return server_lines(status) + event_lines(status) + total_lines(at(status, {"totals"})) + worker_table(workers) +
+         running_table(workers) + exit_table(workers) + route_table(at(status, {"routes"}));
+}
+
+bool is_degraded(const json& status) {
+  const json& reasons = at(status, {"server", "degraded"});
+  return reasons.is_array() && !reasons.empty();
 }
 
 std::string quarantine_table(const json& answer) {
@@ -213,7 +274,7 @@ std::string quarantine_table(const json& answer) {
                text_of(at(entry, {"kills"})), text_of(at(entry, {"refused"})),
                shared.is_boolean() && shared.get<bool>() ? "all machines" : "this machine"});
   }
-  return table.empty() ? "nothing is quarantined\n" : table.render();
+  return table.empty() ? "no requests are quarantined\n" : table.render();
 }
 
 }  // namespace pronghorn::server

@@ -6,11 +6,14 @@
 
 namespace pronghorn::server {
 
-// Renders the JSON of /status (see docs/architecture.md): the server, totals, workers, last exits, busiest routes. What
-// is missing or of another type shows as "-". Control characters in paths of requests are escaped.
+// Renders the JSON of /status (docs/status.md): the server, totals, workers, last exits, busiest routes. A member that is
+// missing or of another type shows as "-". Control characters in paths of requests are escaped.
 [[nodiscard]] std::string status_table(const nlohmann::json& status);
 
-// The same for what `pronghorn quarantine` lists: an array "quarantine" of entries, as in the status.
+// Whether the server reports that something is not as it should be.
+[[nodiscard]] bool is_degraded(const nlohmann::json& status);
+
+// Renders the answer of `pronghorn quarantine`: an array "quarantine" of entries as in the status.
 [[nodiscard]] std::string quarantine_table(const nlohmann::json& answer);
 
 }  // namespace pronghorn::server

@@ -1,7 +1,9 @@
 #include "worker/admin/admin_handler.h"
 
 #include <algorithm>
+#include <charconv>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -14,6 +16,21 @@
 
 namespace pronghorn::worker {
 namespace {
+
+// The seconds of "history=10m" in a query: 0 without it, nothing if it is no duration.
+std::optional<std::uint64_t> history_of(std::string_view query) noexcept {
+  constexpr std::string_view kName = "history=";
+  while (!query.empty() && !query.starts_with(kName))
+    query.remove_prefix(std::min(query.find('&'), query.size() - 1) + 1);
+  if (query.empty()) return 0;
+  query = query.substr(kName.size(), query.find('&') - kName.size());
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(query.data(), query.data() + query.size(), number);
+  const std::string_view unit(end, static_cast<std::size_t>(query.data() + query.size() - end));
+  const std::uint64_t seconds = unit == "s" ? 1 : unit == "m" ? 60 : unit == "h" ? 3600 : 0;
+  if (error != std::errc{} || seconds == 0) return std::nullopt;
+  return std::min<std::uint64_t>(number, 24 * 3600) * seconds;
+}
 
 // Whether a proxy says that it forwards the request of another client.
 bool was_forwarded(const RequestHead& head) noexcept {
@@ -92,12 +109,15 @@ Response AdminHandler::ready(const Exchange&) const {
   if (!readiness.started) reasons.push_back("the application has not started");
   if (!readiness.redis) reasons.push_back("Redis cannot be reached or refuses writes");
   if (readiness.draining) reasons.push_back("the server is draining");
+  if (readiness.stuck) reasons.push_back("every worker is stuck");
   const nlohmann::json body{{"ready", readiness.ready()}, {"reasons", std::move(reasons)}};
   return json_text(body.dump(), readiness.ready() ? 200 : 503);
 }
 
 Response AdminHandler::status(const Exchange& exchange) const {
-  if (!prefers_html(exchange.head.find("accept").value_or(""))) return json_text(status_json_text(board_));
+  const auto history_s = history_of(exchange.head.query);
+  if (!history_s) return problem(400, "history: use a duration such as 10m or 1h.");
+  if (!prefers_html(exchange.head.find("accept").value_or(""))) return json_text(status_json_text(board_, *history_s));
   const std::string nonce = make_nonce();
   Response response = html(status_page(nonce));
   response.set("Content-Security-Policy", content_security_policy(nonce)).set("Referrer-Policy", "no-referrer");

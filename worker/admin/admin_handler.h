@@ -17,14 +17,14 @@ namespace pronghorn::worker {
 
 class AdminHandler final : public RequestHandler {
  public:
-  // `board` and `next` outlive the handler. `readiness` says how this process is (fleet_readiness() in the admin
-  // process) and is called for every request for /ready. Throws std::invalid_argument for an entry of admin_networks
-  // that is no network.
+  // `board` and `next` must outlive the handler. `readiness` reports the state of this process (fleet_readiness() in the
+  // admin process); it is called for every request for /ready. Throws std::invalid_argument if an entry of
+  // admin_networks is not a network.
   AdminHandler(const Config& config, const Scoreboard& board, RequestHandler& next,
                std::function<Readiness()> readiness);
 
-  // Answers a request for an endpoint from a peer that may see it; hands every other one to `next`. Of two
-  // endpoints with the same path the first of the list above answers; one without a path is off.
+  // Answers a request for an endpoint if its peer may see it, and passes every other request to `next`. Of two endpoints
+  // with the same path, the first in the list above answers; one without a path is disabled.
   void handle(Exchange& exchange) noexcept override;
   void deadline_passed(Exchange& exchange) noexcept override { next_.deadline_passed(exchange); }
 
@@ -35,8 +35,7 @@ class AdminHandler final : public RequestHandler {
     bool tells_figures;  // needs a local Host from loopback: see may_see()
   };
 
-  // Null for what is not ours. The cost for every request of the application: four comparisons of lengths, rarely of
-  // bytes.
+  // Null for every other path. Costs a request of the application four comparisons of lengths, rarely of bytes.
   [[nodiscard]] const Endpoint* find(std::string_view path) const noexcept;
   [[nodiscard]] bool may_see(Exchange& exchange, const Endpoint& endpoint) const;
 

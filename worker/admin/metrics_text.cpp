@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "common/ipc/fleet.h"
-#include "common/ipc/status.h"
 #include "common/utf8.h"
 #include "common/version.h"
 
@@ -128,7 +127,7 @@ void write_server(Exposition& out, const Scoreboard& board) {
   out.family("quarantine_entries", "gauge", "Kinds of requests that are refused because they killed workers.");
   out.sample({}, board.quarantine().count.load());
   out.family("redis_up", "gauge", "1 when a ready worker is connected to Redis.");
-  out.sample({}, fleet_redis_state(board) == RedisState::up ? 1 : 0);
+  out.sample({}, fleet_redis(board).state == RedisState::up ? 1 : 0);
 }
 
 void write_states(Exposition& out, const Scoreboard& board, const std::vector<SlotSum>& sums) {
@@ -145,26 +144,30 @@ void write_states(Exposition& out, const Scoreboard& board, const std::vector<Sl
   }
 }
 
-std::string_view type_of(CounterKind kind) noexcept { return is_gauge(kind) ? "gauge" : "counter"; }
+void write_count(Exposition& out, std::size_t index, const std::string& labels, std::uint64_t value) {
+  const std::string_view label = kCounterFacts[index].label;
+  const std::string all = labels + (label.empty() ? "" : ",") + std::string(label);
+  if (is_time(kCounterFacts[index].kind)) {
+    out.sample(all, seconds(value));
+  } else {
+    out.sample(all, value);
+  }
+}
 
-// Counters of every slot that was ever used, gauges of those in use.
-void write_counters(Exposition& out, const std::vector<SlotSum>& sums) {
+// Counters of every slot that was ever used, gauges of those in use, and what the supervisor counts for itself.
+void write_counters(Exposition& out, const Scoreboard& board, const std::vector<SlotSum>& sums) {
   std::size_t next = 0;
   for (std::size_t first = 0; first < kCounts; first = next) {
     const CounterFacts& family = kCounterFacts[first];
     while (next < kCounts && kCounterFacts[next].family == family.family) ++next;
-    out.family(family.family, type_of(family.kind), family.help);
+    out.family(family.family, is_gauge(family.kind) ? "gauge" : "counter", family.help);
     for (const SlotSum& sum : sums) {
       if (is_gauge(family.kind) && !sum.listed) continue;
-      for (std::size_t i = first; i < next; ++i) {
-        const std::string_view label = kCounterFacts[i].label;
-        const std::string labels = slot_label(sum.slot) + (label.empty() ? "" : ",") + std::string(label);
-        if (is_time(family.kind)) {
-          out.sample(labels, seconds(sum.counters.values[i]));
-        } else {
-          out.sample(labels, sum.counters.values[i]);
-        }
-      }
+      for (std::size_t i = first; i < next; ++i) write_count(out, i, slot_label(sum.slot), sum.counters.values[i]);
+    }
+    for (std::size_t i = first; i < next; ++i) {
+      const std::uint64_t own = board.server().counters.values[i].load(std::memory_order_relaxed);
+      if (own != 0) write_count(out, i, "slot=\"supervisor\"", own);
     }
   }
 }
@@ -187,6 +190,11 @@ void write_gauges(Exposition& out, const Scoreboard& board, const std::vector<Sl
   const auto part = [](const Counter& counter, double parts) { return static_cast<double>(counter.load()) / parts; };
   write("worker_up", "1 when the slot's worker is ready.",
         [](const SlotSum&, const SlotRow& slot) { return slot.state.load() == SlotState::ready ? 1 : 0; });
+  const auto now = monotonic_ms();
+  write("worker_stuck", "1 when the worker's event loop has not turned for a second.",
+        [&](const SlotSum& sum, const SlotRow& slot) {
+          return stuck_seconds(board.worker(sum.slot, slot.row.load() % kRowsPerSlot), now) > 0 ? 1 : 0;
+        });
   write("worker_resident_memory_bytes", "Resident memory of the worker.",
         [](const SlotSum&, const SlotRow& slot) { return slot.rss_bytes.load(); });
   write("worker_cpu_ratio", "Processor time used over the last second; 1 is one core.",
@@ -197,10 +205,10 @@ void write_gauges(Exposition& out, const Scoreboard& board, const std::vector<Sl
         [](const SlotSum& sum, const SlotRow&) { return sum.redis_state == RedisState::up ? 1 : 0; });
 }
 
-void write_latency(Exposition& out, const std::vector<SlotSum>& sums) {
+void write_latency(Exposition& out, const Scoreboard& board, const std::vector<SlotSum>& sums) {
   out.family("request_duration_seconds", "histogram",
              "From the request read whole to its response written or begun. The sum is estimated from the buckets.");
-  histogram<LatencyHistogram>(out, {}, sum_all(sums).latency);
+  histogram<LatencyHistogram>(out, {}, sum_all(board, sums).latency);
 }
 
 void write_routes(Exposition& out, const std::vector<RouteSum>& routes) {
@@ -219,9 +227,9 @@ std::string prometheus_metrics(const Scoreboard& board) {
   Exposition out;
   write_server(out, board);
   write_states(out, board, sums);
-  write_counters(out, sums);
+  write_counters(out, board, sums);
   write_gauges(out, board, sums);
-  write_latency(out, sums);
+  write_latency(out, board, sums);
   write_routes(out, sum_routes(board));
   return out.take();
 }

@@ -40,7 +40,7 @@ TEST_CASE("a slot that was scaled away still counts but is no worker") {
   REQUIRE(sums.size() == 2);
   CHECK(sums[0].listed);
   CHECK_FALSE(sums[1].listed);
-  CHECK(sum_all(sums)[Count::requests] == 37);
+  CHECK(sum_all(board, sums)[Count::requests] == 37);
 }
 
 TEST_CASE("a slot that is being scaled away is a worker while its process lives") {
@@ -76,12 +76,46 @@ TEST_CASE("Redis counts as reachable only through a ready worker that lives") {
   Scoreboard board = make_board();
   board.worker(0, 0).redis_state = RedisState::connecting;
   board.worker(0, 1).redis_state = RedisState::up;  // draining; slot 1's worker says up, too, but is dead
-  CHECK(fleet_redis_state(board) == RedisState::connecting);
+  CHECK(fleet_redis(board).state == RedisState::connecting);
   CHECK_FALSE(fleet_readiness(board).redis);
   board.worker(0, 0).redis_state = RedisState::down;
-  CHECK(fleet_redis_state(board) == RedisState::down);
+  CHECK(fleet_redis(board).state == RedisState::down);
   board.server().redis_mode.set("none");
   CHECK(fleet_readiness(board).redis);
+}
+
+TEST_CASE("the fleet is not ready while every ready worker is stuck") {
+  Scoreboard board = make_board();
+  board.worker(0, 0).stamp_ms = monotonic_ms() - 5'000;
+  CHECK(fleet_readiness(board).stuck);
+  CHECK_FALSE(fleet_readiness(board).ready());
+  board.slot(1).state = SlotState::ready;  // another worker turns
+  CHECK_FALSE(fleet_readiness(board).stuck);
+  CHECK(fleet_readiness(board).ready());
+}
+
+TEST_CASE("a server that requires nothing is ready without Redis") {
+  Scoreboard board = make_board();
+  board.worker(0, 0).redis_state = RedisState::down;
+  CHECK_FALSE(fleet_readiness(board).redis);
+  board.server().ready_without_redis = 1;
+  CHECK(fleet_readiness(board).redis);
+}
+
+TEST_CASE("a server that is not as it should be says why") {
+  Scoreboard board = make_board();
+  CHECK(degradations(board) == std::vector<std::string>{"slot 1 has no worker: backoff"});
+  board.slot(1).state = SlotState::starting;  // after a crash; the first start of a slot is no fault
+  CHECK(degradations(board) == std::vector<std::string>{"slot 1 has no worker: starting"});
+  board.slot(1).last_exit_at = 0;
+  CHECK(degradations(board).empty());
+  board.worker(0, 0).stamp_ms = monotonic_ms() - 5'000;
+  CHECK(degradations(board) == std::vector<std::string>{"the worker in slot 0 is stuck for 5 s"});
+  board.worker(0, 0).stamp_ms = monotonic_ms();
+  set_redis_state(board.worker(0, 0), RedisState::down, "connection refused");
+  CHECK(degradations(board) == std::vector<std::string>{"Redis is down: connection refused"});
+  board.server().draining = 1;
+  CHECK(degradations(board).front() == "the server is draining");
 }
 
 TEST_CASE("reporting does not take memory for rows that nobody uses") {
@@ -89,7 +123,7 @@ TEST_CASE("reporting does not take memory for rows that nobody uses") {
   fill_server(board.server());
   (void)sum_slots(board);
   (void)sum_routes(board);
-  (void)fleet_redis_state(board);
+  (void)fleet_redis(board);
   struct stat facts{};
   REQUIRE(::fstat(board.fd(), &facts) == 0);
   CHECK(facts.st_blocks * 512 < 1024 * 1024);

@@ -1,5 +1,6 @@
 #include "common/ipc/status.h"
 
+#include <ctime>
 #include <nlohmann/json.hpp>
 
 #include "common/version.h"
@@ -49,7 +50,8 @@ TEST_CASE("the status has every field of the contract") {
     CHECK(route.at("errors").is_number());
     check_latency(route.at("latency_ms"));
   }
-  CHECK(status.at("redis") == json{{"mode", "embedded"}, {"state", "up"}});
+  CHECK(status.at("redis").at("mode") == "embedded");
+  CHECK(status["redis"].at("state") == "up");
 }
 
 TEST_CASE("totals are the sum of all slots") {
@@ -99,6 +101,70 @@ TEST_CASE("the request that a worker is stuck in is shown") {
   CHECK(shown["method"] == "GET");
   CHECK(shown["path"] == "/block");
   CHECK(shown["for_ms"].get<int>() >= 2000);
+}
+
+TEST_CASE("a worker names what has its loop, since when, and whether it is stuck") {
+  Scoreboard board = make_board();
+  CHECK(status_json(board)["workers"][0]["running"].is_null());
+  CHECK(status_json(board)["workers"][0]["stuck_s"] == 0.0);
+  WorkerRow& row = board.worker(0, 0);
+  row.stamp_ms = monotonic_ms() - 3'000;
+  json worker = status_json(board)["workers"][0];
+  CHECK(worker["stuck_s"].get<double>() >= 3);
+  CHECK(worker["running"]["what"] == "no request");
+  std::string_view("GET /block").copy(row.running.line, sizeof row.running.line);
+  row.running.started_ns = (monotonic_ms() - 3'000) * 1'000'000;
+  row.running.active = 1;
+  worker = status_json(board)["workers"][0];
+  CHECK(worker["running"]["what"] == "GET /block");
+  CHECK(worker["running"]["since"].get<std::string>().ends_with("Z"));
+  CHECK(worker["running"]["for_ms"].get<int>() >= 3'000);
+}
+
+TEST_CASE("the status tells where Redis is, since when and why it is not up") {
+  Scoreboard board = make_board();
+  CHECK(status_json(board)["redis"]["error"].is_null());
+  board.server().redis_address.set("redis://user:***@db:6379/0");
+  set_redis_state(board.worker(0, 0), RedisState::down, "connection refused");
+  const json redis = status_json(board)["redis"];
+  CHECK(redis["state"] == "down");
+  CHECK(redis["address"] == "redis://user:***@db:6379/0");
+  CHECK(redis["error"] == "connection refused");
+  CHECK(redis["since"].get<std::string>().ends_with("Z"));
+}
+
+TEST_CASE("the status tells how the last rollout ended") {
+  Scoreboard board = make_board();
+  CHECK(status_json(board)["rollout"].is_null());
+  RolloutRow& rollout = board.server().rollout;
+  rollout.generation = 3;
+  rollout.message.set("the application does not load");
+  rollout.at = 1795322796;
+  CHECK(status_json(board)["rollout"] == json{{"at", "2026-11-22T04:46:36Z"},
+                                              {"result", "failed"},
+                                              {"generation", 3},
+                                              {"message", "the application does not load"}});
+}
+
+TEST_CASE("the history has the samples of the time asked for, the oldest first") {
+  Scoreboard board = make_board();
+  CHECK_FALSE(status_json(board).contains("history"));
+  const auto now = static_cast<std::uint64_t>(std::time(nullptr));
+  HistoryRing& ring = board.history();
+  ring.next = 1;  // the ring is full: index 0 is the newest
+  ring.samples[0].at = now;
+  ring.samples[0].p99_us = 2'500;
+  ring.samples[1].at = now - 3'590;
+  ring.samples[2].at = now - 60;
+  ring.samples[2].requests = 7;
+  json history = status_json(board, 3600)["history"];
+  CHECK(history["interval_s"] == 10.0);
+  REQUIRE(history["samples"].size() == 3);
+  CHECK(history["samples"][0]["at"] == now - 3'590);
+  CHECK(history["samples"][1]["requests"] == 7);
+  CHECK(history["samples"][2]["p99_ms"] == 2.5);
+  history = status_json(board, 120)["history"];
+  CHECK(history["samples"].size() == 2);
 }
 
 TEST_CASE("a slot whose worker is dead tells how it ended and uses nothing") {

@@ -41,6 +41,30 @@ TEST_CASE("the status table shows server, totals, workers, exits and routes", "[
   CHECK(table.find("/never") == std::string::npos);
 }
 
+TEST_CASE("the status table tells what is wrong, lost, quarantined and stuck", "[status_view]") {
+  json status = example();
+  status["server"]["app"] = "shop";
+  status["server"]["degraded"] = {"slot 1 has no worker: backoff"};
+  status["lost_requests"] = {{"client_left", 3}, {"cut", 0}, {"worker_died", 1}};
+  status["quarantine"] = {{{"id", "x"}}};
+  status["rollout"] = {
+      {"at", "2026-11-22T05:00:00Z"}, {"result", "failed"}, {"generation", 3}, {"message", "no symbol"}};
+  status["redis"] = {{"mode", "server"}, {"state", "down"}, {"address", "redis://db:6379/0"}, {"error", "refused"}};
+  status["workers"][0]["stuck_s"] = 12.3;
+  status["workers"][0]["running"] = {{"what", "GET /block"}, {"for_ms", 12'300}, {"since", "2026-11-22T05:00:00Z"}};
+  const std::string table = status_table(status);
+  CAPTURE(table);
+  for (const char* text :
+       {"shop", "degraded: slot 1 has no worker: backoff", "lost requests 4 (client_left 3, worker_died 1)",
+        "quarantine: 1 kinds", "last rollout failed", "no symbol", "redis server, down at redis://db:6379/0: refused",
+        "stuck 12s", "GET /block", "12.3s"}) {
+    CAPTURE(text);
+    CHECK(table.find(text) != std::string::npos);
+  }
+  CHECK(pronghorn::server::is_degraded(status));
+  CHECK_FALSE(pronghorn::server::is_degraded(example()));
+}
+
 TEST_CASE("the path of a request cannot steer the terminal that shows the status", "[status_view]") {
   CHECK(status_table(example()).find('\x1b') == std::string::npos);
 }
