@@ -1,4 +1,4 @@
-// The commands of the program, and their arguments.
+// What a command line may say: the commands, their arguments and flags, and the parser of them.
 #pragma once
 
 #include <string>
@@ -10,55 +10,58 @@
 
 namespace pronghorn::server {
 
+struct Invocation;  // server/commands.h
+
+// The options that a command takes.
 enum class OptionSet {
   none,
-  control,  // --config, --control, --runtime-dir: where the running server is
-  files,    // --config, --data-dir: what a server has left there, whether it runs or not
+  control,  // --config, --control, --runtime-dir: they find the running server
+  files,    // --config, --data-dir: they find the files of a server, running or not
   all,      // --config and every option of server/options/options.h
 };
 
 struct Flag {
   std::string_view name;  // "--json"
   std::string_view help;
-  std::string_view value = {};  // what it is given, such as "N"; empty: nothing
+  std::string_view value = {};  // placeholder of its value, such as "N"; empty: the flag takes none
 };
 
+// A command is added in server/command_table.cpp and declared in server/commands.h.
 struct Command {
   std::string_view name;
+  int (*run)(const Invocation&);   // returns the exit status
   std::string_view argument = {};  // "APP.so", "N|+N|-N"; empty: none
-  std::string_view help;           // one line
+  std::string_view help;           // one line, without a full stop
   OptionSet options = OptionSet::none;
   std::vector<Flag> flags = {};
-  bool argument_is_app = false;  // a program with its own application takes none
+  bool argument_is_app = false;  // not taken by a program that is its own application
   bool argument_is_optional = false;
   bool argument_has_object = false;  // a second word follows it: "release ID|all"
 };
 
-// What people may call, in the order of the help text.
+// Every command, in the order of the help text.
 [[nodiscard]] const std::vector<Command>& commands();
+// nullptr if there is none of that name.
 [[nodiscard]] const Command* find_command(std::string_view name);
 
 struct ParsedCommand {
   std::vector<GivenOption> options;
-  std::string config_file;  // --config
-  std::string argument;     // empty: not given
-  std::string object;       // the word after it; empty: not given
-  std::vector<std::string_view> flags;
-  std::vector<std::pair<std::string_view, std::string>> values;  // of the flags that have one
-  bool help = false;  // --help or -h was among the arguments; nothing else is then filled
+  std::string config_file;                                       // --config
+  std::string argument;                                          // empty: not given
+  std::string object;                                            // the word after the argument; empty: not given
+  std::vector<std::string_view> flags;                           // those without a value
+  std::vector<std::pair<std::string_view, std::string>> values;  // flags with their values
+  bool help = false;  // --help or -h was given; everything else is then empty
   [[nodiscard]] bool has(std::string_view flag) const;
+  // The flag's value, or `otherwise` if the flag was not given.
   [[nodiscard]] std::string value(std::string_view flag, std::string otherwise) const;
 };
 
-// Parses what follows the name of the command. `embedded`: the program has its own application. Throws UsageError.
+// Parses the arguments after the command's name. `embedded`: the program is its own application. Throws UsageError.
 [[nodiscard]] ParsedCommand parse_command(const Command& command, const std::vector<std::string>& arguments,
                                           bool embedded);
 
-// Whether a command with these takes the option of server/options/options.h.
+// Whether a command with this set takes the option (of server/options/options.h).
 [[nodiscard]] bool takes_option(OptionSet options, std::string_view name);
-
-// The whole help text of a command, or of the program; lines of at most 100 columns. `program` is how it is called.
-[[nodiscard]] std::string command_help(const Command& command, std::string_view program, bool embedded);
-[[nodiscard]] std::string program_help(std::string_view program, bool embedded);
 
 }  // namespace pronghorn::server

@@ -1,10 +1,12 @@
-// What each command does. All return the exit status and throw what run_program turns into one.
+// The commands. Each returns the exit status; run_program() turns what they throw into one.
 #pragma once
 
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 #include "server/command_line.h"
+#include "server/options/option_sources.h"
 
 namespace pronghorn {
 class App;
@@ -20,22 +22,34 @@ class ApplicationError : public std::runtime_error {
 
 struct Invocation {
   const ParsedCommand& parsed;
-  std::string program;  // argv[0]
+  std::string program;  // the file name in argv[0]
   void (*setup)(App&);  // null: the application is a plugin
 };
 
+// Writes to standard output. A failure (full disk, closed pipe) is found at the end: run_program() then exits with 1.
+void print(std::string_view text);
+// What the configuration of this invocation is made of.
+[[nodiscard]] ConfigInputs inputs_of(const Invocation& invocation);
+
+// server/application_commands.cpp
 int serve(const Invocation& invocation);  // returns when the server has stopped
 int check(const Invocation& invocation);
 int routes(const Invocation& invocation);
+int new_project(const Invocation& invocation);
+
+// server/operator_commands.cpp
 int status(const Invocation& invocation);
 int top(const Invocation& invocation);
 int scale(const Invocation& invocation);
 int reload(const Invocation& invocation);
+int rollback(const Invocation& invocation);
 int drill(const Invocation& invocation);
 int quarantine(const Invocation& invocation);
-int rollback(const Invocation& invocation);
 int stop(const Invocation& invocation);
 int crashes(const Invocation& invocation);
-int new_project(const Invocation& invocation);
+
+// server/program.cpp
+int help(const Invocation& invocation);
+int version(const Invocation& invocation);
 
 }  // namespace pronghorn::server

@@ -1,11 +1,11 @@
-// The help texts of server/command_line.h.
+#include "server/help.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <sstream>
 
 #include "common/version.h"
-#include "server/command_line.h"
 #include "server/options/options.h"
 
 namespace pronghorn::server {
@@ -14,7 +14,7 @@ namespace {
 constexpr std::size_t kWidth = 100;
 constexpr std::size_t kColumn = 32;  // where explanations begin
 
-// Text in lines of at most kWidth, each after `indent` blanks.
+// Wraps `text` at kWidth and indents every line.
 std::string wrapped(std::string_view text, std::size_t indent) {
   std::string out;
   std::string line;
@@ -30,7 +30,7 @@ std::string wrapped(std::string_view text, std::size_t indent) {
   return out + std::string(indent, ' ') + line + '\n';
 }
 
-// A name, and its explanation beside it or, when the name is long, below.
+// A name with its explanation beside it, or below it if the name is long.
 std::string entry(const std::string& name, std::string_view help) {
   const std::string text = wrapped(help, kColumn);
   if (name.size() + 4 > kColumn) return "  " + name + '\n' + text;
@@ -45,11 +45,11 @@ std::string option_entry(const Option& option) {
 }
 
 constexpr std::string_view kConfigHelp =
-    "Configuration file (TOML). Default: $PRONGHORN_CONFIG, else pronghorn.toml in the working directory if it is "
-    "there.";
+    "Configuration file (TOML). Default: $PRONGHORN_CONFIG, else pronghorn.toml in the working directory if it "
+    "exists.";
 
 std::string all_options() {
-  std::string text = "\nGeneral:\n" + entry("--config FILE", kConfigHelp) + entry("-h, --help", "Print this text.");
+  std::string text = "\nGeneral:\n" + entry("--config FILE", kConfigHelp) + entry("-h, --help", "Print this help.");
   std::string_view group;
   for (const Option& option : options()) {
     if (option.group != group) text += fmt::format("\n{}:\n", group = option.group);
@@ -68,7 +68,7 @@ std::string some_options(OptionSet taken) {
   for (const Option& option : options()) {
     if (takes_option(taken, option.name)) text += option_entry(option);
   }
-  return text + entry("-h, --help", "Print this text.");
+  return text + entry("-h, --help", "Print this help.");
 }
 
 std::string flag_text(const Flag& flag) {
@@ -94,7 +94,7 @@ std::string command_help(const Command& command, std::string_view program, bool 
   text += "\nOptions:\n";
   for (const Flag& flag : command.flags) text += entry(flag_text(flag), flag.help);
   if (command.options != OptionSet::none) return text + some_options(command.options);
-  return text + entry("-h, --help", "Print this text.");
+  return text + entry("-h, --help", "Print this help.");
 }
 
 std::string program_help(std::string_view program, bool embedded) {
@@ -104,8 +104,8 @@ std::string program_help(std::string_view program, bool embedded) {
   for (const Command& command : commands()) {
     text += entry(fmt::format("{}{}", command.name, argument_of(command, embedded)), command.help);
   }
-  if (embedded) text += "\nWithout a command it serves.\n";
-  return text + fmt::format("\n\"{} COMMAND --help\" explains one and lists its options.\n", program);
+  if (embedded) text += "\nWithout a command, it serves.\n";
+  return text + fmt::format("\n\"{} COMMAND --help\" explains a command and lists its options.\n", program);
 }
 
 }  // namespace pronghorn::server

@@ -15,6 +15,7 @@
 #include "pronghorn/run.h"
 #include "server/command_line.h"
 #include "server/commands.h"
+#include "server/help.h"
 #include "server/options/suggest.h"
 #include "server/options/values.h"
 #include "supervisor/crash/dwarf_names.h"
@@ -32,51 +33,29 @@ int fail(int status, std::string_view message) noexcept {
     const std::string line = "pronghorn: " + printable(message) + '\n';
     std::fflush(stdout);
     std::fwrite(line.data(), 1, line.size(), stderr);
-  } catch (const std::exception&) {  // no memory for a message: the status has to do
+  } catch (const std::exception&) {  // out of memory: the exit status has to suffice
   }
   return status;
 }
-
-void print(const std::string& text, std::FILE* where = stdout) { std::fwrite(text.data(), 1, text.size(), where); }
 
 [[noreturn]] void refuse_command(const std::string& name, std::string_view program) {
   std::vector<std::string> known;
   for (const Command& command : commands()) known.emplace_back(command.name);
   std::string hint = did_you_mean(name, known);
-  if (name.starts_with('-')) hint = "; a command comes first";
+  if (name.starts_with('-')) hint = "; the command comes first";
   if (name.ends_with(".so")) hint = fmt::format("; did you mean \"{} serve {}\"?", program, name);
   if (hint.empty()) hint = fmt::format("; see \"{} help\"", program);
   throw UsageError(fmt::format("unknown command {}{}", in_quotes(name), hint));
 }
 
-int help(const std::string& command_name, std::string_view program, bool embedded) {
-  const Command* command = command_name.empty() ? nullptr : find_command(command_name);
-  if (command == nullptr && !command_name.empty()) refuse_command(command_name, program);
-  print(command == nullptr ? program_help(program, embedded) : command_help(*command, program, embedded));
-  return 0;
-}
-
 int run_command(const Command& command, const Arguments& arguments, const std::string& program, Setup setup) {
   const bool embedded = setup != nullptr;
   const ParsedCommand parsed = parse_command(command, arguments, embedded);
-  if (parsed.help) return help(std::string(command.name), program, embedded);
-  const Invocation invocation{.parsed = parsed, .program = program, .setup = setup};
-  if (command.name == "serve") return serve(invocation);
-  if (command.name == "check") return check(invocation);
-  if (command.name == "routes") return routes(invocation);
-  if (command.name == "status") return status(invocation);
-  if (command.name == "top") return top(invocation);
-  if (command.name == "scale") return scale(invocation);
-  if (command.name == "reload") return reload(invocation);
-  if (command.name == "drill") return drill(invocation);
-  if (command.name == "quarantine") return quarantine(invocation);
-  if (command.name == "rollback") return rollback(invocation);
-  if (command.name == "stop") return stop(invocation);
-  if (command.name == "crashes") return crashes(invocation);
-  if (command.name == "new") return new_project(invocation);
-  if (command.name == "help") return help(parsed.argument, program, embedded);
-  print(fmt::format("{} {}\n", kServerName, kVersion));
-  return 0;
+  if (parsed.help) {
+    print(command_help(command, program, embedded));
+    return 0;
+  }
+  return command.run({.parsed = parsed, .program = program, .setup = setup});
 }
 
 // What the supervisor starts its children with; see supervisor/supervisor.h.
@@ -91,7 +70,7 @@ int run_internal(int argc, char** argv, Setup setup) {
   if (name == "symbolize") return supervisor::run_symbolize();
   const Arguments arguments(argv + std::min(argc, 3), argv + argc);
   const std::uint64_t parent = argc > 2 ? parse_count(argv[2]) : 0;
-  if (arguments.empty() || parent == 0 || parent > INT32_MAX) throw UsageError("redis: this command is internal");
+  if (arguments.empty() || parent == 0 || parent > INT32_MAX) throw UsageError("redis: internal command");
   supervisor::exec_guarded(static_cast<int>(parent), arguments);
 }
 
@@ -101,14 +80,15 @@ int dispatch(int argc, char** argv, Setup setup) {
   const std::string name = argc > 1 ? argv[1] : "";
   Arguments arguments(argv + std::min(argc, 2), argv + argc);
   if (is_internal(name)) return run_internal(argc, argv, setup);
-  if (name == "--help" || name == "-h") return help("", program, embedded);
+  if (name == "--help" || name == "-h") return run_command(*find_command("help"), arguments, program, setup);
   if (name == "--version" || name == "-V") return run_command(*find_command("version"), arguments, program, setup);
   if (embedded && (argc < 2 || name.starts_with('-'))) {  // options for serving: `shop --listen :8080`
     if (argc > 1) arguments.insert(arguments.begin(), name);
     return run_command(*find_command("serve"), arguments, program, setup);
   }
   if (argc < 2) {
-    print(program_help(program, embedded), stderr);
+    const std::string text = program_help(program, embedded);
+    std::fwrite(text.data(), 1, text.size(), stderr);
     return 2;
   }
   const Command* command = find_command(name);
@@ -118,11 +98,40 @@ int dispatch(int argc, char** argv, Setup setup) {
 
 }  // namespace
 
+void print(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
+
+ConfigInputs inputs_of(const Invocation& invocation) {
+  return {.command_line = invocation.parsed.options,
+          .config_file = invocation.parsed.config_file,
+          .app = invocation.parsed.argument,
+          .program = invocation.program,
+          .machine = this_machine()};
+}
+
+int help(const Invocation& invocation) {
+  const bool embedded = invocation.setup != nullptr;
+  const std::string& name = invocation.parsed.argument;
+  if (name.empty()) {
+    print(program_help(invocation.program, embedded));
+    return 0;
+  }
+  const Command* command = find_command(name);
+  if (command == nullptr) refuse_command(name, invocation.program);
+  print(command_help(*command, invocation.program, embedded));
+  return 0;
+}
+
+int version(const Invocation&) {
+  print(fmt::format("{} {}\n", kServerName, kVersion));
+  return 0;
+}
+
 int run_program(int argc, char** argv, Setup setup) {
   try {
     const int status = dispatch(argc, argv, setup);
-    // What could not be written (a full disk, a closed pipe) has not been done.
-    if (std::fflush(stdout) != 0) return fail(1, "cannot write to standard output");
+    // Output that could not be written was not delivered. A buffer that a full disk refused in the middle is only
+    // remembered by ferror().
+    if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) return fail(1, "cannot write to standard output");
     return status;
   } catch (const UsageError& error) {
     return fail(2, error.what());
@@ -142,7 +151,8 @@ int run_program(int argc, char** argv, Setup setup) {
 namespace pronghorn {
 
 int run(int argc, char** argv, void (*setup)(App&)) {
-  if (setup == nullptr) return server::fail(2, "pronghorn::run needs an application: setup is null");
+  if (setup == nullptr)
+    return server::fail(2, "pronghorn::run: setup is null; pass the function that fills the application");
   return server::run_program(argc, argv, setup);
 }
 

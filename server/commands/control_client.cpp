@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -22,7 +23,7 @@ constexpr std::size_t kMaxAnswer = 16 << 20;
 class Socket {
  public:
   Socket() : fd_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    if (fd_ < 0) throw ControlError(fmt::format("cannot make a socket: {}", std::strerror(errno)));
+    if (fd_ < 0) throw ControlError(fmt::format("cannot create a socket: {}", std::strerror(errno)));
   }
   Socket(const Socket&) = delete;
   Socket& operator=(const Socket&) = delete;
@@ -37,12 +38,12 @@ void connect_to(const Socket& socket, const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof(address.sun_path)) {
-    throw ControlError(fmt::format("the path of the control socket is too long: {}", path));
+    throw ControlError(fmt::format("control socket {}: the path is too long", path));
   }
   std::memcpy(address.sun_path, path.data(), path.size());
   if (::connect(socket.fd(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0) return;
   const bool nobody = errno == ENOENT || errno == ECONNREFUSED || errno == ENOTDIR;
-  throw ControlError(fmt::format("no server answers at {}{}{}; name its socket with --control PATH", path,
+  throw ControlError(fmt::format("no server answers at {}{}{}; start one, or name its socket with --control PATH", path,
                                  nobody ? "" : ": ", nobody ? "" : std::strerror(errno)));
 }
 
@@ -67,7 +68,8 @@ void wait_readable(const Socket& socket, const Deadline& deadline) {
     pollfd waiting{.fd = socket.fd(), .events = POLLIN, .revents = 0};
     const int ready = ::poll(&waiting, 1, timeout);
     if (ready > 0) return;
-    if (ready == 0 && Clock::now() >= *deadline) throw ControlError("the server does not answer on its control socket");
+    if (ready == 0 && Clock::now() >= *deadline)
+      throw ControlError("the server does not answer on its control socket; it may be stopped or overloaded");
     if (ready < 0 && errno != EINTR)
       throw ControlError(fmt::format("cannot wait for the server: {}", std::strerror(errno)));
   }
@@ -104,11 +106,29 @@ nlohmann::json ask_server(const std::string& path, const ControlRequest& request
   auto answer = nlohmann::json::parse(receive_line(socket, deadline), nullptr, false);
   const auto ok = answer.is_object() ? answer.find("ok") : answer.end();
   if (!answer.is_object() || ok == answer.end() || !ok->is_boolean()) {
-    throw ControlError(fmt::format("what answers at {} is not a pronghorn server", path));
+    throw ControlError(fmt::format("{}: the answer is not that of a pronghorn server", path));
   }
   if (ok->get<bool>()) return answer;
   const auto error = answer.find("error");
   throw ControlError(error != answer.end() && error->is_string() ? error->get<std::string>() : "the server refused");
+}
+
+ServerExit::ServerExit(const std::string& path) {
+  const Socket socket;
+  connect_to(socket, path);
+  ucred peer{};  // the process that listens, by its id in our own namespace
+  socklen_t size = sizeof peer;
+  if (::getsockopt(socket.fd(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) peer.pid = 0;
+  pidfd_ = static_cast<int>(::syscall(SYS_pidfd_open, peer.pid, 0));
+  if (pidfd_ < 0) throw ControlError(fmt::format("cannot watch the server for its exit: {}", std::strerror(errno)));
+}
+
+ServerExit::~ServerExit() { ::close(pidfd_); }
+
+void ServerExit::wait() const {
+  pollfd exited{.fd = pidfd_, .events = POLLIN, .revents = 0};
+  while (::poll(&exited, 1, -1) < 0 && errno == EINTR) {
+  }
 }
 
 nlohmann::json ask_status(const std::string& path) {

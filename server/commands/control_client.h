@@ -1,4 +1,4 @@
-// Asking a running server: one line of JSON each way over its control socket.
+// A client of the control socket: one line of JSON each way.
 #pragma once
 
 #include <chrono>
@@ -9,7 +9,7 @@
 
 namespace pronghorn::server {
 
-// The server could not be asked, or said no: exit status 1. what() is one line.
+// The server cannot be reached or refuses: exit status 1. what() is one line.
 class ControlError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
@@ -17,16 +17,29 @@ class ControlError : public std::runtime_error {
 
 struct ControlRequest {
   std::string command;  // status, scale, reload, rollback, quarantine, stop
-  // Of scale: "4", "+1", "-1"; of reload: how long to watch the canary, in milliseconds; of quarantine: an id to
+  // For scale "4", "+1" or "-1"; for reload the time to watch the canary, in milliseconds; for quarantine an id to
   // release, or "all".
   std::string argument = {};
-  bool wait = false;  // answer when it is done
+  bool wait = false;  // answer only when the command has completed
 };
 
 // Sends the request to the socket at `path` and returns the answer, whose "ok" is true. Blocks until the server
-// answers, at most `limit` (absent: as long as the server lives). Throws ControlError.
+// answers, at most `limit` (absent: until the server answers or exits). Throws ControlError.
 [[nodiscard]] nlohmann::json ask_server(const std::string& path, const ControlRequest& request,
                                         std::optional<std::chrono::milliseconds> limit = std::chrono::seconds(10));
+
+// Tells when a server has exited. Construct it before asking the server to stop. Throws ControlError.
+class ServerExit {
+ public:
+  explicit ServerExit(const std::string& path);
+  ServerExit(const ServerExit&) = delete;
+  ServerExit& operator=(const ServerExit&) = delete;
+  ~ServerExit();
+  void wait() const;  // blocks without a limit: the server limits its stop with drain_delay and drain_timeout
+
+ private:
+  int pidfd_;
+};
 
 // The JSON of /status. Throws ControlError.
 [[nodiscard]] nlohmann::json ask_status(const std::string& path);

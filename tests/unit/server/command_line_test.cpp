@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <sstream>
 
+#include "server/help.h"
 #include "server/options/options.h"
 #include "server/options/values.h"
 #include "support/catch.h"

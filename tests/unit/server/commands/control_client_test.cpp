@@ -89,7 +89,7 @@ TEST_CASE("what the server refuses is told in its own words", "[control_client]"
 
 TEST_CASE("without a server the message names the socket and how to name another", "[control_client]") {
   CHECK(refusal("/nonexistent/control.sock") ==
-        "no server answers at /nonexistent/control.sock; name its socket with --control PATH");
+        "no server answers at /nonexistent/control.sock; start one, or name its socket with --control PATH");
   CHECK(refusal("/" + std::string(200, 'x')).find("too long") != std::string::npos);
 }
 
@@ -97,7 +97,7 @@ TEST_CASE("a server that answers nonsense, nothing or not at all is an error", "
   for (const char* answer : {"nonsense\n", "[]\n", "{\"ok\":1}\n", "{\n", "\n"}) {
     const OneAnswer server(answer);
     CAPTURE(answer);
-    CHECK(refusal(server.path()).find("is not a pronghorn server") != std::string::npos);
+    CHECK(refusal(server.path()).find("is not that of a pronghorn server") != std::string::npos);
   }
   const OneAnswer cut("{\"ok\":true");
   CHECK(refusal(cut.path()).find("without an answer") != std::string::npos);

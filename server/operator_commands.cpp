@@ -1,0 +1,145 @@
+// The commands that operate a running server, or read what one has left.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "server/commands.h"
+#include "server/commands/control_client.h"
+#include "server/commands/crashes.h"
+#include "server/commands/drill.h"
+#include "server/commands/status_view.h"
+#include "server/commands/top.h"
+#include "server/options/option_sources.h"
+#include "server/options/values.h"
+
+namespace pronghorn::server {
+namespace {
+
+// Where the running server is. The command's argument, if any, is not an application.
+Config control_configuration(const Invocation& invocation) {
+  ConfigInputs inputs = inputs_of(invocation);
+  inputs.app.clear();
+  return load_control_configuration(inputs).config;
+}
+
+std::string control_socket(const Invocation& invocation) { return control_configuration(invocation).control; }
+
+// The server's own message, or `otherwise` if it sent none.
+void print_answer(const nlohmann::json& answer, std::string_view otherwise) {
+  const auto message = answer.find("message");
+  const bool has_message = message != answer.end() && message->is_string();
+  print(printable(has_message ? message->get<std::string>() : std::string(otherwise)) + '\n');
+}
+
+// The value of --canary in milliseconds; empty if it was not given.
+std::string canary_of(const ParsedCommand& parsed) {
+  const auto given = std::ranges::find(parsed.values, "--canary", [](const auto& value) { return value.first; });
+  if (given == parsed.values.end()) return {};
+  try {
+    return std::to_string(parse_duration(given->second).count());
+  } catch (const BadValue& error) {
+    throw UsageError(fmt::format("--canary: {}", error.what()));
+  }
+}
+
+int roll_out(const Invocation& invocation, ControlRequest request, std::string_view begun) {
+  request.wait = invocation.parsed.has("--wait");
+  const std::string socket = control_socket(invocation);
+  // A server that hangs is reported within the usual limit. One that answers limits the rollout itself: boot_timeout
+  // for the check of the application and for each worker.
+  (void)ask_status(socket);
+  print_answer(ask_server(socket, request, std::nullopt), begun);
+  return 0;
+}
+
+}  // namespace
+
+int status(const Invocation& invocation) {
+  const nlohmann::json status = ask_status(control_socket(invocation));
+  const auto replace = nlohmann::json::error_handler_t::replace;
+  print(invocation.parsed.has("--json") ? status.dump(2, ' ', false, replace) + '\n' : status_table(status));
+  return is_degraded(status) ? 1 : 0;
+}
+
+int top(const Invocation& invocation) {
+  run_top(control_socket(invocation));
+  return 0;
+}
+
+int scale(const Invocation& invocation) {
+  const std::string& wanted = invocation.parsed.argument;
+  const bool relative = wanted.starts_with('+') || wanted.starts_with('-');
+  std::uint64_t number = 0;
+  try {
+    number = parse_count(std::string_view(wanted).substr(relative ? 1 : 0));
+  } catch (const BadValue&) {
+  }
+  if (number < 1 || number > kMaxWorkers) {
+    throw UsageError(fmt::format("scale: {} is not a number of workers; use N, +N or -N with N from 1 to {}",
+                                 in_quotes(wanted), kMaxWorkers));
+  }
+  print_answer(ask_server(control_socket(invocation), {.command = "scale", .argument = wanted}), "scaling");
+  return 0;
+}
+
+int reload(const Invocation& invocation) {
+  return roll_out(invocation, {.command = "reload", .argument = canary_of(invocation.parsed)}, "reloading");
+}
+
+int drill(const Invocation& invocation) {
+  const ParsedCommand& parsed = invocation.parsed;
+  const auto count = [&parsed](std::string_view flag, const char* otherwise, std::uint64_t most) {
+    const std::string text = parsed.value(flag, otherwise);
+    try {
+      if (const std::uint64_t number = parse_count(text); number >= 1 && number <= most) {
+        return static_cast<std::uint32_t>(number);
+      }
+    } catch (const BadValue&) {
+    }
+    throw UsageError(fmt::format("drill: {} {}: use a number from 1 to {}", flag, in_quotes(text), most));
+  };
+  const DrillPlan plan{.rate = count("--rate", "1000", 100'000), .kept = count("--connections", "64", 10'000)};
+  return run_drill(
+      control_socket(invocation),
+      {.how = parsed.argument, .plan = plan, .path = parsed.value("--path", "/"), .json = parsed.has("--json")});
+}
+
+int quarantine(const Invocation& invocation) {
+  const ParsedCommand& parsed = invocation.parsed;
+  const std::string socket = control_socket(invocation);
+  if (parsed.argument.empty()) {
+    const nlohmann::json answer = ask_server(socket, {.command = "quarantine"});
+    print(quarantine_table(answer));
+    return 0;
+  }
+  if (parsed.argument != "release" || parsed.object.empty()) {
+    throw UsageError("quarantine: use \"quarantine\" to list, \"quarantine release ID\" or \"quarantine release all\"");
+  }
+  print_answer(ask_server(socket, {.command = "quarantine", .argument = parsed.object}), "released");
+  return 0;
+}
+
+int rollback(const Invocation& invocation) { return roll_out(invocation, {.command = "rollback"}, "rolling back"); }
+
+int stop(const Invocation& invocation) {
+  const std::string socket = control_socket(invocation);
+  if (!invocation.parsed.has("--wait")) {
+    print_answer(ask_server(socket, {.command = "stop"}), "stopping");
+    return 0;
+  }
+  const ServerExit server(socket);
+  (void)ask_server(socket, {.command = "stop"});
+  server.wait();
+  print("stopped\n");
+  return 0;
+}
+
+int crashes(const Invocation& invocation) {
+  const std::string data_dir = control_configuration(invocation).data_dir;
+  const bool json = invocation.parsed.has("--json");
+  const std::string& name = invocation.parsed.argument;
+  print(name.empty() ? list_crashes(data_dir, json) : show_crash(data_dir, name, json));
+  return 0;
+}
+
+}  // namespace pronghorn::server
