@@ -1,85 +1,85 @@
 #include "common/log.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <spdlog/logger.h>
 #include <spdlog/sinks/base_sink.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <cstdlib>
 #include <memory>
 #include <mutex>
 #include <stdexcept>
 #include <system_error>
+#include <utility>
 
 #include "common/crash_record.h"
+#include "common/line_writer.h"
 #include "common/log_format.h"
 
 namespace pronghorn {
 namespace {
 
-// Writes each line with one write(2), which spdlog's own file sinks do not: processes share the file. What cannot be
-// written (a full disk, a reader that left) is dropped, because serving goes on.
+// spdlog's own sinks block, and tear lines that several processes write to one file; LineWriter does neither.
 class LineSink final : public spdlog::sinks::base_sink<std::mutex> {
  public:
-  explicit LineSink(int fd) noexcept : fd_(fd) {}
-  LineSink(const LineSink&) = delete;
-  LineSink& operator=(const LineSink&) = delete;
-  ~LineSink() override { close_own(); }
-
-  // Takes `fd` over; standard error is never closed.
-  void replace(int fd) noexcept {
+  // The drops of the writer that was used so far stay counted.
+  void replace(std::unique_ptr<LineWriter> writer) noexcept {
     const std::lock_guard lock(mutex_);
-    close_own();
-    fd_ = fd;
-    torn_ = false;
+    dropped_before_ += writer_->dropped();
+    writer_ = std::move(writer);
   }
-
+  void reopen() {
+    const std::lock_guard lock(mutex_);
+    writer_->reopen();
+  }
   void copy_to(LogRing* ring) noexcept {
     const std::lock_guard lock(mutex_);
     ring_ = ring;
   }
+  void flush_pending() noexcept {
+    const std::lock_guard lock(mutex_);
+    writer_->flush();
+  }
+  [[nodiscard]] std::uint64_t dropped() noexcept {
+    const std::lock_guard lock(mutex_);
+    return dropped_before_ + writer_->dropped();
+  }
+  // Lines dropped since the last call, once the destination takes lines again; until then 0.
+  [[nodiscard]] std::uint64_t take_unreported_drops() noexcept {
+    const std::lock_guard lock(mutex_);
+    if (writer_->pending()) return 0;
+    const std::uint64_t all = dropped_before_ + writer_->dropped();
+    return all - std::exchange(reported_, all);
+  }
 
  protected:
   void sink_it_(const spdlog::details::log_msg& line) override {
-    if (ring_ != nullptr) ring_->append({line.payload.data(), line.payload.size()});
-    if (torn_ && ::write(fd_, "\n", 1) == 1) torn_ = false;  // what follows starts on a line of its own
-    const char* next = line.payload.data();
-    std::size_t left = line.payload.size();
-    while (left > 0) {
-      const ssize_t written = ::write(fd_, next, left);
-      if (written < 0 && errno == EINTR) continue;
-      if (written <= 0) {
-        torn_ = torn_ || left != line.payload.size();
-        return;
-      }
-      next += written;
-      left -= static_cast<std::size_t>(written);
-    }
+    const std::string_view text(line.payload.data(), line.payload.size());
+    if (ring_ != nullptr) ring_->append(text);
+    writer_->add(text);
+    writer_->flush();
   }
   void flush_() override {}
 
  private:
-  void close_own() const noexcept {
-    if (fd_ > STDERR_FILENO) ::close(fd_);
-  }
-  int fd_;
+  std::unique_ptr<LineWriter> writer_ = std::make_unique<LineWriter>("-", STDERR_FILENO);
   LogRing* ring_ = nullptr;
-  bool torn_ = false;  // the file ends in the middle of a line
+  std::uint64_t dropped_before_ = 0;
+  std::uint64_t reported_ = 0;
 };
 
 struct Log {
-  std::shared_ptr<LineSink> sink = std::make_shared<LineSink>(STDERR_FILENO);
+  std::shared_ptr<LineSink> sink = std::make_shared<LineSink>();
   spdlog::logger logger{"pronghorn", sink};
   std::string process = "pronghorn";
-  std::string file = "-";
   bool json = false;
   bool colour = false;
+  bool journal = false;  // lines begin with their priority: sd-daemon(3)
 };
 
-// Never destroyed: destructors of other objects may still write.
+// Never destroyed: destructors of other objects may still log.
 Log& the_log() {
   static Log* const log = new Log;
   return *log;
@@ -106,12 +106,34 @@ LogLevel parse_level(const std::string& name) {
   throw std::runtime_error(fmt::format("log_level {}: use debug, info, warning or error", name));
 }
 
-int open_file(const std::string& path) {
-  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0640);
-  if (fd < 0) {
-    throw std::runtime_error(fmt::format("log_file {}: {}", path, std::generic_category().message(errno)));
+std::unique_ptr<LineWriter> open_writer(const std::string& path) {
+  try {
+    return std::make_unique<LineWriter>(path, STDERR_FILENO);
+  } catch (const std::system_error& error) {
+    throw std::runtime_error(fmt::format("log_file {}: {}", path, error.code().message()));
   }
-  return fd;
+}
+
+// systemd names the device and inode of the journal's stream, so that a redirected standard error is told apart.
+bool writes_to_journal(const LogOptions& options) {
+  const char* const stream = std::getenv("JOURNAL_STREAM");
+  struct stat facts{};
+  return options.file == "-" && stream != nullptr && ::fstat(STDERR_FILENO, &facts) == 0 &&
+         fmt::format("{}:{}", facts.st_dev, facts.st_ino) == stream;
+}
+
+std::string_view journal_priority(LogLevel level) noexcept {
+  switch (level) {
+    case LogLevel::debug:
+      return "<7>";
+    case LogLevel::info:
+      return "<6>";
+    case LogLevel::warning:
+      return "<4>";
+    case LogLevel::error:
+      break;
+  }
+  return "<3>";
 }
 
 bool wants_colour(const LogOptions& options) noexcept {
@@ -127,13 +149,13 @@ void open_log(const LogOptions& options) {
     throw std::runtime_error(fmt::format("log_format {}: use text or json", options.format));
   }
   const LogLevel level = parse_level(options.level);
-  const int fd = options.file == "-" ? STDERR_FILENO : open_file(options.file);
+  auto writer = open_writer(options.file);
   Log& log = the_log();
-  log.sink->replace(fd);
+  log.sink->replace(std::move(writer));
   log.logger.set_level(spdlog_level(level));
   log.json = options.format == "json";
   log.colour = wants_colour(options);
-  log.file = options.file;
+  log.journal = writes_to_journal(options);
   if (!options.process.empty()) log.process = options.process;
 }
 
@@ -141,12 +163,17 @@ void copy_log_to(LogRing* ring) noexcept { the_log().sink->copy_to(ring); }
 
 void reopen_log() noexcept {
   try {
-    Log& log = the_log();
-    if (log.file != "-") log.sink->replace(open_file(log.file));
+    the_log().sink->reopen();
   } catch (const std::exception& error) {
-    log_error("cannot open the log again, writing to the old file", {{"reason", error.what()}});
+    log_error("cannot reopen the log: still writing to the old file; check its folder", {{"reason", error.what()}});
   }
 }
+
+void set_log_level(const std::string& name) { the_log().logger.set_level(spdlog_level(parse_level(name))); }
+
+void flush_log() noexcept { the_log().sink->flush_pending(); }
+
+std::uint64_t dropped_log_lines() noexcept { return the_log().sink->dropped(); }
 
 void write_log(LogLevel level, std::string_view message, const LogField* fields, std::size_t count) noexcept {
   try {
@@ -157,9 +184,13 @@ void write_log(LogLevel level, std::string_view message, const LogField* fields,
     ::clock_gettime(CLOCK_REALTIME, &now);
     const std::string time = rfc3339(now.tv_sec, static_cast<int>(now.tv_nsec / 1'000'000));
     const LogEvent event{time, level, log.process, ::getpid(), message, fields, count};
-    const std::string line = log.json ? log_line_json(event) : log_line_text(event, log.colour);
+    std::string line = log.json ? log_line_json(event) : log_line_text(event, log.colour);
+    if (log.journal) line.insert(0, journal_priority(level));
     log.logger.log(severity, spdlog::string_view_t(line.data(), line.size()));
-  } catch (...) {  // out of memory: a lost line is the smallest harm
+    if (const std::uint64_t lost = log.sink->take_unreported_drops(); lost != 0) {
+      log_warning("log lines were dropped: their destination did not take them in time", {{"lines", lost}});
+    }
+  } catch (...) {  // out of memory: better to lose a line than to stop
   }
 }
 

@@ -1,11 +1,13 @@
-// The server's own log: one line an event, as text or JSON, to standard error or a file.
+// The server's own log: one line per event, as text or JSON, to standard error or a file.
 //
-// Context: set up once per process before use; then any thread may write. Lines are written whole (O_APPEND), so
+// Context: open_log() once per process before use; then any thread may write. Writing never blocks: lines that the
+// destination does not take are buffered, then dropped and counted (common/line_writer.h). Lines are written whole, so
 // processes share a file. Control characters and bytes that are not UTF-8 are escaped in both formats: no client can
 // forge a line.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <initializer_list>
 #include <string>
 #include <string_view>
@@ -36,15 +38,23 @@ struct LogOptions {
   std::string format = "text";  // text, json
   std::string level = "info";
   std::string file = "-";  // "-": standard error
-  std::string process;     // who writes: "supervisor", "worker 0"
+  std::string process;     // named in every line: "supervisor", "worker 0"
 };
 
-// Throws std::runtime_error when the file cannot be opened. Before the first call, lines go to standard error as text.
+// Throws std::runtime_error if an option is unknown or the file cannot be opened. Before the first call, lines go to
+// standard error as text.
 void open_log(const LogOptions& options);
-// Lines go to `ring` too from now on, whatever happens to the file; null: no more. The ring outlives its use.
+// From now on copies every line to `ring`, whatever becomes of the file; null ends that. The ring must outlive its use.
 void copy_log_to(LogRing* ring) noexcept;
-// After a rotation: opens the file again under its name. Keeps the old one, and says so, when that fails.
+// After a rotation: opens the file again by its name. If that fails, logs an error and keeps the old one.
 void reopen_log() noexcept;
+// Changes the level while the process runs. Throws std::runtime_error if it is unknown.
+void set_log_level(const std::string& name);
+
+// Writes lines that the destination did not take before. Call it a few times per second.
+void flush_log() noexcept;
+// Lines that this process has dropped, ever.
+[[nodiscard]] std::uint64_t dropped_log_lines() noexcept;
 
 void write_log(LogLevel level, std::string_view message, const LogField* fields, std::size_t count) noexcept;
 inline void write_log(LogLevel level, std::string_view message, std::initializer_list<LogField> fields = {}) noexcept {

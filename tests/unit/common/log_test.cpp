@@ -83,7 +83,7 @@ TEST_CASE("after a rotation the log goes to a new file of the old name") {
   CHECK(lines_of(folder.file("log"))[0].find("after") != std::string::npos);
 }
 
-TEST_CASE("a log that cannot be opened again keeps its file and says so") {
+TEST_CASE("a log that cannot be reopened keeps its file and says so") {
   const LogFolder folder;
   std::filesystem::create_directory(folder.file("d"));
   open_log({"text", "info", folder.file("d/log"), "supervisor"});
@@ -92,18 +92,41 @@ TEST_CASE("a log that cannot be opened again keeps its file and says so") {
   log_info("goes on");
   const auto lines = lines_of(folder.file("e/log"));
   REQUIRE(lines.size() == 2);
-  CHECK(lines[0].find("cannot open the log again") != std::string::npos);
+  CHECK(lines[0].find("cannot reopen the log") != std::string::npos);
   CHECK(lines[1].find("goes on") != std::string::npos);
 }
 
-TEST_CASE("a full disk does not stop the program") {
+TEST_CASE("a log that takes no lines loses them, counted, and says so when it takes some again") {
   const LogFolder folder;
-  open_log({"text", "info", "/dev/full", "supervisor"});
-  for (int i = 0; i < 100; ++i) log_info("lost");
-  SUCCEED();
+  std::filesystem::create_symlink("/dev/full", folder.file("log"));
+  open_log({"text", "info", folder.file("log"), "supervisor"});
+  const std::uint64_t before = dropped_log_lines();
+  constexpr int kLines = 1'000;
+  for (int i = 0; i < kLines; ++i) log_info(std::string(1'000, 'x'));
+  const std::uint64_t dropped = dropped_log_lines() - before;
+  CHECK(dropped > 0);
+  CHECK(dropped < kLines);
+  std::filesystem::remove(folder.file("log"));
+  reopen_log();  // what was buffered comes first
+  log_info("after");
+  const auto lines = lines_of(folder.file("log"));
+  REQUIRE(lines.size() == kLines - dropped + 2);
+  CHECK(lines[lines.size() - 2].find("after") != std::string::npos);
+  CHECK(lines.back().find("log lines were dropped") != std::string::npos);
+  CHECK(lines.back().find("lines=" + std::to_string(dropped)) != std::string::npos);
 }
 
-TEST_CASE("log options that cannot be are refused by name") {
+TEST_CASE("the level of the log changes while it is open") {
+  const LogFolder folder;
+  open_log({"text", "info", folder.file("log"), "worker 0"});
+  log_debug("hidden");
+  set_log_level("debug");
+  log_debug("shown");
+  CHECK(lines_of(folder.file("log")).size() == 1);
+  CHECK(contains(error_of([] { set_log_level("loud"); }), "log_level loud"));
+}
+
+TEST_CASE("invalid log options are refused by name") {
   const LogFolder folder;
   CHECK(contains(error_of([&] { (void)open_log({"xml", "info", "-", ""}); }), "log_format xml"));
   CHECK(contains(error_of([&] { (void)open_log({"text", "loud", "-", ""}); }), "log_level loud"));
