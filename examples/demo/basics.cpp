@@ -11,11 +11,11 @@ namespace {
 
 Response hello(Request&) { return text("Hello, World!"); }
 
-Response message(Request&) { return json({{"message", "Hello, World!"}}); }
+Response message(Request&) { return json_response({{"message", "Hello, World!"}}); }
 
 Response user(Request& request) {
   const auto id = request.param<std::int64_t>("id");  // answered 400 when it is no number
-  return json({{"id", id}});
+  return json_response({{"id", id}});
 }
 
 Task<Response> echo(Request& request) {

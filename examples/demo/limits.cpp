@@ -8,7 +8,7 @@ namespace demo {
 using namespace pronghorn;
 
 void add_limit_routes(App& app) {
-  app.get("/limited", [](Request&) { return json({{"allowed", true}}); }).limit(per_client(10, seconds(10)));
+  app.get("/limited", [](Request&) { return json_response({{"allowed", true}}); }).limit(per_client(10, seconds(10)));
 }
 
 }  // namespace demo

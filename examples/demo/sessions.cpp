@@ -20,7 +20,7 @@ Task<void> remember_slot(Worker& worker) {
 Task<Response> visits(Request& request) {
   Session session = co_await request.session();
   const auto count = co_await session.increment("visits");
-  co_return json({{"visits", count}, {"slot", slot}, {"pid", ::getpid()}});
+  co_return json_response({{"visits", count}, {"slot", slot}, {"pid", ::getpid()}});
 }
 
 // The field `user` of a form or of a JSON object; empty when there is none.
@@ -40,14 +40,14 @@ Task<Response> login(Request& request) {
   Session session = co_await request.session();
   session.rotate();  // a new id: whoever planted the old one does not share the login
   session.set("user", user);
-  co_return json({{"user", user}});
+  co_return json_response({{"user", user}});
 }
 
 Task<Response> me(Request& request) {
   const Session session = co_await request.session();
   const auto user = session.get("user");
   if (!user) throw unauthorized("nobody is logged in");
-  co_return json({{"user", *user}});
+  co_return json_response({{"user", *user}});
 }
 
 Task<Response> logout(Request& request) {

@@ -35,7 +35,7 @@ Task<Response> upload(Request& request) {
     hash.update(*piece);
     size += piece->size();
   }
-  co_return json({{"size", size}, {"sha256", hash.hex()}});
+  co_return json_response({{"size", size}, {"sha256", hash.hex()}});
 }
 
 // A form with files: what was sent, part by part, each hashed as it arrives.
@@ -52,7 +52,7 @@ Task<Response> attachments(Request& request) {
     parts.push_back({{"name", part->name()}, {"size", size}, {"sha256", hash.hex()}});
     if (part->filename()) parts.back()["filename"] = *part->filename();
   }
-  co_return json({{"parts", parts}});
+  co_return json_response({{"parts", parts}});
 }
 
 Task<void> send_ticks(EventWriter& out, std::uint32_t first, std::chrono::milliseconds pause) {

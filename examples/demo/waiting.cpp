@@ -25,7 +25,7 @@ std::chrono::milliseconds asked_time(const Request& request) {
 Task<Response> slow(Request& request) {
   const auto time = asked_time(request);
   co_await sleep_for(time);
-  co_return json({{"waited_ms", time.count()}});
+  co_return json_response({{"waited_ms", time.count()}});
 }
 
 // On purpose: nobody else is served by this worker meanwhile, and the supervisor's watchdog (option worker_timeout)
@@ -33,7 +33,7 @@ Task<Response> slow(Request& request) {
 Response block(Request& request) {
   const auto time = asked_time(request);
   std::this_thread::sleep_for(time);
-  return json({{"blocked_ms", time.count()}});
+  return json_response({{"blocked_ms", time.count()}});
 }
 
 }  // namespace

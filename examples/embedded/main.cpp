@@ -12,7 +12,7 @@ namespace {
 Task<Response> hits(Request& request) {
   Session session = co_await request.session();
   const auto count = co_await session.increment("hits");
-  co_return json({{"hits", count}});
+  co_return json_response({{"hits", count}});
 }
 
 void setup(App& app) {

@@ -10,6 +10,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <initializer_list>
 #include <optional>
 #include <span>
@@ -62,6 +63,9 @@ class PRONGHORN_API Form {
 };
 
 namespace detail {
+
+// Says what is wrong with a request's body, from an exception that reading it has led to; nullopt: another exception.
+using BodyErrorText = std::optional<std::string> (*)(const std::exception_ptr& error);
 
 // "id is not a whole number": thrown as 400 with the parameter's name.
 [[noreturn]] PRONGHORN_API void throw_bad_parameter(std::string_view name, std::string_view text,
@@ -202,6 +206,10 @@ class PRONGHORN_API Request {
   [[nodiscard]] T* attachment() const noexcept {
     return static_cast<T*>(find_attachment(typeid(T)));
   }
+
+  // From now on an exception of the handler that `text` knows is answered 400, with its text as the detail. For readers
+  // of bodies such as json_body(). The last call wins.
+  void explain_errors(detail::BodyErrorText text) noexcept;
 
   [[nodiscard]] worker::Exchange& exchange() const noexcept { return exchange_; }  // for the server
 

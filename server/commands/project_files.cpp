@@ -53,19 +53,19 @@ namespace {
 // A plain handler answers at once. What does not fit is a 400 with the reason: try /users/seven.
 Response user(Request& request) {
   const auto id = request.param<int>("id");
-  return json({{"id", id}});
+  return json_response({{"id", id}});
 }
 
 // A coroutine may wait, here for Redis: whichever worker answers, and whether it has just been restarted, the count goes on.
 Task<Response> visits(Request& request) {
   Session session = co_await request.session();
   const auto count = co_await session.increment("visits");
-  co_return json({{"visits", count}});
+  co_return json_response({{"visits", count}});
 }
 
 Task<Response> echo(Request& request) {
   const auto body = co_await json_body(request);
-  co_return json({{"received", body}});
+  co_return json_response({{"received", body}});
 }
 
 }  // namespace

@@ -95,7 +95,7 @@ Task<Response> hold(Request& request) {
     size += piece->size();
     while (!released) co_await sleep_for(5ms);
   }
-  co_return json({{"name", part->name()}, {"size", size}});
+  co_return json_response({{"name", part->name()}, {"size", size}});
 }
 
 }  // namespace
@@ -113,5 +113,5 @@ PRONGHORN_APP(app) {
     released = true;
     return no_content();
   });
-  app.get("/facts", [](Request&) { return json({{"running", running}, {"written", written}}); });
+  app.get("/facts", [](Request&) { return json_response({{"running", running}, {"written", written}}); });
 }

@@ -20,7 +20,7 @@ Task<Response> hello_without_waiting(Request&) { co_return text("Hello, World!")
 Task<Response> session(Request& request) {
   Session session = co_await request.session();
   const auto visits = co_await session.increment("visits");
-  co_return json({{"visits", visits}});
+  co_return json_response({{"visits", visits}});
 }
 
 Task<Response> upload(Request& request) {
@@ -30,7 +30,7 @@ Task<Response> upload(Request& request) {
 }
 
 // Which worker a connection belongs to.
-Response which_worker(Request&) { return json({{"pid", ::getpid()}}); }
+Response which_worker(Request&) { return json_response({{"pid", ::getpid()}}); }
 
 // Five a resource, the first of which is the one that is asked for.
 void add_routes(App& app, int count) {

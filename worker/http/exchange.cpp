@@ -59,6 +59,7 @@ void Exchange::clear() noexcept {
   deadline = std::chrono::steady_clock::time_point::max();
   responded = false;
   body_was_read = false;
+  body_error_text = nullptr;
   route = {};
   route_index = UINT32_MAX;
   param_count = 0;

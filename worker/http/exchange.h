@@ -104,7 +104,8 @@ class Exchange {
   std::array<std::pair<std::string_view, std::string_view>, kMaxRouteParams> params;  // name, raw value
   std::size_t param_count = 0;
 
-  Task<void> running;  // the handler's coroutine with what surrounds it
+  pronghorn::detail::BodyErrorText body_error_text = nullptr;  // see Request::explain_errors()
+  Task<void> running;                                          // the handler's coroutine with what surrounds it
   std::shared_ptr<SessionState> session;
 
   std::string head_bytes;     // what the views of `head` point into

@@ -149,6 +149,8 @@ std::string_view Request::last_event_id() const noexcept { return header("Last-E
 std::string_view Request::id() const { return exchange_.id(); }
 std::chrono::steady_clock::time_point Request::deadline() const noexcept { return exchange_.deadline; }
 
+void Request::explain_errors(detail::BodyErrorText text) noexcept { exchange_.body_error_text = text; }
+
 std::string_view Request::raw_param(std::string_view name) const {
   for (std::size_t i = 0; i < exchange_.param_count; ++i) {
     const auto& [param, value] = exchange_.params[i];

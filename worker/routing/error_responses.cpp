@@ -36,6 +36,13 @@ Response built_in_response(Exchange& exchange, const std::exception_ptr& error, 
   }
 }
 
+// What was wrong with the client's body is an HttpError, whoever noticed it.
+std::exception_ptr with_body_errors_explained(Exchange& exchange, const std::exception_ptr& error) {
+  if (exchange.body_error_text == nullptr) return error;
+  const auto text = exchange.body_error_text(error);
+  return text ? std::make_exception_ptr(bad_request(*text)) : error;
+}
+
 bool is_http_error(const std::exception_ptr& error) noexcept {
   try {
     std::rethrow_exception(error);
@@ -57,8 +64,9 @@ void report_error(Exchange& exchange, std::string_view what, const std::exceptio
                    {"error", describe(error)}});
 }
 
-Response response_to_error(Exchange& exchange, const ErrorHandler& on_error, const std::exception_ptr& error,
+Response response_to_error(Exchange& exchange, const ErrorHandler& on_error, const std::exception_ptr& thrown,
                            WorkerRow& row) noexcept {
+  const std::exception_ptr error = with_body_errors_explained(exchange, thrown);
   if (!on_error) return built_in_response(exchange, error, row);
   try {
     Response response = on_error(exchange.request, error);

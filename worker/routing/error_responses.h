@@ -14,7 +14,7 @@ namespace pronghorn::worker {
 // HttpError and RedisUnavailable say what they are; anything else is logged with the request, counted in
 // Count::handler_errors, and 500 without details. Never throws.
 [[nodiscard]] Response response_to_error(Exchange& exchange, const ErrorHandler& on_error,
-                                         const std::exception_ptr& error, WorkerRow& row) noexcept;
+                                         const std::exception_ptr& thrown, WorkerRow& row) noexcept;
 
 // The answer of the server itself (404, 405, 413, 504). The hook sees it as an HttpError.
 [[nodiscard]] Response server_answer(Exchange& exchange, const ErrorHandler& on_error, int status,

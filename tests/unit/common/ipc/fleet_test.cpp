@@ -112,7 +112,9 @@ TEST_CASE("a server that is not as it should be says why") {
   board.worker(0, 0).stamp_ms = monotonic_ms() - 5'000;
   CHECK(degradations(board) == std::vector<std::string>{"the worker in slot 0 is stuck for 5 s"});
   board.worker(0, 0).stamp_ms = monotonic_ms();
-  set_redis_state(board.worker(0, 0), RedisState::down, "connection refused");
+  board.worker(0, 0).redis_state = RedisState::down;
+  board.worker(0, 0).redis_since_at = 1;
+  board.worker(0, 0).redis_error.set("connection refused");
   CHECK(degradations(board) == std::vector<std::string>{"Redis is down: connection refused"});
   board.server().draining = 1;
   CHECK(degradations(board).front() == "the server is draining");

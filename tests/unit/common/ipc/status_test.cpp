@@ -125,7 +125,9 @@ TEST_CASE("the status tells where Redis is, since when and why it is not up") {
   Scoreboard board = make_board();
   CHECK(status_json(board)["redis"]["error"].is_null());
   board.server().redis_address.set("redis://user:***@db:6379/0");
-  set_redis_state(board.worker(0, 0), RedisState::down, "connection refused");
+  board.worker(0, 0).redis_state = RedisState::down;
+  board.worker(0, 0).redis_since_at = 1;
+  board.worker(0, 0).redis_error.set("connection refused");
   const json redis = status_json(board)["redis"];
   CHECK(redis["state"] == "down");
   CHECK(redis["address"] == "redis://user:***@db:6379/0");

@@ -1,0 +1,147 @@
+#include "pronghorn/json.h"
+
+#include <string>
+
+#include "pronghorn/app.h"
+#include "pronghorn/testing.h"
+#include "support/catch.h"
+
+using json = nlohmann::json;  // beside the using-directive below, as in many applications
+using namespace pronghorn;
+
+namespace shop {
+
+struct Order {
+  std::string item;
+  int count = 0;
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Order, item, count)
+
+Task<Response> echo(Request& request) {
+  const json body = co_await json_body(request);
+  co_return json_response(body);
+}
+Task<Response> missing_in_const(Request& request) {
+  const auto body = co_await json_body(request);
+  co_return text(body["item"].get<std::string>());
+}
+Task<Response> missing_in_mutable(Request& request) {
+  auto body = co_await json_body(request);
+  co_return text(body["item"].get<std::string>());
+}
+Task<Response> missing_with_at(Request& request) {
+  const auto body = co_await json_body(request);
+  co_return text(body.at("item").get<std::string>());
+}
+Task<Response> missing_below(Request& request) {
+  const auto body = co_await json_body(request);
+  co_return text(body["order"]["item"]["name"].get<std::string>());
+}
+Task<Response> element(Request& request) {
+  const auto body = co_await json_body(request);
+  co_return text(body.at("items").at(0).get<std::string>());
+}
+Task<Response> typed(Request& request) {
+  const auto order = co_await json_body<Order>(request);
+  co_return text(order.item + " x" + std::to_string(order.count));
+}
+Task<Response> own_mistake(Request& request) {
+  static_cast<void>(co_await json_body(request));
+  throw std::out_of_range("a mistake of the application");
+}
+Response not_of_the_client(Request&) { return text(json::object().at("x").get<std::string>()); }
+
+void setup(App& app) {
+  app.post("/echo", echo);
+  app.post("/const", missing_in_const);
+  app.post("/mutable", missing_in_mutable);
+  app.post("/at", missing_with_at);
+  app.post("/below", missing_below);
+  app.post("/element", element);
+  app.post("/typed", typed);
+  app.post("/own-mistake", own_mistake);
+  app.post("/not-of-the-client", not_of_the_client);
+}
+
+}  // namespace shop
+
+namespace {
+
+std::string detail_of(const TestResponse& response) {
+  CHECK(response.status == 400);
+  return json::parse(response.body).value("detail", "");
+}
+
+std::string nested(std::size_t depth, char open, char close) {
+  return std::string(depth, open) + std::string(depth, close);
+}
+
+}  // namespace
+
+TEST_CASE("a JSON body comes through as it was sent", "[json]") {
+  TestClient client(shop::setup);
+  for (const char* body : {"null", "true", "-7", "18446744073709551615", "1.5", R"("\u00e9\n")", "[]", "{}", " [1] ",
+                           R"([1,[2,{"a":[]}],{"b":{"c":null}}])", R"({"a":{"b":[1,2]},"c":"d"})"}) {
+    INFO(body);
+    const auto response = client.post("/echo", body);
+    CHECK(response.status == 200);
+    CHECK(json::parse(response.body) == json::parse(body));
+  }
+  CHECK(client.post("/echo", R"({"a":[1,2],"a":{"b":3}})").body == R"({"a":{"b":3}})");  // the last one counts
+}
+
+TEST_CASE("a body that is not JSON is 400 and says where", "[json]") {
+  TestClient client(shop::setup);
+  CHECK(detail_of(client.post("/echo", "{\"a\":}")) == "the body is not valid JSON: error at byte 6");
+  for (const char* body : {"", "{", "[1,]", "{\"a\" 1}", "[1] 2", "nul", "\"\xff\"", "{\"a\":1,}", "'a'"}) {
+    INFO(body);
+    CHECK_THAT(detail_of(client.post("/echo", body)), Catch::StartsWith("the body is not valid JSON"));
+  }
+  CHECK(detail_of(client.post("/echo", "[1e999]")) == "the JSON body has a number that is out of range");
+}
+
+TEST_CASE("JSON may be nested 128 levels deep and no deeper", "[json]") {
+  TestClient client(shop::setup);
+  CHECK(client.post("/echo", nested(128, '[', ']')).status == 200);
+  CHECK(detail_of(client.post("/echo", nested(129, '[', ']'))) == "the JSON body is nested deeper than 128 levels");
+  CHECK(client.post("/echo", std::string(500'000, '[')).status == 400);
+}
+
+// A missing member ended the worker with SIGABRT, or was undefined behaviour in a release build.
+TEST_CASE("a handler that uses a member which the client left out answers 400", "[json]") {
+  TestClient client(shop::setup);
+  CHECK(detail_of(client.post("/const", "{}")) == "the JSON body lacks a member that is required");
+  CHECK(detail_of(client.post("/mutable", "{}")) == "the JSON body: type must be string, but is null");
+  CHECK(detail_of(client.post("/at", "{}")) == "the JSON body: key 'item' not found");
+  CHECK(detail_of(client.post("/below", "{}")) == "the JSON body lacks a member that is required");
+  CHECK(detail_of(client.post("/below", R"({"order":{"item":[]}})")) ==
+        "the JSON body: cannot use operator[] with a string argument with array");
+  CHECK(detail_of(client.post("/element", R"({"items":[]})")) == "the JSON body: array index 0 is out of range");
+  for (const char* path : {"/const", "/mutable", "/at", "/below", "/element"}) {
+    for (const char* body : {"[]", "7", "null", "\"text\"", R"({"item":7,"order":7,"items":{}})"}) {
+      INFO(path << " " << body);
+      CHECK(client.post(path, body).status == 400);
+    }
+  }
+  CHECK(client.post("/const", R"({"item":"hat"})").body == "hat");
+}
+
+TEST_CASE("json_body<T> reads a type of the application's, or answers 400", "[json]") {
+  TestClient client(shop::setup);
+  CHECK(client.post("/typed", R"({"item":"hat","count":2})").body == "hat x2");
+  CHECK(detail_of(client.post("/typed", R"({"item":"hat"})")) == "the JSON body: key 'count' not found");
+  CHECK(detail_of(client.post("/typed", R"({"item":"hat","count":"two"})")) ==
+        "the JSON body: type must be number, but is string");
+  CHECK(client.post("/typed", "[]").status == 400);
+}
+
+TEST_CASE("what has nothing to do with the client's JSON stays a 500", "[json]") {
+  TestClient client(shop::setup);
+  CHECK(client.post("/own-mistake", "{}").status == 500);
+  CHECK(client.post("/not-of-the-client", "{}").status == 500);
+}
+
+TEST_CASE("text that is not UTF-8 is sent with replacement characters", "[json]") {
+  CHECK(json_response({{"a", "\xff"}}).body() == "{\"a\":\"\xEF\xBF\xBD\"}");
+  CHECK(json_response({1, 2}, 201).status() == 201);
+}
