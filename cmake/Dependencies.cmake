@@ -1,4 +1,4 @@
-# Every library that Pronghorn uses, as an imported target. Nothing is downloaded.
+# The libraries that Pronghorn uses, as imported targets. All come from the system; nothing is downloaded.
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 pkg_check_modules(libuv REQUIRED IMPORTED_TARGET libuv>=1.44)
@@ -14,7 +14,7 @@ pkg_check_modules(brotli REQUIRED IMPORTED_TARGET libbrotlienc)
 pkg_check_modules(libdw REQUIRED IMPORTED_TARGET libdw>=0.180)
 pkg_check_modules(zstd REQUIRED IMPORTED_TARGET libzstd)
 
-# llhttp: its own package where there is one, else the C sources that Debian ships in node-llhttp.
+# llhttp: a package of its own if the system has one, else the C sources in Debian's node-llhttp.
 find_package(llhttp QUIET)
 if(TARGET llhttp::llhttp_static)
   add_library(pronghorn_llhttp INTERFACE)
@@ -26,15 +26,15 @@ else()
   find_path(LLHTTP_INCLUDE_DIR llhttp.h PATHS /usr/share/include/llhttp NO_DEFAULT_PATH)
   find_path(LLHTTP_SOURCE_DIR llhttp.c PATHS /usr/share/llhttp NO_DEFAULT_PATH)
   if(NOT LLHTTP_INCLUDE_DIR OR NOT LLHTTP_SOURCE_DIR)
-    message(FATAL_ERROR "llhttp was not found: install Debian's node-llhttp, or a package with llhttp-config.cmake")
+    message(FATAL_ERROR "llhttp not found: install node-llhttp (Debian) or a package with llhttp-config.cmake")
   endif()
   add_library(pronghorn_llhttp STATIC "${LLHTTP_SOURCE_DIR}/api.c" "${LLHTTP_SOURCE_DIR}/http.c"
                                       "${LLHTTP_SOURCE_DIR}/llhttp.c")
   target_include_directories(pronghorn_llhttp SYSTEM PUBLIC "${LLHTTP_INCLUDE_DIR}")
   set_target_properties(pronghorn_llhttp PROPERTIES C_VISIBILITY_PRESET hidden)
   target_compile_options(pronghorn_llhttp PRIVATE -w)
-  if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
-    # llhttp scans header values 16 bytes at a time when it may use SSE4.2.
+  pronghorn_harden(pronghorn_llhttp)
+  if(PRONGHORN_X86_64_V2)  # with SSE4.2 llhttp scans header values 16 bytes at a time
     target_compile_options(pronghorn_llhttp PRIVATE -march=x86-64-v2)
   endif()
 endif()

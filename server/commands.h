@@ -1,4 +1,4 @@
-// The commands. Each returns the exit status; run_program() turns what they throw into one.
+// The commands. Each returns the exit status; detail::run() (program.cpp) turns what they throw into one.
 #pragma once
 
 #include <stdexcept>
@@ -26,7 +26,7 @@ struct Invocation {
   void (*setup)(App&);  // null: the application is a plugin
 };
 
-// Writes to standard output. A failure (full disk, closed pipe) is found at the end: run_program() then exits with 1.
+// Writes to standard output. A failure (full disk, closed pipe) is found at the end: the program then exits with 1.
 void print(std::string_view text);
 // What the configuration of this invocation is made of.
 [[nodiscard]] ConfigInputs inputs_of(const Invocation& invocation);

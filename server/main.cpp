@@ -1,3 +1,3 @@
-#include "server/program.h"
+#include <pronghorn/run.h>
 
-int main(int argc, char** argv) { return pronghorn::server::run_program(argc, argv, nullptr); }
+int main(int argc, char** argv) { return pronghorn::detail::run(argc, argv, nullptr); }

@@ -1,5 +1,4 @@
-#include "server/program.h"
-
+// The program: from the command line to one of its commands.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -12,6 +11,7 @@
 #include <vector>
 
 #include "common/version.h"
+#include "pronghorn/plugin.h"
 #include "pronghorn/run.h"
 #include "server/command_line.h"
 #include "server/commands.h"
@@ -20,6 +20,7 @@
 #include "server/options/values.h"
 #include "supervisor/crash/dwarf_names.h"
 #include "supervisor/redis_guard.h"
+#include "worker/runtime/plugin_loader.h"
 #include "worker/worker_process.h"
 
 namespace pronghorn::server {
@@ -74,9 +75,11 @@ int run_internal(int argc, char** argv, Setup setup) {
   supervisor::exec_guarded(static_cast<int>(parent), arguments);
 }
 
-int dispatch(int argc, char** argv, Setup setup) {
-  const bool embedded = setup != nullptr;
+int dispatch(int argc, char** argv, const PluginDescriptor* application) {
+  const bool embedded = application != nullptr;
   const std::string program = std::filesystem::path(argc > 0 ? argv[0] : kServerName).filename().string();
+  if (embedded) worker::check_descriptor(program, *application);
+  const Setup setup = embedded ? application->setup : nullptr;
   const std::string name = argc > 1 ? argv[1] : "";
   Arguments arguments(argv + std::min(argc, 2), argv + argc);
   if (is_internal(name)) return run_internal(argc, argv, setup);
@@ -126,9 +129,16 @@ int version(const Invocation&) {
   return 0;
 }
 
-int run_program(int argc, char** argv, Setup setup) {
+}  // namespace pronghorn::server
+
+namespace pronghorn::detail {
+
+int run(int argc, char** argv, const PluginDescriptor* application) {
+  using namespace server;
   try {
-    const int status = dispatch(argc, argv, setup);
+    if (application != nullptr && application->setup == nullptr)
+      return fail(2, "pronghorn::run: setup is null; pass the function that fills the application");
+    const int status = dispatch(argc, argv, application);
     // Output that could not be written was not delivered. A buffer that a full disk refused in the middle is only
     // remembered by ferror().
     if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) return fail(1, "cannot write to standard output");
@@ -139,6 +149,8 @@ int run_program(int argc, char** argv, Setup setup) {
     return fail(2, error.what());
   } catch (const ApplicationError& error) {
     return fail(3, error.what());
+  } catch (const worker::LoadError& error) {
+    return fail(3, error.what());
   } catch (const std::exception& error) {
     return fail(1, error.what());
   } catch (...) {
@@ -146,14 +158,4 @@ int run_program(int argc, char** argv, Setup setup) {
   }
 }
 
-}  // namespace pronghorn::server
-
-namespace pronghorn {
-
-int run(int argc, char** argv, void (*setup)(App&)) {
-  if (setup == nullptr)
-    return server::fail(2, "pronghorn::run: setup is null; pass the function that fills the application");
-  return server::run_program(argc, argv, setup);
-}
-
-}  // namespace pronghorn
+}  // namespace pronghorn::detail

@@ -1,18 +1,16 @@
-target_compile_features(pronghorn_test_support PUBLIC cxx_std_23)  # as the inside
-
-# How CTest runs the tests. Unit tests: one entry a file, because a process for each of hundreds of cases takes longer
-# than the cases. Integration tests: one entry a case, found when ctest starts, each with a time limit of its own.
+# How CTest runs the tests. A unit test file is one entry: starting a process for each of hundreds of cases would take
+# longer than the cases. An integration test case is one entry, found when ctest starts, with its own time limit.
 get_target_property(unit_sources unit_tests SOURCES)
 list(FILTER unit_sources INCLUDE REGEX "_test\\.cpp$")
 foreach(source IN LISTS unit_sources)
   string(REGEX REPLACE "_test\\.cpp$" "" name "${source}")
   get_filename_component(tag "${source}" NAME_WE)
   add_test(NAME "${name}" COMMAND unit_tests --filenames-as-tags "[#${tag}]")
-  # A filter that matches nothing must not look like success.
+  # A filter that matches nothing exits with status 0.
   set_tests_properties("${name}" PROPERTIES TIMEOUT 60 LABELS unit FAIL_REGULAR_EXPRESSION "No test cases matched")
 endforeach()
 
-# Cases tagged [load] measure what clients see under load: never two at once. Those tagged [slow] compile.
+# Cases tagged [load] measure what clients see under load, so they run alone. Those tagged [slow] compile something.
 set(list_script "${CMAKE_CURRENT_BINARY_DIR}/integration_tests_list.cmake")
 if(Catch2_VERSION VERSION_LESS 3)
   set(list_option "--list-test-names-only")
@@ -23,7 +21,7 @@ configure_file(list_tests.cmake.in "${list_script}.in" @ONLY)
 file(GENERATE OUTPUT "${list_script}" INPUT "${list_script}.in")
 set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES "${list_script}")
 
-# Applications that a test builds against an installed Pronghorn have to agree with it about the sanitizers.
+# Applications that a test builds against an installed Pronghorn need the same sanitizers.
 if(PRONGHORN_SANITIZE)
   target_compile_definitions(integration_tests PRIVATE PRONGHORN_APP_FLAGS="-fsanitize=address,undefined")
 else()

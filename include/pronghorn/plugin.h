@@ -1,4 +1,4 @@
-// The one symbol that an application exports when it is built as a plugin.
+// How an application tells the server which version of Pronghorn it was compiled for, and where its setup function is.
 #pragma once
 
 #include <cstdint>
@@ -8,32 +8,32 @@
 
 namespace pronghorn {
 
-// Raised when anything in include/pronghorn changes so that plugins must be compiled again.
+// Incremented when a change in include/pronghorn requires applications to be recompiled.
 inline constexpr std::uint32_t kApiVersion = 1;
 
 #define PRONGHORN_STRINGIFY_(x) #x
 #define PRONGHORN_STRINGIFY(x) PRONGHORN_STRINGIFY_(x)
 
-// The facts that must be equal on both sides, compared as text: C++ ABI of the compiler, standard library and its
-// string layout.
+// ABI facts that must be equal on both sides, compared as text: the compiler's C++ ABI, the string layout of libstdc++,
+// the size of a pointer.
 #define PRONGHORN_ABI                                                                                \
   "c++abi " PRONGHORN_STRINGIFY(__GXX_ABI_VERSION) ", libstdc++ string layout " PRONGHORN_STRINGIFY( \
       _GLIBCXX_USE_CXX11_ABI) ", pointer " PRONGHORN_STRINGIFY(__SIZEOF_POINTER__)
 
-// Exported by PRONGHORN_APP. Append only: the host reads no further than `size`.
+// Passed by run() and exported by PRONGHORN_APP. Append only: the host reads no further than `size`.
 struct PluginDescriptor {
   std::uint32_t api_version;
   std::uint32_t size;
   const char* abi;
-  void (*setup)(App& app);  // runs in the worker, once, before it accepts; may throw: the worker exits 3
+  void (*setup)(App& app);  // called once per worker, before it accepts; if it throws, the worker exits with status 3
 };
 
-// The name of the exported function, which takes nothing and returns a pointer to a PluginDescriptor.
+// Name of the function that a plugin exports. It takes no argument and returns a const PluginDescriptor*.
 inline constexpr const char* kPluginSymbol = "pronghorn_plugin";
 
 }  // namespace pronghorn
 
-// PRONGHORN_APP(app) { app.get("/", …); }   defines the setup function and exports the descriptor.
+// Defines the setup function of a plugin and exports its descriptor: PRONGHORN_APP(app) { app.get("/", …); }
 #define PRONGHORN_APP(app)                                                                                   \
   static void pronghorn_setup(::pronghorn::App& app);                                                        \
   extern "C" __attribute__((visibility("default"))) const ::pronghorn::PluginDescriptor* pronghorn_plugin(); \

@@ -62,7 +62,7 @@ class PRONGHORN_API TestClient {
   void clear_cookies();
 
  private:
-  class Implementation;
+  class PRONGHORN_LOCAL Implementation;
   std::unique_ptr<Implementation> implementation_;
 };
 

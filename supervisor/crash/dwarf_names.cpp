@@ -5,6 +5,7 @@
 #include <elfutils/libdw.h>
 #include <elfutils/libdwfl.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <array>
@@ -174,8 +175,8 @@ std::vector<Frame> symbolize(const std::vector<Frame>& frames) {
 }
 
 int run_symbolize() {
-  ::unsetenv("DEBUGINFOD_URLS");  // nobody has asked us to talk to a server
-  static_cast<void>(::nice(10));  // the workers come first
+  ::unsetenv("DEBUGINFOD_URLS");       // libdw must not contact a debuginfod server
+  ::setpriority(PRIO_PROCESS, 0, 10);  // yield the processor to the workers
   const auto frames = frames_from_json(nlohmann::json::parse(read_all(kFramesInFd)));
   const std::string text = to_json(symbolize(frames)).dump();
   std::string_view left = text;

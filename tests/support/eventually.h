@@ -1,4 +1,4 @@
-// Waiting for a condition instead of for a time.
+// Waits for a condition instead of a fixed time.
 #pragma once
 
 #include <chrono>
@@ -10,7 +10,7 @@ namespace pronghorn::test {
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
-// True as soon as `condition()` is; false when it is still not after `deadline`. Asks every `pause`, at least once.
+// Evaluates `condition` every `pause`, at least once. Returns true as soon as it holds, false if it does not by `deadline`.
 template <std::predicate Condition>
 [[nodiscard]] bool eventually(std::chrono::milliseconds deadline, Condition condition,
                               std::chrono::milliseconds pause = 5ms) {

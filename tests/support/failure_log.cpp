@@ -1,4 +1,4 @@
-#define CATCH_CONFIG_EXTERNAL_INTERFACES  // Catch2 2 hides the listener's base without it
+#define CATCH_CONFIG_EXTERNAL_INTERFACES  // for TestEventListenerBase in Catch2 version 2
 #include "support/failure_log.h"
 
 #include <iostream>

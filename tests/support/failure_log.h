@@ -1,12 +1,11 @@
-// What a server logged, shown when the test that started it has failed.
+// Prints the logs of servers when the test that started them fails.
 #pragma once
 
 #include <string>
 
 namespace pronghorn::test {
 
-// Keeps `text` until the running test case ends; prints it then if anything in it has failed. `title` says whose log it
-// is.
+// Keeps `text` until the running test case ends, and prints it under `title` if the test case failed.
 void show_if_test_fails(std::string title, std::string text);
 
 }  // namespace pronghorn::test

@@ -136,7 +136,7 @@ bool HttpConnection::send_raw(std::string_view bytes) {
     if (sent > 0) {
       bytes.remove_prefix(static_cast<std::size_t>(sent));
     } else if (errno == EAGAIN) {
-      if (!wait_for(fd_, POLLOUT, deadline)) throw ClientError(Failure::timeout, "the server does not read");
+      if (!wait_for(fd_, POLLOUT, deadline)) throw ClientError(Failure::timeout, "the server stopped reading");
     } else if (errno != EINTR) {
       return false;
     }
@@ -163,7 +163,7 @@ std::string HttpConnection::read_line() {
       return line;
     }
     if (!fill()) {
-      if (!in_response_ && buffer_.empty()) throw ClientError(Failure::closed, "no byte of it came");
+      if (!in_response_ && buffer_.empty()) throw ClientError(Failure::closed, "no byte of the response came");
       throw ClientError(Failure::cut, "in the head or a chunk");
     }
   }
@@ -189,7 +189,7 @@ std::string HttpConnection::read_chunks() {
     }
     if (size == 0) break;
     body += read_exactly(size);
-    if (!read_line().empty()) throw ClientError(Failure::malformed, "a chunk is longer than it says");
+    if (!read_line().empty()) throw ClientError(Failure::malformed, "a chunk is longer than its size line says");
   }
   while (!read_line().empty()) {  // trailers
   }

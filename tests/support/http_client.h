@@ -1,6 +1,6 @@
-// A small blocking HTTP/1.1 client that can also send what no client should.
+// A small blocking HTTP/1.1 client that can also send malformed requests.
 //
-// Context: any thread; one object in one thread at a time. Everything that waits has a deadline.
+// Context: any thread, but one object in one thread at a time. Every wait has a deadline.
 #pragma once
 
 #include <chrono>
@@ -18,14 +18,14 @@
 
 namespace pronghorn::test {
 
-// Why there is no response.
+// Why a request has no response.
 enum class Failure {
-  refused,    // no connection
-  timeout,    // silence until the deadline
+  refused,    // cannot connect
+  timeout,    // nothing came before the deadline
   closed,     // the server closed before the first byte of the response
-  reset,      // the connection was reset before the response was whole
+  reset,      // the connection was reset before the response was complete
   cut,        // the server closed in the middle of the response
-  malformed,  // what came is not HTTP
+  malformed,  // the response is not valid HTTP
 };
 [[nodiscard]] const char* to_string(Failure failure) noexcept;
 
@@ -46,13 +46,13 @@ struct HttpResponse {
   std::string version;  // "HTTP/1.1"
   std::string reason;
   Headers headers;
-  std::string body;  // decoded when it came in chunks
+  std::string body;  // without the chunk framing
   bool chunked = false;
 
-  // The first field of that name, compared without case; empty when there is none.
+  // Value of the first field of that name (case-insensitive); empty if there is none.
   [[nodiscard]] std::string header(std::string_view name) const;
   [[nodiscard]] bool has(std::string_view name) const;
-  // Throws nlohmann::json::parse_error with the body's text.
+  // Throws std::runtime_error with the beginning of the body if it is not JSON.
   [[nodiscard]] nlohmann::json json() const;
 };
 
@@ -64,11 +64,11 @@ class HttpConnection {
   HttpConnection& operator=(HttpConnection&& other) noexcept;
   ~HttpConnection();
 
-  // False when the server has closed or reset the connection; what it answered before can still be read.
+  // False if the server has closed or reset the connection. Responses that came before can still be read.
   bool send_raw(std::string_view bytes);
-  // The next response, interim ones (1xx) included. `to_head`: it answers a HEAD request, so no body follows.
+  // Reads the next response, which may be an interim one (1xx). `to_head`: it answers HEAD, so no body follows.
   HttpResponse read_response(bool to_head = false);
-  // Sends a request with Host (localhost, unless `headers` has one) and, when there is a body, Content-Length; skips
+  // Sends a request with Host (localhost, unless `headers` has one) and, if there is a body, Content-Length. Skips
   // interim responses.
   HttpResponse request(std::string_view method, std::string_view target, const Headers& headers = {},
                        std::string_view body = {});
@@ -81,16 +81,16 @@ class HttpConnection {
   // Whether bytes (or the end) can be read within `deadline`.
   [[nodiscard]] bool readable_within(std::chrono::milliseconds deadline);
   void set_timeout(std::chrono::milliseconds timeout) noexcept { timeout_ = timeout; }
-  // No more requests: sends the end of the file, responses can still be read.
+  // Closes the sending side (FIN). Responses can still be read.
   void finish_sending();
   // Closes with a reset.
   void abort();
   [[nodiscard]] int fd() const noexcept { return fd_; }
-  // Of this end; 0 on a Unix socket.
+  // The client's own port; 0 on a Unix socket.
   [[nodiscard]] std::uint16_t local_port() const;
 
  private:
-  bool fill();  // more bytes into buffer_; false at the end of the file
+  bool fill();  // reads more bytes into buffer_; false if the server has closed
   std::string read_line();
   std::string read_exactly(std::size_t count);
   std::string read_chunks();
@@ -102,12 +102,12 @@ class HttpConnection {
   bool in_response_ = false;
 };
 
-// One request on a connection of its own.
+// Send one request on a new connection.
 HttpResponse get(const Address& address, std::string_view target, const Headers& headers = {});
 HttpResponse post(const Address& address, std::string_view target, std::string_view body = {},
                   const Headers& headers = {});
 
-// Keeps cookies from answer to request; each request on a connection of its own, so that any worker may get it.
+// Keeps cookies between requests. Each request has a new connection, so any worker may get it.
 class Browser {
  public:
   explicit Browser(Address address) : address_(std::move(address)) {}

@@ -1,4 +1,4 @@
-// Clients that keep asking while something happens to the server.
+// Clients that send requests continuously while a test does something to the server.
 #pragma once
 
 #include <atomic>
@@ -15,7 +15,7 @@ namespace pronghorn::test {
 
 struct LoadReport {
   std::uint64_t succeeded = 0;                    // answered 200
-  std::map<std::string, std::uint64_t> failures;  // by kind: "status 503", "reset", "closed before the response" …
+  std::map<std::string, std::uint64_t> failures;  // by kind: "status 503", "reset", "closed before the response"
   std::chrono::milliseconds slowest{};            // response
 
   [[nodiscard]] std::uint64_t failed() const;
@@ -31,8 +31,8 @@ struct LoadOptions {
   std::chrono::milliseconds pause{};  // between two requests of a thread
 };
 
-// Starts with the constructor. A kept-alive connection is opened anew when the server has announced (Connection: close)
-// or done the closing; a request whose connection was closed is counted as failed, not sent again.
+// The constructor starts the clients. A client reconnects after `Connection: close` or when the server has closed its
+// connection. A request whose connection was closed counts as failed and is not repeated.
 class LoadGenerator {
  public:
   LoadGenerator(Address address, LoadOptions options = {});
@@ -40,11 +40,11 @@ class LoadGenerator {
   LoadGenerator& operator=(const LoadGenerator&) = delete;
   ~LoadGenerator() { stop(); }
 
-  // Ends the clients after their current request. Called again: the same report.
+  // Stops the clients after their current request. Calling it again returns the same report.
   LoadReport stop();
-  // So far.
+  // Requests answered with 200 so far.
   [[nodiscard]] std::uint64_t succeeded() const noexcept { return succeeded_.load(); }
-  // Until `count` more requests have been answered; false: not within `deadline`.
+  // Waits until `count` more requests are answered. False if `deadline` passes first.
   [[nodiscard]] bool wait_for(std::uint64_t count, std::chrono::milliseconds deadline = 10s) const;
 
  private:

@@ -1,4 +1,4 @@
-// The runner's main() for Catch2 2; version 3 brings its own.
+// The test runner's main().
 #if __has_include(<catch2/catch_all.hpp>)
 #include <catch2/catch_session.hpp>
 int main(int argc, char** argv) { return Catch::Session().run(argc, argv); }

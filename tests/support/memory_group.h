@@ -1,4 +1,4 @@
-// A control group with a memory limit, for a server that is to run out of it.
+// A control group with a memory limit, for tests in which a server runs out of memory.
 #pragma once
 
 #include <cstdint>
@@ -6,8 +6,8 @@
 
 namespace pronghorn::test {
 
-// Context: a test that runs as root. Where control groups cannot be made (no root, a container without them, version 2
-// without the controller for children) ok() is false. The destructor removes the group, which must be empty by then.
+// Context: a test that runs as root. ok() is false if the group cannot be created: without root, in a container without
+// control groups, or where version 2 does not delegate the memory controller. The group must be empty when destroyed.
 class MemoryGroup {
  public:
   explicit MemoryGroup(std::uint64_t limit);
@@ -16,7 +16,7 @@ class MemoryGroup {
   ~MemoryGroup();
 
   [[nodiscard]] bool ok() const noexcept { return ok_; }
-  // A process whose id is written to it becomes a member.
+  // Writing a process id to this file adds the process to the group.
   [[nodiscard]] std::string processes_file() const { return path_ + "/cgroup.procs"; }
 
  private:

@@ -1,11 +1,11 @@
-// For servers whose workers crash on purpose.
+// Environment of servers whose workers crash on purpose.
 #pragma once
 
 #include "support/process.h"
 
 namespace pronghorn::test {
 
-// Under AddressSanitizer the signals shall end the worker as they do without: in the worker's own handler.
+// Makes AddressSanitizer leave fatal signals to the worker's own handler.
 inline const Environment kPlainSignals{
     {"ASAN_OPTIONS", "handle_segv=0:handle_abort=0:use_sigaltstack=0:detect_leaks=0:quarantine_size_mb=1"}};
 

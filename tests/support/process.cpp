@@ -59,7 +59,7 @@ int open_output(const std::string& path) {
   return fd;
 }
 
-// Field `index` of /proc/PID/stat, counted from the state (0), behind the name in parentheses.
+// Field `index` of /proc/PID/stat; 0 is the state, which follows the name in parentheses.
 std::string stat_field(pid_t pid, int index) {
   const std::string stat = read_file("/proc/" + std::to_string(pid) + "/stat");
   const auto behind_name = stat.rfind(')');
@@ -81,7 +81,7 @@ void for_each_process(Visit visit) {
   }
 }
 
-// A line of /proc/PID/status that is in kB.
+// Bytes from a line of /proc/PID/status that is in kB.
 std::uint64_t memory_fact(pid_t pid, std::string_view name) {
   const std::string status = read_file("/proc/" + std::to_string(pid) + "/status");
   const auto at = status.find(name);
@@ -101,7 +101,7 @@ pid_t start_program(const ProgramOptions& options) {
 
   const pid_t parent = ::getpid();
   const pid_t pid = ::fork();
-  if (pid == 0) {  // only what is safe between fork and exec
+  if (pid == 0) {  // async-signal-safe calls only
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != parent) ::_exit(127);
     ::dup2(in, 0);

@@ -1,6 +1,6 @@
-// Real processes: starting them, waiting for them, and finding what they have left behind.
+// Starts processes, waits for them, and finds those that are left behind.
 //
-// Context: the main thread of a test. A child is killed by the kernel when the test program ends first.
+// Context: the main thread of a test. The kernel kills a child if the test program ends first.
 #pragma once
 
 #include <sys/types.h>
@@ -19,51 +19,51 @@ namespace pronghorn::test {
 using Environment = std::vector<std::pair<std::string, std::string>>;
 
 struct ProgramOptions {
-  std::vector<std::string> command;  // [0] is looked up in PATH when it has no slash
-  // Set on top of the test's own environment, from which PORT, WEB_CONCURRENCY, REDIS_URL and PRONGHORN_* are taken
-  // out.
+  std::vector<std::string> command;  // [0] is looked up in PATH if it has no slash
+  // Added to the test's environment, from which PORT, WEB_CONCURRENCY, REDIS_URL, PRONGHORN_* and what systemd sets are
+  // removed.
   Environment environment;
-  std::string directory;    // working directory; empty: the test's own
-  std::string output_file;  // gets standard output
-  std::string error_file;   // gets standard error; empty: the same file as output
+  std::string directory;    // working directory; empty: that of the test
+  std::string output_file;  // standard output is appended to it
+  std::string error_file;   // the same for standard error; empty: output_file
 };
 
-// Forks and executes; standard input is /dev/null. Throws std::system_error.
+// Starts a program with /dev/null as standard input. Throws std::system_error.
 [[nodiscard]] pid_t start_program(const ProgramOptions& options);
 
 // How a process ended.
 struct ExitStatus {
-  int code = -1;  // -1: by a signal
+  int code = -1;  // -1: ended by a signal
   int signal = 0;
   [[nodiscard]] std::string text() const;
   friend bool operator==(const ExitStatus&, const ExitStatus&) = default;
 };
 
-// Reaps a child of the test. nullopt: it still runs after `deadline`.
+// Reaps a child of the test. nullopt if it still runs after `deadline`.
 [[nodiscard]] std::optional<ExitStatus> wait_exit(pid_t pid, std::chrono::milliseconds deadline);
 
 struct ProgramResult {
-  int status = -1;  // exit status; -1: ended by a signal, or killed by us at the deadline
+  int status = -1;  // exit status; -1: ended by a signal, or killed at the deadline
   bool timed_out = false;
   std::string out;
   std::string err;
   [[nodiscard]] std::string all() const { return out + err; }
 };
 
-// Runs a program to its end, at most for `deadline`, then kills it.
+// Runs a program until it ends; kills it after `deadline`.
 [[nodiscard]] ProgramResult run_program(const std::vector<std::string>& command, const Environment& environment = {},
                                         std::chrono::milliseconds deadline = 20s, const std::string& directory = {});
 
-// What /proc knows. A process that has ended (a zombie too) has no children and no descriptors.
+// Facts from /proc. A process that has ended, even if not yet reaped, has no children and no descriptors.
 [[nodiscard]] bool is_running(pid_t pid);
 [[nodiscard]] std::vector<pid_t> children_of(pid_t pid);
 [[nodiscard]] std::string command_line(pid_t pid);
 [[nodiscard]] std::size_t open_descriptors(pid_t pid);
-[[nodiscard]] std::uint64_t peak_memory(pid_t pid);      // bytes that were resident at most
-[[nodiscard]] std::uint64_t resident_memory(pid_t pid);  // bytes that are resident now
-[[nodiscard]] char process_state(pid_t pid);             // 'R', 'S', 'T' …; 0 when there is no such process
-// Every running process whose working directory, command line or environment names `directory`: however it was
-// re-parented, whatever belongs to a server that was started in that folder is found.
+[[nodiscard]] std::uint64_t peak_memory(pid_t pid);      // maximum of resident bytes so far
+[[nodiscard]] std::uint64_t resident_memory(pid_t pid);  // resident bytes
+[[nodiscard]] char process_state(pid_t pid);             // 'R', 'S', 'T', …; 0 if there is no such process
+// Every running process whose working directory, command line or environment names `directory`. Finds all processes of
+// a server that was started in that folder, even orphans.
 [[nodiscard]] std::vector<pid_t> processes_of(const std::string& directory);
 
 }  // namespace pronghorn::test

@@ -17,7 +17,7 @@
 namespace pronghorn::test {
 namespace {
 
-// A port that is free now. Another process may take it before redis-server does; start() would then say so.
+// A port that is free now. Another process may take it before redis-server does.
 std::uint16_t free_port() {
   const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
@@ -32,7 +32,7 @@ std::uint16_t free_port() {
   return ntohs(address.sin_port);
 }
 
-// One blocking connection that speaks just enough of the protocol for tests.
+// A blocking connection that speaks as much of the protocol as tests need.
 class TestConnection {
  public:
   explicit TestConnection(const std::string& path) : fd_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
@@ -104,8 +104,14 @@ class TestConnection {
 }  // namespace
 
 RedisProcess::RedisProcess(RedisOptions options) : options_(std::move(options)) {
-  if (options_.tcp) port_ = free_port();
-  start();
+  for (int attempts_left = 3;; --attempts_left) {
+    if (options_.tcp) port_ = free_port();
+    try {
+      return start();
+    } catch (const std::runtime_error&) {
+      if (!options_.tcp || attempts_left == 1) throw;  // else: perhaps the port was taken meanwhile
+    }
+  }
 }
 
 RedisProcess::~RedisProcess() { kill(); }
@@ -167,7 +173,7 @@ void RedisProcess::kill() {
   ::kill(pid_, SIGKILL);
   (void)wait_exit(pid_, 10s);
   pid_ = -1;
-  // A killed server leaves its socket's name behind; the next one must not be taken for it.
+  // A killed server leaves its socket file behind, which would look like the next server's.
   ::unlink(socket().c_str());
 }
 

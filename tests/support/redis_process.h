@@ -1,4 +1,4 @@
-// A real redis-server for one test.
+// Runs a redis-server for one test.
 #pragma once
 
 #include <sys/types.h>
@@ -18,10 +18,10 @@ struct RedisOptions {
   std::vector<std::string> arguments;  // more options of redis-server: {"--maxmemory", "64mb"}
 };
 
-// redis-server on a Unix socket in a new folder, without persistence: what it held is gone after stop() or kill().
+// A redis-server on a Unix socket in a new folder, without persistence: stop() and kill() lose its data.
 //
-// Context: the main thread of a test; the kernel kills the server when that thread ends first.
-// Errors:  start and restart throw std::runtime_error, with the server's log, when it does not answer within 10 s.
+// Context: the main thread of a test. The kernel kills the server if that thread ends first.
+// Errors:  the constructor and restart() throw std::runtime_error with the server's log if it does not answer in 10 s.
 class RedisProcess {
  public:
   explicit RedisProcess(RedisOptions options = {});
@@ -30,21 +30,21 @@ class RedisProcess {
   ~RedisProcess();  // kills it and removes its folder
 
   [[nodiscard]] std::string socket() const { return directory_ / "redis.sock"; }
-  // For the option `redis`: "unix:PATH". Without the password: Unix sockets carry none in a URL.
+  // Value for the option `redis`: "unix:PATH". It has no password: URLs of Unix sockets cannot carry one.
   [[nodiscard]] std::string url() const { return "unix:" + socket(); }
-  // "redis://[:password@]127.0.0.1:PORT"; only with `tcp`. The same after a restart.
+  // "redis://[:password@]127.0.0.1:PORT"; only with `tcp`. Does not change with restart().
   [[nodiscard]] std::string tcp_url() const;
   [[nodiscard]] std::uint16_t port() const noexcept { return port_; }
   [[nodiscard]] pid_t pid() const noexcept { return pid_; }
   [[nodiscard]] std::string log() const { return read_file(directory_ / "log"); }
 
-  void stop();     // TERM, as an operator would
-  void kill();     // KILL, as a crash would
-  void restart();  // starts it again, empty; kills it first when it still runs
+  void stop();     // sends TERM and waits
+  void kill();     // sends KILL and waits
+  void restart();  // kills the server if it runs, and starts an empty one
 
-  // Sends one command over a connection of its own and returns the reply as text: a string as it is, an integer in
-  // decimal, nil as "(nil)", an error as "-ERR …", an array as its elements separated by '\n'. Throws
-  // std::runtime_error when the server cannot be reached or does not answer within 10 s.
+  // Sends one command on a new connection and returns the reply as text: an integer in decimal, nil as "(nil)", an error
+  // as "-ERR …", an array as its elements separated by '\n'. Throws std::runtime_error if the server does not answer
+  // within 10 s.
   std::string command(const std::vector<std::string>& words) const;
 
  private:

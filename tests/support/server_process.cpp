@@ -30,7 +30,7 @@ std::vector<std::string> serve_command(const ServerOptions& options) {
   return command;
 }
 
-// What every server of a test gets; an argument of the test wins over it.
+// Environment of every server in a test; `additions` replace its values.
 Environment base_environment(const TempDir& directory, const Environment& additions) {
   Environment environment{{"PRONGHORN_RUNTIME_DIR", directory / "run"},
                           {"PRONGHORN_DATA_DIR", directory / "data"},
@@ -77,11 +77,11 @@ ServerProcess::ServerProcess(ServerOptions options) {
 ServerProcess::~ServerProcess() {
   if (!exit_) {
     const auto ended = stop(20s);
-    if (!ended) FAIL_CHECK("the server does not stop within 20 s of TERM");
-    if (ended && ended->code != 0) FAIL_CHECK("the server was asked to stop and ended with " + ended->text());
+    if (!ended) FAIL_CHECK("the server did not stop within 20 s of TERM");
+    if (ended && ended->code != 0) FAIL_CHECK("after TERM the server ended with " + ended->text());
   }
   if (!eventually(5s, [this] { return processes().empty(); }, 10ms)) {
-    FAIL_CHECK("the server has left processes behind:" + pid_list(processes()));
+    FAIL_CHECK("the server left processes behind:" + pid_list(processes()));
   }
   kill_what_is_left();
   show_if_test_fails("log of the server with pid " + std::to_string(pid_), log());
@@ -96,7 +96,7 @@ void ServerProcess::wait_started(std::chrono::milliseconds deadline) {
   if (!listening) throw std::runtime_error("the server is not ready in time:\n" + log());
 }
 
-// "listening on http://127.0.0.1:8080 and unix:/run/s with 2 workers, …", once every worker has been ready.
+// Logged once every worker has been ready: "listening on http://127.0.0.1:8080 and unix:/run/s with 2 workers, …".
 bool ServerProcess::read_addresses() {
   constexpr std::string_view kBegin = "listening on ";
   constexpr std::string_view kBetween = " and ";
@@ -125,7 +125,7 @@ nlohmann::json ServerProcess::status() const {
   for (int attempt = 1;; ++attempt) {
     try {
       return get(address(), "/status").json();
-    } catch (const ClientError& error) {  // the worker that took the request may just have been killed
+    } catch (const ClientError& error) {  // the worker that took the request may have been killed
       if (attempt == kStatusAttempts || error.failure() == Failure::refused) throw;
     }
   }

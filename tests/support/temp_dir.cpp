@@ -13,7 +13,7 @@ namespace pronghorn::test {
 TempDir::TempDir() {
   std::string name = std::filesystem::temp_directory_path() / "pronghorn-XXXXXX";
   if (::mkdtemp(name.data()) == nullptr) {
-    throw std::system_error(errno, std::generic_category(), "cannot make a temporary folder");
+    throw std::system_error(errno, std::generic_category(), "cannot create a temporary folder");
   }
   path_ = name;
 }

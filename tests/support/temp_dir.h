@@ -7,8 +7,8 @@
 
 namespace pronghorn::test {
 
-// A new folder below the system's temporary one, removed with everything in it by the destructor. The name is short, so
-// that Unix sockets in it keep below the 107 bytes that a socket's path may have.
+// A new folder in the system's temporary folder. The destructor removes it with its content. Its name is short because
+// the path of a Unix socket may have at most 107 bytes.
 class TempDir {
  public:
   TempDir();
@@ -23,7 +23,7 @@ class TempDir {
   std::filesystem::path path_;
 };
 
-// The whole file; empty when it cannot be read.
+// Content of the file; empty if it cannot be read.
 [[nodiscard]] std::string read_file(const std::string& path);
 void write_file(const std::string& path, std::string_view content);
 

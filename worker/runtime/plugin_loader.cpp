@@ -44,35 +44,34 @@ std::string one_line(std::string text) {
   return text;
 }
 
-// Reads no field that a smaller descriptor of an older release does not have.
-void check_descriptor(const std::string& name, const PluginDescriptor* descriptor) {
-  if (descriptor == nullptr) throw LoadError(fmt::format("{}: its {}() returned null", name, kPluginSymbol));
-  if (descriptor->api_version != kApiVersion) {
-    throw LoadError(
-        fmt::format("{}: built for Pronghorn API {}, this server has API {}: compile it again with the headers of this "
-                    "server",
-                    name, descriptor->api_version, kApiVersion));
-  }
-  if (descriptor->size < sizeof(PluginDescriptor)) {
-    throw LoadError(
-        fmt::format("{}: its descriptor has {} bytes, this server needs {}: compile it again with the "
-                    "headers of this server",
-                    name, descriptor->size, sizeof(PluginDescriptor)));
-  }
-  if (descriptor->abi == nullptr || std::strcmp(descriptor->abi, PRONGHORN_ABI) != 0) {
-    throw LoadError(
-        fmt::format("{}: built with another C++ ABI ({}), this server has ({}): compile both with the same "
-                    "compiler and settings",
-                    name, descriptor->abi == nullptr ? "unknown" : descriptor->abi, PRONGHORN_ABI));
-  }
-  if (descriptor->setup == nullptr) throw LoadError(fmt::format("{}: it has no setup function", name));
-}
-
 struct CloseLibrary {
   void operator()(void* library) const noexcept { ::dlclose(library); }
 };
 
 }  // namespace
+
+// Reads no field beyond the size of an older release's descriptor.
+void check_descriptor(const std::string& name, const PluginDescriptor& descriptor) {
+  if (descriptor.api_version != kApiVersion) {
+    throw LoadError(
+        fmt::format("{}: built for Pronghorn API {}, this server has API {}: compile it again with the headers of this "
+                    "server",
+                    name, descriptor.api_version, kApiVersion));
+  }
+  if (descriptor.size < sizeof(PluginDescriptor)) {
+    throw LoadError(
+        fmt::format("{}: its descriptor has {} bytes, this server needs {}: compile it again with the "
+                    "headers of this server",
+                    name, descriptor.size, sizeof(PluginDescriptor)));
+  }
+  if (descriptor.abi == nullptr || std::strcmp(descriptor.abi, PRONGHORN_ABI) != 0) {
+    throw LoadError(
+        fmt::format("{}: built with another C++ ABI ({}), this server has ({}): compile both with the same "
+                    "compiler and settings",
+                    name, descriptor.abi == nullptr ? "unknown" : descriptor.abi, PRONGHORN_ABI));
+  }
+  if (descriptor.setup == nullptr) throw LoadError(fmt::format("{}: it has no setup function", name));
+}
 
 auto load_plugin(const std::string& path, const std::string& copy) -> void (*)(App&) {
   // Without a slash dlopen would search the system's library folders.
@@ -93,7 +92,8 @@ auto load_plugin(const std::string& path, const std::string& copy) -> void (*)(A
   }
   const auto describe = reinterpret_cast<const PluginDescriptor* (*)()>(symbol);
   const PluginDescriptor* const descriptor = describe();
-  check_descriptor(name, descriptor);
+  if (descriptor == nullptr) throw LoadError(fmt::format("{}: its {}() returned null", name, kPluginSymbol));
+  check_descriptor(name, *descriptor);
   static_cast<void>(library.release());  // never unloaded, see the header
   return descriptor->setup;
 }

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "pronghorn/app.h"
+#include "pronghorn/plugin.h"
 
 namespace pronghorn::worker {
 
@@ -22,5 +23,8 @@ class LoadError : public std::runtime_error {
 //
 // Context: once per process, at start. Runs the static initialisers of the plugin.
 [[nodiscard]] auto load_plugin(const std::string& path, const std::string& copy = {}) -> void (*)(App&);
+
+// Throws LoadError unless the application called `name` was compiled for this version of Pronghorn and for its C++ ABI.
+void check_descriptor(const std::string& name, const PluginDescriptor& descriptor);
 
 }  // namespace pronghorn::worker

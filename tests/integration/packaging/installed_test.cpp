@@ -1,0 +1,132 @@
+// An installed Pronghorn, and applications that are built against it.
+#include <filesystem>
+#include <sstream>
+
+#include "support/catch.h"
+#include "support/paths.h"
+#include "support/server_process.h"
+
+using namespace pronghorn::test;
+
+namespace {
+
+// Runs a command and returns its standard output. Fails the test unless it succeeds.
+std::string output_of(const std::vector<std::string>& command, const Environment& environment = {},
+                      const std::string& directory = {}) {
+  const ProgramResult result = run_program(command, environment, 300s, directory);
+  INFO(result.all());
+  REQUIRE(result.status == 0);
+  return result.out;
+}
+
+// `cmake --install` into a folder of this test.
+struct Installed {
+  TempDir directory;
+  std::string prefix = directory / "prefix";
+  std::string program = prefix + "/bin/pronghorn";
+
+  explicit Installed(const std::string& component = {}) {
+    std::vector<std::string> command{"cmake", "--install", build_path(""), "--prefix", prefix};
+    if (!component.empty()) command.insert(command.end(), {"--component", component});
+    output_of(command);
+  }
+  [[nodiscard]] bool has(const std::string& file) const { return std::filesystem::exists(prefix + "/" + file); }
+};
+
+// The commands in the first block of code below README's heading `heading`, one per line.
+std::vector<std::string> readme_commands(const std::string& heading) {
+  const std::string readme = read_file(source_path("/README.md"));
+  const auto at = readme.find("\n## " + heading + "\n");
+  REQUIRE(at != std::string::npos);
+  const auto begin = readme.find("```\n", at) + 4;
+  std::istringstream block(readme.substr(begin, readme.find("```", begin) - begin));
+  std::vector<std::string> commands;
+  for (std::string line; std::getline(block, line);) commands.push_back(line);
+  return commands;
+}
+
+}  // namespace
+
+TEST_CASE("an installed program finds its library beside it and nowhere else", "[packaging]") {
+  const Installed installed;
+  CHECK(output_of({installed.program, "--version"}).starts_with("pronghorn "));
+  const std::string dynamic = output_of({"readelf", "-W", "-d", installed.program});
+  CHECK(dynamic.find("Library runpath: [$ORIGIN/../lib") != std::string::npos);
+  CHECK(dynamic.find(":]") == std::string::npos);
+  CHECK(dynamic.find("BIND_NOW") != std::string::npos);
+}
+
+TEST_CASE("what runs a server and what builds applications are installed apart", "[packaging]") {
+  const Installed runtime("runtime");
+  CHECK(runtime.has("bin/pronghorn"));
+  CHECK_FALSE(runtime.has("include"));
+  CHECK_FALSE(runtime.has("lib/libpronghorn.so"));
+  CHECK(output_of({runtime.program, "--version"}).starts_with("pronghorn "));
+  const Installed development("development");
+  CHECK_FALSE(development.has("bin"));
+  CHECK(development.has("include/pronghorn/pronghorn.h"));
+  CHECK(development.has("lib/libpronghorn.so"));
+  CHECK(development.has("lib/pkgconfig/pronghorn.pc"));
+  CHECK(development.has("lib/cmake/pronghorn/pronghorn-config.cmake"));
+}
+
+TEST_CASE("a project finds an installed Pronghorn with CMake or pkg-config", "[packaging][slow]") {
+  const Installed installed;
+  const std::string source = installed.directory / "outside";
+  std::filesystem::create_directories(source);
+  // nlohmann_json comes with it: <pronghorn/json.h> includes it.
+  write_file(source + "/CMakeLists.txt",
+             "cmake_minimum_required(VERSION 3.25)\n"
+             "project(outside LANGUAGES CXX)\n"
+             "find_package(pronghorn REQUIRED)\n"
+             "pronghorn_add_app(outside outside.cpp)\n"
+             "target_link_libraries(outside PRIVATE nlohmann_json::nlohmann_json)\n");
+  write_file(source + "/outside.cpp",
+             "#include <pronghorn/pronghorn.h>\n"
+             "using namespace pronghorn;\n"
+             "PRONGHORN_APP(app) { app.get(\"/\", [](Request&) { return text(\"from outside\"); }); }\n");
+  const Environment environment{{"PKG_CONFIG_PATH", installed.prefix + "/lib/pkgconfig"},
+                                {"CMAKE_PREFIX_PATH", installed.prefix},
+                                {"CXXFLAGS", PRONGHORN_APP_FLAGS}};
+  const std::string with_cmake = "cmake -S . -B build && cmake --build build && cp build/outside.so cmake.so";
+  const std::string with_pkg_config =
+      "c++ $CXXFLAGS -std=c++20 -shared -fPIC -o pkg-config.so outside.cpp $(pkg-config --cflags --libs pronghorn)";
+  for (const auto& [plugin, command] :
+       {std::pair{"/cmake.so", with_cmake}, std::pair{"/pkg-config.so", with_pkg_config}}) {
+    output_of({"bash", "-ec", command}, environment, source);
+    const ServerProcess server({.command = {installed.program, "serve", source + plugin}, .workers = 1});
+    CHECK(get(server.address(), "/").body == "from outside");
+  }
+  CHECK(output_of({"readelf", "-W", "-d", source + "/cmake.so"}).find("BIND_NOW") != std::string::npos);
+}
+
+TEST_CASE("README's commands for a project of one's own work as printed", "[packaging][slow]") {
+  const TempDir home;
+  const std::string shop = home / "shop";
+  std::string script;
+  std::vector<std::string> serve;
+  for (const std::string& line : readme_commands("A project of your own")) {
+    const std::string command = line.substr(0, line.find("  #"));
+    if (command.starts_with("cmake --install build ")) {
+      script += "cmake --install " + build_path("") + command.substr(std::string("cmake --install build").size());
+      script += " && cd\n";
+    } else if (command.starts_with("pronghorn serve ")) {
+      std::istringstream words(command);
+      for (std::string word; words >> word;) serve.push_back(word);
+    } else {
+      script += command + "\n";
+    }
+  }
+  INFO(script);
+  REQUIRE(serve.size() == 3);
+  const std::string said =
+      output_of({"bash", "-ec", script}, {{"HOME", home.path()}, {"CXXFLAGS", PRONGHORN_APP_FLAGS}}, home.path());
+  CHECK(said.find("100% tests passed") != std::string::npos);
+  for (const char* file : {"/CMakeLists.txt", "/README.md"}) CHECK(std::filesystem::exists(shop + file));
+  const std::string program = home / "pronghorn/bin/pronghorn";
+  CHECK(run_program({program, "new", "shop"}, {}, 20s, home.path()).status == 2);  // never overwrites
+
+  const ServerProcess server({.command = {program, "serve", shop + "/" + serve.back()}, .workers = 1});
+  CHECK(get(server.address(), "/").status == 200);
+  CHECK(get(server.address(), "/users/7").json() == nlohmann::json{{"id", 7}});
+}
