@@ -5,18 +5,21 @@
 
 #include <memory>
 
-namespace pronghorn::worker {
+namespace pronghorn {
 
-// Sole owner, and only closer, of one heap-allocated, initialised libuv handle. Letting go only asks for the close; the
-// loop must turn once more to free the memory.
+// Closes a heap-allocated, initialised handle and frees it in the close callback, on a later turn of the loop.
 template <class Handle>
 struct CloseOnLoop {
   void operator()(Handle* handle) const noexcept {
-    handle->data = nullptr;
+    handle->data = nullptr;  // a callback that still runs before the close finds no owner
     uv_close(reinterpret_cast<uv_handle_t*>(handle),
              [](uv_handle_t* closed) { delete reinterpret_cast<Handle*>(closed); });
   }
 };
+
+// The sole owner, and the only closer, of one libuv handle. Reset it on the loop's thread. uv_loop_close() returns
+// UV_EBUSY until the loop has turned once more after the reset. The handle must have been initialised: libuv cannot
+// close a handle that uv_*_init has refused.
 template <class Handle>
 using UvPtr = std::unique_ptr<Handle, CloseOnLoop<Handle>>;
 
@@ -29,4 +32,4 @@ template <class Handle>
   return UvPtr<Handle>(handle);
 }
 
-}  // namespace pronghorn::worker
+}  // namespace pronghorn

@@ -19,7 +19,7 @@
 #include "server/options/suggest.h"
 #include "server/options/values.h"
 #include "supervisor/crash/dwarf_names.h"
-#include "supervisor/redis_guard.h"
+#include "supervisor/redis/redis_guard.h"
 #include "worker/runtime/plugin_loader.h"
 #include "worker/worker_process.h"
 

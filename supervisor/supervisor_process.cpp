@@ -6,16 +6,18 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
+#include <exception>
+#include <utility>
 
 #include "common/log.h"
 #include "supervisor/system/errors.h"
+#include "supervisor/upgrade/resume_state.h"
 
 namespace pronghorn::supervisor {
 namespace {
 
-constexpr std::uint64_t kStackLimitMs = 3'000;  // for the names of functions, when all else has ended
-constexpr Milliseconds kStopNowLimit{1'000};    // for Redis, when the server is to stop now
+constexpr std::uint64_t kStackLimitMs = 3'000;  // for function names, when everything else has ended
+constexpr Milliseconds kStopNowLimit{1'000};    // for Redis, when the server stops without draining
 
 ControlSocket make_control(uv_loop_t* loop, const Ground& ground, ControlSocket::Handler handler) {
   const std::string path = control_path(*ground.config);
@@ -31,57 +33,91 @@ std::string redis_mode(const Config& config) {
   return config.redis == "embedded" || config.redis == "none" ? config.redis : "server";
 }
 
+std::uint64_t earlier(std::uint64_t a, std::uint64_t b) noexcept { return a == 0 || b == 0 ? a + b : std::min(a, b); }
+
 }  // namespace
 
 SupervisorProcess::SupervisorProcess(uv_loop_t* loop, Ground& ground, const SupervisorHooks& hooks)
     : loop_(loop),
       ground_(ground),
-      hooks_(hooks),
       began_ms_(monotonic_ms()),
       children_(loop),
       control_(make_control(
-          loop, ground, [this](const std::string& line, const ControlSocket::Reply& reply) { command(line, reply); })),
+          loop, ground,
+          [this](const std::string& line, const ControlSocket::Reply& reply) { commands_.run(line, reply); })),
       symbolizer_(loop, children_, ground.program),
-      reports_(symbolizer_),
-      workers_({loop, ground.program, ground.board, children_, ground.listeners, ground.admin_listeners.get(),
-                passes_connections(ground.config->balance), &reports_},
-               {1, ground.config, ground.app},
-               {[this](const WorkerEntry& worker) {
-                  tell_waiting();
-                  recycler_.on_ready(worker);
-                  rollouts_.on_ready(worker);
-                  schedule();
-                },
-                [this](const WorkerEntry& worker, const std::string& reason) { worker_exited(worker, reason); },
-                [this](const std::string& reason) { cannot_start(reason); },
-                [this](int pid, std::uint64_t ticket) {
-                  if (dispatcher_) dispatcher_->accepted(pid, ticket);
-                },
-                [this](const std::string& request) { request_killed(request); },
-                [this](const Message& message) { quarantine_message(message); }}),
+      reporter_(symbolizer_),
+      workers_({.loop = loop,
+                .program = ground.program,
+                .board = ground.board,
+                .children = children_,
+                .listeners = ground.listeners,
+                .admin_listeners = ground.admin_listeners.get(),
+                .passes_connections = passes_connections(ground.config->balance),
+                .reporter = &reporter_},
+               {.generation = 1, .config = ground.config, .app = ground.app}, worker_callbacks()),
       stalls_(workers_, ground.board, children_, symbolizer_),
       check_(loop, children_, ground.program, ground.board.fd()),
-      rollouts_(workers_, check_, ground.board, hooks, {1, ground.config, std::move(ground.app)},
-                {[this](const Config& config) { rollout_complete(config); }}),
+      rollouts_(workers_, check_, ground.board, hooks,
+                {.generation = 1, .config = ground.config, .app = std::move(ground.app)},
+                {.on_complete = [this](const Config& config) { rollout_complete(config); }}),
       recycler_(workers_, ground.board),
       sampler_(ground.board),
-      quarantine_(ground.board.quarantine()),
+      scaling_(workers_, sampler_),
+      quarantine_(workers_, ground.board.quarantine()),
+      commands_(ground.board, rollouts_, quarantine_, control_actions()),
+      replacement_({.program = ground.program,
+                    .board = ground.board,
+                    .listeners = ground.listeners,
+                    .admin_listeners = ground.admin_listeners.get(),
+                    .locks = ground.locks,
+                    .control = control_,
+                    .symbolizer = symbolizer_,
+                    .check = check_,
+                    .workers = workers_,
+                    .rollouts = rollouts_,
+                    .scaling = scaling_,
+                    .dispatcher = dispatcher_,
+                    .redis = redis_},
+                   hooks, [this] { schedule(); }),
       due_(loop, [this] { advance(); }),
       tick_(loop, [this] { tick(); }),
       stall_tick_(loop, [this] { stalls_.look(monotonic_ms()); }) {
   if (ground.config->redis == "embedded") {
-    redis_.emplace(loop, children_, ground.program, *ground.config, ground.redis_lock);
+    redis_.emplace(loop, children_, ground.program, *ground.config, ground.locks.redis);
   }
   if (passes_connections(ground.config->balance)) {
     dispatcher_.emplace(loop, *ground.config, ground.listeners, workers_, ground.board, sampler_);
   }
-  autoscaler_.set_bounds(ground.config->min_workers, ground.config->max_workers);
   watch_signals();
+}
+
+Workers::Callbacks SupervisorProcess::worker_callbacks() {
+  return {.on_ready = [this](const WorkerEntry& worker) { worker_ready(worker); },
+          .on_exit = [this](const WorkerEntry& worker, const std::string& reason) { worker_exited(worker, reason); },
+          .on_cannot_start = [this](const std::string& reason) { cannot_start(reason); },
+          .on_accepted =
+              [this](int pid, std::uint64_t ticket) {
+                if (dispatcher_) dispatcher_->accepted(pid, ticket);
+              },
+          .on_killed = [this](const std::string& request) { quarantine_.killed(request); },
+          .on_quarantine = [this](const Message& message) { quarantine_.received(message); }};
+}
+
+ControlCommands::Actions SupervisorProcess::control_actions() {
+  return {.scale = [this](std::int64_t workers, bool relative) { return scale(workers, relative); },
+          .reload = [this](Rollouts::Waiter waiter,
+                           std::optional<Milliseconds> canary) { reload(std::move(waiter), canary); },
+          .rollback = [this](Rollouts::Waiter waiter) { rollback(std::move(waiter)); },
+          .stop = [this] { drain(); }};
 }
 
 void SupervisorProcess::watch_signals() {
   const auto on = [this](int number, auto&& callback) {
     signals_.push_back(std::make_unique<Signal>(loop_, number, callback));
+  };
+  const auto step = [this](std::int64_t by) {
+    if (const auto scaled = scale(by, true); !scaled) log_error(scaled.error());
   };
   on(SIGTERM, [this] { drain(); });
   on(SIGINT, [this] { interrupted(); });
@@ -95,8 +131,8 @@ void SupervisorProcess::watch_signals() {
   });
   on(SIGUSR1, [this] { reopen_logs(); });
   on(SIGUSR2, [this] { replace_program(); });
-  on(SIGTTIN, [this] { scale_by(1); });
-  on(SIGTTOU, [this] { scale_by(-1); });
+  on(SIGTTIN, [step] { step(1); });
+  on(SIGTTOU, [step] { step(-1); });
 }
 
 int SupervisorProcess::run() {
@@ -126,9 +162,10 @@ void SupervisorProcess::describe_server() {
 
 // --- Starting -------------------------------------------------------------------------------------------------------
 
+// Redis first, so that no worker has to wait for it.
 void SupervisorProcess::begin() {
   if (redis_) {
-    redis_->start([this] { start_workers(); });  // first, so that no worker waits for it
+    redis_->start([this] { start_workers(); });
   } else {
     start_workers();
   }
@@ -137,11 +174,21 @@ void SupervisorProcess::begin() {
 void SupervisorProcess::start_workers() {
   if (phase_ != Phase::starting) return;
   phase_ = Phase::running;
-  if (const auto scaled = workers_.scale(ground_.config->min_workers); !scaled) return cannot_start(scaled.error());
+  if (const auto started = scaling_.start(*ground_.config); !started) return cannot_start(started.error());
   schedule();
 }
 
-// The line that says it all, once every slot has had a ready worker.
+void SupervisorProcess::resume() {
+  phase_ = Phase::running;
+  announced_ = true;
+  replacement_.resume(
+      *ground_.resume,
+      {.generation = ground_.resume->generation, .config = ground_.config, .app = rollouts_.launch().app});
+  block_signals(false);
+  reload({});
+  schedule();
+}
+
 void SupervisorProcess::announce() {
   announced_ = true;
   std::vector<std::string> urls;
@@ -154,40 +201,32 @@ void SupervisorProcess::announce() {
                        fmt::join(parts, ", "), ::getpid(), monotonic_ms() - began_ms_));
 }
 
-// --- What is due ----------------------------------------------------------------------------------------------------
+// --- Running --------------------------------------------------------------------------------------------------------
 
 void SupervisorProcess::advance() {
-  const std::uint64_t rollout = rollouts_.advance();
-  std::uint64_t next = workers_.advance();
-  if (rollout != 0 && (next == 0 || rollout < next)) next = rollout;
+  std::uint64_t next = rollouts_.advance();
+  next = earlier(next, workers_.advance());
   if (dispatcher_) dispatcher_->advance();
-  exec_when_flushed();
-  if (!announced_ && phase_ == Phase::running && workers_.slots().ready_slots() == workers_.slots().target())
-    announce();
+  next = earlier(next, replacement_.advance());
+  const bool running = phase_ == Phase::running;
+  if (!announced_ && running && workers_.slots().ready_slots() == workers_.slots().target()) announce();
   finish_when_empty();
-  if (exec_by_ms_ != 0) return due_.start(Milliseconds(10));
   if (next == 0) return due_.stop();
   const std::uint64_t now = monotonic_ms();
   due_.start(Milliseconds(next > now ? static_cast<std::int64_t>(next - now) : 1));
 }
 
 void SupervisorProcess::tick() {
+  const std::uint64_t now = monotonic_ms();
   children_.reap();
   workers_.watch();
-  reports_.sample(monotonic_ms());
+  reporter_.sample(now);
   if (redis_) redis_->watch();
-  sampler_.sample(workers_.slots(), monotonic_ms());
-  quarantine_.tick(monotonic_ms());
-  if (announced_ && phase_ == Phase::running && autoscaler_.active()) {
-    const std::uint32_t target = workers_.slots().target();
-    const std::uint32_t better = autoscaler_.update(sampler_.utilisations(), target, monotonic_ms());
-    if (better != target) {
-      const auto scaled = workers_.scale(better);
-      log_info(scaled ? fmt::format("scaled from {} to {} workers", target, *scaled) : scaled.error());
-    }
-  }
-  if (announced_ && phase_ == Phase::running && !rollouts_.busy() && !replacing_program_) {
-    recycler_.tick(monotonic_ms());
+  sampler_.sample(workers_.slots(), now);
+  quarantine_.tick(now);
+  if (announced_ && phase_ == Phase::running) {
+    scaling_.tick(now);
+    if (!rollouts_.busy() && !replacement_.busy()) recycler_.tick(now);
   }
   schedule();
 }
@@ -198,6 +237,13 @@ void SupervisorProcess::watch_for_stalls(Milliseconds threshold) {
   stall_tick_.start(period, period);
 }
 
+void SupervisorProcess::worker_ready(const WorkerEntry& worker) {
+  quarantine_.worker_ready();
+  recycler_.on_ready(worker);
+  rollouts_.on_ready(worker);
+  schedule();
+}
+
 void SupervisorProcess::worker_exited(const WorkerEntry& worker, const std::string& reason) {
   if (dispatcher_) dispatcher_->worker_gone(worker.pid);
   recycler_.on_exit(worker);
@@ -206,7 +252,7 @@ void SupervisorProcess::worker_exited(const WorkerEntry& worker, const std::stri
 }
 
 void SupervisorProcess::cannot_start(const std::string& reason) {
-  if (phase_ == Phase::draining || phase_ == Phase::stopping) return;
+  if (stopping()) return;
   log_error(fmt::format("the application cannot start: {}", reason));
   status_ = kExitApplication;
   stop_now();
@@ -218,65 +264,55 @@ void SupervisorProcess::rollout_complete(const Config& config) {
   } catch (const std::exception& error) {
     log_error(error.what());
   }
-  // Back to the option, whatever was set by hand.
-  set_by_hand_ = false;
   watch_for_stalls(config.stall_threshold);
-  autoscaler_.set_bounds(config.min_workers, config.max_workers);
-  const std::uint32_t before = workers_.slots().target();
-  const auto scaled = workers_.scale(std::clamp(before, config.min_workers, config.max_workers));
-  if (!scaled) {
-    log_error(scaled.error());
-  } else if (*scaled != before) {
-    log_info(fmt::format("scaled from {} to {} workers, as configured", before, *scaled));
-  }
+  scaling_.reconfigure(config);
   schedule();
 }
 
-// --- Ending ---------------------------------------------------------------------------------------------------------
+// --- Stopping -------------------------------------------------------------------------------------------------------
 
 void SupervisorProcess::drain() {
-  if (phase_ == Phase::draining || phase_ == Phase::stopping) return;
+  if (stopping()) return;
   phase_ = Phase::draining;
-  ground_.board.server().draining.store(1);
-  log_info("stopping: what is running is finished first",
-           {{"drain_delay_ms", rollouts_.launch().config->drain_delay.count()},
-            {"drain_timeout_ms", rollouts_.launch().config->drain_timeout.count()}});
-  rollouts_.cancel("the server is stopping");
-  if (replacing_program_) check_.cancel();
+  const Config& config = *rollouts_.launch().config;
+  log_info("stopping: finishing requests in flight",
+           {{"drain_delay_ms", config.drain_delay.count()}, {"drain_timeout_ms", config.drain_timeout.count()}});
+  begin_stop();
   workers_.drain_all();
   schedule();
 }
 
+// A second SIGINT does not wait for requests.
 void SupervisorProcess::interrupted() {
-  if (phase_ == Phase::draining || phase_ == Phase::stopping) {
-    symbolizer_.cancel();
-    stop_now();
-  } else {
-    drain();
-  }
+  if (!stopping()) return drain();
+  symbolizer_.cancel();
+  stop_now();
 }
 
 void SupervisorProcess::stop_now() {
-  if (closing_redis_ && redis_) redis_->kill();  // it is all that is still waited for
+  if (closing_redis_ && redis_) redis_->kill();  // Redis is the last child, and takes too long
   if (phase_ == Phase::stopping) return;
   phase_ = Phase::stopping;
-  ground_.board.server().draining.store(1);
   log_info("stopping now");
-  rollouts_.cancel("the server is stopping");
-  if (replacing_program_) check_.cancel();
+  begin_stop();
   workers_.stop_all();
   schedule();
 }
 
-// In this order: workers, admin process, Redis. Nobody is left when the loop ends.
+void SupervisorProcess::begin_stop() {
+  ground_.board.server().draining.store(1);
+  rollouts_.cancel("the server is stopping");
+  replacement_.cancel();
+}
+
+// Ends the processes in order: workers, admin process, Redis. Then stops the loop.
 void SupervisorProcess::finish_when_empty() {
-  if (phase_ != Phase::draining && phase_ != Phase::stopping) return;
-  if (workers_.count_without_admin() > 0 || closing_redis_) return;
-  if (dispatcher_) dispatcher_.reset();
-  ground_.listeners.close();  // nobody would ever answer
+  if (!stopping() || closing_redis_ || workers_.count_without_admin() > 0) return;
+  dispatcher_.reset();
+  ground_.listeners.close();  // clients are refused from now on, not left waiting
   if (workers_.slots().current(kAdminSlot) != nullptr) return workers_.stop_admin();
   const std::size_t redis = redis_ && redis_->pid() != 0 ? 1 : 0;
-  if (children_.count() > redis) {  // a check that was cancelled, or stacks that are being read
+  if (children_.count() > redis) {  // a cancelled check, or the symbolizer
     if (alone_since_ms_ == 0) alone_since_ms_ = monotonic_ms();
     if (monotonic_ms() - alone_since_ms_ > kStackLimitMs) symbolizer_.cancel();
     return;
@@ -290,7 +326,7 @@ void SupervisorProcess::finish_when_empty() {
   stopped();
 }
 
-// --- Requests from outside ------------------------------------------------------------------------------------------
+// --- Requests of operators ------------------------------------------------------------------------------------------
 
 void SupervisorProcess::reload(Rollouts::Waiter waiter, std::optional<Milliseconds> canary) {
   if (may_roll_out(waiter)) rollouts_.request(std::move(waiter), canary);
@@ -300,11 +336,10 @@ void SupervisorProcess::rollback(Rollouts::Waiter waiter) {
   if (may_roll_out(waiter)) rollouts_.rollback(std::move(waiter));
 }
 
-// When not, tells the waiter.
+// False: the waiter and the log have been told why not.
 bool SupervisorProcess::may_roll_out(const Rollouts::Waiter& waiter) {
-  if (phase_ == Phase::running && announced_ && !replacing_program_) return true;
-  const bool stopping = phase_ == Phase::draining || phase_ == Phase::stopping;
-  const std::string reason = stopping     ? "the server is stopping"
+  if (phase_ == Phase::running && announced_ && !replacement_.busy()) return true;
+  const std::string reason = stopping()   ? "the server is stopping"
                              : announced_ ? "the supervisor's program is being replaced"
                                           : "the server is still starting";
   log_warning("no rollout: " + reason);
@@ -313,39 +348,33 @@ bool SupervisorProcess::may_roll_out(const Rollouts::Waiter& waiter) {
   return false;
 }
 
-// Without its file no command reaches us any more, but signals do.
+void SupervisorProcess::replace_program() {
+  if (phase_ != Phase::running || !announced_ || rollouts_.busy() || recycler_.surging() || replacement_.busy()) {
+    return log_warning("the program is not replaced: the server is starting, stopping, or replacing workers");
+  }
+  replacement_.begin();
+}
+
+// Somebody has deleted the socket's file: no command arrives any more, but signals do.
 void SupervisorProcess::restore_control() {
   try {
     control_.restore_file();
   } catch (const std::exception& error) {
-    log_error(fmt::format("the control socket stays unreachable: {}", error.what()));
+    log_error(fmt::format("the control socket cannot be restored: {}", error.what()));
   }
 }
 
 void SupervisorProcess::reopen_logs() {
   reopen_log();
   workers_.send_all({MessageKind::reopen_logs, 0, {}});
-  log_info("log files were opened again");
+  log_info("log files reopened");
 }
 
-// By hand: it stays until the next reload, also where the autoscaler would choose another number.
-std::expected<std::uint32_t, std::string> SupervisorProcess::set_workers(std::int64_t number) {
-  const std::uint32_t before = workers_.slots().target();
-  const auto scaled = workers_.scale(number);
-  if (!scaled) return scaled;
-  const bool was_automatic = autoscaler_.active();
-  set_by_hand_ = true;
-  autoscaler_.set_bounds(*scaled, *scaled);
-  if (*scaled != before) log_info(fmt::format("scaled from {} to {} workers", before, *scaled));
-  if (was_automatic) log_info("autoscaling is off until the next reload");
+std::expected<std::uint32_t, std::string> SupervisorProcess::scale(std::int64_t workers, bool relative) {
+  if (phase_ != Phase::running) return std::unexpected("the server is starting or stopping");
+  auto scaled = relative ? scaling_.step(workers) : scaling_.set(workers);
   schedule();
   return scaled;
-}
-
-void SupervisorProcess::scale_by(int step) {
-  if (phase_ != Phase::running) return;
-  const auto scaled = set_workers(static_cast<std::int64_t>(workers_.slots().target()) + step);
-  if (!scaled) log_error(scaled.error());
 }
 
 }  // namespace pronghorn::supervisor

@@ -10,12 +10,6 @@
 namespace pronghorn::worker {
 namespace {
 
-template <class Handle>
-void close_handle(Handle* handle) {
-  uv_close(reinterpret_cast<uv_handle_t*>(handle),
-           [](uv_handle_t* closed) { delete reinterpret_cast<Handle*>(closed); });
-}
-
 // To a few milliseconds, for a quarter of the exact clock's price.
 std::uint64_t coarse_ms() noexcept {
   timespec now{};
@@ -38,37 +32,28 @@ Heartbeat::Heartbeat(uv_loop_t* loop, WorkerRow& row, std::chrono::milliseconds 
   if (worker_timeout.count() > 0) {
     period_ms_ = std::clamp<std::uint64_t>(static_cast<std::uint64_t>(worker_timeout.count()) / 4, 10, 250);
   }
-  uv_timer_init(loop, timer_);
+  uv_timer_init(loop, timer_.get());
   timer_->data = this;
   due_ms_ = monotonic_ms() + period_ms_;
   uv_timer_start(
-      timer_, [](uv_timer_t* timer) { static_cast<Heartbeat*>(timer->data)->beat(); }, period_ms_, period_ms_);
+      timer_.get(), [](uv_timer_t* timer) { static_cast<Heartbeat*>(timer->data)->beat(); }, period_ms_, period_ms_);
   // Every turn of the loop stamps too: libuv has just read the clock, so that costs one store.
-  uv_check_init(loop, check_);
+  uv_check_init(loop, check_.get());
   check_->data = this;
-  uv_check_start(check_, [](uv_check_t* check) {
+  uv_check_start(check_.get(), [](uv_check_t* check) {
     auto* self = static_cast<Heartbeat*>(check->data);
     self->row_.waiting.store(0, std::memory_order_relaxed);
     self->look_for_stall();
     self->row_.stamp_ms.store(uv_now(self->loop_), std::memory_order_relaxed);
   });
-  uv_prepare_init(loop, prepare_);
+  uv_prepare_init(loop, prepare_.get());
   prepare_->data = this;
-  uv_prepare_start(prepare_, [](uv_prepare_t* prepare) {
+  uv_prepare_start(prepare_.get(), [](uv_prepare_t* prepare) {
     auto* self = static_cast<Heartbeat*>(prepare->data);
     self->look_for_stall();
     self->row_.waiting.store(1, std::memory_order_relaxed);
   });
   row_.stamp_ms.store(monotonic_ms(), std::memory_order_relaxed);
-}
-
-Heartbeat::~Heartbeat() {
-  uv_timer_stop(timer_);
-  uv_prepare_stop(prepare_);
-  uv_check_stop(check_);
-  close_handle(timer_);
-  close_handle(prepare_);
-  close_handle(check_);
 }
 
 // libuv reads its clock when it has waited, and before the timers: what has passed since is what callbacks took.

@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "common/ipc/scoreboard.h"
+#include "common/uv_ptr.h"
 
 namespace pronghorn::worker {
 
@@ -21,7 +22,6 @@ class Heartbeat {
             std::chrono::milliseconds stall_threshold);
   Heartbeat(const Heartbeat&) = delete;
   Heartbeat& operator=(const Heartbeat&) = delete;
-  ~Heartbeat();
 
  private:
   void beat() noexcept;
@@ -37,9 +37,9 @@ class Heartbeat {
   std::uint64_t second_began_ms_ = 0;
   std::uint64_t stall_ms_;         // 0: not looked for
   std::uint32_t stacks_told_ = 0;  // of StallRecord::taken
-  uv_timer_t* timer_;
-  uv_prepare_t* prepare_;
-  uv_check_t* check_;
+  UvPtr<uv_timer_t> timer_;
+  UvPtr<uv_prepare_t> prepare_;
+  UvPtr<uv_check_t> check_;
 };
 
 }  // namespace pronghorn::worker

@@ -22,26 +22,23 @@ constexpr std::size_t kMaxWireSize = sizeof(WireHeader) + kMaxMessageText;
 
 }  // namespace
 
-Channel::Channel(uv_loop_t* loop, int fd, Callbacks callbacks)
-    : fd_(fd), poll_(new uv_poll_t), callbacks_(std::move(callbacks)) {
-  if (const int error = uv_poll_init(loop, poll_, fd); error != 0) {
-    delete poll_;
+Channel::Channel(uv_loop_t* loop, int fd, Callbacks callbacks) : fd_(fd), callbacks_(std::move(callbacks)) {
+  auto poll = std::make_unique<uv_poll_t>();
+  if (const int error = uv_poll_init(loop, poll.get(), fd); error != 0) {
     ::close(fd);
     throw std::runtime_error(std::string("cannot watch the channel: ") + uv_strerror(error));
   }
+  poll_.reset(poll.release());
   poll_->data = this;
-  uv_poll_start(poll_, UV_READABLE | UV_DISCONNECT, [](uv_poll_t* handle, int status, int) {
+  uv_poll_start(poll_.get(), UV_READABLE | UV_DISCONNECT, [](uv_poll_t* handle, int status, int) {
     if (handle->data != nullptr) static_cast<Channel*>(handle->data)->readable(status);
   });
 }
 
 Channel::~Channel() {
   *alive_ = false;
-  poll_->data = nullptr;
-  uv_poll_stop(poll_);
+  poll_.reset();  // before the descriptor that it watches
   ::close(fd_);
-  uv_close(reinterpret_cast<uv_handle_t*>(poll_),
-           [](uv_handle_t* handle) { delete reinterpret_cast<uv_poll_t*>(handle); });
 }
 
 bool Channel::send(const Message& message, int fd) noexcept {
@@ -110,7 +107,7 @@ bool Channel::receive_one() {
 }
 
 void Channel::closed() {
-  uv_poll_stop(poll_);
+  uv_poll_stop(poll_.get());
   if (callbacks_.on_closed) {
     const auto on_closed = std::move(callbacks_.on_closed);  // the callee may destroy us
     on_closed();

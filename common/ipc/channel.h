@@ -14,6 +14,8 @@
 #include <string_view>
 #include <utility>
 
+#include "common/uv_ptr.h"
+
 namespace pronghorn {
 
 enum class MessageKind : std::uint32_t {
@@ -71,7 +73,7 @@ class Channel {
   void closed();
 
   int fd_;
-  uv_poll_t* poll_;  // freed by libuv's close callback
+  UvPtr<uv_poll_t> poll_;
   Callbacks callbacks_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // false when a callback has destroyed us
 };

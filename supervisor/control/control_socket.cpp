@@ -20,10 +20,10 @@ struct ControlSocket::Client {
   ControlSocket& owner;
   std::uint64_t id;
   UvPtr<uv_pipe_t> pipe;
-  std::array<char, 4096> buffer;
-  std::string line;
-  bool busy = false;     // a request is being answered; the next one is not looked at before
-  bool handing = false;  // the handler runs: received() goes on by itself when it answers at once
+  std::array<char, 4096> buffer{};
+  std::string line{};
+  bool busy = false;     // a request is being answered; the next one waits
+  bool handing = false;  // the handler runs; when it replies at once, received() goes on by itself
 };
 
 ControlSocket::ControlSocket(uv_loop_t* loop, const std::string& path, Handler handler)
@@ -57,15 +57,14 @@ void ControlSocket::restore_file() {
 
 void ControlSocket::accept() {
   Fd fd(::accept4(socket_.fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-  if (!fd && errno != EAGAIN) {  // out of descriptors: the client stays in the queue, and the loop must not spin
+  if (!fd && errno != EAGAIN) {  // out of descriptors: the client stays in the queue, so polling on would spin
     poll_->stop();
     resume_->start(std::chrono::milliseconds(500));
   }
   if (!fd || clients_.size() >= kMaxClients) return;
   auto pipe = std::make_unique<uv_pipe_t>();
   if (uv_pipe_init(loop_, pipe.get(), 0) != 0) return;
-  auto client =
-      std::make_unique<Client>(Client{*this, next_id_++, UvPtr<uv_pipe_t>(pipe.release()), {}, {}, false, false});
+  auto client = std::make_unique<Client>(*this, next_id_++, UvPtr<uv_pipe_t>(pipe.release()));
   if (uv_pipe_open(client->pipe.get(), fd.get()) != 0) return;
   static_cast<void>(fd.release());
   client->pipe->data = client.get();
@@ -79,7 +78,7 @@ void ControlSocket::accept() {
         auto* self = static_cast<Client*>(stream->data);
         if (self == nullptr || size == 0) return;
         if (size < 0) {
-          self->owner.clients_.erase(self->id);  // the pipe is closed on a later turn
+          self->owner.clients_.erase(self->id);  // frees the client; libuv closes the pipe on a later turn
         } else {
           self->owner.received(*self, buffer->base, static_cast<std::size_t>(size));
         }
@@ -90,7 +89,7 @@ void ControlSocket::accept() {
 void ControlSocket::received(Client& client, const char* bytes, std::size_t size) {
   const std::uint64_t id = client.id;
   client.line.append(bytes, size);
-  // A handler may answer at once, or end the client: it is looked up anew for each line.
+  // A handler may reply at once, which can drop the client: look it up for each line.
   for (auto found = clients_.find(id); found != clients_.end() && !found->second->busy; found = clients_.find(id)) {
     Client& current = *found->second;
     const std::size_t end = current.line.find('\n');
@@ -105,7 +104,7 @@ void ControlSocket::received(Client& client, const char* bytes, std::size_t size
   }
   const auto found = clients_.find(id);
   if (found == clients_.end() || found->second->line.size() <= kMaxRequest) return;
-  found->second->handing = true;  // nothing follows this answer
+  found->second->handing = true;  // no request follows this answer
   reply(id, R"({"ok":false,"error":"the request is longer than 64 KiB"})");
   clients_.erase(id);
 }
@@ -129,7 +128,7 @@ void ControlSocket::reply(std::uint64_t id, const std::string& line) {
   if (error != 0 || stream->write_queue_size > kMaxUnsent) {
     clients_.erase(id);
   } else if (!client.handing) {
-    received(client, "", 0);  // what came while this one was being answered
+    received(client, "", 0);  // requests that came meanwhile
   }
 }
 

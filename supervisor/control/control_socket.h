@@ -1,7 +1,9 @@
-// The control socket: `pronghorn status`, `scale`, `reload` and `stop` talk to the supervisor here.
+// The control socket, where commands such as `pronghorn status` and `pronghorn reload` talk to the supervisor.
 //
-// A client sends one line of JSON and gets one line back, then may send the next. Only the user who runs the server,
-// and root, may connect (mode 0600). Context: supervisor, main thread; nothing here blocks.
+// A client sends a line and gets a line back, then may send the next. The socket has mode 0600: only the user who runs
+// the server, and root, may connect.
+//
+// Context: supervisor, main thread. Nothing here blocks.
 #pragma once
 
 #include <uv.h>
@@ -19,13 +21,13 @@ namespace pronghorn::supervisor {
 
 class ControlSocket {
  public:
-  // Takes the answer without its line end. May be called at any later time, at most once; when the client has gone, or
-  // this ControlSocket, nothing happens.
+  // Takes the answer, without a line end. May be called at any later time, at most once. Does nothing when the client
+  // or the ControlSocket is gone.
   using Reply = std::function<void(const std::string& line)>;
-  // Gets each request without its line end.
+  // Called with each request, without its line end.
   using Handler = std::function<void(const std::string& line, Reply reply)>;
 
-  // Throws ConfigurationError when the path cannot be had.
+  // Throws ConfigurationError when the socket cannot be created at this path.
   ControlSocket(uv_loop_t* loop, const std::string& path, Handler handler);
   // Takes over a socket of an earlier image of this program.
   ControlSocket(uv_loop_t* loop, const std::string& path, int fd, Handler handler);
@@ -35,13 +37,13 @@ class ControlSocket {
 
   [[nodiscard]] int fd() const noexcept { return socket_.fd(); }
   void remove_file() noexcept { socket_.remove_file(); }
-  // Listens anew when the socket's file has gone, which makes it unreachable; else does nothing. Clients stay
-  // connected. Throws as the constructor; the old socket then stays.
+  // Creates the socket again when its file was deleted. Connected clients stay. Throws like the constructor; the old
+  // socket then stays.
   void restore_file();
 
  private:
   static constexpr std::size_t kMaxRequest = 64 * 1024;
-  static constexpr std::size_t kMaxUnsent = 8 * 1024 * 1024;  // a client that takes no answers is dropped
+  static constexpr std::size_t kMaxUnsent = 8 * 1024 * 1024;  // a client that does not read its answers is dropped
   static constexpr std::size_t kMaxClients = 64;
   struct Client;
 
@@ -54,10 +56,10 @@ class ControlSocket {
   UnixSocket socket_;
   Handler handler_;
   std::unique_ptr<Poll> poll_;
-  std::unique_ptr<Timer> resume_;  // accepting, after it had to pause
+  std::unique_ptr<Timer> resume_;  // of accepting, after a pause
   std::unordered_map<std::uint64_t, std::unique_ptr<Client>> clients_;
   std::uint64_t next_id_ = 1;
-  std::shared_ptr<ControlSocket*> self_;  // shared with replies that are not given yet; null once we are gone
+  std::shared_ptr<ControlSocket*> self_;  // shared with pending Replies; null once this is destroyed
 };
 
 }  // namespace pronghorn::supervisor

@@ -31,7 +31,7 @@ std::vector<std::string> list_files(const std::string& directory, std::string_vi
     const std::string name = entry->path().filename();
     if (name.starts_with(kBegin) && name.ends_with(end)) names.push_back(name);
   }
-  std::sort(names.begin(), names.end());  // by time, which their names begin with
+  std::sort(names.begin(), names.end());  // names begin with the time
   return names;
 }
 

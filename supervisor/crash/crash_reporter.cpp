@@ -10,6 +10,7 @@
 #include "common/log.h"
 #include "supervisor/crash/crash_directory.h"
 #include "supervisor/crash/exit_facts.h"
+#include "supervisor/crash/report_json.h"
 
 namespace pronghorn::supervisor {
 namespace {
@@ -18,7 +19,7 @@ std::string dump(const nlohmann::json& report) {
   return report.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + '\n';
 }
 
-// One event for machines; for people, who read a text log, a line a frame.
+// A JSON log gets one event; a text log gets a line for each frame.
 void log_backtrace(const std::string& who, int pid, const std::string& report, const std::vector<Frame>& frames,
                    bool lines) {
   std::string all;
@@ -35,47 +36,48 @@ void log_backtrace(const std::string& who, int pid, const std::string& report, c
 
 }  // namespace
 
-CrashReports::Written CrashReports::write(const WorkerEntry& worker, const WorkerRow& row, const ChildExit& exit,
-                                          const std::string& reason, std::uint64_t rss_bytes, bool killed_by_us,
-                                          const Config& config, std::shared_ptr<const AppCopy> app) {
-  EndedWorker ended{.worker = worker,
-                    .row = row,
-                    .exit = exit,
-                    .reason = reason,
-                    .app = config.app,
-                    .rss_bytes = rss_bytes,
+CrashReporter::Written CrashReporter::write(const Ended& end) {
+  EndedWorker ended{.worker = end.worker,
+                    .row = end.row,
+                    .exit = end.how,
+                    .reason = end.reason,
+                    .app = end.config.app,
+                    .rss_bytes = end.rss_bytes,
                     .now_ms = monotonic_ms(),
                     .at = std::time(nullptr),
                     .oom_before = verdicts_.baseline(),
-                    .memory = memory_.read(),
+                    .memory = read_memory_state(),
                     .verdict = {}};
   verdicts_.sample(ended.now_ms, ended.memory.oom_kills);
-  if (exit.signal == SIGKILL && !killed_by_us && verdicts_.explains()) ended.verdict = describe_oom(ended.memory);
+  if (end.how.signal == SIGKILL && !end.killed_by_us && verdicts_.explains())
+    ended.verdict = describe_oom(ended.memory);
 
   nlohmann::json report = crash_report(ended);
   std::vector<Frame> frames;
-  if (row.pid.load() == static_cast<std::uint32_t>(worker.pid) && row.crash.signal.load() != 0) {
-    frames = frames_of(row.crash.stack, row.modules);
+  if (end.row.pid.load() == static_cast<std::uint32_t>(end.worker.pid) && end.row.crash.signal.load() != 0) {
+    frames = frames_of(end.row.crash.stack, end.row.modules);
   }
   report["backtrace"] = to_json(frames);
-  Written written{report_name(ended.at, worker.slot, worker.pid), {}, ended.verdict};
-  written.path = crash_directory(config.data_dir) + '/' + written.name;
-  if (const auto saved = save_report(config.data_dir, written.name, dump(report)); !saved) {
-    log_warning("the crash report cannot be written", {{"file", written.path}, {"reason", saved.error()}});
+  Written written{report_name(ended.at, end.worker.slot, end.worker.pid), {}, ended.verdict};
+  written.path = crash_directory(end.config.data_dir) + '/' + written.name;
+  if (const auto saved = save_report(end.config.data_dir, written.name, dump(report)); !saved) {
+    log_warning("cannot write the crash report", {{"file", written.path}, {"reason", saved.error()}});
     written.name.clear();
     written.path.clear();
   }
   if (frames.empty()) return written;
-  symbolizer_.ask(std::move(frames), [report = std::move(report), written, app = std::move(app),
-                                      who = process_name(worker.slot), pid = worker.pid, data_dir = config.data_dir,
-                                      lines = config.log_format != "json"](const std::vector<Frame>& named) mutable {
-    log_backtrace(who, pid, written.path, named, lines);
-    if (written.name.empty()) return;
-    report["backtrace"] = to_json(named);
-    if (const auto saved = save_report(data_dir, written.name, dump(report)); !saved) {
-      log_warning("the crash report keeps bare addresses", {{"file", written.path}, {"reason", saved.error()}});
-    }
-  });
+  symbolizer_.ask(std::move(frames),
+                  [report = std::move(report), written, app = end.app, who = process_name(end.worker.slot),
+                   pid = end.worker.pid, data_dir = end.config.data_dir,
+                   lines = end.config.log_format != "json"](const std::vector<Frame>& named) mutable {
+                    log_backtrace(who, pid, written.path, named, lines);
+                    if (written.name.empty()) return;
+                    report["backtrace"] = to_json(named);
+                    if (const auto saved = save_report(data_dir, written.name, dump(report)); !saved) {
+                      log_warning("cannot write the crash report: it keeps bare addresses",
+                                  {{"file", written.path}, {"reason", saved.error()}});
+                    }
+                  });
   return written;
 }
 

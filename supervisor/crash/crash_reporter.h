@@ -1,4 +1,6 @@
-// Explains exits that nobody asked for: makes the report, finds the functions' names, logs the backtrace.
+// Writes the crash report of a worker that has ended unasked, and logs its stack.
+//
+// Context: supervisor, main thread.
 #pragma once
 
 #include <cstdint>
@@ -6,36 +8,45 @@
 #include <string>
 
 #include "common/config/config.h"
-#include "supervisor/crash/report_json.h"
+#include "common/ipc/scoreboard.h"
+#include "supervisor/crash/oom_verdicts.h"
 #include "supervisor/crash/symbolizer.h"
 #include "supervisor/launch/app_copy.h"
-#include "supervisor/system/memory_limits.h"
+#include "supervisor/launch/worker_entry.h"
+#include "supervisor/system/child_process.h"
 
 namespace pronghorn::supervisor {
 
-// Context: supervisor, main thread.
-class CrashReports {
+class CrashReporter {
  public:
-  // `symbolizer` outlives this.
-  explicit CrashReports(Symbolizer& symbolizer) : symbolizer_(symbolizer) { sample(monotonic_ms()); }
-
-  // Once a second.
-  void sample(std::uint64_t now) { verdicts_.sample(now, memory_.read().oom_kills); }
-
+  struct Ended {
+    const WorkerEntry& worker;
+    const WorkerRow& row;  // still as the worker left it
+    const ChildExit& how;
+    std::string reason;                  // "signal 11 (SIGSEGV)", with the worker's own words behind it
+    std::uint64_t rss_bytes = 0;         // 0: unknown
+    bool killed_by_us = false;           // then a SIGKILL is not the kernel's
+    const Config& config;                // what the worker ran with
+    std::shared_ptr<const AppCopy> app;  // the file it had loaded, kept until its functions have names; may be null
+  };
   struct Written {
-    std::string name;  // of the file; empty: it could not be written, which has been logged
-    std::string path;
+    std::string name;     // of the file; empty: it could not be written, which has been logged
+    std::string path;     // of the file; empty as well
     std::string verdict;  // "killed by the kernel: …"; empty: it was not
   };
-  // Writes the report with bare addresses at once: whatever happens to us, it is there. When the names are known they
-  // are added, and the backtrace is logged. `row` is still the worker's. `killed_by_us`: it needs no verdict. `app`:
-  // the file that it has loaded, which is kept until its names are known; may be null.
-  Written write(const WorkerEntry& worker, const WorkerRow& row, const ChildExit& exit, const std::string& reason,
-                std::uint64_t rss_bytes, bool killed_by_us, const Config& config, std::shared_ptr<const AppCopy> app);
+
+  // `symbolizer` must outlive this.
+  explicit CrashReporter(Symbolizer& symbolizer) : symbolizer_(symbolizer) { sample(monotonic_ms()); }
+
+  // Reads the kernel's count of out-of-memory kills. Call once a second.
+  void sample(std::uint64_t now) { verdicts_.sample(now, read_memory_state().oom_kills); }
+
+  // Writes the report with bare addresses at once, so that the end of the supervisor does not lose it. Writes it again
+  // and logs the stack when the names of functions are known.
+  Written write(const Ended& ended);
 
  private:
   Symbolizer& symbolizer_;
-  MemoryLimits memory_;
   OomVerdicts verdicts_;
 };
 

@@ -26,17 +26,17 @@ std::string demangled(const char* name) {
   return text ? text.get() : name;
 }
 
-// Everything that the frames' modules can tell.
+// The symbols of all modules that occur in the frames.
 class Symbols {
  public:
   Symbols() : session_(::dwfl_begin(&kCallbacks)) {
-    if (session_ == nullptr) throw std::runtime_error("libdw does not begin");
+    if (session_ == nullptr) throw std::runtime_error("cannot initialise libdw");
   }
   Symbols(const Symbols&) = delete;
   Symbols& operator=(const Symbols&) = delete;
   ~Symbols() { ::dwfl_end(session_); }
 
-  // The frame, behind those of the calls that were inlined into it.
+  // Appends the calls that were inlined into the frame, innermost first, then the frame itself.
   void explain(Frame frame, bool is_return_address, std::vector<Frame>& out);
 
  private:
@@ -50,7 +50,7 @@ class Symbols {
       .debuginfo_path = nullptr,
   };
   Dwfl* session_;
-  std::map<std::string, Dwfl_Module*> modules_;  // by path; null: of no use
+  std::map<std::string, Dwfl_Module*> modules_;  // by path; null: unusable
 };
 
 std::string build_id_of(Dwfl_Module* module) {
@@ -88,7 +88,7 @@ void set_line(Frame& frame, Dwfl_Module* module, Dwarf_Addr pc) {
   frame.line = number;
 }
 
-// Where an inlined function was called: that is the line of the frame around it.
+// Sets the line of the frame to where the inlined function was called.
 void set_call_site(Frame& frame, Dwarf_Die* inlined) {
   Dwarf_Attribute attribute;
   Dwarf_Word file = 0;
@@ -117,13 +117,14 @@ std::string name_of(Dwarf_Die* function) {
   return name == nullptr ? "" : name;
 }
 
-// From the innermost inlined call outwards. Leaves `frame` with the name and line of the function that is no copy.
+// Appends inlined calls to `out`, innermost first, and gives `frame` the name and line of the function that contains
+// them.
 void Symbols::name_scopes(Dwfl_Module* module, Dwarf_Addr pc, Frame& frame, std::vector<Frame>& out) {
   Dwarf_Addr bias = 0;
   Dwarf_Die* unit = ::dwfl_module_addrdie(module, pc, &bias);
   if (unit == nullptr) return;
-  // The scopes of an address follow the text of the program, out of an inlined function into its file; those of an
-  // entry follow the code: into its caller.
+  // dwarf_getscopes() follows the source text, from an inlined function to its file; dwarf_getscopes_die() follows the
+  // code, from an inlined function to its caller.
   Dwarf_Die* found = nullptr;
   if (::dwarf_getscopes(unit, pc - bias, &found) <= 0) return;
   const std::unique_ptr<Dwarf_Die, decltype(&::free)> innermost(found, ::free);
@@ -147,7 +148,7 @@ void Symbols::name_scopes(Dwfl_Module* module, Dwarf_Addr pc, Frame& frame, std:
 
 void Symbols::explain(Frame frame, bool is_return_address, std::vector<Frame>& out) {
   if (Dwfl_Module* module = module_of(frame); module != nullptr) {
-    // A call may be the last instruction of its function, or line: what it returns to is the next one's.
+    // A return address can belong to the next line or function, when the call is the last instruction of its own.
     const Dwarf_Addr pc = frame.address - (is_return_address ? 1 : 0);
     frame.function = demangled(::dwfl_module_addrname(module, pc));
     set_line(frame, module, pc);
@@ -167,7 +168,7 @@ std::string read_all(int fd) {
 
 }  // namespace
 
-std::vector<Frame> symbolize(const std::vector<Frame>& frames) {
+std::vector<Frame> add_names(const std::vector<Frame>& frames) {
   Symbols symbols;
   std::vector<Frame> out;
   for (std::size_t i = 0; i < frames.size(); ++i) symbols.explain(frames[i], i > 0, out);
@@ -178,7 +179,7 @@ int run_symbolize() {
   ::unsetenv("DEBUGINFOD_URLS");       // libdw must not contact a debuginfod server
   ::setpriority(PRIO_PROCESS, 0, 10);  // yield the processor to the workers
   const auto frames = frames_from_json(nlohmann::json::parse(read_all(kFramesInFd)));
-  const std::string text = to_json(symbolize(frames)).dump();
+  const std::string text = to_json(add_names(frames)).dump();
   std::string_view left = text;
   while (!left.empty()) {
     const ssize_t written = ::write(kFramesOutFd, left.data(), left.size());

@@ -1,5 +1,5 @@
-// Names of functions for addresses, in a process of its own: the files of code are the application's, and reading their
-// debug information must not be able to hurt the supervisor.
+// Finds the names of functions for addresses. Runs in a process of its own: the files belong to the application, and
+// whatever their debug information contains must not hurt the supervisor.
 #pragma once
 
 #include <vector>
@@ -8,15 +8,15 @@
 
 namespace pronghorn::supervisor {
 
-inline constexpr int kFramesInFd = 3;   // JSON, see stack_frames.h
-inline constexpr int kFramesOutFd = 4;  // the same with names; as many frames or, with inlined calls, more
+inline constexpr int kFramesInFd = 3;   // frames as JSON, see stack_frames.h
+inline constexpr int kFramesOutFd = 4;  // the same with names; inlined calls add frames
 
-// What `pronghorn symbolize` does. Returns the exit status. Throws what JSON throws.
+// The internal command `symbolize`: reads frames from kFramesInFd and writes them to kFramesOutFd. Returns the exit
+// status. Throws nlohmann::json::exception or std::runtime_error when the input is malformed.
 int run_symbolize();
 
-// From the debug information of each module if there is some (also a separate file that the system has for its build
-// id), else from its symbol table. A file that is not the one that was loaded any more (another build id) gives no
-// names.
-[[nodiscard]] std::vector<Frame> symbolize(const std::vector<Frame>& frames);
+// Adds names from the debug information of each module, which may be a separate file found by its build id, or else
+// from its symbol table. A module that has been replaced since it was loaded (another build id) gives no names.
+[[nodiscard]] std::vector<Frame> add_names(const std::vector<Frame>& frames);
 
 }  // namespace pronghorn::supervisor

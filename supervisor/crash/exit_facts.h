@@ -1,4 +1,4 @@
-// Why a worker is gone, from what it left in the scoreboard.
+// What the scoreboard says about a worker that has ended.
 #pragma once
 
 #include <cstdint>
@@ -8,18 +8,18 @@
 
 namespace pronghorn::supervisor {
 
-// For log lines: "worker 3", "the admin process".
+// "worker 3" or "the admin process", for log lines.
 [[nodiscard]] std::string process_name(std::uint32_t slot);
 
-// "POST /crash id=…": the request whose handler has the worker's loop. Empty when it executes none, and when the row
-// belongs to another process.
+// The request that the worker is executing: "POST /crash id=…". Empty when it executes none, or when the row belongs to
+// another process.
 [[nodiscard]] std::string running_request(const WorkerRow& row, int pid);
 
-// For /status: what ended the slot's last worker. `report`: the name of the report's file, or empty.
+// Writes how the slot's last worker ended, for /status. `report`: the file name of the crash report; empty: none.
 void record_exit(SlotRow& slot, const std::string& reason, const std::string& request,
                  const std::string& report) noexcept;
 
-// The worker of the row is dead: its gauges go to zero, its counters stay.
+// Sets the gauges of a dead worker to zero. Counters stay.
 void release_row(WorkerRow& row, int pid) noexcept;
 
 }  // namespace pronghorn::supervisor

@@ -27,7 +27,7 @@ constexpr std::array kCodes{
     CodeName{SIGSEGV, SEGV_MAPERR, "address not mapped"},
     CodeName{SIGSEGV, SEGV_ACCERR, "no permission for the address"},
     CodeName{SIGBUS, BUS_ADRALN, "misaligned address"},
-    CodeName{SIGBUS, BUS_ADRERR, "no such physical address, or a mapped file that was cut"},
+    CodeName{SIGBUS, BUS_ADRERR, "no such physical address, or a mapped file that was truncated"},
     CodeName{SIGBUS, BUS_OBJERR, "hardware error"},
     CodeName{SIGFPE, FPE_INTDIV, "integer division by zero"},
     CodeName{SIGFPE, FPE_INTOVF, "integer overflow"},
@@ -37,7 +37,7 @@ constexpr std::array kCodes{
     CodeName{SIGILL, ILL_ILLOPN, "illegal operand"},
     CodeName{SIGILL, ILL_PRVOPC, "privileged instruction"},
     CodeName{SIGTRAP, TRAP_BRKPT, "breakpoint"},
-    CodeName{SIGSYS, 1, "system call forbidden by a seccomp filter"} /* SYS_SECCOMP, of the kernel alone */,
+    CodeName{SIGSYS, 1, "system call forbidden by a seccomp filter"} /* SYS_SECCOMP, which glibc does not define */,
 };
 
 double ms_since(std::uint64_t started_ns, std::uint64_t now_ms) noexcept {
@@ -102,7 +102,7 @@ std::string describe_signal_code(int signal, int code) {
   if (code == SI_USER) return "sent by a process";
   if (code == SI_TKILL) return "raised by a thread, such as by abort()";
   if (code == SI_QUEUE) return "queued by a process";
-  if (code == SI_KERNEL) return "by the kernel, as for an address that no machine has";
+  if (code == SI_KERNEL) return "by the kernel, such as for a non-canonical address";
   const auto found = std::find_if(kCodes.begin(), kCodes.end(), [signal, code](const CodeName& each) {
     return each.signal == signal && each.code == code;
   });

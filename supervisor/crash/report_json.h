@@ -1,4 +1,4 @@
-// The report of one exit that nobody asked for: everything that is known about it, as JSON.
+// The crash report as JSON: everything that is known about an exit that nobody asked for.
 #pragma once
 
 #include <cstdint>
@@ -7,25 +7,25 @@
 #include <vector>
 
 #include "common/ipc/scoreboard.h"
+#include "supervisor/crash/oom_verdicts.h"
 #include "supervisor/launch/worker_entry.h"
 #include "supervisor/system/child_process.h"
-#include "supervisor/system/memory_limits.h"
 
 namespace pronghorn::supervisor {
 
-// Seen right after the process has been reaped, before its row is released.
+// A worker that has been reaped and whose row has not been released yet.
 struct EndedWorker {
   const WorkerEntry& worker;
-  const WorkerRow& row;  // another process' when row.pid is not the worker's: then it tells nothing
+  const WorkerRow& row;  // not the worker's when row.pid differs: then nothing of it is reported
   ChildExit exit;
-  std::string reason;        // "signal 11 (SIGSEGV)", with the worker's or our own words behind it
+  std::string reason;        // "signal 11 (SIGSEGV)", then the worker's or our own words
   std::string app;           // path
-  std::uint64_t rss_bytes;   // last sampled; 0: never
+  std::uint64_t rss_bytes;   // 0: unknown
   std::uint64_t now_ms;      // monotonic
   long long at;              // seconds since 1970
   std::uint64_t oom_before;  // see MemoryState::oom_kills
   MemoryState memory;        // now
-  std::string verdict;       // empty: not for want of memory
+  std::string verdict;       // of the out-of-memory killer; empty: it was not involved
 };
 
 // Fields may be added, never renamed; docs/crashes.md lists them. `backtrace` is an empty array.

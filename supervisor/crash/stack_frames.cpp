@@ -21,13 +21,13 @@ std::string hex(std::span<const std::uint8_t> bytes) {
   return text;
 }
 
-// What the C and C++ libraries do on the way from a bug to the end says nothing about the bug.
+// Frames of the C and C++ libraries between a bug and the signal say nothing about the bug.
 bool is_machinery(const Frame& frame) {
   const std::string name = file_name(frame.module);
   return name.starts_with("libc.so") || name.starts_with("libstdc++.so") || name.starts_with("linux-vdso");
 }
 
-// std::invoke and what std::function is made of. Templates have their return type in front.
+// std::invoke and the parts of std::function. Names of templates begin with their return type.
 bool is_glue(const std::string& function) {
   return function.starts_with("std::") || function.starts_with("void std::") ||
          function.find(" std::__invoke") != std::string::npos;

@@ -1,4 +1,4 @@
-// A stack as people read it.
+// Stacks, from addresses to text that people read.
 #pragma once
 
 #include <cstdint>
@@ -12,33 +12,33 @@ namespace pronghorn::supervisor {
 
 struct Frame {
   std::uint64_t address = 0;  // in the worker
-  std::string module;         // path of the file of code; empty: in none that is known
-  std::uint64_t bias = 0;     // address less offset
-  std::uint64_t offset = 0;   // in the file's own numbering, as addr2line takes it
-  std::string build_id;       // of the file that was loaded, in hex; empty: it has none
-  std::string function;       // demangled; this and what follows are empty until symbolised
+  std::string module;         // path of the program or library; empty: unknown
+  std::uint64_t bias = 0;     // address - offset
+  std::uint64_t offset = 0;   // in the file, as addr2line takes it
+  std::string build_id;       // of the loaded file, in hex; empty: it has none
+  std::string function;       // demangled; this and the following are empty until symbolized
   std::string file;
   int line = 0;          // 0: unknown
-  bool inlined = false;  // into the next frame, which has the same address
+  bool inlined = false;  // into the function of the next frame, which has the same address
 };
 
-// The frames of a trace that a worker has left, each in its module. The worker may have died while it wrote.
+// The frames of a trace, each with its module. Robust against a worker that died while it wrote the trace.
 [[nodiscard]] std::vector<Frame> frames_of(const StackTrace& stack, const ModuleTable& modules);
 
-// "demo::crash(pronghorn::Request&) (crash.cpp:22) in demo.so+0x1a2b", as much of it as is known.
+// "demo::crash(pronghorn::Request&) (crash.cpp:22) in demo.so+0x1a2b", without the parts that are unknown.
 [[nodiscard]] std::string describe(const Frame& frame);
 
-// The function to blame at first sight: the first one that is not of the C or C++ library; empty when no name is known.
+// The first function outside the C and C++ libraries. Empty: no name is known.
 [[nodiscard]] std::string top_function(const std::vector<Frame>& frames);
 
-// What a log shows of a stack, innermost first: without the calls that the standard library makes in between, without
-// those by which the server has come to the handler, and a recursion once.
+// The frames that a log shows, innermost first: without calls within the standard library, without the server's frames
+// that lead to the handler, and recursive calls once.
 [[nodiscard]] std::vector<Frame> telling_frames(const std::vector<Frame>& frames);
 
-// For one field of a log line: the first of those that are not of the C library, by function, " < " between them.
+// The first functions outside the C library, joined by " < ", for a field of a log line.
 [[nodiscard]] std::string describe_top(const std::vector<Frame>& frames);
 
-// For records and reports. from_json throws nlohmann::json::exception or std::runtime_error.
+// For records and reports. frames_from_json() throws nlohmann::json::exception or std::runtime_error.
 [[nodiscard]] nlohmann::json to_json(const std::vector<Frame>& frames);
 [[nodiscard]] std::vector<Frame> frames_from_json(const nlohmann::json& frames);
 

@@ -14,7 +14,7 @@
 namespace pronghorn::supervisor {
 namespace {
 
-// A memfd, because nobody has to read while the other side writes. Its position is at the beginning. Empty: failed.
+// A memfd at position 0: unlike a pipe, it needs no reader while the other side writes. Empty: it cannot be created.
 Fd make_record(std::string_view text) {
   Fd fd(::memfd_create("pronghorn-symbolize", MFD_CLOEXEC));
   if (!fd) return {};
@@ -47,7 +47,7 @@ void Symbolizer::ask(std::vector<Frame> frames, Done done) {
 
 void Symbolizer::cancel() noexcept {
   if (waiting_.size() > 1) {
-    // The first one is answered when its process has gone.
+    // exited() answers the first one.
     std::deque<Request> dropped(std::make_move_iterator(waiting_.begin() + 1), std::make_move_iterator(waiting_.end()));
     waiting_.resize(1);
     for (Request& request : dropped) request.done(std::move(request.frames));
@@ -70,7 +70,7 @@ bool Symbolizer::spawn(const std::vector<Frame>& frames) {
   const auto pid = children_.spawn({program_, "symbolize"}, {record.get(), answer_.get()},
                                    [this](const ChildExit& exit) { exited(exit); });
   if (!pid) {
-    log_warning("no functions' names: " + pid.error());
+    log_warning("stacks have no function names: " + pid.error());
     return false;
   }
   pid_ = *pid;
@@ -88,7 +88,7 @@ void Symbolizer::exited(const ChildExit& exit) {
     if (exit.signal != 0 || exit.status != 0) throw std::runtime_error(supervisor::describe(exit));
     request.frames = read_answer(answer.get());
   } catch (const std::exception& error) {
-    log_warning("the names of functions could not be found", {{"reason", error.what()}});
+    log_warning("stacks have no function names: the symbolizer failed", {{"reason", error.what()}});
   }
   begin_next();
   request.done(std::move(request.frames));

@@ -1,4 +1,6 @@
-// Asks a throw-away process for the names of functions (supervisor/crash/dwarf_names.h).
+// Finds the names of functions in a child process (supervisor/crash/dwarf_names.h).
+//
+// Context: supervisor, main thread. One child at a time; further requests wait.
 #pragma once
 
 #include <uv.h>
@@ -15,19 +17,18 @@
 
 namespace pronghorn::supervisor {
 
-// Context: supervisor, main thread. One process at a time; the others wait.
 class Symbolizer {
  public:
   using Done = std::function<void(std::vector<Frame> frames)>;
 
   Symbolizer(uv_loop_t* loop, Children& children, std::string program);
 
-  // Calls `done` once, later, or at once when nothing can be asked: with names, or with the frames as they are when
-  // that fails, takes more than 10 s, or too many wait already.
+  // Calls `done` once with the frames: later with names, or without names when the child fails or takes more than 10 s;
+  // at once without names when `frames` is empty or too many requests wait.
   void ask(std::vector<Frame> frames, Done done);
-  // Whether a process of ours runs.
+  // Whether a child is running.
   [[nodiscard]] bool busy() const noexcept { return pid_ != 0; }
-  // The server stops now: kills the process, and answers all that wait with what they have.
+  // Kills the child and answers all requests without names: the server stops now.
   void cancel() noexcept;
 
  private:
@@ -45,7 +46,7 @@ class Symbolizer {
 
   Children& children_;
   std::string program_;
-  std::deque<Request> waiting_;  // the first one is being answered
+  std::deque<Request> waiting_;  // the child works on the first one
   int pid_ = 0;
   Fd answer_;
   Timer limit_;

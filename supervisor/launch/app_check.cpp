@@ -22,7 +22,7 @@ void AppCheck::start(const Config& config, std::uint32_t generation, Done done) 
   done_ = std::move(done);
   reason_.clear();
   reason_ = spawn(config, generation);
-  // Also a process that could not be made is reported from the loop, not from within this call.
+  // `done` is never called from within start().
   if (!reason_.empty()) return limit_.start(Milliseconds(0));
   if (config.boot_timeout.count() > 0) limit_.start(config.boot_timeout);
 }

@@ -1,4 +1,4 @@
-// Tries the application in a process of its own, before a rollout touches any worker.
+// Loads the application in a process of its own, before a rollout touches any worker.
 #pragma once
 
 #include <uv.h>
@@ -14,17 +14,17 @@
 
 namespace pronghorn::supervisor {
 
-// Runs in: supervisor. One check at a time.
+// Context: supervisor, main thread. One check runs at a time.
 class AppCheck {
  public:
-  // `error` is empty when the application loads, else one line.
+  // `error` is empty when the application loads, otherwise one line.
   using Done = std::function<void(const std::string& error)>;
 
   AppCheck(uv_loop_t* loop, Children& children, std::string program, int scoreboard_fd);
 
-  // Calls `done` once, later; it may start another check. The process has boot_timeout.
+  // Calls `done` once, from the loop; `done` may start another check. The process is killed after boot_timeout.
   void start(const Config& config, std::uint32_t generation, Done done);
-  // Kills the process; `done` then says so.
+  // Kills the process; `done` is called with an error.
   void cancel() noexcept;
 
  private:

@@ -38,19 +38,19 @@ struct Sign {
   const char* meaning;
 };
 
-// Of a plugin that looks for something beside itself, which a copy would not find: $ORIGIN in its dynamic section, and
-// the name of a function that it imports. Found anywhere else, they cost the copy and break nothing.
-constexpr std::array<Sign, 4> kSigns{{{"$ORIGIN", "it names $ORIGIN, where its libraries are"},
-                                      {"${ORIGIN}", "it names $ORIGIN, where its libraries are"},
-                                      {{"\0dladdr\0", 8}, "it asks for its own place (dladdr)"},
-                                      {{"\0dladdr1\0", 9}, "it asks for its own place (dladdr)"}}};
+// Bytes of a plugin that looks for something beside itself: $ORIGIN in its dynamic section, or the name of a function
+// that it imports. When they occur elsewhere in the file, the plugin loses its copy, and nothing breaks.
+constexpr std::array<Sign, 4> kSigns{{{"$ORIGIN", "it contains $ORIGIN, so its libraries are beside it"},
+                                      {"${ORIGIN}", "it contains $ORIGIN, so its libraries are beside it"},
+                                      {{"\0dladdr\0", 8}, "it looks for its own path (dladdr)"},
+                                      {{"\0dladdr1\0", 9}, "it looks for its own path (dladdr)"}}};
 constexpr std::size_t kLongestSign = 9;
 
 Fd open_copy(const std::string& path) noexcept {
   return Fd(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW));
 }
 
-// Never waits. Invalid: it cannot be opened, or is a FIFO, a device, a directory.
+// Does not block. Empty: the file cannot be opened, or is not a regular one.
 Fd open_regular(const std::string& path) noexcept {
   Fd file(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
   struct stat facts{};
@@ -58,7 +58,8 @@ Fd open_regular(const std::string& path) noexcept {
   return file;
 }
 
-// Null: none. Read in pieces, not mapped: a file that is truncated meanwhile would end us.
+// What a plugin looks for beside itself. Null: nothing. Reads instead of mapping: a mapped file that is truncated
+// meanwhile raises SIGBUS.
 const char* looks_beside_itself(int file) {
   std::string piece;
   std::array<char, 64 * 1024> buffer{};
@@ -75,7 +76,7 @@ const char* looks_beside_itself(int file) {
   return nullptr;
 }
 
-// Shares the blocks where the file system can (btrfs, XFS).
+// Shares the blocks where the file system allows it (btrfs, XFS).
 std::expected<void, std::string> copy_bytes(int from, int to) {
   if (::ioctl(to, FICLONE, from) == 0) return {};
   off_t offset = 0;
@@ -86,7 +87,7 @@ std::expected<void, std::string> copy_bytes(int from, int to) {
   }
 }
 
-// "4711.3-shop.so": of a server that lives?
+// Whether the copy "4711.3-shop.so" belongs to a server that no longer runs.
 bool is_orphan(const std::string& name) noexcept {
   int pid = 0;
   const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), pid);
@@ -101,7 +102,7 @@ void delete_orphans(const std::string& directory) {
   }
 }
 
-// The directory for copies below `base`, or why there is none.
+// The directory for copies below `base`, or why it cannot be used.
 std::expected<std::string, std::string> directory_in(const std::string& base, const char* option) {
   try {
     make_private_directory(base, option);
@@ -118,7 +119,7 @@ std::expected<std::string, std::string> directory_in(const std::string& base, co
   }
 }
 
-// Complete or not there: a worker may start meanwhile.
+// Atomic: a worker may start meanwhile.
 std::expected<void, std::string> write_copy(const std::string& path, int from) {
   const std::string temporary = path + ".new";
   ::unlink(temporary.c_str());
@@ -142,8 +143,9 @@ std::expected<std::string, std::string> copy_to(const std::string& directory, co
 
 std::string in_place(const Config& config, const std::string& reason) {
   return fmt::format(
-      "{} is used in place: {}; overwriting it breaks its workers (rename a new file over it), and a "
-      "rollback loads whatever is there then",
+      "{} is used in place: {}; do not overwrite it (rename a new file over it instead); a rollback loads the file "
+      "that "
+      "is there then",
       config.app, reason);
 }
 
@@ -162,18 +164,18 @@ std::expected<void, std::string> AppCopy::restore() const {
   if (there && known && named.st_ino == ours.st_ino && named.st_dev == ours.st_dev) return {};
   const auto failed = [this](const std::string& reason) {
     return std::unexpected(
-        fmt::format("the copy of the application {} is gone and cannot be restored: {}", path_, reason));
+        fmt::format("the copy of the application {} was deleted and cannot be restored: {}", path_, reason));
   };
   if (!known) return failed("it could not be opened either; reload to make a new one");
-  // Checks again whose directories these are: in a public place others could have made them meanwhile.
+  // Checks the owners of the directories again: in a public directory others could have created them meanwhile.
   const auto directory = directory_in(fs::path(path_).parent_path().parent_path(), option_);
   if (!directory) return failed(directory.error());
   if (const auto written = write_copy(path_, file_.get()); !written) return failed(written.error());
   if (Fd restored = open_copy(path_)) file_ = std::move(restored);
-  log_warning(
-      fmt::format("the copy of the application {} was gone and is restored; keep cleaners of temporary files "
-                  "away from {}",
-                  path_, *directory));
+  log_warning(fmt::format(
+      "the copy of the application {} was deleted and has been restored; exclude {} from the cleaning of temporary "
+      "files",
+      path_, *directory));
   return {};
 }
 
@@ -181,7 +183,7 @@ std::shared_ptr<const AppCopy> copy_app(Config& config, std::uint32_t generation
   config.app_file.clear();
   if (config.app.empty()) return nullptr;
   const Fd from = open_regular(config.app);
-  if (!from) return nullptr;  // whoever loads it says what is wrong
+  if (!from) return nullptr;  // the process that loads it reports the error
   if (const char* sign = looks_beside_itself(from.get())) {
     log_info(in_place(config, sign));
     return nullptr;

@@ -21,7 +21,7 @@ std::vector<std::string> keep_fixed_options(Config& fresh, const Config& running
   keep("data_dir", &Config::data_dir);
   keep("redis_server", &Config::redis_server);
   keep("redis_memory", &Config::redis_memory);
-  // Workers connect to whatever they are told; only our own Redis is not started or ended on the way.
+  // Workers can connect to another Redis server, but a rollout neither starts nor stops the embedded one.
   if ((fresh.redis == "embedded") != (running.redis == "embedded")) keep("redis", &Config::redis);
   return differed;
 }

@@ -1,4 +1,4 @@
-// The options that a running server cannot change.
+// The options that only a restart can change.
 #pragma once
 
 #include <string>
@@ -8,7 +8,7 @@
 
 namespace pronghorn::supervisor {
 
-// Puts into `fresh`, which is meant for a rollout, what `running` has for each option that needs a restart. Returns the
+// Copies every option that needs a restart from `running` to `fresh`, the configuration for a rollout. Returns the
 // names of those that differed.
 std::vector<std::string> keep_fixed_options(Config& fresh, const Config& running);
 

@@ -1,4 +1,4 @@
-// One worker process in the supervisor's bookkeeping (Slots).
+// One worker process in the bookkeeping of the supervisor (Slots).
 #pragma once
 
 #include <cstdint>
@@ -7,15 +7,15 @@
 
 namespace pronghorn::supervisor {
 
-// The last slot belongs to the admin process; the others are for workers.
+// The last slot is the admin process'; the others are for workers.
 inline constexpr std::uint32_t kAdminSlot = kMaxSlots - 1;
 inline constexpr std::uint32_t kMaxWorkers = kMaxSlots - 1;
 
 enum class WorkerState {
-  starting,  // until its `ready`
+  starting,  // has not sent `ready` yet
   ready,
-  draining,  // told to go; not replaced when it has gone
-  dying,     // killed by the watchdog, not reaped yet; replaced once it is
+  draining,  // was told to leave, or to stop
+  dying,     // killed by the watchdog, and not reaped yet
 };
 
 struct WorkerEntry {
@@ -24,10 +24,10 @@ struct WorkerEntry {
   std::uint32_t row = 0;
   std::uint32_t generation = 0;
   WorkerState state = WorkerState::starting;
-  bool leaving = false;  // was told to go, whatever has become of it since: it is not replaced
+  bool leaving = false;  // was told to leave, whatever its state is now: its exit starts no other worker
   std::uint64_t started_ms = 0;
-  std::uint64_t ready_ms = 0;    // 0: never was
-  std::uint64_t kill_at_ms = 0;  // SIGKILL if it still lives then; 0: no limit
+  std::uint64_t ready_ms = 0;    // 0: was never ready
+  std::uint64_t kill_at_ms = 0;  // deadline for its exit; 0: none
 };
 
 }  // namespace pronghorn::supervisor

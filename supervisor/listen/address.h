@@ -1,4 +1,4 @@
-// The addresses that the server listens on, as text and parsed.
+// Listening addresses: parsing and printing.
 #pragma once
 
 #include <cstdint>
@@ -9,17 +9,17 @@
 namespace pronghorn::supervisor {
 
 struct Address {
-  std::string text;  // "127.0.0.1:8080", "[::1]:8080", ":8080", "unix:PATH"; the port is the real one once bound
+  std::string text;  // "127.0.0.1:8080", "[::1]:8080", ":8080", "unix:PATH"; with the real port once bound
   bool is_unix = false;
-  std::string host;        // numbers or a name, without brackets; empty: every address of the machine
+  std::string host;        // an address or a name, without brackets; empty: every address of the machine
   std::uint16_t port = 0;  // 0: the kernel picks one
   std::string path;        // of a Unix socket
 
-  // What a person can type: "http://127.0.0.1:8080", "http://0.0.0.0:8080" for every address, "unix:PATH".
+  // For people: "http://127.0.0.1:8080", "http://0.0.0.0:8080" for every address, "unix:PATH".
   [[nodiscard]] std::string url() const;
 };
 
-// An error is one line without the option's name, such as "port 70000 is above 65535".
+// The error is one line without the option's name: "port 70000 is above 65535".
 [[nodiscard]] std::expected<Address, std::string> parse_address(std::string_view text);
 
 }  // namespace pronghorn::supervisor

@@ -23,7 +23,7 @@ namespace {
 struct SocketAddress {
   sockaddr_storage storage{};
   socklen_t size = 0;
-  bool dual_stack = false;  // IPv6 that takes IPv4 too
+  bool dual_stack = false;  // an IPv6 socket that takes IPv4 too
 
   [[nodiscard]] const sockaddr* get() const noexcept { return reinterpret_cast<const sockaddr*>(&storage); }
 };
@@ -53,7 +53,7 @@ bool is_every_ipv6(const SocketAddress& address) noexcept {
          IN6_IS_ADDR_UNSPECIFIED(&reinterpret_cast<const sockaddr_in6*>(&address.storage)->sin6_addr);
 }
 
-// A name with several addresses: the first IPv4 one, which is what people mean by "localhost".
+// Of a name with several addresses, the first IPv4 address: that is what people mean by "localhost".
 std::expected<SocketAddress, std::string> resolve(const Address& address, bool ipv6_only) {
   if (address.host.empty()) return every_address(address.port);
   addrinfo hints{};
@@ -61,7 +61,7 @@ std::expected<SocketAddress, std::string> resolve(const Address& address, bool i
   hints.ai_flags = AI_PASSIVE;
   addrinfo* found = nullptr;
   const int error = ::getaddrinfo(address.host.c_str(), std::to_string(address.port).c_str(), &hints, &found);
-  if (error != 0) return std::unexpected(fmt::format("the host is not known: {}", ::gai_strerror(error)));
+  if (error != 0) return std::unexpected(fmt::format("cannot resolve the host: {}", ::gai_strerror(error)));
   const addrinfo* best = found;
   for (const addrinfo* each = found; each != nullptr; each = each->ai_next) {
     if (each->ai_family == AF_INET) {
@@ -99,15 +99,15 @@ std::expected<Fd, std::string> bound_socket(const SocketAddress& address, bool r
   if (!fd) return std::unexpected(explain(errno));
   set_option(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
   if (reuse_port) set_option(fd.get(), SOL_SOCKET, SO_REUSEPORT, 1);
-  set_option(fd.get(), IPPROTO_TCP, TCP_NODELAY, 1);  // accepted sockets inherit it: one system call less for each
+  set_option(fd.get(), IPPROTO_TCP, TCP_NODELAY, 1);  // accepted sockets inherit it, which saves a system call each
   if (address.storage.ss_family == AF_INET6) {
     set_option(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, address.dual_stack ? 0 : 1);
   }
   if (::bind(fd.get(), address.get(), address.size) == 0) return fd;
   if (errno == EADDRINUSE && address.dual_stack) {
     return std::unexpected(
-        "address already in use, of IPv4 or IPv6, both of which it takes; stop the other server or choose another port "
-        "with --listen");
+        "the port is already in use on IPv4 or IPv6, and this address takes both; stop the other server or choose "
+        "another port with --listen");
   }
   return std::unexpected(explain(errno));
 }
@@ -118,9 +118,9 @@ std::uint16_t port_of(const SocketAddress& address) noexcept {
                    : reinterpret_cast<const sockaddr_in*>(&address.storage)->sin_port);
 }
 
-// Of two servers that start in the same moment neither listens yet when the other looks, and with SO_REUSEPORT both
-// would get the port. So each address has an abstract Unix socket, whose name reaches as far as the port itself, the
-// network namespace, and is one process' own until that process ends.
+// With SO_REUSEPORT two servers that start at the same moment could both bind the port, because neither listens yet
+// when the other probes. So whoever binds an abstract Unix socket with the address in its name owns the address: such a
+// name belongs to the network namespace, as ports do, and is free again when the process ends.
 std::expected<Fd, std::string> claim(const SocketAddress& address) {
   std::array<char, INET6_ADDRSTRLEN> host{};
   const bool is_v6 = address.storage.ss_family == AF_INET6;
@@ -130,7 +130,7 @@ std::expected<Fd, std::string> claim(const SocketAddress& address) {
   const std::string text = fmt::format("pronghorn listens on {} port {}", host.data(), port_of(address));
   sockaddr_un name{};
   name.sun_family = AF_UNIX;
-  std::memcpy(name.sun_path + 1, text.data(), text.size());  // the NUL before it makes it abstract
+  std::memcpy(name.sun_path + 1, text.data(), text.size());  // abstract: after a leading NUL
   const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + text.size());
   Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!fd || ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&name), size) != 0) {
@@ -139,7 +139,7 @@ std::expected<Fd, std::string> claim(const SocketAddress& address) {
   return fd;
 }
 
-// What the socket is bound to.
+// The address that the socket is bound to.
 SocketAddress local_address(int fd) noexcept {
   SocketAddress address;
   address.size = sizeof address.storage;
@@ -171,7 +171,7 @@ Listeners::Listeners(const std::vector<std::string>& addresses, Balance balance,
   for (std::uint32_t slot = 0; slot < std::min(listening, slots); ++slot) live_[slot] = true;
   for (const Listener& listener : listeners_) {
     if (listener.slot.value_or(0) >= listening) continue;
-    // Only now does the kernel tell when somebody else has bound the address between our probe and here.
+    // listen() is the first call that fails when somebody has bound the address since our probe.
     if (::listen(listener.fd, backlog_) != 0) {
       throw ConfigurationError(fmt::format("{} {}: {}", option_, addresses_[listener.address].text, explain(errno)));
     }
@@ -198,20 +198,20 @@ Listeners::Listeners(Adopted adopted, Balance balance, std::uint32_t backlog)
 }
 
 Listeners::Adopted Listeners::handed_over() const {
-  Adopted adopted{addresses_, listeners_, live_, {}};
+  Adopted adopted{.addresses = addresses_, .listeners = listeners_, .live = live_, .claims = {}};
   for (const Fd& claimed : claims_) adopted.claims.push_back(claimed.get());
   return adopted;
 }
 
-// The first step for each address: is it free, and which port is it? The sockets of slots come after it.
+// Makes sure that the address is free and determines its port. The sockets of slots are bound later.
 void Listeners::bind_address(Address& address) {
   if (address.is_unix) return bind_unix(address);
   const auto resolved = resolve(address, options_.ipv6_only);
   if (!resolved) throw ConfigurationError(fmt::format("{} {}: {}", option_, address.text, resolved.error()));
-  // Without SO_REUSEPORT, so that a port on which anybody else listens is refused.
+  // Without SO_REUSEPORT, so that a port on which anybody listens is refused.
   auto probe = bound_socket(*resolved, false);
   auto claimed = probe ? claim(local_address(probe->get())) : std::unexpected(probe.error());
-  // The kernel may give one free port to two servers that ask in the same moment.
+  // The kernel can give the same free port to two servers that ask at the same moment.
   for (int attempt = 1; address.port == 0 && probe && !claimed && attempt < 20; ++attempt) {
     probe = bound_socket(*resolved, false);
     if (probe) claimed = claim(local_address(probe->get()));
@@ -245,7 +245,7 @@ std::expected<void, std::string> Listeners::bind_slot(std::size_t index, std::op
   const auto fail = [this, &address](const std::string& why) {
     return std::unexpected(fmt::format("{} {}: {}", option_, address.text, why));
   };
-  // Once there is a socket, the next slot's is bound to the same: a name is not looked up again while the server runs.
+  // Later slots use the address of the first socket: a name is resolved once, at start.
   const auto first = std::ranges::find(listeners_, index, &Listener::address);
   const auto resolved = first == listeners_.end() ? resolve(address, options_.ipv6_only) : local_address(first->fd);
   if (!resolved) return fail(resolved.error());
@@ -261,8 +261,8 @@ std::expected<void, std::string> Listeners::add_slot(std::uint32_t slot) {
   if (has_own_) {
     for (std::size_t index = 0; index < addresses_.size(); ++index) {
       if (addresses_[index].is_unix) continue;
-      // A part that is left over when a later address fails stays bound without listening, and is bound again next
-      // time.
+      // When a later address fails, the sockets of earlier ones stay bound without listening. The next attempt binds
+      // them again, thanks to SO_REUSEPORT.
       if (auto bound = bind_slot(index, slot); !bound) {
         std::erase_if(listeners_, [slot](const Listener& listener) { return listener.slot == slot; });
         return bound;
@@ -274,16 +274,16 @@ std::expected<void, std::string> Listeners::add_slot(std::uint32_t slot) {
 }
 
 std::expected<void, std::string> Listeners::check_room(std::uint32_t workers) const {
-  constexpr std::uint64_t kOthers = 32;  // of the supervisor itself, and for the first connections of a worker
+  constexpr std::uint64_t kOthers = 32;  // the supervisor's own, and the first connections of a worker
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return {};
-  std::uint64_t needed = kOthers + 2ULL * workers;  // a channel each, and one more while it is replaced
+  std::uint64_t needed = kOthers + 2ULL * workers;  // a channel for each, and one for its successor
   for (const Address& address : addresses_) needed += has_own_ && !address.is_unix ? workers : 1;
   if (needed <= limit.rlim_cur) return {};
-  return std::unexpected(
-      fmt::format("workers {}: so many need {} descriptors and the limit is {}; use fewer, or raise it (ulimit -n, "
-                  "systemd: LimitNOFILE)",
-                  workers, needed, limit.rlim_cur));
+  return std::unexpected(fmt::format(
+      "workers {}: that needs {} descriptors and the limit is {}; use fewer workers, or raise the limit (ulimit -n, "
+      "systemd: LimitNOFILE)",
+      workers, needed, limit.rlim_cur));
 }
 
 void Listeners::drop_unused(std::uint32_t slots) noexcept {

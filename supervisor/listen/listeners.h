@@ -1,5 +1,5 @@
-// Every listening socket of the server. The supervisor keeps them for its whole life, so that connections that wait in
-// the queue of a crashed worker are served by its replacement.
+// The listening sockets of the server. The supervisor keeps them open until the server stops, so that connections in
+// the accept queue of a crashed worker are served by its successor.
 //
 // Context: supervisor, main thread.
 #pragma once
@@ -18,55 +18,55 @@
 namespace pronghorn::supervisor {
 
 struct SocketOptions {
-  bool ipv6_only = true;  // [::] takes no IPv4; an address without a host takes both
+  bool ipv6_only = true;  // [::] takes no IPv4; an address without a host takes both in any case
   SocketFile unix_file;
 };
 
 class Listeners {
  public:
-  // One socket. A Unix socket has one for all slots, as has every address unless the balance is `reuseport`.
+  // One socket. With Balance::reuseport each slot has its own for each address; otherwise, and for Unix sockets, one
+  // socket per address serves all slots.
   struct Listener {
     std::size_t address = 0;            // index into addresses()
-    std::optional<std::uint32_t> slot;  // empty: used by every slot
+    std::optional<std::uint32_t> slot;  // empty: shared by all slots
     int fd = -1;                        // owned by Listeners
   };
 
-  // Binds every address, for slots 0 .. slots-1, and listens for the first `listening` (at least 1) of them. Throws
-  // ConfigurationError when an address cannot be had: also when another server listens on it, although SO_REUSEPORT
-  // would let us share. `option`: what messages call the addresses.
+  // Binds every address for slots 0 .. slots-1, and listens for the first `listening` (at least 1) of them. Throws
+  // ConfigurationError when an address cannot be bound, also when another server listens on it, although SO_REUSEPORT
+  // would allow sharing it. `option` is the option's name, for messages.
   Listeners(const std::vector<std::string>& addresses, Balance balance, std::uint32_t backlog, std::uint32_t slots,
             std::uint32_t listening, SocketOptions options = {}, const char* option = "listen");
 
-  // What a new image of the program needs to take the sockets over. The image adopts each listener once.
+  // What a new image of this program needs to take the sockets over, once.
   struct Adopted {
     std::vector<Address> addresses;
     std::vector<Listener> listeners;
-    std::vector<bool> live;  // an entry for each slot
+    std::vector<bool> live;  // by slot
     std::vector<int> claims;
   };
   Listeners(Adopted adopted, Balance balance, std::uint32_t backlog);
 
-  // Makes sockets for the next slot, slots(), bound but not listening: no connection comes before listen(slot). Nothing
-  // happens when the slot has them. The error is one line.
+  // Binds the sockets of the next slot, slots(). They do not listen until listen(slot). Does nothing when the slot has
+  // sockets. The error is one line.
   [[nodiscard]] std::expected<void, std::string> add_slot(std::uint32_t slot);
-  // Whether the limit of descriptors (RLIMIT_NOFILE) has room for so many workers: every one of them inherits every
-  // listening socket. The error is one line.
+  // Whether the limit of descriptors (RLIMIT_NOFILE) allows so many workers, each of which inherits every listening
+  // socket. The error is one line.
   [[nodiscard]] std::expected<void, std::string> check_room(std::uint32_t workers) const;
-  // Closes the sockets of slots from `slots` on in whose queues no connection ever came; those before a slot that is
-  // live stay.
+  // Closes the sockets of slots `slots` and above that have never listened. Those below a slot that has stay open.
   void drop_unused(std::uint32_t slots) noexcept;
-  // From now on connections arrive in the slot's queues, for good.
+  // Makes the slot's sockets listen. They stay so until close(): connections may be waiting in their queues.
   void listen(std::uint32_t slot) noexcept;
-  // Connections can arrive in queues that are the slot's own.
+  // The slot has sockets of its own, and they listen.
   [[nodiscard]] bool live(std::uint32_t slot) const noexcept { return has_own_ && slot < live_.size() && live_[slot]; }
 
   [[nodiscard]] const std::vector<Listener>& all() const noexcept { return listeners_; }
   [[nodiscard]] const std::vector<Address>& addresses() const noexcept { return addresses_; }
-  // The slots that have sockets: 0 .. slots()-1.
+  // Slots 0 .. slots()-1 have sockets.
   [[nodiscard]] std::uint32_t slots() const noexcept { return static_cast<std::uint32_t>(live_.size()); }
   [[nodiscard]] Adopted handed_over() const;
-  // The server is going: closes every socket, so that clients are refused instead of kept waiting, and removes the
-  // files of Unix sockets.
+  // Closes every socket and removes the files of Unix sockets. The server stops: new clients are refused instead of
+  // left waiting.
   void close() noexcept;
 
  private:

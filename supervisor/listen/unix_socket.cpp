@@ -28,12 +28,12 @@ std::optional<sockaddr_un> socket_address(const std::string& path) noexcept {
   return address;
 }
 
-// A socket may take the place of a server's that is gone, and of nothing else.
-void check_what_is_there(const std::string& path) {
+// A new socket may replace one that a dead server has left, and nothing else.
+void check_replaceable(const std::string& path) {
   struct stat facts{};
-  if (::lstat(path.c_str(), &facts) != 0) return;  // nothing there; bind() will say if it is something else
+  if (::lstat(path.c_str(), &facts) != 0) return;  // absent; other errors come again from bind()
   if (!S_ISSOCK(facts.st_mode)) {
-    throw ConfigurationError(fmt::format("{}: there is a file that is not a socket; choose another path", path));
+    throw ConfigurationError(fmt::format("{}: the file exists and is not a socket; choose another path", path));
   }
   if (is_socket_live(path)) {
     throw ConfigurationError(
@@ -42,7 +42,7 @@ void check_what_is_there(const std::string& path) {
 }
 
 struct Owner {
-  uid_t user = static_cast<uid_t>(-1);  // -1: as it is
+  uid_t user = static_cast<uid_t>(-1);  // -1: unchanged
   gid_t group = static_cast<gid_t>(-1);
 };
 
@@ -71,11 +71,11 @@ Owner find_owner(const std::string& path, const std::string& text) {
   return owner;
 }
 
-// Binds under another name, so that nobody finds a socket that is not ready.
+// Binds under a temporary name, so that no client finds a socket that does not listen yet.
 void bind_file(int fd, const std::string& path, mode_t mode) {
   const auto address = socket_address(path);
-  ::unlink(path.c_str());  // left behind by a process that had our number and died on the way
-  // Through the umask, so that there is no moment at which the file has a wider mode.
+  ::unlink(path.c_str());  // left by a dead process that had our pid
+  // By the umask, so that the file never has a wider mode.
   const mode_t old_mask = mode != 0 ? ::umask(static_cast<mode_t>(~mode & 0777)) : 0;
   const int result = ::bind(fd, reinterpret_cast<const sockaddr*>(&*address), sizeof *address);
   const int error = errno;
@@ -86,8 +86,8 @@ void bind_file(int fd, const std::string& path, mode_t mode) {
 void give_away(const std::string& path, const Owner& owner, const std::string& name) {
   if (::lchown(path.c_str(), owner.user, owner.group) == 0) return;
   throw ConfigurationError(
-      fmt::format("unix_owner: cannot give the file to {}: {}; only root may, but for a group "
-                  "of which the server's user is a member",
+      fmt::format("unix_owner: cannot give the file to {}: {}; only root can change the owner; other "
+                  "users can choose a group they are a member of",
                   name, std::strerror(errno)));
 }
 
@@ -99,7 +99,7 @@ bool is_socket_live(const std::string& path) noexcept {
   const Fd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!probe) return false;
   if (::connect(probe.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) == 0) return true;
-  // Any other error is of a socket that somebody has: its queue is full, or it is not for us.
+  // Any other error means that the socket is in use: its queue is full, or we may not connect.
   return errno != ECONNREFUSED && errno != ENOENT;
 }
 
@@ -124,7 +124,7 @@ UnixSocket::UnixSocket(const std::string& path, const SocketFile& file, int back
     throw ConfigurationError(
         fmt::format("{}: the path of a socket has at most {} bytes; choose a shorter one", path, kMaxSocketPath));
   }
-  check_what_is_there(path);
+  check_replaceable(path);
   const Owner owner = find_owner(path, file.owner);
   const std::string temporary = fmt::format("{}.{}", path, ::getpid());
   try {

@@ -1,4 +1,4 @@
-// Listening Unix sockets: for clients, and for control.
+// Listening Unix sockets, for clients and for control.
 #pragma once
 
 #include <sys/types.h>
@@ -10,13 +10,13 @@
 
 namespace pronghorn::supervisor {
 
-// Who may connect: the permissions of a socket's file.
+// The permissions of a socket's file, which decide who may connect.
 struct SocketFile {
-  mode_t mode = 0;    // 0: as the umask says
-  std::string owner;  // USER, USER:GROUP or :GROUP, names or numbers; empty: who runs the server
+  mode_t mode = 0;    // 0: by the umask
+  std::string owner;  // USER, USER:GROUP or :GROUP, names or numbers; empty: the user who runs the server
 };
 
-// Which file a path leads to now. Empty: none.
+// Identifies the file at a path. Empty: there is none.
 struct FileId {
   dev_t device = 0;
   ino_t inode = 0;
@@ -24,34 +24,34 @@ struct FileId {
 };
 [[nodiscard]] std::optional<FileId> file_id(const std::string& path) noexcept;
 
-// A listening socket and its file. The file appears in one step, with its mode and owner, when the socket listens: it
-// takes the place of one on which nobody listens any more; one that is in use is refused.
+// A listening socket and its file. The file appears atomically, with its mode and owner, when the socket listens. It
+// replaces a socket on which nobody listens any more, and nothing else.
 class UnixSocket {
  public:
-  // Close-on-exec, non-blocking. A path has at most kMaxSocketPath bytes. Throws ConfigurationError with a line that
-  // begins with the path.
+  // Close-on-exec and non-blocking. Throws ConfigurationError, with a message that begins with the path, when the path
+  // has more than kMaxSocketPath bytes, is in use, or cannot be created.
   UnixSocket(const std::string& path, const SocketFile& file, int backlog);
   // Takes over a socket of an earlier image of this program.
   UnixSocket(std::string path, Fd fd);
   UnixSocket(UnixSocket&&) = default;
   UnixSocket& operator=(UnixSocket&&) = default;
-  // Closes, and removes the file. A socket that was handed to a new image of this program is not destroyed.
+  // Closes the socket and removes the file.
   ~UnixSocket();
 
   [[nodiscard]] int fd() const noexcept { return fd_.get(); }
   [[nodiscard]] const std::string& path() const noexcept { return path_; }
-  // Removes the file, unless somebody else has put another one in its place.
+  // Removes the file, unless it has been replaced by another one.
   void remove_file() noexcept;
 
  private:
   std::string path_;
   Fd fd_;
-  std::optional<FileId> file_;  // that it made, or found
+  std::optional<FileId> file_;  // ours
 };
 
-// Whether somebody has the socket of this file; when that cannot be told, it is assumed. Does not block.
+// Whether a process has this socket open; true when that cannot be determined. Does not block.
 [[nodiscard]] bool is_socket_live(const std::string& path) noexcept;
-// The process that made the socket listen, as is_socket_live. 0: nobody, or it cannot be told just now.
+// The process that called listen() on this socket. 0: none, or it cannot be determined now. Does not block.
 [[nodiscard]] int listening_pid(const std::string& path) noexcept;
 
 }  // namespace pronghorn::supervisor

@@ -29,8 +29,8 @@ std::uint32_t Autoscaler::update(const std::vector<double>& utilisation, std::ui
     if (high_since_ == 0) high_since_ = now_ms;
     if (now_ms - high_since_ < kOutAfterMs) return wanted;
     const auto needed = static_cast<std::uint32_t>(std::ceil(load / kTarget - 1e-9));
-    if (needed <= wanted) return wanted;  // those that boot now will carry it
-    high_since_ = 0;                      // their effect is looked at before more are added
+    if (needed <= wanted) return wanted;  // those that are starting will carry it
+    high_since_ = 0;                      // wait for their effect before adding more
     return std::min(needed, most_);
   }
   if (mean < kLow && wanted > fewest_) {

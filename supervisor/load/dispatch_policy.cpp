@@ -5,7 +5,7 @@
 namespace pronghorn::supervisor {
 namespace {
 
-// The candidate with the smallest measure; of equals, the first from `next_slot` on, so that ties go round.
+// The candidate with the smallest measure; of equals, the first from `next_slot` on, so that ties take turns.
 template <class Measure>
 std::size_t least(const std::vector<Candidate>& candidates, std::uint32_t next_slot, Measure measure) {
   std::size_t start = 0;
@@ -54,7 +54,7 @@ std::size_t DispatchPolicy::choose(const std::vector<Candidate>& candidates, std
       chosen = least(candidates, next_slot_, [](const Candidate& c) { return c.connections; });
       break;
     case Balance::least_response_time:
-      // What a new request would wait for: those before it, at the pace of the last second.
+      // How long a new request would wait: for those before it, at the pace of the last second.
       chosen = least(candidates, next_slot_,
                      [](const Candidate& c) { return (c.latency_us + 1.0) * static_cast<double>(c.in_flight + 1); });
       break;
@@ -62,7 +62,7 @@ std::size_t DispatchPolicy::choose(const std::vector<Candidate>& candidates, std
       return random_() % candidates.size();
     case Balance::ip_hash:
     case Balance::cookie_hash:
-      // Highest random weight: a worker that comes or goes moves only its own share of the clients.
+      // Rendezvous hashing: a worker that comes or goes moves only its own share of the clients.
       return least(candidates, 0,
                    [key](const Candidate& c) { return mix(key + 0x9e3779b97f4a7c15ULL * (c.slot + 1)); });
     default:

@@ -1,4 +1,4 @@
-// Which worker gets the next client, for the balances with which the supervisor accepts. Without I/O.
+// Chooses the worker for the next client, for the balances that pass connections. No I/O.
 #pragma once
 
 #include <cstddef>
@@ -12,23 +12,22 @@
 
 namespace pronghorn::supervisor {
 
-// A worker that is ready.
+// A ready worker.
 struct Candidate {
   int pid = 0;
   std::uint32_t slot = 0;
-  std::uint64_t connections = 0;  // open, and on their way to it
-  std::uint64_t in_flight = 0;    // requests, and connections on their way
-  double latency_us = 0;          // mean of the last second; 0: it answered nothing
+  std::uint64_t connections = 0;  // open, and passed but not taken yet
+  std::uint64_t in_flight = 0;    // requests in flight, and connections not taken yet
+  double latency_us = 0;          // mean of the last second; 0: it answered none
 };
 
 class DispatchPolicy {
  public:
-  // `seed` is for the random balance.
+  // `seed` is for Balance::random.
   DispatchPolicy(Balance balance, std::uint32_t seed) : balance_(balance), random_(seed) {}
 
-  // The index of the chosen one in `candidates`, which are not empty and ordered by slot. `key` decides alone for the
-  // two hash balances: as long as the slot that it leads to has a worker, it leads there, whatever happens to the
-  // others.
+  // Returns an index into `candidates`, which must be ordered by slot and not empty. For the two hash balances `key`
+  // alone decides: it leads to the same slot as long as that slot has a worker, whatever happens to the others.
   [[nodiscard]] std::size_t choose(const std::vector<Candidate>& candidates, std::uint64_t key);
 
  private:
@@ -39,10 +38,10 @@ class DispatchPolicy {
 
 [[nodiscard]] std::uint64_t hash_key(std::string_view bytes) noexcept;
 
-// What the beginning of a client's first request tells of its session.
+// The session cookie in the first bytes of a request.
 struct CookieLook {
-  bool complete = false;  // the head has ended, or the cookie has: more bytes would change nothing
-  std::string value;      // of the cookie; empty: none
+  bool complete = false;  // more bytes would not change `value`
+  std::string value;      // empty: no such cookie
 };
 [[nodiscard]] CookieLook find_cookie(std::string_view head, std::string_view name);
 

@@ -23,7 +23,7 @@ std::string read_proc(int pid, const char* file) {
   return size > 0 ? std::string(text.data(), static_cast<std::size_t>(size)) : std::string();
 }
 
-// What was recorded between two sums: the middles of the buckets, weighted.
+// The mean of what was recorded between two sums, by the upper edges of the buckets.
 double mean_between(const LatencyHistogram::Sum& before, const LatencyHistogram::Sum& after) noexcept {
   double total = 0;
   double count = 0;
@@ -45,7 +45,7 @@ std::uint64_t resident_bytes(int pid) {
 }
 
 std::uint64_t cpu_ticks_of(const char* stat) noexcept {
-  // The name of the program, in parentheses, may hold anything.
+  // The name of the program, in parentheses, can contain anything.
   const char* end_of_name = std::strrchr(stat, ')');
   unsigned long long user = 0;
   unsigned long long system = 0;
@@ -65,7 +65,7 @@ void Sampler::sample(const Slots& slots, std::uint64_t now) {
 
 void Sampler::sample_slot(std::uint32_t slot, const WorkerEntry* worker, std::uint64_t now) {
   SlotRow& out = board_.slot(slot);
-  // Requests of both rows: while a slot's worker is replaced, both may answer.
+  // All rows: while a worker is replaced, two of them answer.
   std::uint64_t requests = 0;
   for (std::uint32_t row = 0; row < kRowsPerSlot; ++row) requests += board_.worker(slot, row)[Count::requests].load();
   auto& [requests_at, last_requests] = last_requests_[slot];
@@ -83,7 +83,7 @@ void Sampler::sample_slot(std::uint32_t slot, const WorkerEntry* worker, std::ui
 
   out.rss_bytes.store(resident_bytes(worker->pid));
   const WorkerRow& row = board_.worker(slot, worker->row);
-  if (worker->state == WorkerState::starting) return;  // its row may still hold what the worker before it wrote
+  if (worker->state == WorkerState::starting) return;  // it may not have taken the row over yet
   Last fresh;
   fresh.at = now;
   fresh.cpu_ticks = cpu_ticks_of(read_proc(worker->pid, "stat").c_str());

@@ -1,4 +1,4 @@
-// What the supervisor measures of its workers once a second, for the scoreboard and for the autoscaler.
+// Measures the workers once a second, for the scoreboard and the autoscaler: memory, CPU, requests, utilisation.
 //
 // Context: supervisor, main thread.
 #pragma once
@@ -16,14 +16,13 @@ class Sampler {
  public:
   explicit Sampler(Scoreboard& board) : board_(board) {}
 
-  // Reads /proc and the worker rows, writes the slot rows: memory, CPU, requests per second, loop utilisation since the
-  // last call.
+  // Reads /proc and the worker rows, and writes the slot rows: memory now; CPU, requests per second and utilisation of
+  // the loop since the last call.
   void sample(const Slots& slots, std::uint64_t now);
 
-  // The share of time (0 to 1) in which the loop of each ready worker was busy. Workers that are younger than one
-  // sample are left out.
+  // The share of time (0 to 1) that the loop of each ready worker was busy. Workers without two samples are left out.
   [[nodiscard]] const std::vector<double>& utilisations() const noexcept { return utilisations_; }
-  // Mean time of a request in the last second, in microseconds; 0: it answered none.
+  // The mean time of a request in the last second, in microseconds. 0: the worker answered none.
   [[nodiscard]] double mean_latency_us(int pid) const noexcept;
 
  private:
@@ -44,10 +43,10 @@ class Sampler {
   std::vector<double> utilisations_;
 };
 
-// The resident memory of a process; 0 when there is no such process.
+// The resident memory of a process in bytes; 0: there is no such process.
 [[nodiscard]] std::uint64_t resident_bytes(int pid);
 
-// The CPU time (user and system) of a process in clock ticks, from the text of /proc/PID/stat. 0 when it is not that.
+// The CPU time (user and system) in clock ticks, from the text of /proc/PID/stat. 0: the text is something else.
 [[nodiscard]] std::uint64_t cpu_ticks_of(const char* stat) noexcept;
 
 }  // namespace pronghorn::supervisor

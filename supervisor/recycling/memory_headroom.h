@@ -1,4 +1,4 @@
-// How much more memory our control groups let us use.
+// How much more memory our control groups allow.
 #pragma once
 
 #include <cstdint>
@@ -8,8 +8,7 @@
 
 namespace pronghorn::supervisor {
 
-// Bytes, by the tightest limit of our group and those above it; files that the kernel keeps in memory and does not use
-// count as free. Absent: there is no limit.
+// Bytes below the tightest limit of our group and its ancestors. Inactive page cache counts as free. Absent: no limit.
 [[nodiscard]] std::optional<std::uint64_t> memory_headroom(const MemoryCgroups& groups);
 
 }  // namespace pronghorn::supervisor

@@ -22,23 +22,22 @@ void Recycler::tick(std::uint64_t now) {
   if (advice.step) take(*advice.step, now);
 }
 
-void Recycler::take(const Recycling::Step& step, std::uint64_t now) {
+void Recycler::take(const RecyclingPolicy::Step& step, std::uint64_t now) {
   const LogField fields[] = {{"slot", step.slot}, {"pid", step.pid}, {"reason", step.reason}};
   const auto tell = [&](std::string_view how) {
-    write_log(LogLevel::info,
-              fmt::format("worker {} (pid {}) is replaced{}: {}", step.slot, step.pid, how, step.reason), fields,
-              std::size(fields));
+    write_log(LogLevel::info, fmt::format("replacing worker {} (pid {}){}: {}", step.slot, step.pid, how, step.reason),
+              fields, std::size(fields));
   };
-  if (step.way == Recycling::Way::drain_first) {
-    tell(", the old one first, because there is no memory for both");
+  if (step.way == RecyclingPolicy::Way::drain_first) {
+    tell(", the old process first because memory does not suffice for both");
     add(board_.slot(step.slot)[Count::recycled]);
     return workers_.drain_before_start(step.pid);
   }
   launch_ = workers_.launch_of(step.slot);
   const auto pid = workers_.start_successor(step.slot, launch_);
   if (!pid) {
-    log_error(fmt::format("worker {} should be replaced ({}), but its successor cannot be started: {}", step.slot,
-                          step.reason, pid.error()));
+    log_error(fmt::format("worker {} is not replaced ({}): cannot start its successor: {}", step.slot, step.reason,
+                          pid.error()));
     return policy_.failed(now);
   }
   tell("");
@@ -55,9 +54,9 @@ void Recycler::on_ready(const WorkerEntry& worker) {
 
 void Recycler::on_exit(const WorkerEntry& worker) {
   if (worker.pid == policy_.successor()) {
-    // Its slot was scaled away.
+    // Its slot was scaled away while it started.
     if (worker.leaving) return policy_.gone(policy_.replaced());
-    log_error(fmt::format("the successor of worker {} did not become ready; the old one goes on", worker.slot));
+    log_error(fmt::format("worker {} is not replaced: its successor did not become ready", worker.slot));
     return policy_.failed(monotonic_ms());
   }
   policy_.gone(worker.pid);

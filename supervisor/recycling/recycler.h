@@ -1,4 +1,4 @@
-// Replaces workers that are used, old or large, by the rules of Recycling.
+// Replaces workers that have reached a limit of requests, age or memory; RecyclingPolicy chooses them.
 //
 // Context: supervisor, main thread.
 #pragma once
@@ -16,10 +16,10 @@ namespace pronghorn::supervisor {
 
 class Recycler {
  public:
-  // Both outlive it.
+  // Both must outlive this.
   Recycler(Workers& workers, Scoreboard& board) : workers_(workers), board_(board) {}
 
-  // Once a second, unless something else replaces workers just now.
+  // Call once a second, unless a rollout is replacing workers.
   void tick(std::uint64_t now);
   // Workers reports here.
   void on_ready(const WorkerEntry& worker);
@@ -30,13 +30,13 @@ class Recycler {
 
  private:
   [[nodiscard]] std::vector<RecycleFacts> facts(std::uint64_t now) const;
-  void take(const Recycling::Step& step, std::uint64_t now);
+  void take(const RecyclingPolicy::Step& step, std::uint64_t now);
 
   Workers& workers_;
   Scoreboard& board_;
   MemoryCgroups groups_;
-  Recycling policy_;
-  Launch launch_;  // of the awaited successor
+  RecyclingPolicy policy_;
+  Launch launch_;  // of the successor that is starting
 };
 
 }  // namespace pronghorn::supervisor

@@ -24,8 +24,8 @@ RecycleLimits recycle_limits(const Config& config) noexcept {
           config.recycle_memory};
 }
 
-Recycling::Advice Recycling::next(const std::vector<RecycleFacts>& workers, std::uint32_t slots,
-                                  std::optional<std::uint64_t> headroom, std::uint64_t now) {
+RecyclingPolicy::Advice RecyclingPolicy::next(const std::vector<RecycleFacts>& workers, std::uint32_t slots,
+                                              std::optional<std::uint64_t> headroom, std::uint64_t now) {
   note(workers);
   if (busy() || now < not_before_ms_) return {};
   Advice advice;
@@ -45,11 +45,12 @@ Recycling::Advice Recycling::next(const std::vector<RecycleFacts>& workers, std:
     if (waiting_since_ms_ == 0) {
       waiting_since_ms_ = now;
       advice.warning = fmt::format(
-          "worker {} (pid {}) should be replaced ({}), but a second one of {} does not fit into the cgroup's memory, "
-          "which has {} left: waiting for {} s",
+          "worker {} (pid {}) is not replaced yet ({}): a second one of {} does not fit into the cgroup's memory, "
+          "which "
+          "has {} left; waiting for {} s",
           worker.slot, worker.pid, worst->reason, mebibytes(worker.memory), mebibytes(*headroom), kPatienceMs / 1000);
     }
-    // Alone it is not sent away: nobody would serve.
+    // The only ready worker does not end first: nobody would serve.
     if (now - waiting_since_ms_ < kPatienceMs || workers.size() < 2) return advice;
     way = Way::drain_first;
   }
@@ -60,32 +61,32 @@ Recycling::Advice Recycling::next(const std::vector<RecycleFacts>& workers, std:
   return advice;
 }
 
-void Recycling::began(int pid, std::uint64_t requests, std::uint64_t memory) {
+void RecyclingPolicy::began(int pid, std::uint64_t requests, std::uint64_t memory) {
   baselines_.insert_or_assign(pid, Baseline{requests, memory});
 }
 
-void Recycling::failed(std::uint64_t now) noexcept {
+void RecyclingPolicy::failed(std::uint64_t now) noexcept {
   replaced_ = 0;
   successor_ = 0;
   not_before_ms_ = now + kRetryMs;
 }
 
-void Recycling::gone(int pid) noexcept {
+void RecyclingPolicy::gone(int pid) noexcept {
   baselines_.erase(pid);
   if (pid != replaced_) return;
   replaced_ = 0;
   successor_ = 0;
 }
 
-// The counter of a row goes on from one worker to the next: what it stood at is not this one's.
-void Recycling::note(const std::vector<RecycleFacts>& workers) {
+// The counter of a row continues from one worker to the next, so it starts with the requests of earlier workers.
+void RecyclingPolicy::note(const std::vector<RecycleFacts>& workers) {
   for (const RecycleFacts& worker : workers) {
     Baseline& baseline = baselines_.try_emplace(worker.pid, Baseline{worker.requests, worker.memory}).first->second;
     if (baseline.memory == 0) baseline.memory = worker.memory;
   }
 }
 
-std::optional<Recycling::Due> Recycling::due(const RecycleFacts& worker, std::uint32_t slots) const {
+std::optional<RecyclingPolicy::Due> RecyclingPolicy::due(const RecycleFacts& worker, std::uint32_t slots) const {
   const Baseline& baseline = baselines_.at(worker.pid);
   const RecycleLimits& limits = worker.limits;
   std::optional<Due> worst;
@@ -109,13 +110,14 @@ std::optional<Recycling::Due> Recycling::due(const RecycleFacts& worker, std::ui
   return worst;
 }
 
-// A new worker would be no smaller: replacing it would never end.
-std::string Recycling::starts_too_large(const RecycleFacts& worker) {
+// A worker that starts above the limit is not replaced for it: the next one would be no smaller.
+std::string RecyclingPolicy::starts_too_large(const RecycleFacts& worker) {
   const Baseline& baseline = baselines_.at(worker.pid);
   if (worker.limits.memory == 0 || baseline.memory < worker.limits.memory || told_too_large_) return {};
   told_too_large_ = true;
   return fmt::format(
-      "recycle_memory is {}, but worker {} had {} from its start: it is not replaced for its memory; raise the option",
+      "recycle_memory is {}, but worker {} used {} when it became ready: it is not replaced for its memory; raise "
+      "recycle_memory",
       mebibytes(worker.limits.memory), worker.slot, mebibytes(baseline.memory));
 }
 

@@ -1,8 +1,9 @@
-// When a worker is replaced because it is used, old or large: bookkeeping without I/O. Facts and time are passed in.
+// Chooses workers to replace because they have reached a limit of requests, age or memory. No I/O: facts and time
+// (monotonic milliseconds) are passed in.
 //
-// One worker at a time holds the token, from the start of its successor until it has gone. So there is never a herd;
-// and the limits of requests and age are staggered by slot, so that workers that started together do not queue for the
-// token either: slot s of n has the limit × (1 + s / 8n). Memory is not staggered: a limit of memory is meant as one.
+// One worker is replaced at a time, from the start of its successor until its process has ended. The limits of requests
+// and age are staggered by slot, so that workers that started together do not become due together: slot s of n has the
+// limit × (1 + s / 8n). The limit of memory is the same for all.
 #pragma once
 
 #include <cstdint>
@@ -27,20 +28,20 @@ struct RecycleLimits {
 struct RecycleFacts {
   std::uint32_t slot = 0;
   int pid = 0;
-  std::uint64_t requests = 0;  // answered in its row, by earlier workers too
+  std::uint64_t requests = 0;  // answered in its row, including those of earlier workers
   std::uint64_t age_ms = 0;
-  std::uint64_t memory = 0;  // resident bytes; 0: not known
-  RecycleLimits limits;      // those that it was started with
+  std::uint64_t memory = 0;  // resident bytes; 0: unknown
+  RecycleLimits limits;      // of the configuration that it was started with
 };
 
-class Recycling {
+class RecyclingPolicy {
  public:
   static constexpr std::uint64_t kRetryMs = 60'000;     // after a successor that did not become ready
-  static constexpr std::uint64_t kPatienceMs = 60'000;  // for memory; then the old worker goes first
+  static constexpr std::uint64_t kPatienceMs = 60'000;  // for enough memory; then the old worker ends first
 
   enum class Way {
     surge,        // the successor first, then the old worker
-    drain_first,  // no memory for both: the neighbours serve meanwhile
+    drain_first,  // memory does not suffice for both; the other workers serve meanwhile
   };
   struct Step {
     std::uint32_t slot = 0;
@@ -48,30 +49,30 @@ class Recycling {
     Way way = Way::surge;
     std::string reason;  // "512.3 MiB of memory, recycle_memory is 512 MiB"
   };
-  // What to tell in the log; each is told once.
+  // `warning` is for the log; each is returned once.
   struct Advice {
     std::optional<Step> step;
     std::string warning;
   };
 
-  // Once a second, while nothing else replaces workers. `workers`: all that are ready; `slots`: how many should be.
-  // `headroom`: bytes that may still be used; absent: no limit. A step that is returned holds the token.
+  // Call once a second, while no rollout runs. `workers`: all ready workers; `slots`: how many there should be;
+  // `headroom`: see memory_headroom(). Returns no other step until the returned one has ended with failed() or gone().
   [[nodiscard]] Advice next(const std::vector<RecycleFacts>& workers, std::uint32_t slots,
                             std::optional<std::uint64_t> headroom, std::uint64_t now);
 
-  // A worker has become ready: what its row and its memory stand at is not what it has used up. One that is first seen
-  // by next() begins there.
+  // A worker has become ready with these figures: its limits count from there. For a worker without this call they
+  // count from the first next() that sees it.
   void began(int pid, std::uint64_t requests, std::uint64_t memory);
-  // The successor of the step that was returned.
+  // The successor for the returned step has been started.
   void started(int successor) noexcept { successor_ = successor; }
-  // Neither could be made, or it did not become ready.
+  // The successor could not be started, or did not become ready: next() waits for kRetryMs.
   void failed(std::uint64_t now) noexcept;
-  // The worker is gone. Gives the token back when it was the replaced one; a successor that still starts is then the
-  // slot's ordinary next worker.
+  // The worker has ended. If it was the one to be replaced, the step has ended: a successor that is still starting is
+  // now the slot's ordinary next worker.
   void gone(int pid) noexcept;
 
   [[nodiscard]] bool busy() const noexcept { return replaced_ != 0; }
-  [[nodiscard]] int successor() const noexcept { return successor_; }  // 0: none is awaited
+  [[nodiscard]] int successor() const noexcept { return successor_; }  // 0: none is starting
   [[nodiscard]] int replaced() const noexcept { return replaced_; }    // 0: none
   void successor_is_ready() noexcept { successor_ = 0; }
 
@@ -94,7 +95,7 @@ class Recycling {
   int replaced_ = 0;
   int successor_ = 0;
   std::uint64_t not_before_ms_ = 0;
-  std::uint64_t waiting_since_ms_ = 0;  // for memory; 0: it does not
+  std::uint64_t waiting_since_ms_ = 0;  // for memory; 0: not waiting
   bool told_too_large_ = false;
 };
 

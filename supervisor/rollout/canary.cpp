@@ -17,7 +17,7 @@ double share_failed(const Figures& figures) noexcept {
 
 double milliseconds(std::uint64_t microseconds) noexcept { return static_cast<double>(microseconds) / 1e3; }
 
-// Rows are read while they are written: a later number can be missing in one counter and be in the other.
+// Rows are read while workers write them, so a counter can seem to have gone back.
 std::uint64_t difference(std::uint64_t after, std::uint64_t before) noexcept {
   return after > before ? after - before : 0;
 }

@@ -20,7 +20,7 @@ char process_state(int pid) {
   std::ifstream file(fmt::format("/proc/{}/stat", pid));
   std::string text;
   std::getline(file, text);
-  const std::size_t name_end = text.rfind(')');  // the name may hold anything
+  const std::size_t name_end = text.rfind(')');  // the name can contain anything
   return name_end == std::string::npos || name_end + 2 >= text.size() ? '\0' : text[name_end + 2];
 }
 
@@ -72,7 +72,7 @@ void Children::kill(int pid, int signal) noexcept {
   if (contains(pid)) ::kill(pid, signal);
 }
 
-// libuv waits only for what it has started.
+// libuv reaps only what it has started.
 void Children::reap_adopted() {
   std::vector<ChildExit> exits;
   for (const auto& [pid, child] : children_) {
@@ -82,19 +82,19 @@ void Children::reap_adopted() {
     if (reaped == pid) {
       exits.push_back({pid, WIFEXITED(status) ? WEXITSTATUS(status) : 0, WIFSIGNALED(status) ? WTERMSIG(status) : 0});
     } else if (reaped < 0) {
-      exits.push_back({pid, 0, 0});  // not a child of ours, or reaped already: it is gone
+      exits.push_back({pid, 0, 0});  // not our child, or reaped already
     }
   }
   for (const ChildExit& exit : exits) exited(exit);
 }
 
-// As the first process of a container we inherit every orphan in it.
+// The first process of a container becomes the parent of every orphan in it.
 void Children::reap_strangers() noexcept {
   if (::getpid() != 1) return;
   for (;;) {
     siginfo_t info{};
     if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0) return;
-    if (contains(info.si_pid)) return;  // libuv reaps it in this turn; what lies behind it comes with the next signal
+    if (contains(info.si_pid)) return;  // libuv reaps it in this turn; the others follow with the next signal
     ::waitpid(info.si_pid, nullptr, WNOHANG);
   }
 }

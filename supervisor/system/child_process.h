@@ -1,6 +1,6 @@
-// Starting processes and learning of their end.
+// Starts child processes and reports their exits.
 //
-// Context: supervisor, main thread (a child dies with the thread that made it: PR_SET_PDEATHSIG).
+// Context: supervisor, main thread. A child with PR_SET_PDEATHSIG dies with the thread that has started it.
 #pragma once
 
 #include <uv.h>
@@ -19,36 +19,36 @@ namespace pronghorn::supervisor {
 
 struct ChildExit {
   int pid = 0;
-  int status = 0;  // meaningful when signal is 0
-  int signal = 0;
+  int status = 0;  // exit status, when signal is 0
+  int signal = 0;  // that ended it; 0: it exited
 };
 
 // "exit status 1", "signal 11 (SIGSEGV)".
 [[nodiscard]] std::string describe(const ChildExit& exit);
 
-// The state of a process as /proc/PID/stat has it: 'R', 'S', 'D', 'T' (stopped by a signal) …; 0: there is none.
+// The state of a process in /proc/PID/stat: 'R', 'S', 'D', 'T' (stopped by a signal) …; '\0': there is no such process.
 [[nodiscard]] char process_state(int pid);
 
 class Children {
  public:
   using OnExit = std::function<void(const ChildExit&)>;
 
-  // Throws std::runtime_error when the loop will not watch for SIGCHLD.
+  // Throws std::runtime_error when the loop cannot watch for SIGCHLD.
   explicit Children(uv_loop_t* loop);
 
-  // Runs args[0], a path. The child gets our standard input, output and error, or for both of the latter `output_fd`
-  // and no input, and `fds` as its descriptors 3, 4, …; nothing else. `on_exit` is called once, when it has been
-  // reaped. The error is one line.
+  // Runs args[0], a path, and returns its pid. The child gets our standard input, output and error, and `fds` as its
+  // descriptors 3, 4, …; nothing else. With `output_fd` it gets no input, and output and error go there. `on_exit` is
+  // called once, when it has been reaped. The error is one line.
   [[nodiscard]] std::expected<int, std::string> spawn(const std::vector<std::string>& args, const std::vector<int>& fds,
                                                       OnExit on_exit, int output_fd = -1);
-  // Watches a child that an earlier image of this program made.
+  // Watches a child that an earlier image of this program has started.
   void adopt(int pid, OnExit on_exit);
 
-  // Looks for children that have ended; SIGCHLD does it by itself, this is for signals that got lost (see
-  // resume_state.h).
+  // Looks for children that have ended. SIGCHLD does this too; a signal can get lost while the supervisor's program is
+  // replaced.
   void reap();
 
-  // Only to children that have not been reaped: a pid cannot have gone to somebody else.
+  // Does nothing for a process that has been reaped: another one may have its pid by now.
   void kill(int pid, int signal) noexcept;
   [[nodiscard]] bool contains(int pid) const noexcept { return children_.contains(pid); }
   [[nodiscard]] std::size_t count() const noexcept { return children_.size(); }
@@ -56,7 +56,7 @@ class Children {
  private:
   struct Child {
     OnExit on_exit;
-    UvPtr<uv_process_t> handle;  // empty for an adopted one
+    UvPtr<uv_process_t> handle;  // null for an adopted child
   };
 
   void reap_adopted();

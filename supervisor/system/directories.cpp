@@ -58,11 +58,12 @@ void make_private_directory(const std::string& path, const char* option) {
   struct stat facts{};
   if (::stat(path.c_str(), &facts) != 0) refuse(path, option, std::strerror(errno));
   if (!S_ISDIR(facts.st_mode)) refuse(path, option, "it is not a directory");
-  // In a public place such as /tmp somebody else could have made it, to reach our sockets.
+  // In a public directory such as /tmp somebody else could have created it, to reach our sockets.
   if (facts.st_uid != ::geteuid() && facts.st_uid != 0) refuse(path, option, "it belongs to another user");
   const bool sticky = (facts.st_mode & S_ISVTX) != 0;
   if ((facts.st_mode & S_IWOTH) != 0 && !sticky) {
-    refuse(path, option, fmt::format("every user may write there (mode {:04o}): chmod 0700 it", facts.st_mode & 07777));
+    refuse(path, option,
+           fmt::format("every user may write there (mode {:04o}); chmod it to 0700", facts.st_mode & 07777));
   }
   if (::access(path.c_str(), W_OK | X_OK) != 0) refuse(path, option, std::strerror(errno));
 }
@@ -97,7 +98,7 @@ Fd lock_redis_data(const std::string& data_dir, std::chrono::milliseconds patien
 void write_lock_pid(const Fd& lock, int pid) noexcept {
   std::array<char, 16> text{};
   const int size = std::snprintf(text.data(), text.size(), "%d\n", pid);
-  // A full disk leaves the file empty: the lock holds, and messages name no pid.
+  // On a full disk the file stays empty; the lock holds all the same.
   if (::ftruncate(lock.get(), 0) != 0 || ::pwrite(lock.get(), text.data(), static_cast<std::size_t>(size), 0) < 0)
     return;
 }

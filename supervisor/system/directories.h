@@ -1,4 +1,4 @@
-// The server's own directories, and who may use them.
+// The server's own directories, and locks that keep two servers out of the same one.
 #pragma once
 
 #include <chrono>
@@ -8,22 +8,28 @@
 
 namespace pronghorn::supervisor {
 
-// Makes the directory (and what is above it) with mode 0700. One that exists must be writable, ours or root's, and when
-// everybody may write there it needs the sticky bit: else others could replace our sockets and data. A group may write,
-// for that is how umask 002 and Kubernetes' fsGroup make it. `option` is the name of the option in the message. Throws
-// ConfigurationError.
+// Creates the directory and its parents with mode 0700. Throws ConfigurationError when the directory is not writable,
+// belongs to neither us nor root, or is writable by everybody without the sticky bit: others could then replace our
+// sockets and data. The group may write (umask 002, Kubernetes' fsGroup). `option` is the option's name, for messages.
 void make_private_directory(const std::string& path, const char* option);
 
-// Claims a directory of ours for as long as the descriptor, or an inherited copy, is open: a file `lock` in it holds
-// our pid. Throws ConfigurationError when another server has it.
+// Locks the directory until the descriptor and all inherited copies of it are closed. The file `lock` in it contains
+// our pid. Throws ConfigurationError when another server holds the lock.
 [[nodiscard]] Fd lock_directory(const std::string& path, const char* option);
 
-// The same for the embedded Redis and its data: the file `redis.lock`, of which Redis inherits a copy, so that it lasts
-// as long as any process that may write there. The Redis of a server that was killed is waited for, at most `patience`;
-// then throws std::runtime_error, which is no mistake in the configuration: a later start can succeed.
+// Locks the data of the embedded Redis, by the file `redis.lock`. Redis inherits a copy of the descriptor, so the lock
+// lasts as long as any process may write there. Waits up to `patience` for the Redis of a server that was killed; then
+// throws std::runtime_error, not ConfigurationError: a later start can succeed.
 [[nodiscard]] Fd lock_redis_data(const std::string& data_dir, std::chrono::milliseconds patience);
 
-// The process that a lock file names in messages.
+// Writes the pid that messages about the lock name. A full disk leaves it out.
 void write_lock_pid(const Fd& lock, int pid) noexcept;
+
+// The locks that a server holds while it runs; those it does not need are empty.
+struct DirectoryLocks {
+  Fd runtime;
+  Fd data;
+  Fd redis;
+};
 
 }  // namespace pronghorn::supervisor

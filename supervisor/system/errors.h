@@ -1,18 +1,18 @@
-// The two ways in which starting can fail that have an exit status of their own.
+// Exit statuses, and the error that leads to one of its own.
 #pragma once
 
 #include <stdexcept>
 
 namespace pronghorn::supervisor {
 
-// The program's exit status: see docs/architecture.md.
+// The program's exit status; see docs/architecture.md.
 inline constexpr int kExitStopped = 0;
 inline constexpr int kExitFailure = 1;
 inline constexpr int kExitConfiguration = 2;
 inline constexpr int kExitApplication = 3;
 
-// Something that the user has to change in the configuration; what() is the one line that says what. Thrown only while
-// the server starts, caught in run_supervisor.
+// The user has to change the configuration; what() says what in one line. Thrown only while the server starts, caught
+// in run_supervisor().
 class ConfigurationError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;

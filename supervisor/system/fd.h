@@ -1,4 +1,4 @@
-// The owner of a descriptor.
+// Ownership of descriptors.
 #pragma once
 
 #include <fcntl.h>
@@ -8,6 +8,7 @@
 
 namespace pronghorn::supervisor {
 
+// Sole owner of a descriptor, which it closes. Empty: -1.
 class Fd {
  public:
   Fd() = default;
@@ -34,7 +35,8 @@ class Fd {
   int fd_ = -1;
 };
 
-// Whether the descriptor survives exec. Only the replacement of the supervisor's own program lets any survive.
+// Sets whether the descriptor survives exec. Every descriptor of ours is close-on-exec, except while the supervisor
+// replaces its own program.
 inline void set_inheritable(int fd, bool inheritable) noexcept { ::fcntl(fd, F_SETFD, inheritable ? 0 : FD_CLOEXEC); }
 
 }  // namespace pronghorn::supervisor

@@ -10,12 +10,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::uint64_t kNoLimit = 1ULL << 60;  // version 1 writes the largest number of pages
+constexpr std::uint64_t kNoLimit = 1ULL << 60;  // version 1 reports a huge number when there is no limit
 
 std::optional<std::uint64_t> number_in(std::string_view text) {
   std::uint64_t number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc()) return std::nullopt;  // "max" too
+  if (error != std::errc()) return std::nullopt;  // "max"
   return number;
 }
 
@@ -26,7 +26,7 @@ std::optional<std::uint64_t> number_of(const fs::path& path) {
   return number_in(line);
 }
 
-// The number behind a name in a file of lines "name number".
+// The number after `name` in a file of lines "name number".
 std::optional<std::uint64_t> entry(const fs::path& path, std::string_view name) {
   std::ifstream file(path);
   for (std::string line; std::getline(file, line);) {
@@ -57,7 +57,7 @@ MemoryGroup group_of_version_1(const fs::path& path) {
 
 }  // namespace
 
-// Lines "number:controllers:path"; the one of version 2 has the number 0 and no controllers.
+// Lines are "number:controllers:path". That of version 2 has the number 0 and no controllers.
 MemoryCgroups::MemoryCgroups(const fs::path& root) : mount_(root / "sys/fs/cgroup") {
   std::ifstream file(root / "proc/self/cgroup");
   for (std::string line; std::getline(file, line);) {
@@ -67,7 +67,7 @@ MemoryCgroups::MemoryCgroups(const fs::path& root) : mount_(root / "sys/fs/cgrou
     const bool version_1 = has_memory(std::string_view(line).substr(first + 1, second - first - 1));
     if (!version_1 && (version_1_ || !line.starts_with("0::"))) continue;
     version_1_ = version_1;
-    own_ = line.substr(second + 2);  // without the slash that it begins with
+    own_ = line.substr(second + 2);  // without its leading slash
   }
   if (version_1_) mount_ /= "memory";
 }

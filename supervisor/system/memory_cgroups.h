@@ -1,4 +1,4 @@
-// The memory controller of the control groups that this process is in: cgroups(7), version 2 or 1.
+// Reads the memory controller of the control groups that this process is in: cgroups(7), version 2 or 1.
 #pragma once
 
 #include <cstdint>
@@ -8,27 +8,27 @@
 
 namespace pronghorn::supervisor {
 
-// What could not be read is absent.
+// Values that cannot be read are absent.
 struct MemoryGroup {
   std::filesystem::path path;
-  std::optional<std::uint64_t> limit;      // bytes; absent: none
+  std::optional<std::uint64_t> limit;      // bytes; absent: no limit
   std::optional<std::uint64_t> used;       // bytes
-  std::uint64_t idle_files = 0;            // of these, files that the kernel keeps and does not use
-  std::optional<std::uint64_t> oom_kills;  // processes killed for want of memory, ever
+  std::uint64_t idle_files = 0;            // of these, inactive page cache that the kernel can free
+  std::optional<std::uint64_t> oom_kills;  // out-of-memory kills since the group was created
 };
 
 class MemoryCgroups {
  public:
-  // Reads below `root`: "/" but for tests.
+  // Reads below `root`; tests pass another one than "/".
   explicit MemoryCgroups(const std::filesystem::path& root = "/");
 
-  // Our own group first, then those above it: a limit of any of them holds for us too. In a container the path that
-  // the kernel names may not be there; the mount's own root, the last, is then the container's.
+  // Our own group first, then its ancestors, whose limits apply to us too. In a container the path that the kernel
+  // names may not exist; the last entry, the root of the mount, is then the container's group.
   [[nodiscard]] std::vector<MemoryGroup> read() const;
 
  private:
   std::filesystem::path mount_;
-  std::filesystem::path own_;  // below mount_; empty: that is it
+  std::filesystem::path own_;  // below mount_; empty: the root
   bool version_1_ = false;
 };
 

@@ -1,4 +1,6 @@
-// Owners of libuv handles, for the supervisor's one loop.
+// Timers, signals and descriptors on the supervisor's loop.
+//
+// Context: supervisor, main thread.
 #pragma once
 
 #include <uv.h>
@@ -10,29 +12,18 @@
 #include <string>
 #include <utility>
 
+#include "common/uv_ptr.h"
+
 namespace pronghorn::supervisor {
 
-// Sole owner (and only closer) of one heap-allocated, initialised handle. Letting go only asks for the close; the loop
-// must turn once more to free the memory.
-template <class Handle>
-struct CloseOnLoop {
-  void operator()(Handle* handle) const noexcept {
-    handle->data = nullptr;  // a callback that comes before the close finds no owner
-    uv_close(reinterpret_cast<uv_handle_t*>(handle),
-             [](uv_handle_t* closed) { delete reinterpret_cast<Handle*>(closed); });
-  }
-};
-template <class Handle>
-using UvPtr = std::unique_ptr<Handle, CloseOnLoop<Handle>>;
-
-// Takes over a handle that uv_*_init has just initialised, or failed to: then throws std::runtime_error.
+// Takes over a handle after its uv_*_init. Throws std::runtime_error, "WHAT: REASON", when that has failed.
 template <class Handle>
 [[nodiscard]] UvPtr<Handle> own_handle(std::unique_ptr<Handle> handle, int init_error, const char* what) {
   if (init_error != 0) throw std::runtime_error(std::string(what) + ": " + uv_strerror(init_error));
   return UvPtr<Handle>(handle.release());
 }
 
-// Calls back on the loop after a time. The callback must not destroy its Timer.
+// Calls back after a time, once or repeatedly. The callback must not destroy its Timer.
 class Timer {
  public:
   Timer(uv_loop_t* loop, std::function<void()> callback) : callback_(std::move(callback)) {
@@ -44,7 +35,7 @@ class Timer {
   Timer(const Timer&) = delete;
   Timer& operator=(const Timer&) = delete;
 
-  // Replaces an earlier start. A `repeat` of zero: once.
+  // Cancels an earlier start. A `repeat` of zero: calls back once.
   void start(std::chrono::milliseconds after,
              std::chrono::milliseconds repeat = std::chrono::milliseconds(0)) noexcept {
     uv_timer_start(timer_.get(), run, static_cast<std::uint64_t>(after.count()),
@@ -60,7 +51,7 @@ class Timer {
   UvPtr<uv_timer_t> timer_;
 };
 
-// Calls back on the loop for each arrival of a signal, from construction on. The callback must not destroy its Signal.
+// Calls back whenever the signal arrives, from construction on. The callback must not destroy its Signal.
 class Signal {
  public:
   Signal(uv_loop_t* loop, int number, std::function<void()> callback) : callback_(std::move(callback)) {
@@ -82,8 +73,8 @@ class Signal {
   UvPtr<uv_signal_t> signal_;
 };
 
-// Calls back while a descriptor can be read. Does not own the descriptor, which must stay open until the Poll is gone.
-// The callback may destroy its Poll if it does nothing afterwards with what it captured.
+// Calls back while the descriptor is readable, between start() and stop(). The descriptor must outlive the Poll. The
+// callback may destroy its Poll.
 class Poll {
  public:
   Poll(uv_loop_t* loop, int fd, std::function<void()> callback) : callback_(std::move(callback)) {

@@ -88,7 +88,7 @@ ResumedWorker worker_from(const json& record) {
   return resumed;
 }
 
-// The configuration is text that to_json has escaped already; it goes in as a string.
+// Configurations are stored as strings, because to_json() has made text of them already.
 std::string serialise(const ResumeState& state) {
   json record{{"pid", state.pid},
               {"started_ms", state.started_ms},
@@ -175,7 +175,7 @@ std::string exec_with_state(const std::string& program, const ResumeState& state
   const std::string text = serialise(state);
   const Fd record(::memfd_create("pronghorn-resume", 0));
   if (!record || ::pwrite(record.get(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) {
-    return fmt::format("cannot write the state for the new image: {}", std::strerror(errno));
+    return fmt::format("cannot write the state for the new program: {}", std::strerror(errno));
   }
   const std::vector<std::string> arguments = own_arguments();
   std::vector<char*> argv;
@@ -204,7 +204,7 @@ std::optional<ResumeState> take_resume_state() {
     for (const int fd : state.descriptors()) set_inheritable(fd, false);
     return state;
   } catch (const std::exception& error) {
-    throw std::runtime_error(fmt::format("the state in {} cannot be used: {}", kVariable, error.what()));
+    throw std::runtime_error(fmt::format("cannot read the state in {}: {}", kVariable, error.what()));
   }
 }
 

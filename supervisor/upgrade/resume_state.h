@@ -1,7 +1,9 @@
-// Replacing the supervisor's own program in place (SIGUSR2): what the old image leaves to the new one.
+// What the old image of the supervisor's program leaves to the new one when it is replaced in place.
 //
-// The process stays the same, so its children stay its children. Descriptors live through the exec; their numbers, and
-// what they are, travel as JSON in a memfd whose number is in the variable PRONGHORN_RESUME_FD.
+// The process stays the same, and so do its children and its descriptors. Their numbers and meanings are passed on as
+// JSON, in a memfd whose number is in the environment variable PRONGHORN_RESUME_FD.
+//
+// Context: supervisor, main thread.
 #pragma once
 
 #include <cstdint>
@@ -22,14 +24,14 @@ struct ResumedWorker {
 };
 
 struct ResumeState {
-  int pid = 0;  // of the process that wrote it: a child that inherits the variable by mistake is not meant
+  int pid = 0;  // of the supervisor: a child that inherits the variable must not use it
   std::uint64_t started_ms = 0;
   std::uint32_t generation = 1;
   std::uint32_t last_generation = 1;
   std::uint32_t target = 1;
-  bool set_by_hand = false;  // the target
-  Config config;             // what the workers run with
-  // What a rollback goes to; generation 0: nothing.
+  bool set_by_hand = false;  // `target` was
+  Config config;             // that the workers run with
+  // Where a rollback goes to. Generation 0: nowhere.
   std::uint32_t previous_generation = 0;
   Config previous_config;
   int scoreboard_fd = -1;
@@ -42,20 +44,19 @@ struct ResumeState {
   std::optional<Listeners::Adopted> admin_listeners;
   std::vector<ResumedWorker> workers;
 
-  // Every descriptor above.
+  // All descriptors above.
   [[nodiscard]] std::vector<int> descriptors() const;
 };
 
-// Executes `program` in this process with the arguments that we were started with. Returns only when that fails, with
-// the reason; everything is then as before. Signals stay blocked in the new image until take_resume_state's caller
-// unblocks them.
+// Executes `program` in this process, with the arguments that we were started with. Returns only when that fails, with
+// the reason; nothing has changed then. Signals are blocked in the new image until it calls block_signals(false).
 [[nodiscard]] std::string exec_with_state(const std::string& program, const ResumeState& state);
 
-// In a new image: the state that was left to it, with every descriptor close-on-exec again. Empty when this is an
-// ordinary start. Throws std::runtime_error when there is one that cannot be understood.
+// In a new image: takes the state, and makes its descriptors close-on-exec again. Empty: this is an ordinary start.
+// Throws std::runtime_error when the state cannot be read.
 [[nodiscard]] std::optional<ResumeState> take_resume_state();
 
-// Blocks the signals that the supervisor handles, or lets them come again: between two images nobody would handle them.
+// Blocks or unblocks the signals that the supervisor handles: between two images they would kill it.
 void block_signals(bool block) noexcept;
 
 }  // namespace pronghorn::supervisor

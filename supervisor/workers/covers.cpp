@@ -1,37 +1,56 @@
 #include "supervisor/workers/covers.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "common/log.h"
+
 namespace pronghorn::supervisor {
 
-std::vector<Covers::Change> Covers::update(const std::vector<Slot>& slots) {
-  std::vector<Change> changes;
-  std::map<int, std::size_t> load;  // ready workers, and how many slots each covers
-  for (const Slot& slot : slots) {
-    if (slot.ready_pid != 0) load[slot.ready_pid] = 0;
+std::uint64_t Covers::update(std::uint64_t now, bool server_stops) {
+  std::vector<CoverPlan::Slot> view;
+  for (std::uint32_t slot = 0; slot < listeners_.slots(); ++slot) {
+    const WorkerEntry* worker = server_stops ? slots_.current(slot) : slots_.ready_worker(slot);
+    const std::uint64_t since = slots_.unserved_since(slot);
+    // A slot that was scaled away gets no worker again, so there is nothing to wait for.
+    const bool due = !slots_.wanted(slot) || (since != 0 && now - since >= kAfterMs);
+    view.push_back({.slot = slot,
+                    .needs_cover = worker == nullptr && due && listeners_.live(slot),
+                    .ready_pid = worker != nullptr ? worker->pid : 0});
   }
-  for (auto each = covered_by_.begin(); each != covered_by_.end();) {
-    const auto worker = load.find(each->second);
-    bool needed = false;
-    for (const Slot& slot : slots) needed = needed || (slot.slot == each->first && slot.needs_cover);
-    if (worker != load.end() && needed) {
-      ++worker->second;
-      ++each;
-      continue;
+  for (const CoverPlan::Change& change : plan_.update(view)) {
+    if (!change.cover) {
+      handles_.send(change.pid, {MessageKind::uncover, change.slot, {}});
+    } else if (send_cover(change.pid, change.slot)) {
+      log_debug(fmt::format("worker {} accepts for slot {} too", slots_.find(change.pid)->slot, change.slot));
+    } else {
+      plan_.forget(change.slot);
     }
-    if (worker != load.end()) changes.push_back({each->second, each->first, false});
-    each = covered_by_.erase(each);
   }
-  if (load.empty()) return changes;
-  for (const Slot& slot : slots) {
-    if (!slot.needs_cover || covered_by_.contains(slot.slot)) continue;
-    auto least = load.begin();
-    for (auto each = load.begin(); each != load.end(); ++each) {
-      if (each->second < least->second) least = each;
-    }
-    ++least->second;
-    covered_by_[slot.slot] = least->first;
-    changes.push_back({least->first, slot.slot, true});
+  return next_due(now);
+}
+
+// A worker that is older than the slot's sockets gets their descriptors, one in each message.
+bool Covers::send_cover(int pid, std::uint32_t slot) const {
+  const WorkerHandle* coverer = handles_.find(pid);
+  if (coverer == nullptr) return false;
+  if (slot < coverer->known_slots) return handles_.send(pid, {MessageKind::cover, slot, {}});
+  return std::ranges::all_of(listeners_.all(), [&](const Listeners::Listener& listener) {
+    return listener.slot != slot || handles_.send(pid, {MessageKind::cover, slot, {}}, listener.fd);
+  });
+}
+
+std::uint64_t Covers::next_due(std::uint64_t now) const noexcept {
+  std::uint64_t next = 0;
+  for (std::uint32_t slot = 0; slot < slots_.target(); ++slot) {
+    const std::uint64_t since = slots_.unserved_since(slot);
+    if (since == 0 || now - since >= kAfterMs) continue;
+    const std::uint64_t due = since + kAfterMs;
+    next = next == 0 ? due : std::min(next, due);
   }
-  return changes;
+  return next;
 }
 
 }  // namespace pronghorn::supervisor

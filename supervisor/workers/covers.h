@@ -1,34 +1,38 @@
-// Which worker accepts for a slot that has none: bookkeeping without I/O.
+// Lets workers accept from the listeners of slots that have no worker, so that no connection waits in their queues.
+//
+// Context: supervisor, main thread.
 #pragma once
 
 #include <cstdint>
-#include <map>
-#include <vector>
+
+#include "supervisor/listen/listeners.h"
+#include "supervisor/workers/cover_plan.h"
+#include "supervisor/workers/handle_table.h"
+#include "supervisor/workers/slots.h"
 
 namespace pronghorn::supervisor {
 
 class Covers {
  public:
-  struct Slot {
-    std::uint32_t slot = 0;
-    bool needs_cover = false;  // connections arrive in its queues and nobody takes them
-    int ready_pid = 0;         // of the worker that serves it; 0: none
-  };
-  // What a worker has to be told.
-  struct Change {
-    int pid = 0;
-    std::uint32_t slot = 0;
-    bool cover = false;  // false: uncover
-  };
+  // All must outlive this.
+  Covers(const Slots& slots, const Listeners& listeners, const HandleTable& handles)
+      : slots_(slots), listeners_(listeners), handles_(handles) {}
 
-  // Takes every slot and answers what has changed since the last call. Each uncovered slot goes to the ready worker
-  // that covers fewest; a cover ends when the slot needs none, and moves when its worker is not ready any more.
-  [[nodiscard]] std::vector<Change> update(const std::vector<Slot>& slots);
-  // The message for the slot could not be sent: the next update tries again.
-  void forget(std::uint32_t slot) { covered_by_.erase(slot); }
+  // Tells workers which slots to cover and which not any more. `server_stops`: draining workers cover too. Returns when
+  // the next slot will need a cover (monotonic milliseconds; 0: none).
+  std::uint64_t update(std::uint64_t now, bool server_stops);
 
  private:
-  std::map<std::uint32_t, int> covered_by_;
+  // A restart is usually faster, and then covering would only cost messages.
+  static constexpr std::uint64_t kAfterMs = 200;
+
+  [[nodiscard]] bool send_cover(int pid, std::uint32_t slot) const;
+  [[nodiscard]] std::uint64_t next_due(std::uint64_t now) const noexcept;
+
+  const Slots& slots_;
+  const Listeners& listeners_;
+  const HandleTable& handles_;
+  CoverPlan plan_;
 };
 
 }  // namespace pronghorn::supervisor

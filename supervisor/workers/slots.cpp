@@ -51,7 +51,7 @@ bool Slots::has_serving(const Slot& slot) noexcept {
   return std::ranges::any_of(slot.rows, [](const auto& worker) { return worker.has_value() && !worker->leaving; });
 }
 
-// But for the time.
+// Regardless of the delay.
 bool Slots::may_start(const Slot& slot) noexcept {
   const auto taken = std::ranges::count_if(slot.rows, [](const auto& worker) { return worker.has_value(); });
   return slot.wanted && !has_serving(slot) && taken < (slot.held ? 1 : static_cast<std::ptrdiff_t>(kRowsPerSlot));
@@ -107,7 +107,7 @@ void Slots::ready(int pid, std::uint64_t now) noexcept {
 void Slots::draining(int pid, std::uint64_t now, std::uint64_t kill_at) noexcept {
   WorkerEntry* worker = find_mutable(pid);
   if (worker == nullptr) return;
-  // A worker that drains still accepts for a while, but it is on its way: the slot counts as unserved from the start.
+  // A draining worker accepts only until its queue is empty, so the slot counts as unserved from now on.
   worker->state = WorkerState::draining;
   worker->leaving = true;
   worker->kill_at_ms = earlier(worker->kill_at_ms, kill_at);
@@ -137,7 +137,7 @@ std::optional<Slots::Exit> Slots::exited(int pid, std::uint64_t now, double jitt
   Slot& slot = slots_[exit.worker.slot];
   slot.rows[exit.worker.row].reset();
   note_served(slot, now);
-  // A successor that failed, or a worker whose successor is here already, leaves a slot that needs no start.
+  // When a successor failed, or a successor is here already, the slot needs no start.
   if (!exit.counts || !slot.wanted || has_serving(slot)) return exit;
   const auto ready_for = exit.worker.ready_ms == 0
                              ? std::chrono::milliseconds(-1)

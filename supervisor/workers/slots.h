@@ -1,9 +1,9 @@
-// The bookkeeping of slots and workers: which slot has which processes, in which state, and what is due.
+// The bookkeeping of slots and workers: which processes each slot has, in which state, and what is due.
 //
-// Context: supervisor. Without I/O; the time is passed in (monotonic milliseconds), so that its rules are unit-tested.
+// No I/O: the time is passed in (monotonic milliseconds), so that the rules are unit-tested.
 //
-// A slot holds at most two workers, one per row of the scoreboard: while one drains, or until its successor is ready,
-// two live at once. The worker in row r of a slot is the only writer of that row.
+// A slot has at most one worker per row of the scoreboard. Usually that is one; while a worker drains, or until its
+// successor is ready, there are two. Each row has one writer: the worker in it.
 #pragma once
 
 #include <array>
@@ -21,50 +21,50 @@ namespace pronghorn::supervisor {
 
 class Slots {
  public:
-  // Where a worker can start.
+  // Where a worker starts.
   struct Place {
     std::uint32_t slot;
     std::uint32_t row;
   };
   struct Exit {
     WorkerEntry worker;
-    bool counts = false;              // nobody asked for it: to be explained
+    bool counts = false;              // nobody asked for it
     std::chrono::milliseconds delay;  // until the slot may start another
-    ExitSeries series;                // what the delay is for
-    bool replaced = false;            // the slot wants another
+    ExitSeries series;                // the exits that the delay is for
+    bool replaced = false;            // the slot starts another worker
   };
 
   Slots() : slots_(kMaxSlots) {}
 
-  // Slots 0 .. workers-1 are to be filled. Returns the workers of slots that are not wanted any more; the caller drains
-  // them.
+  // Slots 0 .. workers-1 are wanted from now on. Returns the workers of the other slots; the caller drains them.
   std::vector<WorkerEntry> set_target(std::uint32_t workers, std::uint64_t now);
   [[nodiscard]] std::uint32_t target() const noexcept { return target_; }
-  // The admin slot is to be filled, or not.
+  // Whether the admin slot is wanted.
   void set_admin(bool wanted) noexcept { slots_[kAdminSlot].wanted = wanted; }
   [[nodiscard]] bool wanted(std::uint32_t slot) const noexcept { return slots_[slot].wanted; }
 
-  // A slot that has to get a worker now: it is wanted, has none that is not draining, its delay is over, a row is free.
+  // A slot that needs a worker now: it is wanted, all of its workers are leaving, its delay has passed, and it has a
+  // free row.
   [[nodiscard]] std::optional<Place> next_start(std::uint64_t now) const noexcept;
-  // A free row of the slot, for the successor of a worker that still serves.
+  // A free row of the slot, for the successor of a worker that still serves. Empty: there is none.
   [[nodiscard]] std::optional<std::uint32_t> free_row(std::uint32_t slot) const noexcept;
 
-  // `boot_deadline`: see WorkerEntry::kill_at_ms; it ends with ready().
+  // A worker has been started there. `boot_deadline` is its kill_at_ms until ready(); 0: none.
   void started(Place place, int pid, std::uint32_t generation, std::uint64_t now, std::uint64_t boot_deadline);
-  // The process could not be made: the slot waits as after an exit. Returns how long.
+  // The process could not be created: the slot waits as after an exit. Returns how long.
   std::chrono::milliseconds start_failed(std::uint32_t slot, std::uint64_t now, double jitter) noexcept;
-  // Nothing happens for a pid that is not here, or not starting.
+  // These do nothing when there is no such worker. ready() does nothing unless it is starting.
   void ready(int pid, std::uint64_t now) noexcept;
   void draining(int pid, std::uint64_t now, std::uint64_t kill_at) noexcept;
   void dying(int pid, std::uint64_t now, std::uint64_t kill_at) noexcept;
-  // Brings the deadline forward; one that is there already and earlier stays.
+  // Sets the deadline; an earlier one stays.
   void kill_at(int pid, std::uint64_t when) noexcept;
-  void kill_sent(int pid) noexcept;  // nothing is due for this worker any more
-  // The process has been reaped. Empty for a pid that is not here.
+  void kill_sent(int pid) noexcept;  // clears the deadline
+  // The process has been reaped. Empty: there is no such worker.
   std::optional<Exit> exited(int pid, std::uint64_t now, double jitter) noexcept;
-  // The slot's next worker starts only when no other process is left in it.
+  // The slot's next worker starts when all of its processes have ended.
   void hold(std::uint32_t slot) noexcept { slots_[slot].held = true; }
-  // The slot has got something new to run: what happened to it before says nothing about that.
+  // The slot runs something new: earlier exits do not delay its next start.
   void forget_exits(std::uint32_t slot) noexcept {
     slots_[slot].policy.forget();
     slots_[slot].start_at = 0;
@@ -73,27 +73,27 @@ class Slots {
   void adopt(const WorkerEntry& worker);
 
   [[nodiscard]] const WorkerEntry* find(int pid) const noexcept;
-  // The worker that answers for the slot: ready before starting before dying before draining, the newest first.
-  // nullptr: none.
+  // The worker that represents the slot: ready before starting before dying before draining; of equals, the newest.
+  // Null: none.
   [[nodiscard]] const WorkerEntry* current(std::uint32_t slot) const noexcept;
-  // The other one. nullptr: none.
+  // The next one in that order. Null: none.
   [[nodiscard]] const WorkerEntry* other(std::uint32_t slot) const noexcept;
   [[nodiscard]] const WorkerEntry* ready_worker(std::uint32_t slot) const noexcept;
-  // The slot waits before it starts another.
+  // The slot waits before it starts its next worker.
   struct Backoff {
     std::uint64_t until_ms;
     ExitSeries series;
   };
   [[nodiscard]] std::optional<Backoff> backoff(std::uint32_t slot, std::uint64_t now) const noexcept;
   [[nodiscard]] SlotState state(std::uint32_t slot, std::uint64_t now) const noexcept;
-  // Since when the slot has had no ready worker; 0: it has one, or was never wanted.
+  // Since when the slot has had no ready worker (monotonic milliseconds). 0: it has one, or was never wanted.
   [[nodiscard]] std::uint64_t unserved_since(std::uint32_t slot) const noexcept { return slots_[slot].unserved_since; }
 
-  // Copies: the caller may change the bookkeeping while it goes through them.
+  // A copy, so that the caller may change the bookkeeping while it iterates.
   [[nodiscard]] std::vector<WorkerEntry> workers() const;
-  [[nodiscard]] std::size_t count() const noexcept;          // processes, the admin one included
+  [[nodiscard]] std::size_t count() const noexcept;          // including the admin process
   [[nodiscard]] std::uint32_t ready_slots() const noexcept;  // of workers
-  // The next time at which a slot may start or a worker is to be killed; 0: none.
+  // When the next start or kill is due (monotonic milliseconds); 0: none.
   [[nodiscard]] std::uint64_t next_due() const noexcept;
 
  private:

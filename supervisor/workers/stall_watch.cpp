@@ -21,7 +21,7 @@ std::uint64_t BusyLoop::see(const LoopSight& sight, std::uint64_t now) noexcept 
   const bool turned = sight.stamp_ms != stamp_ms_;
   if (!sight.busy || turned || since_ms_ == 0) {
     stamp_ms_ = sight.stamp_ms;
-    // A request that began after the last turn has had the loop, or its neighbours in the same turn have, ever since.
+    // A request that began after the last turn runs since then, or other callbacks of the same turn do.
     const bool began_since = sight.running_since_ms > sight.stamp_ms && sight.running_since_ms <= now;
     since_ms_ = !sight.busy ? 0 : began_since ? sight.running_since_ms : now;
     if (!sight.busy || turned) noticed_ = false;
@@ -64,9 +64,9 @@ void StallWatch::look_at(const WorkerEntry& worker, Watched& watched, std::uint6
 void StallWatch::tell(const WorkerEntry& worker, const Watched& watched, bool answered) {
   const WorkerRow& row = board_.worker(worker.slot, worker.row);
   const std::string who = fmt::format("{} (pid {})", process_name(worker.slot), worker.pid);
-  if (!answered) {  // stopped, or deep in the kernel
+  if (!answered) {  // stopped by a signal, or in an uninterruptible system call
     const std::string request = running_request(row, worker.pid);
-    log_warning(fmt::format("{} stands still since {} ms and does not say where", who, watched.lasted_ms + kAnswerMs),
+    log_warning(fmt::format("{} has stood still for {} ms and gives no stack", who, watched.lasted_ms + kAnswerMs),
                 {{"slot", worker.slot}, {"pid", worker.pid}, {"request", request}});
     return;
   }

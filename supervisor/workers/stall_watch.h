@@ -1,6 +1,8 @@
-// Stage one of the watchdog: a loop that stands still for stall_threshold is asked for its stack, which is logged.
+// Finds loops that stand still for stall_threshold, asks them for their stack and logs it.
 //
-// Context: supervisor, main thread. The workers count their stalls themselves (worker/heartbeat.h); this is about why.
+// The workers count their stalls themselves (worker/heartbeat.h); this is about the reason.
+//
+// Context: supervisor, main thread.
 #pragma once
 
 #include <cstdint>
@@ -14,41 +16,41 @@
 
 namespace pronghorn::supervisor {
 
-// What a worker's row says at one moment.
+// What a worker's row says at one moment; times are monotonic milliseconds.
 struct LoopSight {
   std::uint64_t stamp_ms = 0;          // of the last turn
-  bool busy = false;                   // something has the loop; else it waits for events
+  bool busy = false;                   // a callback runs; otherwise the loop waits for events
   std::uint64_t running_since_ms = 0;  // start of the request whose code has the loop; 0: none
 };
 [[nodiscard]] LoopSight sight_of(const WorkerRow& row) noexcept;
 
-// Since when a loop has been busy without a turn, from what was seen of it. Without I/O; unit-tested.
+// How long a loop has been busy without a turn, from repeated looks at its row. No I/O.
 class BusyLoop {
  public:
-  // Returns for how many milliseconds it has stood still for certain; 0: it does not. A loop that has waited long
-  // before it got busy has an old stamp, too, so a stamp alone says nothing.
+  // Returns for how many milliseconds the loop has certainly stood still; 0: it does not. The age of its stamp alone
+  // does not tell: a loop that waited for events for a long time, and got busy just now, has an old stamp too.
   std::uint64_t see(const LoopSight& sight, std::uint64_t now) noexcept;
-  // The first call for one stall is true, the others are false.
+  // True in the first call for each stall.
   [[nodiscard]] bool first() noexcept { return !std::exchange(noticed_, true); }
 
  private:
   std::uint64_t stamp_ms_ = 0;
-  std::uint64_t since_ms_ = 0;  // 0: it was not busy
+  std::uint64_t since_ms_ = 0;  // 0: not busy
   bool noticed_ = false;
 };
 
 class StallWatch {
  public:
-  // All outlive this.
+  // All must outlive this.
   StallWatch(const Workers& workers, Scoreboard& board, Children& children, Symbolizer& symbolizer)
       : workers_(workers), board_(board), children_(children), symbolizer_(symbolizer) {}
 
-  // How often to look for stalls of `threshold`.
+  // How often to call look() for stalls of `threshold`.
   [[nodiscard]] static Milliseconds period(Milliseconds threshold) noexcept;
   void look(std::uint64_t now);
 
  private:
-  static constexpr std::uint64_t kBetweenStacksMs = 10'000;  // of one worker: its signal can interrupt system calls
+  static constexpr std::uint64_t kBetweenStacksMs = 10'000;  // of one worker: the signal can interrupt system calls
   static constexpr std::uint64_t kAnswerMs = 1'000;
 
   struct Watched {
@@ -56,7 +58,7 @@ class StallWatch {
     std::uint64_t asked_ms = 0;  // 0: never
     std::uint64_t lasted_ms = 0;
     std::uint32_t taken = 0;  // StallRecord::taken before it was asked
-    bool waits = false;       // for the stack
+    bool waits = false;       // for the answer
   };
 
   void look_at(const WorkerEntry& worker, Watched& watched, std::uint64_t threshold, std::uint64_t now);

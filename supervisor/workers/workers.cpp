@@ -1,14 +1,15 @@
 #include "supervisor/workers/workers.h"
 
 #include <fmt/format.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <stdexcept>
+#include <exception>
+#include <utility>
 
 #include "common/log.h"
 #include "supervisor/crash/exit_facts.h"
+#include "supervisor/workers/killing_request.h"
 
 namespace pronghorn::supervisor {
 namespace {
@@ -22,6 +23,10 @@ std::uint64_t milliseconds(Milliseconds duration) noexcept {
 Workers::Workers(Environment environment, Launch launch, Callbacks callbacks)
     : environment_(std::move(environment)),
       callbacks_(std::move(callbacks)),
+      covers_(slots_, environment_.listeners, handles_),
+      publisher_(environment_.board, slots_, environment_.listeners),
+      explainer_(environment_.board, environment_.reporter),
+      watchdog_(slots_, environment_.board, environment_.children, handles_),
       launch_(std::move(launch)),
       launches_(kMaxSlots, launch_) {
   slots_.set_admin(environment_.admin_listeners != nullptr);
@@ -29,25 +34,26 @@ Workers::Workers(Environment environment, Launch launch, Callbacks callbacks)
 
 std::uint64_t Workers::advance() {
   const std::uint64_t now = monotonic_ms();
-  kill_due(now);
+  watchdog_.kill_due(now);
+  start_due(now);
+  const std::uint64_t cover = covers_.update(now, stopping_);
+  publisher_.publish_all(now);
+  const std::uint64_t due = slots_.next_due();
+  return due == 0 || cover == 0 ? due + cover : std::min(due, cover);
+}
+
+void Workers::start_due(std::uint64_t now) {
   while (const auto place = slots_.next_start(now)) {
     const auto started = start(*place, launches_[place->slot]);
     if (started) continue;
     const auto delay = slots_.start_failed(place->slot, now, jitter());
-    if (!ever_ready_ && place->slot != kAdminSlot && every_slot_failed(place->slot)) {
-      callbacks_.on_cannot_start(fmt::format("{}: {}", process_name(place->slot), started.error()));
-      break;
+    const std::string name = process_name(place->slot);
+    if (start_verdict_.is_hopeless(place->slot, slots_.target())) {
+      return callbacks_.on_cannot_start(fmt::format("{}: {}", name, started.error()));
     }
-    log_error(fmt::format("{} cannot be started: {}; the next attempt follows in {} ms", process_name(place->slot),
-                          started.error(), delay.count()),
+    log_error(fmt::format("cannot start {}: {}; trying again in {} ms", name, started.error(), delay.count()),
               {{"slot", place->slot}});
   }
-  update_covers(now);
-  publish_all(now);
-  const std::uint64_t due = slots_.next_due();
-  const std::uint64_t cover = next_cover(now);
-  if (due == 0 || cover == 0) return due + cover;
-  return std::min(due, cover);
 }
 
 std::expected<std::uint32_t, std::string> Workers::scale(std::int64_t workers) {
@@ -61,7 +67,7 @@ std::expected<std::uint32_t, std::string> Workers::scale(std::int64_t workers) {
       drop_unused_listeners();
       return std::unexpected(added.error());
     }
-    launches_[slot] = launch_;  // an old worker that still drains in it keeps its own (WorkerHandle)
+    launches_[slot] = launch_;  // an old worker that still drains in the slot keeps its own, in its WorkerHandle
   }
   for (const WorkerEntry& surplus : slots_.set_target(wanted, monotonic_ms())) {
     surplus.state == WorkerState::starting ? stop(surplus) : drain(surplus, Milliseconds(0));
@@ -70,23 +76,26 @@ std::expected<std::uint32_t, std::string> Workers::scale(std::int64_t workers) {
   return wanted;
 }
 
-// Else each later worker would inherit them for nothing. Should the slot get sockets again, they are others than those
-// that workers know.
+// Otherwise every later worker would inherit them. When the slot gets sockets again, they are not those that older
+// workers have inherited, so known_slots shrinks.
 void Workers::drop_unused_listeners() noexcept {
   environment_.listeners.drop_unused(slots_.target());
-  for (const auto& [pid, handle] : handles_) {
-    handle->known_slots = std::min(handle->known_slots, environment_.listeners.slots());
-  }
+  handles_.for_each([slots = environment_.listeners.slots()](WorkerHandle& handle) {
+    handle.known_slots = std::min(handle.known_slots, slots);
+  });
 }
 
 void Workers::send_all(const Message& message) {
-  for (const auto& [pid, handle] : handles_) handle->channel->send(message);
+  handles_.for_each([&message](WorkerHandle& handle) { handle.channel->send(message); });
 }
 
-bool Workers::send(int pid, const Message& message, int fd) {
-  const auto found = handles_.find(pid);
-  return found != handles_.end() && found->second->channel->send(message, fd);
+std::size_t Workers::count_without_admin() const noexcept {
+  std::size_t admins = slots_.current(kAdminSlot) != nullptr ? 1 : 0;
+  if (slots_.other(kAdminSlot) != nullptr) ++admins;
+  return slots_.count() - admins;
 }
+
+// --- Replacing ------------------------------------------------------------------------------------------------------
 
 std::expected<int, std::string> Workers::start_successor(std::uint32_t slot, const Launch& launch) {
   const auto row = slots_.free_row(slot);
@@ -98,8 +107,7 @@ void Workers::commit(int pid, const Launch& launch) {
   const WorkerEntry* successor = slots_.find(pid);
   if (successor == nullptr) return;
   const std::uint32_t slot = successor->slot;
-  launches_[slot] = launch;
-  slots_.forget_exits(slot);
+  set_slot_launch(slot, launch);
   for (const WorkerEntry& worker : slots_.workers()) {
     if (worker.slot != slot || worker.pid == pid || worker.state == WorkerState::draining) continue;
     worker.state == WorkerState::starting ? stop(worker) : drain(worker, Milliseconds(0));
@@ -124,7 +132,7 @@ void Workers::discard(int pid) {
 
 void Workers::set_launch(const Launch& launch) {
   launch_ = launch;
-  // Else slots that nobody uses would keep old applications.
+  // Slots that nobody uses must not keep old copies of the application.
   for (std::uint32_t slot = 0; slot < kMaxSlots; ++slot) {
     if (!slots_.wanted(slot)) launches_[slot] = launch;
   }
@@ -144,8 +152,10 @@ Handover Workers::handover_for(Slots::Place place, const Launch& launch, std::ve
   const Listeners& listeners = handover.admin ? *environment_.admin_listeners : environment_.listeners;
   for (const auto& listener : listeners.all()) {
     const Address& address = listeners.addresses()[listener.address];
-    const int number = kFirstListenerFd + static_cast<int>(handover.listeners.size());
-    handover.listeners.push_back({address.text, listener.slot.value_or(place.slot), number, address.is_unix});
+    handover.listeners.push_back({.address = address.text,
+                                  .slot = listener.slot.value_or(place.slot),
+                                  .fd = kFirstListenerFd + static_cast<int>(handover.listeners.size()),
+                                  .is_unix = address.is_unix});
     fds.push_back(listener.fd);
   }
   return handover;
@@ -154,13 +164,15 @@ Handover Workers::handover_for(Slots::Place place, const Launch& launch, std::ve
 std::unique_ptr<WorkerHandle> Workers::make_handle(int channel_fd, const Launch& launch) {
   auto handle = std::make_unique<WorkerHandle>();
   WorkerHandle& self = *handle;  // outlives its channel
-  Channel::Callbacks callbacks;
-  callbacks.on_message = [this, &self](const Message& message, int fd) { on_message(self, message, fd); };
-  callbacks.on_closed = [this, &self] { on_closed(self); };
   handle->config = launch.config;
   handle->app = launch.app;
   handle->channel_fd = channel_fd;
-  handle->channel = std::make_unique<Channel>(environment_.loop, channel_fd, std::move(callbacks));
+  handle->channel = std::make_unique<Channel>(
+      environment_.loop, channel_fd,
+      Channel::Callbacks{
+          .on_message = [this, &self](const Message& message, int fd) { on_message(self, message, fd); },
+          // The worker is about to exit. One that lives on without a channel would never hear of us again.
+          .on_closed = [this, &self] { slots_.kill_at(self.pid, monotonic_ms() + kClosedGraceMs); }});
   return handle;
 }
 
@@ -169,7 +181,7 @@ std::expected<int, std::string> Workers::start(Slots::Place place, const Launch&
     if (launch.app) {
       if (auto restored = launch.app->restore(); !restored) return std::unexpected(std::move(restored.error()));
     }
-    // Before its first worker, which could not accept otherwise. A slot that is slow to become ready is covered.
+    // Not when the first worker is ready: it accepts before it says so.
     if (place.slot != kAdminSlot) environment_.listeners.listen(place.slot);
     const auto [ours, theirs] = make_channel_pair();
     const Fd their_end(theirs);
@@ -185,12 +197,12 @@ std::expected<int, std::string> Workers::start(Slots::Place place, const Launch&
     slots_.started(place, *pid, launch.generation, now, limit == 0 ? 0 : now + limit);
     handle->pid = *pid;
     handle->known_slots = environment_.listeners.slots();
-    handles_[*pid] = std::move(handle);
-    publish(place.slot, now);
+    handles_.add(std::move(handle));
+    publisher_.publish(place.slot, now);
     log_debug(process_name(place.slot) + " started",
               {{"slot", place.slot}, {"pid", *pid}, {"generation", launch.generation}});
     return pid;
-  } catch (const std::exception& error) {  // out of descriptors or memory: tried again later
+  } catch (const std::exception& error) {  // out of descriptors or memory: a later start can succeed
     return std::unexpected(error.what());
   }
 }
@@ -199,15 +211,10 @@ void Workers::adopt(const WorkerEntry& worker, int channel_fd, std::uint32_t kno
   auto handle = make_handle(channel_fd, launch);
   handle->pid = worker.pid;
   handle->known_slots = known_slots;
-  handles_[worker.pid] = std::move(handle);
+  handles_.add(std::move(handle));
   if (worker.state != WorkerState::draining) launches_[worker.slot] = launch;
   slots_.adopt(worker);
   environment_.children.adopt(worker.pid, [this](const ChildExit& exit) { on_exit(exit); });
-}
-
-const WorkerHandle* Workers::handle(int pid) const noexcept {
-  const auto found = handles_.find(pid);
-  return found == handles_.end() ? nullptr : found->second.get();
 }
 
 const Config& Workers::config_of(const WorkerEntry& worker) const {
@@ -215,10 +222,68 @@ const Config& Workers::config_of(const WorkerEntry& worker) const {
   return owner != nullptr ? *owner->config : *launches_[worker.slot].config;
 }
 
-std::size_t Workers::count_without_admin() const noexcept {
-  std::size_t admins = slots_.current(kAdminSlot) != nullptr ? 1 : 0;
-  if (slots_.other(kAdminSlot) != nullptr) ++admins;
-  return slots_.count() - admins;
+// --- Messages and exits ---------------------------------------------------------------------------------------------
+
+void Workers::on_message(WorkerHandle& handle, const Message& message, int fd) {
+  if (fd >= 0) ::close(fd);  // no message to the supervisor carries one
+  if (slots_.find(handle.pid) == nullptr) return;
+  switch (message.kind) {
+    case MessageKind::ready:
+      return on_ready(handle.pid);
+    case MessageKind::failed:
+      handle.failure = message.text;
+      return;
+    case MessageKind::accepted:
+      return callbacks_.on_accepted(handle.pid, message.number);
+    case MessageKind::kill_identified:
+    case MessageKind::quarantined:
+    case MessageKind::quarantine_ended:
+      return callbacks_.on_quarantine(message);
+    default:
+      return;  // a message of another build
+  }
+}
+
+void Workers::on_ready(int pid) {
+  const WorkerEntry* worker = slots_.find(pid);
+  if (worker->state != WorkerState::starting) return;
+  slots_.ready(pid, monotonic_ms());
+  const WorkerEntry ready = *worker;
+  if (ready.slot != kAdminSlot) start_verdict_.worker_ready();
+  log_debug(process_name(ready.slot) + " is ready",
+            {{"slot", ready.slot}, {"pid", ready.pid}, {"boot_ms", ready.ready_ms - ready.started_ms}});
+  callbacks_.on_ready(ready);
+}
+
+void Workers::on_exit(const ChildExit& how) {
+  const std::uint64_t now = monotonic_ms();
+  const auto exit = slots_.exited(how.pid, now, jitter());
+  if (!exit) return;
+  const WorkerEntry& worker = exit->worker;
+  const WorkerHandle* owner = handle(how.pid);
+  const std::string own_words = owner != nullptr ? owner->failure : "";
+  const std::string reason = own_words.empty() ? describe(how) : describe(how) + ": " + own_words;
+  const bool hopeless = exit->counts && !stopping_ && start_verdict_.is_hopeless(worker, how, slots_.target());
+  WorkerRow& row = environment_.board.worker(worker.slot, worker.row);
+  const ExitExplainer::Ended ended{.exit = *exit,
+                                   .how = how,
+                                   .cause = reason,
+                                   .config = config_of(worker),
+                                   .app = owner != nullptr ? owner->app : nullptr,
+                                   .has_successor = slots_.current(worker.slot) != nullptr};
+  if (!hopeless) {
+    explainer_.explain(ended, stopping_ && !start_verdict_.ever_ready());
+  } else if (how.signal != 0) {  // its own words, or its exit status, need no report
+    static_cast<void>(explainer_.write_report(ended));
+  }
+  if (const std::string request = killing_request(*exit, how, row); !request.empty()) callbacks_.on_killed(request);
+  release_row(row, worker.pid);
+  handles_.erase(how.pid);
+  publisher_.publish(worker.slot, now);
+  callbacks_.on_exit(worker, reason);
+  if (!hopeless) return;
+  callbacks_.on_cannot_start(own_words.empty() ? fmt::format("{} ended with {}", process_name(worker.slot), reason)
+                                               : own_words);
 }
 
 // --- Ending ---------------------------------------------------------------------------------------------------------
@@ -228,14 +293,14 @@ void Workers::drain(const WorkerEntry& worker, Milliseconds delay) {
   const std::uint64_t limit = milliseconds(delay) + milliseconds(config_of(worker).drain_timeout) + kCutGraceMs;
   slots_.draining(worker.pid, now, now + limit);
   send(worker.pid, {MessageKind::drain, milliseconds(delay), {}});
-  publish(worker.slot, now);
+  publisher_.publish(worker.slot, now);
 }
 
 void Workers::stop(const WorkerEntry& worker) {
   const std::uint64_t now = monotonic_ms();
   slots_.draining(worker.pid, now, now + kStopGraceMs);
   send(worker.pid, {MessageKind::stop, 0, {}});
-  publish(worker.slot, now);
+  publisher_.publish(worker.slot, now);
 }
 
 void Workers::drain_all() {
@@ -244,7 +309,7 @@ void Workers::drain_all() {
   for (const WorkerEntry& worker : slots_.workers()) {
     if (worker.slot == kAdminSlot) continue;
     if (worker.state == WorkerState::starting) {
-      stop(worker);  // it serves nobody
+      stop(worker);  // it serves nobody yet
     } else if (worker.state == WorkerState::ready) {
       drain(worker, launch_.config->drain_delay);
     }
@@ -263,43 +328,6 @@ void Workers::stop_admin() {
   for (const WorkerEntry& worker : slots_.workers()) {
     if (worker.slot == kAdminSlot) stop(worker);
   }
-}
-
-void Workers::kill_due(std::uint64_t now) {
-  for (const WorkerEntry& worker : slots_.workers()) {
-    if (worker.kill_at_ms == 0 || worker.kill_at_ms > now) continue;
-    if (worker.state == WorkerState::starting) {
-      const auto limit = config_of(worker).boot_timeout.count();
-      abort_worker(worker, now,
-                   fmt::format("was not ready after {} s (boot_timeout)", static_cast<double>(limit) / 1e3));
-      continue;
-    }
-    slots_.kill_sent(worker.pid);
-    if (worker.state == WorkerState::draining) {
-      const WorkerRow& row = environment_.board.worker(worker.slot, worker.row);
-      log_warning(
-          fmt::format(
-              "worker {} did not end in time and is killed; this cuts {} connections with {} requests in flight",
-              worker.slot, row[Count::connections].load(), row[Count::in_flight].load()),
-          {{"slot", worker.slot}, {"pid", worker.pid}, {"request", running_request(row, worker.pid)}});
-    }
-    environment_.children.kill(worker.pid, SIGKILL);
-  }
-}
-
-// SIGABRT first: the worker then writes down where it stands. One that is stopped by a signal cannot.
-void Workers::abort_worker(const WorkerEntry& worker, std::uint64_t now, std::string why) {
-  const bool stopped = process_state(worker.pid) == 'T';
-  if (stopped) why += ": it is stopped by a signal";
-  const std::string request = running_request(environment_.board.worker(worker.slot, worker.row), worker.pid);
-  log_error(fmt::format("{} {}{}; it is killed", process_name(worker.slot), why,
-                        request.empty() ? "" : " while executing " + request),
-            {{"slot", worker.slot}, {"pid", worker.pid}});
-  if (const auto found = handles_.find(worker.pid); found != handles_.end() && found->second->failure.empty()) {
-    found->second->failure = "it " + why;
-  }
-  slots_.dying(worker.pid, now, now + kAbortGraceMs);
-  environment_.children.kill(worker.pid, stopped ? SIGKILL : SIGABRT);
 }
 
 }  // namespace pronghorn::supervisor

@@ -93,7 +93,7 @@ TEST_CASE("a file that cannot be read gives no names and no error", "[supervisor
   frames[0].address = 0x1000;
   frames[1].module = "/etc/passwd";
   frames[1].address = 0x2000;
-  const auto named = symbolize(frames);
+  const auto named = add_names(frames);
   REQUIRE(named.size() == 2);
   CHECK(named[0].function.empty());
   CHECK(named[1].function.empty());

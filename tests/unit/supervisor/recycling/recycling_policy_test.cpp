@@ -11,7 +11,7 @@ constexpr std::uint64_t kMiB = 1024 * 1024;
 
 // Four workers with pids 100 to 103, all new.
 struct Fleet {
-  Recycling policy;
+  RecyclingPolicy policy;
   std::vector<RecycleFacts> workers;
   std::optional<std::uint64_t> headroom;
   std::uint64_t now = 1'000;
@@ -22,11 +22,11 @@ struct Fleet {
     }
     CHECK_FALSE(next().step);
   }
-  Recycling::Advice next() {
+  RecyclingPolicy::Advice next() {
     return policy.next(workers, static_cast<std::uint32_t>(workers.size()), headroom, now += 1'000);
   }
   // The step is carried out to its end: another process stands in the slot.
-  void carry_out(const Recycling::Step& step) {
+  void carry_out(const RecyclingPolicy::Step& step) {
     policy.started(step.pid + 1'000);
     policy.successor_is_ready();
     policy.gone(step.pid);
@@ -89,7 +89,7 @@ TEST_CASE("memory is a limit of its own, the same for every slot", "[recycling]"
   const auto advice = fleet.next();
   REQUIRE(advice.step);
   CHECK(advice.step->slot == 3);
-  CHECK(advice.step->way == Recycling::Way::surge);
+  CHECK(advice.step->way == RecyclingPolicy::Way::surge);
   CHECK(advice.step->reason == "512.3 MiB of memory, recycle_memory is 512.0 MiB");
 }
 
@@ -130,7 +130,7 @@ TEST_CASE("after a successor that did not become ready the next attempt waits", 
   fleet.policy.started(1100);
   fleet.policy.failed(fleet.now);
   const std::uint64_t failed_at = fleet.now;
-  while (fleet.now + 1'000 < failed_at + Recycling::kRetryMs) CHECK_FALSE(fleet.next().step);
+  while (fleet.now + 1'000 < failed_at + RecyclingPolicy::kRetryMs) CHECK_FALSE(fleet.next().step);
   CHECK(fleet.next().step);
 }
 
@@ -143,14 +143,14 @@ TEST_CASE("without memory for two, a worker waits, says so once, and then goes f
   CHECK(first.warning.find("worker 1 (pid 101)") != std::string::npos);
   CHECK(first.warning.find("120.0 MiB") != std::string::npos);
   const std::uint64_t waiting_since = fleet.now;
-  while (fleet.now + 1'000 < waiting_since + Recycling::kPatienceMs) {
+  while (fleet.now + 1'000 < waiting_since + RecyclingPolicy::kPatienceMs) {
     const auto advice = fleet.next();
     CHECK_FALSE(advice.step);
     CHECK(advice.warning.empty());
   }
   const auto last = fleet.next();
   REQUIRE(last.step);
-  CHECK(last.step->way == Recycling::Way::drain_first);
+  CHECK(last.step->way == RecyclingPolicy::Way::drain_first);
 }
 
 TEST_CASE("memory that becomes free ends the wait with a surge", "[recycling]") {
@@ -161,7 +161,7 @@ TEST_CASE("memory that becomes free ends the wait with a surge", "[recycling]") 
   fleet.headroom = 120 * kMiB;
   const auto advice = fleet.next();
   REQUIRE(advice.step);
-  CHECK(advice.step->way == Recycling::Way::surge);
+  CHECK(advice.step->way == RecyclingPolicy::Way::surge);
 }
 
 TEST_CASE("the only worker is never sent away first", "[recycling]") {

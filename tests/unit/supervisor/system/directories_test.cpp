@@ -48,7 +48,7 @@ TEST_CASE("a directory in which others could replace files is refused", "[superv
     REQUIRE(::chmod(root.c_str(), mode) == 0);
     return error_of([&] { make_private_directory(root, "runtime_dir"); });
   };
-  CHECK(refusal(0777).find("every user may write there (mode 0777): chmod 0700 it") != std::string::npos);
+  CHECK(refusal(0777).find("every user may write there (mode 0777); chmod it to 0700") != std::string::npos);
   CHECK(refusal(01777).empty());
   CHECK(refusal(0775).empty());
   if (::geteuid() == 0) {

@@ -19,11 +19,21 @@ struct Fleet {
   Fleet() {
     uv_loop_init(&loop);
     children.emplace(&loop);
-    workers.emplace(Workers::Environment{&loop, "/nonexistent/pronghorn", board, *children, listeners, nullptr, false},
-                    Launch{1, std::make_shared<const Config>()},
-                    Workers::Callbacks{[](const WorkerEntry&) {}, [](const WorkerEntry&, const std::string&) {},
-                                       [this](const std::string& reason) { cannot_start.push_back(reason); },
-                                       [](int, std::uint64_t) {}, [](const std::string&) {}, [](const Message&) {}});
+    workers.emplace(
+        Workers::Environment{.loop = &loop,
+                             .program = "/nonexistent/pronghorn",
+                             .board = board,
+                             .children = *children,
+                             .listeners = listeners,
+                             .admin_listeners = nullptr,
+                             .passes_connections = false},
+        Launch{.generation = 1, .config = std::make_shared<const Config>()},
+        Workers::Callbacks{.on_ready = [](const WorkerEntry&) {},
+                           .on_exit = [](const WorkerEntry&, const std::string&) {},
+                           .on_cannot_start = [this](const std::string& reason) { cannot_start.push_back(reason); },
+                           .on_accepted = [](int, std::uint64_t) {},
+                           .on_killed = [](const std::string&) {},
+                           .on_quarantine = [](const Message&) {}});
   }
   ~Fleet() {
     workers.reset();
@@ -35,7 +45,7 @@ struct Fleet {
 
 }  // namespace
 
-// It was tried again for ever.
+// Such starts were retried forever.
 TEST_CASE("when no worker's process can be made, the application cannot start", "[supervisor]") {
   Fleet fleet;
   REQUIRE(fleet.workers->scale(2) == 2);

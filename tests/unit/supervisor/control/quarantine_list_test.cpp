@@ -1,5 +1,5 @@
-#include "supervisor/control/quarantine.h"
-#include "supervisor/workers/blame.h"
+#include "supervisor/control/quarantine_list.h"
+#include "supervisor/workers/killing_request.h"
 
 #include <signal.h>
 
@@ -21,7 +21,7 @@ QuarantinedRequest request(std::uint64_t number = 1) {
 
 struct Kept {
   Scoreboard board = Scoreboard::create();
-  Quarantine quarantine{board.quarantine()};
+  QuarantineList quarantine{board.quarantine()};
   std::uint64_t now = 1'000'000;
 
   std::vector<QuarantineEntry> entries() { return quarantine_entries(board.quarantine(), now); }
@@ -155,7 +155,7 @@ TEST_CASE("an old answer of Redis does not bring a released request back", "[qua
   kept.kill_twice(request(1));  // but it can kill again
   CHECK(kept.entries().size() == 1);
   kept.quarantine.release("all", kept.now);
-  kept.now += Quarantine::kReleasedMs;
+  kept.now += QuarantineList::kReleasedMs;
   kept.learn(1);
   CHECK(kept.entries().size() == 1);
 }
@@ -175,7 +175,7 @@ TEST_CASE("there is an end to what is counted and quarantined", "[quarantine]") 
 TEST_CASE("a new image of the supervisor takes up what is quarantined", "[quarantine]") {
   Kept kept;
   kept.kill_twice(request());
-  Quarantine next(kept.board.quarantine());
+  QuarantineList next(kept.board.quarantine());
   CHECK(next.release(request().id, kept.now) == 1);
   CHECK(kept.entries().empty());
 }

@@ -1,20 +1,21 @@
-// Rollouts: another generation of workers takes over slot by slot, without a moment at which a slot has none.
+// Rollouts: workers of another generation take over slot by slot, and no slot is without a worker meanwhile.
 //
-// A rollout goes forward (reload: a new generation) or back (rollback: the one before, which is still there with its
-// configuration and its copy of the application). One that fails on its way is undone in the same manner: the slots
-// that it has replaced get workers of the generation before it.
+// A rollout goes forward (reload: to a new generation) or back (rollback: to the previous one, whose configuration and
+// copy of the application are still there). A rollout that fails half way is undone in the same manner: the slots that
+// it has replaced get workers of the generation before it.
 //
-// Context: supervisor, main thread. One at a time; a reload that comes meanwhile is kept, and at most one is.
+// Context: supervisor, main thread. One rollout runs at a time. Reloads that are asked for meanwhile become one, which
+// follows.
 #pragma once
 
+#include <cstdint>
 #include <functional>
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "supervisor/launch/app_check.h"
-#include "supervisor/launch/hooks.h"
+#include "supervisor/launch/supervisor_hooks.h"
 #include "supervisor/rollout/canary.h"
 #include "supervisor/workers/workers.h"
 
@@ -22,44 +23,44 @@ namespace pronghorn::supervisor {
 
 class Rollouts {
  public:
-  // Each may be empty. `error` is empty or one line.
+  // Whoever asked for a rollout. Both are optional; each is called at most once, with an empty `error` or one line.
   struct Waiter {
-    std::function<void(const std::string& error)> checked;  // configuration and application are good, or not
-    // Every slot has a worker of the generation, or not: the line then says why, and what serves now.
-    std::function<void(const std::string& error)> finished;
+    std::function<void(const std::string& error)> checked;   // the configuration and the application are good, or not
+    std::function<void(const std::string& error)> finished;  // every slot has a worker of the generation, or not
   };
   struct Callbacks {
-    // Every slot is of the new generation: what else follows from its configuration can change now.
+    // Every slot is of the new generation, so the rest of the server can follow its configuration.
     std::function<void(const Config& config)> on_complete;
   };
 
+  // The references must outlive this. `launch` is what the workers run with.
   Rollouts(Workers& workers, AppCheck& check, Scoreboard& board, SupervisorHooks hooks, Launch launch,
            Callbacks callbacks);
 
-  // Reads the configuration again, tries the application, replaces the workers. `canary`: how long the first new worker
-  // is watched, in place of what the new configuration says.
+  // Reads the configuration again, checks the application and replaces the workers. `canary` replaces the option of the
+  // same name. While a rollout runs, the request is queued.
   void request(Waiter waiter, std::optional<Milliseconds> canary = {});
-  // Back to the generation before, under its own number; called again, forward again. A reload that runs is undone
-  // instead, and one that is queued is dropped.
+  // Goes back to the previous generation, under its own number; called again, forward again. While a reload runs,
+  // undoes that instead, and drops the queued one.
   void rollback(Waiter waiter);
-  // The server is stopping: whatever runs or waits ends with this reason, and no more starts.
+  // The server is stopping: ends what runs and what is queued with this reason. No rollout starts any more.
   void cancel(const std::string& reason);
 
   // Workers reports here.
   void on_ready(const WorkerEntry& worker);
   void on_exit(const WorkerEntry& worker, const std::string& reason);
-  // After every event: goes on where it had to wait. Returns when it wants to be called again (monotonic milliseconds;
-  // 0: no time is waited for).
+  // Continues where something had to be waited for. Call after every event. Returns when to call again (monotonic
+  // milliseconds; 0: at the next event).
   std::uint64_t advance();
 
   [[nodiscard]] bool busy() const noexcept { return stage_ != Stage::idle; }
-  // What new workers are started with now: of the last rollout that reached every slot.
+  // What new workers start with: the generation of the last complete rollout.
   [[nodiscard]] const Launch& launch() const noexcept { return current_; }
-  // What a rollback would go to. Its `config` is null when there is nothing.
+  // Where a rollback goes to. Its `config` is null when there is no previous generation.
   [[nodiscard]] const Launch& previous() const noexcept { return previous_; }
-  // The highest generation that any worker was ever started with.
+  // The highest generation that was ever started.
   [[nodiscard]] std::uint32_t last_generation() const noexcept { return last_generation_; }
-  // Goes on from where an earlier image of this program was.
+  // Continues from the state of an earlier image of this program.
   void resume(const Launch& launch, const Launch& previous, std::uint32_t last_generation) {
     current_ = launch;
     previous_ = previous;
@@ -71,7 +72,7 @@ class Rollouts {
     idle,
     checking,
     replacing,
-    watching,  // the canary serves, and the other slots wait
+    watching,  // the canary serves, the other slots wait
     undoing,   // back to current_, after a failure
   };
   enum class Direction { forward, back };
@@ -93,8 +94,7 @@ class Rollouts {
   void fail(const std::string& reason);
   void undo(const std::string& reason);
   void finish(const std::string& error);
-  [[nodiscard]] std::map<std::uint32_t, std::vector<std::uint32_t>> slots_by_generation() const;
-  [[nodiscard]] std::string who_serves() const;
+  void log_end(const std::string& error, bool begun, bool undone) const;
   static void tell(const std::vector<Waiter>& waiters, bool finished, const std::string& error);
 
   Workers& workers_;
@@ -107,21 +107,20 @@ class Rollouts {
   Launch next_;
   Stage stage_ = Stage::idle;
   Direction direction_ = Direction::forward;
-  int successor_ = 0;  // pid of the worker that we wait for
+  int successor_ = 0;  // pid of the worker that has to become ready; 0: none
   std::uint64_t started_ms_ = 0;
   std::uint32_t last_generation_;
   bool cancelled_ = false;
   bool given_up_ = false;  // for a rollback
-  std::string failure_;    // why it is being undone
+  std::string failure_;    // why the rollout is being undone
   std::vector<Waiter> waiters_;
-  std::vector<Waiter> rollback_waiters_;  // for a rollout to be undone
+  std::vector<Waiter> rollback_waiters_;  // want the running rollout undone
   std::optional<Queued> queued_;
 
-  Milliseconds canary_{0};
-  bool watched_ = false;  // the canary has had its time
+  bool watched_ = false;  // the canary has had its time, or there is none
   std::optional<CanaryWatch> watch_;
   std::uint64_t watch_until_ms_ = 0;
-  Figures slot_0_before_;  // when the last rollout had ended
+  Figures slot_0_before_;  // at the end of the last rollout
 };
 
 }  // namespace pronghorn::supervisor

@@ -1,4 +1,4 @@
-#include "supervisor/embedded_redis.h"
+#include "supervisor/redis/embedded_redis.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -38,7 +38,7 @@ void require_redis_server(const Config& config) {
   if (can_run(config.redis_server)) return;
   throw ConfigurationError(fmt::format(
       "redis embedded: the program {} was not found; install it (Debian: apt install redis-server), name it with "
-      "--redis-server, or do without state: --redis none",
+      "--redis-server, or run without state: --redis none",
       config.redis_server));
 }
 
@@ -54,7 +54,7 @@ EmbeddedRedis::EmbeddedRedis(uv_loop_t* loop, Children& children, std::string pr
       restart_(loop, [this] { spawn(); }),
       limit_(loop, [this] {
         if (stopping_ || ending_) {
-          log_error("redis did not end in time and is killed", {{"pid", pid_}});
+          log_error("redis did not end in time: killing it", {{"pid", pid_}});
           return kill();
         }
         log_warning(fmt::format("redis does not accept connections yet; see {}", log_file_), {{"pid", pid_}});
@@ -68,8 +68,7 @@ void EmbeddedRedis::start(std::function<void()> settled) {
 }
 
 std::vector<std::string> EmbeddedRedis::command_line() const {
-  // Its log is opened anew for each line by Redis itself, so it can be rotated; what comes before that goes to the same
-  // file.
+  // Redis opens its log for each line, so the log can be rotated.
   return {program_,
           "redis",
           std::to_string(::getpid()),
@@ -107,7 +106,7 @@ void EmbeddedRedis::spawn() {
                    command_line(), {lock_.get()}, [this](const ChildExit& exit) { exited(exit); }, output.get())
              : std::unexpected(fmt::format("cannot open {}: {}", log_file_, std::strerror(errno)));
   if (!pid) {
-    log_error(fmt::format("redis cannot be started: {}", pid.error()));
+    log_error(fmt::format("cannot start redis: {}", pid.error()));
     restart_.start(policy_.after_exit(monotonic_ms(), Milliseconds(-1), 0));
     return settle();
   }
@@ -118,10 +117,10 @@ void EmbeddedRedis::spawn() {
 
 void EmbeddedRedis::look() {
   const int listening = listening_pid(socket_);
-  // An old file accepts nobody, or belongs to the Redis of an earlier server that is still ending. The group is that of
-  // the guard: the configured program may be a script that starts Redis.
+  // The socket can still be that of an earlier server's Redis, which is ending. The process group tells: it is that of
+  // the guard, also when the configured program is a script that starts Redis.
   if (listening == 0 || ::getpgid(listening) != pid_) {
-    // A slow start is looked at less often.
+    // A slow start costs fewer looks.
     if (monotonic_ms() - started_ms_ > 2'000) look_.start(Milliseconds(100), Milliseconds(100));
     return;
   }
@@ -143,7 +142,7 @@ void EmbeddedRedis::adopt(int pid) {
 void EmbeddedRedis::watch() {
   if (pid_ == 0 || up_ms_ == 0 || stopping_ || ending_) return;
   if (const auto file = file_id(socket_); file && file == socket_file_) return;
-  log_error(fmt::format("redis has lost its socket {} and is started again", socket_), {{"pid", pid_}});
+  log_error(fmt::format("the socket {} of redis was deleted: restarting redis", socket_), {{"pid", pid_}});
   ending_ = true;
   limit_.start(kStopLimit);
   children_.kill(pid_, SIGTERM);
@@ -163,8 +162,8 @@ void EmbeddedRedis::exited(const ChildExit& exit) {
   const auto up_for = up_ms_ == 0 ? Milliseconds(-1) : Milliseconds(static_cast<std::int64_t>(now - up_ms_));
   const auto delay =
       policy_.after_exit(monotonic_ms(), up_for, std::uniform_real_distribution<double>(-1.0, 1.0)(random_));
-  log_error(fmt::format("redis (pid {}) ended: {}; it starts again in {} ms; see {}", pid, describe(exit),
-                        delay.count(), log_file_),
+  log_error(fmt::format("redis (pid {}) ended: {}; restarting it in {} ms; see {}", pid, describe(exit), delay.count(),
+                        log_file_),
             {{"pid", pid}});
   restart_.start(delay);
   settle();

@@ -1,4 +1,4 @@
-#include "supervisor/redis_guard.h"
+#include "supervisor/redis/redis_guard.h"
 
 #include <signal.h>
 #include <sys/prctl.h>
@@ -14,7 +14,7 @@ namespace pronghorn::supervisor {
 void exec_guarded(int parent_pid, const std::vector<std::string>& args) {
   ::setpgid(0, 0);
   ::prctl(PR_SET_PDEATHSIG, SIGTERM);
-  if (::getppid() != parent_pid || args.empty()) std::exit(1);  // it died before the line above
+  if (::getppid() != parent_pid || args.empty()) std::exit(1);  // it died before prctl()
   std::vector<char*> argv;
   for (const std::string& arg : args) argv.push_back(const_cast<char*>(arg.c_str()));
   argv.push_back(nullptr);

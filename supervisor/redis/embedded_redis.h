@@ -1,7 +1,7 @@
-// The private redis-server of `--redis embedded`: on a Unix socket, kept alive, its append-only file in the data
-// directory.
+// The private redis-server of `--redis embedded`: on a Unix socket, restarted when it ends, with its append-only file
+// in data_dir. Only workers talk to it; the supervisor looks whether it accepts connections.
 //
-// Context: supervisor, main thread. We start it and look whether it accepts; only workers talk to it.
+// Context: supervisor, main thread.
 #pragma once
 
 #include <uv.h>
@@ -23,26 +23,26 @@
 
 namespace pronghorn::supervisor {
 
-// Throws ConfigurationError with advice when config.redis_server cannot be found.
+// Throws ConfigurationError, with advice, when the program config.redis_server cannot be found.
 void require_redis_server(const Config& config);
 
 class EmbeddedRedis {
  public:
-  // `program` is our own binary, for the guard (supervisor/redis_guard.h). The directories of `config` exist. `lock` is
-  // that of lock_redis_data() and outlives this; Redis gets a copy.
+  // `program` is our own binary, which runs the guard (redis_guard.h). The directories of `config` must exist. `lock`
+  // is that of lock_redis_data(); it must outlive this, and Redis inherits a copy.
   EmbeddedRedis(uv_loop_t* loop, Children& children, std::string program, const Config& config, const Fd& lock);
 
-  // Starts it and calls `settled` once: when it accepts connections, has ended, or has not answered for 5 s. The
-  // server goes on in any case: what needs no state is served.
+  // Starts it and calls `settled` once: when it accepts connections, has ended, or has not accepted any for 5 s. In
+  // each case the server continues to start: requests that need no state can be served.
   void start(std::function<void()> settled);
-  // Takes over the process that an earlier image of this program started.
+  // Takes over the process that an earlier image of this program has started.
   void adopt(int pid);
   static constexpr std::chrono::milliseconds kStopLimit{10'000};  // to complete the append-only file
-  // Ends it and calls `stopped` once it has been reaped. It is killed when that takes longer than `limit`.
+  // Ends it and calls `stopped` when it has been reaped. Kills it after `limit`.
   void stop(std::function<void()> stopped, std::chrono::milliseconds limit = kStopLimit);
-  // Kills it: for a stop that may not take time.
+  // Kills it, when there is no time for stop().
   void kill() noexcept;
-  // Once a second: a Redis whose socket file is gone can be reached by no new worker, and is started again.
+  // Restarts a Redis whose socket file was deleted: new workers cannot reach it. Call once a second.
   void watch();
 
   // 0: not running.
@@ -60,20 +60,20 @@ class EmbeddedRedis {
   Config config_;
   const Fd& lock_;
   std::string socket_;
-  std::optional<FileId> socket_file_;  // the one that Redis made; empty before it is up
+  std::optional<FileId> socket_file_;  // of the running Redis; empty before it is up
   std::string log_file_;
   int pid_ = 0;
   std::uint64_t started_ms_ = 0;
-  std::uint64_t up_ms_ = 0;  // 0: does not accept yet
+  std::uint64_t up_ms_ = 0;  // since when it accepts; 0: not yet
   bool stopping_ = false;
-  bool ending_ = false;  // told to end, to be started again
+  bool ending_ = false;  // is ending, to be restarted
   RestartPolicy policy_;
   std::minstd_rand random_{std::random_device{}()};
   std::function<void()> settled_;
   std::function<void()> stopped_;
   Timer look_;
   Timer restart_;
-  Timer limit_;  // of the start, then of the stop
+  Timer limit_;  // for the start, then for the stop
 };
 
 }  // namespace pronghorn::supervisor

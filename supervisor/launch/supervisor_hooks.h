@@ -8,8 +8,8 @@
 namespace pronghorn::supervisor {
 
 struct SupervisorHooks {
-  // Reads the configuration again, from where it came at start; for a rollout. Throws std::runtime_error with one line
-  // when it is not valid: the old one then stays.
+  // Reads the configuration again, from the same file, environment and command line as at start. Called for each
+  // rollout. Throws std::runtime_error with one line when the configuration is invalid; the current one then stays.
   std::function<Config()> reload_config;
 };
 

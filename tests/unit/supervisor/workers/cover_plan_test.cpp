@@ -1,11 +1,11 @@
-#include "supervisor/workers/covers.h"
+#include "supervisor/workers/cover_plan.h"
 
 #include "support/catch.h"
 
-using pronghorn::supervisor::Covers;
+using pronghorn::supervisor::CoverPlan;
 
 TEST_CASE("a slot without a worker is covered by a ready one until it has its own again", "[supervisor]") {
-  Covers covers;
+  CoverPlan covers;
   auto changes = covers.update({{0, false, 100}, {1, true, 0}});
   REQUIRE(changes.size() == 1);
   CHECK(changes[0].cover);
@@ -19,14 +19,14 @@ TEST_CASE("a slot without a worker is covered by a ready one until it has its ow
 }
 
 TEST_CASE("several slots without a worker are spread over those that have one", "[supervisor]") {
-  Covers covers;
+  CoverPlan covers;
   const auto changes = covers.update({{0, false, 100}, {1, true, 0}, {2, true, 0}, {3, false, 103}});
   REQUIRE(changes.size() == 2);
   CHECK(changes[0].pid != changes[1].pid);
 }
 
 TEST_CASE("a cover moves when the worker that covers is gone", "[supervisor]") {
-  Covers covers;
+  CoverPlan covers;
   (void)covers.update({{0, false, 100}, {1, true, 0}, {2, false, 102}});
   const auto changes = covers.update({{0, true, 0}, {1, true, 0}, {2, false, 102}});
   REQUIRE(changes.size() == 2);
@@ -37,13 +37,13 @@ TEST_CASE("a cover moves when the worker that covers is gone", "[supervisor]") {
 }
 
 TEST_CASE("nobody covers while no worker is ready, and it is made up for later", "[supervisor]") {
-  Covers covers;
+  CoverPlan covers;
   CHECK(covers.update({{0, true, 0}, {1, true, 0}}).empty());
   CHECK(covers.update({{0, false, 100}, {1, true, 0}}).size() == 1);
 }
 
 TEST_CASE("a cover whose message was lost is tried again", "[supervisor]") {
-  Covers covers;
+  CoverPlan covers;
   CHECK(covers.update({{0, false, 100}, {1, true, 0}}).size() == 1);
   covers.forget(1);
   CHECK(covers.update({{0, false, 100}, {1, true, 0}}).size() == 1);

@@ -1,4 +1,4 @@
-#include "supervisor/rollout/rollout.h"
+#include "supervisor/rollout/rollouts.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -9,6 +9,7 @@
 #include "common/log.h"
 #include "supervisor/crash/exit_facts.h"
 #include "supervisor/launch/fixed_options.h"
+#include "supervisor/rollout/generations.h"
 
 namespace pronghorn::supervisor {
 
@@ -27,8 +28,10 @@ Rollouts::Rollouts(Workers& workers, AppCheck& check, Scoreboard& board, Supervi
 void Rollouts::request(Waiter waiter, std::optional<Milliseconds> canary) {
   if (cancelled_) return tell({waiter}, false, "the server is stopping");
   if (busy()) {
-    if (!queued_) log_info("a rollout is running; another one follows it");
-    if (!queued_) queued_.emplace();
+    if (!queued_) {
+      log_info("a rollout is running; the new one follows it");
+      queued_.emplace();
+    }
     queued_->waiters.push_back(std::move(waiter));
     if (canary) queued_->canary = canary;
     return;
@@ -54,7 +57,7 @@ void Rollouts::rollback(Waiter waiter) {
   tell({waiter}, false, "");
   rollback_waiters_.push_back(std::move(waiter));
   given_up_ = true;
-  if (stage_ == Stage::checking) return check_.cancel();  // checked() goes on
+  if (stage_ == Stage::checking) return check_.cancel();  // calls checked()
   fail("given up for a rollback");
 }
 
@@ -82,10 +85,10 @@ void Rollouts::start_reload(std::optional<Milliseconds> canary) {
   try {
     fresh = hooks_.reload_config();
   } catch (const std::exception& error) {
-    return finish(fmt::format("the configuration is not valid: {}", error.what()));
+    return finish(fmt::format("the configuration is invalid: {}", error.what()));
   }
   if (const auto fixed = keep_fixed_options(fresh, *current_.config); !fixed.empty()) {
-    log_warning(fmt::format("changes of {} need a restart and are left out", fmt::join(fixed, ", ")));
+    log_warning(fmt::format("changes of {} need a restart and are ignored", fmt::join(fixed, ", ")));
   }
   if (canary) fresh.canary = *canary;
   next_.generation = last_generation_ + 1;
@@ -118,14 +121,14 @@ void Rollouts::checked(const std::string& error) {
 
 // --- Replacing ------------------------------------------------------------------------------------------------------
 
-// A worker of the target serves the slot, and so will the slot's next ones.
+// A worker of the target generation serves the slot, and the slot's next workers are of it too.
 bool Rollouts::is_done(std::uint32_t slot) const {
   const WorkerEntry* worker = workers_.slots().current(slot);
   return workers_.launch_of(slot).generation == target().generation && worker != nullptr &&
          worker->generation == target().generation && worker->state == WorkerState::ready;
 }
 
-// The lowest slot that is not done; the admin process comes last.
+// The lowest slot that is not done; the admin process is the last.
 std::optional<std::uint32_t> Rollouts::next_slot() const {
   const auto waits = [this](std::uint32_t slot) { return workers_.slots().wanted(slot) && !is_done(slot); };
   for (std::uint32_t slot = 0; slot < workers_.slots().target(); ++slot) {
@@ -138,14 +141,14 @@ std::optional<std::uint32_t> Rollouts::next_slot() const {
 void Rollouts::replace_next() {
   const auto slot = next_slot();
   if (!slot) return complete();
-  // The slot is already to be of the target: it lost its worker meanwhile, and gets another as any slot does.
+  // The slot's launch is the target already, but its worker has ended: it gets another one as any slot does.
   const WorkerEntry* worker = workers_.slots().current(*slot);
   const bool starts_itself = workers_.launch_of(*slot).generation == target().generation &&
                              (worker == nullptr || worker->generation == target().generation ||
                               worker->state == WorkerState::draining || worker->state == WorkerState::dying);
-  if (starts_itself || !workers_.slots().free_row(*slot)) return;  // advance() comes back
+  if (starts_itself || !workers_.slots().free_row(*slot)) return;  // advance() calls again
   const auto pid = workers_.start_successor(*slot, target());
-  if (!pid) return fail(fmt::format("{} cannot be started: {}", process_name(*slot), pid.error()));
+  if (!pid) return fail(fmt::format("cannot start {}: {}", process_name(*slot), pid.error()));
   successor_ = *pid;
 }
 
@@ -161,13 +164,13 @@ void Rollouts::on_exit(const WorkerEntry& worker, const std::string& reason) {
   if (stage_ == Stage::idle || stage_ == Stage::checking) return;
   if (worker.pid == successor_) {
     successor_ = 0;
-    // Its slot was scaled away while it started. The slot may be wanted again by now.
+    // Its slot was scaled away while it started; by now the slot may be wanted again.
     if (worker.leaving) return replace_next();
     return fail(fmt::format("{}, newly started, did not become ready: {}", process_name(worker.slot), reason));
   }
   if (worker.generation != target().generation || worker.leaving) return;
   if (stage_ == Stage::undoing) {
-    // One that has served before is replaced as ever.
+    // A worker that had become ready is restarted like any other.
     if (worker.ready_ms == 0) fail(fmt::format("{} did not become ready: {}", process_name(worker.slot), reason));
     return;
   }
@@ -178,15 +181,6 @@ std::uint64_t Rollouts::advance() {
   if (stage_ == Stage::watching && monotonic_ms() >= watch_until_ms_) judge();
   if ((stage_ == Stage::replacing || stage_ == Stage::undoing) && successor_ == 0) replace_next();
   return stage_ == Stage::watching ? watch_until_ms_ : 0;
-}
-
-void Rollouts::complete() {
-  if (stage_ == Stage::undoing) return finish(failure_);
-  previous_ = std::exchange(current_, next_);
-  workers_.set_launch(current_);
-  board_.server().generation.store(current_.generation);
-  callbacks_.on_complete(*current_.config);
-  finish("");
 }
 
 // --- The canary -----------------------------------------------------------------------------------------------------
@@ -216,6 +210,80 @@ void Rollouts::judge() {
       {{"generation", next_.generation}});
   stage_ = Stage::replacing;
   replace_next();
+}
+
+// --- The end --------------------------------------------------------------------------------------------------------
+
+void Rollouts::complete() {
+  if (stage_ == Stage::undoing) return finish(failure_);
+  previous_ = std::exchange(current_, next_);
+  workers_.set_launch(current_);
+  board_.server().generation.store(current_.generation);
+  callbacks_.on_complete(*current_.config);
+  finish("");
+}
+
+void Rollouts::fail(const std::string& reason) {
+  watch_.reset();
+  if (const int pid = std::exchange(successor_, 0); pid != 0) workers_.discard(pid);
+  if (stage_ == Stage::undoing) return finish(fmt::format("{}; going back failed: {}", failure_, reason));
+  undo(reason);
+}
+
+// The slots that have been replaced get workers of current_, by surge again. When one of their workers ends by itself,
+// the next one is of current_ as well.
+void Rollouts::undo(const std::string& reason) {
+  failure_ = reason;
+  bool replaced = false;
+  for (std::uint32_t slot = 0; slot < kMaxSlots; ++slot) {
+    if (workers_.launch_of(slot).generation != next_.generation) continue;
+    workers_.set_slot_launch(slot, current_);
+    replaced = replaced || workers_.slots().wanted(slot);
+  }
+  if (!replaced) return finish(reason);
+  log_error(fmt::format("generation {} is rolled back: {}", next_.generation, reason),
+            {{"generation", next_.generation}});
+  stage_ = Stage::undoing;
+  replace_next();
+}
+
+void Rollouts::finish(const std::string& failure) {
+  const bool undone = stage_ == Stage::undoing;
+  const bool begun = stage_ != Stage::checking;
+  std::string error = failure;
+  if (undone && !cancelled_) error = fmt::format("generation {} is rolled back: {}", next_.generation, failure);
+  if (begun && !failure.empty() && !cancelled_) error += "; " + describe_generations(workers_);
+  log_end(error, begun, undone && failure == failure_ && !cancelled_);
+  stage_ = Stage::idle;
+  successor_ = 0;
+  watch_.reset();
+  next_ = {};
+  if (begun) slot_0_before_ = figures_of_slot(board_, 0);
+  // Waiters for the rollout to be undone have what they want, unless undoing it failed.
+  const auto serving = slots_by_generation(workers_);
+  const bool as_before = !cancelled_ && serving.size() == 1 && serving.contains(current_.generation);
+  tell(std::exchange(waiters_, {}), begun, error);
+  tell(std::exchange(rollback_waiters_, {}), true, as_before ? "" : error);
+  if (!queued_) return;
+  Queued queued = *std::exchange(queued_, {});
+  waiters_ = std::move(queued.waiters);
+  start_reload(queued.canary);
+}
+
+// `undone`: as intended, and the reason has been logged before.
+void Rollouts::log_end(const std::string& error, bool begun, bool undone) const {
+  const bool back = direction_ == Direction::back;
+  if (error.empty()) {
+    log_info(fmt::format("{} generation {} is complete in {} ms", back ? "rollback to" : "rollout of",
+                         current_.generation, monotonic_ms() - started_ms_),
+             {{"generation", current_.generation}});
+  } else if (undone) {
+    log_info(
+        fmt::format("the rollback of generation {} is complete; {}", next_.generation, describe_generations(workers_)),
+        {{"generation", current_.generation}});
+  } else {
+    log_error(fmt::format("{}: {}", begun ? "the rollout has failed" : back ? "no rollback" : "no rollout", error));
+  }
 }
 
 }  // namespace pronghorn::supervisor

@@ -1,4 +1,4 @@
-#include "supervisor/workers/blame.h"
+#include "supervisor/workers/killing_request.h"
 
 #include <signal.h>
 
@@ -10,7 +10,8 @@ bool is_own_fault(int signal) noexcept {
          signal == SIGTRAP || signal == SIGSYS;
 }
 
-// Not sent by another process, and not in a thread that does offloaded work. A worker that could not tell is believed.
+// The signal was neither sent by another process nor raised in a thread of the offload pool. Without a crash record the
+// loop is assumed.
 bool arose_in_loop(const CrashRecord& crash, std::uint32_t pid) noexcept {
   if (crash.signal.load() == 0) return true;
   return (crash.sender == 0 || crash.sender == pid) && crash.thread == pid;
@@ -22,7 +23,7 @@ std::string killing_request(const Slots::Exit& exit, const ChildExit& how, const
   const auto pid = static_cast<std::uint32_t>(exit.worker.pid);
   if (row.pid.load() != pid || row.running.active.load() == 0) return {};
   const bool by_watchdog = exit.worker.state == WorkerState::dying;
-  const bool by_exit = how.signal == 0 && exit.counts;  // exit() in a handler
+  const bool by_exit = how.signal == 0 && exit.counts;  // the handler called exit()
   const bool guilty = by_exit || (is_own_fault(how.signal) && (by_watchdog || arose_in_loop(row.crash, pid)));
   return guilty ? line_of(row.running) : std::string();
 }

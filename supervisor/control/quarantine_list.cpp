@@ -1,4 +1,4 @@
-#include "supervisor/control/quarantine.h"
+#include "supervisor/control/quarantine_list.h"
 
 #include <fmt/format.h>
 
@@ -18,9 +18,9 @@ std::string describe(const QuarantinedRequest& request) {
 
 }  // namespace
 
-void Quarantine::killed(const QuarantinedRequest& request, Milliseconds time, std::uint64_t now) {
+void QuarantineList::killed(const QuarantinedRequest& request, Milliseconds time, std::uint64_t now) {
   if (time.count() <= 0) return;
-  if (QuarantineRow* row = find(request.id)) {  // it was running elsewhere when it was quarantined
+  if (QuarantineRow* row = find(request.id)) {  // another worker was executing it when it was quarantined
     row->kills.fetch_add(1);
     return;
   }
@@ -35,18 +35,18 @@ void Quarantine::killed(const QuarantinedRequest& request, Milliseconds time, st
   counted_.erase(request.id);
   released_.erase(request.id);
   if (add(request, static_cast<std::uint64_t>(std::time(nullptr)), count, time, now) == nullptr) return;
-  log_warning(fmt::format("{} is quarantined for {} s: it killed {} workers within a minute; \"pronghorn quarantine "
-                          "release {}\" ends that",
+  log_warning(fmt::format("{} is quarantined for {} s: it killed {} workers within a minute; to end that, run "
+                          "\"pronghorn quarantine release {}\"",
                           describe(request), time.count() / 1000, count, request.id),
               {{"quarantine", request.id}});
 }
 
-void Quarantine::learned(const QuarantineNotice& notice, Milliseconds left, std::uint64_t now) {
+void QuarantineList::learned(const QuarantineNotice& notice, Milliseconds left, std::uint64_t now) {
   if (left.count() <= 0) return;
   if (const auto released = released_.find(notice.request.id); released != released_.end() && released->second > now) {
     return;
   }
-  counted_.erase(notice.request.id);  // those kills have had their consequence
+  counted_.erase(notice.request.id);  // those kills are part of the entry
   QuarantineRow* row = find(notice.request.id);
   if (row == nullptr) {
     row = add(notice.request, notice.since_at, notice.kills, left, now);
@@ -61,13 +61,13 @@ void Quarantine::learned(const QuarantineNotice& notice, Milliseconds left, std:
   table_.version.fetch_add(1, std::memory_order_release);
 }
 
-void Quarantine::ended(std::string_view id, std::uint64_t now) {
+void QuarantineList::ended(std::string_view id, std::uint64_t now) {
   QuarantineRow* row = find(id);
   if (row == nullptr) return;
   remove(*row, row->until_ms.load() <= now + kExpiringMs ? "has expired" : "was released");
 }
 
-std::size_t Quarantine::release(std::string_view id, std::uint64_t now) {
+std::size_t QuarantineList::release(std::string_view id, std::uint64_t now) {
   std::size_t released = 0;
   for (QuarantineRow& row : table_.rows) {
     if (row.until_ms.load() == 0) continue;
@@ -80,7 +80,7 @@ std::size_t Quarantine::release(std::string_view id, std::uint64_t now) {
   return released;
 }
 
-void Quarantine::tick(std::uint64_t now) {
+void QuarantineList::tick(std::uint64_t now) {
   std::erase_if(released_, [now](const auto& entry) { return entry.second <= now; });
   if (table_.count.load() == 0) return;
   for (QuarantineRow& row : table_.rows) {
@@ -88,7 +88,7 @@ void Quarantine::tick(std::uint64_t now) {
   }
 }
 
-QuarantineRow* Quarantine::find(std::string_view id) {
+QuarantineRow* QuarantineList::find(std::string_view id) {
   if (table_.count.load() == 0) return nullptr;
   for (QuarantineRow& row : table_.rows) {
     if (row.until_ms.load() != 0 && row.request.get().substr(0, QuarantinedRequest::kIdSize) == id) return &row;
@@ -96,13 +96,13 @@ QuarantineRow* Quarantine::find(std::string_view id) {
   return nullptr;
 }
 
-QuarantineRow* Quarantine::add(const QuarantinedRequest& request, std::uint64_t since_at, std::uint32_t kills,
-                               Milliseconds time, std::uint64_t now) {
+QuarantineRow* QuarantineList::add(const QuarantinedRequest& request, std::uint64_t since_at, std::uint32_t kills,
+                                   Milliseconds time, std::uint64_t now) {
   const auto row = std::ranges::find_if(table_.rows, [](const auto& each) { return each.until_ms.load() == 0; });
   if (row == table_.rows.end()) {
     if (!std::exchange(told_full_, true)) {
-      log_error(fmt::format("the quarantine is full: of {} requests that kill workers, {} is the first not to be taken",
-                            kMaxQuarantined, describe(request)));
+      log_error(fmt::format("the quarantine is full ({} entries): {} is not quarantined", kMaxQuarantined,
+                            describe(request)));
     }
     return nullptr;
   }
@@ -117,7 +117,7 @@ QuarantineRow* Quarantine::add(const QuarantinedRequest& request, std::uint64_t 
   return &*row;
 }
 
-void Quarantine::remove(QuarantineRow& row, std::string_view why) {
+void QuarantineList::remove(QuarantineRow& row, std::string_view why) {
   const auto request = parse_quarantined_request(row.request.get());
   row.until_ms.store(0);
   table_.count.fetch_sub(1);
@@ -129,7 +129,7 @@ void Quarantine::remove(QuarantineRow& row, std::string_view why) {
       {{"quarantine", request->id}});
 }
 
-void Quarantine::forget_old(std::uint64_t now) {
+void QuarantineList::forget_old(std::uint64_t now) {
   std::erase_if(counted_, [now](const auto& entry) { return now - entry.second.first_ms > kWindowMs; });
 }
 

@@ -1,4 +1,4 @@
-#include "supervisor/system/memory_limits.h"
+#include "supervisor/crash/oom_verdicts.h"
 
 #include <fmt/format.h>
 
@@ -6,6 +6,8 @@
 #include <fstream>
 #include <string_view>
 #include <vector>
+
+#include "supervisor/system/memory_cgroups.h"
 
 namespace pronghorn::supervisor {
 namespace {
@@ -25,9 +27,9 @@ std::optional<std::uint64_t> kills_of_machine(const std::filesystem::path& vmsta
 
 }  // namespace
 
-MemoryState MemoryLimits::read() const {
+MemoryState read_memory_state(const std::filesystem::path& root) {
   MemoryState state;
-  const std::vector<MemoryGroup> groups = groups_.read();
+  const std::vector<MemoryGroup> groups = MemoryCgroups(root).read();
   for (const MemoryGroup& group : groups) {
     if (!group.limit || (state.limit_bytes && *state.limit_bytes <= *group.limit)) continue;
     state.cgroup = group.path;
@@ -36,7 +38,7 @@ MemoryState MemoryLimits::read() const {
   }
   state.oom_kills = groups.front().oom_kills;
   if (!state.oom_kills) {
-    state.oom_kills = kills_of_machine(vmstat_);
+    state.oom_kills = kills_of_machine(root / "proc/vmstat");
     state.whole_machine = true;
   }
   return state;

@@ -1,4 +1,4 @@
-#include "supervisor/system/memory_limits.h"
+#include "supervisor/crash/oom_verdicts.h"
 
 #include <filesystem>
 #include <fstream>
@@ -25,7 +25,7 @@ TEST_CASE("the narrowest limit of our group and those above it holds", "[supervi
   write(root / "sys/fs/cgroup/app/memory.current", "1000\n");
   write(root / "sys/fs/cgroup/app/server/memory.max", "max\n");
   write(root / "sys/fs/cgroup/app/server/memory.events", "low 0\noom 3\noom_kill 2\noom_group_kill 9\n");
-  const MemoryState state = MemoryLimits(root.path()).read();
+  const MemoryState state = read_memory_state(root.path());
   CHECK(state.cgroup == root / "sys/fs/cgroup/app");
   CHECK(state.limit_bytes == 268435456U);
   CHECK(state.current_bytes == 1000U);
@@ -41,7 +41,7 @@ TEST_CASE("the memory controller of version 1 tells the same", "[supervisor][mem
   write(root / "sys/fs/cgroup/memory/app/memory.usage_in_bytes", "1000\n");
   write(root / "sys/fs/cgroup/memory/app/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 7\n");
   write(root / "sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n");  // none
-  const MemoryState state = MemoryLimits(root.path()).read();
+  const MemoryState state = read_memory_state(root.path());
   CHECK(state.cgroup == root / "sys/fs/cgroup/memory/app");
   CHECK(state.limit_bytes == 268435456U);
   CHECK(state.current_bytes == 1000U);
@@ -52,7 +52,7 @@ TEST_CASE("without a memory controller the machine's kills count", "[supervisor]
   const TempDir root;
   write(root / "proc/self/cgroup", "0::/\n");
   write(root / "proc/vmstat", "oom_kills_x 8\noom_kill 5\n");
-  const MemoryState state = MemoryLimits(root.path()).read();
+  const MemoryState state = read_memory_state(root.path());
   CHECK(state.oom_kills == 5U);
   CHECK(state.whole_machine);
   CHECK_FALSE(state.limit_bytes);
@@ -61,7 +61,7 @@ TEST_CASE("without a memory controller the machine's kills count", "[supervisor]
 
 TEST_CASE("a machine that tells nothing about memory gives no verdict", "[supervisor][memory]") {
   const TempDir root;
-  const MemoryState state = MemoryLimits(root.path()).read();
+  const MemoryState state = read_memory_state(root.path());
   CHECK_FALSE(state.oom_kills);
   OomVerdicts verdicts;
   verdicts.sample(1'000, state.oom_kills);

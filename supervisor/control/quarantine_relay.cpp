@@ -1,0 +1,62 @@
+#include "supervisor/control/quarantine_relay.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "common/ipc/scoreboard.h"
+
+namespace pronghorn::supervisor {
+namespace {
+
+constexpr std::size_t kMaxWaiting = 64;  // more kills than this without a ready worker add nothing
+constexpr std::uint64_t kLongestMs = 366ULL * 24 * 3'600'000;  // no configured time is longer
+
+bool is_id(const std::string& text) {
+  return text.size() == QuarantinedRequest::kIdSize && text.find_first_not_of("0123456789abcdef") == std::string::npos;
+}
+
+}  // namespace
+
+void QuarantineRelay::killed(const std::string& request) { send({MessageKind::killed, 0, request}); }
+
+void QuarantineRelay::received(const Message& message) {
+  const std::uint64_t now = monotonic_ms();
+  const Milliseconds time(static_cast<Milliseconds::rep>(std::min(message.number, kLongestMs)));
+  if (message.kind == MessageKind::quarantine_ended) return list_.ended(message.text, now);
+  if (message.kind == MessageKind::kill_identified) {
+    if (const auto request = parse_quarantined_request(message.text)) list_.killed(*request, time, now);
+  } else if (const auto notice = parse_quarantine_notice(message.text)) {
+    list_.learned(*notice, time, now);
+  }
+}
+
+std::expected<std::size_t, std::string> QuarantineRelay::release(const std::string& id) {
+  if (id != "all" && !is_id(id)) {
+    return std::unexpected(
+        fmt::format("quarantine release: \"{}\" is not an id; use an id that \"quarantine\" lists, or \"all\"", id));
+  }
+  const std::size_t released = list_.release(id, monotonic_ms());
+  if (released == 0 && id != "all") return std::unexpected(fmt::format("nothing is quarantined as {}", id));
+  send({MessageKind::release_quarantine, 0, id});
+  return released;
+}
+
+void QuarantineRelay::send(Message message) {
+  if (waiting_.size() >= kMaxWaiting) return;
+  waiting_.push_back(std::move(message));
+  send_waiting();
+}
+
+void QuarantineRelay::send_waiting() {
+  std::erase_if(waiting_, [this](const Message& message) {
+    for (std::uint32_t slot = 0; slot < workers_.slots().target(); ++slot) {
+      const WorkerEntry* worker = workers_.slots().ready_worker(slot);
+      if (worker != nullptr && workers_.send(worker->pid, message)) return true;
+    }
+    return false;
+  });
+}
+
+}  // namespace pronghorn::supervisor

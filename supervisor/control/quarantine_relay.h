@@ -1,0 +1,50 @@
+// Carries the quarantine's messages between the supervisor and the workers.
+//
+// The supervisor neither knows the application's routes nor speaks to Redis. It asks any ready worker to identify a
+// request that killed one, and to remove released entries from Redis; workers tell it what Redis holds.
+//
+// Context: supervisor, main thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <string>
+#include <vector>
+
+#include "common/ipc/channel.h"
+#include "common/ipc/quarantine_table.h"
+#include "supervisor/control/quarantine_list.h"
+#include "supervisor/workers/workers.h"
+
+namespace pronghorn::supervisor {
+
+class QuarantineRelay {
+ public:
+  // Both must outlive this.
+  QuarantineRelay(Workers& workers, QuarantineTable& table) : workers_(workers), list_(table) {}
+
+  // A worker was killed by this request ("POST /crash"). A ready worker identifies it; without one, the message waits
+  // for the next that becomes ready.
+  void killed(const std::string& request);
+  // A message of a worker: kill_identified, quarantined or quarantine_ended.
+  void received(const Message& message);
+  // A worker has become ready: sends what waits.
+  void worker_ready() { send_waiting(); }
+  // Once a second: removes expired entries.
+  void tick(std::uint64_t now) { list_.tick(now); }
+
+  // Ends the entry with this id, or "all" of them, here and in Redis. Returns how many there were on this machine. The
+  // error is one line: the id is malformed, or not quarantined.
+  [[nodiscard]] std::expected<std::size_t, std::string> release(const std::string& id);
+
+ private:
+  void send(Message message);
+  void send_waiting();
+
+  Workers& workers_;
+  QuarantineList list_;
+  std::vector<Message> waiting_;  // for a ready worker
+};
+
+}  // namespace pronghorn::supervisor

@@ -1,0 +1,108 @@
+#include "supervisor/ground.h"
+
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <exception>
+#include <stdexcept>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "supervisor/redis/embedded_redis.h"
+
+namespace pronghorn::supervisor {
+namespace {
+
+constexpr std::chrono::seconds kRedisPatience{10};  // for the Redis of a server that was killed to end
+
+// Read at start: when the file is replaced later, this path leads to the new one, and /proc/self/exe does not.
+std::string own_program() {
+  std::array<char, 4096> path{};
+  const ssize_t size = ::readlink("/proc/self/exe", path.data(), path.size() - 1);
+  if (size <= 0) throw std::runtime_error("cannot find our own program: /proc is not mounted");
+  std::string program(path.data(), static_cast<std::size_t>(size));
+  constexpr std::string_view kDeleted = " (deleted)";  // replaced since we were executed
+  if (program.ends_with(kDeleted)) program.resize(program.size() - kDeleted.size());
+  return program;
+}
+
+SocketOptions socket_options(const Config& config) {
+  return {.ipv6_only = config.ipv6_only,
+          .unix_file = {.mode = static_cast<mode_t>(config.unix_mode), .owner = config.unix_owner}};
+}
+
+std::unique_ptr<Listeners> admin_listeners(const Config& config) {
+  if (config.admin.empty()) return nullptr;
+  return std::make_unique<Listeners>(std::vector{config.admin}, Balance::shared, config.backlog, 0, 1,
+                                     socket_options(config), "admin");
+}
+
+// False with a control socket elsewhere and no embedded Redis: then the runtime directory holds nothing that two
+// servers could dispute.
+bool uses_runtime_dir(const Config& config) {
+  return config.redis == "embedded" || control_path(config).starts_with(config.runtime_dir + "/");
+}
+
+DirectoryLocks lock_directories(const Config& config) {
+  DirectoryLocks locks;
+  if (uses_runtime_dir(config)) {
+    make_private_directory(config.runtime_dir, "runtime_dir");
+    locks.runtime = lock_directory(config.runtime_dir, "runtime_dir");
+  }
+  if (config.redis == "embedded") {
+    make_private_directory(config.data_dir, "data_dir");
+    if (config.data_dir != config.runtime_dir) locks.data = lock_directory(config.data_dir, "data_dir");
+    locks.redis = lock_redis_data(config.data_dir, kRedisPatience);
+  }
+  return locks;
+}
+
+// A new build may have another layout. The old workers then write where nobody looks, until they have been replaced.
+Scoreboard resumed_scoreboard(int fd) {
+  try {
+    return Scoreboard::attach(fd);
+  } catch (const std::exception&) {
+    ::close(fd);
+    return Scoreboard::create();
+  }
+}
+
+}  // namespace
+
+Ground fresh_ground(const Config& config) {
+  if (config.redis == "embedded") require_redis_server(config);
+  DirectoryLocks locks = lock_directories(config);
+  Listeners listeners(config.listen, config.balance, config.backlog, config.max_workers, config.min_workers,
+                      socket_options(config));
+  auto admin = admin_listeners(config);
+  auto own = std::make_shared<Config>(config);
+  auto app = copy_app(*own, 1);
+  return {.program = own_program(),
+          .config = std::move(own),
+          .app = std::move(app),
+          .board = Scoreboard::create(),
+          .listeners = std::move(listeners),
+          .admin_listeners = std::move(admin),
+          .locks = std::move(locks),
+          .resume = std::nullopt};
+}
+
+Ground resumed_ground(ResumeState state) {
+  const auto config = std::make_shared<const Config>(state.config);
+  auto admin = state.admin_listeners
+                   ? std::make_unique<Listeners>(*state.admin_listeners, Balance::shared, config->backlog)
+                   : nullptr;
+  return {
+      .program = own_program(),
+      .config = config,
+      .app = adopt_app_copy(*config),
+      .board = resumed_scoreboard(state.scoreboard_fd),
+      .listeners = Listeners(state.listeners, config->balance, config->backlog),
+      .admin_listeners = std::move(admin),
+      .locks = {.runtime = Fd(state.runtime_lock_fd), .data = Fd(state.data_lock_fd), .redis = Fd(state.redis_lock_fd)},
+      .resume = std::move(state)};
+}
+
+}  // namespace pronghorn::supervisor

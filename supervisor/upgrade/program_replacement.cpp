@@ -1,0 +1,125 @@
+#include "supervisor/upgrade/program_replacement.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <exception>
+#include <memory>
+#include <utility>
+
+#include "common/log.h"
+
+namespace pronghorn::supervisor {
+namespace {
+
+constexpr std::uint64_t kFlushLimitMs = 1'000;  // for clients that we hold to reach a worker
+constexpr std::uint64_t kFlushPeriodMs = 10;
+
+}  // namespace
+
+ProgramReplacement::ProgramReplacement(Parts parts, SupervisorHooks hooks, std::function<void()> schedule)
+    : parts_(parts), hooks_(std::move(hooks)), schedule_(std::move(schedule)) {}
+
+void ProgramReplacement::begin() {
+  busy_ = true;
+  Config fresh;
+  try {
+    fresh = hooks_.reload_config();
+  } catch (const std::exception& error) {
+    return fail(fmt::format("the configuration is invalid: {}", error.what()));
+  }
+  parts_.check.start(fresh, parts_.rollouts.last_generation() + 1,
+                     [this](const std::string& error) { checked(error); });
+}
+
+void ProgramReplacement::checked(const std::string& error) {
+  if (!busy_) return;
+  if (!error.empty()) return fail("the application does not load: " + error);
+  exec_by_ms_ = monotonic_ms() + kFlushLimitMs;
+  schedule_();
+}
+
+void ProgramReplacement::fail(const std::string& reason) {
+  busy_ = false;
+  exec_by_ms_ = 0;
+  log_error("the program is not replaced: " + reason);
+}
+
+void ProgramReplacement::cancel() noexcept {
+  if (!std::exchange(busy_, false)) return;
+  if (std::exchange(exec_by_ms_, 0) == 0) parts_.check.cancel();
+}
+
+std::uint64_t ProgramReplacement::advance() {
+  if (exec_by_ms_ == 0) return 0;
+  const std::uint64_t now = monotonic_ms();
+  if (parts_.symbolizer.busy()) return now + kFlushPeriodMs;  // the new image would not know its child
+  // Descriptors of clients do not survive the exec: workers get them first.
+  if (parts_.dispatcher) {
+    parts_.dispatcher->flush();
+    const std::size_t left = parts_.dispatcher->waiting();
+    if (left > 0 && now < exec_by_ms_) return now + kFlushPeriodMs;
+    if (left > 0) log_warning("clients that no worker has taken are dropped", {{"clients", left}});
+  }
+  if (parts_.rollouts.busy()) {
+    fail("workers are being replaced");
+    return 0;
+  }
+  log_info("replacing the supervisor's program", {{"program", parts_.program}});
+  fail(exec_with_state(parts_.program, state()));
+  return 0;
+}
+
+ResumeState ProgramReplacement::state() const {
+  ResumeState state;
+  state.pid = ::getpid();
+  state.started_ms = parts_.board.server().started_ms.load();
+  state.generation = parts_.rollouts.launch().generation;
+  state.last_generation = parts_.rollouts.last_generation();
+  state.target = parts_.workers.slots().target();
+  state.set_by_hand = parts_.scaling.set_by_hand();
+  state.config = *parts_.rollouts.launch().config;
+  if (const Launch& previous = parts_.rollouts.previous(); previous.config != nullptr) {
+    state.previous_generation = previous.generation;
+    state.previous_config = *previous.config;
+  }
+  state.scoreboard_fd = parts_.board.fd();
+  state.control_fd = parts_.control.fd();
+  state.runtime_lock_fd = parts_.locks.runtime.get();
+  state.data_lock_fd = parts_.locks.data.get();
+  state.redis_lock_fd = parts_.locks.redis.get();
+  state.redis_pid = parts_.redis ? parts_.redis->pid() : 0;
+  state.listeners = parts_.listeners.handed_over();
+  if (parts_.admin_listeners != nullptr) state.admin_listeners = parts_.admin_listeners->handed_over();
+  for (const WorkerEntry& worker : parts_.workers.slots().workers()) {
+    if (const WorkerHandle* handle = parts_.workers.handle(worker.pid)) {
+      state.workers.push_back({.worker = worker, .channel_fd = handle->channel_fd, .known_slots = handle->known_slots});
+    }
+  }
+  return state;
+}
+
+void ProgramReplacement::resume(const ResumeState& state, const Launch& launch) {
+  Launch previous;
+  if (state.previous_generation != 0) {
+    previous = {.generation = state.previous_generation,
+                .config = std::make_shared<const Config>(state.previous_config),
+                .app = adopt_app_copy(state.previous_config)};
+  }
+  parts_.workers.set_launch(launch);
+  for (const ResumedWorker& each : state.workers) {
+    parts_.workers.adopt(each.worker, each.channel_fd, each.known_slots,
+                         {.generation = each.worker.generation, .config = launch.config, .app = launch.app});
+  }
+  parts_.workers.forget_failures();
+  parts_.rollouts.resume(launch, previous, state.last_generation);
+  parts_.scaling.resume(*launch.config, state.target, state.set_by_hand);
+  if (parts_.redis && state.redis_pid != 0) {
+    parts_.redis->adopt(state.redis_pid);
+  } else if (parts_.redis) {
+    parts_.redis->start([] {});
+  }
+  log_info("the supervisor's program has been replaced; its workers follow", {{"pid", ::getpid()}});
+}
+
+}  // namespace pronghorn::supervisor

@@ -1,0 +1,34 @@
+// Which worker accepts for a slot that has none: bookkeeping without I/O.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <vector>
+
+namespace pronghorn::supervisor {
+
+class CoverPlan {
+ public:
+  struct Slot {
+    std::uint32_t slot = 0;
+    bool needs_cover = false;  // its listeners are open and nobody accepts from them
+    int ready_pid = 0;         // the worker that serves the slot and can cover others; 0: none
+  };
+  // A message to send.
+  struct Change {
+    int pid = 0;
+    std::uint32_t slot = 0;
+    bool cover = false;  // false: stop covering
+  };
+
+  // Takes the state of every slot and returns what has to change. Each slot that needs a cover goes to the ready worker
+  // that covers fewest. A cover ends when the slot no longer needs it, and moves when its worker is no longer ready.
+  [[nodiscard]] std::vector<Change> update(const std::vector<Slot>& slots);
+  // The cover message for the slot could not be sent: the next update tries again.
+  void forget(std::uint32_t slot) { covered_by_.erase(slot); }
+
+ private:
+  std::map<std::uint32_t, int> covered_by_;  // slot to pid
+};
+
+}  // namespace pronghorn::supervisor

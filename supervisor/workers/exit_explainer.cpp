@@ -1,0 +1,69 @@
+#include "supervisor/workers/exit_explainer.h"
+
+#include <fmt/format.h>
+
+#include <iterator>
+
+#include "common/log.h"
+#include "supervisor/crash/exit_facts.h"
+#include "supervisor/system/errors.h"
+
+namespace pronghorn::supervisor {
+namespace {
+
+// "restarting slot 1 in 400 ms: 3 exits in 12 s"
+std::string restart_text(const Slots::Exit& exit) {
+  const std::uint32_t slot = exit.worker.slot;
+  if (exit.delay.count() == 0) return fmt::format("restarting slot {} now", slot);
+  const auto within = static_cast<double>(monotonic_ms() - exit.series.began_ms) / 1e3;
+  return fmt::format("restarting slot {} in {} ms: {} exit{} in {:.3g} s", slot, exit.delay.count(), exit.series.exits,
+                     exit.series.exits == 1 ? "" : "s", within);
+}
+
+}  // namespace
+
+CrashReporter::Written ExitExplainer::write_report(const Ended& ended) {
+  if (reporter_ == nullptr) return {};
+  const WorkerEntry& worker = ended.exit.worker;
+  const bool sampled = worker.slot != kAdminSlot && !ended.has_successor;
+  return reporter_->write({.worker = worker,
+                           .row = board_.worker(worker.slot, worker.row),
+                           .how = ended.how,
+                           .reason = ended.cause,
+                           .rss_bytes = sampled ? board_.slot(worker.slot).rss_bytes.load() : 0,
+                           .killed_by_us = worker.state == WorkerState::dying || worker.state == WorkerState::draining,
+                           .config = ended.config,
+                           .app = ended.app});
+}
+
+void ExitExplainer::explain(const Ended& ended, bool quietly) {
+  const Slots::Exit& exit = ended.exit;
+  const WorkerEntry& worker = exit.worker;
+  const auto uptime = static_cast<double>(monotonic_ms() - worker.started_ms) / 1e3;
+  const std::string name = process_name(worker.slot);
+  if (!exit.counts && ended.how.signal == 0 && ended.how.status == 0) {
+    log_info(name + " has stopped",
+             {{"slot", worker.slot}, {"pid", worker.pid}, {"uptime_s", fmt::format("{:.1f}", uptime), false}});
+    return;
+  }
+  const std::string request = running_request(board_.worker(worker.slot, worker.row), worker.pid);
+  CrashReporter::Written report;
+  const bool said_why = ended.how.signal == 0 && ended.how.status == kExitApplication && worker.ready_ms == 0;
+  const bool unasked = exit.counts || worker.state == WorkerState::dying;
+  if (unasked && !quietly && !said_why) report = write_report(ended);
+  const std::string reason = report.verdict.empty() ? ended.cause : ended.cause + ": " + report.verdict;
+  if (worker.slot != kAdminSlot) record_exit(board_.slot(worker.slot), reason, request, report.name);
+  std::string line = fmt::format("{} (pid {}) ended after {:.1f} s {}: {}", name, worker.pid, uptime,
+                                 request.empty() ? "while idle" : "while executing " + request, reason);
+  if (exit.replaced) {
+    if (worker.slot != kAdminSlot) add(board_.slot(worker.slot)[Count::restarts]);
+    line += "; " + restart_text(exit);
+  }
+  const LogField fields[] = {{"slot", worker.slot}, {"pid", worker.pid},
+                             {"reason", reason},    {"uptime_s", fmt::format("{:.1f}", uptime), false},
+                             {"request", request},  {"report", report.path}};
+  const LogLevel level = quietly ? LogLevel::debug : unasked ? LogLevel::error : LogLevel::warning;
+  write_log(level, line, fields, std::size(fields) - (report.path.empty() ? 1 : 0));
+}
+
+}  // namespace pronghorn::supervisor

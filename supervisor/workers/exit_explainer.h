@@ -1,0 +1,43 @@
+// Says why a worker has ended: one line in the log, the slot's row in the scoreboard, a crash report.
+//
+// Context: supervisor, main thread.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "common/config/config.h"
+#include "common/ipc/scoreboard.h"
+#include "supervisor/crash/crash_reporter.h"
+#include "supervisor/launch/app_copy.h"
+#include "supervisor/system/child_process.h"
+#include "supervisor/workers/slots.h"
+
+namespace pronghorn::supervisor {
+
+class ExitExplainer {
+ public:
+  // One worker that has been reaped, while its row still holds what it wrote.
+  struct Ended {
+    const Slots::Exit& exit;
+    const ChildExit& how;
+    std::string cause;  // "signal 11 (SIGSEGV)", with the worker's own words behind it
+    const Config& config;
+    std::shared_ptr<const AppCopy> app;  // what it had loaded; may be null
+    bool has_successor = false;          // another worker of its slot is here already
+  };
+
+  // `board` and `reporter` must outlive this. Null: no reports are made.
+  ExitExplainer(Scoreboard& board, CrashReporter* reporter) : board_(board), reporter_(reporter) {}
+
+  // `quietly`: the server is stopping because the application cannot start; that is said once, elsewhere.
+  void explain(const Ended& ended, bool quietly);
+  // The report alone, without a line in the log.
+  CrashReporter::Written write_report(const Ended& ended);
+
+ private:
+  Scoreboard& board_;
+  CrashReporter* reporter_;
+};
+
+}  // namespace pronghorn::supervisor

@@ -1,0 +1,40 @@
+// Ends workers that do not keep to their time: boot_timeout, worker_timeout, the deadline of a drain.
+//
+// Context: supervisor, main thread.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "common/ipc/scoreboard.h"
+#include "supervisor/system/child_process.h"
+#include "supervisor/workers/handle_table.h"
+#include "supervisor/workers/slots.h"
+
+namespace pronghorn::supervisor {
+
+class Watchdog {
+ public:
+  // All must outlive this.
+  Watchdog(Slots& slots, const Scoreboard& board, Children& children, const HandleTable& handles)
+      : slots_(slots), board_(board), children_(children), handles_(handles) {}
+
+  // Once a second: aborts workers whose loop has not turned for worker_timeout.
+  void look_for_hung(std::uint64_t now);
+  // Kills the workers whose WorkerEntry::kill_at_ms has come; one that is still starting is aborted first.
+  void kill_due(std::uint64_t now);
+
+ private:
+  static constexpr std::uint64_t kAbortGraceMs = 2'000;  // from SIGABRT to SIGKILL
+  static constexpr std::uint64_t kLateMs = 3'000;        // between two looks: then the machine itself was stopped
+
+  void abort(const WorkerEntry& worker, std::uint64_t now, std::string why);
+
+  Slots& slots_;
+  const Scoreboard& board_;
+  Children& children_;
+  const HandleTable& handles_;
+  std::uint64_t last_look_ms_ = 0;
+};
+
+}  // namespace pronghorn::supervisor
