@@ -1,75 +1,18 @@
 // Whatever happens to workers, nothing of it is left: no process, descriptor, file or mapping; and the counters add up.
 #include <signal.h>
 
-#include <algorithm>
-#include <filesystem>
 #include <functional>
 #include <set>
 
+#include "integration/workers/surroundings.h"
 #include "support/catch.h"
 #include "support/load_generator.h"
-#include "support/memory_group.h"
 #include "support/plain_signals.h"
 #include "support/server_process.h"
 
 using namespace pronghorn::test;
 
 namespace {
-
-std::set<std::string> files_in(const std::string& directory) {
-  std::set<std::string> files;
-  for (const auto& entry : std::filesystem::directory_iterator(directory)) files.insert(entry.path());
-  return files;
-}
-
-// Copies of the application: of the generation that runs, and of the one to go back to.
-std::size_t copies(const ServerProcess& server) {
-  const auto all = std::filesystem::directory_iterator(server.file("run/apps"));
-  return static_cast<std::size_t>(std::distance(begin(all), end(all)));
-}
-
-// Mappings of shared memory that has no name in the file system.
-std::size_t shared_mappings(pid_t pid) {
-  const std::string maps = read_file("/proc/" + std::to_string(pid) + "/maps");
-  std::size_t count = 0;
-  for (auto at = maps.find("/memfd:"); at != std::string::npos; at = maps.find("/memfd:", at + 1)) ++count;
-  return count;
-}
-
-// What a server has while nothing happens.
-class Surroundings {
- public:
-  explicit Surroundings(const ServerProcess& server)
-      : server_(server),
-        processes_(server.processes().size()),
-        supervisor_descriptors_(open_descriptors(server.pid())),
-        worker_descriptors_(most_descriptors()),
-        mappings_(shared_mappings(server.pid())),
-        files_(files_in(server.file("run"))) {}
-
-  void check_unchanged() const {
-    CHECK(eventually(10s, [this] { return server_.processes().size() == processes_; }));
-    CHECK(eventually(10s, [this] { return open_descriptors(server_.pid()) <= supervisor_descriptors_; }));
-    CHECK(eventually(10s, [this] { return most_descriptors() <= worker_descriptors_; }));
-    CHECK(shared_mappings(server_.pid()) == mappings_);
-    CHECK(files_in(server_.file("run")) == files_);
-    CHECK(eventually(10s, [this] { return copies(server_) <= 2; }));
-  }
-
- private:
-  [[nodiscard]] std::size_t most_descriptors() const {
-    std::size_t most = 0;
-    for (const pid_t pid : server_.worker_pids()) most = std::max(most, open_descriptors(pid));
-    return most;
-  }
-
-  const ServerProcess& server_;
-  std::size_t processes_;
-  std::size_t supervisor_descriptors_;
-  std::size_t worker_descriptors_;
-  std::size_t mappings_;
-  std::set<std::string> files_;
-};
 
 void check_counters(const ServerProcess& server, int restarts) {
   nlohmann::json status;
@@ -197,50 +140,4 @@ TEST_CASE("a worker killed during a reload leaves nothing behind", "[chaos][relo
   before.check_unchanged();
   CHECK(server.control_command({"reload", "--wait"}).status == 0);
   before.check_unchanged();
-}
-
-TEST_CASE("a handler that eats all memory costs its worker, and the exit says why", "[chaos]") {
-  const MemoryGroup group(400U << 20);
-  if (!group.ok()) {
-    WARN("skipped: control groups cannot be made here");
-    return;
-  }
-  const ServerProcess server(
-      {.command = {"/bin/sh", "-c", "echo $$ > " + group.processes_file() + "; exec \"$0\" \"$@\"", program_path(),
-                   "serve", app_path("apps/grows")},
-       .workers = 2,
-       .environment = kPlainSignals});
-  const auto before = server.worker_pids();
-  HttpConnection connection(server.address(), 30s);
-  CHECK_THROWS_AS(connection.request("POST", "/grow?mib=1000"), ClientError);
-  REQUIRE(eventually(20s, [&] { return server.wait_ready(2, 0ms) && server.worker_pids() != before; }));
-  const auto status = server.status();
-  INFO(status.dump());
-  CHECK(status.at("totals").at("restarts") == 1);
-  const auto lines = server.log_lines("killed by the kernel: the cgroup's memory limit (400 MiB) was reached");
-  CHECK_FALSE(lines.empty());
-  CHECK(get(server.address(), "/").status == 200);
-}
-
-TEST_CASE("logs that cannot be written cost their lines, and nothing else", "[chaos]") {
-  // The log begins as the file that we read, and is opened again as a device that is always full.
-  const ServerProcess server({.command = {"/bin/sh", "-c", "ln -s log server.log; exec \"$0\" \"$@\"", program_path(),
-                                          "serve", app_path("demo")},
-                              .workers = 2,
-                              .arguments = {"--log-file", "server.log", "--access-log", "/dev/full"}});
-  std::filesystem::remove(server.file("server.log"));
-  std::filesystem::create_symlink("/dev/full", server.file("server.log"));
-  server.signal(SIGUSR1);
-  const auto to_full = [](pid_t pid) {
-    for (const auto& fd : std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/fd")) {
-      std::error_code gone;
-      if (std::filesystem::read_symlink(fd, gone) == "/dev/full") return true;
-    }
-    return false;
-  };
-  REQUIRE(eventually(5s, [&] { return to_full(server.pid()); }));
-  REQUIRE(::kill(server.worker_pids().at(0), SIGKILL) == 0);
-  for (int i = 0; i < 200; ++i) REQUIRE(get(server.address(), "/hello").status == 200);
-  CHECK(eventually(10s, [&] { return server.status().at("totals").at("restarts") == 1 && server.wait_ready(2, 0ms); }));
-  CHECK_FALSE(server.log_has("signal 9"));  // it has not been written, so the log was full
 }

@@ -1,70 +1,18 @@
-// What is left of a worker that ended unasked: the report, the log, `pronghorn crashes`.
+// What a worker that has ended unasked leaves: its report and the lines in the log.
 #include <signal.h>
 #include <sys/mount.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
 
+#include "integration/workers/crash_reports.h"
 #include "support/catch.h"
 #include "support/plain_signals.h"
 #include "support/server_process.h"
 
 using namespace pronghorn::test;
-
-namespace {
-
-std::vector<std::string> report_files(const ServerProcess& server) {
-  std::vector<std::string> files;
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(server.file("data/crashes"), error)) {
-    files.push_back(entry.path());
-  }
-  return files;
-}
-
-// The one report that there is, once it has function names if `named`.
-nlohmann::json wait_report(const ServerProcess& server, bool named) {
-  nlohmann::json report;
-  const bool there = eventually(20s, [&] {
-    const auto files = report_files(server);
-    if (files.size() != 1 || !files[0].ends_with(".json")) return false;
-    report = nlohmann::json::parse(read_file(files[0]), nullptr, false);
-    if (!report.is_object()) return false;
-    const auto& frames = report.at("backtrace");
-    return !named || std::any_of(frames.begin(), frames.end(), [](const auto& frame) {
-      return !frame.at("function").template get<std::string>().empty();
-    });
-  });
-  INFO(server.log());
-  REQUIRE(there);
-  return report;
-}
-
-bool has_function(const nlohmann::json& report, const std::string& name) {
-  const auto& frames = report.at("backtrace");
-  return std::any_of(frames.begin(), frames.end(), [&name](const auto& frame) {
-    return frame.at("function").template get<std::string>().find(name) != std::string::npos;
-  });
-}
-
-// POST /crash?how=… on a server with one worker; returns when that has been replaced.
-void crash(const ServerProcess& server, const std::string& how) {
-  const auto victim = server.worker_pids().at(0);
-  HttpConnection connection(server.address(), 15s);
-  CHECK_THROWS_AS(connection.request("POST", "/crash?how=" + how), ClientError);
-  REQUIRE(eventually(10s, [&] { return server.worker_pids() != std::vector{victim} && server.wait_ready(1, 0ms); }));
-}
-
-ProgramResult crashes_command(const ServerProcess& server, std::vector<std::string> arguments) {
-  std::vector<std::string> command{program_path(), "crashes", "--data-dir", server.file("data")};
-  command.insert(command.end(), arguments.begin(), arguments.end());
-  return run_program(command);
-}
-
-}  // namespace
 
 TEST_CASE("a segmentation fault leaves a report with the function, the request and the signal", "[crash][report]") {
   const ServerProcess server({.workers = 1, .environment = kPlainSignals});
@@ -176,31 +124,6 @@ TEST_CASE("what the worker has logged last is in the report", "[crash][report]")
   }));
 }
 
-TEST_CASE("pronghorn crashes lists the reports and shows one", "[crash][report][commands]") {
-  ServerProcess server({.workers = 1, .environment = kPlainSignals});
-  CHECK(crashes_command(server, {}).out.starts_with("no crash reports in "));
-  crash(server, "segv");
-  (void)wait_report(server, true);
-  REQUIRE(server.stop());  // they are there without a server, too
-  const auto list = crashes_command(server, {});
-  INFO(list.all());
-  CHECK(list.status == 0);
-  CHECK(list.out.find("SIGSEGV") != std::string::npos);
-  CHECK(list.out.find("POST /crash") != std::string::npos);
-  CHECK(list.out.find("demo::(anonymous namespace)::crash") != std::string::npos);
-  const auto shown = crashes_command(server, {"last"});
-  INFO(shown.all());
-  CHECK(shown.status == 0);
-  CHECK(shown.out.find("backtrace:") != std::string::npos);
-  CHECK(shown.out.find("crash.cpp:") != std::string::npos);
-  const std::string name = std::filesystem::path(report_files(server).at(0)).stem();
-  CHECK(crashes_command(server, {name}).out == shown.out);
-  CHECK(nlohmann::json::parse(crashes_command(server, {"--json"}).out).size() == 1);
-  const auto none = crashes_command(server, {"crash-of-nobody"});
-  CHECK(none.status == 1);
-  CHECK(none.err.find("no crash report \"crash-of-nobody\"") != std::string::npos);
-}
-
 TEST_CASE("a crash report that cannot be written costs one line and nothing else", "[crash][report]") {
   if (::geteuid() != 0) {
     WARN("skipped: needs root to mount a small tmpfs");
@@ -216,31 +139,7 @@ TEST_CASE("a crash report that cannot be written costs one line and nothing else
   std::ofstream(data + "/filler") << std::string(8192, 'x') << std::flush;
   crash(server, "segv");
   CHECK(eventually(5s, [&] { return server.log_has("ended in demo::"); }));
-  CHECK(server.log_lines("the crash report cannot be written").size() == 1);
+  CHECK(server.log_lines("cannot write the crash report").size() == 1);
   CHECK(get(server.address(), "/hello").status == 200);
   CHECK(::umount(data.c_str()) == 0);
-}
-
-TEST_CASE("a loop that stands still is counted and logged with its request and stack", "[crash][stall]") {
-  const ServerProcess server({.workers = 1});
-  CHECK(server.worker(0).at("stalls") == 0);
-  CHECK(get(server.address(), "/block?ms=400").status == 200);
-  CHECK(eventually(5s, [&] { return server.log_has("has stood still"); }));
-  const auto lines = server.log_lines("has stood still for");
-  INFO(server.log());
-  REQUIRE(lines.size() == 1);
-  CHECK(lines[0].find("GET /block") != std::string::npos);
-  CHECK(lines[0].find("demo::(anonymous namespace)::block") != std::string::npos);
-  CHECK(eventually(5s, [&] { return server.log_lines("the loop stood still for ").size() == 1; }));
-  CHECK(server.worker(0).at("stalls") == 1);
-  CHECK(get(server.address(), "/metrics").body.find("pronghorn_loop_stalls_total{slot=\"0\"} 1") != std::string::npos);
-  CHECK(get(server.address(), "/block?ms=400").status == 200);  // counted too; its stack would be too much
-  CHECK(server.worker(0).at("stalls") == 2);
-  CHECK(server.log_lines("has stood still for").size() == 1);
-}
-
-TEST_CASE("a worker that waits for events has no stalls", "[crash][stall]") {
-  const ServerProcess server({.workers = 1, .arguments = {"--stall-threshold", "20ms"}});
-  CHECK(get(server.address(), "/slow?ms=600").status == 200);
-  CHECK_FALSE(server.log_has("stood still"));
 }

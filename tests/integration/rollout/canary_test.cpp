@@ -1,0 +1,92 @@
+// The canary of a rollout: it is compared with the other workers, and rolled back when it is worse.
+#include <signal.h>
+
+#include <chrono>
+
+#include "integration/rollout/deployment.h"
+#include "support/catch.h"
+#include "support/load_generator.h"
+#include "support/server_process.h"
+
+using namespace pronghorn::test;
+
+TEST_CASE("a canary that fails more requests than the others is rolled back with the figures", "[canary]") {
+  const Deployment deployment(3);
+  const LoadGenerator load(deployment.server.address(), {.target = "/", .threads = 4, .keep_alive = false});
+  deployment.configure("fail_percent = 50");
+  const ProgramResult result = deployment.reload({"--canary", "2s"});
+  INFO(result.all());
+  CHECK(result.status == 1);
+  CHECK(says(result, "generation 2 is rolled back: "));
+  CHECK(says(result, "requests failed (5xx), 0.0 % of the others'; every worker is of generation 1"));
+  CHECK(deployment.server.log_lines("generation 2 is rolled back").size() >= 1);
+  CHECK(deployment.server.wait_ready(3));
+  CHECK(all_of_generation(deployment.server, 1));
+  CHECK(deployment.server.status().at("server").at("generation") == 1);
+}
+
+TEST_CASE("a canary that is much slower than the others is rolled back", "[canary]") {
+  const Deployment deployment(2);
+  const LoadGenerator load(deployment.server.address(), {.target = "/", .threads = 16, .keep_alive = false});
+  deployment.configure("delay_ms = 150\n");
+  const ProgramResult result = deployment.reload({"--canary", "3s"});
+  INFO(result.all());
+  CHECK(result.status == 1);
+  CHECK(says(result, "the p99 of "));
+  CHECK(all_of_generation(deployment.server, 1));
+}
+
+TEST_CASE("a good canary is followed by the other workers after its time", "[canary]") {
+  const Deployment deployment(2);
+  LoadGenerator load(deployment.server.address(), {.target = "/", .threads = 2, .keep_alive = false});
+  const auto begin = std::chrono::steady_clock::now();
+  const ProgramResult result = deployment.reload({"--canary", "1s"});
+  INFO(result.all());
+  CHECK(result.status == 0);
+  CHECK(std::chrono::steady_clock::now() - begin >= 1s);
+  CHECK(deployment.server.log_has("worker 0 is the canary of generation 2 and is watched for 1 s"));
+  CHECK(deployment.server.log_has("the canary is as good as the others"));
+  CHECK(load.stop().failed() == 0);
+}
+
+TEST_CASE("the canary of a single worker is compared with what was answered before", "[canary]") {
+  const Deployment deployment(1);
+  for (int i = 0; i < 30; ++i) REQUIRE(get(deployment.server.address(), "/").status == 200);
+  deployment.configure("fail_percent = 100");
+  const LoadGenerator load(deployment.server.address(), {.target = "/", .threads = 2, .keep_alive = false});
+  const ProgramResult result = deployment.reload({"--canary", "1s"});
+  INFO(result.all());
+  CHECK(result.status == 1);
+  CHECK(says(result, "requests failed (5xx)"));
+  CHECK(eventually(10s, [&] { return get(deployment.server.address(), "/").status == 200; }));
+}
+
+TEST_CASE("a canary that crashes is rolled back at once", "[canary]") {
+  const Deployment deployment(2, "fail_percent = 0");
+  const ServerProcess& server = deployment.server;
+  REQUIRE(server.control_command({"reload", "--canary", "1h"}).status == 0);  // returns when it has begun
+  REQUIRE(eventually(10s, [&] { return server.worker(0).at("generation") == 2; }));
+  REQUIRE(::kill(server.worker(0).at("pid").get<pid_t>(), SIGKILL) == 0);
+  CHECK(eventually(10s, [&] {
+    return server.log_has("generation 2 is rolled back: worker 0, newly started, has ended: signal 9") &&
+           all_of_generation(server, 1);
+  }));
+}
+
+TEST_CASE("rollback while a canary is watched ends the rollout", "[canary][rollback]") {
+  const Deployment deployment(2);
+  const ServerProcess& server = deployment.server;
+  REQUIRE(server.control_command({"reload", "--canary", "1h"}).status == 0);
+  REQUIRE(eventually(10s, [&] { return server.worker(0).at("generation") == 2; }));
+  const ProgramResult result = server.control_command({"rollback", "--wait"});
+  INFO(result.all());
+  CHECK(result.status == 0);
+  CHECK(all_of_generation(server, 1));
+}
+
+TEST_CASE("reload --canary takes a duration", "[canary]") {
+  const Deployment deployment(1);
+  const ProgramResult result = deployment.reload({"--canary", "soon"});
+  CHECK(result.status == 2);
+  CHECK(says(result, "--canary: \"soon\""));
+}

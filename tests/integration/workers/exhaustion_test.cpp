@@ -1,0 +1,57 @@
+// A machine that runs out of memory or disk: what it costs.
+#include <signal.h>
+
+#include <filesystem>
+
+#include "support/catch.h"
+#include "support/memory_group.h"
+#include "support/plain_signals.h"
+#include "support/server_process.h"
+
+using namespace pronghorn::test;
+
+TEST_CASE("a handler that eats all memory costs its worker, and the exit says why", "[chaos]") {
+  const MemoryGroup group(400U << 20);
+  if (!group.ok()) {
+    WARN("skipped: control groups cannot be made here");
+    return;
+  }
+  const ServerProcess server(
+      {.command = {"/bin/sh", "-c", "echo $$ > " + group.processes_file() + "; exec \"$0\" \"$@\"", program_path(),
+                   "serve", app_path("apps/grows")},
+       .workers = 2,
+       .environment = kPlainSignals});
+  const auto before = server.worker_pids();
+  HttpConnection connection(server.address(), 30s);
+  CHECK_THROWS_AS(connection.request("POST", "/grow?mib=1000"), ClientError);
+  REQUIRE(eventually(20s, [&] { return server.wait_ready(2, 0ms) && server.worker_pids() != before; }));
+  const auto status = server.status();
+  INFO(status.dump());
+  CHECK(status.at("totals").at("restarts") == 1);
+  const auto lines = server.log_lines("killed by the kernel: the cgroup's memory limit (400 MiB) was reached");
+  CHECK_FALSE(lines.empty());
+  CHECK(get(server.address(), "/").status == 200);
+}
+
+TEST_CASE("logs that cannot be written cost their lines, and nothing else", "[chaos]") {
+  // The log begins as the file that we read, and is opened again as a device that is always full.
+  const ServerProcess server({.command = {"/bin/sh", "-c", "ln -s log server.log; exec \"$0\" \"$@\"", program_path(),
+                                          "serve", app_path("demo")},
+                              .workers = 2,
+                              .arguments = {"--log-file", "server.log", "--access-log", "/dev/full"}});
+  std::filesystem::remove(server.file("server.log"));
+  std::filesystem::create_symlink("/dev/full", server.file("server.log"));
+  server.signal(SIGUSR1);
+  const auto to_full = [](pid_t pid) {
+    for (const auto& fd : std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/fd")) {
+      std::error_code gone;
+      if (std::filesystem::read_symlink(fd, gone) == "/dev/full") return true;
+    }
+    return false;
+  };
+  REQUIRE(eventually(5s, [&] { return to_full(server.pid()); }));
+  REQUIRE(::kill(server.worker_pids().at(0), SIGKILL) == 0);
+  for (int i = 0; i < 200; ++i) REQUIRE(get(server.address(), "/hello").status == 200);
+  CHECK(eventually(10s, [&] { return server.status().at("totals").at("restarts") == 1 && server.wait_ready(2, 0ms); }));
+  CHECK_FALSE(server.log_has("signal 9"));  // it has not been written, so the log was full
+}
