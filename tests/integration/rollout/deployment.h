@@ -36,7 +36,9 @@ struct Deployment {
   }
 };
 
-inline bool says(const ProgramResult& result, const std::string& text) { return result.all().find(text) != std::string::npos; }
+inline bool says(const ProgramResult& result, const std::string& text) {
+  return result.all().find(text) != std::string::npos;
+}
 
 // Soon, because the last old worker still drains when a rollout is complete, and may take another connection.
 inline bool soon(const ServerProcess& server, const std::string& path, const std::string& body) {
