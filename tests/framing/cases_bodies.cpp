@@ -158,7 +158,7 @@ FramingCases transfer_encoding_cases() {
   return cases;
 }
 
-// Each would be taken for one message by one reader, and for another by the next.
+// Two implementations could read each of these as different messages.
 FramingCases smuggling_cases() {
   FramingCases cases{
       refused("CL.TE",
@@ -200,7 +200,7 @@ FramingCases smuggling_cases() {
        "hello"},
       {"fields in the body", post_with("", "") + get_with("Transfer-Encodin: chunked\r\n"), {200, 200}},
   };
-  // TE.TE: one of two readers overlooks the coding, and goes by the length.
+  // TE.TE: one of two implementations does not see the coding, and goes by the length.
   for (const std::string& field : {
            "Transfer-Encoding : chunked"s,
            "Transfer-Encoding\t: chunked"s,

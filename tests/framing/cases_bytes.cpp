@@ -1,5 +1,5 @@
-// Bytes that end a line for one parser and not for another (RFC 9112 sections 2.2 and 7.1, RFC 9110 section 5.5): tried
-// at every place.
+// Bytes that end a line for one parser and not for another (RFC 9112 sections 2.2 and 7.1, RFC 9110 section 5.5), at
+// every place of a message.
 #include <string_view>
 #include <utility>
 
@@ -9,7 +9,7 @@ namespace pronghorn::test {
 
 namespace {
 
-// Every kind of line end there is, each marked with '|'.
+// A message with a line end of every kind, each marked with '|'.
 constexpr std::string_view kLines =
     "POST /echo HTTP/1.1|Host: a|Transfer-Encoding: chunked||5;e=f|hello|0|X: a||GET /json HTTP/1.1|Host: a||";
 constexpr std::size_t kLineEndsOfFirst = 9;

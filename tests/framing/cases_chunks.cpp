@@ -137,7 +137,7 @@ FramingCases malformed_chunk_cases() {
   return cases;
 }
 
-// They are read to their end and dropped, whatever they say.
+// Trailers have no effect on the message, whatever they say.
 FramingCases trailer_cases() {
   const auto with = [](const std::string& trailers) { return post_chunked("5\r\nhello\r\n0\r\n" + trailers + "\r\n"); };
   FramingCases cases;

@@ -1,4 +1,4 @@
-// Header fields (RFC 9112 section 5, RFC 9110 section 5): what two parsers could read differently is refused.
+// Header fields (RFC 9112 section 5, RFC 9110 section 5): what two implementations could read differently is refused.
 #include "framing/framing_cases.h"
 
 namespace pronghorn::test {

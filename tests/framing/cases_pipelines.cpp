@@ -1,4 +1,5 @@
-// Several requests on one connection (RFC 9112 section 9.3.2): answered in order, none behind one that ends it.
+// Several requests on one connection (RFC 9112 section 9.3.2): answered in order, and not after one that ends the
+// connection.
 #include "framing/framing_cases.h"
 
 namespace pronghorn::test {

@@ -146,8 +146,8 @@ FramingCases target_cases() {
   };
 }
 
-// Nothing is normalised. What two readers may take for different paths is answered 400; the connection lives on,
-// because the framing is clear.
+// Paths are not normalised. One that two implementations could take for different paths is answered 400, and the
+// connection is kept, because the framing is clear.
 FramingCases odd_path_cases() {
   FramingCases cases;
   for (const char* path : {"//hello", "//evil.example/hello", "/\\hello", "/hello/", "/hello;x=1", "/hello%20",

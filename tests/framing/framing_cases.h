@@ -1,5 +1,5 @@
-// The table of HTTP framing: bytes on the wire, and what RFC 9110 and 9112 say must come back. Data alone: the
-// integration tests send it to the real server (integration/framing_table.h), the fuzz targets begin with it.
+// A table of bytes that a client sends, and of the responses that RFC 9110 and 9112 require. The integration tests send
+// them to the real server (integration/http/framing_table.h); the fuzz targets use them as seeds.
 //
 // The cases are written for examples/demo: GET /hello, GET /json, POST /echo.
 #pragma once
@@ -9,23 +9,23 @@
 
 namespace pronghorn::test {
 
-// The connection, when the responses have been read.
+// The state of the connection after the responses.
 enum class After {
   kept,
   closed,
-  closed_waiting,  // closed, while the client still owes a part of the message: what it sent next would be that part
+  closed_waiting,  // closed, although the client has not sent all of its message: its next bytes would belong to it
 };
 
 struct FramingCase {
   std::string name;
   std::string bytes;
-  std::vector<int> statuses;  // of the responses, in order; none of the requests is a HEAD
+  std::vector<int> statuses;  // of the responses, in order; no request is a HEAD
   After after = After::kept;
-  std::string last_body = "*";  // of the last response; "*": any
+  std::string last_body = "*";  // the body of the last response; "*" for any
 };
 using FramingCases = std::vector<FramingCase>;
 
-// `bytes` are refused: one response, then the end.
+// A case that is refused: one response, then the connection is closed.
 [[nodiscard]] FramingCase refused(std::string name, std::string bytes, int status = 400);
 
 // A head with a valid Host and the empty line: "GET /hello HTTP/1.1" + `fields` (each with its CRLF).
@@ -39,7 +39,7 @@ using FramingCases = std::vector<FramingCase>;
 [[nodiscard]] FramingCases method_cases();
 [[nodiscard]] FramingCases version_cases();
 [[nodiscard]] FramingCases target_cases();
-[[nodiscard]] FramingCases odd_path_cases();  // answered as paths that lead nowhere
+[[nodiscard]] FramingCases odd_path_cases();  // valid targets without a file or route
 
 // cases_fields.cpp
 [[nodiscard]] FramingCases host_cases();

@@ -17,7 +17,7 @@ struct Decoded {
   std::size_t consumed = 0;
 };
 
-// Takes what one piece gives. False: the end, or malformed.
+// Decodes one piece. False at the end of the message, or if it is malformed.
 bool decode(ChunkedDecoder& decoder, std::string_view piece, Decoded& decoded) {
   while (true) {
     const ChunkedDecoder::Step step = decoder.next(piece);
@@ -64,7 +64,7 @@ void fuzz(std::string_view input) {
   }
   require(in_pieces.state == whole.state, "chunks are the same in one piece and in many");
   require(in_pieces.body == whole.body && in_pieces.consumed == whole.consumed, "a body ends at one place");
-  // Whether the CR of the last empty line is told depends on the pieces.
+  // Whether the CR of the last empty line counts as a trailer depends on the pieces.
   const auto fields = [](const Decoded& decoded) {
     return decoded.trailers.substr(0, decoded.trailers.rfind('\n') + 1);
   };

@@ -1,4 +1,4 @@
-// Which content coding a client would rather have. Input: what is offered ("bzg": br, zstd, gzip) in a line, then
+// Content negotiation by coding. Input: what is offered ("bzg": br, zstd, gzip) in a line, then
 // Accept-Encoding fields, one a line.
 #include <algorithm>
 #include <cmath>

@@ -1,5 +1,5 @@
-// A whole connection, over a socket pair: the same bytes must lead to the same requests and responses however the
-// network cuts them, and every connection ends.
+// A whole connection, over a socket pair: the same bytes must lead to the same requests and responses, however the
+// network splits them, and every connection must end.
 #include <sys/socket.h>
 #include <unistd.h>
 #include <uv.h>
@@ -22,8 +22,8 @@ using worker::Exchange;
 
 constexpr std::uint64_t kMaxBody = 1000;
 
-// Answers every request with what it was. Paths that begin with /unread leave the body unread, /pieces read it piece by
-// piece, the others as a whole.
+// Answers every request with its own text. Paths that begin with /unread leave the body unread, /pieces read it piece
+// by piece, the others as a whole.
 class Echo final : public worker::RequestHandler {
  public:
   void handle(Exchange& exchange) noexcept override {
@@ -82,7 +82,7 @@ class Server {
     server_ = std::make_unique<worker::HttpServer>(&loop_, config_, echo_, nullptr, *row_);
   }
 
-  // Sends the pieces that `cut` gives, then no more; returns all that came back.
+  // Sends the pieces of `cut`, then the end of the stream. Returns everything that was received.
   template <class Cut>
   std::string talk(Cut cut) {
     std::array<int, 2> ends{};
@@ -130,7 +130,7 @@ class Server {
   std::unique_ptr<worker::HttpServer> server_;
 };
 
-// The seconds of two answers may differ.
+// Two responses may have been sent in different seconds.
 std::string without_dates(std::string answers) {
   constexpr std::string_view kDate = "\r\nDate: ";
   for (std::size_t at = answers.find(kDate); at != std::string::npos; at = answers.find(kDate, at + 2)) {
@@ -143,7 +143,7 @@ std::string without_dates(std::string answers) {
 
 void fuzz(std::string_view input) {
   static Server server;
-  // Beyond, limits come into play; which of two is met first may depend on the pieces.
+  // Longer inputs reach limits, and which of two limits is reached first may depend on the pieces.
   constexpr std::size_t kLongest = 4096;
   input = input.substr(0, kLongest);
   const std::string whole = without_dates(server.talk(OnePiece(input)));

@@ -76,7 +76,7 @@ void fuzz(std::string_view input) {
     require(decoded.size() <= input.size(), "decoding adds nothing");
   }
   if (!form) return;
-  constexpr std::size_t kChecked = 16;  // looking each of them up takes time that grows with their number
+  constexpr std::size_t kChecked = 16;  // looking up all of them takes quadratic time
   std::size_t checked = 0;
   for (const auto& [name, value] : form->fields()) {
     if (++checked > kChecked) break;

@@ -35,7 +35,7 @@ Forwarding read(const Fields& client, const Fields& proxies) {
   return worker::read_forwarding(*head, trusted(), believed);
 }
 
-// As the parser of heads gives them, up to an empty line, which is taken off, too.
+// Removes field lines up to an empty line, which is removed too. Returns the fields as the parser of heads would.
 Fields take_fields(std::string_view& input) {
   constexpr std::size_t kMaxFields = 40;
   Fields fields;
@@ -67,7 +67,7 @@ std::string join(const Fields& fields) {
   for (const Header& field : fields) list.append(list.empty() ? "" : ", ").append(field.value);
   return list;
 }
-// X-Forwarded-*: no quotation marks there.
+// Quotation marks mean nothing in X-Forwarded-*.
 std::size_t count_elements(const Fields& fields, std::string_view name) {
   const std::string joined = join(only(fields, name));
   std::size_t count = 0;
@@ -99,22 +99,22 @@ void check_text(const Forwarding& said) {
   require(worker::is_host(said.host), "a host is a host");
 }
 
-// `name` is the list of clients. Trusted proxies have named one that is not trusted: nothing that he has written before
-// them, in fields of his own or in the one that they append to, says who he is.
+// `name` is the list of clients. If trusted proxies name a client that is not trusted, nothing that the client has
+// written before them, in fields of its own or in the one that they append to, changes who it is.
 void check_believed(const Fields& client, const Fields& proxies, std::string_view name, const Forwarding& near) {
   require(same(read(only(client, name), proxies), near), "a client cannot say who it is");
   const std::string list = join(only(client, name)) + ", " + join(only(proxies, name));
   require(same(read({{name, list}}, without(proxies, name)), near), "a client cannot say so within a proxy's list");
 }
 
-// Reading ends within what the proxies have written, at a malformed element if at nothing else.
+// Whether reading ends within the elements of the proxies.
 bool ends_at_proxies(const Fields& proxies, std::string_view name, const Forwarding& near) {
   const bool is_standard = name == "forwarded";
   return same(
       near, read({{name, is_standard ? "for=198.51.100.1;proto=https;host=probe.example" : "198.51.100.1"}}, proxies));
 }
 
-// Where every proxy has said something, nobody else is asked.
+// If every proxy reports a scheme or host, elements of the client have no effect.
 void check_scheme_and_host(const Forwarding& all, const Forwarding& near, const Fields& proxies) {
   const std::size_t elements = std::max<std::size_t>(count_elements(proxies, "x-forwarded-for"), 1);
   if (count_elements(proxies, "x-forwarded-proto") >= elements)

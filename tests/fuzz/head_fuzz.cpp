@@ -74,7 +74,7 @@ void check_head(std::string_view bytes, const RequestHead& head) {
   check_framing(head);
 }
 
-// What the shortcut takes is what llhttp takes, and says the same.
+// Every head that the shortcut accepts is accepted by llhttp, with the same fields.
 void check_against_llhttp(std::string_view bytes, std::size_t first_line, const RequestHead& head) {
   static const auto judge = std::make_unique<RequestHead>();
   judge->method = head.method;
@@ -96,7 +96,7 @@ void fuzz(std::string_view input) {
   const HeadScan scan = worker::scan_head(input, 0, std::string_view::npos);
   check_scan(input, scan);
   if (scan.state != HeadScan::State::complete) return;
-  // A copy of just that size, so that the sanitizer sees a read behind its end.
+  // A copy of exactly that size, so that the sanitizer sees a read past its end.
   const std::string bytes(input.substr(0, scan.position));
   const worker::Refusal refusal = worker::parse_head(bytes, scan.first_line, HttpLimits{}, *head);
   if (refusal.status != 0) {

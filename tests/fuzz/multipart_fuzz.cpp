@@ -50,7 +50,7 @@ Parsed parse(const std::string& boundary, const MultipartLimits& limits, Cut cut
   MultipartParser parser(boundary, limits);
   Parsed parsed;
   while (!cut.empty() && !has_failed(parsed.state)) {
-    const std::string piece(cut.next());  // memory of its own, so that the sanitizer sees a view that is used too long
+    const std::string piece(cut.next());  // a copy, so that the sanitizer sees a view that is used too long
     std::string_view rest = piece;
     do {
       const MultipartParser::Step step = parser.next(rest);
@@ -80,7 +80,7 @@ void require_same(const Parsed& a, const Parsed& b) {
     const ParsedPart& one = a.parts[i];
     const ParsedPart& other = b.parts[i];
     require(same_head(one.head, other.head) && one.ended == other.ended, "two readings find the same parts");
-    // Of content that is too large, what comes before the limit is given or not: that depends on the pieces.
+    // How much of content that is too large is delivered before the limit depends on the pieces.
     const bool cut_off = a.state == State::too_large && !one.ended;
     require(cut_off ? one.content.starts_with(other.content) || other.content.starts_with(one.content)
                     : one.content == other.content,

@@ -1,4 +1,4 @@
-// The PROXY protocol's header, version 1 and 2, and what comes behind it.
+// The header of the PROXY protocol, versions 1 and 2, and the bytes after it.
 #include <algorithm>
 
 #include "common/config/networks.h"
@@ -15,10 +15,10 @@ using State = ProxyHeader::State;
 
 constexpr std::size_t kMaxLine = 107;
 
-// A copy of just that size, so that the sanitizer sees a read behind its end.
+// A copy of exactly that size, so that the sanitizer sees a read past its end.
 ProxyHeader parse(std::string_view bytes) { return worker::parse_proxy_header(std::string(bytes)); }
 
-// Byte by byte, and in larger pieces behind all that a header says but its additional data.
+// Feeds the header byte by byte, and its TLVs in larger pieces.
 ProxyHeader parse_as_it_comes(std::string_view input) {
   constexpr std::size_t kByteByByte = 300;
   ProxyHeader header = parse({});

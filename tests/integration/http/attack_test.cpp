@@ -1,4 +1,4 @@
-// Hostile clients: the workers live on, answer the others, and give back what the attack has cost.
+// Hostile clients: the workers survive, answer other clients, and release what the attack has cost.
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -18,8 +18,8 @@ struct WorkerFacts {
   std::uint64_t memory;
 };
 
-// The workers as they are before an attack, to be found like that after it. Make one when a first, smaller attack has
-// filled the pools.
+// Remembers the workers before an attack and checks that they are the same after it. Construct it after a first,
+// smaller attack, which fills the pools.
 class Untouched {
  public:
   explicit Untouched(const ServerProcess& server) : server_(server) {
@@ -44,7 +44,7 @@ class Untouched {
   std::vector<WorkerFacts> before_;
 };
 
-// `count` connections, each with `bytes(i)` sent, at once.
+// Opens `count` connections and sends bytes(i) on each.
 template <class Bytes>
 std::vector<HttpConnection> open_connections(const ServerProcess& server, std::size_t count, Bytes bytes) {
   std::vector<HttpConnection> connections;
@@ -55,7 +55,7 @@ std::vector<HttpConnection> open_connections(const ServerProcess& server, std::s
   return connections;
 }
 
-// Sends them all, some dozens at once, and reads each connection to its end.
+// Sends `count` inputs, 50 at a time on as many connections, and reads each connection to its end.
 void send_all(const ServerProcess& server, const std::vector<std::string>& inputs, std::size_t count) {
   constexpr std::size_t kAtOnce = 50;
   std::size_t open = 0;
@@ -71,7 +71,7 @@ void send_all(const ServerProcess& server, const std::vector<std::string>& input
   CHECK(open == 0);
 }
 
-// A byte of each now and then, until the first is answered.
+// Sends a byte on each connection again and again, until the first is answered.
 void trickle_until_408(const ServerProcess& server, std::vector<HttpConnection>& connections) {
   CHECK(eventually(20s, [&] {
     for (HttpConnection& connection : connections) connection.send_raw("a");
@@ -90,13 +90,13 @@ std::vector<std::string> malformed_requests() {
 }
 
 std::vector<std::string> random_inputs() {
-  std::mt19937 random(20240607);  // always the same
+  std::mt19937 random(20240607);  // a fixed seed, so that failures can be repeated
   std::vector<std::string> inputs;
   const std::string valid = post_chunked("5\r\nhello\r\n0\r\nX: a\r\n\r\n") + get_with("Cookie: a=b\r\n");
   for (int i = 0; i < 500; ++i) {
     std::string noise(1 + random() % 500, '\0');
     for (char& c : noise) c = static_cast<char>(random());
-    std::string changed = valid;  // noise alone does not come far
+    std::string changed = valid;  // noise alone is refused at the first byte
     for (unsigned n = 0; n < 1 + random() % 4; ++n) changed[random() % changed.size()] = static_cast<char>(random());
     inputs.push_back(std::move(noise));
     inputs.push_back(std::move(changed));
@@ -138,7 +138,7 @@ TEST_CASE("clients that connect and say nothing do not keep others out", "[http]
   const Untouched workers(server);
   {
     auto connections = flood();
-    CHECK(get(server.address(), "/hello").status == 200);  // when those before it in the queue have had their time
+    CHECK(get(server.address(), "/hello").status == 200);  // once the connections before it in the queue have timed out
     for (HttpConnection& connection : connections) static_cast<void>(connection.read_rest(20s));
   }
   workers.check();
@@ -201,7 +201,7 @@ TEST_CASE("a worker without descriptors pauses accepting, says so, and goes on w
     std::vector<HttpConnection> connections;
     for (int i = 0; i < 100; ++i) connections.emplace_back(server.address());
     CHECK(eventually(10s, [&] { return server.log_has("accepting is paused"); }));
-    CHECK(connections.front().get("/hello").status == 200);  // who is in is served
+    CHECK(connections.front().get("/hello").status == 200);  // accepted connections are served
   }
   CHECK(eventually(10s, [&] { return get(server.address(), "/hello").status == 200; }));
   const auto totals = server.status().at("totals");

@@ -1,4 +1,4 @@
-// What a user can get wrong at start: one clear line, the right exit status, no hang, nothing left running.
+// Mistakes at start: each gives one clear line and the right exit status, does not hang, and leaves nothing running.
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -32,13 +32,13 @@ std::vector<std::string> lines_with(const std::string& text, const std::string& 
   return found;
 }
 
-// What a report of the worker's end tells: "worker 0 (pid 812) ended in f report=…", and a line for each frame.
+// Whether the line is about the end of a worker: "worker 0 (pid 812) ended in f report=…", or a frame of its stack.
 bool is_of_report(const std::string& line) {
   return line.find(" ended in ") != std::string::npos || line.find("   #") != std::string::npos;
 }
 
-// Status 2 comes before anything is started: its line is all there is. With status 3 it is the log's one error, before
-// the stack of a worker that hung.
+// With status 2 nothing has been started, and the line is the whole output. With status 3 it is the only error in the
+// log besides the lines about a worker that ended.
 void check_bad_start(const BadStart& start) {
   INFO(start.name);
   const TempDir directory;

@@ -6,10 +6,9 @@
 
 namespace pronghorn::test {
 
-// Sends each case, on connections of their own, in one piece, then byte by byte when it is short, then, when the
-// connection is to end, with one more request right behind it, which must not be answered. Checks statuses, body, and
-// what becomes of the connection: one that is kept must answer one more request, one that is closed yields no further
-// byte.
+// Sends each case on three connections: in one piece; byte by byte, if it is short; and, if the connection must be
+// closed, followed by another request, which must not be answered. Checks the statuses and the body, and that the
+// connection then answers one more request or is closed without another byte.
 void check_table(const ServerProcess& server, const FramingCases& table);
 
 }  // namespace pronghorn::test

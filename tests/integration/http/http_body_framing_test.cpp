@@ -1,4 +1,4 @@
-// Where a body ends: Content-Length and chunks (RFC 9112 sections 6 and 7.1), the place where requests are smuggled.
+// Where a body ends: Content-Length and chunks (RFC 9112 sections 6 and 7.1). Requests are smuggled here.
 #include "integration/http/framing_table.h"
 #include "support/catch.h"
 

@@ -1,4 +1,4 @@
-// Header fields as RFC 9112 section 5 says: what two parsers could read differently is refused.
+// Header fields (RFC 9112 section 5): what two implementations could read differently is refused.
 #include "integration/http/framing_table.h"
 #include "support/catch.h"
 

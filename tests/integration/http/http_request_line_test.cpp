@@ -1,4 +1,4 @@
-// Request lines as RFC 9112 section 3 says, and nothing else.
+// Request lines (RFC 9112 section 3).
 #include "integration/http/framing_table.h"
 #include "support/catch.h"
 

@@ -8,7 +8,7 @@ using namespace pronghorn::worker;
 
 namespace {
 
-// What a client with these Accept-Encoding fields gets of br, zstd and gzip.
+// Which of br, zstd and gzip is chosen for these Accept-Encoding fields.
 std::string_view chosen(std::initializer_list<std::string_view> fields) {
   static constexpr std::array kOffered{ContentCoding::br, ContentCoding::zstd, ContentCoding::gzip};
   RequestHead head;

@@ -37,7 +37,7 @@ TEST_CASE("the peer's own element names the client", "[http][forwarded]") {
 TEST_CASE("Forwarded is read from the right, over trusted proxies", "[http][forwarded]") {
   CHECK(client_of("for=198.51.100.1, for=192.0.2.7") == "192.0.2.7");
   CHECK(client_of("for=198.51.100.1, for=192.0.2.7, for=10.1.1.1, for=127.0.0.1") == "192.0.2.7");
-  CHECK(client_of("for=10.2.2.2, for=10.1.1.1") == "10.2.2.2");  // nobody but trusted ones: the first of them
+  CHECK(client_of("for=10.2.2.2, for=10.1.1.1") == "10.2.2.2");  // all are trusted: the first of them
   CHECK(read_standard({{"Forwarded", "for=198.51.100.1"}, {"Via", "1.1 x"}, {"forwarded", "for=10.1.1.1"}})
             .client.address == "198.51.100.1");
 }
@@ -64,7 +64,7 @@ TEST_CASE("a node is an address with or without a port, or hidden", "[http][forw
   CHECK(client_of("for=_SEVKISEK") == "_SEVKISEK");
   CHECK(client_of("for=Unknown") == "unknown");
   CHECK(client_of(R"(for="_gazonk:80")") == "_gazonk");
-  CHECK(client_of("for=192.0.2.9, for=_hidden") == "_hidden");  // nobody knows whether that one can be trusted
+  CHECK(client_of("for=192.0.2.9, for=_hidden") == "_hidden");  // cannot be known to be trusted
 }
 
 TEST_CASE("quoted strings hold what tokens cannot", "[http][forwarded]") {

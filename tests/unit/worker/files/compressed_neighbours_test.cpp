@@ -1,4 +1,4 @@
-// Files beside a file that hold it compressed.
+// Compressed files next to the original ("a.js.br").
 #include <filesystem>
 #include <string>
 

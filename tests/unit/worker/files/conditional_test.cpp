@@ -57,7 +57,7 @@ TEST_CASE("a range applies only while the file is the one that the client knows"
   CHECK(ranged("W/" + first.header("etag")) == 200);
   CHECK(ranged("Sun, 06 Nov 1994 08:49:37 GMT") == 200);
   CHECK(ranged("0123") == 200);
-  // A file that has changed this second may do so again: its date does not tell.
+  // The date of a file that changed within this second is a weak validator: it may change again.
   CHECK(ranged(first.header("last-modified")) == 200);
   make_older(Site::folder + "/a.txt", 60s);
   CHECK(eventually(10s, [&] { return ranged(client.get("/files/a.txt").header("last-modified")) == 206; }));

@@ -1,4 +1,4 @@
-// Ranges as they are served; how they are read is byte_ranges_test.cpp.
+// How ranges are served. How they are parsed is in byte_ranges_test.cpp.
 #include "worker/files/range_parts.h"
 
 #include <string>
@@ -33,12 +33,12 @@ TEST_CASE("one range of a file is served", "[files][range]") {
            Case{"bytes=10-", 416, nullptr, "bytes */10"},
            Case{"bytes=99999999999999999999999-", 416, nullptr, "bytes */10"},
            Case{"bytes=-0", 416, nullptr, "bytes */10"},
-           // Several that come to one: they overlap, or all others lie outside.
+           // Several that result in one: they overlap, or the others lie outside.
            Case{"bytes=2-5, 4-7", 206, "234567", "bytes 2-7/10"},
            Case{"bytes=5-7,1-5,0-1", 206, "01234567", "bytes 0-7/10"},
            Case{"bytes=,3-3, ,50-60,-0", 206, "3", "bytes 3-3/10"},
            Case{"bytes=10-11,-0", 416, nullptr, "bytes */10"},
-           // Not understood, so the whole file.
+           // Malformed or unknown: ignored.
            Case{"bytes=3-1", 200, "0123456789", ""},
            Case{"bytes=0-1,x", 200, "0123456789", ""},
            Case{"bytes=0-1;2-3", 200, "0123456789", ""},
@@ -78,6 +78,6 @@ TEST_CASE("several ranges of a file come as the parts of one answer", "[files][r
         part("0-1/10", "01") + part("7-9/10", "789") + part("4-4/10", "4") + "\r\n--" + boundary + "--\r\n");
   CHECK(response.header("content-range").empty());
   CHECK_FALSE(response.header("etag").empty());
-  // The tag does not repeat, so that nobody can put it into a file beforehand.
+  // The boundary differs each time, so that nobody can put it into a file beforehand.
   CHECK(client.get("/files/a.txt", {{"Range", "bytes=0-1,7-"}}).header("content-type") != type);
 }

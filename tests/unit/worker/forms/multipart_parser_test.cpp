@@ -1,4 +1,4 @@
-// The parser alone, fed in pieces of every size: whatever a network does to a body, its parts are the same.
+// The parser alone, fed in pieces of every size: the parts do not depend on how the network splits the body.
 #include "worker/forms/multipart_parser.h"
 
 #include <string>

@@ -15,7 +15,7 @@ constexpr std::size_t kNone = std::string_view::npos;
 
 HeadScan scan_whole(std::string_view bytes) { return scan_head(bytes, 0, kNone); }
 
-// As a slow client sends it: every prefix in turn, each scan going on where the last one stopped.
+// As from a slow client: scans every prefix in turn, each scan continuing where the last one stopped.
 HeadScan scan_byte_by_byte(std::string_view bytes) {
   HeadScan scan{State::incomplete, 0, kNone};
   for (std::size_t size = 1; size <= bytes.size() && scan.state == State::incomplete; ++size) {
