@@ -15,7 +15,7 @@ namespace pronghorn::worker {
 [[nodiscard]] Exchange* running_exchange() noexcept;
 
 // What the journal has room for; longer ones are cut.
-inline constexpr std::size_t kMaxRunningMethod = 16;  // bytes; those that are served are shorter
+inline constexpr std::size_t kMaxRunningMethod = 20;  // bytes; routes have no longer ones
 inline constexpr std::size_t kMaxRunningPath = sizeof(RunningRequest::line) - kMaxRunningMethod - 2;
 
 // Where this thread tells it from now on; null: nowhere. The journal outlives its use.

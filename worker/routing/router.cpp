@@ -8,6 +8,7 @@
 #include "worker/fields/characters.h"
 #include "worker/fields/percent_encoding.h"
 #include "worker/fields/text.h"
+#include "worker/http/running.h"
 
 namespace pronghorn::worker {
 
@@ -22,7 +23,7 @@ constexpr std::string_view kStandardMethods[] = {"GET",     "HEAD",    "POST",  
                                                  "CONNECT", "OPTIONS", "TRACE", "PATCH"};
 
 void check_method(std::string_view method, std::string_view pattern) {
-  if (!is_token(method) || method == "CONNECT") {
+  if (!is_token(method) || method == "CONNECT" || method.size() > kMaxRunningMethod) {
     throw std::invalid_argument(
         fmt::format("route \"{} {}\": \"{}\" is not a method that can be routed", method, pattern, method));
   }

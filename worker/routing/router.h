@@ -38,7 +38,7 @@ struct RouteMatch {
 
 class Router {
  public:
-  // Adds a route, which find() identifies by the number `route`. `method` is any token except CONNECT, such as "QUERY".
+  // Adds a route, which find() identifies by the number `route`. `method` is any token of up to 20 bytes except CONNECT.
   // Throws std::invalid_argument if the method or the pattern is invalid, or if there is already such a route.
   void add(std::string_view method, std::string_view pattern, std::uint32_t route);
 

@@ -224,6 +224,8 @@ TEST_CASE("routes that can not be, or are there already, are refused with the re
   CHECK(refusal("G T", "/a") == "route \"G T /a\": \"G T\" is not a method that can be routed");
   CHECK(refusal("CONNECT", "/a") == "route \"CONNECT /a\": \"CONNECT\" is not a method that can be routed");
   CHECK(refusal("", "/a") == "route \" /a\": \"\" is not a method that can be routed");
+  CHECK(refusal(std::string(20, 'A'), "/a") == "accepted");
+  CHECK(refusal(std::string(21, 'A'), "/a").ends_with("is not a method that can be routed"));
   CHECK(refusal("get", "/a") == "route \"get /a\": methods are case-sensitive; use \"GET\"");
   CHECK(refusal("GET", "/there/{id}") == "route \"GET /there/{id}\" is there already");
   CHECK(refusal("GET", "/there/{name}") == "route \"GET /there/{name}\" is there already as \"/there/{id}\"");
