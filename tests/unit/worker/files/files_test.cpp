@@ -135,21 +135,22 @@ TEST_CASE("a file that is replaced has another tag, although size and time are t
 TEST_CASE("a link that is switched to another folder is followed, also when the old folder is gone", "[files]") {
   namespace fs = std::filesystem;
   const TempDir releases;
-  const auto& root = releases.path();
-  const auto make_release = [&root](const std::string& name) {
+  static fs::path root;
+  root = releases.path();
+  const auto make_release = [](const std::string& name) {
     fs::create_directories(root / name);
     write_file(root / name / "page.txt", name);
     write_file(root / name / (name + ".txt"), "only here");
     fs::create_symlink("../secret.txt", root / name / "out");
   };
-  const auto switch_to = [&root](const std::string& name) {
+  const auto switch_to = [](const std::string& name) {
     fs::create_symlink(name, root / "next");
     fs::rename(root / "next", root / "current");
   };
   write_file(root / "secret.txt", "secret");
   make_release("v1");
   switch_to("v1");
-  TestClient client([&root](App& app) { app.serve_files("/", root / "current"); });
+  TestClient client([](App& app) { app.serve_files("/", root / "current"); });
   CHECK(client.get("/page.txt").body == "v1");
 
   make_release("v2");
