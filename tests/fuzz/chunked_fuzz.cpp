@@ -27,7 +27,7 @@ bool decode(ChunkedDecoder& decoder, std::string_view piece, Decoded& decoded) {
     decoded.consumed += step.consumed;
     (step.state == State::trailers ? decoded.trailers : decoded.body).append(step.data);
     piece.remove_prefix(step.consumed);
-    if (step.state == State::done || step.state == State::malformed) return false;
+    if (step.state >= State::done) return false;
     if (step.state == State::needs_more) {
       require(piece.empty(), "a decoder that needs more has used all it had");
       return true;

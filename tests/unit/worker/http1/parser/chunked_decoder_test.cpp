@@ -24,7 +24,7 @@ Decoded decode(std::string_view input, std::size_t piece) {
     decoded.consumed += step.consumed;
     (step.state == State::trailers ? decoded.trailers : decoded.body).append(step.data);
     decoded.state = step.state;
-    if (step.state == State::done || step.state == State::malformed) break;
+    if (step.state >= State::done) break;
   }
   return decoded;
 }
