@@ -55,7 +55,7 @@ enum class Balance {
   FIELD(std::string, app_file)  /* the supervisor's copy of `app` (supervisor/launch/app_copy.h); empty: `app` */ \
   FIELD(std::string, name)      /* prefix of every key in Redis */ \
   FIELD(bool, name_is_default, false)  /* nobody chose it: it is the application's file name */ \
-  FIELD(Texts, listen, {"127.0.0.1:8080"}) \
+  FIELD(Texts, listen, "127.0.0.1:8080") \
   FIELD(std::uint32_t, min_workers, 1)  /* equal to max_workers: a fixed number */ \
   FIELD(std::uint32_t, max_workers, 1) \
   FIELD(Balance, balance, Balance::reuseport) \
@@ -97,7 +97,7 @@ enum class Balance {
   FIELD(Milliseconds, slow_request, 0)    /* a request that takes longer is logged; 0: none */ \
   \
   FIELD(std::string, admin)                                      /* address of the admin process; empty: none */ \
-  FIELD(Texts, admin_networks, {"127.0.0.0/8", "::1/128"})       /* who may see the server's own endpoints */ \
+  FIELD(Texts, admin_networks, "127.0.0.0/8", "::1/128")         /* who may see the server's own endpoints */ \
   FIELD(std::string, health_path, "/health")                     /* empty disables the endpoint; the next three too */ \
   FIELD(std::string, ready_path, "/ready") \
   FIELD(std::string, status_path, "/status") \
