@@ -32,7 +32,7 @@ namespace {
 
 using namespace worker;
 
-constexpr std::size_t kSmall = 8 * 1024;
+constexpr std::size_t kSmall = 32 * 1024;
 constexpr std::size_t kLarge = 2 * kSmall;
 
 using Parse = std::function<void(std::string_view)>;
