@@ -79,6 +79,7 @@ HttpServer::HttpServer(uv_loop_t* loop, const Config& config, RequestHandler& ha
       context_(config, handler, state, row),
       proxy_protocol_(config.proxy_protocol),
       trusted_proxies_(config.trusted_proxies),
+      proxies_send_forwarded_(config.forwarding_fields == "forwarded"),
       handshakes_(
           loop, row,
           {.done = [this](int fd, Peer peer) { serve(fd, std::move(peer)); }, .closed = [this] { client_gone(); }}),
@@ -150,7 +151,7 @@ void HttpServer::accepted(int fd, const sockaddr_storage& address, bool is_unix)
 void HttpServer::serve(int fd, Peer peer) {
   if (!trusted_proxies_.empty() && trusted_proxies_.contains(peer.client.address)) {
     peer.trusted_proxies = &trusted_proxies_;
-    peer.sends_forwarded = context_.config.forwarding_fields == "forwarded";
+    peer.sends_forwarded = proxies_send_forwarded_;
   }
   const auto limit = context_.limits.max_connections;
   const bool surplus = limit != 0 && connections() >= limit;

@@ -82,6 +82,7 @@ class HttpServer {
   std::map<int, std::unique_ptr<Acceptor>> acceptors_;  // by listener
   Networks proxy_protocol_;
   Networks trusted_proxies_;
+  bool proxies_send_forwarded_;  // which family of fields the trusted ones set: see the option forwarding_fields
   ProxyHandshakes handshakes_;
   std::unordered_set<Client*> clients_;
   std::function<void()> on_empty_;

@@ -25,7 +25,7 @@ namespace {
 
 using namespace pronghorn;
 
-Task<Response> read(Request& request) {
+Task<Response> read_json(Request& request) {
   const auto body = co_await json_body(request);
   co_return text(body.type_name());
 }
@@ -70,7 +70,7 @@ std::uint64_t cost(TestClient& client, const std::string& body) {
 }  // namespace
 
 int main() {
-  TestClient client([](App& app) { app.post("/", read).max_body(0); });
+  TestClient client([](App& app) { app.post("/", read_json).max_body(0); });
   bool linear = true;
   for (const Shape& shape : kShapes) {
     const std::uint64_t once = cost(client, shape.make(2000));
