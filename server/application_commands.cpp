@@ -5,7 +5,11 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <exception>
+#include <string_view>
 #include <vector>
 
 #include "server/commands.h"
@@ -29,6 +33,14 @@ void check_app_file(const std::string& path) {
   if (::stat(path.c_str(), &facts) != 0) refuse(std::strerror(errno));
   if (!S_ISREG(facts.st_mode)) refuse("not a regular file");
   if (::access(path.c_str(), R_OK) != 0) refuse(std::strerror(errno));
+}
+
+// Ends the program without running static destructors: those of a loaded application may crash or hang, and the result
+// of the command must not depend on them.
+[[noreturn]] void leave_with_application(int status, std::string_view error = {}) {
+  std::fflush(stdout);
+  if (!error.empty()) std::fprintf(stderr, "pronghorn: %s\n", printable(error).c_str());
+  std::_Exit(status);
 }
 
 Effective load(const ConfigInputs& inputs) {
@@ -96,9 +108,10 @@ int routes(const Invocation& invocation) {
     const auto setup = invocation.setup != nullptr ? invocation.setup : worker::load_plugin(effective.config.app);
     print(worker::list_routes(effective.config, setup));
   } catch (const std::exception& error) {
-    throw ApplicationError(error.what());
+    leave_with_application(3, error.what());
   }
-  return 0;
+  if (std::fflush(stdout) != 0) leave_with_application(1, "cannot write to standard output");
+  leave_with_application(0);
 }
 
 int new_project(const Invocation& invocation) {

@@ -67,7 +67,7 @@ bool is_internal(std::string_view name) {
 int run_internal(int argc, char** argv, Setup setup) {
   const std::string_view name(argv[1]);
   if (name == "worker") return worker::run_worker(setup);
-  if (name == "check-app") return worker::check_app(setup);
+  if (name == "check-app") worker::check_app(setup);
   if (name == "symbolize") return supervisor::run_symbolize();
   const Arguments arguments(argv + std::min(argc, 3), argv + argc);
   const std::uint64_t parent = argc > 2 ? parse_count(argv[2]) : 0;

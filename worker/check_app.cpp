@@ -1,5 +1,7 @@
 #include <uv.h>
 
+#include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <memory>
 #include <string>
@@ -8,6 +10,7 @@
 #include "common/ipc/handover.h"
 #include "common/ipc/scoreboard.h"
 #include "common/log.h"
+#include "worker/child_programs.h"
 #include "worker/http/access_log.h"
 #include "worker/routing/application.h"
 #include "worker/runtime/plugin_loader.h"
@@ -17,6 +20,13 @@ namespace pronghorn::worker {
 namespace {
 
 constexpr int kExitCannotStart = 3;
+
+// Without running static destructors: those of the application may crash or hang, and say nothing about whether it
+// loads.
+[[noreturn]] void leave(int status) {
+  std::fflush(nullptr);
+  std::_Exit(status);
+}
 
 void tell(const std::string& reason) {
   uv_loop_t loop;
@@ -31,21 +41,22 @@ void tell(const std::string& reason) {
 
 }  // namespace
 
-int check_app(void (*setup)(App&)) {
+void check_app(void (*setup)(App&)) {
+  keep_descriptors_from_children();
   const Handover handover = read_handover();
-  const auto row = std::make_unique<WorkerRow>();  // not in the scoreboard: this process serves nobody
+  const auto row = std::make_unique<WorkerRow>();  // not in the scoreboard: this process serves nothing
   try {
     open_log({handover.config.log_format, handover.config.log_level, handover.config.log_file, "check-app"});
-    const AccessLog access_log(handover.config);  // can it be written?
+    const AccessLog access_log(handover.config);  // throws when it cannot be written
     const Application application(
         handover.config, *row, setup != nullptr ? setup : load_plugin(handover.config.app, handover.config.app_file));
-    return 0;
+    leave(0);
   } catch (const std::exception& error) {
     tell(error.what());
   } catch (...) {
-    tell("the setup function threw something that is no std::exception");
+    tell("the setup function threw something other than a std::exception");
   }
-  return kExitCannotStart;
+  leave(kExitCannotStart);
 }
 
 }  // namespace pronghorn::worker

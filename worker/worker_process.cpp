@@ -20,6 +20,7 @@
 #include "common/log.h"
 #include "pronghorn/timer.h"
 #include "worker/admin/admin_handler.h"
+#include "worker/child_programs.h"
 #include "worker/crash_handler.h"
 #include "worker/heartbeat.h"
 #include "worker/http1/http_server.h"
@@ -38,15 +39,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr int kExitCannotStart = 3;
+constexpr std::chrono::milliseconds kConfirmAgain = 20ms;
 constexpr std::chrono::seconds kOrphanGrace = 5s;  // for requests that are running when the supervisor dies
-
-// The terminal sends its signals to the whole group; only the supervisor acts on them. SIGTERM is for us: see
-// WorkerProcess.
-void ignore_terminal_signals() {
-  for (const int signal : {SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU, SIGPIPE}) {
-    ::signal(signal, SIG_IGN);
-  }
-}
 
 std::string what_of(const std::exception_ptr& error) {
   try {
@@ -372,7 +366,8 @@ void WorkerProcess::close_handles() {
 }  // namespace
 
 int run_worker(void (*setup)(App&)) {
-  ignore_terminal_signals();
+  keep_descriptors_from_children();
+  ignore_group_signals();  // only the supervisor acts on them; WorkerProcess handles SIGTERM
   Handover handover = read_handover();
   if (!die_with_supervisor(handover.supervisor_pid, kOrphanGrace + 1s)) return 1;
   try {

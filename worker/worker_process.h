@@ -11,8 +11,8 @@ namespace pronghorn::worker {
 // once.
 int run_worker(void (*setup)(App&));
 
-// What `pronghorn check-app` does: loads the application and runs its setup function, without serving. 0 or 3; why goes
-// to the channel.
-int check_app(void (*setup)(App&));
+// What `pronghorn check-app` does: loads the application and runs its setup function, without serving. Ends the process
+// with status 0 or 3; the reason goes to the channel. Runs in: a process of its own, from main().
+[[noreturn]] void check_app(void (*setup)(App&));
 
 }  // namespace pronghorn::worker

@@ -43,6 +43,20 @@ void check_unchanged(const ServerProcess& server, const std::vector<pid_t>& work
 
 }  // namespace
 
+// Its check ended with the SIGABRT of its static destructors, so it could be served but never reloaded.
+TEST_CASE("an application that does not exit cleanly can be reloaded, and its routes be listed", "[reload]") {
+  const ServerProcess server({.app = app_path("apps/unclean_exit"), .workers = 2});
+  const ProgramResult result = server.control_command({"reload", "--wait"});
+  INFO(result.all());
+  CHECK(result.status == 0);
+  CHECK(has_generation(server, 2));
+  CHECK(get(server.address(), "/").body == "served");
+  const ProgramResult routes = run_program({program_path(), "routes", app_path("apps/unclean_exit")});
+  INFO(routes.all());
+  CHECK(routes.status == 0);
+  CHECK(routes.out.find("GET") != std::string::npos);
+}
+
 TEST_CASE("a reload under load fails no request", "[reload][load]") {
   const ServerProcess server({.workers = 2});
   const auto before = server.worker_pids();

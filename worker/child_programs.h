@@ -1,0 +1,16 @@
+// What programs that the application starts (popen(), posix_spawn(), fork() and exec) inherit from a worker: its
+// standard descriptors, and nothing else.
+#pragma once
+
+namespace pronghorn::worker {
+
+// Makes every descriptor above 2 close-on-exec: the listeners, the channel, the scoreboard, and whatever the parent of
+// the server has left open. Descriptors that are opened later have to be close-on-exec themselves. Runs in: worker and
+// check-app, from main(), before any other thread exists.
+void keep_descriptors_from_children() noexcept;
+
+// Makes the process ignore the signals that the terminal or an operator sends to the whole process group, and SIGPIPE.
+// They get handlers that do nothing, not SIG_IGN, which programs would inherit. Runs in: as above.
+void ignore_group_signals() noexcept;
+
+}  // namespace pronghorn::worker
