@@ -82,7 +82,9 @@ SupervisorProcess::SupervisorProcess(uv_loop_t* loop, Ground& ground, const Supe
                    hooks, [this] { schedule(); }),
       due_(loop, [this] { advance(); }),
       tick_(loop, [this] { tick(); }),
-      stall_tick_(loop, [this] { stalls_.look(monotonic_ms()); }) {
+      stall_tick_(loop, [this] {
+        if (workers_.set_still(stalls_.look(monotonic_ms()))) schedule();
+      }) {
   if (ground.config->redis == "embedded") {
     redis_.emplace(loop, children_, ground.program, *ground.config, ground.locks.redis);
   }
@@ -232,7 +234,6 @@ void SupervisorProcess::tick() {
 }
 
 void SupervisorProcess::watch_for_stalls(Milliseconds threshold) {
-  if (threshold.count() == 0) return stall_tick_.stop();
   const Milliseconds period = StallWatch::period(threshold);
   stall_tick_.start(period, period);
 }

@@ -1,6 +1,6 @@
 // All workers as one: the rows of the scoreboard added up, for everything that reports.
 //
-// A slot has two rows (see common/ipc/scoreboard.h). Its counters are the sum of both, of all the workers that ever
+// A slot has several rows (see common/ipc/scoreboard.h). Its counters are the sum of them, of all the workers that ever
 // wrote them, and of what the supervisor counted, so they never go down. Its gauges come from the living workers.
 #pragma once
 

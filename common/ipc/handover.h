@@ -25,7 +25,7 @@ struct InheritedListener {
 struct Handover {
   Config config;
   std::uint32_t slot = 0;
-  std::uint32_t row = 0;  // of the slot's two rows in the scoreboard
+  std::uint32_t row = 0;  // of the slot's rows in the scoreboard
   std::uint32_t generation = 1;
   int supervisor_pid = 0;  // to notice at start that it is gone already
   bool admin = false;      // this is the admin process: no application, serves the server's endpoints only

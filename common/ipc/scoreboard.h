@@ -4,9 +4,9 @@
 // moment old. A memfd, sealed against growing and shrinking, created by the supervisor and inherited by workers. Zeroed
 // memory is a valid empty scoreboard.
 //
-// A slot has two rows: while a worker is being replaced, the old and the new one live at once, and each needs a row
-// that nobody else writes. Counters of a row are never reset, so totals outlive workers; gauges are zeroed when a worker
-// takes the row.
+// A slot has several rows: while a worker is being replaced, the old and the new one live at once, and each needs a row
+// that nobody else writes. The third row is for the worker that replaces a bad successor while the old one still drains.
+// Counters of a row are never reset, so totals outlive workers; gauges are zeroed when a worker takes the row.
 #pragma once
 
 #include <array>
@@ -25,7 +25,7 @@
 namespace pronghorn {
 
 inline constexpr std::uint32_t kMaxSlots = 256;
-inline constexpr std::uint32_t kRowsPerSlot = 2;
+inline constexpr std::uint32_t kRowsPerSlot = 3;
 inline constexpr std::size_t kMaxRoutes = 256;  // per worker; the rest is counted under "other"
 
 using Counter = std::atomic<std::uint64_t>;

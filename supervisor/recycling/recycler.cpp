@@ -66,7 +66,7 @@ std::vector<RecycleFacts> Recycler::facts(std::uint64_t now) const {
   std::vector<RecycleFacts> all;
   for (std::uint32_t slot = 0; slot < workers_.slots().target(); ++slot) {
     const WorkerEntry* worker = workers_.slots().ready_worker(slot);
-    if (worker == nullptr || !workers_.slots().free_row(slot)) continue;
+    if (worker == nullptr || !workers_.slots().can_surge(slot)) continue;
     all.push_back({.slot = slot,
                    .pid = worker->pid,
                    .requests = board_.worker(slot, worker->row)[Count::requests].load(),

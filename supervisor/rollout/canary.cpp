@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace pronghorn::supervisor {
@@ -10,9 +11,11 @@ namespace {
 constexpr double kPercentagePoint = 0.01;
 constexpr double kLatencyFactor = 1.5;
 constexpr std::uint64_t kLatencyStepUs = 10'000;
+constexpr double kHungShare = 0.10;
+constexpr std::uint64_t kSilentMs = 1'000;
 
-double share_failed(const Figures& figures) noexcept {
-  return figures.requests == 0 ? 0 : static_cast<double>(figures.failed) / static_cast<double>(figures.requests);
+double share(std::uint64_t part, std::uint64_t whole) noexcept {
+  return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
 }
 
 double milliseconds(std::uint64_t microseconds) noexcept { return static_cast<double>(microseconds) / 1e3; }
@@ -20,6 +23,38 @@ double milliseconds(std::uint64_t microseconds) noexcept { return static_cast<do
 // Rows are read while workers write them, so a counter can seem to have gone back.
 std::uint64_t difference(std::uint64_t after, std::uint64_t before) noexcept {
   return after > before ? after - before : 0;
+}
+
+std::string judge_errors(const Figures& canary, const Figures& others) {
+  const double failed = share(canary.failed, canary.requests);
+  const double usual = others.requests < kEnoughForErrors ? 0 : share(others.failed, others.requests);
+  if (canary.requests < kEnoughForErrors || failed <= usual + kPercentagePoint || failed <= 2 * usual) return {};
+  return fmt::format("{:.1f} % of {} requests failed (5xx), {:.1f} % of the others'", failed * 100, canary.requests,
+                     usual * 100);
+}
+
+std::string judge_hung(const Figures& canary, const Figures& others) {
+  const std::uint64_t all = canary.requests + canary.hung;
+  const double usual = share(others.hung, others.requests + others.hung);
+  if (all >= kEnoughForErrors && share(canary.hung, all) > kHungShare + 2 * usual) {
+    return fmt::format("{} of {} requests have not been answered", canary.hung, all);
+  }
+  const double patience_ms = kLatencyFactor * milliseconds(others.latency.percentile(0.99));
+  if (canary.silent_ms < kSilentMs || static_cast<double>(canary.silent_ms) <= patience_ms) return {};
+  if (others.silent_ms >= kSilentMs) return {};
+  return fmt::format("it has answered nothing for {:.1f} s, with {} requests in flight",
+                     static_cast<double>(canary.silent_ms) / 1e3, canary.hung);
+}
+
+std::string judge_latency(const Figures& canary, const Figures& others) {
+  if (canary.latency.total < kEnoughForLatency || others.latency.total < kEnoughForLatency) return {};
+  const std::uint64_t slow = canary.latency.percentile(0.99);
+  const std::uint64_t normal = others.latency.percentile(0.99);
+  if (slow <= normal + kLatencyStepUs || static_cast<double>(slow) <= kLatencyFactor * static_cast<double>(normal)) {
+    return {};
+  }
+  return fmt::format("the p99 of {} requests is {:.1f} ms, the others' is {:.1f} ms", canary.latency.total,
+                     milliseconds(slow), milliseconds(normal));
 }
 
 }  // namespace
@@ -43,43 +78,76 @@ Figures Figures::since(const Figures& before) const noexcept {
 }
 
 std::string canary_verdict(const Figures& canary, const Figures& others) {
-  const double failed = share_failed(canary);
-  const double usual = others.requests < kEnoughForErrors ? 0 : share_failed(others);
-  if (canary.requests >= kEnoughForErrors && failed > usual + kPercentagePoint && failed > 2 * usual) {
-    return fmt::format("{:.1f} % of {} requests failed (5xx), {:.1f} % of the others'", failed * 100, canary.requests,
-                       usual * 100);
-  }
-  if (canary.latency.total < kEnoughForLatency || others.latency.total < kEnoughForLatency) return {};
-  const std::uint64_t slow = canary.latency.percentile(0.99);
-  const std::uint64_t normal = others.latency.percentile(0.99);
-  if (slow > normal + kLatencyStepUs && static_cast<double>(slow) > kLatencyFactor * static_cast<double>(normal)) {
-    return fmt::format("the p99 of {} requests is {:.1f} ms, the others' is {:.1f} ms", canary.latency.total,
-                       milliseconds(slow), milliseconds(normal));
+  for (const auto judge : {judge_errors, judge_hung, judge_latency}) {
+    if (std::string worse = judge(canary, others); !worse.empty()) return worse;
   }
   return {};
 }
 
-CanaryWatch::CanaryWatch(const Scoreboard& board, std::uint32_t slot, std::uint32_t row, std::uint32_t slots,
-                         Figures earlier)
-    : board_(board), slot_(slot), row_(row), slots_(slots), earlier_(std::move(earlier)) {
-  canary_before_.add(board_.worker(slot_, row_));
+bool fails_badly(const Figures& canary) noexcept {
+  return canary.requests >= kEnoughForErrors && canary.failed * 2 >= canary.requests;
+}
+
+// --- Watching -------------------------------------------------------------------------------------------------------
+
+void CanaryWatch::Progress::look(std::uint64_t requests, std::uint64_t in_flight, std::uint64_t now) {
+  if (in_flight == 0 || requests != requests_ || silent_since_ == 0) silent_since_ = now;
+  requests_ = requests;
+  now_ = now;
+  samples_.push_back({now, in_flight});
+  while (samples_.size() > 2 && now - samples_[1].at >= kSilentMs) samples_.pop_front();
+}
+
+void CanaryWatch::Progress::fill(Figures& figures) const noexcept {
+  if (samples_.empty() || now_ - samples_.front().at < kSilentMs) return;
+  figures.hung = std::ranges::min_element(samples_, {}, &Sample::in_flight)->in_flight;
+  figures.silent_ms = now_ - silent_since_;
+}
+
+CanaryWatch::CanaryWatch(const Scoreboard& board, CanaryPlace canary, std::uint32_t slots, Figures earlier)
+    : board_(board), place_(canary), slots_(slots), earlier_(std::move(earlier)) {
+  canary_before_.add(board_.worker(place_.slot, place_.row));
   others_before_ = sum_others();
+}
+
+void CanaryWatch::look(std::uint64_t now) {
+  const WorkerRow& row = board_.worker(place_.slot, place_.row);
+  canary_progress_.look(row[Count::requests].load(), row[Count::in_flight].load(), now);
+  others_progress_.look(sum_others().requests, others_in_flight(), now);
 }
 
 Figures CanaryWatch::canary() const noexcept {
   Figures now;
-  now.add(board_.worker(slot_, row_));
-  return now.since(canary_before_);
+  now.add(board_.worker(place_.slot, place_.row));
+  Figures figures = now.since(canary_before_);
+  canary_progress_.fill(figures);
+  return figures;
 }
 
-Figures CanaryWatch::others() const noexcept { return slots_ > 1 ? sum_others().since(others_before_) : earlier_; }
+Figures CanaryWatch::others() const noexcept {
+  if (slots_ <= 1) return earlier_;
+  Figures figures = sum_others().since(others_before_);
+  others_progress_.fill(figures);
+  return figures;
+}
+
+template <class Function>
+void CanaryWatch::for_each_other(Function function) const {
+  for (std::uint32_t slot = 0; slot < slots_; ++slot) {
+    if (slot == place_.slot) continue;
+    for (std::uint32_t row = 0; row < kRowsPerSlot; ++row) function(board_.worker(slot, row));
+  }
+}
 
 Figures CanaryWatch::sum_others() const noexcept {
   Figures sum;
-  for (std::uint32_t slot = 0; slot < slots_; ++slot) {
-    if (slot == slot_) continue;
-    for (std::uint32_t row = 0; row < kRowsPerSlot; ++row) sum.add(board_.worker(slot, row));
-  }
+  for_each_other([&sum](const WorkerRow& row) { sum.add(row); });
+  return sum;
+}
+
+std::uint64_t CanaryWatch::others_in_flight() const noexcept {
+  std::uint64_t sum = 0;
+  for_each_other([&sum](const WorkerRow& row) { sum += row[Count::in_flight].load(); });
   return sum;
 }
 

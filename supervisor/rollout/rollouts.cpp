@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <ctime>
 #include <exception>
 #include <utility>
 
@@ -146,7 +148,9 @@ void Rollouts::replace_next() {
   const bool starts_itself = workers_.launch_of(*slot).generation == target().generation &&
                              (worker == nullptr || worker->generation == target().generation ||
                               worker->state == WorkerState::draining || worker->state == WorkerState::dying);
-  if (starts_itself || !workers_.slots().free_row(*slot)) return;  // advance() calls again
+  const bool has_room =
+      stage_ == Stage::undoing ? workers_.slots().free_row(*slot).has_value() : workers_.slots().can_surge(*slot);
+  if (starts_itself || !has_room) return;  // advance() calls again
   const auto pid = workers_.start_successor(*slot, target());
   if (!pid) return fail(fmt::format("cannot start {}: {}", process_name(*slot), pid.error()));
   successor_ = *pid;
@@ -178,9 +182,10 @@ void Rollouts::on_exit(const WorkerEntry& worker, const std::string& reason) {
 }
 
 std::uint64_t Rollouts::advance() {
-  if (stage_ == Stage::watching && monotonic_ms() >= watch_until_ms_) judge();
+  const std::uint64_t now = monotonic_ms();
+  if (stage_ == Stage::watching) look_at_canary(now);
   if ((stage_ == Stage::replacing || stage_ == Stage::undoing) && successor_ == 0) replace_next();
-  return stage_ == Stage::watching ? watch_until_ms_ : 0;
+  return stage_ == Stage::watching ? std::min(watch_until_ms_, now + CanaryWatch::kLookMs) : 0;
 }
 
 // --- The canary -----------------------------------------------------------------------------------------------------
@@ -188,7 +193,8 @@ std::uint64_t Rollouts::advance() {
 void Rollouts::watch(const WorkerEntry& canary) {
   const auto limit = next_.config->canary;
   const auto slots = workers_.slots().target();
-  watch_.emplace(board_, canary.slot, canary.row, slots, figures_of_slot(board_, canary.slot).since(slot_0_before_));
+  watch_.emplace(board_, CanaryPlace{.pid = canary.pid, .slot = canary.slot, .row = canary.row}, slots,
+                 figures_of_slot(board_, canary.slot).since(slot_0_before_));
   watch_until_ms_ = monotonic_ms() + static_cast<std::uint64_t>(limit.count());
   watched_ = true;
   stage_ = Stage::watching;
@@ -197,11 +203,21 @@ void Rollouts::watch(const WorkerEntry& canary) {
            {{"slot", canary.slot}, {"pid", canary.pid}, {"generation", next_.generation}});
 }
 
-void Rollouts::judge() {
+void Rollouts::look_at_canary(std::uint64_t now) {
+  watch_->look(now);
   const Figures canary = watch_->canary();
+  const bool over = now >= watch_until_ms_;
+  if (!over && !fails_badly(canary)) return;
   const std::string worse = canary_verdict(canary, watch_->others());
+  if (worse.empty() && !over) return;
+  const int pid = watch_->pid();
   watch_.reset();
-  if (!worse.empty()) return fail(worse);
+  if (worse.empty()) return pass(canary);
+  condemned_ = pid;
+  fail(worse);
+}
+
+void Rollouts::pass(const Figures& canary) {
   log_info(
       canary.requests < kEnoughForErrors
           ? fmt::format("the canary has answered {} requests, too few to judge it; the rollout goes on",
@@ -240,6 +256,8 @@ void Rollouts::undo(const std::string& reason) {
     workers_.set_slot_launch(slot, current_);
     replaced = replaced || workers_.slots().wanted(slot);
   }
+  // A condemned canary serves no longer, even when another worker still drains in its slot.
+  if (const int pid = std::exchange(condemned_, 0); pid != 0) workers_.retire(pid);
   if (!replaced) return finish(reason);
   log_error(fmt::format("generation {} is rolled back: {}", next_.generation, reason),
             {{"generation", next_.generation}});
@@ -254,6 +272,7 @@ void Rollouts::finish(const std::string& failure) {
   if (undone && !cancelled_) error = fmt::format("generation {} is rolled back: {}", next_.generation, failure);
   if (begun && !failure.empty() && !cancelled_) error += "; " + describe_generations(workers_);
   log_end(error, begun, undone && failure == failure_ && !cancelled_);
+  publish_end(error);
   stage_ = Stage::idle;
   successor_ = 0;
   watch_.reset();
@@ -268,6 +287,16 @@ void Rollouts::finish(const std::string& failure) {
   Queued queued = *std::exchange(queued_, {});
   waiters_ = std::move(queued.waiters);
   start_reload(queued.canary);
+}
+
+// For /status.
+void Rollouts::publish_end(const std::string& error) {
+  RolloutRow& row = board_.server().rollout;
+  const std::uint32_t generation = error.empty() ? current_.generation : next_.generation;
+  row.succeeded.store(error.empty() ? 1 : 0);
+  row.generation.store(generation);
+  row.message.set(!error.empty() ? error : fmt::format("every worker is of generation {}", generation));
+  row.at.store(static_cast<std::uint64_t>(std::time(nullptr)));
 }
 
 // `undone`: as intended, and the reason has been logged before.

@@ -90,10 +90,12 @@ class Rollouts {
   void replace_next();
   void complete();
   void watch(const WorkerEntry& canary);
-  void judge();
+  void look_at_canary(std::uint64_t now);
+  void pass(const Figures& canary);
   void fail(const std::string& reason);
   void undo(const std::string& reason);
   void finish(const std::string& error);
+  void publish_end(const std::string& error);
   void log_end(const std::string& error, bool begun, bool undone) const;
   static void tell(const std::vector<Waiter>& waiters, bool finished, const std::string& error);
 
@@ -120,6 +122,7 @@ class Rollouts {
   bool watched_ = false;  // the canary has had its time, or there is none
   std::optional<CanaryWatch> watch_;
   std::uint64_t watch_until_ms_ = 0;
+  int condemned_ = 0;      // pid of a canary that is worse than the others, until it is retired; 0: none
   Figures slot_0_before_;  // at the end of the last rollout
 };
 

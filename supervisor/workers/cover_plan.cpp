@@ -1,12 +1,20 @@
 #include "supervisor/workers/cover_plan.h"
 
+#include <set>
+
 namespace pronghorn::supervisor {
 
 std::vector<CoverPlan::Change> CoverPlan::update(const std::vector<Slot>& slots) {
   std::vector<Change> changes;
-  std::map<int, std::size_t> load;  // ready workers, and how many slots each covers
+  std::map<int, std::size_t> load;  // workers that can cover, and how many slots each covers
+  std::set<int> still;
   for (const Slot& slot : slots) {
-    if (slot.ready_pid != 0) load[slot.ready_pid] = 0;
+    if (slot.ready_pid == 0) continue;
+    if (slot.stands_still) {
+      still.insert(slot.ready_pid);
+    } else {
+      load[slot.ready_pid] = 0;
+    }
   }
   for (auto each = covered_by_.begin(); each != covered_by_.end();) {
     const auto worker = load.find(each->second);
@@ -17,7 +25,8 @@ std::vector<CoverPlan::Change> CoverPlan::update(const std::vector<Slot>& slots)
       ++each;
       continue;
     }
-    if (worker != load.end()) changes.push_back({each->second, each->first, false});
+    // A worker that stands still reads the message when it turns again.
+    if (worker != load.end() || still.contains(each->second)) changes.push_back({each->second, each->first, false});
     each = covered_by_.erase(each);
   }
   if (load.empty()) return changes;

@@ -11,8 +11,9 @@ class CoverPlan {
  public:
   struct Slot {
     std::uint32_t slot = 0;
-    bool needs_cover = false;  // its listeners are open and nobody accepts from them
-    int ready_pid = 0;         // the worker that serves the slot and can cover others; 0: none
+    bool needs_cover = false;   // its listeners are open and nobody accepts from them
+    int ready_pid = 0;          // of the slot's ready worker; 0: none
+    bool stands_still = false;  // the ready worker cannot cover others
   };
   // A message to send.
   struct Change {
@@ -22,7 +23,8 @@ class CoverPlan {
   };
 
   // Takes the state of every slot and returns what has to change. Each slot that needs a cover goes to the ready worker
-  // that covers fewest. A cover ends when the slot no longer needs it, and moves when its worker is no longer ready.
+  // that covers fewest. A cover ends when the slot no longer needs it, and moves when its worker is no longer ready, or
+  // stands still.
   [[nodiscard]] std::vector<Change> update(const std::vector<Slot>& slots);
   // The cover message for the slot could not be sent: the next update tries again.
   void forget(std::uint32_t slot) { covered_by_.erase(slot); }

@@ -1,9 +1,12 @@
-// Lets workers accept from the listeners of slots that have no worker, so that no connection waits in their queues.
+// Lets workers accept from the listeners of slots that have no worker, or one whose loop stands still, so that no
+// connection waits in their queues.
 //
 // Context: supervisor, main thread.
 #pragma once
 
 #include <cstdint>
+#include <set>
+#include <utility>
 
 #include "supervisor/listen/listeners.h"
 #include "supervisor/workers/cover_plan.h"
@@ -17,6 +20,14 @@ class Covers {
   // All must outlive this.
   Covers(const Slots& slots, const Listeners& listeners, const HandleTable& handles)
       : slots_(slots), listeners_(listeners), handles_(handles) {}
+
+  // The ready workers whose loops stand still. True: the set has changed.
+  bool set_still(std::set<int> pids) {
+    if (pids == still_) return false;
+    still_ = std::move(pids);
+    return true;
+  }
+  [[nodiscard]] bool stands_still(int pid) const noexcept { return still_.contains(pid); }
 
   // Tells workers which slots to cover and which not any more. `server_stops`: draining workers cover too. Returns when
   // the next slot will need a cover (monotonic milliseconds; 0: none).
@@ -33,6 +44,7 @@ class Covers {
   const Listeners& listeners_;
   const HandleTable& handles_;
   CoverPlan plan_;
+  std::set<int> still_;
 };
 
 }  // namespace pronghorn::supervisor

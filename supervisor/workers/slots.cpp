@@ -1,6 +1,7 @@
 #include "supervisor/workers/slots.h"
 
 #include <algorithm>
+#include <span>
 
 namespace pronghorn::supervisor {
 namespace {
@@ -66,6 +67,11 @@ std::optional<Slots::Place> Slots::next_start(std::uint64_t now) const noexcept 
   return std::nullopt;
 }
 
+bool Slots::can_surge(std::uint32_t slot) const noexcept {
+  const auto& rows = slots_[slot].rows;
+  return std::ranges::count_if(rows, [](const auto& worker) { return !worker.has_value(); }) >= 2;
+}
+
 std::optional<std::uint32_t> Slots::free_row(std::uint32_t slot) const noexcept {
   for (std::uint32_t row = 0; row < kRowsPerSlot; ++row) {
     if (!slots_[slot].rows[row]) return row;
@@ -101,6 +107,7 @@ void Slots::ready(int pid, std::uint64_t now) noexcept {
   worker->state = WorkerState::ready;
   worker->ready_ms = now;
   worker->kill_at_ms = 0;
+  slots_[worker->slot].lost_since = 0;
   note_served(slots_[worker->slot], now);
 }
 
@@ -143,10 +150,22 @@ std::optional<Slots::Exit> Slots::exited(int pid, std::uint64_t now, double jitt
                              ? std::chrono::milliseconds(-1)
                              : std::chrono::milliseconds(static_cast<std::int64_t>(now - exit.worker.ready_ms));
   exit.delay = slot.policy.after_exit(now, ready_for, jitter);
+  if (exit.worker.slot != kAdminSlot) exit.delay = std::min(exit.delay, longest_delay(ready_for));
   exit.series = slot.policy.series();
   exit.replaced = true;
+  if (slot.lost_since == 0) slot.lost_since = now;
   slot.start_at = now + static_cast<std::uint64_t>(exit.delay.count());
   return exit;
+}
+
+// No limit while another slot serves or starts. Otherwise all slots would wait and nobody serve: the last one to fail
+// starts at once, unless its worker failed so early that the next one is likely to do the same.
+std::chrono::milliseconds Slots::longest_delay(std::chrono::milliseconds ready_for) const noexcept {
+  const auto serves = [](const Slot& slot) { return slot.wanted && has_serving(slot); };
+  const auto workers = std::span(slots_).first(kMaxWorkers);
+  if (std::ranges::any_of(workers, serves)) return RestartPolicy::kLongestDelay * 2;
+  if (ready_for < std::chrono::milliseconds::zero()) return kNeverReadyDelay;
+  return ready_for < RestartPolicy::kFirstDelay ? RestartPolicy::kFirstDelay : std::chrono::milliseconds::zero();
 }
 
 void Slots::adopt(const WorkerEntry& worker) {
@@ -176,10 +195,12 @@ const WorkerEntry* Slots::current(std::uint32_t slot) const noexcept {
 
 const WorkerEntry* Slots::other(std::uint32_t slot) const noexcept {
   const WorkerEntry* first = current(slot);
+  const WorkerEntry* second = nullptr;
   for (const auto& worker : slots_[slot].rows) {
-    if (worker && &*worker != first) return &*worker;
+    if (!worker || &*worker == first) continue;
+    if (second == nullptr || goes_before(*worker, *second)) second = &*worker;
   }
-  return nullptr;
+  return second;
 }
 
 const WorkerEntry* Slots::ready_worker(std::uint32_t slot) const noexcept {

@@ -3,7 +3,8 @@
 // No I/O: the time is passed in (monotonic milliseconds), so that the rules are unit-tested.
 //
 // A slot has at most one worker per row of the scoreboard. Usually that is one; while a worker drains, or until its
-// successor is ready, there are two. Each row has one writer: the worker in it.
+// successor is ready, there are two, and three while a bad successor is replaced too. Each row has one writer: the
+// worker in it.
 #pragma once
 
 #include <array>
@@ -46,7 +47,10 @@ class Slots {
   // A slot that needs a worker now: it is wanted, all of its workers are leaving, its delay has passed, and it has a
   // free row.
   [[nodiscard]] std::optional<Place> next_start(std::uint64_t now) const noexcept;
-  // A free row of the slot, for the successor of a worker that still serves. Empty: there is none.
+  // A successor may start beside the worker that serves the slot, and a row stays free: when the successor turns out to
+  // be bad while the old worker still drains, a third worker takes its place at once.
+  [[nodiscard]] bool can_surge(std::uint32_t slot) const noexcept;
+  // A free row of the slot. Empty: there is none.
   [[nodiscard]] std::optional<std::uint32_t> free_row(std::uint32_t slot) const noexcept;
 
   // A worker has been started there. `boot_deadline` is its kill_at_ms until ready(); 0: none.
@@ -86,6 +90,8 @@ class Slots {
   };
   [[nodiscard]] std::optional<Backoff> backoff(std::uint32_t slot, std::uint64_t now) const noexcept;
   [[nodiscard]] SlotState state(std::uint32_t slot, std::uint64_t now) const noexcept;
+  // When the slot's worker ended unasked, until the next one is ready (monotonic milliseconds). 0: it did not.
+  [[nodiscard]] std::uint64_t lost_since(std::uint32_t slot) const noexcept { return slots_[slot].lost_since; }
   // Since when the slot has had no ready worker (monotonic milliseconds). 0: it has one, or was never wanted.
   [[nodiscard]] std::uint64_t unserved_since(std::uint32_t slot) const noexcept { return slots_[slot].unserved_since; }
 
@@ -97,6 +103,9 @@ class Slots {
   [[nodiscard]] std::uint64_t next_due() const noexcept;
 
  private:
+  // When every other slot waits and this slot's worker did not even become ready.
+  static constexpr std::chrono::milliseconds kNeverReadyDelay{1'000};
+
   struct Slot {
     bool wanted = false;
     bool held = false;
@@ -104,12 +113,14 @@ class Slots {
     RestartPolicy policy;
     std::uint64_t start_at = 0;
     std::uint64_t unserved_since = 0;
+    std::uint64_t lost_since = 0;
   };
 
   [[nodiscard]] WorkerEntry* find_mutable(int pid) noexcept;
   [[nodiscard]] static bool has_serving(const Slot& slot) noexcept;
   [[nodiscard]] static bool may_start(const Slot& slot) noexcept;
   void note_served(Slot& slot, std::uint64_t now) noexcept;
+  [[nodiscard]] std::chrono::milliseconds longest_delay(std::chrono::milliseconds ready_for) const noexcept;
 
   std::vector<Slot> slots_;
   std::uint32_t target_ = 0;

@@ -30,28 +30,37 @@ std::uint64_t BusyLoop::see(const LoopSight& sight, std::uint64_t now) noexcept 
 }
 
 Milliseconds StallWatch::period(Milliseconds threshold) noexcept {
-  return std::clamp(threshold / 2, Milliseconds(10), Milliseconds(250));
+  constexpr Milliseconds kLongest{kCoverAfterMs / 2};
+  return threshold.count() == 0 ? kLongest : std::clamp(threshold / 2, Milliseconds(10), kLongest);
 }
 
-void StallWatch::look(std::uint64_t now) {
+std::set<int> StallWatch::look(std::uint64_t now) {
+  std::set<int> still;
   std::erase_if(watched_, [this](const auto& entry) { return workers_.slots().find(entry.first) == nullptr; });
   for (const WorkerEntry& worker : workers_.slots().workers()) {
     if (worker.state != WorkerState::ready && worker.state != WorkerState::draining) continue;
     const WorkerHandle* handle = workers_.handle(worker.pid);
-    if (handle == nullptr || handle->config->stall_threshold.count() <= 0) continue;
-    if (board_.worker(worker.slot, worker.row).pid.load() != static_cast<std::uint32_t>(worker.pid)) continue;
-    look_at(worker, watched_[worker.pid], static_cast<std::uint64_t>(handle->config->stall_threshold.count()), now);
+    const WorkerRow& row = board_.worker(worker.slot, worker.row);
+    if (handle == nullptr || row.pid.load() != static_cast<std::uint32_t>(worker.pid)) continue;
+    Watched& watched = watched_[worker.pid];
+    const LoopSight sight = sight_of(row);
+    const std::uint64_t lasted = watched.loop.see(sight, now);
+    const bool silent = now > sight.stamp_ms && now - sight.stamp_ms >= kSilentMs;
+    if (worker.state == WorkerState::ready && (silent || lasted >= kCoverAfterMs)) still.insert(worker.pid);
+    const auto threshold = handle->config->stall_threshold.count();
+    if (threshold > 0) ask_for_stack(worker, watched, lasted, static_cast<std::uint64_t>(threshold), now);
   }
+  return still;
 }
 
-void StallWatch::look_at(const WorkerEntry& worker, Watched& watched, std::uint64_t threshold, std::uint64_t now) {
+void StallWatch::ask_for_stack(const WorkerEntry& worker, Watched& watched, std::uint64_t lasted,
+                               std::uint64_t threshold, std::uint64_t now) {
   const WorkerRow& row = board_.worker(worker.slot, worker.row);
   const std::uint32_t taken = row.stall.taken.load(std::memory_order_acquire);
   if (watched.waits && (taken != watched.taken || now - watched.asked_ms > kAnswerMs)) {
     watched.waits = false;
     tell(worker, watched, taken != watched.taken);
   }
-  const std::uint64_t lasted = watched.loop.see(sight_of(row), now);
   if (lasted < threshold || !watched.loop.first()) return;
   if (watched.asked_ms != 0 && now - watched.asked_ms < kBetweenStacksMs) return;
   watched.asked_ms = now;

@@ -1,11 +1,13 @@
-// Finds loops that stand still for stall_threshold, asks them for their stack and logs it.
+// Finds loops that stand still. One that does so for stall_threshold is asked for its stack, which is logged; one that
+// does so for kCoverAfterMs is covered: other workers accept from its listeners.
 //
-// The workers count their stalls themselves (worker/heartbeat.h); this is about the reason.
+// The workers count their stalls themselves (worker/heartbeat.h); this is about the reason and the consequences.
 //
 // Context: supervisor, main thread.
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <unordered_map>
 #include <utility>
 
@@ -41,13 +43,17 @@ class BusyLoop {
 
 class StallWatch {
  public:
+  // The clients of a loop that has stood still for this long need not wait for it.
+  static constexpr std::uint64_t kCoverAfterMs = 200;
+
   // All must outlive this.
   StallWatch(const Workers& workers, Scoreboard& board, Children& children, Symbolizer& symbolizer)
       : workers_(workers), board_(board), children_(children), symbolizer_(symbolizer) {}
 
-  // How often to call look() for stalls of `threshold`.
+  // How often to call look() for stalls of `threshold`; zero: stacks are not asked for.
   [[nodiscard]] static Milliseconds period(Milliseconds threshold) noexcept;
-  void look(std::uint64_t now);
+  // Returns the ready workers whose loops have stood still for kCoverAfterMs.
+  std::set<int> look(std::uint64_t now);
 
  private:
   static constexpr std::uint64_t kBetweenStacksMs = 10'000;  // of one worker: the signal can interrupt system calls
@@ -61,7 +67,12 @@ class StallWatch {
     bool waits = false;       // for the answer
   };
 
-  void look_at(const WorkerEntry& worker, Watched& watched, std::uint64_t threshold, std::uint64_t now);
+  // A loop that waits for events turns at least four times a second. One without a turn for this long is stopped by a
+  // signal, or gets no CPU.
+  static constexpr std::uint64_t kSilentMs = 500;
+
+  void ask_for_stack(const WorkerEntry& worker, Watched& watched, std::uint64_t lasted, std::uint64_t threshold,
+                     std::uint64_t now);
   void tell(const WorkerEntry& worker, const Watched& watched, bool answered);
 
   const Workers& workers_;

@@ -90,16 +90,16 @@ void Workers::send_all(const Message& message) {
 }
 
 std::size_t Workers::count_without_admin() const noexcept {
-  std::size_t admins = slots_.current(kAdminSlot) != nullptr ? 1 : 0;
-  if (slots_.other(kAdminSlot) != nullptr) ++admins;
-  return slots_.count() - admins;
+  const auto workers = slots_.workers();
+  return static_cast<std::size_t>(
+      std::ranges::count_if(workers, [](const WorkerEntry& worker) { return worker.slot != kAdminSlot; }));
 }
 
 // --- Replacing ------------------------------------------------------------------------------------------------------
 
 std::expected<int, std::string> Workers::start_successor(std::uint32_t slot, const Launch& launch) {
   const auto row = slots_.free_row(slot);
-  if (!row) return std::unexpected("both rows of the slot are in use");
+  if (!row) return std::unexpected("every row of the slot is in use");
   return start({slot, *row}, launch);
 }
 
@@ -119,6 +119,10 @@ void Workers::drain_before_start(int pid) {
   if (worker == nullptr) return;
   slots_.hold(worker->slot);
   drain(WorkerEntry(*worker), Milliseconds(0));
+}
+
+void Workers::retire(int pid) {
+  if (const WorkerEntry* worker = slots_.find(pid)) drain(WorkerEntry(*worker), Milliseconds(0));
 }
 
 void Workers::set_slot_launch(std::uint32_t slot, const Launch& launch) {
@@ -247,11 +251,16 @@ void Workers::on_message(WorkerHandle& handle, const Message& message, int fd) {
 void Workers::on_ready(int pid) {
   const WorkerEntry* worker = slots_.find(pid);
   if (worker->state != WorkerState::starting) return;
+  const std::uint64_t lost_since = slots_.lost_since(worker->slot);
   slots_.ready(pid, monotonic_ms());
   const WorkerEntry ready = *worker;
   if (ready.slot != kAdminSlot) start_verdict_.worker_ready();
   log_debug(process_name(ready.slot) + " is ready",
             {{"slot", ready.slot}, {"pid", ready.pid}, {"boot_ms", ready.ready_ms - ready.started_ms}});
+  if (lost_since != 0) {
+    log_info(fmt::format("{} is ready again after {} ms", process_name(ready.slot), ready.ready_ms - lost_since),
+             {{"slot", ready.slot}, {"pid", ready.pid}});
+  }
   callbacks_.on_ready(ready);
 }
 

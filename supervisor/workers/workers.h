@@ -11,7 +11,9 @@
 #include <functional>
 #include <memory>
 #include <random>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/config/config.h"
@@ -76,6 +78,11 @@ class Workers {
   // The watchdog. Call once a second.
   void watch() { watchdog_.look_for_hung(monotonic_ms()); }
 
+  // The ready workers whose loops stand still (StallWatch): others accept from their listeners. True: the set has
+  // changed, so advance() has something to do.
+  bool set_still(std::set<int> pids) { return covers_.set_still(std::move(pids)); }
+  [[nodiscard]] bool stands_still(int pid) const noexcept { return covers_.stands_still(pid); }
+
   // Sets the number of workers, clamped to 1 .. kMaxWorkers, and returns it. When the limit of descriptors does not
   // allow so many, the number stays and the error says so in one line.
   [[nodiscard]] std::expected<std::uint32_t, std::string> scale(std::int64_t workers);
@@ -88,6 +95,8 @@ class Workers {
   void commit(int pid, const Launch& launch);
   // Drains the worker first and starts the slot's next one when the process has ended.
   void drain_before_start(int pid);
+  // Drains a worker that serves: it gives up its listeners at once, and the slot starts another one beside it.
+  void retire(int pid);
   // The slot's next workers are of this launch, whatever runs in it now. Earlier exits do not delay them.
   void set_slot_launch(std::uint32_t slot, const Launch& launch);
   // Stops a worker at once: a successor that is no longer wanted and has not served yet.

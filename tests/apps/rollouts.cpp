@@ -43,4 +43,8 @@ PRONGHORN_APP(app) {
   end_in_slot = number("end_in_slot", "-1");
   app.on_start(begin);
   app.get("/", root);
+  app.get("/slow", [](Request& request) -> Task<Response> {
+    co_await sleep_for(std::chrono::milliseconds(request.query<int>("ms").value_or(0)));
+    co_return text("slow");
+  });
 }

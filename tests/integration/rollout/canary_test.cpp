@@ -23,6 +23,10 @@ TEST_CASE("a canary that fails more requests than the others is rolled back with
   CHECK(deployment.server.wait_ready(3));
   CHECK(all_of_generation(deployment.server, 1));
   CHECK(deployment.server.status().at("server").at("generation") == 1);
+  const auto rollout = deployment.server.status().at("rollout");
+  CHECK(rollout.at("result") == "failed");
+  CHECK(rollout.at("generation") == 2);
+  CHECK(rollout.at("message").get<std::string>().find("requests failed (5xx)") != std::string::npos);
 }
 
 TEST_CASE("a canary that is much slower than the others is rolled back", "[canary]") {
@@ -89,4 +93,40 @@ TEST_CASE("reload --canary takes a duration", "[canary]") {
   const ProgramResult result = deployment.reload({"--canary", "soon"});
   CHECK(result.status == 2);
   CHECK(says(result, "--canary: \"soon\""));
+}
+
+TEST_CASE("a canary that fails everything is judged at once, and serves no longer although an old worker drains",
+          "[canary]") {
+  const Deployment deployment(1);
+  const ServerProcess& server = deployment.server;
+  for (int i = 0; i < 30; ++i) REQUIRE(get(server.address(), "/").status == 200);
+  HttpConnection slow(server.address());  // keeps the old worker for as long as it takes
+  slow.send_raw("GET /slow?ms=8000 HTTP/1.1\r\nHost: a\r\n\r\n");
+  REQUIRE(eventually(5s, [&] { return server.worker(0).at("in_flight").get<int>() >= 2; }));
+  deployment.configure("fail_percent = 100");
+  REQUIRE(server.control_command({"reload", "--canary", "1h"}).status == 0);
+  {
+    const LoadGenerator load(server.address(), {.target = "/", .threads = 2, .keep_alive = false});
+    REQUIRE(eventually(10s, [&] { return server.log_has("generation 2 is rolled back: 100.0 % of "); }));
+  }
+  CHECK(soon(server, "/", 200));
+  for (int i = 0; i < 20; ++i) CHECK(get(server.address(), "/").status == 200);
+  CHECK(server.processes().size() >= 3);  // the old worker still drains
+  CHECK(slow.read_response().body == "slow");
+}
+
+TEST_CASE("a canary that hangs without answering is rolled back", "[canary]") {
+  const Deployment deployment(2);
+  deployment.configure("delay_ms = 600000");
+  std::vector<HttpConnection> waiting;
+  REQUIRE(deployment.server.control_command({"reload", "--canary", "3s"}).status == 0);
+  REQUIRE(eventually(10s, [&] { return deployment.server.log_has("is the canary of generation 2"); }));
+  for (int i = 0; i < 12; ++i) {
+    waiting.emplace_back(deployment.server.address()).send_raw("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  }
+  CHECK(eventually(20s, [&] {
+    return deployment.server.log_has("generation 2 is rolled back: it has answered nothing for ") ||
+           deployment.server.log_has("requests have not been answered");
+  }));
+  CHECK(eventually(20s, [&] { return all_of_generation(deployment.server, 1); }));
 }

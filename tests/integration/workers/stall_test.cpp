@@ -1,4 +1,6 @@
 // Loops that stand still for stall_threshold.
+#include <signal.h>
+
 #include "support/catch.h"
 #include "support/server_process.h"
 
@@ -26,4 +28,26 @@ TEST_CASE("a worker that waits for events has no stalls", "[crash][stall]") {
   const ServerProcess server({.workers = 1, .arguments = {"--stall-threshold", "20ms"}});
   CHECK(get(server.address(), "/slow?ms=600").status == 200);
   CHECK_FALSE(server.log_has("stood still"));
+}
+
+// New connections waited in the queue of a worker whose loop stood still, until worker_timeout.
+TEST_CASE("while a loop stands still, other workers accept from its listener", "[stall][queue]") {
+  const ServerProcess server({.workers = 2, .arguments = {"--worker-timeout", "60s"}});
+  HttpConnection blocked(server.address(), 30s);
+  blocked.send_raw("GET /block?ms=10000 HTTP/1.1\r\nHost: a\r\n\r\n");
+  REQUIRE(eventually(5s, [&] { return server.log_has("has stood still"); }));
+  for (int i = 0; i < 30; ++i) CHECK(HttpConnection(server.address(), 3s).get("/hello").status == 200);
+  CHECK_FALSE(blocked.readable_within(0ms));  // it still stands still
+  CHECK(blocked.read_response().status == 200);
+  for (int i = 0; i < 30; ++i) CHECK(HttpConnection(server.address(), 3s).get("/hello").status == 200);
+}
+
+TEST_CASE("a worker that is stopped by a signal is covered, also with stall_threshold 0", "[stall][queue]") {
+  const ServerProcess server({.workers = 2, .arguments = {"--worker-timeout", "60s", "--stall-threshold", "0"}});
+  const pid_t stopped = server.worker_pids().at(0);
+  REQUIRE(::kill(stopped, SIGSTOP) == 0);
+  for (int i = 0; i < 30; ++i) CHECK(HttpConnection(server.address(), 5s).get("/hello").status == 200);
+  CHECK(process_state(stopped) == 'T');
+  REQUIRE(::kill(stopped, SIGCONT) == 0);
+  CHECK(eventually(5s, [&] { return server.wait_ready(2, 0ms); }));
 }

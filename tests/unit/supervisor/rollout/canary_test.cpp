@@ -58,7 +58,7 @@ TEST_CASE("the figures of a canary are those of its time alone", "[canary]") {
   board.worker(0, 1)[Count::requests].store(500);
   board.worker(0, 1)[Count::responses_5xx].store(400);
   board.worker(1, 0)[Count::requests].store(50);
-  const CanaryWatch watch(board, 0, 1, 2, figures(7, 0));
+  const CanaryWatch watch(board, {.pid = 1, .slot = 0, .row = 1}, 2, figures(7, 0));
   board.worker(0, 0)[Count::requests].store(1000);  // the worker that it replaces
   board.worker(0, 1)[Count::requests].store(510);
   board.worker(0, 1)[Count::responses_5xx].store(403);
@@ -74,5 +74,54 @@ TEST_CASE("the figures of a canary are those of its time alone", "[canary]") {
 
 TEST_CASE("the canary of a single slot is compared with what the slot answered before", "[canary]") {
   const Scoreboard board = Scoreboard::create();
-  CHECK(CanaryWatch(board, 0, 0, 1, figures(7, 0)).others().requests == 7);
+  CHECK(CanaryWatch(board, {.pid = 1, .slot = 0, .row = 0}, 1, figures(7, 0)).others().requests == 7);
+}
+
+TEST_CASE("a canary that fails at least half of its requests is judged before its time", "[canary]") {
+  CHECK(fails_badly(figures(20, 20)));
+  CHECK(fails_badly(figures(20, 10)));
+  CHECK_FALSE(fails_badly(figures(20, 9)));
+  CHECK_FALSE(fails_badly(figures(19, 19)));
+}
+
+TEST_CASE("a canary with few requests that hangs is worse than others that answer", "[canary]") {
+  Figures hanging = figures(0, 0);
+  hanging.hung = 4;
+  hanging.silent_ms = 3'000;
+  CHECK(canary_verdict(hanging, figures(9, 0)) == "it has answered nothing for 3.0 s, with 4 requests in flight");
+  CHECK(canary_verdict(hanging, figures(100, 0, 5'000)).empty());  // the others take as long
+  Figures silent = figures(0, 0);
+  silent.silent_ms = 3'000;
+  CHECK(canary_verdict(hanging, silent).empty());
+}
+
+TEST_CASE("a canary that hangs is worse although it answers its health checks", "[canary]") {
+  Figures hanging = figures(30, 0);
+  hanging.hung = 70;
+  CHECK(canary_verdict(hanging, figures(300, 0)) == "70 of 100 requests have not been answered");
+  Figures as_busy = figures(300, 0);
+  as_busy.hung = 400;
+  CHECK(canary_verdict(hanging, as_busy).empty());
+  hanging.hung = 2;  // slow ones, as everywhere
+  CHECK(canary_verdict(hanging, figures(300, 0)).empty());
+}
+
+TEST_CASE("requests hang when they are in flight for a whole second", "[canary]") {
+  Scoreboard board = Scoreboard::create();
+  WorkerRow& row = board.worker(0, 1);
+  CanaryWatch watch(board, {.pid = 1, .slot = 0, .row = 1}, 2, {});
+  row[Count::in_flight].store(5);
+  watch.look(10'000);
+  watch.look(10'900);
+  CHECK(watch.canary().hung == 0);
+  row[Count::in_flight].store(3);
+  watch.look(11'000);
+  CHECK(watch.canary().hung == 3);
+  CHECK(watch.canary().silent_ms == 1'000);
+  row[Count::requests].store(1);
+  watch.look(11'100);
+  CHECK(watch.canary().silent_ms == 0);
+  row[Count::in_flight].store(0);
+  watch.look(11'200);
+  CHECK(watch.canary().hung == 0);
 }

@@ -48,3 +48,25 @@ TEST_CASE("a cover whose message was lost is tried again", "[supervisor]") {
   covers.forget(1);
   CHECK(covers.update({{0, false, 100}, {1, true, 0}}).size() == 1);
 }
+
+TEST_CASE("a worker that stands still is covered, covers nobody, and gives up the slots that it covered",
+          "[supervisor]") {
+  CoverPlan covers;
+  (void)covers.update({{.slot = 0, .ready_pid = 100}, {.slot = 1, .needs_cover = true}});  // 100 covers slot 1
+  auto changes = covers.update({{.slot = 0, .needs_cover = true, .ready_pid = 100, .stands_still = true},
+                                {.slot = 1, .needs_cover = true},
+                                {.slot = 2, .ready_pid = 102}});
+  REQUIRE(changes.size() == 3);
+  CHECK_FALSE(changes[0].cover);
+  CHECK(changes[0].pid == 100);
+  CHECK(changes[0].slot == 1);
+  for (std::size_t i = 1; i < 3; ++i) {
+    CHECK(changes[i].cover);
+    CHECK(changes[i].pid == 102);
+  }
+  changes =
+      covers.update({{.slot = 0, .ready_pid = 100}, {.slot = 1, .needs_cover = true}, {.slot = 2, .ready_pid = 102}});
+  REQUIRE(changes.size() == 1);
+  CHECK_FALSE(changes[0].cover);
+  CHECK(changes[0].slot == 0);
+}

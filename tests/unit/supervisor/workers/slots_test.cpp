@@ -32,19 +32,46 @@ TEST_CASE("every wanted slot is due for a start, once", "[supervisor]") {
 
 TEST_CASE("a slot whose worker exited is due at once, and later when it exits again", "[supervisor]") {
   Slots slots;
-  slots.set_target(1, 1000);
+  slots.set_target(2, 1000);
   fill(slots, 100, 1000);
   const auto first = slots.exited(100, 2000, 0.0);
   REQUIRE(first);
   CHECK(first->counts);
   CHECK(first->replaced);
   CHECK(first->delay == 0ms);
-  fill(slots, 101, 2000);
-  CHECK(slots.exited(101, 2500, 0.0)->delay == 100ms);
+  fill(slots, 201, 2000);
+  CHECK(slots.exited(201, 2500, 0.0)->delay == 100ms);
   CHECK(slots.state(0, 2500) == SlotState::backoff);
   CHECK_FALSE(slots.next_start(2599));
   CHECK(slots.next_due() == 2600);
   CHECK(slots.next_start(2600));
+}
+
+// A client that killed workers faster than they were restarted left every slot waiting for up to 30 s.
+TEST_CASE("the last slot to lose its worker does not wait", "[supervisor]") {
+  Slots slots;
+  slots.set_target(2, 1000);
+  std::uint64_t now = 1000;
+  int pid = 100;
+  for (int round = 0; round < 8; ++round, now += 100'000) {
+    pid = fill(slots, pid, now);
+    CHECK(slots.exited(slots.current(0)->pid, now + 500, 0.0)->delay >= (round == 0 ? 0ms : 100ms));
+    CHECK(slots.exited(slots.current(1)->pid, now + 600, 0.0)->delay == 0ms);
+  }
+}
+
+TEST_CASE("the last slot waits a little for a worker that fails early, and a second for one that is never ready",
+          "[supervisor]") {
+  Slots slots;
+  slots.set_target(1, 1000);
+  for (int pid = 100; pid < 110; ++pid) {
+    fill(slots, pid, 100'000);
+    CHECK(slots.exited(pid, 100'050, 0.0)->delay <= 100ms);
+  }
+  for (int pid = 110; pid < 120; ++pid) {
+    slots.started(*slots.next_start(200'000), pid, 1, 200'000, 0);
+    CHECK(slots.exited(pid, 200'000, 0.0)->delay <= 1'000ms);
+  }
 }
 
 TEST_CASE("an exit of an unknown process changes nothing", "[supervisor]") {
@@ -62,8 +89,9 @@ TEST_CASE("a successor lives beside the worker that it replaces, in the other ro
   const auto row = slots.free_row(0);
   REQUIRE(row);
   CHECK(*row != slots.find(100)->row);
+  CHECK(slots.can_surge(0));
   slots.started({0, *row}, 101, 2, 2000, 0);
-  CHECK_FALSE(slots.free_row(0));
+  CHECK_FALSE(slots.can_surge(0));
   CHECK(slots.current(0)->pid == 100);  // it answers for the slot until the successor is ready
   slots.ready(101, 2100);
   slots.draining(100, 2100, 9000);
@@ -73,7 +101,7 @@ TEST_CASE("a successor lives beside the worker that it replaces, in the other ro
   const auto exit = slots.exited(100, 2200, 0.0);
   CHECK_FALSE(exit->counts);
   CHECK_FALSE(exit->replaced);
-  CHECK(slots.free_row(0));
+  CHECK(slots.can_surge(0));
 }
 
 TEST_CASE("a successor that fails costs the slot no wait while the old worker serves", "[supervisor]") {
@@ -103,13 +131,22 @@ TEST_CASE("a draining worker that the watchdog ends is not replaced", "[supervis
   CHECK(slots.ready_worker(0)->pid == 101);
 }
 
-TEST_CASE("a slot with two draining workers waits for a free row", "[supervisor]") {
+TEST_CASE("a bad successor is followed at once while the old worker still drains", "[supervisor]") {
   Slots slots;
   slots.set_target(1, 1000);
   fill(slots, 100, 1000);
   slots.started({0, *slots.free_row(0)}, 101, 2, 2000, 0);
   slots.draining(100, 2100, 9000);
   slots.draining(101, 2100, 9000);
+  CHECK(slots.next_start(2100));
+}
+
+TEST_CASE("a slot whose rows are all taken by draining workers waits for a free one", "[supervisor]") {
+  Slots slots;
+  slots.set_target(1, 1000);
+  fill(slots, 100, 1000);
+  for (int pid = 101; pid < 103; ++pid) slots.started({0, *slots.free_row(0)}, pid, 2, 2000, 0);
+  for (int pid = 100; pid < 103; ++pid) slots.draining(pid, 2100, 9000);
   CHECK_FALSE(slots.next_start(3000));
   slots.exited(100, 3000, 0.0);
   CHECK(slots.next_start(3000));
