@@ -46,6 +46,7 @@ int rollback(const Invocation& invocation);
 int drill(const Invocation& invocation);
 int quarantine(const Invocation& invocation);
 int stop(const Invocation& invocation);
+int upgrade(const Invocation& invocation);
 int crashes(const Invocation& invocation);
 
 // server/program.cpp

@@ -9,6 +9,7 @@
 #include "server/commands/drill.h"
 #include "server/commands/status_view.h"
 #include "server/commands/top.h"
+#include "server/commands/upgrade.h"
 #include "server/options/option_sources.h"
 #include "server/options/values.h"
 
@@ -131,6 +132,11 @@ int stop(const Invocation& invocation) {
   (void)ask_server(socket, {.command = "stop"});
   server.wait();
   print("stopped\n");
+  return 0;
+}
+
+int upgrade(const Invocation& invocation) {
+  print(printable(upgrade_server(control_socket(invocation))) + '\n');
   return 0;
 }
 

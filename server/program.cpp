@@ -20,6 +20,7 @@
 #include "server/options/values.h"
 #include "supervisor/crash/dwarf_names.h"
 #include "supervisor/redis/redis_guard.h"
+#include "supervisor/upgrade/state_check.h"
 #include "worker/runtime/plugin_loader.h"
 #include "worker/worker_process.h"
 
@@ -61,13 +62,14 @@ int run_command(const Command& command, const Arguments& arguments, const std::s
 
 // What the supervisor starts its children with; see supervisor/supervisor.h.
 bool is_internal(std::string_view name) {
-  return name == "worker" || name == "check-app" || name == "redis" || name == "symbolize";
+  return name == "worker" || name == "check-app" || name == "check-state" || name == "redis" || name == "symbolize";
 }
 
 int run_internal(int argc, char** argv, Setup setup) {
   const std::string_view name(argv[1]);
   if (name == "worker") return worker::run_worker(setup);
   if (name == "check-app") worker::check_app(setup);
+  if (name == "check-state") return supervisor::run_check_state();
   if (name == "symbolize") return supervisor::run_symbolize();
   const Arguments arguments(argv + std::min(argc, 3), argv + argc);
   const std::uint64_t parent = argc > 2 ? parse_count(argv[2]) : 0;

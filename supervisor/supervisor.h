@@ -15,8 +15,8 @@ namespace pronghorn::supervisor {
 // (a port in use), 3 the application cannot start, 1 anything else.
 //
 // Children run this program's own binary with internal commands that main() must know: `worker` and `check-app`
-// (descriptors as in common/ipc/handover.h), `symbolize` (supervisor/crash/dwarf_names.h) and
-// `redis PARENT_PID PROGRAM ARGS...` (supervisor/redis/redis_guard.h).
+// (descriptors as in common/ipc/handover.h), `symbolize` (supervisor/crash/dwarf_names.h), `check-state`
+// (supervisor/upgrade/state_check.h) and `redis PARENT_PID PROGRAM ARGS...` (supervisor/redis/redis_guard.h).
 //
 // SIGUSR2 makes this process execute its binary again with the arguments that it was started with. run_supervisor then
 // takes the state of the earlier image from the descriptor in PRONGHORN_RESUME_FD and continues with its sockets and

@@ -66,7 +66,9 @@ SupervisorProcess::SupervisorProcess(uv_loop_t* loop, Ground& ground, const Supe
       scaling_(workers_, sampler_),
       quarantine_(workers_, ground.board.quarantine()),
       commands_(ground.board, rollouts_, quarantine_, control_actions()),
-      replacement_({.program = ground.program,
+      program_files_(own_files(ground.program)),
+      replacement_(loop, children_,
+                   {.program = ground.program,
                     .board = ground.board,
                     .listeners = ground.listeners,
                     .admin_listeners = ground.admin_listeners.get(),
@@ -111,6 +113,9 @@ ControlCommands::Actions SupervisorProcess::control_actions() {
           .reload = [this](Rollouts::Waiter waiter,
                            std::optional<Milliseconds> canary) { reload(std::move(waiter), canary); },
           .rollback = [this](Rollouts::Waiter waiter) { rollback(std::move(waiter)); },
+          .upgrade = [this](ProgramReplacement::Waiter waiter) { replace_program(std::move(waiter)); },
+          .upgrade_result =
+              [this](ProgramReplacement::ResultWaiter waiter) { replacement_.wait_for_result(std::move(waiter)); },
           .stop = [this] { drain(); }};
 }
 
@@ -132,7 +137,7 @@ void SupervisorProcess::watch_signals() {
     reload({});
   });
   on(SIGUSR1, [this] { reopen_logs(); });
-  on(SIGUSR2, [this] { replace_program(); });
+  on(SIGUSR2, [this] { replace_program({}); });
   on(SIGTTIN, [step] { step(1); });
   on(SIGTTOU, [step] { step(-1); });
 }
@@ -187,7 +192,7 @@ void SupervisorProcess::resume() {
       *ground_.resume,
       {.generation = ground_.resume->generation, .config = ground_.config, .app = rollouts_.launch().app});
   block_signals(false);
-  reload({});
+  reload({.checked = {}, .finished = [this](const std::string& error) { replacement_.rollout_ended(error); }});
   schedule();
 }
 
@@ -226,6 +231,12 @@ void SupervisorProcess::tick() {
   if (redis_) redis_->watch();
   sampler_.sample(workers_.slots(), now);
   quarantine_.tick(now);
+  if (const auto path = program_files_.replaced()) {
+    log_warning(
+        fmt::format("{} was replaced: workers that start from now on are of another build than the supervisor; "
+                    "run \"pronghorn upgrade\"",
+                    *path));
+  }
   if (announced_ && phase_ == Phase::running) {
     scaling_.tick(now);
     if (!rollouts_.busy() && !replacement_.busy()) recycler_.tick(now);
@@ -349,11 +360,13 @@ bool SupervisorProcess::may_roll_out(const Rollouts::Waiter& waiter) {
   return false;
 }
 
-void SupervisorProcess::replace_program() {
-  if (phase_ != Phase::running || !announced_ || rollouts_.busy() || recycler_.surging() || replacement_.busy()) {
-    return log_warning("the program is not replaced: the server is starting, stopping, or replacing workers");
+void SupervisorProcess::replace_program(ProgramReplacement::Waiter waiter) {
+  if (phase_ == Phase::running && announced_ && !rollouts_.busy() && !recycler_.surging() && !replacement_.busy()) {
+    return replacement_.begin(std::move(waiter));
   }
-  replacement_.begin();
+  const std::string error = "the program is not replaced: the server is starting, stopping, or replacing workers";
+  log_warning(error);
+  if (waiter) waiter(error);
 }
 
 // Somebody has deleted the socket's file: no command arrives any more, but signals do.

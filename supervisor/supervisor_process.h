@@ -29,6 +29,7 @@
 #include "supervisor/rollout/rollouts.h"
 #include "supervisor/system/child_process.h"
 #include "supervisor/system/uv_handles.h"
+#include "supervisor/upgrade/program_files.h"
 #include "supervisor/upgrade/program_replacement.h"
 #include "supervisor/workers/stall_watch.h"
 #include "supervisor/workers/workers.h"
@@ -77,7 +78,7 @@ class SupervisorProcess {
   void reload(Rollouts::Waiter waiter, std::optional<Milliseconds> canary = {});
   void rollback(Rollouts::Waiter waiter);
   [[nodiscard]] bool may_roll_out(const Rollouts::Waiter& waiter);
-  void replace_program();
+  void replace_program(ProgramReplacement::Waiter waiter);
   void restore_control();
   void reopen_logs();
   [[nodiscard]] std::expected<std::uint32_t, std::string> scale(std::int64_t workers, bool relative);
@@ -106,6 +107,7 @@ class SupervisorProcess {
   Scaling scaling_;
   QuarantineRelay quarantine_;
   ControlCommands commands_;
+  ProgramFiles program_files_;
   ProgramReplacement replacement_;
   Timer due_;
   Timer tick_;

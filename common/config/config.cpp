@@ -69,11 +69,14 @@ void read(const json& record, std::map<std::string, std::string>& settings) {
 }
 void read(const json& record, HttpLimits& http);
 
-// Reads one member of `object`, naming it when that fails.
+// Reads one member of `object`, naming it when that fails. A missing one keeps its default: the record may be of
+// another version.
 auto member_reader(const json& object) {
   return [&object](const char* name, auto& value) {
+    const auto member = object.find(name);
+    if (member == object.end()) return;
     try {
-      read(object.at(name), value);
+      read(*member, value);
     } catch (const std::exception& error) {
       throw std::runtime_error(fmt::format("configuration record: {}: {}", name, error.what()));
     }

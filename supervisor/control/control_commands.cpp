@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "common/ipc/status.h"
+#include "common/version.h"
 
 namespace pronghorn::supervisor {
 namespace {
@@ -42,9 +43,14 @@ std::optional<std::int64_t> parse_number(std::string_view digits) {
 }  // namespace
 
 const ControlCommands::Command ControlCommands::kCommands[] = {
-    {"status", &ControlCommands::status},         {"scale", &ControlCommands::scale},
-    {"reload", &ControlCommands::reload},         {"rollback", &ControlCommands::rollback},
-    {"quarantine", &ControlCommands::quarantine}, {"stop", &ControlCommands::stop},
+    {"status", &ControlCommands::status},
+    {"scale", &ControlCommands::scale},
+    {"reload", &ControlCommands::reload},
+    {"rollback", &ControlCommands::rollback},
+    {"quarantine", &ControlCommands::quarantine},
+    {"upgrade", &ControlCommands::upgrade},
+    {"upgrade-result", &ControlCommands::upgrade_result},
+    {"stop", &ControlCommands::stop},
 };
 
 ControlCommands::ControlCommands(const Scoreboard& board, const Rollouts& rollouts, QuarantineRelay& quarantine,
@@ -109,6 +115,20 @@ void ControlCommands::quarantine(const Request& request, const ControlSocket::Re
   const auto released = quarantine_.release(request.argument);
   if (!released) return reply(failure(released.error()));
   reply(dump({{"ok", true}, {"released", *released}, {"message", fmt::format("{} released", *released)}}));
+}
+
+// Replies right before the program is replaced; the new one has the result.
+void ControlCommands::upgrade(const Request&, const ControlSocket::Reply& reply) {
+  actions_.upgrade(
+      [reply](const std::string& error) { reply(error.empty() ? success("replacing the program") : failure(error)); });
+}
+
+void ControlCommands::upgrade_result(const Request&, const ControlSocket::Reply& reply) {
+  actions_.upgrade_result([this, reply](const std::string& error) {
+    if (!error.empty()) return reply(failure(error));
+    reply(success(fmt::format("the supervisor runs version {}; all workers are of generation {}", kVersion,
+                              rollouts_.launch().generation)));
+  });
 }
 
 void ControlCommands::stop(const Request&, const ControlSocket::Reply& reply) {

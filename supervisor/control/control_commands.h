@@ -1,5 +1,5 @@
 // What the control socket's clients can ask for: `pronghorn status`, `scale`, `reload`, `rollback`, `quarantine`,
-// `stop`.
+// `upgrade`, `stop`.
 //
 // Context: supervisor, main thread.
 #pragma once
@@ -27,6 +27,9 @@ class ControlCommands {
     std::function<std::expected<std::uint32_t, std::string>(std::int64_t workers, bool relative)> scale;
     std::function<void(Rollouts::Waiter waiter, std::optional<Milliseconds> canary)> reload;
     std::function<void(Rollouts::Waiter waiter)> rollback;
+    // Both call the waiter once, now or later; `error` is empty or one line.
+    std::function<void(std::function<void(const std::string& error)> waiter)> upgrade;
+    std::function<void(std::function<void(const std::string& error)> waiter)> upgrade_result;
     std::function<void()> stop;
   };
 
@@ -53,6 +56,8 @@ class ControlCommands {
   void reload(const Request& request, const ControlSocket::Reply& reply);
   void rollback(const Request& request, const ControlSocket::Reply& reply);
   void quarantine(const Request& request, const ControlSocket::Reply& reply);
+  void upgrade(const Request& request, const ControlSocket::Reply& reply);
+  void upgrade_result(const Request& request, const ControlSocket::Reply& reply);
   void stop(const Request& request, const ControlSocket::Reply& reply);
   [[nodiscard]] Rollouts::Waiter waiter_for(const Request& request, const char* begun,
                                             const ControlSocket::Reply& reply) const;

@@ -17,22 +17,33 @@ constexpr std::uint64_t kFlushPeriodMs = 10;
 
 }  // namespace
 
-ProgramReplacement::ProgramReplacement(Parts parts, SupervisorHooks hooks, std::function<void()> schedule)
-    : parts_(parts), hooks_(std::move(hooks)), schedule_(std::move(schedule)) {}
+ProgramReplacement::ProgramReplacement(uv_loop_t* loop, Children& children, Parts parts, SupervisorHooks hooks,
+                                       std::function<void()> schedule)
+    : parts_(parts),
+      hooks_(std::move(hooks)),
+      schedule_(std::move(schedule)),
+      state_check_(loop, children, parts.program) {}
 
-void ProgramReplacement::begin() {
+void ProgramReplacement::begin(Waiter waiter) {
   busy_ = true;
-  Config fresh;
+  waiter_ = std::move(waiter);
   try {
-    fresh = hooks_.reload_config();
+    fresh_ = hooks_.reload_config();
   } catch (const std::exception& error) {
     return fail(fmt::format("the configuration is invalid: {}", error.what()));
   }
-  parts_.check.start(fresh, parts_.rollouts.last_generation() + 1,
-                     [this](const std::string& error) { checked(error); });
+  log_info("checking the program that is to replace this one", {{"program", parts_.program}});
+  state_check_.start(state(), [this](const std::string& error) { state_checked(error); });
 }
 
-void ProgramReplacement::checked(const std::string& error) {
+void ProgramReplacement::state_checked(const std::string& error) {
+  if (!busy_) return;
+  if (!error.empty()) return fail(error);
+  parts_.check.start(fresh_, parts_.rollouts.last_generation() + 1,
+                     [this](const std::string& reason) { app_checked(reason); });
+}
+
+void ProgramReplacement::app_checked(const std::string& error) {
   if (!busy_) return;
   if (!error.empty()) return fail("the application does not load: " + error);
   exec_by_ms_ = monotonic_ms() + kFlushLimitMs;
@@ -42,12 +53,16 @@ void ProgramReplacement::checked(const std::string& error) {
 void ProgramReplacement::fail(const std::string& reason) {
   busy_ = false;
   exec_by_ms_ = 0;
-  log_error("the program is not replaced: " + reason);
+  failure_ = "the program is not replaced: " + reason;
+  log_error(failure_);
+  if (const Waiter waiter = std::exchange(waiter_, nullptr)) waiter(failure_);
 }
 
 void ProgramReplacement::cancel() noexcept {
-  if (!std::exchange(busy_, false)) return;
-  if (std::exchange(exec_by_ms_, 0) == 0) parts_.check.cancel();
+  if (!busy_) return;
+  fail("the server is stopping");
+  state_check_.cancel();
+  parts_.check.cancel();
 }
 
 std::uint64_t ProgramReplacement::advance() {
@@ -66,6 +81,7 @@ std::uint64_t ProgramReplacement::advance() {
     return 0;
   }
   log_info("replacing the supervisor's program", {{"program", parts_.program}});
+  if (const Waiter waiter = std::exchange(waiter_, nullptr)) waiter("");
   fail(exec_with_state(parts_.program, state()));
   return 0;
 }
@@ -99,7 +115,19 @@ ResumeState ProgramReplacement::state() const {
   return state;
 }
 
+void ProgramReplacement::rollout_ended(const std::string& error) {
+  result_ = error;
+  for (const ResultWaiter& waiter : std::exchange(result_waiters_, {})) waiter(error);
+}
+
+void ProgramReplacement::wait_for_result(ResultWaiter waiter) {
+  if (!resumed_) return waiter(failure_);
+  if (result_) return waiter(*result_);
+  result_waiters_.push_back(std::move(waiter));
+}
+
 void ProgramReplacement::resume(const ResumeState& state, const Launch& launch) {
+  resumed_ = true;
   Launch previous;
   if (state.previous_generation != 0) {
     previous = {.generation = state.previous_generation,

@@ -23,6 +23,12 @@ using nlohmann::json;
 
 constexpr const char* kVariable = "PRONGHORN_RESUME_FD";
 
+// Another version may not have written it: then the value stays as it is. Throws when it is of another type.
+template <class Value>
+void read(const json& record, const char* name, Value& value) {
+  if (const auto found = record.find(name); found != record.end()) found->get_to(value);
+}
+
 json to_record(const Listeners::Adopted& listeners) {
   json record{{"addresses", json::array()},
               {"listeners", json::array()},
@@ -48,12 +54,14 @@ Listeners::Adopted listeners_from(const json& record) {
     Listeners::Listener listener;
     entry.at("address").get_to(listener.address);
     entry.at("fd").get_to(listener.fd);
-    if (!entry.at("slot").is_null()) listener.slot = entry.at("slot").get<std::uint32_t>();
+    if (const auto slot = entry.find("slot"); slot != entry.end() && !slot->is_null()) {
+      listener.slot = slot->get<std::uint32_t>();
+    }
     if (listener.address >= listeners.addresses.size()) throw std::runtime_error("a listener without an address");
     listeners.listeners.push_back(listener);
   }
-  record.at("live").get_to(listeners.live);
-  record.at("claims").get_to(listeners.claims);
+  read(record, "live", listeners.live);
+  read(record, "claims", listeners.claims);
   return listeners;
 }
 
@@ -77,63 +85,20 @@ ResumedWorker worker_from(const json& record) {
   record.at("pid").get_to(worker.pid);
   record.at("slot").get_to(worker.slot);
   record.at("row").get_to(worker.row);
-  record.at("generation").get_to(worker.generation);
-  worker.state = static_cast<WorkerState>(record.at("state").get<int>());
-  record.at("started_ms").get_to(worker.started_ms);
-  record.at("ready_ms").get_to(worker.ready_ms);
-  record.at("kill_at_ms").get_to(worker.kill_at_ms);
   record.at("channel_fd").get_to(resumed.channel_fd);
-  record.at("known_slots").get_to(resumed.known_slots);
+  int state = static_cast<int>(WorkerState::ready);
+  read(record, "state", state);
+  if (state < static_cast<int>(WorkerState::starting) || state > static_cast<int>(WorkerState::dying)) {
+    throw std::runtime_error("a worker in an unknown state");
+  }
+  worker.state = static_cast<WorkerState>(state);
+  read(record, "generation", worker.generation);
+  read(record, "started_ms", worker.started_ms);
+  read(record, "ready_ms", worker.ready_ms);
+  read(record, "kill_at_ms", worker.kill_at_ms);
+  read(record, "known_slots", resumed.known_slots);
   if (worker.slot >= kMaxSlots || worker.row >= kRowsPerSlot) throw std::runtime_error("a worker without a slot");
   return resumed;
-}
-
-// Configurations are stored as strings, because to_json() has made text of them already.
-std::string serialise(const ResumeState& state) {
-  json record{{"pid", state.pid},
-              {"started_ms", state.started_ms},
-              {"generation", state.generation},
-              {"last_generation", state.last_generation},
-              {"target", state.target},
-              {"set_by_hand", state.set_by_hand},
-              {"config", to_json(state.config)},
-              {"previous_generation", state.previous_generation},
-              {"previous_config", to_json(state.previous_config)},
-              {"scoreboard_fd", state.scoreboard_fd},
-              {"control_fd", state.control_fd},
-              {"runtime_lock_fd", state.runtime_lock_fd},
-              {"data_lock_fd", state.data_lock_fd},
-              {"redis_lock_fd", state.redis_lock_fd},
-              {"redis_pid", state.redis_pid},
-              {"listeners", to_record(state.listeners)},
-              {"admin_listeners", state.admin_listeners ? to_record(*state.admin_listeners) : json(nullptr)},
-              {"workers", json::array()}};
-  for (const ResumedWorker& worker : state.workers) record["workers"].push_back(to_record(worker));
-  return record.dump();
-}
-
-ResumeState parse(const std::string& text) {
-  const json record = json::parse(text);
-  ResumeState state;
-  record.at("pid").get_to(state.pid);
-  record.at("started_ms").get_to(state.started_ms);
-  record.at("generation").get_to(state.generation);
-  record.at("last_generation").get_to(state.last_generation);
-  record.at("target").get_to(state.target);
-  record.at("set_by_hand").get_to(state.set_by_hand);
-  state.config = config_from_json(record.at("config").get<std::string>());
-  record.at("previous_generation").get_to(state.previous_generation);
-  state.previous_config = config_from_json(record.at("previous_config").get<std::string>());
-  record.at("scoreboard_fd").get_to(state.scoreboard_fd);
-  record.at("control_fd").get_to(state.control_fd);
-  record.at("runtime_lock_fd").get_to(state.runtime_lock_fd);
-  record.at("data_lock_fd").get_to(state.data_lock_fd);
-  record.at("redis_lock_fd").get_to(state.redis_lock_fd);
-  record.at("redis_pid").get_to(state.redis_pid);
-  state.listeners = listeners_from(record.at("listeners"));
-  if (!record.at("admin_listeners").is_null()) state.admin_listeners = listeners_from(record.at("admin_listeners"));
-  for (const json& worker : record.at("workers")) state.workers.push_back(worker_from(worker));
-  return state;
 }
 
 std::string read_all(int fd) {
@@ -171,6 +136,60 @@ std::vector<int> ResumeState::descriptors() const {
   return all;
 }
 
+// Configurations are stored as strings, because to_json() has made text of them already.
+std::string serialise(const ResumeState& state) {
+  json record{{"pid", state.pid},
+              {"started_ms", state.started_ms},
+              {"generation", state.generation},
+              {"last_generation", state.last_generation},
+              {"target", state.target},
+              {"set_by_hand", state.set_by_hand},
+              {"config", to_json(state.config)},
+              {"previous_generation", state.previous_generation},
+              {"previous_config", to_json(state.previous_config)},
+              {"scoreboard_fd", state.scoreboard_fd},
+              {"control_fd", state.control_fd},
+              {"runtime_lock_fd", state.runtime_lock_fd},
+              {"data_lock_fd", state.data_lock_fd},
+              {"redis_lock_fd", state.redis_lock_fd},
+              {"redis_pid", state.redis_pid},
+              {"listeners", to_record(state.listeners)},
+              {"admin_listeners", state.admin_listeners ? to_record(*state.admin_listeners) : json(nullptr)},
+              {"workers", json::array()}};
+  for (const ResumedWorker& worker : state.workers) record["workers"].push_back(to_record(worker));
+  return record.dump();
+}
+
+ResumeState parse_resume_state(const std::string& text) {
+  const json record = json::parse(text);
+  ResumeState state;
+  record.at("pid").get_to(state.pid);
+  record.at("scoreboard_fd").get_to(state.scoreboard_fd);
+  record.at("control_fd").get_to(state.control_fd);
+  state.config = config_from_json(record.at("config").get<std::string>());
+  state.listeners = listeners_from(record.at("listeners"));
+  for (const json& worker : record.at("workers")) state.workers.push_back(worker_from(worker));
+  read(record, "started_ms", state.started_ms);
+  read(record, "generation", state.generation);
+  state.last_generation = state.generation;
+  read(record, "last_generation", state.last_generation);
+  state.target = state.config.min_workers;
+  read(record, "target", state.target);
+  read(record, "set_by_hand", state.set_by_hand);
+  read(record, "previous_generation", state.previous_generation);
+  if (state.previous_generation != 0) {
+    state.previous_config = config_from_json(record.at("previous_config").get<std::string>());
+  }
+  read(record, "runtime_lock_fd", state.runtime_lock_fd);
+  read(record, "data_lock_fd", state.data_lock_fd);
+  read(record, "redis_lock_fd", state.redis_lock_fd);
+  read(record, "redis_pid", state.redis_pid);
+  if (const auto admin = record.find("admin_listeners"); admin != record.end() && !admin->is_null()) {
+    state.admin_listeners = listeners_from(*admin);
+  }
+  return state;
+}
+
 std::string exec_with_state(const std::string& program, const ResumeState& state) {
   const std::string text = serialise(state);
   const Fd record(::memfd_create("pronghorn-resume", 0));
@@ -199,7 +218,7 @@ std::optional<ResumeState> take_resume_state() {
   const Fd record(std::atoi(number));
   ::unsetenv(kVariable);
   try {
-    ResumeState state = parse(read_all(record.get()));
+    ResumeState state = parse_resume_state(read_all(record.get()));
     if (state.pid != ::getpid()) throw std::runtime_error("it is of another process");
     for (const int fd : state.descriptors()) set_inheritable(fd, false);
     return state;

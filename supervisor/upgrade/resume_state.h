@@ -48,6 +48,12 @@ struct ResumeState {
   [[nodiscard]] std::vector<int> descriptors() const;
 };
 
+// The state as JSON, and back. Versions may differ: parse_resume_state() ignores keys that it does not know and has
+// defaults for keys that are missing, except those without which nothing can be taken over. Throws std::exception when
+// one of these is missing or a value cannot be understood.
+[[nodiscard]] std::string serialise(const ResumeState& state);
+[[nodiscard]] ResumeState parse_resume_state(const std::string& text);
+
 // Executes `program` in this process, with the arguments that we were started with. Returns only when that fails, with
 // the reason; nothing has changed then. Signals are blocked in the new image until it calls block_signals(false).
 [[nodiscard]] std::string exec_with_state(const std::string& program, const ResumeState& state);

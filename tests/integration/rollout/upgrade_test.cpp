@@ -1,7 +1,10 @@
-// SIGUSR2: the supervisor's program is replaced in place.
+// `pronghorn upgrade` and SIGUSR2: the supervisor's program is replaced in place.
 #include <signal.h>
 
+#include <filesystem>
+
 #include "support/catch.h"
+#include "support/paths.h"
 #include "support/server_process.h"
 
 using namespace pronghorn::test;
@@ -18,7 +21,69 @@ std::string claim_of(const ServerProcess& server) {
   return "@pronghorn listens on 127.0.0.1 port " + std::to_string(server.address().port);
 }
 
+// The program in a place of its own, where a test can replace it.
+struct DeployedProgram {
+  TempDir directory;
+  std::string path = directory / "pronghorn";
+  DeployedProgram() { deploy(program_path()); }
+  void deploy(const std::string& from) const {
+    std::filesystem::copy_file(from, path + ".new", std::filesystem::copy_options::overwrite_existing);
+    std::filesystem::rename(path + ".new", path);
+  }
+};
+
 }  // namespace
+
+TEST_CASE("pronghorn upgrade replaces the program and the workers, and says so", "[upgrade]") {
+  const ServerProcess server({.workers = 2});
+  const auto workers = server.worker_pids();
+  const ProgramResult result = server.control_command({"upgrade"});
+  INFO(result.all());
+  CHECK(result.status == 0);
+  CHECK(result.out.find("all workers are of generation 2") != std::string::npos);
+  CHECK(server.status().at("server").at("pid") == server.pid());
+  CHECK(server.worker_pids() != workers);
+  CHECK(get(server.address(), "/hello").status == 200);
+}
+
+// The server ended.
+TEST_CASE("a program that is no Pronghorn is refused, by upgrade and by USR2, and nothing changes", "[upgrade]") {
+  const DeployedProgram program;
+  const ServerProcess server({.command = {program.path, "serve", app_path("demo")},
+                              .workers = 2,
+                              .environment = {{"LD_LIBRARY_PATH", build_path("")}}});
+  const auto workers = server.worker_pids();
+  program.deploy("/bin/true");
+  CHECK(eventually(10s, [&] { return server.log_has("was replaced: workers that start from now on"); }));
+  const ProgramResult result = server.control_command({"upgrade"});
+  INFO(result.all());
+  CHECK(result.status == 1);
+  CHECK(result.err.find("does not answer as a Pronghorn that can take over") != std::string::npos);
+  server.signal(SIGUSR2);
+  CHECK(eventually(10s, [&] { return server.log_lines("the program is not replaced: ").size() == 2; }));
+  CHECK(server.worker_pids() == workers);
+  CHECK(get(server.address(), "/hello").status == 200);
+
+  program.deploy(program_path());
+  const ProgramResult good = server.control_command({"upgrade"});
+  INFO(good.all());
+  CHECK(good.status == 0);
+}
+
+TEST_CASE("an upgrade whose application does not load is refused before the program is replaced", "[upgrade]") {
+  const TempDir directory;
+  const std::string app = directory / "app.so";
+  std::filesystem::copy_file(app_path("demo"), app);
+  const ServerProcess server({.app = app, .workers = 1});
+  const auto workers = server.worker_pids();
+  write_file(app + ".new", "garbage");
+  std::filesystem::rename(app + ".new", app);
+  const ProgramResult result = server.control_command({"upgrade"});
+  INFO(result.all());
+  CHECK(result.status == 1);
+  CHECK(result.err.find("the application does not load") != std::string::npos);
+  CHECK(server.worker_pids() == workers);
+}
 
 TEST_CASE("USR2 keeps the pid, the port, the locks and the embedded Redis", "[upgrade]") {
   const TempDir directory;
