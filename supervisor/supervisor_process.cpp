@@ -6,9 +6,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <ctime>
 #include <exception>
 #include <utility>
 
+#include "common/config/redis_url.h"
 #include "common/log.h"
 #include "supervisor/system/errors.h"
 #include "supervisor/upgrade/resume_state.h"
@@ -31,6 +33,12 @@ ControlSocket make_control(uv_loop_t* loop, const Ground& ground, ControlSocket:
 
 std::string redis_mode(const Config& config) {
   return config.redis == "embedded" || config.redis == "none" ? config.redis : "server";
+}
+
+// Without the password; empty: there is no Redis.
+std::string redis_display(const Config& config) {
+  const std::string address = redis_address(config);
+  return address == "none" ? "" : display_redis_url(parse_redis_url(address));
 }
 
 std::uint64_t earlier(std::uint64_t a, std::uint64_t b) noexcept { return a == 0 || b == 0 ? a + b : std::min(a, b); }
@@ -63,6 +71,7 @@ SupervisorProcess::SupervisorProcess(uv_loop_t* loop, Ground& ground, const Supe
                 {.on_complete = [this](const Config& config) { rollout_complete(config); }}),
       recycler_(workers_, ground.board),
       sampler_(ground.board),
+      history_(ground.board),
       scaling_(workers_, sampler_),
       quarantine_(workers_, ground.board.quarantine()),
       commands_(ground.board, rollouts_, quarantine_, control_actions()),
@@ -161,10 +170,18 @@ void SupervisorProcess::describe_server() {
   std::vector<std::string> addresses;
   for (const Address& address : ground_.listeners.addresses()) addresses.push_back(address.text);
   server.listen.set(fmt::format("{}", fmt::join(addresses, "\n")));
-  server.redis_mode.set(redis_mode(*ground_.config));
+  server.name.set(ground_.config->name);
+  describe_redis(*ground_.config);
   server.pid.store(static_cast<std::uint32_t>(::getpid()));
   server.started_ms.store(ground_.resume ? ground_.resume->started_ms : began_ms_);
   server.generation.store(ground_.resume ? ground_.resume->generation : 1);
+}
+
+void SupervisorProcess::describe_redis(const Config& config) {
+  ServerRow& server = ground_.board.server();
+  server.redis_mode.set(redis_mode(config));
+  server.redis_address.set(redis_display(config));
+  server.ready_without_redis.store(config.ready_requires == "nothing" ? 1 : 0);
 }
 
 // --- Starting -------------------------------------------------------------------------------------------------------
@@ -230,6 +247,7 @@ void SupervisorProcess::tick() {
   reporter_.sample(now);
   if (redis_) redis_->watch();
   sampler_.sample(workers_.slots(), now);
+  history_.tick(now, static_cast<std::uint64_t>(std::time(nullptr)));
   quarantine_.tick(now);
   if (const auto path = program_files_.replaced()) {
     log_warning(
@@ -276,6 +294,7 @@ void SupervisorProcess::rollout_complete(const Config& config) {
   } catch (const std::exception& error) {
     log_error(error.what());
   }
+  describe_redis(config);
   watch_for_stalls(config.stall_threshold);
   scaling_.reconfigure(config);
   schedule();

@@ -22,6 +22,7 @@
 #include "supervisor/launch/app_check.h"
 #include "supervisor/launch/supervisor_hooks.h"
 #include "supervisor/load/dispatcher.h"
+#include "supervisor/load/history.h"
 #include "supervisor/load/sampler.h"
 #include "supervisor/load/scaling.h"
 #include "supervisor/recycling/recycler.h"
@@ -53,6 +54,7 @@ class SupervisorProcess {
   [[nodiscard]] ControlCommands::Actions control_actions();
   void watch_signals();
   void describe_server();
+  void describe_redis(const Config& config);
   void begin();
   void resume();
   void start_workers();
@@ -104,6 +106,7 @@ class SupervisorProcess {
   Recycler recycler_;
   std::optional<Dispatcher> dispatcher_;
   Sampler sampler_;
+  History history_;
   Scaling scaling_;
   QuarantineRelay quarantine_;
   ControlCommands commands_;
