@@ -43,6 +43,7 @@ struct CrashRecord {
   std::uint64_t address;              // of the fault; of SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP
   std::uint32_t sender;               // pid of who sent the signal, 0: it came from the kernel
   std::uint32_t thread;               // id of the thread; the loop's is the pid
+  std::uint64_t client;               // digest of the address whose request had the loop; 0: unknown
   StackTrace stack;
   std::atomic<std::uint32_t> requests_count;
   std::array<LostRequest, kMaxReportedRequests> requests;

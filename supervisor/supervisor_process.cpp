@@ -110,10 +110,11 @@ Workers::Callbacks SupervisorProcess::worker_callbacks() {
           .on_exit = [this](const WorkerEntry& worker, const std::string& reason) { worker_exited(worker, reason); },
           .on_cannot_start = [this](const std::string& reason) { cannot_start(reason); },
           .on_accepted =
-              [this](int pid, std::uint64_t ticket) {
-                if (dispatcher_) dispatcher_->accepted(pid, ticket);
+              [this](int pid, std::uint64_t ticket, const std::string& not_taken) {
+                if (dispatcher_) dispatcher_->accepted(pid, ticket, not_taken);
               },
-          .on_killed = [this](const std::string& request) { quarantine_.killed(request); },
+          .on_killed = [this](const std::string& request,
+                              std::uint64_t client) { quarantine_.killed(request, client, monotonic_ms()); },
           .on_quarantine = [this](const Message& message) { quarantine_.received(message); }};
 }
 

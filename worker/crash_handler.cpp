@@ -90,6 +90,7 @@ void write_facts(const Interrupted& at) noexcept {
   crash.code = at.info->si_code;
   const bool sent = at.info->si_code <= 0;
   crash.address = sent ? 0 : reinterpret_cast<std::uint64_t>(at.info->si_addr);
+  crash.client = 0;
   crash.sender = sent ? static_cast<std::uint32_t>(at.info->si_pid) : 0;
   crash.thread = static_cast<std::uint32_t>(thread_id());
   write_program_counter(crash.stack, *at.where);
@@ -132,8 +133,25 @@ void write_requests(const Interrupted&) noexcept {
   }
 }
 
-// A step that faults costs what it would have told, and no more.
-constexpr std::array kSteps{write_facts, write_caller, write_stack, write_requests};
+void write_client(const Interrupted&) noexcept {
+  if (the_exchanges == nullptr || the_row->running.active.load() == 0) return;
+  const RequestId& running = the_row->running.id;
+  std::size_t steps = 0;
+  for (const Exchange* each = the_exchanges->first(); each != nullptr && steps < 100'000; each = each->pool_next) {
+    ++steps;
+    const RequestId& id = each->known_number();
+    if (!each->in_use || each->peer == nullptr || id.number != running.number || id.worker != running.worker) continue;
+    std::uint64_t digest = 0xcbf29ce484222325ULL;  // FNV-1a
+    for (const char byte : each->peer->client.address) {
+      digest = (digest ^ static_cast<unsigned char>(byte)) * 0x100000001b3ULL;
+    }
+    the_row->crash.client = digest;
+    return;
+  }
+}
+
+// A step that faults costs what it would have written, and no more.
+constexpr std::array kSteps{write_facts, write_caller, write_stack, write_requests, write_client};
 
 [[noreturn]] void die_of(int signal) noexcept {
   struct sigaction action{};

@@ -67,9 +67,12 @@ void QuarantineKeeper::received(const Message& message) {
   const std::size_t blank = std::min(message.text.find(' '), message.text.size());
   const std::string_view method = std::string_view(message.text).substr(0, blank);
   const std::string_view path = std::string_view(message.text).substr(std::min(blank + 1, message.text.size()));
-  QuarantinedRequest request = identify(method, application_.route_of(method, path), path);
+  const auto route = application_.route_of(method, path);
+  QuarantinedRequest request = identify(method, route, path);
+  std::string text = to_text(request);
+  if (!route.empty()) text += '\n' + to_text(identify_route(method, route));
   // The machine's own count first: it waits for nobody.
-  send_({MessageKind::kill_identified, static_cast<std::uint64_t>(time_.count()), to_text(request)});
+  send_({MessageKind::kill_identified, static_cast<std::uint64_t>(time_.count()), std::move(text)});
   if (store_) spawn(count(std::move(request)));
 }
 

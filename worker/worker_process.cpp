@@ -1,5 +1,6 @@
 #include "worker/worker_process.h"
 
+#include <fmt/format.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -70,6 +71,8 @@ class WorkerProcess final : public pronghorn::Worker {
   void cannot_start(const std::string& reason);
   void begin_accepting();
   void listen_to_slot(std::uint32_t slot, bool covered);
+  void take_connection(std::uint64_t ticket, int fd);
+  void confirm_connections();
   void cover(std::uint32_t slot, int fd);
   void uncover(std::uint32_t slot);
   void received(const Message& message, int fd);
@@ -99,6 +102,9 @@ class WorkerProcess final : public pronghorn::Worker {
   std::vector<InheritedListener> lent_listeners_;  // of slots that are younger than this worker, while it covers them
   uv_signal_t terminate_{};
   uv_timer_t drain_timer_{};
+  uv_timer_t confirm_timer_{};
+  std::uint64_t last_ticket_ = 0;  // of the connections that the supervisor passed
+  std::string not_taken_;          // see MessageKind::accepted
   std::uint64_t drain_began_ms_ = 0;
   std::uint64_t drain_requests_ = 0;  // answered before
   std::string redis_refusal_;         // a wrong password or database: why this worker cannot start
@@ -133,6 +139,8 @@ int WorkerProcess::run() {
                                       [this] { supervisor_gone(); }});
   uv_timer_init(&loop_, &drain_timer_);
   drain_timer_.data = this;
+  uv_timer_init(&loop_, &confirm_timer_);
+  confirm_timer_.data = this;
   uv_signal_init(&loop_, &terminate_);
   terminate_.data = this;
   uv_signal_start(
@@ -233,13 +241,35 @@ void WorkerProcess::received(const Message& message, int fd) {
       if (quarantine_) quarantine_->received(message);
       return;
     case MessageKind::connection:
-      if (fd < 0 || !http_) return;
-      http_->adopt(fd);
-      channel_->send({MessageKind::accepted, message.number, {}});
-      return;
+      return take_connection(message.number, fd);
     default:
       log_warning("an unknown message from the supervisor", {{"kind", static_cast<std::uint32_t>(message.kind)}});
   }
+}
+
+// Without a descriptor left in this process, the message arrives without its own: the supervisor gives the client to
+// another worker.
+void WorkerProcess::take_connection(std::uint64_t ticket, int fd) {
+  if (fd >= 0 && http_) {
+    http_->adopt(fd);
+  } else {
+    if (fd >= 0) ::close(fd);
+    not_taken_ += fmt::format("{} ", ticket);
+  }
+  last_ticket_ = ticket;
+  confirm_connections();
+}
+
+// A confirmation that does not fit into the channel is sent again with the next one, or a little later.
+void WorkerProcess::confirm_connections() {
+  if (channel_->send({MessageKind::accepted, last_ticket_, not_taken_})) {
+    not_taken_.clear();
+    uv_timer_stop(&confirm_timer_);
+    return;
+  }
+  uv_timer_start(
+      &confirm_timer_, [](uv_timer_t* timer) { static_cast<WorkerProcess*>(timer->data)->confirm_connections(); },
+      kConfirmAgain.count(), 0);
 }
 
 void WorkerProcess::cover(std::uint32_t slot, int fd) {
@@ -355,6 +385,7 @@ void WorkerProcess::close_handles() {
   channel_.reset();
   uv_close(reinterpret_cast<uv_handle_t*>(&terminate_), nullptr);
   uv_close(reinterpret_cast<uv_handle_t*>(&drain_timer_), nullptr);
+  uv_close(reinterpret_cast<uv_handle_t*>(&confirm_timer_), nullptr);
   admin_.reset();
   application_.reset();
   state_.reset();

@@ -22,9 +22,11 @@ enum class MessageKind : std::uint32_t {
   // worker to supervisor
   ready = 1,  // the application is loaded, on_start has ended, it accepts
   failed,     // text: why the worker cannot start; it exits with status 3 next
-  accepted,   // number: the ticket of a connection message whose descriptor now belongs to the worker
+  accepted,   // number: all connection messages with tickets up to this one have been received. text: those of them
+              // whose descriptor could not be taken, as decimal numbers with blanks between them
   // Of the quarantine; the texts are those of common/ipc/quarantine_table.h.
-  kill_identified = 20,  // text: the request that a `killed` message was about; number: quarantine_time in ms
+  kill_identified = 20,  // text: the request that a `killed` message was about, and in a second line all requests of
+                         // its route, if it has one; number: quarantine_time in ms
   quarantined,           // text: what Redis has quarantined, as a QuarantineNotice; number: for how many ms still
   quarantine_ended,      // text: the id of an entry that Redis has no more
   // supervisor to worker

@@ -23,6 +23,7 @@ struct QuarantinedRequest {
   static constexpr std::size_t kMaxMethod = 16;  // bytes
   static constexpr std::size_t kMaxRoute = 64;
   static constexpr std::size_t kMaxShape = 96;
+  static constexpr std::string_view kEveryShape = "*";  // the shape of an entry that is about all requests of a route
 
   std::string id;
   std::string method;

@@ -13,6 +13,9 @@ namespace {
 
 // "POST /crash (route /crash)"
 std::string describe(const QuarantinedRequest& request) {
+  if (request.shape == QuarantinedRequest::kEveryShape) {
+    return fmt::format("every {} of route {}", request.method, request.route);
+  }
   return fmt::format("{} {} (route {})", request.method, request.shape, request.route);
 }
 
@@ -39,6 +42,27 @@ void QuarantineList::killed(const QuarantinedRequest& request, Milliseconds time
                           "\"pronghorn quarantine release {}\"",
                           describe(request), time.count() / 1000, count, request.id),
               {{"quarantine", request.id}});
+}
+
+void QuarantineList::killed_in_route(const QuarantinedRequest& route, const std::string& shape, Milliseconds time,
+                                     std::uint64_t now) {
+  if (time.count() <= 0 || find(route.id) != nullptr) return;
+  for (auto& [id, shapes] : routes_) {
+    std::erase_if(shapes, [now](const auto& entry) { return now - entry.second > kWindowMs; });
+  }
+  std::erase_if(routes_, [](const auto& entry) { return entry.second.empty(); });
+  if (routes_.size() >= kMaxCounted && !routes_.contains(route.id)) return;
+  Shapes& shapes = routes_[route.id];
+  shapes[shape] = now;
+  if (shapes.size() < kShapes) return;
+  const auto count = static_cast<std::uint32_t>(shapes.size());
+  routes_.erase(route.id);
+  released_.erase(route.id);
+  if (add(route, static_cast<std::uint64_t>(std::time(nullptr)), count, time, now) == nullptr) return;
+  log_warning(fmt::format("{} is quarantined for {} s: requests for {} different paths killed workers within a minute; "
+                          "to end that, run \"pronghorn quarantine release {}\"",
+                          describe(route), time.count() / 1000, count, route.id),
+              {{"quarantine", route.id}});
 }
 
 void QuarantineList::learned(const QuarantineNotice& notice, Milliseconds left, std::uint64_t now) {

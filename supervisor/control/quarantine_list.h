@@ -21,6 +21,7 @@ namespace pronghorn::supervisor {
 class QuarantineList {
  public:
   static constexpr std::uint32_t kKills = 2;           // kills that quarantine a request …
+  static constexpr std::size_t kShapes = 3;            // shapes with kills that quarantine their route …
   static constexpr std::uint64_t kWindowMs = 60'000;   // … within this time
   static constexpr std::size_t kMaxCounted = 256;      // requests with kills that are not quarantined
   static constexpr std::uint64_t kReleasedMs = 3'000;  // for this time Redis may still list a released request
@@ -31,6 +32,10 @@ class QuarantineList {
 
   // Records one kill. The second within kWindowMs quarantines the request for `time`; 0: the quarantine is off.
   void killed(const QuarantinedRequest& request, Milliseconds time, std::uint64_t now);
+  // The kill was by a request of this route, whose shape has the id `shape`. A client could vary the path to make each
+  // kill the first of its shape: the third shape within kWindowMs quarantines all requests of the route. Call after
+  // killed().
+  void killed_in_route(const QuarantinedRequest& route, const std::string& shape, Milliseconds time, std::uint64_t now);
   // Redis lists the request for another `left`: another machine has quarantined it, or this one has.
   void learned(const QuarantineNotice& notice, Milliseconds left, std::uint64_t now);
   // Redis no longer lists the request.
@@ -46,6 +51,9 @@ class QuarantineList {
     std::uint64_t first_ms = 0;
   };
 
+  // Kills of one route, by the id of their shape: when the last one was.
+  using Shapes = std::unordered_map<std::string, std::uint64_t>;
+
   [[nodiscard]] QuarantineRow* find(std::string_view id);
   QuarantineRow* add(const QuarantinedRequest& request, std::uint64_t since_at, std::uint32_t kills, Milliseconds time,
                      std::uint64_t now);
@@ -54,6 +62,7 @@ class QuarantineList {
 
   QuarantineTable& table_;
   std::unordered_map<std::string, Kills> counted_;           // by id
+  std::unordered_map<std::string, Shapes> routes_;           // by id
   std::unordered_map<std::string, std::uint64_t> released_;  // by id: until when learned() ignores it
   bool told_full_ = false;
 };

@@ -19,14 +19,21 @@ bool is_id(const std::string& text) {
 
 }  // namespace
 
-void QuarantineRelay::killed(const std::string& request) { send({MessageKind::killed, 0, request}); }
+void QuarantineRelay::killed(const std::string& request, std::uint64_t client, std::uint64_t now) {
+  if (!retries_.is_retry(request, client, now)) send({MessageKind::killed, 0, request});
+}
 
 void QuarantineRelay::received(const Message& message) {
   const std::uint64_t now = monotonic_ms();
   const Milliseconds time(static_cast<Milliseconds::rep>(std::min(message.number, kLongestMs)));
   if (message.kind == MessageKind::quarantine_ended) return list_.ended(message.text, now);
   if (message.kind == MessageKind::kill_identified) {
-    if (const auto request = parse_quarantined_request(message.text)) list_.killed(*request, time, now);
+    const std::size_t line_end = std::min(message.text.find('\n'), message.text.size());
+    const auto request = parse_quarantined_request(message.text.substr(0, line_end));
+    if (!request) return;
+    list_.killed(*request, time, now);
+    const auto route = parse_quarantined_request(message.text.substr(std::min(line_end + 1, message.text.size())));
+    if (route) list_.killed_in_route(*route, request->id, time, now);
   } else if (const auto notice = parse_quarantine_notice(message.text)) {
     list_.learned(*notice, time, now);
   }

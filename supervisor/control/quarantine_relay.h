@@ -14,6 +14,7 @@
 
 #include "common/ipc/channel.h"
 #include "common/ipc/quarantine_table.h"
+#include "supervisor/control/kill_retries.h"
 #include "supervisor/control/quarantine_list.h"
 #include "supervisor/workers/workers.h"
 
@@ -24,9 +25,9 @@ class QuarantineRelay {
   // Both must outlive this.
   QuarantineRelay(Workers& workers, QuarantineTable& table) : workers_(workers), list_(table) {}
 
-  // A worker was killed by this request ("POST /crash"). A ready worker identifies it; without one, the message waits
-  // for the next that becomes ready.
-  void killed(const std::string& request);
+  // A worker was killed by this request ("POST /crash") of this client (killing_client()). A ready worker identifies
+  // the request; without one, the message waits for the next that becomes ready. A retry (KillRetries) does not count.
+  void killed(const std::string& request, std::uint64_t client, std::uint64_t now);
   // A message of a worker: kill_identified, quarantined or quarantine_ended.
   void received(const Message& message);
   // A worker has become ready: sends what waits.
@@ -44,6 +45,7 @@ class QuarantineRelay {
 
   Workers& workers_;
   QuarantineList list_;
+  KillRetries retries_;
   std::vector<Message> waiting_;  // for a ready worker
 };
 

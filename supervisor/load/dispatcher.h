@@ -1,8 +1,12 @@
-// Accepting for the workers: with the balances that pass connections, the supervisor takes each client and sends its
+// Accepts for the workers: with the balances that pass connections, the supervisor accepts each client and sends its
 // descriptor to a worker.
 //
-// Context: supervisor, main thread. The supervisor reads nothing from a client; for cookie_hash it looks at the first
-// bytes without taking them (MSG_PEEK).
+// Our copy of a descriptor is kept until the worker has confirmed it: when the worker dies before, or has no descriptor
+// left, the client goes to another one. The number of copies is limited, so that descriptors remain for the control
+// socket and for new workers; while the limit is reached, clients wait in the accept queue.
+//
+// Context: supervisor, main thread. The supervisor consumes nothing of what a client sends; for cookie_hash it looks at
+// the first bytes (MSG_PEEK).
 #pragma once
 
 #include <uv.h>
@@ -32,27 +36,29 @@ namespace pronghorn::supervisor {
 
 class Dispatcher {
  public:
-  // Accepts as soon as a worker is ready. Everything passed outlives the Dispatcher.
+  // Accepts as soon as a worker is ready. All references must outlive the Dispatcher.
   Dispatcher(uv_loop_t* loop, const Config& config, const Listeners& listeners, Workers& workers,
              const Scoreboard& board, const Sampler& sampler);
   Dispatcher(const Dispatcher&) = delete;
   Dispatcher& operator=(const Dispatcher&) = delete;
 
-  // Workers reports here. Our copy of a descriptor is kept until its worker has it; when that worker dies before, the
-  // client goes to another.
-  void accepted(int pid, std::uint64_t ticket);
+  // The worker has received all connections with tickets up to `ticket`, and could not take those in `not_taken`
+  // (MessageKind::accepted).
+  void accepted(int pid, std::uint64_t ticket, const std::string& not_taken);
+  // The worker has ended.
   void worker_gone(int pid);
-  // After every event: clients that wait for a worker.
+  // Passes clients that wait for a worker. Call after every event.
   void advance();
-  // Whoever is still being looked at goes to a worker now.
+  // Passes clients whose first bytes have not come yet.
   void flush();
-  // Clients that no worker has taken yet.
+  // How many clients have not been passed to a worker yet.
   [[nodiscard]] std::size_t waiting() const noexcept { return waiting_.size(); }
 
  private:
   static constexpr int kAcceptsPerTurn = 64;
-  static constexpr std::size_t kMostWaiting = 1'024;  // clients without a worker; more stay in the accept queue
-  static constexpr std::uint64_t kPeekMs = 100;       // for the first bytes of a client
+  static constexpr std::size_t kMostHeld = 4'096;  // clients without a worker, or on the way to one
+  static constexpr std::uint64_t kPeekMs = 100;    // for the first bytes of a client
+  static constexpr std::uint64_t kCalmMs = 1'000;  // without a pause: then accepting has resumed
   static constexpr std::size_t kPeekBytes = 8 * 1024;
 
   struct Client {
@@ -61,7 +67,7 @@ class Dispatcher {
   };
   struct Passed {
     Client client;
-    int pid = 0;
+    std::uint64_t ticket = 0;
   };
   struct Peeked {
     Client client;
@@ -77,7 +83,10 @@ class Dispatcher {
   void pass(Client client);
   [[nodiscard]] bool send(Client& client);
   [[nodiscard]] std::vector<Candidate> candidates() const;
+  [[nodiscard]] std::size_t held() const noexcept;
   void watch_listeners();
+  void pause(int error);
+  void tell_resumed();
 
   uv_loop_t* loop_;
   Balance balance_;
@@ -88,12 +97,17 @@ class Dispatcher {
   const Sampler& sampler_;
   DispatchPolicy policy_;
   std::vector<std::unique_ptr<Poll>> polls_;
-  std::unordered_map<std::uint64_t, Passed> passed_;  // by ticket
+  std::size_t most_held_;
+  std::uint64_t max_connections_;                       // of a worker; 0: no limit
+  std::unordered_map<int, std::deque<Passed>> passed_;  // by pid, in the order of tickets
   std::deque<Client> waiting_;
   std::list<Peeked> peeked_;
   std::uint64_t next_ticket_ = 1;
+  bool accepting_ = false;
   bool paused_ = false;
-  Timer sweep_;  // runs while somebody waits or is looked at, or accepting is paused
+  std::uint64_t pause_began_ms_ = 0;  // 0: accepting is not short of descriptors
+  std::uint64_t last_pause_ms_ = 0;
+  Timer sweep_;  // runs while a client waits or is peeked at, or accepting is paused
 };
 
 }  // namespace pronghorn::supervisor

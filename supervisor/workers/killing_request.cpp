@@ -28,4 +28,8 @@ std::string killing_request(const Slots::Exit& exit, const ChildExit& how, const
   return guilty ? line_of(row.running) : std::string();
 }
 
+std::uint64_t killing_client(const WorkerRow& row) noexcept {
+  return row.crash.signal.load() != 0 ? row.crash.client : 0;
+}
+
 }  // namespace pronghorn::supervisor

@@ -3,6 +3,7 @@
 // Context: supervisor.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "common/ipc/scoreboard.h"
@@ -16,5 +17,8 @@ namespace pronghorn::supervisor {
 // a thread of the offload pool. SIGKILL is never a request's fault: it comes from an operator, from the kernel when
 // memory runs out, or from the watchdog when the worker is stopped.
 [[nodiscard]] std::string killing_request(const Slots::Exit& exit, const ChildExit& how, const WorkerRow& row);
+
+// A digest of the address of the client that sent it. 0: the worker could not tell, such as after exit().
+[[nodiscard]] std::uint64_t killing_client(const WorkerRow& row) noexcept;
 
 }  // namespace pronghorn::supervisor

@@ -238,7 +238,7 @@ void Workers::on_message(WorkerHandle& handle, const Message& message, int fd) {
       handle.failure = message.text;
       return;
     case MessageKind::accepted:
-      return callbacks_.on_accepted(handle.pid, message.number);
+      return callbacks_.on_accepted(handle.pid, message.number, message.text);
     case MessageKind::kill_identified:
     case MessageKind::quarantined:
     case MessageKind::quarantine_ended:
@@ -285,7 +285,9 @@ void Workers::on_exit(const ChildExit& how) {
   } else if (how.signal != 0) {  // its own words, or its exit status, need no report
     static_cast<void>(explainer_.write_report(ended));
   }
-  if (const std::string request = killing_request(*exit, how, row); !request.empty()) callbacks_.on_killed(request);
+  if (const std::string request = killing_request(*exit, how, row); !request.empty()) {
+    callbacks_.on_killed(request, killing_client(row));
+  }
   release_row(row, worker.pid);
   handles_.erase(how.pid);
   publisher_.publish(worker.slot, now);

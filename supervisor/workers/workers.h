@@ -49,10 +49,10 @@ class Workers {
     std::function<void(const WorkerEntry&, const std::string& reason)> on_exit;
     // No worker has ever been ready, and restarting them is hopeless. Called at most once.
     std::function<void(const std::string& reason)> on_cannot_start;
-    // The worker has taken the connection with this ticket.
-    std::function<void(int pid, std::uint64_t ticket)> on_accepted;
-    // A request has killed a worker: see killing_request(). Called before on_exit.
-    std::function<void(const std::string& request)> on_killed;
+    // MessageKind::accepted.
+    std::function<void(int pid, std::uint64_t ticket, const std::string& not_taken)> on_accepted;
+    // A request has killed a worker: see killing_request() and killing_client(). Called before on_exit.
+    std::function<void(const std::string& request, std::uint64_t client)> on_killed;
     // kill_identified, quarantined, quarantine_ended.
     std::function<void(const Message& message)> on_quarantine;
   };

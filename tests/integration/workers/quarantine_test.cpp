@@ -15,14 +15,17 @@ ServerOptions options(std::vector<std::string> arguments = {}, const std::string
   return {.workers = workers, .redis = redis, .arguments = std::move(arguments), .environment = kPlainSignals};
 }
 
-// POST /crash, which kills one worker; returns when the supervisor has replaced it.
+// POST /crash, which kills one worker; returns when the supervisor has replaced it, and the same request is not taken
+// for a retry of the client any more.
 void kill_by_request(const ServerProcess& server, const std::string& how = "segv") {
   const int restarts = server.status().at("totals").at("restarts");
   HttpConnection connection(server.address(), 15s);
   CHECK_THROWS_AS(connection.request("POST", "/crash?how=" + how), ClientError);
   REQUIRE(eventually(15s, [&] { return server.status().at("totals").at("restarts") == restarts + 1; }));
+  const auto killed = std::chrono::steady_clock::now();
   const int workers = static_cast<int>(server.status().at("server").at("slots"));
   REQUIRE(server.wait_ready(workers));
+  REQUIRE(eventually(5s, [&] { return std::chrono::steady_clock::now() - killed > 60ms; }));
 }
 
 nlohmann::json quarantine(const ServerProcess& server) { return server.status().at("quarantine"); }
@@ -66,6 +69,23 @@ TEST_CASE("a request that has killed two workers is refused by all, others are s
   CHECK(server.status().at("totals").at("quarantined") == 20);
   CHECK(get(server.address(), "/metrics").body.find("pronghorn_quarantine_entries 1\n") != std::string::npos);
   CHECK(server.log_has("POST /crash (route /crash) is quarantined for 600 s"));
+}
+
+TEST_CASE("a client that varies the path is refused by the route", "[quarantine]") {
+  const ServerProcess server({.app = app_path("apps/kills"), .workers = 3, .environment = kPlainSignals});
+  for (const char* word : {"apple", "pear", "plum"}) {
+    HttpConnection connection(server.address(), 15s);
+    CHECK_THROWS_AS(connection.get(std::string("/kill/") + word), ClientError);
+  }
+  REQUIRE(wait_quarantined(server));
+  const auto entry = quarantine(server).at(0);
+  CHECK(entry.at("route") == "/kill/{word}");
+  CHECK(entry.at("shape") == "*");
+  REQUIRE(server.wait_ready(3));
+  for (const char* word : {"cherry", "apple"}) {
+    CHECK(get(server.address(), std::string("/kill/") + word).status == 503);
+  }
+  CHECK(get(server.address(), "/").status == 200);
 }
 
 TEST_CASE("the only worker of a server is protected as well", "[quarantine]") {

@@ -16,16 +16,24 @@ std::string visible_route(std::string_view route) {
   return route.empty() ? "-" : visible(route, QuarantinedRequest::kMaxRoute);
 }
 
-}  // namespace
-
-QuarantinedRequest identify(std::string_view method, std::string_view route, std::string_view path) {
-  const std::string shape = path_shape(path);
+QuarantinedRequest make_request(std::string_view method, std::string_view route, std::string_view shape) {
   QuarantinedRequest request;
   request.id = sha256_hex(fmt::format("{} {} {}", method, route, shape)).substr(0, QuarantinedRequest::kIdSize);
   request.method = visible_method(method);
   request.route = visible_route(route);
   request.shape = visible(shape, QuarantinedRequest::kMaxShape);
   return request;
+}
+
+}  // namespace
+
+QuarantinedRequest identify(std::string_view method, std::string_view route, std::string_view path) {
+  return make_request(method, route, path_shape(path));
+}
+
+// The shape of a path is never "*": it begins with a slash, or is that of OPTIONS *, which has no route.
+QuarantinedRequest identify_route(std::string_view method, std::string_view route) {
+  return make_request(method, route, QuarantinedRequest::kEveryShape);
 }
 
 std::optional<Response> QuarantineGate::refusal(std::string_view method, std::string_view route,
@@ -38,8 +46,10 @@ std::optional<Response> QuarantineGate::refusal(std::string_view method, std::st
     return entry.request.method == shown_method && entry.request.route == shown_route;
   });
   if (!similar) return std::nullopt;
-  const QuarantinedRequest request = identify(method, route, path);
-  const auto entry = std::ranges::find(entries_, request.id, [](const auto& each) { return each.request.id; });
+  const std::string id = identify(method, route, path).id;
+  const std::string route_id = route.empty() ? std::string() : identify_route(method, route).id;
+  const auto entry = std::ranges::find_if(
+      entries_, [&](const QuarantineEntry& each) { return each.request.id == id || each.request.id == route_id; });
   if (entry == entries_.end()) return std::nullopt;
   QuarantineRow& shared = table_.rows[entry->row];
   const std::uint64_t until = shared.until_ms.load();
@@ -49,7 +59,7 @@ std::optional<Response> QuarantineGate::refusal(std::string_view method, std::st
   add(row_[Count::quarantined]);
   Response response = problem(503, fmt::format("requests like this one have killed workers and are quarantined as {}; "
                                                "they are handled again later",
-                                               request.id));
+                                               entry->request.id));
   response.set("Retry-After", std::to_string((until - now + 999) / 1000));
   return response;
 }

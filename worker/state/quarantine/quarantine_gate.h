@@ -18,6 +18,9 @@ namespace pronghorn::worker {
 // scoreboard records running requests.
 [[nodiscard]] QuarantinedRequest identify(std::string_view method, std::string_view route, std::string_view path);
 
+// All requests of a route, whatever the shape of their path; `route` is not empty.
+[[nodiscard]] QuarantinedRequest identify_route(std::string_view method, std::string_view route);
+
 // Checks each request against the quarantine table before its handler runs. While nothing is quarantined, active() is
 // the whole cost.
 //

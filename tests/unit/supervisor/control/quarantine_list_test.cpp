@@ -207,3 +207,42 @@ TEST_CASE("no request is blamed for what came from outside", "[quarantine]") {
   CHECK(blamed({.status = 0}, WorkerState::draining).empty());
   CHECK(blamed({.signal = SIGSEGV}, WorkerState::ready, false).empty());
 }
+
+// A client that varied the path, /kill/<random letters>, made each kill the first of its shape.
+TEST_CASE("the third path of one route that kills quarantines the whole route", "[quarantine]") {
+  Kept kept;
+  const QuarantinedRequest route{"00000000000000ff", "GET", "/kill/{word}", "*"};
+  const auto kill = [&](std::uint64_t shape) {
+    kept.quarantine.killed(request(shape), 60s, kept.now);
+    kept.quarantine.killed_in_route(route, request(shape).id, 60s, kept.now);
+  };
+  kill(1);
+  kill(2);
+  CHECK(kept.entries().empty());
+  kill(3);
+  REQUIRE(kept.entries().size() == 1);
+  CHECK(kept.entries()[0].request.shape == "*");
+  CHECK(kept.entries()[0].kills == 3);
+  CHECK(kept.quarantine.release(route.id, kept.now) == 1);
+}
+
+TEST_CASE("kills of one path say nothing about the others of its route", "[quarantine]") {
+  Kept kept;
+  const QuarantinedRequest route{"00000000000000ff", "GET", "/kill/{word}", "*"};
+  for (int i = 0; i < 5; ++i) {
+    kept.quarantine.killed(request(1), 60s, kept.now);
+    kept.quarantine.killed_in_route(route, request(1).id, 60s, kept.now);
+  }
+  REQUIRE(kept.entries().size() == 1);
+  CHECK(kept.entries()[0].request.id == request(1).id);
+}
+
+TEST_CASE("paths that kill more than a minute apart do not quarantine their route", "[quarantine]") {
+  Kept kept;
+  const QuarantinedRequest route{"00000000000000ff", "GET", "/kill/{word}", "*"};
+  for (std::uint64_t shape = 1; shape <= 5; ++shape, kept.now += 40'000) {
+    kept.quarantine.killed(request(shape), 60s, kept.now);
+    kept.quarantine.killed_in_route(route, request(shape).id, 60s, kept.now);
+  }
+  CHECK(kept.entries().empty());
+}
