@@ -55,6 +55,7 @@ DirectoryLocks lock_directories(const Config& config) {
     make_private_directory(config.data_dir, "data_dir");
     if (config.data_dir != config.runtime_dir) locks.data = lock_directory(config.data_dir, "data_dir");
     locks.redis = lock_redis_data(config.data_dir, kRedisPatience);
+    prepare_redis_directory(config);
   }
   return locks;
 }

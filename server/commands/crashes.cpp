@@ -165,7 +165,7 @@ std::string crash_text(const json& report) {
   const std::string request = request_text(member(report, "request"));
   text.line("request", request.empty() ? "none: the loop was idle" : request);
   const json memory = member(report, "memory");
-  text.line("memory", megabytes(memory, "rss_bytes") + " resident");
+  text.line("memory", megabytes(memory, "rss_bytes") + " resident at most");
   if (!member(memory, "limit_bytes").is_null()) {
     text.line("", fmt::format("{} of {} used in {}", megabytes(memory, "current_bytes"),
                               megabytes(memory, "limit_bytes"), text_at(memory, "cgroup")));
@@ -174,6 +174,9 @@ std::string crash_text(const json& report) {
   std::vector<std::string> lines;
   for (const Frame& frame : frames_in(report)) {
     lines.push_back(printable(fmt::format("#{:<2} {}", lines.size(), supervisor::describe(frame))));
+  }
+  if (text_at(report, "names") == "pending") {
+    lines.emplace_back("(the names of functions are being looked up: run the command again in a moment)");
   }
   text.list("backtrace", lines);
   lines.clear();

@@ -42,15 +42,17 @@ CrashReporter::Written CrashReporter::write(const Ended& end) {
                     .exit = end.how,
                     .reason = end.reason,
                     .app = end.config.app,
-                    .rss_bytes = end.rss_bytes,
+                    .rss_bytes = end.how.peak_rss_bytes,
                     .now_ms = monotonic_ms(),
                     .at = std::time(nullptr),
                     .oom_before = verdicts_.baseline(),
                     .memory = read_memory_state(),
                     .verdict = {}};
   verdicts_.sample(ended.now_ms, ended.memory.oom_kills);
-  if (end.how.signal == SIGKILL && !end.killed_by_us && verdicts_.explains())
+  if (end.how.signal == SIGKILL && !end.killed_by_us && verdicts_.explains()) {
     ended.verdict = describe_oom(ended.memory);
+    ended.reason += ": " + ended.verdict;
+  }
 
   nlohmann::json report = crash_report(ended);
   std::vector<Frame> frames;
@@ -58,6 +60,7 @@ CrashReporter::Written CrashReporter::write(const Ended& end) {
     frames = frames_of(end.row.crash.stack, end.row.modules);
   }
   report["backtrace"] = to_json(frames);
+  report["names"] = frames.empty() ? "none" : "pending";
   Written written{report_name(ended.at, end.worker.slot, end.worker.pid), {}, ended.verdict};
   written.path = crash_directory(end.config.data_dir) + '/' + written.name;
   if (const auto saved = save_report(end.config.data_dir, written.name, dump(report)); !saved) {
@@ -73,6 +76,7 @@ CrashReporter::Written CrashReporter::write(const Ended& end) {
                     log_backtrace(who, pid, written.path, named, lines);
                     if (written.name.empty()) return;
                     report["backtrace"] = to_json(named);
+                    report["names"] = top_function(named).empty() ? "unknown" : "found";
                     if (const auto saved = save_report(data_dir, written.name, dump(report)); !saved) {
                       log_warning("cannot write the crash report: it keeps bare addresses",
                                   {{"file", written.path}, {"reason", saved.error()}});

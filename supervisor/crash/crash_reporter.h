@@ -24,7 +24,6 @@ class CrashReporter {
     const WorkerRow& row;  // still as the worker left it
     const ChildExit& how;
     std::string reason;                  // "signal 11 (SIGSEGV)", with the worker's own words behind it
-    std::uint64_t rss_bytes = 0;         // 0: unknown
     bool killed_by_us = false;           // then a SIGKILL is not the kernel's
     const Config& config;                // what the worker ran with
     std::shared_ptr<const AppCopy> app;  // the file it had loaded, kept until its functions have names; may be null

@@ -20,7 +20,7 @@ struct EndedWorker {
   ChildExit exit;
   std::string reason;        // "signal 11 (SIGSEGV)", then the worker's or our own words
   std::string app;           // path
-  std::uint64_t rss_bytes;   // 0: unknown
+  std::uint64_t rss_bytes;   // its peak; 0: unknown
   std::uint64_t now_ms;      // monotonic
   long long at;              // seconds since 1970
   std::uint64_t oom_before;  // see MemoryState::oom_kills
@@ -28,7 +28,8 @@ struct EndedWorker {
   std::string verdict;       // of the out-of-memory killer; empty: it was not involved
 };
 
-// Fields may be added, never renamed; docs/crashes.md lists them. `backtrace` is an empty array.
+// Fields may be added, never renamed; docs/crashes.md lists them. `backtrace` is an
+// empty array; `names`, about the names of functions in it, is left to the caller.
 [[nodiscard]] nlohmann::json crash_report(const EndedWorker& ended);
 
 // "crash-20261122T101706Z-0-4242.json".

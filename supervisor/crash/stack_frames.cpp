@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <ranges>
 #include <span>
 
 #include "common/config/record.h"
@@ -24,7 +25,11 @@ std::string hex(std::span<const std::uint8_t> bytes) {
 // Frames of the C and C++ libraries between a bug and the signal say nothing about the bug.
 bool is_machinery(const Frame& frame) {
   const std::string name = file_name(frame.module);
-  return name.starts_with("libc.so") || name.starts_with("libstdc++.so") || name.starts_with("linux-vdso");
+  for (const char* library : {"libc.so", "libc-", "libstdc++.so", "libgcc_s.so", "libm.so", "libpthread", "ld-linux",
+                              "linux-vdso", "libasan.so", "libubsan.so"}) {
+    if (name.starts_with(library)) return true;
+  }
+  return false;
 }
 
 // std::invoke and the parts of std::function. Names of templates begin with their return type.
@@ -55,8 +60,26 @@ std::vector<Frame> frames_of(const StackTrace& stack, const ModuleTable& modules
   return frames;
 }
 
+std::string short_name(const std::string& function) {
+  constexpr std::size_t kLongestParameters = 40;
+  std::string name;
+  int depth = 0;
+  for (std::size_t i = 0; i < function.size(); ++i) {
+    const char c = function[i];
+    const bool is_operator = name.ends_with("operator") || name.ends_with("operator<") || name.ends_with("operator-");
+    if (c == '<' && !is_operator && depth++ == 0) name += "<…>";
+    if (depth == 0) name += c;
+    if (c == '>' && depth > 0 && !is_operator) --depth;
+  }
+  // The parameters: the last parentheses, unless a lambda or an unnamed namespace has them.
+  const std::size_t begin = name.rfind('(');
+  const std::size_t end = name.rfind(')');
+  if (begin == std::string::npos || end == std::string::npos || end - begin <= kLongestParameters) return name;
+  return name.substr(0, begin + 1) + "…" + name.substr(end);
+}
+
 std::string describe(const Frame& frame) {
-  std::string text = frame.function.empty() ? "" : frame.function + ' ';
+  std::string text = frame.function.empty() ? "" : short_name(frame.function) + ' ';
   if (!frame.file.empty()) text += fmt::format("({}:{}) ", file_name(frame.file), frame.line);
   if (frame.inlined) return text + "inlined";
   if (frame.module.empty()) return text + fmt::format("at {:#x}", frame.address);
@@ -73,7 +96,9 @@ std::string top_function(const std::vector<Frame>& frames) {
 std::vector<Frame> telling_frames(const std::vector<Frame>& frames) {
   std::vector<Frame> telling;
   bool in_app = false;
-  for (const Frame& frame : frames) {
+  const auto is_app = [](const Frame& frame) { return !is_machinery(frame) && !frame.module.empty(); };
+  const auto first = std::ranges::find_if(frames, is_app);
+  for (const Frame& frame : std::ranges::subrange(first == frames.end() ? frames.begin() : first, frames.end())) {
     const bool servers = file_name(frame.module).starts_with("libpronghorn.so");
     if (servers && in_app) break;
     in_app = in_app || (!servers && !is_machinery(frame) && !frame.module.empty());
@@ -89,12 +114,11 @@ std::string describe_top(const std::vector<Frame>& frames) {
   const std::vector<Frame> telling = telling_frames(frames);
   std::string text;
   std::size_t shown = 0;
-  const auto first = std::find_if_not(telling.begin(), telling.end(), is_machinery);
-  for (auto frame = first == telling.end() ? telling.begin() : first; frame != telling.end() && shown < kShown;
-       ++frame) {
+  for (const Frame& frame : telling) {
+    if (shown == kShown) break;
     if (shown++ > 0) text += " < ";
-    text += frame->function.empty() ? describe(*frame) : frame->function;
-    if (!frame->file.empty()) text += fmt::format(" ({}:{})", file_name(frame->file), frame->line);
+    text += frame.function.empty() ? describe(frame) : short_name(frame.function);
+    if (!frame.file.empty()) text += fmt::format(" ({}:{})", file_name(frame.file), frame.line);
   }
   return text;
 }

@@ -31,9 +31,13 @@ struct Frame {
 // The first function outside the C and C++ libraries. Empty: no name is known.
 [[nodiscard]] std::string top_function(const std::vector<Frame>& frames);
 
-// The frames that a log shows, innermost first: without calls within the standard library, without the server's frames
-// that lead to the handler, and recursive calls once.
+// The frames that a log shows, innermost first: from the application's first frame on, without calls within the
+// standard library and without the server's frames that lead to the handler; recursive calls once. Without a frame of
+// the application, those of the libraries.
 [[nodiscard]] std::vector<Frame> telling_frames(const std::vector<Frame>& frames);
+
+// The name of a function without its template arguments and, when they are long, without its parameters: "visit<…>(…)".
+[[nodiscard]] std::string short_name(const std::string& function);
 
 // The first functions outside the C library, joined by " < ", for a field of a log line.
 [[nodiscard]] std::string describe_top(const std::vector<Frame>& frames);

@@ -9,7 +9,10 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <sstream>
+#include <string_view>
+#include <system_error>
 
 #include "common/ipc/scoreboard.h"
 #include "common/log.h"
@@ -32,6 +35,8 @@ bool can_run(const std::string& program) {
   return false;
 }
 
+std::string redis_directory(const Config& config) { return config.data_dir + "/redis"; }
+
 }  // namespace
 
 void require_redis_server(const Config& config) {
@@ -42,6 +47,22 @@ void require_redis_server(const Config& config) {
       config.redis_server));
 }
 
+void prepare_redis_directory(const Config& config) {
+  const std::filesystem::path from = config.data_dir;
+  const std::filesystem::path to = redis_directory(config);
+  make_private_directory(to, "data_dir");
+  std::filesystem::permissions(to, std::filesystem::perms::owner_all);
+  for (const char* name : {"appendonlydir", "appendonly.aof", "dump.rdb", "redis.log"}) {
+    if (!std::filesystem::exists(from / name) || std::filesystem::exists(to / name)) continue;
+    std::error_code error;
+    std::filesystem::rename(from / name, to / name, error);
+    if (error) {
+      throw ConfigurationError(
+          fmt::format("data_dir {}: cannot move {} into {}: {}", config.data_dir, name, to.native(), error.message()));
+    }
+  }
+}
+
 EmbeddedRedis::EmbeddedRedis(uv_loop_t* loop, Children& children, std::string program, const Config& config,
                              const Fd& lock)
     : children_(children),
@@ -49,7 +70,8 @@ EmbeddedRedis::EmbeddedRedis(uv_loop_t* loop, Children& children, std::string pr
       config_(config),
       lock_(lock),
       socket_(redis_address(config).substr(std::string_view("unix:").size())),
-      log_file_(config.data_dir + "/redis.log"),
+      directory_(redis_directory(config)),
+      log_file_(directory_ + "/redis.log"),
       look_(loop, [this] { look(); }),
       restart_(loop, [this] { spawn(); }),
       limit_(loop, [this] {
@@ -80,7 +102,7 @@ std::vector<std::string> EmbeddedRedis::command_line() const {
           "--unixsocketperm",
           "700",
           "--dir",
-          config_.data_dir,
+          directory_,
           "--appendonly",
           "yes",
           "--save",
@@ -162,11 +184,23 @@ void EmbeddedRedis::exited(const ChildExit& exit) {
   const auto up_for = up_ms_ == 0 ? Milliseconds(-1) : Milliseconds(static_cast<std::int64_t>(now - up_ms_));
   const auto delay =
       policy_.after_exit(monotonic_ms(), up_for, std::uniform_real_distribution<double>(-1.0, 1.0)(random_));
-  log_error(fmt::format("redis (pid {}) ended: {}; restarting it in {} ms; see {}", pid, describe(exit), delay.count(),
-                        log_file_),
-            {{"pid", pid}});
+  log_error(
+      fmt::format("redis (pid {}) ended: {}; restarting it in {} ms; {}", pid, describe(exit), delay.count(), advice()),
+      {{"pid", pid}});
   restart_.start(delay);
   settle();
+}
+
+// On a full disk Redis can write neither its data nor the reason.
+std::string EmbeddedRedis::advice() const {
+  const std::string probe = directory_ + "/probe";
+  const Fd file(::open(probe.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  constexpr std::string_view kBlock = "a few bytes, which need a block of the disk";
+  const bool written = file && ::write(file.get(), kBlock.data(), kBlock.size()) == static_cast<ssize_t>(kBlock.size());
+  const int error = errno;
+  if (file) ::unlink(probe.c_str());
+  if (written) return "see " + log_file_;
+  return fmt::format("it cannot write to {}: {}", directory_, std::strerror(error));
 }
 
 void EmbeddedRedis::settle() {

@@ -1,5 +1,6 @@
 // The private redis-server of `--redis embedded`: on a Unix socket, restarted when it ends, with its append-only file
-// in data_dir. Only workers talk to it; the supervisor looks whether it accepts connections.
+// in data_dir/redis, which only the server's user can read. Only workers talk to it; the supervisor looks whether it
+// accepts connections.
 //
 // Context: supervisor, main thread.
 #pragma once
@@ -22,6 +23,10 @@
 #include "supervisor/workers/restart_policy.h"
 
 namespace pronghorn::supervisor {
+
+// Creates data_dir/redis with mode 0700 and moves into it what a version that used data_dir itself has left there.
+// Throws ConfigurationError.
+void prepare_redis_directory(const Config& config);
 
 // Throws ConfigurationError, with advice, when the program config.redis_server cannot be found.
 void require_redis_server(const Config& config);
@@ -51,6 +56,7 @@ class EmbeddedRedis {
  private:
   void spawn();
   [[nodiscard]] std::vector<std::string> command_line() const;
+  [[nodiscard]] std::string advice() const;
   void look();
   void exited(const ChildExit& exit);
   void settle();
@@ -61,6 +67,7 @@ class EmbeddedRedis {
   const Fd& lock_;
   std::string socket_;
   std::optional<FileId> socket_file_;  // of the running Redis; empty before it is up
+  std::string directory_;              // of its files
   std::string log_file_;
   int pid_ = 0;
   std::uint64_t started_ms_ = 0;

@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -12,6 +13,7 @@
 namespace pronghorn::supervisor {
 
 void exec_guarded(int parent_pid, const std::vector<std::string>& args) {
+  ::umask(077);  // its files hold what users have in their sessions
   ::setpgid(0, 0);
   ::prctl(PR_SET_PDEATHSIG, SIGTERM);
   if (::getppid() != parent_pid || args.empty()) std::exit(1);  // it died before prctl()

@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <fstream>
 
 namespace pronghorn::supervisor {
@@ -27,7 +29,7 @@ char process_state(int pid) {
 Children::Children(uv_loop_t* loop) : loop_(loop), sigchld_(loop, SIGCHLD, [this] { reap(); }) {}
 
 void Children::reap() {
-  reap_adopted();
+  reap_ours();
   reap_strangers();
 }
 
@@ -53,36 +55,34 @@ std::expected<int, std::string> Children::spawn(const std::vector<std::string>& 
   options.args = argv.data();
   options.stdio = stdio.data();
   options.stdio_count = static_cast<int>(stdio.size());
-  options.exit_cb = [](uv_process_t* process, std::int64_t status, int signal) {
-    if (process->data == nullptr) return;
-    static_cast<Children*>(process->data)->exited({process->pid, static_cast<int>(status), signal});
-  };
-  auto process = UvPtr<uv_process_t>(new uv_process_t{});
-  const int error = uv_spawn(loop_, process.get(), &options);  // initialises the handle even when it fails
+  // The handle is initialised even when uv_spawn fails. It is closed at once, so that libuv does not reap the child: we
+  // do, because libuv does not say how much memory it used.
+  const UvPtr<uv_process_t> process(new uv_process_t{});
+  const int error = uv_spawn(loop_, process.get(), &options);
   if (error != 0) return std::unexpected(fmt::format("cannot start {}: {}", args[0], uv_strerror(error)));
-  process->data = this;
-  const int pid = process->pid;
-  children_[pid] = Child{std::move(on_exit), std::move(process)};
-  return pid;
+  children_[process->pid] = std::move(on_exit);
+  return process->pid;
 }
 
-void Children::adopt(int pid, OnExit on_exit) { children_[pid] = Child{std::move(on_exit), nullptr}; }
+void Children::adopt(int pid, OnExit on_exit) { children_[pid] = std::move(on_exit); }
 
 void Children::kill(int pid, int signal) noexcept {
   if (contains(pid)) ::kill(pid, signal);
 }
 
-// libuv reaps only what it has started.
-void Children::reap_adopted() {
+void Children::reap_ours() {
   std::vector<ChildExit> exits;
-  for (const auto& [pid, child] : children_) {
-    if (child.handle) continue;
+  for (const auto& [pid, on_exit] : children_) {
     int status = 0;
-    const pid_t reaped = ::waitpid(pid, &status, WNOHANG);
+    rusage usage{};
+    const pid_t reaped = ::wait4(pid, &status, WNOHANG, &usage);
     if (reaped == pid) {
-      exits.push_back({pid, WIFEXITED(status) ? WEXITSTATUS(status) : 0, WIFSIGNALED(status) ? WTERMSIG(status) : 0});
-    } else if (reaped < 0) {
-      exits.push_back({pid, 0, 0});  // not our child, or reaped already
+      exits.push_back({.pid = pid,
+                       .status = WIFEXITED(status) ? WEXITSTATUS(status) : 0,
+                       .signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0,
+                       .peak_rss_bytes = static_cast<std::uint64_t>(usage.ru_maxrss) * 1024});
+    } else if (reaped < 0 && errno != EINTR) {
+      exits.push_back({.pid = pid});  // not our child, or reaped already
     }
   }
   for (const ChildExit& exit : exits) exited(exit);
@@ -94,7 +94,7 @@ void Children::reap_strangers() noexcept {
   for (;;) {
     siginfo_t info{};
     if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0) return;
-    if (contains(info.si_pid)) return;  // libuv reaps it in this turn; the others follow with the next signal
+    if (contains(info.si_pid)) return reap();  // it has ended since reap_ours()
     ::waitpid(info.si_pid, nullptr, WNOHANG);
   }
 }
@@ -102,7 +102,7 @@ void Children::reap_strangers() noexcept {
 void Children::exited(const ChildExit& exit) {
   const auto found = children_.find(exit.pid);
   if (found == children_.end()) return;
-  const OnExit on_exit = std::move(found->second.on_exit);
+  const OnExit on_exit = std::move(found->second);
   children_.erase(found);
   if (on_exit) on_exit(exit);
 }

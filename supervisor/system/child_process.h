@@ -6,6 +6,7 @@
 #include <uv.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <expected>
 #include <functional>
 #include <memory>
@@ -19,8 +20,9 @@ namespace pronghorn::supervisor {
 
 struct ChildExit {
   int pid = 0;
-  int status = 0;  // exit status, when signal is 0
-  int signal = 0;  // that ended it; 0: it exited
+  int status = 0;                    // exit status, when signal is 0
+  int signal = 0;                    // that ended it; 0: it exited
+  std::uint64_t peak_rss_bytes = 0;  // the most resident memory that it ever had; 0: unknown
 };
 
 // "exit status 1", "signal 11 (SIGSEGV)".
@@ -54,17 +56,12 @@ class Children {
   [[nodiscard]] std::size_t count() const noexcept { return children_.size(); }
 
  private:
-  struct Child {
-    OnExit on_exit;
-    UvPtr<uv_process_t> handle;  // null for an adopted child
-  };
-
-  void reap_adopted();
+  void reap_ours();
   void reap_strangers() noexcept;
   void exited(const ChildExit& exit);
 
   uv_loop_t* loop_;
-  std::unordered_map<int, Child> children_;
+  std::unordered_map<int, OnExit> children_;  // by pid
   Signal sigchld_;
 };
 

@@ -25,12 +25,10 @@ std::string restart_text(const Slots::Exit& exit) {
 CrashReporter::Written ExitExplainer::write_report(const Ended& ended) {
   if (reporter_ == nullptr) return {};
   const WorkerEntry& worker = ended.exit.worker;
-  const bool sampled = worker.slot != kAdminSlot && !ended.has_successor;
   return reporter_->write({.worker = worker,
                            .row = board_.worker(worker.slot, worker.row),
                            .how = ended.how,
                            .reason = ended.cause,
-                           .rss_bytes = sampled ? board_.slot(worker.slot).rss_bytes.load() : 0,
                            .killed_by_us = worker.state == WorkerState::dying || worker.state == WorkerState::draining,
                            .config = ended.config,
                            .app = ended.app});
@@ -46,15 +44,20 @@ void ExitExplainer::explain(const Ended& ended, bool quietly) {
              {{"slot", worker.slot}, {"pid", worker.pid}, {"uptime_s", fmt::format("{:.1f}", uptime), false}});
     return;
   }
-  const std::string request = running_request(board_.worker(worker.slot, worker.row), worker.pid);
+  const WorkerRow& row = board_.worker(worker.slot, worker.row);
+  const std::string request = running_request(row, worker.pid);
+  const bool known = row.pid.load() == static_cast<std::uint32_t>(worker.pid);
+  const std::uint64_t in_flight = known ? row[Count::in_flight].load() : 0;
   CrashReporter::Written report;
   const bool said_why = ended.how.signal == 0 && ended.how.status == kExitApplication && worker.ready_ms == 0;
   const bool unasked = exit.counts || worker.state == WorkerState::dying;
   if (unasked && !quietly && !said_why) report = write_report(ended);
   const std::string reason = report.verdict.empty() ? ended.cause : ended.cause + ": " + report.verdict;
   if (worker.slot != kAdminSlot) record_exit(board_.slot(worker.slot), reason, request, report.name);
-  std::string line = fmt::format("{} (pid {}) ended after {:.1f} s {}: {}", name, worker.pid, uptime,
-                                 request.empty() ? "while idle" : "while executing " + request, reason);
+  std::string doing = !request.empty() ? "while executing " + request : in_flight == 0 ? "while idle" : "while waiting";
+  if (in_flight > (request.empty() ? 0 : 1)) doing += fmt::format(" with {} requests in flight", in_flight);
+  std::string line = fmt::format("{} (pid {}) ended after {:.1f} s {}: {}", name, worker.pid, uptime, doing, reason);
+  if (worker.slot != kAdminSlot) add(board_.slot(worker.slot)[Count::lost_worker_died], in_flight);
   if (exit.replaced) {
     if (worker.slot != kAdminSlot) add(board_.slot(worker.slot)[Count::restarts]);
     line += "; " + restart_text(exit);

@@ -24,7 +24,6 @@ class ExitExplainer {
     std::string cause;  // "signal 11 (SIGSEGV)", with the worker's own words behind it
     const Config& config;
     std::shared_ptr<const AppCopy> app;  // what it had loaded; may be null
-    bool has_successor = false;          // another worker of its slot is here already
   };
 
   // `board` and `reporter` must outlive this. Null: no reports are made.

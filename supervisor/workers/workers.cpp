@@ -278,8 +278,7 @@ void Workers::on_exit(const ChildExit& how) {
                                    .how = how,
                                    .cause = reason,
                                    .config = config_of(worker),
-                                   .app = owner != nullptr ? owner->app : nullptr,
-                                   .has_successor = slots_.current(worker.slot) != nullptr};
+                                   .app = owner != nullptr ? owner->app : nullptr};
   if (!hopeless) {
     explainer_.explain(ended, stopping_ && !start_verdict_.ever_ready());
   } else if (how.signal != 0) {  // its own words, or its exit status, need no report

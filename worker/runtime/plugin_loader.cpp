@@ -3,9 +3,12 @@
 #include <dlfcn.h>
 #include <elf.h>
 #include <fmt/format.h>
+#include <link.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -35,6 +38,30 @@ void check_file(const std::filesystem::path& file, const std::filesystem::path& 
   if (bytes.gcount() != SELFMAG || std::memcmp(magic.data(), ELFMAG, SELFMAG) != 0) {
     throw LoadError(fmt::format("{} is not a shared library; give the application's .so", path.native()));
   }
+}
+
+// A library that was only partly copied: loading it would end the process with SIGBUS.
+void check_size(const std::filesystem::path& file, const std::filesystem::path& path) {
+  std::ifstream bytes(file, std::ios::binary);
+  std::error_code error;
+  const std::uint64_t size = std::filesystem::file_size(file, error);
+  ElfW(Ehdr) header{};
+  std::uint64_t needed = sizeof header;
+  if (bytes.read(reinterpret_cast<char*>(&header), sizeof header) && header.e_phentsize == sizeof(ElfW(Phdr))) {
+    needed = std::max<std::uint64_t>(needed, header.e_shoff + std::uint64_t{header.e_shentsize} * header.e_shnum);
+    for (unsigned i = 0; i < header.e_phnum; ++i) {
+      ElfW(Phdr) segment{};
+      const std::uint64_t at = header.e_phoff + i * sizeof segment;
+      needed = std::max<std::uint64_t>(needed, at + sizeof segment);
+      if (!bytes.seekg(static_cast<std::streamoff>(at)) ||
+          !bytes.read(reinterpret_cast<char*>(&segment), sizeof segment)) {
+        break;
+      }
+      needed = std::max<std::uint64_t>(needed, segment.p_offset + segment.p_filesz);
+    }
+  }
+  if (error || size >= needed) return;
+  throw LoadError(fmt::format("{} is truncated: it has {} bytes of {}; copy it again", path.native(), size, needed));
 }
 
 std::string one_line(std::string text) {
@@ -78,6 +105,7 @@ auto load_plugin(const std::string& path, const std::string& copy) -> void (*)(A
   const std::filesystem::path known = std::filesystem::absolute(path);
   const std::filesystem::path file = copy.empty() ? known : std::filesystem::absolute(copy);
   check_file(file, known);
+  check_size(file, known);
   const std::string name = known.filename();
   std::unique_ptr<void, CloseLibrary> library(::dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL));
   if (!library) {

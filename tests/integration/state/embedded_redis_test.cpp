@@ -218,3 +218,26 @@ TEST_CASE("sessions in use survive a flood of new ones that fills the embedded R
   CHECK(get(server.address(), "/visits").status == 200);
   CHECK(browser.get("/visits").json().at("visits") == 3);
 }
+
+// In a data_dir that others can read, its files were readable too.
+TEST_CASE("the files of the embedded Redis are private, and those of an earlier version are moved",
+          "[redis][embedded]") {
+  const TempDir data;
+  const std::string path = data / "shared";
+  std::filesystem::create_directory(path);
+  std::filesystem::permissions(path, std::filesystem::perms(0755));
+  std::filesystem::create_directory(path + "/appendonlydir");
+  ServerOptions options = embedded();
+  options.arguments = {"--data-dir", path};
+  const ServerProcess server(options);
+  REQUIRE(server.wait_ready_status(200));
+  CHECK(get(server.address(), "/visits").status == 200);
+  const auto others = std::filesystem::perms::group_all | std::filesystem::perms::others_all;
+  CHECK((std::filesystem::status(path + "/redis").permissions() & others) == std::filesystem::perms::none);
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(path + "/redis")) {
+    INFO(entry.path());
+    CHECK((entry.status().permissions() & others) == std::filesystem::perms::none);
+  }
+  CHECK_FALSE(std::filesystem::exists(path + "/appendonlydir"));
+  CHECK(std::filesystem::exists(path + "/redis/appendonlydir"));
+}

@@ -28,6 +28,9 @@ TEST_CASE("a segmentation fault leaves a report with the function, the request a
   CHECK(report.at("thread") == "loop");
   CHECK(report.at("requests").get<int>() >= 1);
   CHECK(report.at("memory").at("verdict") == "");
+  // Of the worker itself, although it did not live for a second.
+  CHECK(report.at("memory").at("rss_bytes").get<std::uint64_t>() > 1'000'000);
+  CHECK(report.at("names") == "found");
   // The log tells the same: one event for the exit, one with the stack.
   REQUIRE(eventually(5s, [&] { return !server.log_lines("ended in demo::").empty(); }));
   CHECK(server.log_lines(": signal 11 (SIGSEGV)").size() == 1);

@@ -1,7 +1,10 @@
 // A machine that runs out of memory or disk: what it costs.
 #include <signal.h>
+#include <sys/mount.h>
+#include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include "support/catch.h"
 #include "support/memory_group.h"
@@ -30,6 +33,9 @@ TEST_CASE("a handler that eats all memory costs its worker, and the exit says wh
   CHECK(status.at("totals").at("restarts") == 1);
   const auto lines = server.log_lines("killed by the kernel: the cgroup's memory limit (400 MiB) was reached");
   CHECK_FALSE(lines.empty());
+  const ProgramResult crashes = run_program({program_path(), "crashes", "--data-dir", server.file("data")});
+  INFO(crashes.all());
+  CHECK(crashes.out.find("killed by the kernel: the cgroup's memory limit (400 MiB) was reached") != std::string::npos);
   CHECK(get(server.address(), "/").status == 200);
 }
 
@@ -54,4 +60,20 @@ TEST_CASE("logs that cannot be written cost their lines, and nothing else", "[ch
   for (int i = 0; i < 200; ++i) REQUIRE(get(server.address(), "/hello").status == 200);
   CHECK(eventually(10s, [&] { return server.status().at("totals").at("restarts") == 1 && server.wait_ready(2, 0ms); }));
   CHECK_FALSE(server.log_has("signal 9"));  // it has not been written, so the log was full
+}
+
+// The log said "exit status 1; see redis.log", and that file was empty.
+TEST_CASE("an embedded Redis that cannot write to its disk says so in the server's log", "[chaos][redis]") {
+  const TempDir data;
+  if (::geteuid() != 0 || ::mount("tmpfs", data.path().c_str(), "tmpfs", 0, "size=16k,mode=0700") != 0) {
+    WARN("skipped: tmpfs cannot be mounted here");
+    return;
+  }
+  {
+    std::ofstream(data / "filler") << std::string(64 * 1024, 'x') << std::flush;
+    const ServerProcess server({.workers = 1, .redis = {}, .arguments = {"--data-dir", data.path()}});
+    CHECK(eventually(15s, [&] { return server.log_has("No space left on device"); }));
+    CHECK(get(server.address(), "/hello").status == 200);
+  }
+  CHECK(::umount(data.path().c_str()) == 0);
 }

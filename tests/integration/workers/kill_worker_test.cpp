@@ -91,3 +91,24 @@ TEST_CASE("all workers killed at once come back", "[kill]") {
   CHECK(server.wait_ready(3));
   for (const pid_t pid : server.worker_pids()) CHECK(std::count(before.begin(), before.end(), pid) == 0);
 }
+
+TEST_CASE("the log says when a slot has a worker again", "[kill]") {
+  const ServerProcess server({.workers = 2});
+  REQUIRE(::kill(server.worker(1).at("pid").get<pid_t>(), SIGKILL) == 0);
+  CHECK(eventually(10s, [&] { return server.log_lines("worker 1 is ready again after ").size() == 1; }));
+  REQUIRE(server.control_command({"reload", "--wait"}).status == 0);
+  CHECK(server.log_lines("is ready again").size() == 1);  // not after a replacement that was asked for
+}
+
+TEST_CASE("requests that die with their worker are counted, and the exit line says how many", "[kill]") {
+  const ServerProcess server({.workers = 1});
+  std::vector<HttpConnection> waiting;
+  for (int i = 0; i < 3; ++i) {
+    waiting.emplace_back(server.address()).send_raw("GET /slow?ms=60000 HTTP/1.1\r\nHost: a\r\n\r\n");
+  }
+  REQUIRE(eventually(5s, [&] { return server.worker(0).at("in_flight") == 4; }));  // and /status itself
+  REQUIRE(::kill(server.worker_pids().at(0), SIGKILL) == 0);
+  REQUIRE(eventually(10s, [&] { return server.log_has("while waiting with 3 requests in flight: signal 9"); }));
+  REQUIRE(server.wait_ready(1));
+  CHECK(server.status().at("totals").at("lost_requests").at("worker_died") == 3);
+}
