@@ -92,7 +92,9 @@ struct RunningRequest {
   std::atomic<std::uint32_t> active;      // 1 while a handler has the loop
   std::atomic<std::uint64_t> started_ns;  // monotonic
   RequestId id;
-  char line[208];  // method, blank, path; truncated; NUL-terminated
+  char line[208];       // method, blank, path; truncated; NUL-terminated
+  char client_id[129];  // X-Request-Id of a trusted proxy; NUL-terminated; empty: none
+  char trace_id[33];    // of the caller's traceparent; the same
 };
 // "POST /crash". Without a NUL (the writer died in the middle) the text ends at the end of the array.
 [[nodiscard]] std::string line_of(const RunningRequest& running);

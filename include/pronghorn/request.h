@@ -189,8 +189,13 @@ class PRONGHORN_API Request {
   [[nodiscard]] std::string_view scheme() const noexcept;  // "http" or "https", as the client used it
   [[nodiscard]] std::string_view host() const noexcept;    // the authority that the client asked for, with its port
 
-  // Unique in this server: 24 hex digits. In the logs, in problem+json bodies and in the scoreboard.
+  // Names the request in logs, crash reports, problem+json bodies and the response's X-Request-Id. It is the X-Request-Id
+  // of a trusted proxy if that is valid (1 to 128 letters, digits and . _ ~ + / = : @ -), else 24 hex digits that are
+  // unique over workers and restarts.
   [[nodiscard]] std::string_view id() const;
+  // The traceparent (W3C Trace Context) to send with calls to other services: the caller's trace if it sent a valid
+  // one, else a new trace. 55 bytes.
+  [[nodiscard]] std::string_view traceparent() const;
   // When the handler's time is up (504); the end of time when the route has no deadline.
   [[nodiscard]] std::chrono::steady_clock::time_point deadline() const noexcept;
 

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/config/access_log_pattern.h"
 #include "common/config/redis_url.h"
 #include "server/options/options.h"
 #include "server/options/suggest.h"
@@ -111,7 +112,7 @@ Option count(const Entry& entry, Member member, Range range) {
   return make(entry, "N", set, [field](const Config& config) { return std::to_string(field.of(config)); });
 }
 
-// One of a few words.
+// Refuses a word that is not one of the choices.
 [[noreturn]] inline void refuse_choice(const std::string& text, const Values& choices) {
   throw BadValue(
       fmt::format("{} is unknown; use {}{}", in_quotes(text), fmt::join(choices, ", "), did_you_mean(text, choices)));
@@ -235,14 +236,17 @@ inline Option redis(const Entry& entry) {
   return make(entry, "embedded|none|URL", set, show);
 }
 
-// A named format, or a pattern of worker/http/access_log_format.h; "auto" is the empty field.
+// A named format, or a pattern of common/config/access_log_pattern.h; "auto" is the empty field.
 inline Option access_log_format(const Entry& entry) {
   const auto set = [](Config& config, const std::string& value) {
     const Values names{"auto", "text", "combined", "json"};
-    const bool named = std::find(names.begin(), names.end(), value) != names.end();
-    if (!named && value.find('%') == std::string::npos) {
-      throw BadValue(fmt::format("{} is neither a format ({}) nor a pattern with % directives", in_quotes(value),
-                                 fmt::join(names, ", ")));
+    if (std::find(names.begin(), names.end(), value) == names.end()) {
+      if (value.find('%') == std::string::npos) refuse_choice(value, names);
+      try {
+        (void)parse_access_log_pattern(value);
+      } catch (const std::invalid_argument& error) {
+        throw BadValue(error.what());
+      }
     }
     config.access_log_format = value == "auto" ? "" : value;
   };

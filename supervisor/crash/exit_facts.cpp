@@ -12,7 +12,8 @@ std::string process_name(std::uint32_t slot) {
 
 std::string running_request(const WorkerRow& row, int pid) {
   if (row.pid.load() != static_cast<std::uint32_t>(pid) || row.running.active.load() == 0) return {};
-  return line_of(row.running) + " id=" + to_string(row.running.id);
+  const std::string client_id = text_of(row.running.client_id);
+  return line_of(row.running) + " id=" + (client_id.empty() ? to_string(row.running.id) : client_id);
 }
 
 void record_exit(SlotRow& slot, const std::string& reason, const std::string& request,

@@ -140,6 +140,10 @@ json crash_report(const EndedWorker& ended) {
   report["request"] =
       running ? request_json(line_of(row.running), row.running.id, row.running.started_ns.load(), ended.now_ms)
               : json(nullptr);
+  if (running) {
+    report["request"]["request_id"] = text_of(row.running.client_id);  // of a proxy; empty: the id is our own
+    report["request"]["trace_id"] = text_of(row.running.trace_id);
+  }
   report["other_requests"] = crashed ? lost_requests_json(ended, running) : json::array();
   report["memory"] = memory_json(ended);
   report["backtrace"] = json::array();

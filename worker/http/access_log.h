@@ -1,12 +1,17 @@
-// One line a request, to standard output or a file.
+// One line per request, to standard output or a file, in the format of the option access_log_format.
 //
-// Context: loop thread. Lines are gathered and written at the end of each turn of the loop.
+// Context: loop thread. Lines are gathered and written at the end of each turn of the loop; writing never blocks
+//          (common/line_writer.h).
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <vector>
 
+#include "common/config/access_log_pattern.h"
 #include "common/config/config.h"
+#include "common/line_writer.h"
 
 namespace pronghorn::worker {
 
@@ -14,24 +19,41 @@ class Exchange;
 
 class AccessLog {
  public:
-  // Throws std::runtime_error when the file of config.access_log cannot be opened.
+  // Throws std::runtime_error if the file of config.access_log cannot be opened, std::invalid_argument if the format is
+  // invalid.
   explicit AccessLog(const Config& config);
-  AccessLog(const AccessLog&) = delete;
-  AccessLog& operator=(const AccessLog&) = delete;
-  ~AccessLog();
 
-  [[nodiscard]] bool enabled() const noexcept { return fd_ >= 0; }
+  [[nodiscard]] bool enabled() const noexcept { return writer_.has_value(); }
+  // `bytes` is the size of the response with its head.
   void add(Exchange& exchange, int status, std::uint64_t bytes, std::uint64_t microseconds);
-  // Writes what was gathered. What a full disk does not take is dropped: requests go on.
-  void flush() noexcept;
-  // After a rotation. Keeps the old file when the new one cannot be opened.
+  // Logs a warning if the request took longer than slow_request. Independent of the access log.
+  void warn_if_slow(Exchange& exchange, int status, std::uint64_t microseconds) const {
+    if (microseconds >= slow_us_) warn_slow(exchange, status, microseconds);
+  }
+  // Writes what was gathered, as far as the destination takes it now. Logs a warning after lines were dropped.
+  void flush() noexcept {
+    if (lines_.empty() && (!writer_ || !writer_->pending())) return;
+    write();
+  }
+  // After a rotation. Keeps the old file if the new one cannot be opened.
   void reopen() noexcept;
 
+  // Lines that were dropped since the last call.
+  [[nodiscard]] std::uint64_t take_dropped() noexcept;
+
  private:
+  enum class Format : std::uint8_t { text, json, pattern };
+  void write() noexcept;
+  static void warn_slow(Exchange& exchange, int status, std::uint64_t microseconds);
+
   std::string path_;
-  bool json_;
-  int fd_ = -1;
+  std::uint64_t slow_us_;
+  Format format_ = Format::text;
+  std::vector<AccessLogPiece> pattern_;
+  std::optional<LineWriter> writer_;
   std::string lines_;
+  std::uint64_t reported_ = 0;  // of the dropped lines, in the log
+  std::uint64_t taken_ = 0;     // of the dropped lines, by take_dropped()
 };
 
 }  // namespace pronghorn::worker

@@ -64,6 +64,10 @@ void Exchange::clear() noexcept {
   route_index = UINT32_MAX;
   param_count = 0;
   number_ = {};
+  counted = true;
+  client_id_.reset();
+  caller_trace_.reset();
+  traceparent_[0] = '\0';
 }
 
 const RequestId& Exchange::number() noexcept {
@@ -74,7 +78,38 @@ const RequestId& Exchange::number() noexcept {
   return number_;
 }
 
+std::string_view Exchange::client_id() noexcept {
+  if (!client_id_) {
+    client_id_.emplace();
+    if (peer != nullptr && peer->trusted_proxies != nullptr) {
+      const auto field = head.find("x-request-id");
+      if (field && is_request_id(*field)) client_id_ = *field;
+    }
+  }
+  return *client_id_;
+}
+
+std::string_view Exchange::caller_trace() noexcept {
+  if (!caller_trace_) {
+    caller_trace_.emplace();
+    if (const auto field = head.find("traceparent")) {
+      if (const auto caller = parse_traceparent(*field)) caller_trace_ = caller->trace_id;
+    }
+  }
+  return *caller_trace_;
+}
+
+std::string_view Exchange::traceparent() noexcept {
+  if (traceparent_[0] == '\0') {
+    const RequestId& own = number();
+    const auto caller = caller_trace().empty() ? std::nullopt : parse_traceparent(*head.find("traceparent"));
+    write_traceparent(traceparent_, caller, own.worker, own.worker + own.number);
+  }
+  return {traceparent_, sizeof traceparent_};
+}
+
 std::string_view Exchange::id() {
+  if (const std::string_view taken = client_id(); !taken.empty()) return taken;
   const RequestId& number_of_it = number();
   if (id_[0] == '\0') write_request_id(number_of_it, id_);
   return {id_, sizeof id_};

@@ -1,9 +1,8 @@
 // One request and its response: where the protocol (which knows bytes) and the application (which knows routes) meet.
 //
 // Context:   loop thread.
-// Ownership: the protocol (ExchangeOwner) owns every Exchange and gives it back to its pool after the response has been
-// sent
-//            or the client has left. clear() destroys the handler's coroutine first.
+// Ownership: the protocol (ExchangeOwner) owns every Exchange and returns it to its pool after the response was sent or
+//            the client left. clear() destroys the handler's coroutine first.
 //
 // Life: the protocol fills `head`, `peer` and `body`, and calls RequestHandler::handle(). Before handle() returns, or
 // later from the loop, the application calls respond() exactly once. Views of the head point into `head_bytes`, so they
@@ -25,6 +24,7 @@
 #include "pronghorn/task.h"
 #include "worker/fields/forwarded.h"
 #include "worker/fields/request_head.h"
+#include "worker/http/correlation.h"
 #include "worker/http/request_body.h"
 #include "worker/net/peer.h"
 
@@ -73,9 +73,17 @@ class Exchange {
   // Destroys the handler's coroutine and all that belongs to this request; the object can be used for another.
   void clear() noexcept;
 
-  // Given when first asked for; id() is its text.
+  // The server's own number of the request, given when first asked for.
   [[nodiscard]] const RequestId& number() noexcept;
+  // What the request is called in logs: X-Request-Id if a trusted proxy sends a valid one, else the text of number().
   [[nodiscard]] std::string_view id();
+  // The X-Request-Id that was taken; empty if there is none.
+  [[nodiscard]] std::string_view client_id() noexcept;
+  // For calls to other services: the caller's trace with a span of this request, or a new trace. See
+  // worker/http/correlation.h.
+  [[nodiscard]] std::string_view traceparent() noexcept;
+  // The caller's trace, 32 hex digits; empty if it sent no valid traceparent.
+  [[nodiscard]] std::string_view caller_trace() noexcept;
   // The same for a signal handler; its number is 0 when nobody has asked yet.
   [[nodiscard]] const RequestId& known_number() const noexcept { return number_; }
   // The percent-decoded path; decoded when first asked for, the raw one when there is nothing to decode.
@@ -97,6 +105,7 @@ class Exchange {
   bool surplus = false;  // of a connection above max_connections: not to be handled
   bool responded = false;
   bool body_was_read = false;  // whether the handler asked for it
+  bool counted = true;         // false: neither counted as traffic nor logged
 
   // Set by the router.
   std::string_view route;  // "/users/{id}"; lives as long as the application
@@ -128,7 +137,10 @@ class Exchange {
   std::string decoded_path_;
   std::optional<Forwarding> forwarding_;
   RequestId number_;
-  char id_[24] = {};  // NUL at its beginning: not made yet
+  char id_[24] = {};                              // NUL at its beginning: not made yet
+  std::optional<std::string_view> client_id_;     // absent: not looked for yet; empty: there is none
+  std::optional<std::string_view> caller_trace_;  // the same
+  char traceparent_[kTraceparent] = {};           // NUL at its beginning: not made yet
 };
 
 }  // namespace pronghorn::worker

@@ -147,6 +147,7 @@ std::string_view Request::host() const noexcept {
 
 std::string_view Request::last_event_id() const noexcept { return header("Last-Event-ID").value_or(""); }
 std::string_view Request::id() const { return exchange_.id(); }
+std::string_view Request::traceparent() const { return exchange_.traceparent(); }
 std::chrono::steady_clock::time_point Request::deadline() const noexcept { return exchange_.deadline; }
 
 void Request::explain_errors(detail::BodyErrorText text) noexcept { exchange_.body_error_text = text; }

@@ -6,6 +6,7 @@
 namespace pronghorn::worker {
 
 void record_request(WorkerRow& row, AccessLog& log, Exchange& exchange, int status, std::uint64_t bytes) {
+  if (!exchange.counted) return;
   const auto elapsed = std::chrono::steady_clock::now() - exchange.started;
   const auto microseconds =
       static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(elapsed).count());
@@ -18,6 +19,7 @@ void record_request(WorkerRow& row, AccessLog& log, Exchange& exchange, int stat
     if (status >= 500) add(route.errors);
     route.latency.record(microseconds);
   }
+  log.warn_if_slow(exchange, status, microseconds);
   if (log.enabled()) log.add(exchange, status, bytes, microseconds);
 }
 

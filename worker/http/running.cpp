@@ -13,6 +13,13 @@ namespace {
 thread_local Exchange* running = nullptr;
 thread_local RunningRequest* journal = nullptr;
 
+template <std::size_t N>
+void copy(char (&to)[N], std::string_view text) noexcept {
+  const std::size_t size = text.size() < N ? text.size() : N - 1;
+  std::memcpy(to, text.data(), size);
+  to[size] = '\0';
+}
+
 // A reader that sees active == 1 finds the fields of that request.
 void tell(Exchange* exchange) noexcept {
   journal->active.store(0, std::memory_order_release);
@@ -27,6 +34,8 @@ void tell(Exchange* exchange) noexcept {
   std::memcpy(out, path.data(), path.size());
   out[path.size()] = '\0';
   journal->id = exchange->number();
+  copy(journal->client_id, exchange->client_id());
+  copy(journal->trace_id, exchange->caller_trace());
   journal->started_ns.store(static_cast<std::uint64_t>(exchange->started.time_since_epoch().count()),
                             std::memory_order_relaxed);
   journal->active.store(1, std::memory_order_release);

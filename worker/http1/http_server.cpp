@@ -226,6 +226,7 @@ void HttpServer::tick() {
   const std::uint64_t ticks = (now_ms - last_tick_ms_) / kTickMs;
   last_tick_ms_ += ticks * kTickMs;
   refresh_response_date();
+  add(context_.row[Count::log_lines_dropped], context_.access_log.take_dropped());
   handshakes_.expire(now_ms, header_timeout(now_ms));
   expire_connections(context_, ticks, timeouts(now_ms), std::chrono::steady_clock::now());
   for (auto& [fd, acceptor] : acceptors_) acceptor->retry();

@@ -63,7 +63,7 @@ DateField& date_field() noexcept {
 }
 
 // Room for everything that is not the response's own, so that one resize serves the whole head.
-constexpr std::size_t kOwnFieldsRoom = 320;
+constexpr std::size_t kOwnFieldsRoom = 560;
 
 class Cursor {
  public:
@@ -96,6 +96,10 @@ char* write_head(char* out, const Response& response, const ResponseFraming& fra
   // The application may set its own.
   if (fields.empty() || !response.header("Date")) cursor.put({date_field().text.data(), date_field().size});
   if (fields.empty() || !response.header("Server")) cursor.put(kServerField);
+  if (!framing.request_id.empty() && (fields.empty() || !response.header("X-Request-Id"))) {
+    cursor.put("X-Request-Id: ").put(framing.request_id).put("\r\n");
+  }
+  if (!framing.traceparent.empty()) cursor.put("traceparent: ").put(framing.traceparent).put("\r\n");
   if (!type.empty()) cursor.put("Content-Type: ").put(type).put("\r\n");
   if (framing.content_length) cursor.put("Content-Length: ").put_number(*framing.content_length).put("\r\n");
   if (framing.chunked) cursor.put("Transfer-Encoding: chunked\r\n");

@@ -46,6 +46,8 @@ ResponseSender::Sent ResponseSender::send(Exchange& exchange, Response& response
       .chunked = produced && !http_1_0,
       .close = last,
       .keep_alive_1_0 = http_1_0 && !last,
+      .request_id = exchange.id(),
+      .traceparent = exchange.caller_trace().empty() ? std::string_view() : exchange.traceparent(),
   };
   status_ = response.status();
   append_response_head(*output_, response, framing);
