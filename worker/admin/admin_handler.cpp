@@ -101,9 +101,9 @@ bool AdminHandler::may_see(Exchange& exchange, const Endpoint& endpoint) const {
   return client && !is_loopback(*client) && networks_.contains(*client);
 }
 
-Response AdminHandler::health(const Exchange&) const { return json_text(R"({"status":"alive"})"); }
+Response AdminHandler::health(Exchange&) const { return json_text(R"({"status":"alive"})"); }
 
-Response AdminHandler::ready(const Exchange&) const {
+Response AdminHandler::ready(Exchange&) const {
   const Readiness readiness = readiness_();
   nlohmann::json reasons = nlohmann::json::array();
   if (!readiness.started) reasons.push_back("the application has not started");
@@ -114,7 +114,8 @@ Response AdminHandler::ready(const Exchange&) const {
   return json_text(body.dump(), readiness.ready() ? 200 : 503);
 }
 
-Response AdminHandler::status(const Exchange& exchange) const {
+Response AdminHandler::status(Exchange& exchange) const {
+  exchange.counted = exchange.head.query.find("poll") == std::string_view::npos;  // the page's own: no traffic
   const auto history_s = history_of(exchange.head.query);
   if (!history_s) return problem(400, "history: use a duration such as 10m or 1h.");
   if (!prefers_html(exchange.head.find("accept").value_or(""))) return json_text(status_json_text(board_, *history_s));
@@ -124,7 +125,7 @@ Response AdminHandler::status(const Exchange& exchange) const {
   return response;
 }
 
-Response AdminHandler::metrics(const Exchange&) const {
+Response AdminHandler::metrics(Exchange&) const {
   return Response(200, prometheus_metrics(board_), "text/plain; version=0.0.4; charset=utf-8");
 }
 

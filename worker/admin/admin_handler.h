@@ -31,7 +31,7 @@ class AdminHandler final : public RequestHandler {
  private:
   struct Endpoint {
     std::string path;
-    Response (AdminHandler::*answer)(const Exchange& exchange) const;
+    Response (AdminHandler::*answer)(Exchange& exchange) const;
     bool tells_figures;  // needs a local Host from loopback: see may_see()
   };
 
@@ -39,10 +39,10 @@ class AdminHandler final : public RequestHandler {
   [[nodiscard]] const Endpoint* find(std::string_view path) const noexcept;
   [[nodiscard]] bool may_see(Exchange& exchange, const Endpoint& endpoint) const;
 
-  [[nodiscard]] Response health(const Exchange& exchange) const;
-  [[nodiscard]] Response ready(const Exchange& exchange) const;
-  [[nodiscard]] Response status(const Exchange& exchange) const;
-  [[nodiscard]] Response metrics(const Exchange& exchange) const;
+  [[nodiscard]] Response health(Exchange& exchange) const;
+  [[nodiscard]] Response ready(Exchange& exchange) const;
+  [[nodiscard]] Response status(Exchange& exchange) const;
+  [[nodiscard]] Response metrics(Exchange& exchange) const;
 
   const Scoreboard& board_;
   RequestHandler& next_;

@@ -20,7 +20,7 @@ constexpr std::array<std::uint64_t, 18> kBounds{100,       250,       500,      
                                                 10'000,    25'000,    50'000,    100'000,    250'000,    500'000,
                                                 1'000'000, 2'500'000, 5'000'000, 10'000'000, 30'000'000, 60'000'000};
 
-// A family is written whole before the next begins, as the format demands.
+// The format requires all samples of a family to stand together.
 class Exposition {
  public:
   void family(std::string_view name, std::string_view type, std::string_view help) {
@@ -28,7 +28,7 @@ class Exposition {
     fmt::format_to(std::back_inserter(text_), "# HELP pronghorn_{} {}\n# TYPE pronghorn_{} {}\n", name, help, name,
                    type);
   }
-  // `labels` are rendered: `slot="0"`, or empty.
+  // `labels` are already rendered: `slot="0"`, or empty.
   template <class Number>
   void sample(std::string_view labels, Number value, std::string_view suffix = {}) {
     const auto out = std::back_inserter(text_);
@@ -45,7 +45,7 @@ class Exposition {
   std::string name_;
 };
 
-// A label's value may be any UTF-8, with backslash, quote and newline escaped.
+// Renders a label. Its value is UTF-8 with backslash, quote and newline escaped.
 std::string label(std::string_view name, std::string_view value) {
   std::string text = fmt::format("{}=\"", name);
   while (!value.empty()) {
@@ -68,8 +68,8 @@ std::string slot_label(std::uint32_t slot) { return fmt::format("slot=\"{}\"", s
 
 double seconds(std::uint64_t microseconds) noexcept { return static_cast<double>(microseconds) / 1e6; }
 
-// How many of the recorded values are at most `bound`. The bucket that the bound cuts counts in proportion, so the
-// error is a part of that bucket; the result never goes down while values are added.
+// How many of the recorded values are at most `bound`. The bucket that contains the bound counts in proportion, so the
+// error is a part of that bucket; the result never decreases while values are added.
 template <class H>
 std::uint64_t count_up_to(const typename H::Sum& sum, std::uint64_t bound) noexcept {
   std::uint64_t count = 0;
@@ -87,7 +87,7 @@ std::uint64_t count_up_to(const typename H::Sum& sum, std::uint64_t bound) noexc
   return count;
 }
 
-// The sum of all values, each taken as the middle of its bucket: the histogram does not keep it.
+// The sum of all values, each taken as the middle of its bucket: the histogram does not store the sum.
 template <class H>
 double estimated_sum(const typename H::Sum& sum) noexcept {
   double total = 0;
@@ -100,7 +100,7 @@ double estimated_sum(const typename H::Sum& sum) noexcept {
   return total / 1e6;
 }
 
-// `labels`: rendered, without `le`.
+// `labels` are rendered, without `le`.
 template <class H>
 void histogram(Exposition& out, const std::string& labels, const typename H::Sum& sum) {
   const std::string prefix = labels.empty() ? "" : labels + ",";
@@ -120,7 +120,7 @@ void write_server(Exposition& out, const Scoreboard& board) {
   const std::uint64_t now = monotonic_ms();
   const std::uint64_t started = server.started_ms.load();
   out.sample({}, started == 0 || started > now ? 0.0 : static_cast<double>(now - started) / 1000.0);
-  out.family("generation", "gauge", "Of the last rollout that reached every worker.");
+  out.family("generation", "gauge", "Generation of the last rollout that reached every worker.");
   out.sample({}, server.generation.load());
   out.family("draining", "gauge", "1 while the server is stopping.");
   out.sample({}, server.draining.load() != 0 ? 1 : 0);
@@ -172,7 +172,7 @@ void write_counters(Exposition& out, const Scoreboard& board, const std::vector<
   }
 }
 
-// One gauge for every slot that is in use; `value(sum, slot row)` is only asked for slots with a worker, others are 0.
+// A gauge of every slot in use: `value(sum, slot row)` if it has a worker, else 0.
 template <class Value>
 void gauge(Exposition& out, const Scoreboard& board, const std::vector<SlotSum>& sums, std::string_view name,
            std::string_view help, Value&& value) {

@@ -1,6 +1,6 @@
-// The scoreboard in the Prometheus text format 0.0.4: what /metrics answers. The metrics are listed in docs/status.md.
+// The scoreboard in the Prometheus text format 0.0.4: the answer of /metrics. docs/status.md lists the metrics.
 //
-// Counters are per slot and outlive its workers, so rate() sees no resets.
+// Counters belong to slots and outlive their workers, so rate() sees no resets.
 #pragma once
 
 #include <string>

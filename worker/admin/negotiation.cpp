@@ -9,7 +9,7 @@
 namespace pronghorn::worker {
 namespace {
 
-// The weight of one media type: that of the most specific range that names it.
+// The weight of one media type: that of the most specific range that includes it.
 class Weight {
  public:
   constexpr Weight(std::string_view type, std::string_view any_subtype) noexcept : ranges_{"*/*", any_subtype, type} {}
@@ -24,7 +24,7 @@ class Weight {
   [[nodiscard]] int value() const noexcept { return value_; }
 
  private:
-  std::array<std::string_view, 3> ranges_;  // the most specific last
+  std::array<std::string_view, 3> ranges_;  // most specific last
   std::size_t specificity_ = 0;
   int value_ = 0;
 };

@@ -12,7 +12,7 @@ namespace pronghorn::worker {
 
 std::string status_page(std::string_view nonce) {
   std::string page;
-  page.reserve(kPageStyle.size() + kPageBody.size() + kPageScript.size() + 512);
+  page.reserve(kPageStyle.size() + kPageBody.size() + kPageColumns.size() + kPageScript.size() + 512);
   page += R"(<!doctype html>
 <html lang="en">
 <head>
@@ -29,6 +29,7 @@ std::string status_page(std::string_view nonce) {
   page += "<script nonce=\"";
   page += nonce;
   page += "\">";
+  page += kPageColumns;
   page += kPageScript;
   page += "</script>\n</body>\n</html>\n";
   return page;

@@ -1,4 +1,4 @@
-// The page that /status answers to a browser.
+// The page that browsers get from /status.
 #pragma once
 
 #include <string>
@@ -6,12 +6,12 @@
 
 namespace pronghorn::worker {
 
-// One HTML document without anything from elsewhere. It fetches its own address as JSON every second while it is
-// visible. Its script and its style carry `nonce`, the only ones that content_security_policy(nonce) lets run.
+// One HTML document that loads nothing else. While it is visible, it fetches its own address as JSON every second. Its
+// script and style carry `nonce`; content_security_policy(nonce) allows no others.
 [[nodiscard]] std::string status_page(std::string_view nonce);
 [[nodiscard]] std::string content_security_policy(std::string_view nonce);
 
-// 32 random hex digits. Throws std::system_error when the kernel has no random bytes.
+// 32 random hex digits. Throws std::system_error if the kernel has no random bytes.
 [[nodiscard]] std::string make_nonce();
 
 }  // namespace pronghorn::worker

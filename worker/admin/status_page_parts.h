@@ -1,12 +1,13 @@
-// The pieces of the status page: what an editor would keep in three files.
+// The pieces of the status page, each in the source file of its name.
 #pragma once
 
 #include <string_view>
 
 namespace pronghorn::worker {
 
-extern const std::string_view kPageStyle;   // style sheet
-extern const std::string_view kPageBody;    // from <body> on, without its end
-extern const std::string_view kPageScript;  // fills the body from the JSON; writes text with textContent alone
+extern const std::string_view kPageStyle;    // style sheet
+extern const std::string_view kPageBody;     // from <body> on, without its end
+extern const std::string_view kPageColumns;  // script: formats, tables and cards
+extern const std::string_view kPageScript;   // script: fills the body from the JSON; writes text with textContent alone
 
 }  // namespace pronghorn::worker

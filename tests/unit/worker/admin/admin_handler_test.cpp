@@ -127,6 +127,39 @@ TEST_CASE_METHOD(Fixture, "the status is a page for browsers, whose policy lets 
   CHECK(get("/status", {accept}).body() != page);
 }
 
+// The page counted itself: an idle server showed one request per second.
+TEST_CASE_METHOD(Fixture, "the polling of the status page is no traffic") {
+  AdminHandler handler(config, board, application, [] { return Readiness{}; });
+  Recipient client;
+  Exchange exchange;
+  exchange.owner = &client;
+  exchange.peer = &peers.loopback;
+  exchange.head.method = "GET";
+  exchange.head.path = "/status";
+  handler.handle(exchange);
+  CHECK(exchange.counted);
+  exchange.head.query = "poll&history=1h";
+  handler.handle(exchange);
+  CHECK_FALSE(exchange.counted);
+  CHECK(json::parse(client.response->body()).contains("history"));
+}
+
+TEST_CASE_METHOD(Fixture, "a history without a duration is refused") {
+  AdminHandler handler(config, board, application, [] { return Readiness{}; });
+  for (const char* query : {"history=", "history=1", "history=h", "history=1x", "a=b&history=-1h"}) {
+    CAPTURE(query);
+    Recipient client;
+    Exchange exchange;
+    exchange.owner = &client;
+    exchange.peer = &peers.loopback;
+    exchange.head.method = "GET";
+    exchange.head.path = "/status";
+    exchange.head.query = query;
+    handler.handle(exchange);
+    CHECK(client.response->status() == 400);
+  }
+}
+
 TEST_CASE_METHOD(Fixture, "the metrics are in the Prometheus text format") {
   const Response response = get("/metrics");
   CHECK(response.status() == 200);
