@@ -13,10 +13,12 @@
 #include <vector>
 
 #include "server/commands.h"
+#include "server/commands/deep_check.h"
 #include "server/commands/project.h"
-#include "server/options/option_sources.h"
+#include "server/options/load_configuration.h"
 #include "server/options/options.h"
 #include "server/options/values.h"
+#include "server/options/warnings.h"
 #include "supervisor/supervisor.h"
 #include "worker/routing/routes_listing.h"
 #include "worker/runtime/plugin_loader.h"
@@ -95,11 +97,13 @@ int check(const Invocation& invocation) {
         {option.name, printable(option.show(effective.config)), printable(effective.sources.at(option.name))});
   }
   for (const auto& [key, value] : effective.config.app_settings) {
-    lines.push_back({"app." + printable(key), printable(value), printable(effective.file)});
+    lines.push_back(
+        {"app." + printable(key), is_secret(key) ? "***" : printable(value), printable(effective.app_sources.at(key))});
   }
   print(fmt::format("configuration file: {}\n\n", effective.file.empty() ? "none" : printable(effective.file)) +
         table(lines));
-  return 0;
+  for (const std::string& warning : warnings_of(effective, kernel_limits())) print("\nwarning: " + warning + '\n');
+  return invocation.parsed.has("--deep") ? deep_check(effective.config) : 0;
 }
 
 int routes(const Invocation& invocation) {

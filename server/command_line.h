@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "server/options/option_sources.h"
+#include "server/options/load_configuration.h"
 
 namespace pronghorn::server {
 

@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "server/command_line.h"
-#include "server/options/option_sources.h"
+#include "server/options/load_configuration.h"
 
 namespace pronghorn {
 class App;
@@ -40,6 +40,8 @@ int new_project(const Invocation& invocation);
 // server/operator_commands.cpp
 int status(const Invocation& invocation);
 int top(const Invocation& invocation);
+int requests(const Invocation& invocation);
+int log_level(const Invocation& invocation);
 int scale(const Invocation& invocation);
 int reload(const Invocation& invocation);
 int rollback(const Invocation& invocation);

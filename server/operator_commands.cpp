@@ -10,7 +10,7 @@
 #include "server/commands/status_view.h"
 #include "server/commands/top.h"
 #include "server/commands/upgrade.h"
-#include "server/options/option_sources.h"
+#include "server/options/load_configuration.h"
 #include "server/options/values.h"
 
 namespace pronghorn::server {
@@ -64,6 +64,24 @@ int status(const Invocation& invocation) {
 
 int top(const Invocation& invocation) {
   run_top(control_socket(invocation));
+  return 0;
+}
+
+int requests(const Invocation& invocation) {
+  const nlohmann::json answer = ask_server(control_socket(invocation), {.command = "requests"});
+  const auto replace = nlohmann::json::error_handler_t::replace;
+  print(invocation.parsed.has("--json") ? answer.at("requests").dump(2, ' ', false, replace) + '\n'
+                                        : requests_table(answer));
+  return 0;
+}
+
+int log_level(const Invocation& invocation) {
+  const std::string& level = invocation.parsed.argument;
+  const auto levels = {"debug", "info", "warning", "error"};
+  if (std::ranges::find(levels, level) == levels.end()) {
+    throw UsageError(fmt::format("log-level: {} is unknown; use debug, info, warning or error", in_quotes(level)));
+  }
+  print_answer(ask_server(control_socket(invocation), {.command = "log-level", .argument = level}), "changed");
   return 0;
 }
 

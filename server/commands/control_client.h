@@ -16,9 +16,9 @@ class ControlError : public std::runtime_error {
 };
 
 struct ControlRequest {
-  std::string command;  // status, scale, reload, rollback, quarantine, stop
+  std::string command;  // status, requests, log-level, scale, reload, rollback, quarantine, stop
   // For scale "4", "+1" or "-1"; for reload the time to watch the canary, in milliseconds; for quarantine an id to
-  // release, or "all".
+  // release, or "all"; for log-level the level.
   std::string argument = {};
   bool wait = false;  // answer only when the command has completed
 };

@@ -19,7 +19,7 @@ namespace {
 using nlohmann::json;
 using supervisor::Frame;
 
-// Null when it is no report.
+// Null if the file is not a report.
 json read_report(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   const std::string text{std::istreambuf_iterator<char>(file), {}};
@@ -29,7 +29,7 @@ json read_report(const std::string& path) {
 
 std::string dump(const json& value) { return value.dump(2, ' ', false, json::error_handler_t::replace) + '\n'; }
 
-// Reports are files, and of other versions, too: nothing in them is relied on.
+// A report may be damaged or of another version: no member is relied on.
 std::string text_at(const json& object, const char* name) {
   const auto found = object.is_object() ? object.find(name) : object.end();
   if (!object.is_object() || found == object.end() || found->is_null()) return {};

@@ -1,4 +1,4 @@
-// `pronghorn crashes`: the reports that the supervisor has written (supervisor/crash/report_json.h), as text.
+// `pronghorn crashes`: shows the crash reports of the supervisor (supervisor/crash/report_json.h).
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -6,14 +6,14 @@
 
 namespace pronghorn::server {
 
-// All reports of a data_dir: a table, newest first, or a JSON array. A file that is no report is listed as such.
+// Lists all reports of a data_dir, newest first, as a table or a JSON array. A file that is not a report is marked.
 [[nodiscard]] std::string list_crashes(const std::string& data_dir, bool json);
 
-// One report, by the name of its file (".json" may be left out), or "last". Throws std::runtime_error when there is
+// Shows one report, by the name of its file (".json" may be omitted), or "last". Throws std::runtime_error if there is
 // none.
 [[nodiscard]] std::string show_crash(const std::string& data_dir, const std::string& name, bool json);
 
-// A report in a readable form. What it quotes, from clients and the application, is fit for a terminal.
+// Formats a report for people. Control characters in texts of clients and the application are escaped.
 [[nodiscard]] std::string crash_text(const nlohmann::json& report);
 
 }  // namespace pronghorn::server

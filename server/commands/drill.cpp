@@ -25,7 +25,7 @@ namespace {
 using nlohmann::json;
 using Clock = std::chrono::steady_clock;
 
-constexpr std::chrono::seconds kBefore{1};  // of load, so that its caches are warm
+constexpr std::chrono::seconds kBefore{1};  // of load, to warm up
 constexpr std::chrono::seconds kAfter{1};
 constexpr std::chrono::seconds kPatience{120};  // worker_timeout is 30 s, and a start may take a minute
 
@@ -43,7 +43,7 @@ int signal_of(const std::string& how) {
   if (how == "kill") return SIGKILL;
   if (how == "segv") return SIGSEGV;
   if (how == "stall") return SIGSTOP;
-  throw UsageError(fmt::format("drill: {} is not a way to fail; use kill, segv or stall", in_quotes(how)));
+  throw UsageError(fmt::format("drill: {} is not a kind of failure; use kill, segv or stall", in_quotes(how)));
 }
 
 DrillTarget unix_target(const std::string& path) {
@@ -57,7 +57,7 @@ DrillTarget unix_target(const std::string& path) {
   return target;
 }
 
-// An address without a host means every one of this machine: the loopback reaches it.
+// An address without a host is every interface: the loopback reaches it.
 DrillTarget inet_target(const supervisor::Address& address) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
@@ -75,7 +75,7 @@ DrillTarget inet_target(const supervisor::Address& address) {
 
 DrillTarget target_of(const std::string& text, const std::string& path) {
   const auto address = supervisor::parse_address(text);
-  if (!address) throw ControlError(fmt::format("the server listens on {}, which is no address", in_quotes(text)));
+  if (!address) throw ControlError(fmt::format("the server listens on {}, which is not an address", in_quotes(text)));
   DrillTarget target = address->is_unix ? unix_target(address->path) : inet_target(*address);
   target.request =
       fmt::format("HEAD {} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: pronghorn-drill\r\nAccept: */*\r\n\r\n", path);
@@ -92,7 +92,7 @@ std::optional<Victim> ready_worker(const json& status, std::optional<std::int64_
 
 volatile std::sig_atomic_t interrupted = 0;
 
-// A stopped worker goes on when the drill ends before the watchdog has ended it, whatever ends the drill.
+// Lets a stopped worker continue if the drill ends, in whatever way, before the watchdog has killed the worker.
 class Stopped {
  public:
   explicit Stopped(pid_t pid) noexcept : pid_(pid) {
@@ -173,11 +173,12 @@ int run_drill(const std::string& control, const Drill& drill) {
   const int number = signal_of(drill.how);
   if (!drill.path.starts_with('/') ||
       std::ranges::any_of(drill.path, [](unsigned char c) { return c <= ' ' || c == 0x7f; })) {
-    throw UsageError(fmt::format("drill: --path {}: a path begins with '/' and has no blanks", in_quotes(drill.path)));
+    throw UsageError(
+        fmt::format("drill: --path {}: use a path that begins with '/' and has no blanks", in_quotes(drill.path)));
   }
   const json status = ask_status(control);
   const auto victim = ready_worker(status);
-  if (!victim) throw ControlError("no worker is ready: nothing to drill");
+  if (!victim) throw ControlError("no worker is ready; see \"pronghorn status\"");
   const auto listen = status.at("server").at("listen").at(0).get<std::string>();
   if (!drill.json) {
     fmt::print("drill {}: worker {} (pid {}) of {}, HEAD {} {} times a second, {} kept connections and new ones\n",
@@ -188,8 +189,9 @@ int run_drill(const std::string& control, const Drill& drill) {
   load.start();
   std::this_thread::sleep_for(kBefore);
   if (::kill(victim->pid, number) != 0) {
-    throw ControlError(fmt::format("cannot signal worker {} (pid {}): {}; be its user, or root", victim->slot,
-                                   victim->pid, std::strerror(errno)));
+    throw ControlError(
+        fmt::format("cannot signal worker {} (pid {}): {}; run the drill as the user of the server, or as root",
+                    victim->slot, victim->pid, std::strerror(errno)));
   }
   std::optional<Stopped> stopped;
   if (number == SIGSTOP) stopped.emplace(victim->pid);

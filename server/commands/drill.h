@@ -1,4 +1,4 @@
-// `pronghorn drill`: hurts a worker of the running server on purpose, under a load, and tells what that cost.
+// `pronghorn drill`: makes a worker of the running server fail on purpose, under load, and reports the cost.
 #pragma once
 
 #include <cstdint>
@@ -9,15 +9,15 @@
 namespace pronghorn::server {
 
 struct Drill {
-  std::string how;  // "kill": SIGKILL, "segv": SIGSEGV, "stall": SIGSTOP, as if it hung
+  std::string how;  // "kill" (SIGKILL), "segv" (SIGSEGV) or "stall" (SIGSTOP, as if it hung)
   DrillPlan plan;
   std::string path;
   bool json = false;
 };
 
-// Blocks until the worker has been replaced, and a second more. `control` is the socket of the server. Prints what it
-// has found. Returns the exit status: 1 when there was no replacement in time. Throws UsageError for what `drill` says
-// wrong, ControlError when the server cannot be asked or reached.
+// Blocks until one second after the worker has been replaced, and prints the result. `control` is the control socket of
+// the server. Returns the exit status: 1 if there was no replacement in time. Throws UsageError if `drill` is invalid,
+// ControlError if the server cannot be reached.
 int run_drill(const std::string& control, const Drill& drill);
 
 }  // namespace pronghorn::server

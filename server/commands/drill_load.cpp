@@ -16,7 +16,7 @@ namespace {
 constexpr std::uint64_t kNewEvery = 10;            // requests
 constexpr std::size_t kLongestAnswer = 64 * 1024;  // of a head
 
-// "HTTP/1.1 200 OK"; 0: it is none.
+// The status in "HTTP/1.1 200 OK"; 0 if it is not a status line.
 int status_of(std::string_view head) noexcept {
   if (!head.starts_with("HTTP/1.") || head.size() < 12) return 0;
   int status = 0;
@@ -132,7 +132,7 @@ void DrillLoad::close(Connection& connection) {
 
 void DrillLoad::on_event(Connection& connection, std::uint32_t events) {
   if (connection.fd < 0) return;
-  if (!connection.waiting) {  // nothing is on its way: it has been closed
+  if (!connection.waiting) {  // no response is outstanding: the server closed it
     if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) close(connection);
     return;
   }

@@ -265,6 +265,17 @@ bool is_degraded(const json& status) {
   return reasons.is_array() && !reasons.empty();
 }
 
+std::string requests_table(const json& answer) {
+  Table table({"slot", "age", "<state", "<request", "<route", "<client", "<id"});
+  for (const json& request : at(answer, {"requests"})) {
+    table.add({text_of(at(request, {"slot"})), fmt::format("{:.1f}s", number_of(at(request, {"age_ms"})) / 1000),
+               text_of(at(request, {"state"})), cut(text_of(at(request, {"request"}))),
+               cut(text_of(at(request, {"route"}))), text_of(at(request, {"client"})),
+               cut(text_of(at(request, {"id"})))});
+  }
+  return table.empty() ? "no requests are in flight\n" : table.render();
+}
+
 std::string quarantine_table(const json& answer) {
   Table table({"<id", "<method", "<route", "<shape", "<since", "<until", "kills", "refused", "<where"});
   for (const json& entry : at(answer, {"quarantine"})) {

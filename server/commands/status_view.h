@@ -13,6 +13,9 @@ namespace pronghorn::server {
 // Whether the server reports that something is not as it should be.
 [[nodiscard]] bool is_degraded(const nlohmann::json& status);
 
+// Renders the answer of `pronghorn requests`: an array "requests" of objects as in worker/request_list.h.
+[[nodiscard]] std::string requests_table(const nlohmann::json& answer);
+
 // Renders the answer of `pronghorn quarantine`: an array "quarantine" of entries as in the status.
 [[nodiscard]] std::string quarantine_table(const nlohmann::json& answer);
 

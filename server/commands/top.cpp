@@ -18,23 +18,23 @@
 namespace pronghorn::server {
 namespace {
 
-volatile std::sig_atomic_t stopped = 0;  // what a signal handler may touch
+volatile std::sig_atomic_t stopped = 0;  // set by the signal handler
 
 void write_all(std::string_view text) {
   while (!text.empty()) {
     const ssize_t count = ::write(STDOUT_FILENO, text.data(), text.size());
-    if (count <= 0) return;  // the terminal is gone; the next read says so
+    if (count <= 0) return;  // the terminal is gone; the next read reports it
     text.remove_prefix(static_cast<std::size_t>(count));
   }
 }
 
-// The other screen, without cursor and echo, while it lives. TERM and HUP end the loop instead of the process, so that
-// the destructor runs.
+// Switches the terminal to its alternate screen, without cursor and echo, for its lifetime. SIGTERM and SIGHUP end the
+// loop instead of the process, so that the destructor runs.
 class RawTerminal {
  public:
   RawTerminal() {
     if (::tcgetattr(STDIN_FILENO, &before_) != 0 || ::isatty(STDOUT_FILENO) != 1) {
-      throw UsageError("top: it needs a terminal; use \"status\" instead");
+      throw UsageError("top: standard input and output must be a terminal; use \"status\" instead");
     }
     struct sigaction action{};
     action.sa_handler = [](int) { stopped = 1; };
@@ -55,7 +55,7 @@ class RawTerminal {
   termios before_{};
 };
 
-// At most `width` characters of a line: a wrapped one would scroll the screen away.
+// The first `width` characters of a line: a wrapped line would scroll the screen.
 std::string_view clipped(std::string_view line, std::size_t width) {
   std::size_t end = 0;
   for (std::size_t column = 0; column < width && end < line.size(); ++column) {
@@ -85,7 +85,7 @@ std::string current(const std::string& path) {
   }
 }
 
-// Waits a second, or until a key. False when it was one that leaves, or the terminal is gone.
+// Waits for a second or a key. False if the key quits or the terminal is gone.
 bool go_on() {
   pollfd keys{.fd = STDIN_FILENO, .events = POLLIN, .revents = 0};
   if (::poll(&keys, 1, 1'000) <= 0) return stopped == 0;
@@ -98,7 +98,7 @@ bool go_on() {
 void run_top(const std::string& control_path) {
   const RawTerminal terminal;
   do {
-    draw(current(control_path) + "\nq: leave\n");
+    draw(current(control_path) + "\nq: quit\n");
   } while (go_on());
 }
 

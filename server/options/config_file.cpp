@@ -17,7 +17,7 @@
 namespace pronghorn::server {
 namespace {
 
-constexpr std::size_t kMaxFile = 1 << 20;  // a configuration; not a device that never ends
+constexpr std::size_t kMaxFile = 1 << 20;  // a device would never end
 
 std::optional<std::string> scalar_text(const toml::node& node) {
   if (const auto text = node.value_exact<std::string>()) return *text;

@@ -10,7 +10,7 @@ namespace pronghorn::server {
 struct FileValue {
   std::string key;
   std::vector<std::string> values;  // a scalar as text, or the elements of an array
-  std::string problem;              // why no option can take it ("it is a table"); else empty
+  std::string problem;              // why no option accepts it ("it is a table"); else empty
   unsigned line = 0;
 };
 
@@ -19,11 +19,11 @@ struct ConfigFile {
   std::map<std::string, std::string> app_settings;  // scalars as text
 };
 
-// Reads `path`; whether its keys are options is for the caller to say. Throws UsageError, one line with path and line,
-// when it cannot be read, is no TOML, or [app] holds something other than text, numbers, booleans and dates.
+// Reads `path`. The caller checks whether the keys are options. Throws UsageError, one line with path and line, if the
+// file cannot be read, is not TOML, or if [app] holds anything but text, numbers, booleans and dates.
 [[nodiscard]] ConfigFile read_config_file(const std::string& path);
 
-// The same for text that is in memory; `path` is only for messages.
+// Parses `text`; `path` is only for messages.
 [[nodiscard]] ConfigFile parse_config(const std::string& text, const std::string& path);
 
 }  // namespace pronghorn::server

@@ -59,8 +59,8 @@ void tighten(std::optional<double>& limit, std::optional<double> other) {
   if (other && (!limit || *other < *limit)) limit = other;
 }
 
-// Calls `read` for the cgroup `path` below `mount` and for each above it. In a container `path` may name a folder of
-// the host that is not there: the mount's own root is then the container's.
+// Calls `read` for the cgroup `path` below `mount` and for each of its ancestors. In a container, `path` may name a
+// folder of the host that does not exist here: the root of the mount is then the container's cgroup.
 template <class Read>
 void upwards(const fs::path& mount, const fs::path& path, Read read) {
   fs::path inside = path.relative_path();
@@ -91,7 +91,7 @@ std::uint32_t usable_cores(unsigned affinity, std::optional<double> quota) {
 std::optional<double> cgroup2_quota(std::string_view cpu_max) {
   const auto blank = cpu_max.find(' ');
   if (blank == std::string_view::npos) return std::nullopt;
-  return share(number(cpu_max.substr(0, blank)), number(cpu_max.substr(blank + 1)));  // "max" is no number
+  return share(number(cpu_max.substr(0, blank)), number(cpu_max.substr(blank + 1)));  // "max" is not a number
 }
 
 std::optional<double> cgroup1_quota(std::string_view quota_us, std::string_view period_us) {

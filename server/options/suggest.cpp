@@ -6,7 +6,7 @@
 namespace pronghorn::server {
 namespace {
 
-// Who mistypes a name types about that much; longer input is not worth a table.
+// Longer input is not a mistyped name, and would need a large table.
 constexpr std::size_t kLongest = 64;
 
 std::string normal(std::string_view name) {

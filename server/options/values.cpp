@@ -34,7 +34,7 @@ std::optional<std::uint64_t> whole_number(std::string_view text) {
   return number;
 }
 
-// The number before a unit, multiplied; nullopt when it is none, the unit is unknown or the product is above `limit`.
+// A number times its unit; nullopt if either is missing or unknown, or the product is above `limit`.
 template <std::size_t N>
 std::optional<std::uint64_t> with_unit(std::string_view text, const std::array<Unit, N>& units, std::uint64_t limit) {
   const std::size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
@@ -64,14 +64,14 @@ bool is_ip(int family, const std::string& text) {
   return inet_pton(family, text.c_str(), &storage) == 1;
 }
 
-// A name that the system may resolve: it has a letter, so that a mistyped IPv4 address is none.
+// A name that the system may resolve. It must have a letter, so that a mistyped IPv4 address is not one.
 bool is_host_name(std::string_view text) {
   const auto allowed = [](unsigned char c) { return std::isalnum(c) != 0 || c == '-' || c == '.' || c == '_'; };
   const auto letter = [](unsigned char c) { return std::isalpha(c) != 0; };
   return std::all_of(text.begin(), text.end(), allowed) && std::any_of(text.begin(), text.end(), letter);
 }
 
-// A character that would end the line or steer the terminal: C0, DEL and C1.
+// C0, DEL and C1: they would end the line or control the terminal.
 bool is_control(std::string_view sequence) {
   const auto first = static_cast<unsigned char>(sequence[0]);
   if (sequence.size() == 1) return first < 0x20 || first == 0x7f;

@@ -1,4 +1,4 @@
-#include "server/options/option_sources.h"
+#include "server/options/load_configuration.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -237,4 +237,18 @@ TEST_CASE("control commands find their socket whatever else is wrong", "[configu
   CHECK(load_control_configuration(inputs).config.control == "/run/shop.sock");
   inputs.command_line = {{"control", {"/run/other.sock"}}};
   CHECK(load_control_configuration(inputs).config.control == "/run/other.sock");
+}
+
+TEST_CASE("settings of the application come from the file and from PRONGHORN_APP_ variables, which win") {
+  const File file("[app]\ngreeting = \"Hello\"\ncolour = \"red\"\n");
+  ConfigInputs inputs = with_file(file);
+  inputs.machine.environment = {{"PRONGHORN_APP_GREETING", "Hi"},
+                                {"PRONGHORN_APP_DB_URL", "postgres://db"},
+                                {"PRONGHORN_APP_SERVICE_HOST", "10.0.0.7"}};  // Kubernetes: a Service "pronghorn-app"
+  const Effective effective = load_configuration(inputs);
+  CHECK(effective.config.app_settings ==
+        std::map<std::string, std::string>{{"colour", "red"}, {"db_url", "postgres://db"}, {"greeting", "Hi"}});
+  CHECK(effective.app_sources.at("colour") == file.path());
+  CHECK(effective.app_sources.at("greeting") == "PRONGHORN_APP_GREETING");
+  CHECK(refusal(with_environment({{"PRONGHORN_APPP", "1"}})) != "accepted");
 }

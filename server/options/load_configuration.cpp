@@ -1,9 +1,8 @@
-#include "server/options/option_sources.h"
+#include "server/options/load_configuration.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <cctype>
 #include <filesystem>
 #include <functional>
@@ -11,6 +10,7 @@
 #include <utility>
 
 #include "server/options/config_file.h"
+#include "server/options/environment.h"
 #include "server/options/options.h"
 #include "server/options/suggest.h"
 #include "server/options/values.h"
@@ -20,10 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kPrefix = "PRONGHORN_";
 constexpr const char* kDefaultFile = "pronghorn.toml";
-// Not options: the file to read, and what a supervisor tells its next image (supervisor/supervisor.h).
-constexpr std::array<std::string_view, 2> kOwnVariables{kConfigVariable, "PRONGHORN_RESUME_FD"};
 
 // One value on its way into the configuration.
 struct Assignment {
@@ -38,46 +35,14 @@ void apply(const Assignment& given, Effective& effective) {
     for (const std::string& value : given.values) {
       const bool has_control =
           std::any_of(value.begin(), value.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; });
-      if (has_control) throw BadValue("it has a control character");
+      if (has_control) throw BadValue("the value contains a control character");
     }
-    if (!given.option->is_list && given.values.size() != 1) throw BadValue("it takes one value, not a list");
+    if (!given.option->is_list && given.values.size() != 1) throw BadValue("the option takes one value, not a list");
     given.option->set(effective.config, given.values);
   } catch (const BadValue& error) {
     throw UsageError(fmt::format("{}: {}", given.place, error.what()));
   }
   effective.sources[given.option->name] = given.source;
-}
-
-std::string lookup(const Environment& environment, std::string_view name) {
-  const auto found = environment.find(std::string(name));
-  return found == environment.end() ? "" : found->second;
-}
-
-// Variables that Kubernetes sets in every pod for a Service called "pronghorn" or "pronghorn-…", such as
-// PRONGHORN_PORT=tcp://10.0.0.7:80, PRONGHORN_SERVICE_HOST, PRONGHORN_PORT_80_TCP_ADDR. They are not ours.
-bool is_service_link(std::string_view name, std::string_view value) {
-  if (name.ends_with("_SERVICE_HOST") || name.ends_with("_SERVICE_PORT")) return true;
-  if (name.find("_SERVICE_PORT_") != std::string_view::npos) return true;
-  const bool is_url = value.starts_with("tcp://") || value.starts_with("udp://") || value.starts_with("sctp://");
-  if (is_url && name.find("_PORT") != std::string_view::npos) return true;
-  const auto port = name.find("_PORT_");
-  return port != std::string_view::npos && port + 6 < name.size() &&
-         std::isdigit(static_cast<unsigned char>(name[port + 6])) != 0;
-}
-
-void refuse_unknown_variables(const Environment& environment) {
-  for (const auto& [name, value] : environment) {
-    if (!name.starts_with(kPrefix) || is_service_link(name, value)) continue;
-    if (std::find(kOwnVariables.begin(), kOwnVariables.end(), name) != kOwnVariables.end()) continue;
-    const auto& table = options();
-    if (std::any_of(table.begin(), table.end(), [&](const Option& option) { return option.variable() == name; }))
-      continue;
-    // Without the prefix, which is the same in all of them and would make everything look alike.
-    const std::string meant = closest(name.substr(kPrefix.size()), option_names());
-    const Option* option = find_option(meant);
-    throw UsageError(fmt::format("unknown variable {}{}", name,
-                                 option == nullptr ? "" : fmt::format("; did you mean \"{}\"?", option->variable())));
-  }
 }
 
 std::vector<std::string> split_at_commas(const std::string& text) {
@@ -103,7 +68,7 @@ std::string address_of_port(const std::string& port) {
   return address;
 }
 
-// PORT, REDIS_URL, WEB_CONCURRENCY: set by platforms, so an empty one says nothing.
+// PORT, REDIS_URL, WEB_CONCURRENCY: platforms set them, so an empty one counts as absent.
 std::optional<Assignment> from_weak_variable(const Option& option, const Environment& environment) {
   const std::string name(option.weak_variable);
   std::string value = name.empty() ? "" : lookup(environment, name);
@@ -151,11 +116,19 @@ void apply_file(Effective& effective, const Wanted& wanted, bool strict) {
     if (!value.problem.empty()) throw UsageError(fmt::format("{}: {}", place, value.problem));
     apply({option, value.values, source, place}, effective);
   }
+  for (const auto& [key, value] : file.app_settings) effective.app_sources[key] = effective.file;
   effective.config.app_settings = std::move(file.app_settings);
 }
 
-// Weakest first, so that the strongest stays. What is overridden is still checked, but for the variables that a
-// platform sets: the user cannot always mend those.
+void apply_app_variables(Effective& effective, const Environment& environment) {
+  for (AppVariable& variable : app_variables(environment)) {
+    effective.app_sources[variable.key] = variable.name;
+    effective.config.app_settings[variable.key] = std::move(variable.value);
+  }
+}
+
+// Weakest first, so that the strongest remains. Overridden values are checked too, except the variables that a platform
+// sets: the user cannot always correct those.
 Effective read_layers(const ConfigInputs& inputs, const Wanted& wanted, bool strict) {
   const Environment& environment = inputs.machine.environment;
   Effective effective;
@@ -173,6 +146,7 @@ Effective read_layers(const ConfigInputs& inputs, const Wanted& wanted, bool str
     }
     effective.sources.try_emplace(option.name, "default");
   }
+  if (strict) apply_app_variables(effective, environment);
   return effective;
 }
 
@@ -203,7 +177,7 @@ void check_socket_path(std::string_view what, const std::string& path) {
 void fill_directories(const ConfigInputs& inputs, Effective& effective) {
   Config& config = effective.config;
   if (is_default(effective, "runtime_dir")) config.runtime_dir = default_runtime_dir(inputs.machine);
-  config.runtime_dir = absolute(config.runtime_dir);  // the embedded Redis has another working directory
+  config.runtime_dir = absolute(config.runtime_dir);  // the embedded Redis runs in another directory
   if (is_default(effective, "data_dir")) config.data_dir = default_data_dir(inputs.machine);
   config.data_dir = absolute(config.data_dir);
   if (config.control.empty()) config.control = control_path(config);

@@ -1,0 +1,194 @@
+#include "server/commands/deep_check.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <netdb.h>
+#include <spawn.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <memory>
+#include <sstream>
+#include <string>
+
+#include "server/options/values.h"
+#include "supervisor/listen/address.h"
+
+extern char** environ;
+
+namespace pronghorn::server {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Empty: all is well. Else what is wrong, and what to do.
+using Problem = std::string;
+
+Problem errno_text() { return std::strerror(errno); }
+
+class Socket {
+ public:
+  Socket(int family, int type) : fd_(::socket(family, type | SOCK_CLOEXEC, 0)) {}
+  Socket(const Socket&) = delete;
+  Socket& operator=(const Socket&) = delete;
+  ~Socket() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  [[nodiscard]] int fd() const noexcept { return fd_; }
+
+ private:
+  int fd_;
+};
+
+// Whether a file can be created in the folder, or in the nearest one above it that exists.
+Problem check_folder(fs::path folder) {
+  std::error_code ignored;
+  while (!folder.empty() && !fs::exists(folder, ignored)) folder = folder.parent_path();
+  if (folder.empty()) folder = ".";
+  if (!fs::is_directory(folder, ignored)) return fmt::format("{} is not a directory", folder.string());
+  return ::access(folder.c_str(), W_OK | X_OK) == 0 ? "" : fmt::format("{}: {}", folder.string(), errno_text());
+}
+
+Problem check_log(const std::string& path) {
+  std::error_code ignored;
+  if (path == "-" || path == "off") return {};
+  if (!fs::exists(path, ignored)) {
+    const fs::path folder = fs::absolute(path).parent_path();
+    return fs::is_directory(folder, ignored) ? check_folder(folder) : folder.string() + ": no such directory";
+  }
+  if (fs::is_directory(path, ignored)) return "it is a directory";
+  return ::access(path.c_str(), W_OK) == 0 ? "" : errno_text();
+}
+
+Problem check_unix(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, path.data(), std::min(path.size(), sizeof address.sun_path - 1));
+  const Socket socket(AF_UNIX, SOCK_STREAM);
+  if (::connect(socket.fd(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) {
+    return "another server listens there; stop it, or choose another path";
+  }
+  return path.starts_with('@') ? "" : check_folder(fs::absolute(path).parent_path());
+}
+
+Problem check_bind(const addrinfo& found) {
+  const Socket socket(found.ai_family, SOCK_STREAM);
+  const int on = 1;
+  ::setsockopt(socket.fd(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);  // as a start does: connections in TIME_WAIT
+  if (found.ai_family == AF_INET6) ::setsockopt(socket.fd(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+  if (::bind(socket.fd(), found.ai_addr, found.ai_addrlen) == 0 && ::listen(socket.fd(), 1) == 0) return {};
+  if (errno == EADDRINUSE) return "the port is taken; stop who has it (ss -ltnp), or choose another";
+  if (errno == EACCES) return "permission denied; use a port above 1023, or grant CAP_NET_BIND_SERVICE";
+  return errno_text();
+}
+
+Problem check_address(const std::string& text) {
+  const auto address = supervisor::parse_address(text);
+  if (!address) return address.error();
+  if (address->is_unix) return check_unix(address->path);
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
+  addrinfo* all = nullptr;
+  const char* host = address->host.empty() ? nullptr : address->host.c_str();
+  if (const int error = ::getaddrinfo(host, std::to_string(address->port).c_str(), &hints, &all); error != 0) {
+    return ::gai_strerror(error);
+  }
+  Problem problem;
+  for (const addrinfo* each = all; each != nullptr && problem.empty(); each = each->ai_next) {
+    problem = check_bind(*each);
+    if (problem == std::strerror(EAFNOSUPPORT) && address->host.empty()) problem.clear();  // a machine without IPv6
+  }
+  ::freeaddrinfo(all);
+  return problem;
+}
+
+// Lists its routes in a child: what its code does there does not concern us, and a crash is a finding.
+Problem check_application(const std::string& app) {
+  std::array<int, 2> pipe{};
+  if (::pipe2(pipe.data(), O_CLOEXEC) != 0) return errno_text();
+  posix_spawn_file_actions_t actions;
+  ::posix_spawn_file_actions_init(&actions);
+  ::posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+  ::posix_spawn_file_actions_adddup2(&actions, pipe[1], STDERR_FILENO);
+  std::string program = "/proc/self/exe";
+  std::string command = "routes";
+  std::string path = app;
+  std::array<char*, 4> arguments{program.data(), command.data(), path.data(), nullptr};
+  pid_t child = 0;
+  const int error = ::posix_spawn(&child, program.c_str(), &actions, nullptr, arguments.data(), environ);
+  ::posix_spawn_file_actions_destroy(&actions);
+  ::close(pipe[1]);
+  std::string told;
+  std::array<char, 4096> bytes{};
+  for (ssize_t count = 0; error == 0 && (count = ::read(pipe[0], bytes.data(), bytes.size())) > 0;) {
+    told.append(bytes.data(), static_cast<std::size_t>(count));
+  }
+  ::close(pipe[0]);
+  if (error != 0) return std::strerror(error);
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  if (WIFSIGNALED(status))
+    return fmt::format("signal {} ({}) while it was loaded", WTERMSIG(status), ::strsignal(WTERMSIG(status)));
+  if (WEXITSTATUS(status) == 0) return {};
+  const std::size_t end = told.find_last_not_of('\n');
+  const std::size_t begin = end == std::string::npos ? 0 : told.rfind('\n', end) + 1;
+  told = told.substr(begin, end == std::string::npos ? 0 : end - begin + 1);
+  return told.starts_with("pronghorn: ") ? told.substr(11) : told;
+}
+
+Problem check_program(const std::string& program) {
+  if (program.find('/') != std::string::npos) return ::access(program.c_str(), X_OK) == 0 ? "" : errno_text();
+  const char* path = std::getenv("PATH");
+  std::istringstream folders(path != nullptr ? path : "/usr/local/bin:/usr/bin:/bin");
+  for (std::string folder; std::getline(folders, folder, ':');) {
+    if (::access((folder + '/' + program).c_str(), X_OK) == 0) return {};
+  }
+  return "not found; install redis-server, name it with --redis-server, or use --redis none";
+}
+
+class Report {
+ public:
+  void add(const std::string& what, const Problem& problem) {
+    const std::string line = problem.empty() ? fmt::format("ok      {}\n", printable(what))
+                                             : fmt::format("failed  {}: {}\n", printable(what), printable(problem));
+    std::fwrite(line.data(), 1, line.size(), stdout);
+    failed_ = failed_ || !problem.empty();
+  }
+  [[nodiscard]] bool failed() const noexcept { return failed_; }
+
+ private:
+  bool failed_ = false;
+};
+
+}  // namespace
+
+int deep_check(const Config& config) {
+  std::fputc('\n', stdout);
+  Report report;
+  for (const std::string& address : config.listen) report.add("listen " + address, check_address(address));
+  if (!config.admin.empty()) report.add("admin " + config.admin, check_address(config.admin));
+  report.add("log_file " + config.log_file, check_log(config.log_file));
+  report.add("access_log " + config.access_log, check_log(config.access_log));
+  report.add("runtime_dir " + config.runtime_dir, check_folder(config.runtime_dir));
+  report.add("data_dir " + config.data_dir, check_folder(config.data_dir));
+  if (config.redis == "embedded") report.add("redis_server " + config.redis_server, check_program(config.redis_server));
+  const bool configuration_failed = report.failed();
+  Problem application;
+  if (!config.app.empty()) {
+    application = check_application(config.app);
+    report.add("application " + config.app, application);
+  }
+  return configuration_failed ? 2 : application.empty() ? 0 : 3;
+}
+
+}  // namespace pronghorn::server

@@ -1,0 +1,45 @@
+// Loads the effective configuration: the command line wins over the environment, the environment over the file, the file
+// over defaults. Remembers where each value came from.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "common/config/config.h"
+#include "server/options/machine.h"
+
+namespace pronghorn::server {
+
+// An option as the command line gave it: the values of every time it was given, in order.
+struct GivenOption {
+  std::string name;  // "drain_timeout"
+  std::vector<std::string> values;
+};
+
+// What a configuration is made of, besides the file.
+struct ConfigInputs {
+  std::vector<GivenOption> command_line;
+  std::string
+      config_file;      // --config; empty: PRONGHORN_CONFIG, else pronghorn.toml in the working directory if it exists
+  std::string app;      // path of the plugin; empty for a program that is its own application
+  std::string program;  // its argv[0], which then gives the default name
+  Machine machine;
+};
+
+struct Effective {
+  Config config;
+  // By option name: "command line", "PRONGHORN_WORKERS", "/etc/pronghorn.toml:12", "default".
+  std::map<std::string, std::string, std::less<>> sources;
+  std::map<std::string, std::string> app_sources;  // by key of [app]: the file or the variable
+  std::string file;                                // the one that was read; empty: none
+};
+
+// Throws UsageError for the first error: one line, "place: what is wrong; what would be right".
+[[nodiscard]] Effective load_configuration(const ConfigInputs& inputs);
+
+// Only `control`, `runtime_dir` and `data_dir`, for commands that talk to a running server or read what it has left. An
+// error elsewhere in environment or file must not lock an operator out.
+[[nodiscard]] Effective load_control_configuration(const ConfigInputs& inputs);
+
+}  // namespace pronghorn::server

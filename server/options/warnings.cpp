@@ -1,0 +1,79 @@
+#include "server/options/warnings.h"
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <fstream>
+
+#include "common/config/redis_url.h"
+
+namespace pronghorn::server {
+namespace {
+
+constexpr std::uint64_t kOwnDescriptors = 64;  // of a worker besides its connections: listeners, logs, Redis, the loop
+
+bool is_default(const Effective& effective, std::string_view option) {
+  const auto found = effective.sources.find(option);
+  return found == effective.sources.end() || found->second == "default";
+}
+
+bool has_password(const std::string& redis) {
+  return redis.starts_with("redis") && !parse_redis_url(redis).password.empty();
+}
+
+}  // namespace
+
+KernelLimits kernel_limits() {
+  KernelLimits limits;
+  std::ifstream("/proc/sys/net/core/somaxconn") >> limits.somaxconn;
+  rlimit descriptors{};
+  if (::getrlimit(RLIMIT_NOFILE, &descriptors) == 0) limits.descriptors = descriptors.rlim_max;
+  return limits;
+}
+
+std::vector<std::string> warnings_of(const Effective& effective, const KernelLimits& limits) {
+  std::vector<std::string> warnings;
+  const Config& config = effective.config;
+  if (limits.somaxconn != 0 && config.backlog > limits.somaxconn) {
+    warnings.push_back(
+        fmt::format("backlog {} is above net.core.somaxconn: accept queues have {}; raise it with sysctl",
+                    config.backlog, limits.somaxconn));
+  }
+  const std::uint64_t connections = config.http.max_connections;
+  if (limits.descriptors != 0 && connections + kOwnDescriptors > limits.descriptors) {
+    warnings.push_back(fmt::format(
+        "max_connections {} needs more than the {} file descriptors that a worker may have: accepting will pause below "
+        "it; raise the limit (ulimit -Hn, LimitNOFILE=) or lower max_connections",
+        connections, limits.descriptors));
+  }
+  const bool shared_redis = config.redis != "embedded" && config.redis != "none";
+  if (shared_redis && is_default(effective, "name")) {
+    warnings.push_back(fmt::format(
+        "name is {}, after the application's file: another server with a file of that name on this Redis shares its "
+        "sessions and limits; set name",
+        config.name));
+  }
+  const auto redis = effective.sources.find("redis");
+  if (redis != effective.sources.end() && redis->second == "command line" && has_password(config.redis)) {
+    warnings.emplace_back(
+        "the password of Redis was given on the command line, where other users may have read it; use PRONGHORN_REDIS "
+        "or "
+        "the configuration file");
+  }
+  return warnings;
+}
+
+bool is_secret(std::string_view key) {
+  std::string name(key);
+  for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  constexpr std::array<std::string_view, 8> kParts{"secret", "password", "passwd",     "token",
+                                                   "apikey", "api_key",  "credential", "private"};
+  return name == "key" || name.ends_with("_key") ||
+         std::any_of(kParts.begin(), kParts.end(),
+                     [&name](std::string_view part) { return name.find(part) != std::string::npos; });
+}
+
+}  // namespace pronghorn::server

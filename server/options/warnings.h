@@ -1,0 +1,25 @@
+// Configurations that work, but not the way their author probably expects.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "server/options/load_configuration.h"
+
+namespace pronghorn::server {
+
+// What the kernel allows. 0: unknown.
+struct KernelLimits {
+  std::uint64_t somaxconn = 0;    // longest accept queue
+  std::uint64_t descriptors = 0;  // that a process may have, after raising the soft limit to the hard one
+};
+[[nodiscard]] KernelLimits kernel_limits();
+
+// One line each: what will happen, why, and what to do.
+[[nodiscard]] std::vector<std::string> warnings_of(const Effective& effective, const KernelLimits& limits);
+
+// Whether the value of a setting of the application is to be masked when it is printed: its key names a secret.
+[[nodiscard]] bool is_secret(std::string_view key);
+
+}  // namespace pronghorn::server

@@ -1,0 +1,69 @@
+#include "server/options/warnings.h"
+
+#include "support/catch.h"
+#include "unit/common/error_of.h"
+
+using namespace pronghorn;
+using namespace pronghorn::server;
+
+namespace {
+
+std::vector<std::string> warnings(const Config& config, const std::map<std::string, std::string, std::less<>>& sources,
+                                  const KernelLimits& limits = {.somaxconn = 4096, .descriptors = 1'048'576}) {
+  Effective effective;
+  effective.config = config;
+  effective.sources = sources;
+  return warnings_of(effective, limits);
+}
+
+}  // namespace
+
+TEST_CASE("a configuration that does what it says brings no warnings", "[warnings]") {
+  CHECK(warnings({}, {}).empty());
+  CHECK(warnings({}, {}, {}).empty());  // nothing is known of the kernel
+}
+
+TEST_CASE("limits that the kernel does not grant are told", "[warnings]") {
+  Config config;
+  config.backlog = 5000;
+  auto told = warnings(config, {});
+  REQUIRE(told.size() == 1);
+  CHECK(contains(told[0], "backlog 5000 is above net.core.somaxconn"));
+  config = {};
+  told = warnings(config, {}, {.somaxconn = 4096, .descriptors = 1024});
+  REQUIRE(told.size() == 1);
+  CHECK(contains(told[0], "max_connections 16384 needs more than the 1024 file descriptors"));
+}
+
+TEST_CASE("a default name on a Redis that others use is told", "[warnings]") {
+  Config config;
+  config.name = "app";
+  config.redis = "redis://db:6379";
+  const auto told = warnings(config, {{"name", "default"}});
+  REQUIRE(told.size() == 1);
+  CHECK(contains(told[0], "name is app"));
+  CHECK(warnings(config, {{"name", "PRONGHORN_NAME"}}).empty());
+  config.redis = "embedded";
+  CHECK(warnings(config, {{"name", "default"}}).empty());
+}
+
+TEST_CASE("a password on the command line is told, and not repeated", "[warnings]") {
+  Config config;
+  config.redis = "redis://:hunter2@db:6379";
+  const auto told = warnings(config, {{"name", "file"}, {"redis", "command line"}});
+  REQUIRE(told.size() == 1);
+  CHECK(contains(told[0], "password of Redis"));
+  CHECK_FALSE(contains(told[0], "hunter2"));
+  CHECK(warnings(config, {{"name", "file"}, {"redis", "REDIS_URL"}}).empty());
+}
+
+TEST_CASE("settings of the application that name a secret are masked", "[warnings]") {
+  for (const char* key : {"password", "DB_PASSWORD", "api_key", "apiKey", "jwt-secret", "token", "key"}) {
+    CAPTURE(key);
+    CHECK(is_secret(key));
+  }
+  for (const char* key : {"greeting", "keyboard", "monkey", "url"}) {
+    CAPTURE(key);
+    CHECK_FALSE(is_secret(key));
+  }
+}
