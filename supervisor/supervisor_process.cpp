@@ -74,6 +74,7 @@ SupervisorProcess::SupervisorProcess(uv_loop_t* loop, Ground& ground, const Supe
       history_(ground.board),
       scaling_(workers_, sampler_),
       quarantine_(workers_, ground.board.quarantine()),
+      requests_(loop, workers_, ground.board),
       commands_(ground.board, rollouts_, quarantine_, control_actions()),
       program_files_(own_files(ground.program)),
       replacement_(loop, children_,
@@ -115,7 +116,8 @@ Workers::Callbacks SupervisorProcess::worker_callbacks() {
               },
           .on_killed = [this](const std::string& request,
                               std::uint64_t client) { quarantine_.killed(request, client, monotonic_ms()); },
-          .on_quarantine = [this](const Message& message) { quarantine_.received(message); }};
+          .on_quarantine = [this](const Message& message) { quarantine_.received(message); },
+          .on_requests = [this](const Message& message) { requests_.received(message); }};
 }
 
 ControlCommands::Actions SupervisorProcess::control_actions() {
@@ -126,7 +128,9 @@ ControlCommands::Actions SupervisorProcess::control_actions() {
           .upgrade = [this](ProgramReplacement::Waiter waiter) { replace_program(std::move(waiter)); },
           .upgrade_result =
               [this](ProgramReplacement::ResultWaiter waiter) { replacement_.wait_for_result(std::move(waiter)); },
-          .stop = [this] { drain(); }};
+          .stop = [this] { drain(); },
+          .set_log_level = [this](const std::string& level) { return change_log_level(level); },
+          .list_requests = [this](const ControlSocket::Reply& reply) { requests_.list(reply); }};
 }
 
 void SupervisorProcess::watch_signals() {
@@ -173,6 +177,7 @@ void SupervisorProcess::describe_server() {
   server.listen.set(fmt::format("{}", fmt::join(addresses, "\n")));
   server.name.set(ground_.config->name);
   describe_redis(*ground_.config);
+  server.ready_without_redis.store(ground_.config->ready_requires == "nothing" ? 1 : 0);
   server.pid.store(static_cast<std::uint32_t>(::getpid()));
   server.started_ms.store(ground_.resume ? ground_.resume->started_ms : began_ms_);
   server.generation.store(ground_.resume ? ground_.resume->generation : 1);
@@ -256,6 +261,9 @@ void SupervisorProcess::tick() {
                     "run \"pronghorn upgrade\"",
                     *path));
   }
+  flush_log();
+  const std::uint64_t dropped = dropped_log_lines();
+  add(ground_.board.server()[Count::log_lines_dropped], dropped - std::exchange(counted_drops_, dropped));
   if (announced_ && phase_ == Phase::running) {
     scaling_.tick(now);
     if (!rollouts_.busy() && !replacement_.busy()) recycler_.tick(now);
@@ -270,6 +278,7 @@ void SupervisorProcess::watch_for_stalls(Milliseconds threshold) {
 
 void SupervisorProcess::worker_ready(const WorkerEntry& worker) {
   quarantine_.worker_ready();
+  if (!log_level_.empty()) workers_.send(worker.pid, {MessageKind::log_level, 0, log_level_});
   recycler_.on_ready(worker);
   rollouts_.on_ready(worker);
   schedule();
@@ -296,6 +305,8 @@ void SupervisorProcess::rollout_complete(const Config& config) {
     log_error(error.what());
   }
   describe_redis(config);
+  log_level_.clear();
+  ground_.board.server().ready_without_redis.store(config.ready_requires == "nothing" ? 1 : 0);
   watch_for_stalls(config.stall_threshold);
   scaling_.reconfigure(config);
   schedule();
@@ -402,6 +413,18 @@ void SupervisorProcess::reopen_logs() {
   reopen_log();
   workers_.send_all({MessageKind::reopen_logs, 0, {}});
   log_info("log files reopened");
+}
+
+std::string SupervisorProcess::change_log_level(const std::string& level) {
+  try {
+    set_log_level(level);
+  } catch (const std::exception& error) {
+    return error.what();
+  }
+  log_level_ = level;
+  workers_.send_all({MessageKind::log_level, 0, level});
+  log_info(fmt::format("the log level is {} until the next reload", level));
+  return {};
 }
 
 std::expected<std::uint32_t, std::string> SupervisorProcess::scale(std::int64_t workers, bool relative) {

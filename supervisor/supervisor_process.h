@@ -16,6 +16,7 @@
 #include "supervisor/control/control_commands.h"
 #include "supervisor/control/control_socket.h"
 #include "supervisor/control/quarantine_relay.h"
+#include "supervisor/control/request_listing.h"
 #include "supervisor/crash/crash_reporter.h"
 #include "supervisor/crash/symbolizer.h"
 #include "supervisor/ground.h"
@@ -83,6 +84,8 @@ class SupervisorProcess {
   void replace_program(ProgramReplacement::Waiter waiter);
   void restore_control();
   void reopen_logs();
+  // Returns one line that says why the level stays, or nothing.
+  [[nodiscard]] std::string change_log_level(const std::string& level);
   [[nodiscard]] std::expected<std::uint32_t, std::string> scale(std::int64_t workers, bool relative);
 
   uv_loop_t* loop_;
@@ -91,6 +94,8 @@ class SupervisorProcess {
   int status_ = 0;
   bool announced_ = false;  // every slot has had a ready worker
   bool closing_redis_ = false;
+  std::string log_level_;             // set while the server runs; empty: that of the configuration
+  std::uint64_t counted_drops_ = 0;   // of log lines, in the scoreboard
   std::uint64_t alone_since_ms_ = 0;  // when the last worker had ended while another child still ran
   std::uint64_t began_ms_;
 
@@ -109,6 +114,7 @@ class SupervisorProcess {
   History history_;
   Scaling scaling_;
   QuarantineRelay quarantine_;
+  RequestListing requests_;
   ControlCommands commands_;
   ProgramFiles program_files_;
   ProgramReplacement replacement_;

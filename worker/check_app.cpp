@@ -44,17 +44,17 @@ void tell(const std::string& reason) {
 void check_app(void (*setup)(App&)) {
   keep_descriptors_from_children();
   const Handover handover = read_handover();
-  const auto row = std::make_unique<WorkerRow>();  // not in the scoreboard: this process serves nothing
+  const auto row = std::make_unique<WorkerRow>();  // not in the scoreboard: this process does not serve
   try {
     open_log({handover.config.log_format, handover.config.log_level, handover.config.log_file, "check-app"});
-    const AccessLog access_log(handover.config);  // throws when it cannot be written
+    const AccessLog access_log(handover.config);  // throws if it cannot be opened
     const Application application(
         handover.config, *row, setup != nullptr ? setup : load_plugin(handover.config.app, handover.config.app_file));
     leave(0);
   } catch (const std::exception& error) {
     tell(error.what());
   } catch (...) {
-    tell("the setup function threw something other than a std::exception");
+    tell("the setup function threw an object that is not a std::exception");
   }
   leave(kExitCannotStart);
 }

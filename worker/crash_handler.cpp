@@ -1,4 +1,4 @@
-// All of it runs in signal handlers: no allocation, no lock, no stdio.
+// This code runs in signal handlers: no allocation, no lock, no stdio.
 #include "worker/crash_handler.h"
 
 #include <execinfo.h>
@@ -18,10 +18,10 @@ namespace pronghorn::worker {
 namespace {
 
 constexpr std::array kFatalSignals{SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS};
-constexpr std::size_t kHandlerFrames = 8;         // ours, and the kernel's trampoline
-constexpr std::size_t kHandlerStack = 64 * 1024;  // the vector registers that the kernel saves take up to 11 KiB of it
+constexpr std::size_t kHandlerFrames = 8;         // our own, and the kernel's trampoline
+constexpr std::size_t kHandlerStack = 64 * 1024;  // the kernel saves up to 11 KiB of vector registers there
 
-constexpr std::uint64_t kUnknown = UINT64_MAX;  // on machines that this file does not know
+constexpr std::uint64_t kUnknown = UINT64_MAX;  // on architectures that this file does not know
 
 WorkerRow* the_row = nullptr;
 const ExchangePool* the_exchanges = nullptr;
@@ -50,8 +50,8 @@ std::uint64_t program_counter(const ucontext_t& where) noexcept {
 #endif
 }
 
-// Where a function that has just been called returns to: what is left to know after a jump to nowhere, which the
-// unwinder cannot come back from.
+// The return address of a function that has just been called. After a jump to an invalid address, which the unwinder
+// cannot unwind, it is all that is left.
 std::uint64_t return_address(const ucontext_t& where) noexcept {
 #if defined(__x86_64__)
   return *reinterpret_cast<const std::uint64_t*>(where.uc_mcontext.gregs[REG_RSP]);
@@ -68,7 +68,7 @@ void write_program_counter(StackTrace& stack, const ucontext_t& where) noexcept 
   stack.count.store(1, std::memory_order_release);
 }
 
-// The frames from the interrupted one on. Leaves `stack` as it is when there are none to be found.
+// Records the frames from the interrupted one on. Leaves `stack` unchanged if none is found.
 void write_frames(StackTrace& stack, const ucontext_t& where) noexcept {
   std::array<void*, kMaxFrames + kHandlerFrames> frames{};
   const int found = ::backtrace(frames.data(), static_cast<int>(frames.size()));
@@ -119,7 +119,7 @@ void write_requests(const Interrupted&) noexcept {
   if (the_exchanges == nullptr) return;
   CrashRecord& crash = the_row->crash;
   std::uint32_t count = 0;
-  // The bound is for a list that a stray write has made a circle.
+  // The bound guards against a list that a stray write has made circular.
   std::size_t steps = 0;
   for (const Exchange* each = the_exchanges->first(); each != nullptr && steps < 100'000; each = each->pool_next) {
     ++steps;
@@ -150,7 +150,7 @@ void write_client(const Interrupted&) noexcept {
   }
 }
 
-// A step that faults costs what it would have written, and no more.
+// If a step faults, only what it would have recorded is lost.
 constexpr std::array kSteps{write_facts, write_caller, write_stack, write_requests, write_client};
 
 [[noreturn]] void die_of(int signal) noexcept {
@@ -165,19 +165,19 @@ constexpr std::array kSteps{write_facts, write_caller, write_stack, write_reques
   ::_exit(128 + signal);
 }
 
-// A fault within a step comes here again (SA_NODEFER), and the next step follows.
+// A fault within a step enters the handler again (SA_NODEFER), which continues with the next step.
 void on_fatal_signal(int signal, siginfo_t* info, void* context) {
   const int thread = thread_id();
   int nobody = 0;
   if (!crashing_thread.compare_exchange_strong(nobody, thread) && nobody != thread) {
-    for (;;) ::pause();  // the other thread's crash was first, and ends us all
+    for (;;) ::pause();  // another thread crashed first and ends the process
   }
   if (next_step == 0) the_crash = {signal, info, static_cast<const ucontext_t*>(context)};
   while (next_step < kSteps.size()) kSteps[next_step++](the_crash);
   die_of(the_crash.signal);
 }
 
-// --- A loop that stands still ---------------------------------------------------------------------------------------
+// --- A loop that is blocked -----------------------------------------------------------------------------------------
 
 void on_stack_asked(int, siginfo_t*, void* context) {
   const int error = errno;
@@ -210,7 +210,7 @@ void install_crash_handler(WorkerRow& row) noexcept {
   std::array<void*, 1> frame{};
   static_cast<void>(::backtrace(frame.data(), 1));  // the first call loads the unwinder, which allocates
   stack_t stack{};
-  // AddressSanitizer has made one, and frees what it finds at the end.
+  // AddressSanitizer has installed one, and frees the one it finds at the end.
   if (::sigaltstack(nullptr, &stack) == 0 && (stack.ss_flags & SS_DISABLE) != 0) {
     stack = {};
     stack.ss_sp = handler_stack.data();

@@ -4,13 +4,15 @@
 #include <time.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "common/log.h"
+#include "worker/descriptors.h"
 
 namespace pronghorn::worker {
 namespace {
 
-// To a few milliseconds, for a quarter of the exact clock's price.
+// Accurate to a few milliseconds, at a quarter of the exact clock's cost.
 std::uint64_t coarse_ms() noexcept {
   timespec now{};
   ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
@@ -37,7 +39,7 @@ Heartbeat::Heartbeat(uv_loop_t* loop, WorkerRow& row, std::chrono::milliseconds 
   due_ms_ = monotonic_ms() + period_ms_;
   uv_timer_start(
       timer_.get(), [](uv_timer_t* timer) { static_cast<Heartbeat*>(timer->data)->beat(); }, period_ms_, period_ms_);
-  // Every turn of the loop stamps too: libuv has just read the clock, so that costs one store.
+  // Each turn of the loop stamps too. libuv has just read the clock, so that costs one store.
   uv_check_init(loop, check_.get());
   check_->data = this;
   uv_check_start(check_.get(), [](uv_check_t* check) {
@@ -56,7 +58,7 @@ Heartbeat::Heartbeat(uv_loop_t* loop, WorkerRow& row, std::chrono::milliseconds 
   row_.stamp_ms.store(monotonic_ms(), std::memory_order_relaxed);
 }
 
-// libuv reads its clock when it has waited, and before the timers: what has passed since is what callbacks took.
+// libuv reads its clock after waiting and before running timers: the time since then was spent in callbacks.
 void Heartbeat::look_for_stall() noexcept {
   if (stall_ms_ != 0 && coarse_ms() >= uv_now(loop_) + stall_ms_) tell_stall();
 }
@@ -64,20 +66,20 @@ void Heartbeat::look_for_stall() noexcept {
 void Heartbeat::tell_stall() noexcept {
   add(row_[Count::stalls]);
   const std::uint64_t lasted = monotonic_ms() - uv_now(loop_);
-  uv_update_time(loop_);  // or the next look would find the same one
+  uv_update_time(loop_);  // or the next look would find the same stall
   const std::uint32_t taken = row_.stall.taken.load(std::memory_order_relaxed);
   if (taken == stacks_told_) return;
   stacks_told_ = taken;
   const std::string line = text_of(row_.stall.line);
   const bool known = row_.stall.id.number != 0;
-  log_warning(fmt::format("the loop stood still for {} ms{}", lasted, known ? ", in " + line : ""),
+  log_warning(fmt::format("the event loop was blocked for {} ms{}", lasted, known ? ", in " + line : ""),
               {{"request", known ? to_string(row_.stall.id) : ""}});
 }
 
 void Heartbeat::beat() noexcept {
   const std::uint64_t now = monotonic_ms();
   row_.stamp_ms.store(now, std::memory_order_relaxed);
-  const std::uint64_t idle_us = uv_metrics_idle_time(loop_) / 1000;  // of this process; the row's goes on for ever
+  const std::uint64_t idle_us = uv_metrics_idle_time(loop_) / 1000;  // of this process; the row's value continues
   add(row_[Count::loop_idle], idle_us - counted_idle_us_);
   counted_idle_us_ = idle_us;
   if (now > due_ms_) worst_lag_us_ = std::max(worst_lag_us_, (now - due_ms_) * 1000);
@@ -86,7 +88,17 @@ void Heartbeat::beat() noexcept {
     second_began_ms_ = now;
     row_[Count::loop_lag].store(worst_lag_us_, std::memory_order_relaxed);
     worst_lag_us_ = 0;
+    record_process();
   }
+}
+
+// Figures of the process as a whole.
+void Heartbeat::record_process() noexcept {
+  flush_log();
+  const std::uint64_t dropped = dropped_log_lines();
+  add(row_[Count::log_lines_dropped], dropped - std::exchange(counted_drops_, dropped));
+  row_[Count::open_descriptors].store(open_descriptors(), std::memory_order_relaxed);
+  row_[Count::descriptor_limit].store(descriptor_limit(), std::memory_order_relaxed);
 }
 
 }  // namespace pronghorn::worker

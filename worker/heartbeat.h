@@ -1,4 +1,5 @@
-// Tells the scoreboard that the loop turns: the stamp that the supervisor's watchdog reads, idle time, lag and stalls.
+// Reports to the scoreboard that the loop turns: the stamp that the supervisor's watchdog reads, idle time, lag, stalls
+// and, once per second, figures of the process.
 //
 // Context: loop thread of a worker.
 #pragma once
@@ -15,9 +16,9 @@ namespace pronghorn::worker {
 
 class Heartbeat {
  public:
-  // Beats at least four times in `worker_timeout`, and once every 250 ms. Something that has the loop for
-  // `stall_threshold` is a stall (0: nothing is): counted, and when the supervisor has asked for the stack meanwhile
-  // (worker/crash_handler.h) also logged, with the time that it took.
+  // Beats at least four times per `worker_timeout`, and every 250 ms. Code that blocks the loop for `stall_threshold` (0:
+  // disabled) is a stall: it is counted and, if the supervisor has asked for the stack meanwhile
+  // (worker/crash_handler.h), logged with its duration. `loop` and `row` must outlive this.
   Heartbeat(uv_loop_t* loop, WorkerRow& row, std::chrono::milliseconds worker_timeout,
             std::chrono::milliseconds stall_threshold);
   Heartbeat(const Heartbeat&) = delete;
@@ -27,15 +28,17 @@ class Heartbeat {
   void beat() noexcept;
   void look_for_stall() noexcept;
   void tell_stall() noexcept;
+  void record_process() noexcept;
 
   uv_loop_t* loop_;
   WorkerRow& row_;
   std::uint64_t period_ms_;
   std::uint64_t due_ms_;
   std::uint64_t counted_idle_us_ = 0;
+  std::uint64_t counted_drops_ = 0;
   std::uint64_t worst_lag_us_ = 0;  // of the current second
   std::uint64_t second_began_ms_ = 0;
-  std::uint64_t stall_ms_;         // 0: not looked for
+  std::uint64_t stall_ms_;         // 0: stalls are not counted
   std::uint32_t stacks_told_ = 0;  // of StallRecord::taken
   UvPtr<uv_timer_t> timer_;
   UvPtr<uv_prepare_t> prepare_;

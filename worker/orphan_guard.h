@@ -1,13 +1,13 @@
-// No worker outlives its supervisor.
+// Ends a worker whose supervisor has died.
 #pragma once
 
 #include <chrono>
 
 namespace pronghorn::worker {
 
-// From now on, when the supervisor dies, this process is ended by the kernel `grace` later, even if its loop is
-// blocked. (A loop that is not blocked notices the end of the channel and leaves earlier.) Returns false when the
-// supervisor has gone already. Runs in: worker, from main's thread, before any other.
+// Makes the kernel end this process `grace` after the supervisor dies, even if the loop is blocked. (A loop that is not
+// blocked notices the closed channel and exits earlier.) Returns false if the supervisor has died already. Call it in the
+// main thread of a worker, before any other thread starts.
 [[nodiscard]] bool die_with_supervisor(int supervisor_pid, std::chrono::seconds grace);
 
 }  // namespace pronghorn::worker

@@ -16,8 +16,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::chrono::milliseconds kPeriod = 1s;
-constexpr std::uint64_t kSameEndMs = 2'000;  // the two clocks are read one after the other
-constexpr std::size_t kMaxReleases = 128;    // that wait for Redis
+constexpr std::uint64_t kSameEndMs = 2'000;  // the two clocks are not read at the same moment
+constexpr std::size_t kMaxReleases = 128;    // waiting for Redis
 
 std::uint64_t distance(std::uint64_t a, std::uint64_t b) noexcept { return a > b ? a - b : b - a; }
 
@@ -71,7 +71,7 @@ void QuarantineKeeper::received(const Message& message) {
   QuarantinedRequest request = identify(method, route, path);
   std::string text = to_text(request);
   if (!route.empty()) text += '\n' + to_text(identify_route(method, route));
-  // The machine's own count first: it waits for nobody.
+  // This machine's own count first: it does not wait for Redis.
   send_({MessageKind::kill_identified, static_cast<std::uint64_t>(time_.count()), std::move(text)});
   if (store_) spawn(count(std::move(request)));
 }
@@ -80,7 +80,7 @@ Task<void> QuarantineKeeper::count(QuarantinedRequest request) {
   std::uint64_t kills = 0;
   try {
     kills = co_await store_->count_kill(std::move(request), time_);
-  } catch (const RedisUnavailable&) {  // the client has logged it
+  } catch (const RedisUnavailable&) {  // logged by the client
   } catch (const RedisError& error) {
     tell_error(error.what());
   }
@@ -93,7 +93,7 @@ Task<void> QuarantineKeeper::sync() {
     co_await release_waiting();
     co_await compare();
     told_error_ = false;
-  } catch (const RedisUnavailable&) {  // the client has logged it
+  } catch (const RedisUnavailable&) {  // logged by the client
   } catch (const RedisError& error) {
     tell_error(error.what());
   }
@@ -103,12 +103,12 @@ Task<void> QuarantineKeeper::release_waiting() {
   while (!releases_.empty()) {
     const std::string id = releases_.front();
     co_await store_->release(id);
-    std::erase(releases_, id);  // another of us may have done it meanwhile
+    std::erase(releases_, id);  // another coroutine may have done it meanwhile
   }
 }
 
-// The table is read before Redis is: what Redis has lost since the supervisor heard of it has really gone, and is not
-// only younger than the answer.
+// Reads the table before Redis: an entry of the table that Redis does not have was then removed there, and is not just
+// newer than the answer.
 Task<void> QuarantineKeeper::compare() {
   const std::vector<QuarantineEntry> before = quarantine_entries(table_, monotonic_ms());
   const std::vector<QuarantineStore::Stored> stored = co_await store_->list();
@@ -143,7 +143,7 @@ bool QuarantineKeeper::redis_up() const noexcept { return redis_ != nullptr && r
 
 void QuarantineKeeper::tell_error(std::string_view error) {
   if (std::exchange(told_error_, true)) return;
-  log_error("Redis refuses to keep the quarantine: it is of this machine alone", {{"error", error}});
+  log_error("Redis refuses to store the quarantine: it applies to this machine only", {{"error", error}});
 }
 
 }  // namespace pronghorn::worker

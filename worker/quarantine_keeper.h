@@ -1,5 +1,5 @@
-// The worker's part in the quarantine, beside the requests: identifies those that killed workers, and carries what is
-// quarantined between Redis and the supervisor, who writes the table.
+// The worker's part in the quarantine, apart from refusing requests: identifies those that killed workers, and keeps
+// Redis and the supervisor, which writes the table, in agreement.
 #pragma once
 
 #include <functional>
@@ -21,10 +21,9 @@ namespace pronghorn::worker {
 
 class RedisClient;
 
-// Context:   loop thread; one per worker. Does nothing with quarantine_time 0.
-// Ownership: everything that the constructor takes outlives it; `redis` is null with --redis none.
-// Errors:    nothing throws. While Redis is away, what is quarantined stays so on this machine, and is told to Redis
-//            when it is back.
+// Context:   loop thread; one per worker. Does nothing if quarantine_time is 0.
+// Ownership: the arguments of the constructor must outlive it; `redis` is null with --redis none.
+// Errors:    nothing throws. While Redis is away, the quarantine applies to this machine; Redis learns of it later.
 class QuarantineKeeper {
  public:
   using Send = std::function<void(const Message&)>;  // to the supervisor
@@ -34,11 +33,11 @@ class QuarantineKeeper {
   QuarantineKeeper(const QuarantineKeeper&) = delete;
   QuarantineKeeper& operator=(const QuarantineKeeper&) = delete;
 
-  // What Redis has, told to the supervisor: before the first request is accepted.
+  // Reports the entries of Redis to the supervisor. Await it before the first request is accepted.
   [[nodiscard]] Task<void> sync();
-  // From now on that again, once a second.
+  // Repeats sync() once per second.
   void start();
-  // Messages `killed` and `release_quarantine`.
+  // Handles the messages `killed` and `release_quarantine`.
   void received(const Message& message);
 
  private:
@@ -54,10 +53,10 @@ class QuarantineKeeper {
   QuarantineTable& table_;
   QuarantineGate gate_;
   RedisClient* redis_;
-  std::optional<QuarantineStore> store_;  // empty with --redis none, or when there is no quarantine
+  std::optional<QuarantineStore> store_;  // empty with --redis none or quarantine_time 0
   Milliseconds time_;
   Send send_;
-  std::vector<std::string> releases_;  // that Redis has not been told yet
+  std::vector<std::string> releases_;  // not yet carried out in Redis
   bool told_error_ = false;
   Task<void> keeping_;
 };

@@ -28,6 +28,7 @@
 #include "worker/modules.h"
 #include "worker/orphan_guard.h"
 #include "worker/quarantine_keeper.h"
+#include "worker/request_list.h"
 #include "worker/routing/application.h"
 #include "worker/runtime/plugin_loader.h"
 #include "worker/runtime/runtime.h"
@@ -41,7 +42,7 @@ using namespace std::chrono_literals;
 
 constexpr int kExitCannotStart = 3;
 constexpr std::chrono::milliseconds kConfirmAgain = 20ms;
-constexpr std::chrono::seconds kOrphanGrace = 5s;  // for requests that are running when the supervisor dies
+constexpr std::chrono::seconds kOrphanGrace = 5s;  // for requests in flight when the supervisor dies
 
 std::string what_of(const std::exception_ptr& error) {
   try {
@@ -49,7 +50,7 @@ std::string what_of(const std::exception_ptr& error) {
   } catch (const std::exception& exception) {
     return exception.what();
   } catch (...) {
-    return "an exception that is no std::exception";
+    return "an exception that is not a std::exception";
   }
 }
 
@@ -76,6 +77,8 @@ class WorkerProcess final : public pronghorn::Worker {
   void cover(std::uint32_t slot, int fd);
   void uncover(std::uint32_t slot);
   void received(const Message& message, int fd);
+  void change_log_level(const std::string& level);
+  void answer_requests(std::uint64_t query);
   void supervisor_gone();
   void drain(std::chrono::milliseconds delay);
   void log_drain(std::string_view step, const LogField& limit) const;
@@ -96,10 +99,10 @@ class WorkerProcess final : public pronghorn::Worker {
   std::optional<Heartbeat> heartbeat_;
   std::optional<StateServices> state_;
   std::optional<Application> application_;
-  std::optional<QuarantineKeeper> quarantine_;  // of a worker that serves the application
+  std::optional<QuarantineKeeper> quarantine_;  // not in the admin process
   std::optional<AdminHandler> admin_;
   std::optional<HttpServer> http_;
-  std::vector<InheritedListener> lent_listeners_;  // of slots that are younger than this worker, while it covers them
+  std::vector<InheritedListener> lent_listeners_;  // of newer slots, while this worker covers them
   uv_signal_t terminate_{};
   uv_timer_t drain_timer_{};
   uv_timer_t confirm_timer_{};
@@ -107,7 +110,7 @@ class WorkerProcess final : public pronghorn::Worker {
   std::string not_taken_;          // see MessageKind::accepted
   std::uint64_t drain_began_ms_ = 0;
   std::uint64_t drain_requests_ = 0;  // answered before
-  std::string redis_refusal_;         // a wrong password or database: why this worker cannot start
+  std::string redis_refusal_;         // a wrong password or database: this worker cannot start
   Task<void> booting_;
   Task<void> leaving_;
   int status_ = 0;
@@ -153,13 +156,13 @@ int WorkerProcess::run() {
   return status_;
 }
 
-// What fills the application: none for the admin process, the program's own, or the plugin's.
+// The function that fills the application: the program's own or the plugin's. The admin process has none.
 auto WorkerProcess::find_setup() const -> void (*)(App&) {
   if (handover_.admin) return [](App&) {};
   return setup_ != nullptr ? setup_ : load_plugin(config_.app, config_.app_file);
 }
 
-// Everything that has to be before the first request, in order.
+// Everything that must happen before the first request, in order.
 Task<void> WorkerProcess::boot() {
   std::exception_ptr error;
   try {
@@ -167,15 +170,17 @@ Task<void> WorkerProcess::boot() {
       state_.emplace(&loop_, config_, row_);
       state_->start([this](const std::string& reason) {
         redis_refusal_ = reason;
-        if (row_.phase.load() != WorkerPhase::booting) log_error("redis refuses us", {{"error", reason}});
+        if (row_.phase.load() != WorkerPhase::booting)
+          log_error("Redis refuses the connection; check the password and the database in --redis",
+                    {{"error", reason}});
       });
     }
     const auto setup = find_setup();
     record_modules(row_.modules);  // the plugin's too, before its own code runs
     application_.emplace(config_, row_, setup);
     heartbeat_.emplace(&loop_, row_, config_.worker_timeout, config_.stall_threshold);
-    // A wrong password is a mistake in the configuration, and is told before we call ourselves ready. A Redis that is
-    // away is not waited for any longer than an attempt takes.
+    // A wrong password is a configuration error and must be reported before the worker is ready. A Redis that is away is
+    // waited for no longer than one connection attempt takes.
     while (row_.redis_state.load() == RedisState::connecting && redis_refusal_.empty()) co_await sleep_for(2ms);
     if (!redis_refusal_.empty()) throw std::runtime_error(redis_refusal_);
     if (state_ && state_->redis) co_await claim_name(*state_->redis, config_);
@@ -201,13 +206,13 @@ void WorkerProcess::cannot_start(const std::string& reason) {
 
 void WorkerProcess::begin_accepting() {
   admin_.emplace(config_, board_, *application_, [this] { return readiness(); });
-  // Probes and monitors speak to the admin process, not through the proxy.
+  // Probes and monitors connect to the admin process directly, not through the proxy.
   if (handover_.admin) config_.proxy_protocol.clear();
   http_.emplace(&loop_, config_, *admin_, state_ ? &*state_ : nullptr, row_);
   http_->on_empty([this] { leave_when_empty(); });
   runtime_->on_idle([this] { leave_when_empty(); });
   report_requests_of(&http_->exchanges());
-  record_modules(row_.modules);  // and what the application has loaded
+  record_modules(row_.modules);  // and what the application has loaded itself
   listen_to_slot(handover_.slot, false);
   row_.phase.store(WorkerPhase::ready);
   channel_->send({MessageKind::ready, 0, {}});
@@ -216,7 +221,7 @@ void WorkerProcess::begin_accepting() {
 void WorkerProcess::listen_to_slot(std::uint32_t slot, bool covered) {
   for (const InheritedListener& listener : handover_.listeners) {
     if (listener.slot != slot) continue;
-    // A queue that other workers take from too: all of them would wake for each client.
+    // Other workers accept from this queue too. Without the flag, all of them would wake for each client.
     const bool shared = covered || listener.is_unix || config_.balance == Balance::shared;
     http_->listen(listener, shared);
   }
@@ -236,6 +241,10 @@ void WorkerProcess::received(const Message& message, int fd) {
       reopen_log();
       if (http_) http_->reopen_logs();
       return;
+    case MessageKind::log_level:
+      return change_log_level(message.text);
+    case MessageKind::list_requests:
+      return answer_requests(message.number);
     case MessageKind::killed:
     case MessageKind::release_quarantine:
       if (quarantine_) quarantine_->received(message);
@@ -243,7 +252,7 @@ void WorkerProcess::received(const Message& message, int fd) {
     case MessageKind::connection:
       return take_connection(message.number, fd);
     default:
-      log_warning("an unknown message from the supervisor", {{"kind", static_cast<std::uint32_t>(message.kind)}});
+      log_warning("unknown message from the supervisor: ignored", {{"kind", static_cast<std::uint32_t>(message.kind)}});
   }
 }
 
@@ -272,6 +281,24 @@ void WorkerProcess::confirm_connections() {
       kConfirmAgain.count(), 0);
 }
 
+void WorkerProcess::change_log_level(const std::string& level) {
+  try {
+    set_log_level(level);
+  } catch (const std::exception& error) {
+    log_warning(error.what());
+  }
+}
+
+// A message that does not fit into the channel is lost: the list is then shorter.
+void WorkerProcess::answer_requests(std::uint64_t query) {
+  if (http_) {
+    for (const std::string& request : list_requests(http_->exchanges(), handover_.slot)) {
+      channel_->send({MessageKind::request_listed, query, request});
+    }
+  }
+  channel_->send({MessageKind::requests_end, query, std::to_string(handover_.slot)});
+}
+
 void WorkerProcess::cover(std::uint32_t slot, int fd) {
   if (!http_) {
     if (fd >= 0) ::close(fd);
@@ -281,8 +308,8 @@ void WorkerProcess::cover(std::uint32_t slot, int fd) {
     if (fd < 0) return listen_to_slot(slot, true);
     lent_listeners_.push_back({.address = {}, .slot = slot, .fd = fd, .is_unix = false});
     http_->listen(lent_listeners_.back(), true);
-  } catch (const std::exception& error) {  // no descriptor to spare: that slot waits, this one must go on
-    log_warning("cannot accept for another slot", {{"slot", slot}, {"error", error.what()}});
+  } catch (const std::exception& error) {  // out of descriptors: that slot has to wait
+    log_warning("cannot accept connections for another slot", {{"slot", slot}, {"error", error.what()}});
   }
 }
 
@@ -299,9 +326,9 @@ void WorkerProcess::uncover(std::uint32_t slot) {
   std::erase_if(lent_listeners_, [slot](const InheritedListener& listener) { return listener.slot == slot; });
 }
 
-// Killed, or crashed: nobody will restart us or take our listeners over.
+// The supervisor was killed or has crashed: nobody would restart this worker or take over its listeners.
 void WorkerProcess::supervisor_gone() {
-  log_error("the supervisor is gone: leaving");
+  log_error("the supervisor has died: draining and exiting");
   drain(0ms);
 }
 
@@ -312,7 +339,7 @@ void WorkerProcess::drain(std::chrono::milliseconds delay) {
   drain_began_ms_ = monotonic_ms();
   drain_requests_ = row_[Count::requests].load();
   if (delay.count() > 0)
-    log_drain("draining: /ready is 503, and all is served for a while", {"delay_ms", delay.count()});
+    log_drain("draining: serving for drain_delay with /ready answering 503", {"delay_ms", delay.count()});
   uv_timer_start(
       &drain_timer_, [](uv_timer_t* timer) { static_cast<WorkerProcess*>(timer->data)->close_gracefully(); },
       static_cast<std::uint64_t>(delay.count()), 0);
@@ -326,13 +353,13 @@ void WorkerProcess::log_drain(std::string_view step, const LogField& limit) cons
 }
 
 void WorkerProcess::close_gracefully() {
-  log_drain("draining: no new connections, and what runs is finished",
+  log_drain("draining: finishing requests in flight, closing idle connections",
             {"drain_timeout_ms", config_.drain_timeout.count()});
   uv_timer_start(
       &drain_timer_,
       [](uv_timer_t* timer) {
         auto* self = static_cast<WorkerProcess*>(timer->data);
-        log_warning("draining: drain_timeout is over, what is left is cut",
+        log_warning("drain_timeout expired: closing connections with requests in flight",
                     {{"connections", self->http_->connections()},
                      {"in_flight", self->row_[Count::in_flight].load()},
                      {"background", self->runtime_->background_tasks()}});
@@ -348,8 +375,8 @@ void WorkerProcess::leave_when_empty() {
   if (!http_ || leaving_.valid() || !http_->draining()) return;
   if (http_->connections() > 0 || runtime_->background_tasks() > 0) return;
   if (http_->accept_waiting()) return;
-  log_info("drained: all is answered", {{"took_ms", monotonic_ms() - drain_began_ms_},
-                                        {"answered", row_[Count::requests].load() - drain_requests_}});
+  log_info("drained: all requests answered", {{"took_ms", monotonic_ms() - drain_began_ms_},
+                                              {"answered", row_[Count::requests].load() - drain_requests_}});
   leaving_ = leave();
   leaving_.start();
 }
@@ -359,7 +386,7 @@ Task<void> WorkerProcess::leave() {
   cut();
 }
 
-// Ends the loop; what is still open is closed by close_handles().
+// Stops the loop; close_handles() closes what is still open.
 void WorkerProcess::cut() { uv_stop(&loop_); }
 
 Readiness WorkerProcess::readiness() const {
@@ -371,7 +398,7 @@ Readiness WorkerProcess::readiness() const {
           .draining = row_.phase.load() == WorkerPhase::draining || board_.server().draining.load() != 0};
 }
 
-// In the order of use: what may still call into another part goes first.
+// A part that may still call another one is closed before it.
 void WorkerProcess::close_handles() {
   booting_.reset();
   if (http_) http_->close_all();
@@ -407,7 +434,7 @@ int run_worker(void (*setup)(App&)) {
     WorkerProcess process(std::move(handover), Scoreboard::attach(kScoreboardFd), setup);
     return process.run();
   } catch (const std::exception& error) {
-    log_error("the worker cannot run", {{"error", error.what()}});
+    log_error("the worker cannot run: it exits", {{"error", error.what()}});
     return 1;
   }
 }

@@ -29,6 +29,8 @@ enum class MessageKind : std::uint32_t {
                          // its route, if it has one; number: quarantine_time in ms
   quarantined,           // text: what Redis has quarantined, as a QuarantineNotice; number: for how many ms still
   quarantine_ended,      // text: the id of an entry that Redis has no more
+  request_listed = 40,   // text: a request in flight as JSON (worker/request_list.h); number: that of list_requests
+  requests_end,          // text: the worker's slot; number: the same
   // supervisor to worker
   drain = 100,  // number: milliseconds to keep serving first (drain_delay); then close gracefully and exit 0
   stop,         // close everything and exit 0 now
@@ -36,9 +38,11 @@ enum class MessageKind : std::uint32_t {
                 // with a descriptor: one listener of a slot that is younger than this worker, kept until uncover
   uncover,      // number: the slot that has a worker again
   reopen_logs,
-  connection,          // a descriptor: serve this client; number: its ticket
-  killed = 120,        // text: method and path of a request that killed a worker: to be counted
-  release_quarantine,  // text: the id of an entry to take out of Redis, or "all"
+  connection,           // a descriptor: serve this client; number: its ticket
+  killed = 120,         // text: method and path of a request that killed a worker: to be counted
+  release_quarantine,   // text: the id of an entry to take out of Redis, or "all"
+  list_requests = 130,  // number: of the query; answered with request_listed, for each request, and requests_end
+  log_level,            // text: the new level of the log
 };
 
 struct Message {

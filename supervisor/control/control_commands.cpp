@@ -51,6 +51,8 @@ const ControlCommands::Command ControlCommands::kCommands[] = {
     {"upgrade", &ControlCommands::upgrade},
     {"upgrade-result", &ControlCommands::upgrade_result},
     {"stop", &ControlCommands::stop},
+    {"log-level", &ControlCommands::log_level},
+    {"requests", &ControlCommands::requests},
 };
 
 ControlCommands::ControlCommands(const Scoreboard& board, const Rollouts& rollouts, QuarantineRelay& quarantine,
@@ -136,15 +138,25 @@ void ControlCommands::stop(const Request&, const ControlSocket::Reply& reply) {
   actions_.stop();
 }
 
+void ControlCommands::log_level(const Request& request, const ControlSocket::Reply& reply) {
+  const std::string error = actions_.set_log_level(request.argument);
+  if (!error.empty()) return reply(failure(error));
+  reply(success(fmt::format("the log level is {} until the next reload", request.argument)));
+}
+
+void ControlCommands::requests(const Request&, const ControlSocket::Reply& reply) { actions_.list_requests(reply); }
+
 Rollouts::Waiter ControlCommands::waiter_for(const Request& request, const char* begun,
                                              const ControlSocket::Reply& reply) const {
   const auto answer = [this, reply, wait = request.wait, begun](const std::string& error) {
     if (!error.empty()) return reply(failure(error));
-    if (!wait) return reply(success(begun));
+    const std::string& left_out = rollouts_.left_out();
+    const std::string note = left_out.empty() ? "" : fmt::format("; {} left out: a restart is needed", left_out);
+    if (!wait) return reply(success(begun + note));
     const std::uint32_t generation = rollouts_.launch().generation;
     reply(dump({{"ok", true},
                 {"generation", generation},
-                {"message", fmt::format("all workers are of generation {}", generation)}}));
+                {"message", fmt::format("all workers are of generation {}{}", generation, note)}}));
   };
   if (request.wait) return {.checked = {}, .finished = answer};
   return {.checked = answer, .finished = {}};

@@ -1,5 +1,5 @@
 // What the control socket's clients can ask for: `pronghorn status`, `scale`, `reload`, `rollback`, `quarantine`,
-// `upgrade`, `stop`.
+// `upgrade`, `stop`, `log-level`, `requests`.
 //
 // Context: supervisor, main thread.
 #pragma once
@@ -31,6 +31,9 @@ class ControlCommands {
     std::function<void(std::function<void(const std::string& error)> waiter)> upgrade;
     std::function<void(std::function<void(const std::string& error)> waiter)> upgrade_result;
     std::function<void()> stop;
+    // Changes the level of every process' log until the next reload. Returns one line that says why not, or nothing.
+    std::function<std::string(const std::string& level)> set_log_level;
+    std::function<void(const ControlSocket::Reply& reply)> list_requests;
   };
 
   // The references must outlive this.
@@ -59,6 +62,8 @@ class ControlCommands {
   void upgrade(const Request& request, const ControlSocket::Reply& reply);
   void upgrade_result(const Request& request, const ControlSocket::Reply& reply);
   void stop(const Request& request, const ControlSocket::Reply& reply);
+  void log_level(const Request& request, const ControlSocket::Reply& reply);
+  void requests(const Request& request, const ControlSocket::Reply& reply);
   [[nodiscard]] Rollouts::Waiter waiter_for(const Request& request, const char* begun,
                                             const ControlSocket::Reply& reply) const;
 

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <algorithm>
 #include <ctime>
 #include <exception>
 #include <utility>
@@ -89,7 +88,9 @@ void Rollouts::start_reload(std::optional<Milliseconds> canary) {
   } catch (const std::exception& error) {
     return finish(fmt::format("the configuration is invalid: {}", error.what()));
   }
-  if (const auto fixed = keep_fixed_options(fresh, *current_.config); !fixed.empty()) {
+  const auto fixed = keep_fixed_options(fresh, *current_.config);
+  left_out_ = fmt::format("{}", fmt::join(fixed, ", "));
+  if (!fixed.empty()) {
     log_warning(fmt::format("changes of {} need a restart and are ignored", fmt::join(fixed, ", ")));
   }
   if (canary) fresh.canary = *canary;
@@ -272,7 +273,7 @@ void Rollouts::finish(const std::string& failure) {
   if (undone && !cancelled_) error = fmt::format("generation {} is rolled back: {}", next_.generation, failure);
   if (begun && !failure.empty() && !cancelled_) error += "; " + describe_generations(workers_);
   log_end(error, begun, undone && failure == failure_ && !cancelled_);
-  publish_end(error);
+  record_end(error);
   stage_ = Stage::idle;
   successor_ = 0;
   watch_.reset();
@@ -290,12 +291,15 @@ void Rollouts::finish(const std::string& failure) {
 }
 
 // For /status.
-void Rollouts::publish_end(const std::string& error) {
+void Rollouts::record_end(const std::string& error) {
   RolloutRow& row = board_.server().rollout;
-  const std::uint32_t generation = error.empty() ? current_.generation : next_.generation;
+  const bool back = direction_ == Direction::back;
+  row.generation.store(error.empty() ? current_.generation : next_.generation);
   row.succeeded.store(error.empty() ? 1 : 0);
-  row.generation.store(generation);
-  row.message.set(!error.empty() ? error : fmt::format("every worker is of generation {}", generation));
+  row.message.set(!error.empty()
+                      ? error
+                      : fmt::format("{} generation {}{}{}", back ? "rolled back to" : "rolled out", current_.generation,
+                                    left_out_.empty() ? "" : "; left out: ", left_out_));
   row.at.store(static_cast<std::uint64_t>(std::time(nullptr)));
 }
 

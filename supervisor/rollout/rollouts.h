@@ -54,6 +54,8 @@ class Rollouts {
   std::uint64_t advance();
 
   [[nodiscard]] bool busy() const noexcept { return stage_ != Stage::idle; }
+  // The options whose changes the last reload left out because they need a restart: "listen, admin", or empty.
+  [[nodiscard]] const std::string& left_out() const noexcept { return left_out_; }
   // What new workers start with: the generation of the last complete rollout.
   [[nodiscard]] const Launch& launch() const noexcept { return current_; }
   // Where a rollback goes to. Its `config` is null when there is no previous generation.
@@ -95,13 +97,14 @@ class Rollouts {
   void fail(const std::string& reason);
   void undo(const std::string& reason);
   void finish(const std::string& error);
-  void publish_end(const std::string& error);
+  void record_end(const std::string& error);
   void log_end(const std::string& error, bool begun, bool undone) const;
   static void tell(const std::vector<Waiter>& waiters, bool finished, const std::string& error);
 
   Workers& workers_;
   AppCheck& check_;
   Scoreboard& board_;
+  std::string left_out_;  // options that the last reload could not change, by name
   SupervisorHooks hooks_;
   Callbacks callbacks_;
   Launch current_;

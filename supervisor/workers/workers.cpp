@@ -243,6 +243,9 @@ void Workers::on_message(WorkerHandle& handle, const Message& message, int fd) {
     case MessageKind::quarantined:
     case MessageKind::quarantine_ended:
       return callbacks_.on_quarantine(message);
+    case MessageKind::request_listed:
+    case MessageKind::requests_end:
+      return callbacks_.on_requests(message);
     default:
       return;  // a message of another build
   }
@@ -262,6 +265,12 @@ void Workers::on_ready(int pid) {
              {{"slot", ready.slot}, {"pid", ready.pid}});
   }
   callbacks_.on_ready(ready);
+}
+
+// A worker that ends in order has no requests in flight.
+void Workers::count_lost(const WorkerRow& row, const WorkerEntry& worker) {
+  if (worker.slot == kAdminSlot || row.pid.load() != static_cast<std::uint32_t>(worker.pid)) return;
+  add(environment_.board.slot(worker.slot)[Count::lost_worker_died], row[Count::in_flight].load());
 }
 
 void Workers::on_exit(const ChildExit& how) {
@@ -287,6 +296,7 @@ void Workers::on_exit(const ChildExit& how) {
   if (const std::string request = killing_request(*exit, how, row); !request.empty()) {
     callbacks_.on_killed(request, killing_client(row));
   }
+  count_lost(row, worker);
   release_row(row, worker.pid);
   handles_.erase(how.pid);
   publisher_.publish(worker.slot, now);

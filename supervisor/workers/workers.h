@@ -55,6 +55,7 @@ class Workers {
     std::function<void(const std::string& request, std::uint64_t client)> on_killed;
     // kill_identified, quarantined, quarantine_ended.
     std::function<void(const Message& message)> on_quarantine;
+    std::function<void(const Message& message)> on_requests;  // an answer to list_requests
   };
   // All references must outlive Workers.
   struct Environment {
@@ -132,6 +133,7 @@ class Workers {
   [[nodiscard]] const Config& config_of(const WorkerEntry& worker) const;
   void on_message(WorkerHandle& handle, const Message& message, int fd);
   void on_ready(int pid);
+  void count_lost(const WorkerRow& row, const WorkerEntry& worker);
   void on_exit(const ChildExit& how);
   void drop_unused_listeners() noexcept;
   void drain(const WorkerEntry& worker, Milliseconds delay);

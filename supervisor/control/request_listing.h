@@ -1,0 +1,46 @@
+// `pronghorn requests`: collects what is in flight from the workers.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "common/ipc/channel.h"
+#include "common/ipc/scoreboard.h"
+#include "supervisor/control/control_socket.h"
+#include "supervisor/system/uv_handles.h"
+#include "supervisor/workers/workers.h"
+
+namespace pronghorn::supervisor {
+
+// Asks every ready worker, and waits at most kPatience for the answers: a worker whose loop is blocked cannot answer. For
+// such a worker, the request that has its loop is listed, from the scoreboard.
+//
+// Context: supervisor, main thread. The references must outlive this.
+class RequestListing {
+ public:
+  static constexpr Milliseconds kPatience{500};
+
+  RequestListing(uv_loop_t* loop, Workers& workers, const Scoreboard& board);
+
+  // Replies once: `ok` and `requests`, the oldest first. Several clients at once get the same answer.
+  void list(const ControlSocket::Reply& reply);
+  // Handles the messages `request_listed` and `requests_end`.
+  void received(const Message& message);
+
+ private:
+  void finish();
+  void add_blocked(std::uint32_t slot);
+
+  Workers& workers_;
+  const Scoreboard& board_;
+  std::uint64_t query_ = 0;             // tells late answers to an earlier query
+  std::set<std::uint32_t> unanswered_;  // slots
+  nlohmann::json requests_ = nlohmann::json::array();
+  std::vector<ControlSocket::Reply> waiting_;
+  Timer patience_;
+};
+
+}  // namespace pronghorn::supervisor
