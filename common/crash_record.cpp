@@ -22,7 +22,7 @@ std::vector<std::string> LogRing::lines() const {
   if (full) text.assign(bytes_ + end % kLogRingBytes, kLogRingBytes - end % kLogRingBytes);
   text.append(bytes_, full ? end % kLogRingBytes : static_cast<std::size_t>(end));
   std::vector<std::string> lines;
-  // What is in front of the first newline of a full ring is the end of a line that has been overwritten.
+  // In a full ring, the bytes before the first newline are the end of a line that was overwritten.
   std::size_t begin = full ? std::min(text.find('\n'), text.size() - 1) + 1 : 0;
   while (begin < text.size()) {
     const std::size_t newline = std::min(text.find('\n', begin), text.size());

@@ -1,8 +1,8 @@
-// What a worker leaves in its row of the scoreboard for whoever explains its end: stack, requests, modules, last lines
-// of its log.
+// What a worker leaves in its row of the scoreboard to explain its end: stack, requests, modules, last lines of its
+// log.
 //
-// Written by the worker alone, much of it from signal handlers: plain memory, no allocation, no lock. The reader may
-// find a record whose writer died in the middle; counts are stored after what they count.
+// Written by the worker alone, much of it from signal handlers: plain memory, no allocation, no lock. A reader may find
+// a record whose writer died in the middle; each count is stored after what it counts.
 #pragma once
 
 #include <array>
@@ -22,49 +22,49 @@ inline constexpr std::size_t kMaxReportedRequests = 16;
 inline constexpr std::size_t kMaxModules = 96;
 inline constexpr std::size_t kLogRingBytes = 4096;
 
-// Addresses of code, the innermost first: [0] is where the thread was, the others are where calls return to.
+// Code addresses, innermost first: [0] is where the thread was, the others are return addresses.
 struct StackTrace {
   std::atomic<std::uint32_t> count;
   std::array<std::uint64_t, kMaxFrames> addresses;
 };
 
-// A request that was being handled, and is lost with its worker.
+// A request in flight that is lost with its worker.
 struct LostRequest {
   std::uint64_t started_ns;  // monotonic
-  RequestId id;              // number 0: it had none yet
-  std::uint32_t responded;   // 1: its response had begun
-  char line[160];            // method, blank, path; cut; NUL-terminated
+  RequestId id;              // number 0: none assigned yet
+  std::uint32_t responded;   // 1: its response has begun
+  char line[160];            // method, blank, path; truncated; NUL-terminated
 };
 
-// Why a signal ends the worker.
+// The signal that ends the worker.
 struct CrashRecord {
-  std::atomic<std::uint32_t> signal;  // 0: none did
+  std::atomic<std::uint32_t> signal;  // 0: none
   std::int32_t code;                  // si_code
-  std::uint64_t address;              // of the fault; of SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP
-  std::uint32_t sender;               // pid of who sent the signal, 0: it came from the kernel
-  std::uint32_t thread;               // id of the thread; the loop's is the pid
+  std::uint64_t address;              // of the fault, for SIGSEGV, SIGBUS, SIGFPE, SIGILL and SIGTRAP
+  std::uint32_t sender;               // pid of the sender; 0: the kernel
+  std::uint32_t thread;               // thread id; the loop's is the pid
   std::uint64_t client;               // digest of the address whose request had the loop; 0: unknown
   StackTrace stack;
   std::atomic<std::uint32_t> requests_count;
   std::array<LostRequest, kMaxReportedRequests> requests;
 };
 
-// Where the loop stood when the supervisor asked.
+// Where the loop was when the supervisor asked.
 struct StallRecord {
   std::atomic<std::uint32_t> taken;  // counts the answers
-  RequestId id;                      // of the request whose code had the loop; number 0: none
-  char line[208];                    // the same as RunningRequest::line
+  RequestId id;                      // of the request that had the loop; number 0: none
+  char line[208];                    // as in RunningRequest
   StackTrace stack;
 };
 
-// A file of code in the worker's memory.
+// An executable or library mapped into the worker.
 struct Module {
-  std::uint64_t bias;  // address in memory less address in the file's own numbering
+  std::uint64_t bias;  // address in memory minus address in the file
   std::uint64_t begin;
   std::uint64_t end;
   std::uint32_t build_id_size;
   std::array<std::uint8_t, 20> build_id;
-  char path[256];  // NUL-terminated; cut ones cannot be opened, which is harmless
+  char path[256];  // NUL-terminated; a truncated one cannot be opened, which is harmless
 };
 
 struct ModuleTable {
@@ -72,13 +72,13 @@ struct ModuleTable {
   std::array<Module, kMaxModules> modules;
 };
 
-// The end of the worker's log. Zeroed memory is an empty one.
+// The end of the worker's log. Zeroed memory is an empty ring.
 class LogRing {
  public:
-  // One thread at a time.
+  // Not thread-safe.
   void append(std::string_view text) noexcept;
   void clear() noexcept { end_.store(0, std::memory_order_relaxed); }
-  // The whole lines in it, oldest first. For when the writer is dead; else the oldest may be torn.
+  // Its whole lines, oldest first. While the writer lives, the oldest one may be torn.
   [[nodiscard]] std::vector<std::string> lines() const;
 
  private:
@@ -86,14 +86,14 @@ class LogRing {
   char bytes_[kLogRingBytes];
 };
 
-// The text in `bytes`, which end with a NUL unless the writer died before it.
+// The text in `bytes`, up to the NUL; all of them if the writer died before it wrote one.
 template <std::size_t N>
 [[nodiscard]] std::string text_of(const char (&bytes)[N]) {
   const std::string_view all(bytes, N);
   return std::string(all.substr(0, all.find('\0')));
 }
 
-// Async-signal-safe: copies what fits and ends it with a NUL.
+// Copies what fits and adds a NUL. Async-signal-safe.
 template <std::size_t N>
 void copy_text(char (&to)[N], std::string_view text) noexcept {
   const std::size_t length = text.size() < N - 1 ? text.size() : N - 1;

@@ -1,7 +1,7 @@
 // A latency histogram in shared memory: one writer, any number of readers, no locks.
 //
 // Log-linear buckets of microseconds: exact below 2^SubBits, then 2^SubBits buckets per doubling, so a percentile is
-// off by at most 1/2^SubBits of its value. The last bucket takes everything above about 134 s.
+// at most 1/2^SubBits too high. The last bucket holds everything above about 134 s.
 #pragma once
 
 #include <array>
@@ -25,7 +25,7 @@ class Histogram {
     if (microseconds > max_.load(std::memory_order_relaxed)) max_.store(microseconds, std::memory_order_relaxed);
   }
 
-  // What readers add up: several histograms into one.
+  // A sum of histograms, for readers.
   struct Sum {
     std::array<std::uint64_t, kBuckets> counts{};
     std::uint64_t total = 0;
@@ -45,7 +45,7 @@ class Histogram {
       total += other.total;
       if (other.max > max) max = other.max;
     }
-    // The upper edge of the bucket that holds the given share (0..1), in microseconds; 0 when nothing was recorded.
+    // The upper edge of the bucket that holds the given share (0..1), in microseconds; 0 if nothing was recorded.
     [[nodiscard]] std::uint64_t percentile(double share) const noexcept {
       if (total == 0) return 0;
       auto left = static_cast<std::uint64_t>(share * static_cast<double>(total));
@@ -66,7 +66,7 @@ class Histogram {
     const std::uint64_t sub = (value >> (exponent - SubBits)) & (kSub - 1);
     return ((exponent - SubBits + 1) << SubBits) + static_cast<std::size_t>(sub);
   }
-  // The largest value that falls into the bucket.
+  // The largest value of the bucket.
   [[nodiscard]] static constexpr std::uint64_t upper_edge(std::size_t bucket) noexcept {
     constexpr std::size_t kSub = std::size_t{1} << SubBits;
     if (bucket < kSub) return bucket;

@@ -27,7 +27,7 @@ char32_t decode(std::string_view sequence) noexcept {
   const auto bits = [&](std::size_t i, unsigned mask) { return static_cast<unsigned char>(sequence[i]) & mask; };
   if (sequence.size() == 2) return (bits(0, 0x1F) << 6) | bits(1, 0x3F);
   if (sequence.size() == 3) return (bits(0, 0x0F) << 12) | (bits(1, 0x3F) << 6) | bits(2, 0x3F);
-  return 0xFFFFFFFF;  // none of four bytes is special
+  return 0xFFFFFFFF;  // no sequence of four bytes is special
 }
 
 void append_hex(std::string& out, std::string_view prefix, unsigned char byte) {
@@ -81,7 +81,7 @@ bool needs_quotes(std::string_view value) noexcept {
          });
 }
 
-// Names are the program's own, but an application chooses some: none may look like a value or another field.
+// Applications choose some of the names: none may look like a value or another field.
 void append_name(std::string& out, std::string_view name) {
   for (const char c : name) {
     const bool safe = std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '.' || c == '-';
@@ -89,7 +89,7 @@ void append_name(std::string& out, std::string_view name) {
   }
 }
 
-// std::to_string() writes "inf" and "nan", which JSON does not know.
+// std::to_string() writes "inf" and "nan", which are not JSON.
 bool is_json_number_or_bool(std::string_view value) {
   if (value == "true" || value == "false") return true;
   const auto digit = [](char c) { return c >= '0' && c <= '9'; };

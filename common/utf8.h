@@ -1,4 +1,4 @@
-// Telling text from bytes.
+// UTF-8 validation.
 #pragma once
 
 #include <cstddef>
@@ -6,8 +6,7 @@
 
 namespace pronghorn {
 
-// The length (1..4) of the well-formed UTF-8 sequence (RFC 3629) that `text` starts with; 0 when it starts with none or
-// is empty.
+// The length (1..4) of the well-formed UTF-8 sequence (RFC 3629) at the start of `text`; 0 if there is none.
 [[nodiscard]] constexpr std::size_t utf8_sequence(std::string_view text) noexcept {
   const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
   const auto follows = [&](std::size_t i) { return (byte(i) & 0xC0U) == 0x80U; };

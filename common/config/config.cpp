@@ -69,8 +69,8 @@ void read(const json& record, std::map<std::string, std::string>& settings) {
 }
 void read(const json& record, HttpLimits& http);
 
-// Reads one member of `object`, naming it when that fails. A missing one keeps its default: the record may be of
-// another version.
+// Reads one member of `object`; an error names it. A missing member keeps its default: the record may be of another
+// version.
 auto member_reader(const json& object) {
   return [&object](const char* name, auto& value) {
     const auto member = object.find(name);

@@ -1,5 +1,4 @@
-// Where a Redis server is, as text: what the option `redis` and the variable REDIS_URL may hold beside "embedded" and
-// "none".
+// The address of a Redis server as text: a value of the option `redis` other than "embedded" and "none".
 #pragma once
 
 #include <cstdint>
@@ -18,12 +17,12 @@ struct RedisUrl {
   int database = 0;
 };
 
-// Parses redis://[[user]:password@]host[:port][/database] or unix:PATH. User and password are percent-decoded, so that
+// Parses redis://[[user]:password@]host[:port][/database] or unix:PATH. User and password are percent-decoded, so
 // either may hold any character. Throws std::invalid_argument with one line that says what is wrong and what would be
 // right; the line quotes nothing of `text`, because a misplaced password could be anywhere in it.
 [[nodiscard]] RedisUrl parse_redis_url(std::string_view text);
 
-// The same server as text without the password ("redis://user:***@host:6379/0"), for logs and for `pronghorn check`.
+// The URL with the password masked ("redis://user:***@host:6379/0"), for logs and `pronghorn check`.
 [[nodiscard]] std::string display_redis_url(const RedisUrl& url);
 
 }  // namespace pronghorn

@@ -72,7 +72,7 @@ void Channel::readable(int status) {
   }
 }
 
-// False when there is nothing left to read now, or for good.
+// False if there is nothing left to read.
 bool Channel::receive_one() {
   char bytes[kMaxWireSize];
   iovec part{bytes, sizeof bytes};

@@ -62,7 +62,7 @@ bool write_all(int fd, std::string_view bytes) noexcept {
   return ::lseek(fd, 0, SEEK_SET) == 0;
 }
 
-// Everything from the descriptor's position to its end, then closes it.
+// Reads from the descriptor's position to its end, and closes it.
 std::string read_and_close(int fd) {
   std::string text;
   std::array<char, 16 * 1024> buffer;
@@ -73,7 +73,7 @@ std::string read_and_close(int fd) {
   const int error = errno;
   ::close(fd);
   if (count < 0) {
-    throw std::runtime_error(fmt::format("the record of the supervisor on descriptor {} cannot be read: {}", fd,
+    throw std::runtime_error(fmt::format("cannot read the supervisor's record on descriptor {}: {}", fd,
                                          std::generic_category().message(error)));
   }
   return text;
@@ -98,7 +98,7 @@ Handover read_handover(int fd) {
   try {
     return parse(text);
   } catch (const std::exception& error) {
-    throw std::runtime_error(fmt::format("the record of the supervisor is not of this build: {}", error.what()));
+    throw std::runtime_error(fmt::format("the supervisor's record is of another build: {}", error.what()));
   }
 }
 

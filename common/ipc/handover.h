@@ -1,4 +1,4 @@
-// What the supervisor hands to a worker: descriptors at fixed numbers, and this record.
+// What a worker inherits from the supervisor: descriptors at fixed numbers, and this record.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 
 namespace pronghorn {
 
-// Descriptor numbers in every worker, given by uv_spawn. 0, 1 and 2 are the supervisor's own.
+// Descriptor numbers in every worker, assigned by uv_spawn. 0, 1 and 2 are the supervisor's.
 inline constexpr int kChannelFd = 3;
 inline constexpr int kScoreboardFd = 4;
 inline constexpr int kHandoverFd = 5;  // a memfd with the record as JSON
@@ -27,12 +27,13 @@ struct Handover {
   std::uint32_t slot = 0;
   std::uint32_t row = 0;  // of the slot's rows in the scoreboard
   std::uint32_t generation = 1;
-  int supervisor_pid = 0;  // to notice at start that it is gone already
-  bool admin = false;      // this is the admin process: no application, serves the server's endpoints only
+  int supervisor_pid = 0;                    // to notice at start that it has died
+  bool admin = false;                        // the admin process: no application, only the server's endpoints
   std::vector<InheritedListener> listeners;  // of every slot
 };
 
-// Supervisor: a memfd with the record, position 0, close-on-exec. The caller closes it. Throws std::system_error.
+// Supervisor: returns a memfd with the record, at position 0, close-on-exec, which the caller closes. Throws
+// std::system_error.
 [[nodiscard]] int write_handover(const Handover& handover);
 // Worker: reads and closes kHandoverFd. Throws std::runtime_error.
 [[nodiscard]] Handover read_handover(int fd = kHandoverFd);

@@ -17,7 +17,7 @@ bool is_field(std::string_view text, std::size_t most) noexcept {
   return !text.empty() && text.size() <= most && std::ranges::all_of(text, [](char c) { return c > ' ' && c < 0x7f; });
 }
 
-// Takes the text before the next blank off the front.
+// Removes and returns the text before the next blank.
 std::string_view next_field(std::string_view& rest) noexcept {
   const std::size_t end = std::min(rest.find(' '), rest.size());
   const std::string_view field = rest.substr(0, end);

@@ -1,8 +1,8 @@
 // The quarantine: requests that killed workers, and are refused for a while.
 //
-// A request is known by its method, its route and the shape of its path (worker/state/quarantine/quarantine_gate.h).
-// The table in the scoreboard says what this machine refuses: the supervisor writes it, every worker looks at it before
-// it runs a handler. Redis has what all machines refuse; workers carry that from the one to the other
+// A request is identified by its method, its route and the shape of its path (worker/state/quarantine/
+// quarantine_gate.h). The table in the scoreboard lists what this machine refuses: the supervisor writes it, every worker
+// reads it before it runs a handler. Redis has what all machines refuse; workers synchronise the two
 // (worker/quarantine_keeper.h).
 #pragma once
 
@@ -16,10 +16,10 @@
 
 namespace pronghorn {
 
-// Visible ASCII without blanks, all of it: what is not is written as %XX, and what is too long is cut. The id decides;
-// the rest is for people.
+// All texts are visible ASCII without blanks: other bytes are written as %XX, long texts are truncated. Entries are
+// compared by id; the rest is for people.
 struct QuarantinedRequest {
-  static constexpr std::size_t kIdSize = 16;     // hex digits of a digest of the three, before they were cut
+  static constexpr std::size_t kIdSize = 16;     // hex digits of a digest of the three untruncated texts
   static constexpr std::size_t kMaxMethod = 16;  // bytes
   static constexpr std::size_t kMaxRoute = 64;
   static constexpr std::size_t kMaxShape = 96;
@@ -31,11 +31,11 @@ struct QuarantinedRequest {
   std::string shape;  // "/users/N"
 };
 
-// "ID METHOD ROUTE SHAPE" and back. Empty for a text that to_text() cannot have made.
+// "ID METHOD ROUTE SHAPE" and back. Nothing for a text that to_text() cannot have written.
 [[nodiscard]] std::string to_text(const QuarantinedRequest& request);
 [[nodiscard]] std::optional<QuarantinedRequest> parse_quarantined_request(std::string_view text);
 
-// What Redis says of one, on its way to the supervisor.
+// An entry of Redis on its way to the supervisor.
 struct QuarantineNotice {
   QuarantinedRequest request;
   std::uint64_t since_at = 0;  // seconds since 1970
@@ -50,12 +50,12 @@ struct QuarantineEntry {
   QuarantinedRequest request;
   std::size_t row = 0;
   std::uint64_t since_at = 0;  // seconds since 1970
-  std::uint64_t left_ms = 0;   // until it ends; at least 1
+  std::uint64_t left_ms = 0;   // until it expires; at least 1
   std::uint32_t kills = 0;
   bool shared = false;  // Redis has it too
   std::uint64_t refused = 0;
 };
-// Any process. What has ended, and what is being written, is left out.
+// Any process. Skips entries that have expired or are being written.
 [[nodiscard]] std::vector<QuarantineEntry> quarantine_entries(const QuarantineTable& table, std::uint64_t now_ms);
 
 }  // namespace pronghorn

@@ -146,6 +146,113 @@ TEST_CASE("pronghorn check refuses what serve would refuse", "[command]") {
   CHECK(contains(result.err, "workerz"));
 }
 
+TEST_CASE("pronghorn check --deep finds what would fail at the start", "[command]") {
+  const TempDir directory;
+  const std::string runtime = "--runtime-dir=" + (directory / "run");
+  const std::string data = "--data-dir=" + (directory / "data");
+  const auto check = [&](std::vector<std::string> arguments) {
+    for (const std::string& each : {std::string("check"), std::string("--deep"), runtime, data})
+      arguments.push_back(each);
+    std::rotate(arguments.begin(), arguments.end() - 4, arguments.end());
+    return run_pronghorn(arguments);
+  };
+  const ProgramResult good = check({app_path("demo"), "--listen", "127.0.0.1:0"});
+  INFO(good.all());
+  CHECK(good.status == 0);
+  CHECK_FALSE(std::filesystem::exists(directory / "data"));
+
+  const ServerProcess server({.workers = 1});
+  const ProgramResult taken = check({"--listen", server.address().text()});
+  CHECK(taken.status == 2);
+  CHECK(contains(taken.out, "the port is taken"));
+
+  const ProgramResult log = check({"--listen", "127.0.0.1:0", "--log-file", directory / "none/log"});
+  CHECK(log.status == 2);
+  CHECK(contains(log.out, "failed  log_file"));
+
+  write_file(directory / "garbage.so", std::string(5'000, 'x'));
+  const ProgramResult garbage = check({directory / "garbage.so", "--listen", "127.0.0.1:0"});
+  CHECK(garbage.status == 3);
+  CHECK(contains(garbage.out, "failed  application"));
+  CHECK(check({app_path("apps/aborts_at_load"), "--listen", "127.0.0.1:0"}).status == 3);
+}
+
+TEST_CASE("pronghorn check shows settings of the application, and masks secrets", "[command]") {
+  const ProgramResult result =
+      run_pronghorn({"check"}, {{"PRONGHORN_APP_GREETING", "Hello"}, {"PRONGHORN_APP_DB_PASSWORD", "hunter2"}});
+  INFO(result.all());
+  CHECK(result.status == 0);
+  CHECK(contains(result.out, "Hello"));
+  CHECK(contains(result.out, "app.db_password"));
+  CHECK_FALSE(contains(result.all(), "hunter2"));
+}
+
+TEST_CASE("pronghorn stop --wait returns when the server has exited", "[command]") {
+  ServerProcess server({.workers = 1});
+  HttpConnection slow(server.address());
+  slow.send_raw("GET /slow?ms=400 HTTP/1.1\r\nHost: a\r\n\r\n");
+  REQUIRE(eventually(5s, [&] { return server.status().at("totals").at("in_flight") >= 2; }));
+  const ProgramResult result = server.control_command({"stop", "--wait"});
+  INFO(result.all());
+  CHECK(result.status == 0);
+  CHECK_FALSE(std::filesystem::exists(server.control()));  // removed by the last steps of the server
+}
+
+TEST_CASE("output that cannot be written is an error", "[command]") {
+  const ServerProcess server({.workers = 2});
+  for (const std::string& command :
+       {"status --json --control " + server.control(), "status --control " + server.control(), std::string("help")}) {
+    const ProgramResult result = run_program({"/bin/sh", "-c", program_path() + " " + command + " >/dev/full"});
+    INFO(command << ": " << result.all());
+    CHECK(result.status != 0);
+  }
+}
+
+TEST_CASE("pronghorn status exits with 1 while a worker is missing or stuck", "[command]") {
+  const ServerProcess server({.workers = 1});
+  CHECK(server.control_command({"status"}).status == 0);
+  HttpConnection blocked(server.address());
+  blocked.send_raw("GET /block?ms=4000 HTTP/1.1\r\nHost: a\r\n\r\n");
+  ProgramResult result;
+  CHECK(eventually(5s, [&] {
+    result = server.control_command({"status"});
+    return result.status == 1;
+  }));
+  INFO(result.all());
+  CHECK(contains(result.out, "stuck"));
+  CHECK(contains(result.out, "GET /block"));
+}
+
+TEST_CASE("pronghorn requests lists what is in flight, and what a blocked worker executes", "[command]") {
+  const ServerProcess server({.workers = 1});
+  CHECK(server.control_command({"requests"}).out == "no requests are in flight\n");
+  HttpConnection slow(server.address());
+  slow.send_raw("GET /slow?ms=1500 HTTP/1.1\r\nHost: a\r\n\r\n");
+  ProgramResult listed;
+  CHECK(eventually(5s, [&] {
+    listed = server.control_command({"requests"});
+    return contains(listed.out, "GET /slow");
+  }));
+  INFO(listed.all());
+  for (const char* text : {"waiting", "/slow", "127.0.0.1"}) CHECK(contains(listed.out, text));
+  CHECK(slow.read_response().status == 200);
+  HttpConnection blocked(server.address());
+  blocked.send_raw("GET /block?ms=2500 HTTP/1.1\r\nHost: a\r\n\r\n");
+  CHECK(eventually(5s, [&] {
+    const auto json = server.control_command({"requests", "--json"});
+    return contains(json.out, "GET /block") && contains(json.out, "has the loop");
+  }));
+  CHECK(blocked.read_response().status == 200);
+}
+
+TEST_CASE("pronghorn log-level changes the level of every process", "[command]") {
+  const ServerProcess server({.workers = 1});
+  CHECK(server.control_command({"log-level", "loud"}).status == 2);
+  CHECK(server.control_command({"log-level", "debug"}).status == 0);
+  ::kill(server.worker_pids().at(0), SIGKILL);
+  CHECK(eventually(5s, [&] { return server.log_has("is ready"); }));  // a line of the level debug
+}
+
 TEST_CASE("version and help answer on standard output", "[command]") {
   const ProgramResult version = run_pronghorn({"version"});
   CHECK(version.status == 0);

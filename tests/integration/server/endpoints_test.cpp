@@ -1,7 +1,10 @@
 // The server's own endpoints: /health, /ready, /status, /metrics.
+#include <sys/stat.h>
+
 #include "support/catch.h"
 #include "support/redis_process.h"
 #include "support/server_process.h"
+#include "support/temp_dir.h"
 
 using namespace pronghorn::test;
 
@@ -143,4 +146,53 @@ TEST_CASE("the admin process answers when every worker is wedged", "[status]") {
   CHECK(get(admin, "/status").json().at("workers").size() == 1);
   CHECK(get(admin, "/hello").status == 404);
   CHECK(wedged.read_response().status == 200);
+}
+
+// The admin process once said that a server was ready whose every worker was blocked.
+TEST_CASE("a server whose every worker is stuck is not ready, and says what they execute", "[status]") {
+  const ServerProcess server({.workers = 1, .arguments = {"--admin", "127.0.0.1:0"}});
+  const std::string line = server.log_lines("admin on http://").at(0);
+  const auto at = line.find("http://", line.find("admin on"));
+  const Address admin = Address::parse(line.substr(at, line.find(',', at) - at));
+  CHECK(get(admin, "/ready").status == 200);
+  HttpConnection wedged(server.address());
+  wedged.send_raw("GET /block?ms=4000 HTTP/1.1\r\nHost: a\r\n\r\n");
+  CHECK(eventually(5s, [&] { return get(admin, "/ready").status == 503; }));
+  const auto worker = get(admin, "/status").json().at("workers").at(0);
+  CHECK(worker.at("stuck_s").get<double>() >= 1);
+  CHECK(worker.at("running").at("what") == "GET /block");
+  CHECK(get(admin, "/metrics").body.find("pronghorn_worker_stuck{slot=\"0\"} 1") != std::string::npos);
+  CHECK(wedged.read_response().status == 200);
+  CHECK(eventually(5s, [&] { return get(admin, "/ready").status == 200; }));
+}
+
+TEST_CASE("the id of a request comes from a trusted proxy, and goes into the response and the access log", "[status]") {
+  const TempDir directory;
+  const ServerProcess server({.workers = 1,
+                              .arguments = {"--trusted-proxies", "127.0.0.0/8", "--access-log", directory / "access",
+                                            "--access-log-format", "%L %s"}});
+  constexpr const char* kTrace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+  const HttpResponse taken = get(server.address(), "/hello", {{"X-Request-Id", "proxy-1"}, {"traceparent", kTrace}});
+  CHECK(taken.header("X-Request-Id") == "proxy-1");
+  CHECK(taken.header("traceparent").starts_with("00-4bf92f3577b34da6a3ce929d0e0e4736-"));
+  const HttpResponse made = get(server.address(), "/hello", {{"X-Request-Id", "two words"}, {"traceparent", "ff-x"}});
+  CHECK(made.header("X-Request-Id").size() == 24);
+  CHECK(made.header("traceparent").empty());
+  CHECK(eventually(5s, [&] {
+    const std::string log = read_file(directory / "access");
+    return log.find("proxy-1 200\n") != std::string::npos && log.find(made.header("X-Request-Id")) != std::string::npos;
+  }));
+}
+
+// Workers once blocked in write(2), and the watchdog killed them for ever.
+TEST_CASE("an access log into a pipe that nobody reads stops nothing and counts what it drops", "[status]") {
+  const TempDir directory;
+  const std::string fifo = directory / "fifo";
+  REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
+  const ServerProcess server({.workers = 1, .arguments = {"--access-log", fifo, "--worker-timeout", "1s"}});
+  const std::string target = "/hello?" + std::string(2'000, 'x');
+  HttpConnection client(server.address());
+  for (int i = 0; i < 500; ++i) REQUIRE(client.get(target).status == 200);
+  CHECK(eventually(5s, [&] { return server.status().at("totals").at("log_lines_dropped").get<int>() > 0; }));
+  CHECK(server.status().at("totals").at("restarts") == 0);
 }

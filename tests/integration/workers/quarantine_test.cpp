@@ -191,7 +191,7 @@ TEST_CASE("an operator's kill -9 while requests run quarantines nothing", "[quar
 
 TEST_CASE("pronghorn quarantine lists and releases", "[quarantine][commands]") {
   const ServerProcess server(options());
-  CHECK(server.control_command({"quarantine"}).out == "nothing is quarantined\n");
+  CHECK(server.control_command({"quarantine"}).out == "no requests are quarantined\n");
   kill_by_request(server);
   kill_by_request(server);
   REQUIRE(wait_quarantined(server));

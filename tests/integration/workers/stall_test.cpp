@@ -16,7 +16,7 @@ TEST_CASE("a loop that stands still is counted and logged with its request and s
   REQUIRE(lines.size() == 1);
   CHECK(lines[0].find("GET /block") != std::string::npos);
   CHECK(lines[0].find("demo::(anonymous namespace)::block") != std::string::npos);
-  CHECK(eventually(5s, [&] { return server.log_lines("the loop stood still for ").size() == 1; }));
+  CHECK(eventually(5s, [&] { return server.log_lines("the event loop was blocked for ").size() == 1; }));
   CHECK(server.worker(0).at("stalls") == 1);
   CHECK(get(server.address(), "/metrics").body.find("pronghorn_loop_stalls_total{slot=\"0\"} 1") != std::string::npos);
   CHECK(get(server.address(), "/block?ms=400").status == 200);  // counted too; its stack would be too much

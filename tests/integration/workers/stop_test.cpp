@@ -130,7 +130,9 @@ TEST_CASE("a request that takes longer than drain_timeout is cut, and the log sa
   const auto begin = Clock::now();
   CHECK(server.stop(5s) == kStopped);
   CHECK(Clock::now() - begin >= 400ms);
-  CHECK_FALSE(server.log_lines("drain_timeout is over, what is left is cut connections=1 in_flight=1").empty());
+  CHECK_FALSE(
+      server.log_lines("drain_timeout expired: closing connections with requests in flight connections=1 in_flight=1")
+          .empty());
 }
 
 TEST_CASE("a worker that hangs does not hold up a stop beyond drain_timeout", "[stop]") {
@@ -163,7 +165,7 @@ TEST_CASE("each step of a drain is logged with what is still there", "[stop]") {
   };
   has("draining: /ready is 503", "delay_ms=200");
   has("draining: no new connections", "in_flight=1");
-  has("drained: all is answered", "answered=1");
+  has("drained: all requests answered", "answered=1");
   CHECK(slow.read_response().status == 200);
 }
 
