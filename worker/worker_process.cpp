@@ -12,7 +12,6 @@
 #include <optional>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "common/ipc/channel.h"
 #include "common/ipc/fleet.h"
@@ -23,6 +22,7 @@
 #include "worker/admin/admin_handler.h"
 #include "worker/child_programs.h"
 #include "worker/crash_handler.h"
+#include "worker/drain.h"
 #include "worker/heartbeat.h"
 #include "worker/http1/http_server.h"
 #include "worker/modules.h"
@@ -32,6 +32,7 @@
 #include "worker/routing/application.h"
 #include "worker/runtime/plugin_loader.h"
 #include "worker/runtime/runtime.h"
+#include "worker/slot_listeners.h"
 #include "worker/state/name_claim.h"
 #include "worker/state/state_services.h"
 
@@ -71,19 +72,13 @@ class WorkerProcess final : public pronghorn::Worker {
   [[nodiscard]] Task<void> leave();
   void cannot_start(const std::string& reason);
   void begin_accepting();
-  void listen_to_slot(std::uint32_t slot, bool covered);
   void take_connection(std::uint64_t ticket, int fd);
   void confirm_connections();
-  void cover(std::uint32_t slot, int fd);
-  void uncover(std::uint32_t slot);
   void received(const Message& message, int fd);
   void change_log_level(const std::string& level);
   void answer_requests(std::uint64_t query);
   void supervisor_gone();
   void drain(std::chrono::milliseconds delay);
-  void log_drain(std::string_view step, const LogField& limit) const;
-  void close_gracefully();
-  void leave_when_empty();
   void cut();
   [[nodiscard]] Readiness readiness() const;
   void close_handles();
@@ -102,15 +97,13 @@ class WorkerProcess final : public pronghorn::Worker {
   std::optional<QuarantineKeeper> quarantine_;  // not in the admin process
   std::optional<AdminHandler> admin_;
   std::optional<HttpServer> http_;
-  std::vector<InheritedListener> lent_listeners_;  // of newer slots, while this worker covers them
+  std::optional<SlotListeners> listeners_;  // these two: once it accepts
+  std::optional<Drain> drain_;
   uv_signal_t terminate_{};
-  uv_timer_t drain_timer_{};
   uv_timer_t confirm_timer_{};
   std::uint64_t last_ticket_ = 0;  // of the connections that the supervisor passed
   std::string not_taken_;          // see MessageKind::accepted
-  std::uint64_t drain_began_ms_ = 0;
-  std::uint64_t drain_requests_ = 0;  // answered before
-  std::string redis_refusal_;         // a wrong password or database: this worker cannot start
+  std::string redis_refusal_;      // a wrong password or database: this worker cannot start
   Task<void> booting_;
   Task<void> leaving_;
   int status_ = 0;
@@ -140,8 +133,6 @@ int WorkerProcess::run() {
   channel_.emplace(&loop_, kChannelFd,
                    Channel::Callbacks{[this](const Message& message, int fd) { received(message, fd); },
                                       [this] { supervisor_gone(); }});
-  uv_timer_init(&loop_, &drain_timer_);
-  drain_timer_.data = this;
   uv_timer_init(&loop_, &confirm_timer_);
   confirm_timer_.data = this;
   uv_signal_init(&loop_, &terminate_);
@@ -209,22 +200,30 @@ void WorkerProcess::begin_accepting() {
   // Probes and monitors connect to the admin process directly, not through the proxy.
   if (handover_.admin) config_.proxy_protocol.clear();
   http_.emplace(&loop_, config_, *admin_, state_ ? &*state_ : nullptr, row_);
-  http_->on_empty([this] { leave_when_empty(); });
-  runtime_->on_idle([this] { leave_when_empty(); });
+  drain_.emplace(Drain::Parts{.loop = &loop_,
+                              .server = board_.server(),
+                              .row = row_,
+                              .http = *http_,
+                              .runtime = *runtime_,
+                              .timeout = config_.drain_timeout},
+                 Drain::Callbacks{.drained =
+                                      [this] {
+                                        leaving_ = leave();
+                                        leaving_.start();
+                                      },
+                                  .timed_out = [this] { cut(); }});
+  http_->on_empty([this] {
+    if (drain_) drain_->check_empty();
+  });
+  runtime_->on_idle([this] {
+    if (drain_) drain_->check_empty();
+  });
   report_requests_of(&http_->exchanges());
   record_modules(row_.modules);  // and what the application has loaded itself
-  listen_to_slot(handover_.slot, false);
+  listeners_.emplace(handover_, *http_);
+  listeners_->listen_to_own();
   row_.phase.store(WorkerPhase::ready);
   channel_->send({MessageKind::ready, 0, {}});
-}
-
-void WorkerProcess::listen_to_slot(std::uint32_t slot, bool covered) {
-  for (const InheritedListener& listener : handover_.listeners) {
-    if (listener.slot != slot) continue;
-    // Other workers accept from this queue too. Without the flag, all of them would wake for each client.
-    const bool shared = covered || listener.is_unix || config_.balance == Balance::shared;
-    http_->listen(listener, shared);
-  }
 }
 
 void WorkerProcess::received(const Message& message, int fd) {
@@ -234,9 +233,12 @@ void WorkerProcess::received(const Message& message, int fd) {
     case MessageKind::stop:
       return cut();
     case MessageKind::cover:
-      return cover(static_cast<std::uint32_t>(message.number), fd);
+      if (listeners_) return listeners_->cover(static_cast<std::uint32_t>(message.number), fd);
+      if (fd >= 0) ::close(fd);
+      return;
     case MessageKind::uncover:
-      return uncover(static_cast<std::uint32_t>(message.number));
+      if (listeners_) listeners_->uncover(static_cast<std::uint32_t>(message.number));
+      return;
     case MessageKind::reopen_logs:
       reopen_log();
       if (http_) http_->reopen_logs();
@@ -299,33 +301,6 @@ void WorkerProcess::answer_requests(std::uint64_t query) {
   channel_->send({MessageKind::requests_end, query, std::to_string(handover_.slot)});
 }
 
-void WorkerProcess::cover(std::uint32_t slot, int fd) {
-  if (!http_) {
-    if (fd >= 0) ::close(fd);
-    return;
-  }
-  try {
-    if (fd < 0) return listen_to_slot(slot, true);
-    lent_listeners_.push_back({.address = {}, .slot = slot, .fd = fd, .is_unix = false});
-    http_->listen(lent_listeners_.back(), true);
-  } catch (const std::exception& error) {  // out of descriptors: that slot has to wait
-    log_warning("cannot accept connections for another slot", {{"slot", slot}, {"error", error.what()}});
-  }
-}
-
-void WorkerProcess::uncover(std::uint32_t slot) {
-  if (!http_) return;
-  for (const InheritedListener& listener : handover_.listeners) {
-    if (listener.slot == slot && !listener.is_unix) http_->stop_listening(listener.fd);
-  }
-  for (const InheritedListener& listener : lent_listeners_) {
-    if (listener.slot != slot) continue;
-    http_->stop_listening(listener.fd);
-    ::close(listener.fd);
-  }
-  std::erase_if(lent_listeners_, [slot](const InheritedListener& listener) { return listener.slot == slot; });
-}
-
 // The supervisor was killed or has crashed: nobody would restart this worker or take over its listeners.
 void WorkerProcess::supervisor_gone() {
   log_error("the supervisor has died: draining and exiting");
@@ -333,52 +308,8 @@ void WorkerProcess::supervisor_gone() {
 }
 
 void WorkerProcess::drain(std::chrono::milliseconds delay) {
-  if (row_.phase.load() == WorkerPhase::draining) return;
-  if (!http_) return cut();
-  row_.phase.store(WorkerPhase::draining);  // /ready is 503 from now on
-  drain_began_ms_ = monotonic_ms();
-  drain_requests_ = row_[Count::requests].load();
-  if (delay.count() > 0)
-    log_drain("draining: serving for drain_delay with /ready answering 503", {"delay_ms", delay.count()});
-  uv_timer_start(
-      &drain_timer_, [](uv_timer_t* timer) { static_cast<WorkerProcess*>(timer->data)->close_gracefully(); },
-      static_cast<std::uint64_t>(delay.count()), 0);
-}
-
-void WorkerProcess::log_drain(std::string_view step, const LogField& limit) const {
-  log_info(step, {{"connections", http_->connections()},
-                  {"in_flight", row_[Count::in_flight].load()},
-                  {"background", runtime_->background_tasks()},
-                  limit});
-}
-
-void WorkerProcess::close_gracefully() {
-  log_drain("draining: finishing requests in flight, closing idle connections",
-            {"drain_timeout_ms", config_.drain_timeout.count()});
-  uv_timer_start(
-      &drain_timer_,
-      [](uv_timer_t* timer) {
-        auto* self = static_cast<WorkerProcess*>(timer->data);
-        log_warning("drain_timeout expired: closing connections with requests in flight",
-                    {{"connections", self->http_->connections()},
-                     {"in_flight", self->row_[Count::in_flight].load()},
-                     {"background", self->runtime_->background_tasks()}});
-        self->cut();
-      },
-      static_cast<std::uint64_t>(config_.drain_timeout.count()), 0);
-  const bool server_stops = board_.server().draining.load() != 0;
-  http_->drain(server_stops);
-  leave_when_empty();
-}
-
-void WorkerProcess::leave_when_empty() {
-  if (!http_ || leaving_.valid() || !http_->draining()) return;
-  if (http_->connections() > 0 || runtime_->background_tasks() > 0) return;
-  if (http_->accept_waiting()) return;
-  log_info("drained: all requests answered", {{"took_ms", monotonic_ms() - drain_began_ms_},
-                                              {"answered", row_[Count::requests].load() - drain_requests_}});
-  leaving_ = leave();
-  leaving_.start();
+  if (!drain_) return cut();
+  drain_->begin(delay);
 }
 
 Task<void> WorkerProcess::leave() {
@@ -404,6 +335,8 @@ void WorkerProcess::close_handles() {
   if (http_) http_->close_all();
   while (http_ && http_->connections() > 0) uv_run(&loop_, UV_RUN_NOWAIT);
   report_requests_of(nullptr);
+  drain_.reset();
+  listeners_.reset();
   http_.reset();
   leaving_.reset();
   if (state_) state_->close();
@@ -411,7 +344,6 @@ void WorkerProcess::close_handles() {
   heartbeat_.reset();
   channel_.reset();
   uv_close(reinterpret_cast<uv_handle_t*>(&terminate_), nullptr);
-  uv_close(reinterpret_cast<uv_handle_t*>(&drain_timer_), nullptr);
   uv_close(reinterpret_cast<uv_handle_t*>(&confirm_timer_), nullptr);
   admin_.reset();
   application_.reset();

@@ -163,8 +163,8 @@ TEST_CASE("each step of a drain is logged with what is still there", "[stop]") {
     REQUIRE(lines.size() == 1);
     CHECK(lines.front().find(field) != std::string::npos);
   };
-  has("draining: /ready is 503", "delay_ms=200");
-  has("draining: no new connections", "in_flight=1");
+  has("draining: serving for drain_delay", "delay_ms=200");
+  has("draining: finishing requests in flight", "in_flight=1");
   has("drained: all requests answered", "answered=1");
   CHECK(slow.read_response().status == 200);
 }

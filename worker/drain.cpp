@@ -1,0 +1,59 @@
+#include "worker/drain.h"
+
+#include <utility>
+
+namespace pronghorn::worker {
+
+Drain::Drain(const Parts& parts, Callbacks callbacks)
+    : parts_(parts), callbacks_(std::move(callbacks)), timer_(make_uv(parts.loop, uv_timer_init, this)) {}
+
+void Drain::begin(std::chrono::milliseconds delay) {
+  if (parts_.row.phase.load() == WorkerPhase::draining) return;
+  parts_.row.phase.store(WorkerPhase::draining);  // /ready is 503 from now on
+  began_ms_ = monotonic_ms();
+  answered_before_ = parts_.row[Count::requests].load();
+  if (delay.count() > 0) {
+    log_step("draining: serving for drain_delay with /ready answering 503", {"delay_ms", delay.count()});
+  }
+  uv_timer_start(
+      timer_.get(), [](uv_timer_t* timer) { static_cast<Drain*>(timer->data)->close_gracefully(); },
+      static_cast<std::uint64_t>(delay.count()), 0);
+}
+
+void Drain::log_step(std::string_view step, const LogField& limit) const {
+  log_info(step, {{"connections", parts_.http.connections()},
+                  {"in_flight", parts_.row[Count::in_flight].load()},
+                  {"background", parts_.runtime.background_tasks()},
+                  limit});
+}
+
+void Drain::close_gracefully() {
+  log_step("draining: finishing requests in flight, closing idle connections",
+           {"drain_timeout_ms", parts_.timeout.count()});
+  uv_timer_start(
+      timer_.get(), [](uv_timer_t* timer) { static_cast<Drain*>(timer->data)->expire(); },
+      static_cast<std::uint64_t>(parts_.timeout.count()), 0);
+  const bool server_stops = parts_.server.draining.load() != 0;
+  parts_.http.drain(server_stops);
+  check_empty();
+}
+
+void Drain::expire() {
+  log_warning("drain_timeout expired: closing connections with requests in flight",
+              {{"connections", parts_.http.connections()},
+               {"in_flight", parts_.row[Count::in_flight].load()},
+               {"background", parts_.runtime.background_tasks()}});
+  callbacks_.timed_out();
+}
+
+void Drain::check_empty() {
+  if (done_ || !parts_.http.draining()) return;
+  if (parts_.http.connections() > 0 || parts_.runtime.background_tasks() > 0) return;
+  if (parts_.http.accept_waiting()) return;
+  done_ = true;
+  log_info("drained: all requests answered", {{"took_ms", monotonic_ms() - began_ms_},
+                                              {"answered", parts_.row[Count::requests].load() - answered_before_}});
+  callbacks_.drained();
+}
+
+}  // namespace pronghorn::worker

@@ -1,0 +1,56 @@
+// How a worker leaves: it stops accepting, finishes what is in flight, and gives up after drain_timeout.
+#pragma once
+
+#include <uv.h>
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <string_view>
+
+#include "common/ipc/scoreboard.h"
+#include "common/log.h"
+#include "common/uv_ptr.h"
+#include "worker/http1/http_server.h"
+#include "worker/runtime/runtime.h"
+
+namespace pronghorn::worker {
+
+// Context: loop thread; one per worker that accepts. Everything in Parts must outlive this.
+class Drain {
+ public:
+  struct Parts {
+    uv_loop_t* loop;
+    const ServerRow& server;
+    WorkerRow& row;
+    HttpServer& http;
+    Runtime& runtime;
+    std::chrono::milliseconds timeout;  // drain_timeout
+  };
+  struct Callbacks {
+    std::function<void()> drained;    // everything is answered; called once
+    std::function<void()> timed_out;  // drain_timeout expired with requests in flight
+  };
+  Drain(const Parts& parts, Callbacks callbacks);
+  Drain(const Drain&) = delete;
+  Drain& operator=(const Drain&) = delete;
+
+  // Serves for `delay` with /ready answering 503, then closes gracefully. A second call does nothing.
+  void begin(std::chrono::milliseconds delay);
+  // Calls `drained` if nothing is left. Call it when a connection or a background task has ended.
+  void check_empty();
+
+ private:
+  void close_gracefully();
+  void expire();
+  void log_step(std::string_view step, const LogField& limit) const;
+
+  Parts parts_;
+  Callbacks callbacks_;
+  std::uint64_t began_ms_ = 0;
+  std::uint64_t answered_before_ = 0;
+  bool done_ = false;
+  UvPtr<uv_timer_t> timer_;
+};
+
+}  // namespace pronghorn::worker

@@ -1,0 +1,42 @@
+#include "worker/slot_listeners.h"
+
+#include <unistd.h>
+
+#include <exception>
+
+#include "common/log.h"
+
+namespace pronghorn::worker {
+
+void SlotListeners::listen_to(std::uint32_t slot, bool covered) {
+  for (const InheritedListener& listener : handover_.listeners) {
+    if (listener.slot != slot) continue;
+    // Other workers accept from this queue too. Without the flag, all of them would wake for each client.
+    const bool shared = covered || listener.is_unix || handover_.config.balance == Balance::shared;
+    http_.listen(listener, shared);
+  }
+}
+
+void SlotListeners::cover(std::uint32_t slot, int fd) noexcept {
+  try {
+    if (fd < 0) return listen_to(slot, true);
+    lent_.push_back({.address = {}, .slot = slot, .fd = fd, .is_unix = false});
+    http_.listen(lent_.back(), true);
+  } catch (const std::exception& error) {
+    log_warning("cannot accept connections for another slot", {{"slot", slot}, {"error", error.what()}});
+  }
+}
+
+void SlotListeners::uncover(std::uint32_t slot) noexcept {
+  for (const InheritedListener& listener : handover_.listeners) {
+    if (listener.slot == slot && !listener.is_unix) http_.stop_listening(listener.fd);
+  }
+  for (const InheritedListener& listener : lent_) {
+    if (listener.slot != slot) continue;
+    http_.stop_listening(listener.fd);
+    ::close(listener.fd);
+  }
+  std::erase_if(lent_, [slot](const InheritedListener& listener) { return listener.slot == slot; });
+}
+
+}  // namespace pronghorn::worker
