@@ -16,6 +16,7 @@
 #include "server/command_line.h"
 #include "server/commands.h"
 #include "server/help.h"
+#include "server/hidden_password.h"
 #include "server/options/suggest.h"
 #include "server/options/values.h"
 #include "supervisor/crash/dwarf_names.h"
@@ -65,6 +66,10 @@ bool is_internal(std::string_view name) {
   return name == "worker" || name == "check-app" || name == "check-state" || name == "redis" || name == "symbolize";
 }
 
+bool is_global_flag(std::string_view name) {
+  return name == "--help" || name == "-h" || name == "--version" || name == "-V";
+}
+
 int run_internal(int argc, char** argv, Setup setup) {
   const std::string_view name(argv[1]);
   if (name == "worker") return worker::run_worker(setup);
@@ -83,14 +88,15 @@ int dispatch(int argc, char** argv, const PluginDescriptor* application) {
   if (embedded) worker::check_descriptor(program, *application);
   const Setup setup = embedded ? application->setup : nullptr;
   const std::string name = argc > 1 ? argv[1] : "";
-  Arguments arguments(argv + std::min(argc, 2), argv + argc);
   if (is_internal(name)) return run_internal(argc, argv, setup);
+  Arguments arguments = take_arguments(argc, argv);
+  if (embedded && (argc < 2 || (name.starts_with('-') && !is_global_flag(name)))) {
+    return run_command(*find_command("serve"), arguments, program,
+                       setup);  // options for serving: `shop --listen :8080`
+  }
+  if (!arguments.empty()) arguments.erase(arguments.begin());  // the command
   if (name == "--help" || name == "-h") return run_command(*find_command("help"), arguments, program, setup);
   if (name == "--version" || name == "-V") return run_command(*find_command("version"), arguments, program, setup);
-  if (embedded && (argc < 2 || name.starts_with('-'))) {  // options for serving: `shop --listen :8080`
-    if (argc > 1) arguments.insert(arguments.begin(), name);
-    return run_command(*find_command("serve"), arguments, program, setup);
-  }
   if (argc < 2) {
     const std::string text = program_help(program, embedded);
     std::fwrite(text.data(), 1, text.size(), stderr);

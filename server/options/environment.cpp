@@ -15,8 +15,10 @@ namespace {
 
 constexpr std::string_view kPrefix = "PRONGHORN_";
 constexpr std::string_view kAppPrefix = "PRONGHORN_APP_";
-// Not options: the file to read, and what a supervisor passes to its next image (supervisor/upgrade).
-constexpr std::array<std::string_view, 2> kOwnVariables{kConfigVariable, "PRONGHORN_RESUME_FD"};
+// Not options: the file to read, and what a supervisor passes to its next image (supervisor/upgrade,
+// server/hidden_password.h).
+constexpr std::array<std::string_view, 3> kOwnVariables{kConfigVariable, "PRONGHORN_RESUME_FD",
+                                                        "PRONGHORN_HIDDEN_REDIS"};
 
 bool is_app_variable(std::string_view name, std::string_view value) {
   return name.starts_with(kAppPrefix) && name.size() > kAppPrefix.size() && !is_service_link(name, value);

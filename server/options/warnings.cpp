@@ -59,9 +59,8 @@ std::vector<std::string> warnings_of(const Effective& effective, const KernelLim
   const auto redis = effective.sources.find("redis");
   if (redis != effective.sources.end() && redis->second == "command line" && has_password(config.redis)) {
     warnings.emplace_back(
-        "the password of Redis was given on the command line, where other users may have read it; use PRONGHORN_REDIS "
-        "or "
-        "the configuration file");
+        "the password of Redis was given on the command line, where other users could read it until it was hidden; use "
+        "PRONGHORN_REDIS or the configuration file");
   }
   return warnings;
 }
