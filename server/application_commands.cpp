@@ -84,6 +84,7 @@ int serve(const Invocation& invocation) {
     now.machine = this_machine();               // the CPU quota may have changed
     return load(now).config;
   };
+  hooks.warnings = warnings_of(effective, kernel_limits());
   return supervisor::run_supervisor(effective.config, hooks);
 }
 

@@ -4,19 +4,19 @@
 #include <fmt/format.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <unistd.h>
 #include <uv.h>
 
-#include <cerrno>
-#include <cstring>
 #include <exception>
 #include <stdexcept>
+#include <system_error>
 #include <utility>
 
+#include "common/line_writer.h"
 #include "common/log.h"
 #include "supervisor/ground.h"
 #include "supervisor/supervisor_process.h"
 #include "supervisor/system/errors.h"
-#include "supervisor/system/fd.h"
 #include "supervisor/upgrade/resume_state.h"
 
 namespace pronghorn::supervisor {
@@ -46,11 +46,13 @@ void open_logs(const Config& config) {
         fmt::format("{}; name a file that can be written with --log-file, or - for standard error", error.what()));
   }
   if (config.access_log == "-" || config.access_log == "off") return;
-  const Fd file(::open(config.access_log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640));
-  if (file) return;
-  throw ConfigurationError(
-      fmt::format("access_log {}: {}; name a file that can be written with --access-log, or - for standard output",
-                  config.access_log, std::strerror(errno)));
+  try {
+    const LineWriter writer(config.access_log, STDOUT_FILENO);
+  } catch (const std::system_error& error) {
+    throw ConfigurationError(
+        fmt::format("access_log {}: {}; name a file that can be written with --access-log, or - for standard output",
+                    config.access_log, error.code().message()));
+  }
 }
 
 // After a replacement of the program workers are running: a log that cannot be opened is no reason to abandon them.
@@ -93,6 +95,7 @@ int run_supervisor(const Config& config, const SupervisorHooks& hooks) {
       reopen_own_log(resume->config);
     } else {
       open_logs(config);
+      for (const std::string& warning : hooks.warnings) log_warning(warning);
     }
     ::signal(SIGPIPE, SIG_IGN);
     raise_descriptor_limit();
