@@ -245,6 +245,20 @@ TEST_CASE("pronghorn requests lists what is in flight, and what a blocked worker
   CHECK(blocked.read_response().status == 200);
 }
 
+// It once printed success although the new address was not served.
+TEST_CASE("pronghorn reload names the options that it left out", "[command][reload]") {
+  const TempDir directory;
+  write_file(directory / "p.toml", "backlog = 100\n");
+  const ServerProcess server({.workers = 1, .arguments = {"--config", directory / "p.toml"}});
+  write_file(directory / "p.toml", "backlog = 200\n");
+  const ProgramResult result = server.control_command({"reload", "--wait"});
+  INFO(result.all());
+  CHECK(result.status == 0);
+  CHECK(contains(result.out, "backlog left out: a restart is needed"));
+  CHECK(server.status().at("rollout").at("result") == "succeeded");
+  CHECK(contains(server.status().at("rollout").at("message").get<std::string>(), "backlog"));
+}
+
 TEST_CASE("pronghorn log-level changes the level of every process", "[command]") {
   const ServerProcess server({.workers = 1});
   CHECK(server.control_command({"log-level", "loud"}).status == 2);
