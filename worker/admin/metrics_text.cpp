@@ -191,7 +191,7 @@ void write_gauges(Exposition& out, const Scoreboard& board, const std::vector<Sl
   write("worker_up", "1 when the slot's worker is ready.",
         [](const SlotSum&, const SlotRow& slot) { return slot.state.load() == SlotState::ready ? 1 : 0; });
   const auto now = monotonic_ms();
-  write("worker_stuck", "1 when the worker's event loop has not turned for a second.",
+  write("worker_stuck", "1 when the worker's event loop has not turned for two seconds.",
         [&](const SlotSum& sum, const SlotRow& slot) {
           return stuck_seconds(board.worker(sum.slot, slot.row.load() % kRowsPerSlot), now) > 0 ? 1 : 0;
         });
