@@ -68,6 +68,7 @@ enum class Balance {
   FIELD(Texts, proxy_protocol)   /* peers that must begin each connection with a PROXY header */ \
   FIELD(Texts, trusted_proxies)  /* peers whose Forwarded and X-Forwarded-* fields are believed */ \
   FIELD(std::string, forwarding_fields, "x-forwarded-for")  /* those they set: x-forwarded-for, forwarded */ \
+  FIELD(bool, early_hints, false)  /* Request::early_hints() sends 103 responses */ \
   \
   FIELD(std::string, redis, "embedded")             /* embedded, none, redis://…, unix:PATH */ \
   FIELD(Milliseconds, redis_timeout, 1'000)         /* of a command, and of a connection attempt */ \

@@ -176,8 +176,8 @@ class PRONGHORN_API Request {
   [[nodiscard]] std::optional<std::string_view> trailer(std::string_view name) const noexcept;
 
   // Sends 103 Early Hints (RFC 8297) with a Link field for each of `links`, so that a browser begins to load while the
-  // handler works: "</style.css>; rel=preload; as=style". Not to HTTP/1.0 clients, not once the response has begun. A
-  // link with a control character throws std::invalid_argument.
+  // handler works: "</style.css>; rel=preload; as=style". Does nothing unless the option early_hints is on, for HTTP/1.0
+  // clients, and once the response has begun. A link with a control character throws std::invalid_argument.
   void early_hints(std::initializer_list<std::string_view> links);
 
   // The session of this client: one round trip to Redis, once a request (none when the client sent no session cookie).

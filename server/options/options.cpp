@@ -65,6 +65,11 @@ std::vector<Option> make_options() {
               "The fields that trusted proxies set: x-forwarded-for (with -proto and -host) or forwarded. A request "
               "that has both kinds is not believed."},
              &Config::forwarding_fields, {"x-forwarded-for", "forwarded"}),
+      truth(
+          {"early_hints", kProxies,
+           "Whether request.early_hints() sends 103 responses. Turn it on if the proxy passes them on: others may hold "
+           "the response back."},
+          &Config::early_hints),
 
       duration(
           {"drain_delay", kProcesses,

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <stdexcept>
 #include <string>
 
 using namespace pronghorn;
@@ -98,9 +99,15 @@ Task<Response> hold(Request& request) {
   co_return json_response({{"name", part->name()}, {"size", size}});
 }
 
+Task<void> fail(Writer& out) {
+  co_await out.write("part");
+  throw std::runtime_error("the database is away");
+}
+
 }  // namespace
 
 PRONGHORN_APP(app) {
+  app.get("/fails", [](Request&) { return stream("text/plain", fail); });
   app.get("/silent", [](Request&) { return stream("text/plain", fall_silent); });
   app.get("/flood", [](Request&) { return stream("text/plain", flood); });
   app.get("/flood-twice", [](Request&) { return stream("text/plain", flood_twice); });

@@ -17,6 +17,9 @@ namespace pronghorn::worker {
 
 class Exchange;
 
+// Lines gather and are written at the end of each turn of the loop.
+//
+// Context: loop thread.
 class AccessLog {
  public:
   // Throws std::runtime_error if the file of config.access_log cannot be opened, std::invalid_argument if the format is

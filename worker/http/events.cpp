@@ -20,7 +20,7 @@ void append_field(std::string& text, std::string_view name, std::string_view val
   text.append(name).append(": ").append(value).append("\n");
 }
 
-// One "data" line for each line of `data`; the client puts LF between them.
+// One "data" line for each line of `data`. The client joins them with LF.
 void append_data(std::string& text, std::string_view data) {
   for (;;) {
     const std::size_t end = std::min(data.find_first_of("\r\n"), data.size());

@@ -8,7 +8,7 @@
 namespace pronghorn::worker {
 namespace {
 
-// 64 random bits, and a number that is counted up: unique over workers and restarts.
+// Ids are 64 random bits per worker and a counter: unique across workers and restarts.
 class IdSource {
  public:
   IdSource() noexcept { choose_worker(); }

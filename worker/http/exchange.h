@@ -1,12 +1,4 @@
-// One request and its response: where the protocol (which knows bytes) and the application (which knows routes) meet.
-//
-// Context:   loop thread.
-// Ownership: the protocol (ExchangeOwner) owns every Exchange and returns it to its pool after the response was sent or
-//            the client left. clear() destroys the handler's coroutine first.
-//
-// Life: the protocol fills `head`, `peer` and `body`, and calls RequestHandler::handle(). Before handle() returns, or
-// later from the loop, the application calls respond() exactly once. Views of the head point into `head_bytes`, so they
-// live as long as the exchange.
+// One request and its response: where the protocol, which knows bytes, meets the application, which knows routes.
 #pragma once
 
 #include <chrono>
@@ -42,27 +34,34 @@ class ExchangeOwner {
   // Sends the response, whose status is 200..599. Called once. The exchange may be gone when it returns, unless the
   // response is a stream.
   virtual void respond(Exchange& exchange, Response&& response) = 0;
-  // The handler has begun to wait for the body: reads on, and sends "100 Continue" if that was asked for.
+  // The handler has begun to wait for the body: receives more of it, and sends "100 Continue" if the client waits for
+  // that (RFC 9110 section 10.1.1).
   virtual void want_body(Exchange& exchange) = 0;
-  // Sends an interim response (1xx), whole, before the response. A client in the same process is not told.
-  virtual void send_interim(Exchange& /*exchange*/, std::string_view /*head*/) {}
+  // Sends a 103 response (RFC 8297), rendered as `head`, if the configuration and the client allow that.
+  virtual void send_early_hints(Exchange& /*exchange*/, std::string_view /*head*/) {}
 
  protected:
   ~ExchangeOwner() = default;
 };
 
-// The application's side. One per worker.
+// The application's side of an exchange. One per worker.
 class RequestHandler {
  public:
-  // Never throws. See the life of an Exchange.
+  // Handles the request: calls ExchangeOwner::respond() before it returns, or later from the loop.
   virtual void handle(Exchange& exchange) noexcept = 0;
-  // The response could not wait for the handler: its deadline has passed. Destroys the coroutine and answers 504.
+  // The deadline of an unanswered request has passed: destroys the handler's coroutine and answers 504.
   virtual void deadline_passed(Exchange& exchange) noexcept = 0;
 
  protected:
   ~RequestHandler() = default;
 };
 
+// The protocol fills `head`, `peer` and `body` and calls RequestHandler::handle(); the application calls
+// ExchangeOwner::respond() exactly once. Views of the head point into `head_bytes`, so they live as long as the exchange.
+//
+// Context:   loop thread.
+// Ownership: an ExchangePool. The protocol opens it for a request, and closes it when the response has been sent or the
+//            client has left.
 class Exchange {
  public:
   Exchange() noexcept : request(*this) {}
@@ -70,7 +69,7 @@ class Exchange {
   Exchange& operator=(const Exchange&) = delete;
   ~Exchange() { clear(); }
 
-  // Destroys the handler's coroutine and all that belongs to this request; the object can be used for another.
+  // Destroys the handler's coroutine and everything that belongs to this request. The object can be reused.
   void clear() noexcept;
 
   // The server's own number of the request, given when first asked for.
@@ -86,11 +85,11 @@ class Exchange {
   [[nodiscard]] std::string_view caller_trace() noexcept;
   // The same for a signal handler; its number is 0 when nobody has asked yet.
   [[nodiscard]] const RequestId& known_number() const noexcept { return number_; }
-  // The percent-decoded path; decoded when first asked for, the raw one when there is nothing to decode.
+  // The percent-decoded path, which is decoded when first asked for.
   [[nodiscard]] std::string_view decoded_path();
-  // What trusted proxies say; null when the peer is none. Read when first asked for.
+  // What the forwarding fields say, read when first asked for. Null if the peer is not a trusted proxy.
   [[nodiscard]] const Forwarding* forwarding();
-  // Who asked: as trusted proxies say it, else the peer.
+  // The client: the one that a trusted proxy names, otherwise the peer.
   [[nodiscard]] const Client& client();
 
   Request request;
@@ -102,9 +101,9 @@ class Exchange {
 
   std::chrono::steady_clock::time_point started{};
   std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
-  bool surplus = false;  // of a connection above max_connections: not to be handled
-  bool responded = false;
-  bool body_was_read = false;  // whether the handler asked for it
+  bool surplus = false;        // of a connection above max_connections: answered 503 without a handler
+  bool responded = false;      // respond() was called, or the client has left
+  bool body_was_read = false;  // the handler has asked for the body
   bool counted = true;         // false: neither counted as traffic nor logged
 
   // Set by the router.
@@ -114,13 +113,13 @@ class Exchange {
   std::size_t param_count = 0;
 
   pronghorn::detail::BodyErrorText body_error_text = nullptr;  // see Request::explain_errors()
-  Task<void> running;                                          // the handler's coroutine with what surrounds it
+  Task<void> running;  // the handler's coroutine with its middleware; empty for a plain one
   std::shared_ptr<SessionState> session;
 
   std::string head_bytes;     // what the views of `head` point into
   std::string trailer_bytes;  // the trailer section of a chunked body: lines as in a head
 
-  // The pool's list of all its exchanges, which a crash walks; in_use: the pool has given it out.
+  // The ExchangePool's list of all its exchanges. in_use: it is open.
   Exchange* pool_next = nullptr;
   Exchange* pool_previous = nullptr;
   bool in_use = false;

@@ -1,30 +1,12 @@
 #include "worker/http/exchange_pool.h"
 
-#include <chrono>
 #include <utility>
 
 namespace pronghorn::worker {
 
-Exchange& ExchangePool::open(const ExchangeOrigin& origin) {
-  Exchange* const exchange = acquire();
-  exchange->owner = &origin.owner;
-  exchange->peer = &origin.peer;
-  exchange->state = origin.state;
-  exchange->started = std::chrono::steady_clock::now();
-  return *exchange;
-}
-
-Exchange* ExchangePool::acquire() {
-  Exchange* exchange = nullptr;
-  if (free_.empty()) {
-    exchange = new Exchange;
-    link(*exchange);
-  } else {
-    exchange = free_.back().release();
-    free_.pop_back();
-  }
-  exchange->in_use = true;
-  return exchange;
+void ExchangePool::add_one() {
+  free_.push_back(std::make_unique<Exchange>());
+  link(*free_.back());
 }
 
 void ExchangePool::close(Exchange& exchange) noexcept {

@@ -1,6 +1,7 @@
 // The exchanges of one worker.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <vector>
@@ -22,7 +23,17 @@ struct ExchangeOrigin {
 class ExchangePool {
  public:
   // An exchange for a request that begins now. The caller fills its head and body, and close()s it.
-  [[nodiscard]] Exchange& open(const ExchangeOrigin& origin);
+  [[nodiscard]] Exchange& open(const ExchangeOrigin& origin) {
+    if (free_.empty()) add_one();
+    Exchange* const exchange = free_.back().release();
+    free_.pop_back();
+    exchange->in_use = true;
+    exchange->owner = &origin.owner;
+    exchange->peer = &origin.peer;
+    exchange->state = origin.state;
+    exchange->started = std::chrono::steady_clock::now();
+    return *exchange;
+  }
   // Destroys the handler's coroutine, if it is still suspended: must not be called from inside it.
   void close(Exchange& exchange) noexcept;
 
@@ -31,7 +42,7 @@ class ExchangePool {
   [[nodiscard]] const Exchange* first() const noexcept { return first_; }
 
  private:
-  [[nodiscard]] Exchange* acquire();
+  void add_one();
   void link(Exchange& exchange) noexcept;
   void unlink(Exchange& exchange) noexcept;
 

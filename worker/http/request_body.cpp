@@ -6,13 +6,14 @@
 
 namespace pronghorn::worker {
 
-void RequestBody::clear() noexcept {
+void RequestBody::forget() noexcept {
   constexpr std::size_t kKeptCapacity = 2 * kBufferedBody;
   for (std::string* memory : {&incoming_, &taken_}) {
     memory->clear();
     if (memory->capacity() > kKeptCapacity) memory->shrink_to_fit();
   }
-  announced_ = received_ = limit_ = 0;
+  announced_ = received_ = 0;
+  used_ = false;
   complete_ = true;
   whole_ = false;
   failure_ = 0;

@@ -20,12 +20,16 @@ class RequestBody {
   RequestBody& operator=(const RequestBody&) = delete;
 
   // Back to "no body" and no limit. Keeps the buffer's memory.
-  void clear() noexcept;
+  void clear() noexcept {
+    limit_ = 0;
+    if (used_) forget();
+  }
 
   // Protocol: a body follows the head. `announced` is its Content-Length; 0 for a chunked body.
   void begin(std::uint64_t announced = 0) noexcept {
     announced_ = announced;
     complete_ = false;
+    used_ = true;
   }
   // Application, once the route is known and before the body is read: the largest body in bytes, 0 for any. False when
   // the announced length is larger: answer 413.
@@ -55,7 +59,10 @@ class RequestBody {
   // All that is buffered and was not taken yet; valid until the next take. Throws the failure.
   [[nodiscard]] std::string_view take();
   // Keeps everything from now on until the end, for whole().
-  void keep_whole() noexcept { whole_ = true; }
+  void keep_whole() noexcept {
+    whole_ = true;
+    used_ = true;
+  }
   // What is buffered. Throws the failure.
   [[nodiscard]] std::string_view whole() const;
 
@@ -84,6 +91,7 @@ class RequestBody {
  private:
   [[nodiscard]] bool satisfied() const noexcept { return whole_ ? complete_ || failure_ != 0 : readable(); }
   void wake();
+  void forget() noexcept;
 
   std::string incoming_;  // received and not taken
   std::string taken_;     // what take() returned last
@@ -92,6 +100,7 @@ class RequestBody {
   std::uint64_t limit_ = 0;  // 0: none
   bool complete_ = true;
   bool whole_ = false;
+  bool used_ = false;  // since clear(): most requests have no body
   int failure_ = 0;
   const char* reason_ = "";
   std::coroutine_handle<> waiting_;

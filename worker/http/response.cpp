@@ -22,26 +22,27 @@ using worker::equal_ignoring_case;
 using worker::find_field;
 
 void check_field(std::string_view name, std::string_view value) {
-  if (!worker::is_token(name)) throw std::invalid_argument("a response field name that is no token");
+  if (!worker::is_token(name))
+    throw std::invalid_argument("invalid response field name: not a token (RFC 9110 section 5.6.2)");
   if (!worker::is_field_value(value)) {
-    throw std::invalid_argument("the response field " + std::string(name) + " has a control character in its value");
+    throw std::invalid_argument("invalid value of the response field " + std::string(name) + ": control character");
   }
   for (const std::string_view own : {"content-length", "transfer-encoding", "connection"}) {
     if (equal_ignoring_case(name, own)) {
-      throw std::invalid_argument("the response field " + std::string(name) + " is set by the server");
+      throw std::invalid_argument("the server sets the response field " + std::string(name) + " itself");
     }
   }
 }
 
 void check_cookie(std::string_view name, std::string_view value, const CookieOptions& options) {
-  if (!worker::is_token(name)) throw std::invalid_argument("a cookie name that is no token");
+  if (!worker::is_token(name)) throw std::invalid_argument("invalid cookie name: not a token (RFC 9110 section 5.6.2)");
   if (!worker::is_cookie_value(value)) {
-    throw std::invalid_argument("the value of the cookie " + std::string(name) +
-                                " has a character that RFC 6265 does not allow; encode it");
+    throw std::invalid_argument("invalid value of the cookie " + std::string(name) +
+                                ": RFC 6265 does not allow one of its characters; encode it");
   }
   for (const std::string_view attribute : {std::string_view(options.path), std::string_view(options.domain)}) {
     if (!worker::is_field_value(attribute) || attribute.find(';') != std::string_view::npos) {
-      throw std::invalid_argument("the cookie " + std::string(name) + " has a malformed path or domain");
+      throw std::invalid_argument("invalid path or domain of the cookie " + std::string(name));
     }
   }
   if (name.starts_with("__Host-") && (!options.secure || options.path != "/" || !options.domain.empty())) {
@@ -62,7 +63,7 @@ std::string render_trailer(std::string_view name, std::string_view value) {
        {"host", "trailer", "content-type", "content-encoding", "content-range", "cache-control", "expires", "date",
         "location", "retry-after", "vary", "set-cookie", "www-authenticate", "age"}) {
     if (equal_ignoring_case(name, not_here)) {
-      throw std::invalid_argument("the field " + std::string(name) + " cannot be a trailer");
+      throw std::invalid_argument("the field " + std::string(name) + " is not allowed as a trailer");
     }
   }
   return std::string(name).append(": ").append(value).append("\r\n");
@@ -130,7 +131,7 @@ Response& Response::body(std::string body) noexcept {
 }
 
 Response& Response::content_type(std::string_view type) {
-  if (!worker::is_field_value(type)) throw std::invalid_argument("the content type has a control character");
+  if (!worker::is_field_value(type)) throw std::invalid_argument("invalid content type: control character");
   own_type_ = std::make_unique<std::string>(type);
   content_type_ = *own_type_;
   return *this;

@@ -1,4 +1,4 @@
-// What the server, and not an application, may see and do of a Response.
+// What the server may see and do of a Response, and applications may not.
 #pragma once
 
 #include <cstdint>
@@ -12,27 +12,27 @@
 
 namespace pronghorn {
 
-// A trailer field as it is sent. Throws as Writer::trailer() says.
+// Renders a trailer field. Throws what Writer::trailer() throws.
 [[nodiscard]] std::string render_trailer(std::string_view name, std::string_view value);
 
 class ResponseAccess {
  public:
-  // A whole body with a content type that is a literal: nothing is copied.
+  // A whole body. `type` is a literal, which is not copied.
   static Response literal_type(int status, std::string body, std::string_view type) {
     Response response(status);
     response.body_ = std::move(body);
     response.content_type_ = type;
     return response;
   }
-  // `length` bytes of `file` from `offset` will be sent. No content type.
+  // Sends `length` bytes of `file` from `offset`. Without a content type.
   static Response from_file(std::shared_ptr<const worker::OpenFile> file, std::uint64_t offset, std::uint64_t length) {
     Response response;
     response.file_ = std::make_unique<detail::FilePart>(std::move(file), offset, length);
     return response;
   }
-  // `type` is a literal: nothing is copied.
+  // `type` is a literal, which is not copied.
   static void literal_type(Response& response, std::string_view type) noexcept { response.content_type_ = type; }
-  // Replaces all fields but Content-Type by rendered ones, "Name: value\r\n" each, that are known to be valid.
+  // Replaces all fields except Content-Type with rendered ones ("Name: value\r\n"), which must be valid.
   static void fields(Response& response, std::string_view rendered) { response.fields_.assign(rendered); }
   static Response from_producer(std::string_view content_type, Response::Producer producer) {
     Response response;
@@ -41,14 +41,14 @@ class ResponseAccess {
     return response;
   }
 
-  // Leaves the fields.
+  // Drops the body, of whatever kind, and keeps the fields.
   static void drop_content(Response& response) noexcept {
     response.body_.clear();
     response.file_.reset();
     response.producer_.reset();
   }
 
-  // All fields but Content-Type, rendered.
+  // All fields except Content-Type, rendered.
   static std::string_view fields(const Response& response) noexcept { return response.fields_; }
   static std::string& body(Response& response) noexcept { return response.body_; }
   static std::unique_ptr<detail::FilePart>& file(Response& response) noexcept { return response.file_; }

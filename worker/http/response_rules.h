@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "pronghorn/response.h"
+#include "worker/http/response_access.h"
 
 namespace pronghorn::worker {
 
@@ -18,6 +19,17 @@ struct ResponseContent {
 // Drops content that `response` must not carry, and tells how it is framed: 204, 205 and 304 have none (RFC 9110
 // sections 15.3.5, 15.3.6 and 15.4.5), and a 205 announces a length of zero. The status is 200..599: Application answers
 // 500 for a handler that returned another.
-[[nodiscard]] ResponseContent apply_response_rules(Response& response, std::string_view method);
+[[nodiscard]] inline ResponseContent apply_response_rules(Response& response, std::string_view method) noexcept {
+  const int status = response.status();
+  if (status == 204 || status == 205 || status == 304) [[unlikely]] {
+    ResponseAccess::drop_content(response);
+    if (status == 205) return {.sent = false, .length = 0};
+    return {.sent = false};
+  }
+  const bool sent = method != "HEAD";
+  if (ResponseAccess::producer(response) != nullptr) return {.sent = sent};
+  const auto& file = ResponseAccess::file(response);
+  return {.sent = sent, .length = file != nullptr ? file->length : response.body().size()};
+}
 
 }  // namespace pronghorn::worker

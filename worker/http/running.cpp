@@ -20,19 +20,27 @@ void copy(char (&to)[N], std::string_view text) noexcept {
   to[size] = '\0';
 }
 
+// "GET /path", cut. In an origin-form request the two are neighbours, so one copy does.
+void write_line(const RequestHead& head) noexcept {
+  const std::string_view method = head.method.substr(0, kMaxRunningMethod);
+  const std::string_view path = head.path.substr(0, kMaxRunningPath);
+  char* const line = journal->line;
+  if (path.data() == method.data() + method.size() + 1) [[likely]] {
+    std::memcpy(line, method.data(), method.size() + 1 + path.size());
+  } else {
+    std::memcpy(line, method.data(), method.size());
+    line[method.size()] = ' ';
+    std::memcpy(line + method.size() + 1, path.data(), path.size());
+  }
+  line[method.size() + 1 + path.size()] = '\0';
+}
+
 // A reader that sees active == 1 finds the fields of that request.
-void tell(Exchange* exchange) noexcept {
+void write_journal(Exchange* exchange) noexcept {
   journal->active.store(0, std::memory_order_release);
-  if (!exchange) return;
+  if (exchange == nullptr) return;
   std::atomic_thread_fence(std::memory_order_release);
-  const std::string_view method = exchange->head.method.substr(0, kMaxRunningMethod);
-  const std::string_view path = exchange->head.path.substr(0, kMaxRunningPath);
-  char* out = journal->line;
-  std::memcpy(out, method.data(), method.size());
-  out += method.size();
-  *out++ = ' ';
-  std::memcpy(out, path.data(), path.size());
-  out[path.size()] = '\0';
+  write_line(exchange->head);
   journal->id = exchange->number();
   copy(journal->client_id, exchange->client_id());
   copy(journal->trace_id, exchange->caller_trace());
@@ -53,7 +61,7 @@ namespace pronghorn::detail {
 
 worker::Exchange* set_running(worker::Exchange* exchange) noexcept {
   worker::Exchange* const before = std::exchange(worker::running, exchange);
-  if (worker::journal && exchange != before) worker::tell(exchange);
+  if (worker::journal && exchange != before) worker::write_journal(exchange);
   return before;
 }
 

@@ -1,7 +1,4 @@
-// Whose code has the loop: the request that log lines name, told in the worker's row of the scoreboard so that the
-// supervisor can explain an exit. pronghorn::detail::set_running() of pronghorn/task.h changes it.
-//
-// Context: one per thread.
+// Which request's code runs on this thread.
 #pragma once
 
 #include <cstddef>
@@ -11,14 +8,17 @@
 
 namespace pronghorn::worker {
 
-// Null when no request's code runs.
+// Log lines name this request. The worker's row of the scoreboard names it too (the journal), so that the supervisor
+// can explain why a worker ended. pronghorn::detail::set_running() of pronghorn/task.h sets it.
+//
+// Null when no request's code runs on this thread.
 [[nodiscard]] Exchange* running_exchange() noexcept;
 
-// What the journal has room for; longer ones are cut.
+// What the journal has room for. Longer methods and paths are cut.
 inline constexpr std::size_t kMaxRunningMethod = 20;  // bytes; routes have no longer ones
 inline constexpr std::size_t kMaxRunningPath = sizeof(RunningRequest::line) - kMaxRunningMethod - 2;
 
-// Where this thread tells it from now on; null: nowhere. The journal outlives its use.
+// The journal of this thread from now on, which must outlive its use; null: none.
 void use_journal(RunningRequest* journal) noexcept;
 
 }  // namespace pronghorn::worker

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "common/log.h"
-#include "worker/http/request_record.h"
 #include "worker/http1/parser/head_parser.h"
 
 namespace pronghorn::worker {
@@ -72,7 +71,7 @@ std::size_t Http1Connection::begin_request(std::string_view bytes) {
     behind_ = bytes.size() - step.consumed;
     begin_exchange(bytes.substr(0, step.consumed), step.first_line);
   } else if (step.state == HeadReceiver::Step::State::refused) {
-    refuse(step.refusal);
+    refuse(heads_.refusal());
     return bytes.size();
   }
   return step.consumed;
@@ -137,7 +136,7 @@ void Http1Connection::want_body(Exchange& exchange) {
   if (&exchange != exchange_ || !body_.expected()) return;
   if (body_.continue_now()) {
     rate_.restart(context_.timeouts.now());
-    send_interim(exchange, "HTTP/1.1 100 Continue\r\n\r\n");
+    send_interim("HTTP/1.1 100 Continue\r\n\r\n");
   }
   if (sender_.gathering()) return;
   consume_unparsed();
@@ -156,8 +155,12 @@ void Http1Connection::refuse(const Refusal& refusal) {
   respond(*exchange_, problem(refusal.status, refusal.reason));
 }
 
-void Http1Connection::send_interim(Exchange& exchange, std::string_view head) {
+void Http1Connection::send_early_hints(Exchange& exchange, std::string_view head) {
   if (&exchange != exchange_ || exchange.responded || exchange.head.minor_version == 0) return;
+  if (context_.early_hints) send_interim(head);
+}
+
+void Http1Connection::send_interim(std::string_view head) {
   add(context_.row[Count::responses_1xx]);
   sender_.send_interim(head);
 }
@@ -244,10 +247,11 @@ void Http1Connection::finish_exchange() {
   context_.exchanges.close(*exchange);
 }
 
-// The client has left: the handler is destroyed at the end of the turn, and what it still answers is discarded.
-void Http1Connection::cancel_exchange() noexcept {
+// The connection ends: the handler is destroyed at the end of the turn, and what it still answers is discarded.
+void Http1Connection::cancel_exchange(Lost why) noexcept {
   sender_.cancel();
   if (exchange_ == nullptr) return;
+  record_lost_request(context_.row, context_.access_log, *exchange_, why, sender_.response_bytes());
   Exchange* const exchange = std::exchange(exchange_, nullptr);
   exchange->responded = true;
   exchange->owner = &context_.nobody;

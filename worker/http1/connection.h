@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "worker/http/exchange.h"
+#include "worker/http/request_record.h"
 #include "worker/http1/body_receiver.h"
 #include "worker/http1/head_receiver.h"
 #include "worker/http1/http_context.h"
@@ -59,8 +60,8 @@ class Http1Connection final : public StreamEvents, public ExchangeOwner, public 
   // The worker drains: ends a stream that has no end of its own and, with `close_idle`, an idle connection. Responses
   // from now on are the last of their connection (HttpContext::draining).
   void drain(bool close_idle);
-  // Closes the connection whatever happens on it.
-  void close() noexcept;
+  // Closes the connection whatever happens on it. A request that is not answered counts as lost: Lost::cut.
+  void close() noexcept { close(Lost::cut); }
 
   [[nodiscard]] bool idle() const noexcept { return waiting() == Waiting::for_request; }
 
@@ -88,7 +89,7 @@ class Http1Connection final : public StreamEvents, public ExchangeOwner, public 
   // ExchangeOwner
   void respond(Exchange& exchange, Response&& response) override;
   void want_body(Exchange& exchange) override;
-  void send_interim(Exchange& exchange, std::string_view head) override;
+  void send_early_hints(Exchange& exchange, std::string_view head) override;
 
   void consume_unparsed();
   std::size_t consume(std::string_view bytes);
@@ -98,10 +99,12 @@ class Http1Connection final : public StreamEvents, public ExchangeOwner, public 
   std::size_t take_body(std::string_view bytes);
   void body_failed(int status, const char* reason);
   void refuse(const Refusal& refusal);
+  void send_interim(std::string_view head);
   void send(Exchange& exchange, Response& response);
   void response_sent();
   void finish_exchange();
-  void cancel_exchange() noexcept;
+  void cancel_exchange(Lost why) noexcept;
+  void close(Lost why) noexcept;
   void report_short_file();
 
   void end_after_response(End why) noexcept;

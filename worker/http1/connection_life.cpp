@@ -39,8 +39,9 @@ void Http1Connection::on_drained() {
 }
 
 void Http1Connection::on_error() {
-  if (stream_.file_was_short()) report_short_file();
-  close();
+  if (!stream_.file_was_short()) return close(Lost::client_left);
+  report_short_file();
+  close(Lost::cut);
 }
 
 void Http1Connection::on_closed() { owner_.closed(*this); }
@@ -50,7 +51,7 @@ void Http1Connection::on_end() {
   // A client that has only finished sending still gets the response to what it asked, if that comes soon. One that has
   // left looks the same from here.
   if (body_.expected()) {
-    if (request_running()) return close();  // the request will never be whole
+    if (request_running()) return close(Lost::client_left);  // the request will never be whole
     body_.abandon();
     end_after_response(End::decided);
   }
@@ -60,10 +61,11 @@ void Http1Connection::on_end() {
   if (waiting() == Waiting::for_handler) context_.timeouts.wait(*this, Waiting::for_handler);  // from now on
 }
 
-void Http1Connection::close() noexcept {
+void Http1Connection::close(Lost why) noexcept {
   if (stream_.closing()) return;
   const bool looks_whole = sender_.ends_with_connection();
-  cancel_exchange();
+  if (exchange_ == nullptr && stream_.queued() > 0) count_lost_response(context_.row, why);
+  cancel_exchange(why);
   context_.timeouts.remove(*this);
   count_sent();
   looks_whole ? stream_.reset() : stream_.close();
@@ -247,7 +249,7 @@ void Http1Connection::check_deadline(std::chrono::steady_clock::time_point now) 
   if (client_ == ClientSide::finished && waiting() == Waiting::for_handler &&
       context_.timeouts.waited(*this) >= kHalfClosedTicks) {
     // A stream that goes on is not silence: if the client had left, writing would have failed.
-    if (!client_progressed()) return close();
+    if (!client_progressed()) return close(Lost::client_left);
     context_.timeouts.wait(*this, Waiting::for_handler);
   }
   if (exchange_->responded || now < exchange_->deadline) return;

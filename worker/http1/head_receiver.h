@@ -17,18 +17,21 @@ class HeadReceiver {
     State state = State::incomplete;
     std::size_t consumed = 0;    // complete: the head with its empty line; empty_lines: what to skip
     std::size_t first_line = 0;  // complete: the length of the request line without CRLF
-    Refusal refusal = {};        // refused: why
   };
 
   // Looks for a head at the beginning of `bytes`, which is not empty. After `incomplete` it must be called with the same
   // bytes and more. Empty lines before a request line are skipped (RFC 9112 section 2.2).
   [[nodiscard]] Step next(std::string_view bytes, const HttpLimits& limits) noexcept;
+  // Why the head was refused.
+  [[nodiscard]] const Refusal& refusal() const noexcept { return refusal_; }
 
  private:
-  [[nodiscard]] Step check_size(std::string_view bytes, const HttpLimits& limits) const noexcept;
+  [[nodiscard]] Step refuse(const Refusal& why) noexcept;
+  [[nodiscard]] Step check_size(std::string_view bytes, const HttpLimits& limits) noexcept;
 
   std::size_t scanned_ = 0;
   std::size_t first_line_ = std::string_view::npos;
+  Refusal refusal_;
 };
 
 }  // namespace pronghorn::worker

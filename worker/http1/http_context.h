@@ -2,8 +2,9 @@
 #pragma once
 
 #include <cstddef>
-#include <deque>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "common/config/config.h"
 #include "common/ipc/scoreboard.h"
@@ -27,8 +28,8 @@ class OutputBuffers {
  public:
   // An empty buffer, until it is given back with release(). The last one acquired is released first.
   [[nodiscard]] std::string& acquire() {
-    if (used_ == buffers_.size()) buffers_.emplace_back();
-    return buffers_[used_++];
+    if (used_ == buffers_.size()) buffers_.push_back(std::make_unique<std::string>());
+    return *buffers_[used_++];
   }
   void release(std::string& buffer) noexcept {
     constexpr std::size_t kKeptCapacity = 256 * 1024;
@@ -38,7 +39,7 @@ class OutputBuffers {
   }
 
  private:
-  std::deque<std::string> buffers_;  // a deque: growing leaves references valid
+  std::vector<std::unique_ptr<std::string>> buffers_;
   std::size_t used_ = 0;
 };
 
@@ -46,9 +47,15 @@ class OutputBuffers {
 // Ownership: the HttpServer. Outlives every connection; the references outlive it.
 struct HttpContext {
   HttpContext(const Config& config, RequestHandler& request_handler, StateServices* services, WorkerRow& scoreboard_row)
-      : limits(config.http), handler(request_handler), state(services), row(scoreboard_row), access_log(config) {}
+      : limits(config.http),
+        early_hints(config.early_hints),
+        handler(request_handler),
+        state(services),
+        row(scoreboard_row),
+        access_log(config) {}
 
   const HttpLimits& limits;
+  const bool early_hints;
   RequestHandler& handler;
   StateServices* state;
   WorkerRow& row;

@@ -61,7 +61,7 @@ class HttpServer::Client final : public ConnectionOwner {
     stream_.report_to(connection_);
   }
 
-  void start() { stream_.ok() ? connection_.start() : connection_.close(); }
+  void start() { connection_.start(); }
   [[nodiscard]] Http1Connection& connection() noexcept { return connection_; }
 
  private:

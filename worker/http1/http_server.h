@@ -38,7 +38,7 @@ class HttpServer {
   void listen(const InheritedListener& listener, bool exclusive);
   // Leaves the listener to its own worker again.
   void stop_listening(int fd);
-  // Serves a client that the supervisor accepted. Takes ownership of `fd`.
+  // Serves a client that the supervisor accepted. Takes ownership of `fd`, a non-blocking socket.
   void adopt(int fd);
 
   // Responses are the last of their connection from now on.

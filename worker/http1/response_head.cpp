@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::string_view kServerField = "Server: pronghorn\r\n";
 
-// "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n" (RFC 9110 section 5.6.7), without the locale that strftime obeys.
+// "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n" (RFC 9110 section 5.6.7). Not strftime(), which depends on the locale.
 struct DateField {
   std::array<char, 40> text{};
   std::size_t size = 0;
@@ -62,7 +62,7 @@ DateField& date_field() noexcept {
   return field;
 }
 
-// Room for everything that is not the response's own, so that one resize serves the whole head.
+// Room for everything that the server adds, so that one resize is enough for the whole head.
 constexpr std::size_t kOwnFieldsRoom = 560;
 
 class Cursor {
@@ -83,7 +83,7 @@ class Cursor {
   char* out_;
 };
 
-// Returns the end of what it has written.
+// Returns the end of the head.
 char* write_head(char* out, const Response& response, const ResponseFraming& framing, std::string_view fields,
                  std::string_view type) noexcept {
   Cursor cursor(out);
@@ -93,7 +93,7 @@ char* write_head(char* out, const Response& response, const ResponseFraming& fra
     cursor.put("HTTP/1.1 ").put_number(static_cast<std::uint64_t>(response.status())).put(" ");
     cursor.put(status_text(response.status())).put("\r\n");
   }
-  // The application may set its own.
+  // The application may have set its own.
   if (fields.empty() || !response.header("Date")) cursor.put({date_field().text.data(), date_field().size});
   if (fields.empty() || !response.header("Server")) cursor.put(kServerField);
   if (!framing.request_id.empty() && (fields.empty() || !response.header("X-Request-Id"))) {
@@ -117,7 +117,7 @@ void append_response_head(std::string& out, const Response& response, const Resp
   const std::string_view fields = ResponseAccess::fields(response);
   const std::string_view type = response.content_type();
   const std::size_t start = out.size();
-  // Not resize(): it would fill with zeros what is written at once.
+  // Not resize(), which would first fill the room with zeros.
   out.resize_and_overwrite(start + kOwnFieldsRoom + fields.size() + type.size(), [&](char* data, std::size_t) {
     return static_cast<std::size_t>(write_head(data + start, response, framing, fields, type) - data);
   });

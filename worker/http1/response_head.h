@@ -10,7 +10,7 @@
 
 namespace pronghorn::worker {
 
-// What the connection decides about a response.
+// The fields that the connection decides about.
 struct ResponseFraming {
   std::optional<std::uint64_t> content_length = {};  // absent: no Content-Length field
   bool chunked = false;
@@ -21,10 +21,10 @@ struct ResponseFraming {
 };
 
 // Appends the head with its empty line to `out`: the status line, what the server adds, then the response's own fields.
-// A Date that the application set is kept instead of ours.
+// Date and Server fields of the application replace those of the server.
 void append_response_head(std::string& out, const Response& response, const ResponseFraming& framing);
 
-// Formats "Date: …" and "Server: …" for all responses of the coming second. Called once a second by the server.
+// Formats the Date field of the responses to come. The server calls it at each tick.
 void refresh_response_date() noexcept;
 
 }  // namespace pronghorn::worker

@@ -43,7 +43,8 @@ class ByteStream {
   // Who is told what happens. Must be called once, before anything else; `events` must outlive the stream.
   void report_to(StreamEvents& events) noexcept { events_ = &events; }
 
-  // Bytes that have already arrived may be reported before read_start() returns. Without effect while reading.
+  // The first call reports bytes that have already arrived before it returns, so it must come from the loop itself. Without
+  // effect while reading.
   void read_start() {
     if (!reading_ && !closing_) start_reading();
   }

@@ -1,4 +1,4 @@
-// Who is at the other end of a connection.
+// The other end of a connection: a client or a proxy.
 #pragma once
 
 #include "common/config/networks.h"

@@ -28,7 +28,7 @@ bool may_become(std::string_view bytes, std::string_view start) noexcept {
 
 // --- Version 1 ------------------------------------------------------------------------------------------------------
 
-// What stands before the next blank, which is taken off together with it.
+// Removes the first field from `line`, with the blank that follows it, and returns it.
 std::string_view take_field(std::string_view& line) noexcept {
   const std::size_t blank = line.find(' ');
   const std::string_view field = line.substr(0, blank);
@@ -61,7 +61,7 @@ ProxyHeader parse_text(std::string_view bytes) {
   std::string_view line = bytes.substr(kTextStart.size(), end - 1 - kTextStart.size());
   ProxyHeader header{.state = State::complete, .size = end + 1, .source = {}};
   const std::string_view protocol = take_field(line);
-  if (protocol == "UNKNOWN") {  // the rest of the line means nothing
+  if (protocol == "UNKNOWN") {  // the rest of the line must be ignored
     header.source.address = "unknown";
     return header;
   }
@@ -108,7 +108,7 @@ ProxyHeader parse_binary(std::string_view bytes) {
   if (bytes.size() < kBinaryFixed + length) return incomplete();
   const std::string_view block = bytes.substr(kBinaryFixed, length);
   ProxyHeader header{.state = State::complete, .size = kBinaryFixed + length, .source = {}};
-  if (command == kVersion2Local) {  // whatever else it says is to be ignored
+  if (command == kVersion2Local) {  // the rest must be ignored
     header.local = true;
     return header;
   }

@@ -31,17 +31,26 @@ SocketStream::SocketStream(uv_loop_t* loop, int fd, std::string& read_buffer) no
     : handle_{}, fd_(fd), read_buffer_(read_buffer) {
   uv_tcp_init(loop, &handle_);
   handle_.data = this;
-  if (uv_tcp_open(&handle_, fd) != 0) ::close(std::exchange(fd_, -1));
 }
 
-// Most clients send their request with the handshake's last segment, so the first read is tried before the loop is asked
-// to watch the descriptor. A connection that serves one request is then never watched at all.
+// Gives the descriptor to libuv, when there is something to wait for. Most clients send their request with the last
+// segment of the handshake, and what is small can be written at once: a connection for one request is never watched,
+// which saves the calls that add it to epoll and remove it again.
+bool SocketStream::watch() {
+  if (watched_) return true;
+  watched_ = uv_tcp_open(&handle_, fd_) == 0;
+  if (!watched_) fail();
+  return watched_;
+}
+
 void SocketStream::start_reading() {
   reading_ = true;
+  // Only the first time: later, another connection may be using read_buffer_ further up the stack.
   if (!std::exchange(read_before_, true)) {
     read_now();
-    if (closing_ || !reading_) return;
+    if (closing_ || failed_ || !reading_) return;
   }
+  if (!watch()) return;
   const auto allocate = [](uv_handle_t* handle, std::size_t, uv_buf_t* buffer) {
     std::string& memory = static_cast<SocketStream*>(handle->data)->read_buffer_;
     *buffer = uv_buf_init(memory.data(), static_cast<unsigned>(memory.size()));
@@ -61,7 +70,7 @@ void SocketStream::read_now() {
 }
 
 void SocketStream::stop_reading() noexcept {
-  uv_read_stop(stream());
+  if (watched_) uv_read_stop(stream());
   reading_ = false;
 }
 
@@ -78,7 +87,7 @@ void SocketStream::received(ssize_t size, const char* bytes) {
 
 bool SocketStream::has_input() const noexcept {
   char byte = 0;
-  return fd_ >= 0 && ::recv(fd_, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+  return ::recv(fd_, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
 void SocketStream::write(std::string_view first, std::string_view second, bool more) {
@@ -121,6 +130,7 @@ ssize_t SocketStream::try_write(std::string_view first, std::string_view second,
 }
 
 void SocketStream::queue_write(std::string bytes) {
+  if (!watch()) return;
   auto write = std::make_unique<PendingWrite>();
   write->bytes = std::move(bytes);
   write->request.data = write.get();
@@ -219,23 +229,13 @@ void SocketStream::end(bool with_reset) noexcept {
   if (closing_) return;
   closing_ = true;
   file_.reset();
-  if (with_reset && fd_ >= 0) {
+  if (with_reset) {
     const linger at_once{.l_onoff = 1, .l_linger = 0};
     ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
   }
-  uv_read_stop(stream());
-  if (pending_writes_ == 0 && fd_ >= 0) close_descriptor();
+  if (!watched_) ::close(fd_);
   uv_close(reinterpret_cast<uv_handle_t*>(&handle_),
            [](uv_handle_t* handle) { static_cast<SocketStream*>(handle->data)->events_->on_closed(); });
-}
-
-// uv_close() asks epoll to forget the descriptor before it closes it, a system call that does nothing: closing it is
-// enough. Without reads and writes libuv does not watch it any more, so it can be closed first; the handle is then as it
-// was before uv_tcp_open().
-void SocketStream::close_descriptor() noexcept {
-  static_assert(UV_VERSION_MAJOR == 1, "check that uv_close() still takes a handle without a descriptor");
-  ::close(std::exchange(fd_, -1));
-  handle_.io_watcher.fd = -1;
 }
 
 }  // namespace pronghorn::worker

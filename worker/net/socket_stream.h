@@ -20,12 +20,9 @@ namespace pronghorn::worker {
 class SocketStream final : public ByteStream {
  public:
   // Takes ownership of `fd`, a connected, non-blocking stream socket. `read_buffer` is shared by all streams of the
-  // loop: each read is reported before the next begins. When ok() is false afterwards, only close() may be
-  // called.
+  // loop: each read is reported before the next begins.
   SocketStream(uv_loop_t* loop, int fd, std::string& read_buffer) noexcept;
   ~SocketStream() = default;
-
-  [[nodiscard]] bool ok() const noexcept { return fd_ >= 0; }
 
   // ByteStream
   [[nodiscard]] bool has_input() const noexcept override;
@@ -44,6 +41,7 @@ class SocketStream final : public ByteStream {
 
   [[nodiscard]] uv_stream_t* stream() noexcept { return reinterpret_cast<uv_stream_t*>(&handle_); }
   [[nodiscard]] const uv_stream_t* stream() const noexcept { return reinterpret_cast<const uv_stream_t*>(&handle_); }
+  [[nodiscard]] bool watch();
   void read_now();
   void received(ssize_t size, const char* bytes);
   [[nodiscard]] ssize_t try_write(std::string_view first, std::string_view second, bool more) noexcept;
@@ -52,17 +50,17 @@ class SocketStream final : public ByteStream {
   void pump_file();
   void queue_file_piece();
   void send_fin() noexcept;
-  void close_descriptor() noexcept;
   void fail() noexcept;
 
   uv_tcp_t handle_;  // for Unix sockets too: libuv treats all stream sockets alike
-  int fd_;           // -1: libuv refused it
+  int fd_;
   std::string& read_buffer_;
   std::unique_ptr<detail::FilePart> file_;  // what is left of it
   std::uint32_t pending_writes_ = 0;
   Fin fin_ = Fin::open;
+  bool watched_ = false;      // libuv has the descriptor, and closes it
+  bool read_before_ = false;  // the first read does not wait for the loop
   bool failed_ = false;
-  bool read_before_ = false;  // the first read of a connection does not wait for the loop
 };
 
 }  // namespace pronghorn::worker

@@ -1,7 +1,4 @@
-// Timeouts of connections without a timer for each: one list a kind, in the order in which they began to wait.
-//
-// A server tick (every kTickMs) looks at the front of each list only. Moving to the back costs a few pointers, and is
-// done at most once a tick, so a busy connection pays next to nothing.
+// Timeouts of connections without a timer for each.
 #pragma once
 
 #include <array>
@@ -13,17 +10,17 @@ namespace pronghorn::worker {
 inline constexpr std::uint64_t kTickMs = 250;
 
 enum class Waiting : std::uint8_t {
-  for_head,     // header_timeout, from the first byte (or the accept) to the end of the head
-  for_body,     // body_timeout, between two reads
-  for_handler,  // the request's own deadline, checked at each tick (in for_body and for_writes too)
-  for_writes,   // write_timeout, without any progress
+  for_head,     // header_timeout: from the first byte, or the accept, to the end of the head
+  for_body,     // body_timeout: between two reads
+  for_handler,  // the request's own deadline, which is checked at each tick (in for_body and for_writes too)
+  for_writes,   // write_timeout: without progress
   for_request,  // keep_alive_timeout: idle
-  for_end,      // lingering: the answer was sent, the client's rest is read and dropped
+  for_end,      // linger timeout: everything was sent, and what the client still sends is dropped
   count,
   nothing = count,
 };
 
-// A member of one list at a time. Base class of a connection.
+// Base class of a connection. It is in one list at a time.
 class TimeoutEntry {
  public:
   TimeoutEntry() = default;
@@ -42,9 +39,14 @@ class TimeoutEntry {
   Waiting waiting_ = Waiting::nothing;
 };
 
+// One list per kind of wait, in the order in which its entries began to wait. A tick (every kTickMs) looks only at the
+// front of each list. Moving an entry to the back takes a few pointers, and happens at most once per tick: a busy
+// connection pays next to nothing.
+//
+// Context: loop thread. Entries must be removed before they are destroyed.
 class TimeoutLists {
  public:
-  // Begins to wait for `kind` now; again for the same kind starts its time anew.
+  // Begins to wait for `kind` now. Restarts the time if the entry waits for `kind` already.
   void wait(TimeoutEntry& entry, Waiting kind) noexcept {
     if (entry.waiting_ == kind && entry.since_ == tick_) return;
     remove(entry);
@@ -57,7 +59,7 @@ class TimeoutLists {
     (list.last != nullptr ? list.last->next_ : list.first) = &entry;
     list.last = &entry;
   }
-  // As wait(), unless it waits for that already: then its time goes on.
+  // Like wait(), but the time goes on if the entry waits for `kind` already.
   void keep_waiting(TimeoutEntry& entry, Waiting kind) noexcept {
     if (entry.waiting_ != kind) wait(entry, kind);
   }
@@ -71,12 +73,12 @@ class TimeoutLists {
   }
 
   void advance(std::uint64_t ticks) noexcept { tick_ += ticks; }
-  // Ticks since the lists were made: a clock that costs nothing.
+  // Ticks since the lists were made: a clock that costs no system call.
   [[nodiscard]] std::uint64_t now() const noexcept { return tick_; }
 
   [[nodiscard]] std::uint64_t waited(const TimeoutEntry& entry) const noexcept { return tick_ - entry.since_; }
 
-  // The one that has waited longest, if it has waited at least `ticks`; null otherwise.
+  // The entry that has waited longest, if that is at least `ticks`; otherwise null.
   [[nodiscard]] TimeoutEntry* expired(Waiting kind, std::uint64_t ticks) const noexcept {
     TimeoutEntry* first = lists_[static_cast<std::size_t>(kind)].first;
     return first != nullptr && first->since_ + ticks <= tick_ ? first : nullptr;

@@ -1,8 +1,13 @@
 // Files over real sockets: what is sent with sendfile, and to clients that are slow.
+#include <poll.h>
+#include <sys/socket.h>
 #include <zlib.h>
 
+#include <algorithm>
 #include <array>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "support/catch.h"
 #include "support/server_process.h"
@@ -20,9 +25,10 @@ std::string numbers(std::size_t size) {
 
 class FilesServer {
  public:
-  FilesServer()
+  explicit FilesServer(std::vector<std::string> arguments = {})
       : server_({.app = app_path("apps/files"),
                  .workers = 1,
+                 .arguments = std::move(arguments),
                  .environment = {{"FILES_FOLDER", folder_.path()}, kSmallQuarantine.front()}}) {}
   [[nodiscard]] const Address& address() const { return server_.address(); }
   [[nodiscard]] std::string file(std::string_view name) const { return folder_ / name; }
@@ -159,4 +165,43 @@ TEST_CASE("a slow reader of a compressed stream holds it back", "[compression]")
   REQUIRE(connection.readable_within(5s));
   for (int i = 0; i < 50; ++i) CHECK(get(server.address(), "/files/none").status == 404);
   CHECK(server.memory() < before + (24U << 20));
+}
+
+// The server used to close as soon as the kernel had the response. The requests that kept coming reset the connection,
+// and what was still in the kernel's buffer was lost.
+TEST_CASE("the last response of a connection arrives whole for a client that keeps sending requests", "[http]") {
+  const FilesServer server({"--keep-alive-requests", "2"});
+  const std::string content = numbers(3'000'000);
+  write_file(server.file("large"), content);
+  write_file(server.file("small"), "small");
+  HttpConnection connection(server.address());
+  const std::string small = "GET /files/small HTTP/1.1\r\nHost: a\r\n\r\n";
+  connection.send_raw(small + "GET /files/large HTTP/1.1\r\nHost: a\r\n\r\n");
+  std::string received;
+  std::string bytes(16 * 1024, '\0');
+  for (ssize_t size = 1; size > 0;
+       received.append(bytes.data(), static_cast<std::size_t>(std::max<ssize_t>(size, 0)))) {
+    connection.send_raw(small);
+    size = ::recv(connection.fd(), bytes.data(), bytes.size(), 0);
+  }
+  CHECK(received.find("Connection: close\r\n") != std::string::npos);
+  CHECK(received.size() > content.size());
+  CHECK(received.ends_with(content.substr(content.size() - 1000)));
+}
+
+// Progress used to be what the kernel took: with a full buffer it takes nothing for longer than write_timeout, however
+// steadily the client reads.
+TEST_CASE("a slow but steady download is not cut off by write_timeout", "[http]") {
+  const FilesServer server({"--write-timeout", "500ms"});
+  constexpr std::size_t kSize = 12'000'000;
+  write_file(server.file("large"), std::string(kSize, 'a'));
+  HttpConnection connection(server.address());
+  connection.send_raw("GET /files/large HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+  std::string bytes(64 * 1024, '\0');
+  std::size_t received = 0;
+  for (ssize_t size = 1; size > 0; received += static_cast<std::size_t>(std::max<ssize_t>(size, 0))) {
+    ::poll(nullptr, 0, 20);  // at most 3 MB/s
+    size = ::recv(connection.fd(), bytes.data(), bytes.size(), 0);
+  }
+  CHECK(received > kSize);
 }

@@ -21,7 +21,9 @@ std::string answer_to(const ServerProcess& server, const std::string& request) {
 }  // namespace
 
 TEST_CASE("early hints come before the response, and not to HTTP/1.0", "[http]") {
-  const ServerProcess server(messages_app());
+  ServerOptions options = messages_app();
+  options.arguments = {"--early-hints", "true"};
+  const ServerProcess server(options);
   HttpConnection connection(server.address());
   connection.send_raw(get_path("/hinted"));
   const HttpResponse hints = connection.read_response();
@@ -30,6 +32,14 @@ TEST_CASE("early hints come before the response, and not to HTTP/1.0", "[http]")
   CHECK(hints.header("Link") == "</style.css>; rel=preload; as=style");
   CHECK(connection.read_response().body == "done");
   CHECK(answer_to(server, get_path("/hinted", "HTTP/1.0")).starts_with("HTTP/1.1 200 "));
+}
+
+// nginx over HTTP/1.1 waits for the end of the response when it meets a 103.
+TEST_CASE("early hints are sent only where the configuration asks for them", "[http]") {
+  const ServerProcess server(messages_app());
+  HttpConnection connection(server.address());
+  connection.send_raw(get_path("/hinted"));
+  CHECK(connection.read_response().status == 200);
 }
 
 TEST_CASE("a handler sees the trailers of a request when its body has ended, apart from the fields", "[http]") {

@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include <atomic>
+#include <cerrno>
 #include <string>
 #include <thread>
 
@@ -66,6 +67,18 @@ TEST_CASE("a client that has only shut its sending side down gets the whole stre
   half.send_raw("GET /stream?n=16&ms=200 HTTP/1.1\r\nHost: a\r\n\r\n");
   half.finish_sending();
   CHECK(half.read_response().body.ends_with("line 16\n"));
+}
+
+// The end of the connection is the end of the body for HTTP/1.0, so a part would pass for the whole.
+TEST_CASE("a stream that fails resets a client that gets no chunks", "[streams]") {
+  const ServerProcess server(streams_app());
+  HttpConnection old(server.address());
+  old.send_raw("GET /fails HTTP/1.0\r\n\r\n");
+  std::string bytes(1 << 16, '\0');
+  ssize_t size = 1;
+  while (size > 0) size = ::recv(old.fd(), bytes.data(), bytes.size(), 0);
+  CHECK(size < 0);
+  CHECK(errno == ECONNRESET);
 }
 
 TEST_CASE("a client that reads as fast as a producer writes does not have the worker for itself", "[streams]") {

@@ -1,7 +1,12 @@
 // How a connection ends, and what it holds back, without a socket.
+#include <filesystem>
+#include <fstream>
+#include <stdexcept>
 #include <string>
 
+#include "pronghorn/response.h"
 #include "support/catch.h"
+#include "support/temp_dir.h"
 #include "unit/worker/http1/test_connection.h"
 
 using namespace pronghorn;
@@ -155,4 +160,71 @@ TEST_CASE("a body that is too large is refused when its announced length has not
     exchange.owner->respond(exchange, fits ? text("fits") : problem(413));
   });
   CHECK(test.ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\n").starts_with("HTTP/1.1 413 "));
+}
+
+// Requests whose client left had no log line, no counter and no latency: the slowest were missing from p99.
+TEST_CASE("a request whose client leaves is counted, logged and timed", "[connection]") {
+  const test::TempDir folder;
+  Config config = TestConnection::quick_config();
+  config.access_log = (folder.path() / "access.log").string();
+  TestConnection test([](Exchange&) {}, config);
+  CHECK(test.ask(kGet).empty());
+  test.client().finish_sending();
+  test.pass(2250ms);
+  CHECK_FALSE(test.open());
+  CHECK(test.count(Count::lost_client_left) == 1);
+  CHECK(test.count(Count::requests) == 0);
+  CHECK(test.count(Count::in_flight) == 0);
+  LatencyHistogram::Sum latency;
+  latency.add(test.latency());
+  CHECK(latency.total == 1);
+  test.context().access_log.flush();
+  CHECK(contains(test::read_file(folder.path() / "access.log"), "\"GET /\" 499 0 "));
+}
+
+TEST_CASE("a request that the server cuts off is counted and logged as that", "[connection]") {
+  const test::TempDir folder;
+  Config config = TestConnection::quick_config();
+  config.access_log = (folder.path() / "access.log").string();
+  TestConnection test(
+      [](Exchange& exchange) {
+        exchange.owner->respond(exchange, stream("text/plain", [](Writer& out) -> Task<void> {
+                                  co_await out.write("part");
+                                  throw std::runtime_error("the database is away");
+                                }));
+      },
+      config);
+  static_cast<void>(test.ask(kGet));
+  CHECK(test.count(Count::lost_cut) == 1);
+  CHECK(test.count(Count::lost_client_left) == 0);
+  test.context().access_log.flush();
+  CHECK(contains(test::read_file(folder.path() / "access.log"), "\"GET /\" 444 "));
+}
+
+TEST_CASE("a client that leaves before it has got the whole response is counted", "[connection]") {
+  TestConnection test([](Exchange& exchange) { exchange.owner->respond(exchange, text(std::string(1'000'000, 'a'))); });
+  test.client().set_room(1000);
+  static_cast<void>(test.ask(kGet));
+  test.connection().close();
+  CHECK(test.count(Count::requests) == 1);
+  CHECK(test.count(Count::lost_cut) == 1);
+}
+
+TEST_CASE("a file that became shorter is a request that the server cut off", "[connection]") {
+  const test::TempDir folder;
+  const std::string path = (folder.path() / "file").string();
+  for (const std::size_t size : {std::size_t{1000}, std::size_t{100'000}}) {
+    std::ofstream(path) << std::string(size, 'a');
+    TestConnection test([&path](Exchange& exchange) {
+      Response response = file(path);
+      std::filesystem::resize_file(path, 10);
+      exchange.owner->respond(exchange, std::move(response));
+    });
+    const std::string response = test.ask(kGet);
+    CHECK(contains(response, "Content-Length: " + std::to_string(size) + "\r\n"));
+    CHECK(response.ends_with("\r\n\r\naaaaaaaaaa"));
+    CHECK_FALSE(test.open());
+    CHECK(test.count(Count::lost_cut) == 1);
+    CHECK(test.count(Count::requests) == 0);
+  }
 }

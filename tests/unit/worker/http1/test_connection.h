@@ -41,6 +41,7 @@ class TestConnection final : private RequestHandler, private ConnectionOwner {
   Http1Connection& connection() noexcept { return connection_; }
   HttpContext& context() noexcept { return context_; }
   [[nodiscard]] std::uint64_t count(Count counter) const { return (*row_)[counter].load(); }
+  [[nodiscard]] const LatencyHistogram& latency() const noexcept { return row_->latency; }
   [[nodiscard]] bool open() const noexcept { return stream_.ended() == MemoryStream::Ended::no; }
 
   // Moves the clock, tick by tick.
