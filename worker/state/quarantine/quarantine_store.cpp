@@ -127,7 +127,7 @@ Task<std::uint64_t> QuarantineStore::count_kill(QuarantinedRequest request, mill
   const std::array<std::string_view, 2> keys{entries_key_, kills_key};
   const std::array<std::string_view, 6> args{request.id, text, time_text, most, window, needed};
   const Reply reply = co_await run_script(client_, count_script(), keys, args);
-  require_served(reply);
+  require_success(reply);
   co_return static_cast<std::uint64_t>(std::max<std::int64_t>(reply.integer(), 0));
 }
 
@@ -139,7 +139,7 @@ Task<void> QuarantineStore::put(Stored stored) {
   const std::string kills = std::to_string(stored.notice.kills);
   const std::array<std::string_view, 1> keys{entries_key_};
   const std::array<std::string_view, 6> args{stored.notice.request.id, text, left, most, since, kills};
-  require_served(co_await run_script(client_, put_script(), keys, args));
+  require_success(co_await run_script(client_, put_script(), keys, args));
 }
 
 Task<std::vector<QuarantineStore::Stored>> QuarantineStore::list() {
@@ -147,7 +147,7 @@ Task<std::vector<QuarantineStore::Stored>> QuarantineStore::list() {
   RedisCall size(client_);
   size.send({"HLEN", entries_key_});
   co_await size;
-  require_served(size.reply());
+  require_success(size.reply());
   const std::int64_t length = size.reply().integer();
   if (length > kMaxListed) tell_malformed(fmt::format("{} entries", length));
   if (length == 0 || length > kMaxListed) co_return listed;
@@ -156,8 +156,8 @@ Task<std::vector<QuarantineStore::Stored>> QuarantineStore::list() {
   call.send({"TIME"});
   call.send({"HGETALL", entries_key_});
   co_await call;
-  require_served(call.reply(0));
-  require_served(call.reply(1));
+  require_success(call.reply(0));
+  require_success(call.reply(1));
   const std::int64_t now = server_time(call.reply(0));
   const Reply::Array& fields = call.reply(1).array();
   for (std::size_t i = 0; i + 1 < fields.size() && listed.size() < kMaxQuarantined; i += 2) {
@@ -179,7 +179,7 @@ Task<void> QuarantineStore::release(std::string id) {
     call.send({"HDEL", entries_key_, id});
   }
   co_await call;
-  require_served(call.reply());
+  require_success(call.reply());
 }
 
 void QuarantineStore::tell_malformed(std::string_view what) {

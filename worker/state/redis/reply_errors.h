@@ -25,7 +25,7 @@ namespace pronghorn::worker {
 // permissions, else RedisError.
 void require_success(const Reply& reply);
 
-// For our own commands: throws RedisUnavailable for every refusal, RedisError for other errors.
+// The same, but a missing permission is a refusal like any other: RedisUnavailable.
 void require_served(const Reply& reply);
 
 }  // namespace pronghorn::worker

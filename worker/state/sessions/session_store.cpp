@@ -91,6 +91,14 @@ SessionStore::SessionStore(RedisClient* client, const Config& config)
       ttl_text_(std::to_string(ttl_.count())),
       first_ttl_text_(std::to_string(std::clamp(config.session_first_ttl, Milliseconds(1), ttl_).count())) {}
 
+// A user of Redis may have permission for the trial write of the login, and not for every command of sessions.
+void SessionStore::require_permitted(const Reply& reply) {
+  if (reply.is_error() && error_code(reply.error()) == "NOPERM" && !std::exchange(told_forbidden_, true)) {
+    log_error("Redis does not permit a command that sessions need", {{"error", reply.error()}});
+  }
+  require_served(reply);
+}
+
 std::string SessionStore::key_of(std::string_view id) const {
   std::string key;
   key.reserve(prefix_.size() + id.size() + 1);
@@ -132,7 +140,7 @@ Task<std::shared_ptr<SessionState>> SessionStore::load(Exchange& exchange) {
   for (std::size_t i = 0; i < ids.size(); ++i) {
     Reply& fields = call.reply(2 * i);
     const Reply& left = call.reply(2 * i + 1);
-    require_served(fields);
+    require_permitted(fields);
     if (fields.array().empty()) continue;
     if (state->stored) {
       state->rivals.push_back(std::move(ids[i]));
@@ -203,7 +211,7 @@ Task<void> SessionStore::remove_doomed(SessionState& state) {
   RedisCall call(*client_);
   for (const std::string& key : keys) call.send({"DEL", key});
   co_await call;
-  for (std::size_t i = 0; i < keys.size(); ++i) require_served(call.reply(i));
+  for (std::size_t i = 0; i < keys.size(); ++i) require_permitted(call.reply(i));
 }
 
 // Returns whether the cookie must be sent.
@@ -230,7 +238,7 @@ Task<bool> SessionStore::write(SessionState& state) {
   const std::array<std::string_view, 2> keys{key, old_key};
   const Reply written = co_await run_script(*client_, write_script(), std::span(keys).first(rotating ? 2 : 1), args);
   if (only_cookie && is_refusal(written)) co_return false;
-  require_served(written);
+  require_permitted(written);
   for (auto& [name, change] : state.changes) change.staged = false;
   state.stored = written.integer() == 1;
   co_return send_cookie&& state.stored;
@@ -273,7 +281,7 @@ Task<std::int64_t> SessionStore::increment(std::shared_ptr<SessionState> state, 
                                              !staged ? "" : change->value ? "=" : "-",
                                              base};
   const Reply counted = co_await run_script(*client_, increment_script(), keys, args);
-  require_served(counted);
+  require_permitted(counted);
 
   const bool ended = counted.is_nil();
   const std::int64_t value = ended ? counted_locally(*state, name, by) : counted.integer();

@@ -66,6 +66,7 @@ class SessionStore {
   Task<bool> write(SessionState& state);
   void add_cookie(Exchange& exchange, Response& response, std::string_view value, std::chrono::seconds max_age) const;
   [[noreturn]] void refuse_without_redis();
+  void require_permitted(const Reply& reply);
 
   RedisClient* client_;
   std::string prefix_;
@@ -74,6 +75,7 @@ class SessionStore {
   std::string ttl_text_;
   std::string first_ttl_text_;
   bool told_missing_ = false;
+  bool told_forbidden_ = false;
 };
 
 }  // namespace pronghorn::worker
