@@ -11,7 +11,7 @@ using namespace pronghorn::test;
 
 namespace {
 
-// Requests that are running when the supervisor dies get 5 s; then the kernel ends the worker.
+// When the supervisor dies, running requests get 5 s; then the worker ends.
 constexpr auto kGrace = 9s;
 
 ServerOptions embedded() { return {.workers = 2, .redis = {}}; }
@@ -24,8 +24,8 @@ pid_t redis_among(const std::vector<pid_t>& processes) {
   return 0;
 }
 
-// A program for the option redis_server that does not end, once told to, before the file may-end is there. A stopped
-// Redis would not do: the kernel continues it when the death of its parent makes its process group an orphan.
+// A program for the option redis_server that, once it is told to end, waits for the file may-end. A stopped Redis would
+// not do: the kernel continues it when the death of its parent orphans its process group.
 std::string redis_that_ends_slowly(const TempDir& folder) {
   std::string script = folder / "slow-redis";
   write_file(script,
@@ -44,7 +44,7 @@ pid_t redis_pid(const ServerProcess& server) { return redis_among(server.process
 
 }  // namespace
 
-TEST_CASE("without any option Redis is there, on a Unix socket and no port", "[redis][embedded]") {
+TEST_CASE("by default Redis is embedded, on a Unix socket and no port", "[redis][embedded]") {
   const ServerProcess server(embedded());
   REQUIRE(server.wait_ready_status(200));
   CHECK(get(server.address(), "/visits").status == 200);
@@ -55,7 +55,7 @@ TEST_CASE("without any option Redis is there, on a Unix socket and no port", "[r
   CHECK(tcp.out.find("pid=" + std::to_string(redis) + ",") == std::string::npos);
 }
 
-TEST_CASE("a killed embedded Redis is started again with what it held", "[redis][embedded]") {
+TEST_CASE("a killed embedded Redis is restarted with its data", "[redis][embedded]") {
   const ServerProcess server(embedded());
   REQUIRE(server.wait_ready_status(200));
   Browser browser(server.address());
@@ -125,9 +125,8 @@ TEST_CASE("a server that was killed starts again in the same folders", "[redis][
   CHECK(browser.get("/visits").json().at("visits") == 2);
 }
 
-// The new server's Redis and the old one once shared a data directory, and the old one took the new one's socket file
-// along when it ended.
-TEST_CASE("a server that was killed starts again while its Redis still ends", "[redis][embedded][kill]") {
+// Both Redis servers used the same data directory, and the old one deleted the socket of the new one when it ended.
+TEST_CASE("a server that was killed starts again while its Redis is still exiting", "[redis][embedded][kill]") {
   const TempDir shared;
   ServerOptions options = embedded();
   options.environment = {{"PRONGHORN_RUNTIME_DIR", shared / "run"},
@@ -158,7 +157,7 @@ TEST_CASE("a server that was killed starts again while its Redis still ends", "[
   CHECK(again.get("/visits").json().at("visits") == 2);
 }
 
-TEST_CASE("an embedded Redis whose socket file is gone is started again", "[redis][embedded]") {
+TEST_CASE("an embedded Redis whose socket file was deleted is restarted", "[redis][embedded]") {
   const ServerProcess server(embedded());
   REQUIRE(server.wait_ready_status(200));
   const pid_t redis = redis_pid(server);
@@ -181,11 +180,12 @@ TEST_CASE("stopping now does not wait for a Redis that hangs", "[redis][embedded
       REQUIRE(eventually(5s, [&] { return children_of(server.pid()).size() == 1; }));  // only Redis is left
       server.signal(SIGINT);
     }
-    CHECK(server.wait_exit(4s) == ExitStatus{.code = 0, .signal = 0});
+    // An orderly stop would wait 10 s for Redis.
+    CHECK(server.wait_exit(9s) == ExitStatus{.code = 0, .signal = 0});
   }
 }
 
-TEST_CASE("an embedded Redis that cannot be started is said in one line", "[redis][embedded][start]") {
+TEST_CASE("an embedded Redis that cannot start is reported in one line", "[redis][embedded][start]") {
   const TempDir directory;
   const ProgramResult result =
       run_program({program_path(), "serve", app_path("demo"), "--listen", "127.0.0.1:0", "--redis-server",

@@ -23,7 +23,8 @@ void check_served_without_redis(const ServerProcess& server) {
 
 }  // namespace
 
-TEST_CASE("while Redis is away sessions are 503, limits allow, the rest is served; then all is well again", "[redis]") {
+TEST_CASE("while Redis is down sessions get 503, limits allow and other routes are served, until it is back",
+          "[redis]") {
   RedisProcess redis({.password = {}, .tcp = true, .arguments = {}});
   const ServerProcess server({.workers = 2, .redis = redis.tcp_url()});
   REQUIRE(server.wait_ready_status(200));
@@ -81,7 +82,7 @@ TEST_CASE("a Redis that is unreachable at start does not keep the server from st
   CHECK(eventually(5s, [&] { return get(server.address(), "/visits").status == 200; }));
 }
 
-TEST_CASE("a Redis that refuses us once the server runs is tried again", "[redis]") {
+TEST_CASE("a Redis that rejects the password of a running server is tried again", "[redis]") {
   RedisProcess redis({.password = "open-sesame", .tcp = true, .arguments = {}});
   redis.kill();
   const ServerProcess server({.workers = 1, .redis = "redis://127.0.0.1:" + std::to_string(redis.port())});
@@ -127,7 +128,7 @@ TEST_CASE("a wrong password for Redis ends the start with status 3 and is not sh
 }
 
 // After a failover most reads failed as well, the log was flooded and /ready went back and forth.
-TEST_CASE("a Redis that refuses writes serves reads, and is told once when it begins and once when it ends",
+TEST_CASE("a Redis that refuses writes serves reads, and is logged once when it begins and once when it ends",
           "[redis]") {
   const RedisProcess redis;
   const ServerProcess server({.workers = 2, .redis = redis.url(), .environment = {{"PRONGHORN_LOG_LEVEL", "info"}}});
@@ -154,7 +155,7 @@ TEST_CASE("a Redis that refuses writes serves reads, and is told once when it be
   CHECK(server.log_lines("unreachable").empty());
 }
 
-TEST_CASE("two applications with the same default name on one Redis are told", "[redis][start]") {
+TEST_CASE("two applications with the same default name on one Redis get a warning", "[redis][start]") {
   const RedisProcess redis;
   const TempDir folder;
   std::filesystem::copy_file(app_path("demo"), folder / "demo.so");

@@ -26,7 +26,7 @@ TEST_CASE("login, me and logout", "[session]") {
   CHECK(browser.get("/me").status == 401);
 }
 
-TEST_CASE("login takes a form or JSON and says what is missing", "[session]") {
+TEST_CASE("login accepts a form or JSON and reports what is missing", "[session]") {
   Setup setup;
   Browser browser(setup.server.address());
   CHECK(browser.post("/login", R"({"user":"Bea"})", "application/json").status == 200);
@@ -40,7 +40,7 @@ TEST_CASE("login takes a form or JSON and says what is missing", "[session]") {
   CHECK(browser.post("/login", "user", "text/plain").status == 415);
 }
 
-TEST_CASE("login gives a new session id, keeps what was in it, and makes the old id worthless", "[session]") {
+TEST_CASE("login gives the session a new id, keeps its fields, and invalidates the old id", "[session]") {
   Setup setup;
   Browser browser(setup.server.address());
   CHECK(browser.get("/visits").json().at("visits") == 1);
@@ -57,7 +57,7 @@ TEST_CASE("login gives a new session id, keeps what was in it, and makes the old
   CHECK(thief.get("/visits").json().at("visits") == 1);
 }
 
-TEST_CASE("a logged-out session id is worthless", "[session]") {
+TEST_CASE("a session id is invalid after logout", "[session]") {
   Setup setup;
   Browser browser(setup.server.address());
   (void)browser.post("/login", "user=Ann");
@@ -68,7 +68,7 @@ TEST_CASE("a logged-out session id is worthless", "[session]") {
   CHECK(copy.get("/me").status == 401);
 }
 
-TEST_CASE("the session cookie is out of reach of scripts and other sites", "[session]") {
+TEST_CASE("the session cookie is HttpOnly and SameSite", "[session]") {
   Setup setup;
   const std::string cookie = get(setup.server.address(), "/visits").header("Set-Cookie");
   CHECK(cookie.starts_with("session="));
@@ -78,7 +78,7 @@ TEST_CASE("the session cookie is out of reach of scripts and other sites", "[ses
   CHECK(cookie.find("Path=/") != std::string::npos);
 }
 
-TEST_CASE("an invented session id is not taken over", "[session]") {
+TEST_CASE("an invented session id is not adopted", "[session]") {
   Setup setup;
   for (const std::string& invented : {std::string(43, 'A'), std::string("x"), std::string(4000, 'A'), std::string("*"),
                                       std::string("../../etc/passwd"), std::string("a{b}:s:c")}) {
@@ -110,7 +110,7 @@ TEST_CASE("a request without a session stores nothing", "[session]") {
   CHECK(setup.redis.command({"DBSIZE"}) == "0");
 }
 
-TEST_CASE("keys in Redis bear the application's name", "[session]") {
+TEST_CASE("keys in Redis begin with the name of the application", "[session]") {
   Setup setup;
   Browser browser(setup.server.address());
   (void)browser.get("/visits");

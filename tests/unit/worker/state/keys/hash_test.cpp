@@ -5,7 +5,7 @@
 
 using namespace pronghorn;
 
-TEST_CASE("SHA-256 of a stream is that of its pieces together", "[hash]") {
+TEST_CASE("SHA-256 of pieces equals SHA-256 of the whole", "[hash]") {
   Sha256 pieces;
   pieces.update("a");
   pieces.update("");

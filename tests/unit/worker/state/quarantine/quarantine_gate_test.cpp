@@ -54,7 +54,7 @@ struct Served {
     board.quarantine().version.fetch_add(1);
     return entry;
   }
-  // How the journal's line of a request is identified.
+  // Identifies a request from the line that the scoreboard records.
   QuarantinedRequest identified(std::string_view method, std::string_view path) {
     path = path.substr(0, kMaxRunningPath);
     return identify(method, application.route_of(method, path), path);
@@ -84,12 +84,12 @@ TEST_CASE("requests are the same by method, route and shape", "[quarantine]") {
   CHECK(identify("GET", "", "/nowhere").route == "-");
 }
 
-TEST_CASE("what identifies a request is bounded, whatever the request is", "[quarantine]") {
+TEST_CASE("the text that identifies a request is bounded", "[quarantine]") {
   const std::string path = "/" + std::string(189, '\x7f');
   const auto request = identify("PROPPATCHPROPPATCH", std::string(300, '{'), path);
   CHECK(to_text(request).size() <= 200);
   CHECK(parse_quarantined_request(to_text(request)));
-  // What is cut off still tells them apart.
+  // The part that is truncated in the text still counts.
   CHECK(identify("GET", "/a", path + "x").id != identify("GET", "/a", path).id);
 }
 
@@ -109,7 +109,7 @@ TEST_CASE("a quarantined request is refused without any code of the application"
   CHECK(served.row[Count::quarantined].load() == 1);
 }
 
-TEST_CASE("a released request is handled again, and a new entry in its row is seen", "[quarantine]") {
+TEST_CASE("a released request is handled again, and a new entry in its row takes effect", "[quarantine]") {
   Served served;
   QuarantineTable& table = served.board.quarantine();
   QuarantineRow& entry = served.quarantine(served.identified("GET", "/users/17"));
@@ -123,19 +123,19 @@ TEST_CASE("a released request is handled again, and a new entry in its row is se
   CHECK(served.get("/users/ada").status() == 503);
 }
 
-TEST_CASE("a path that is longer than the journal takes is quarantined too", "[quarantine]") {
+TEST_CASE("a path longer than the scoreboard records is quarantined too", "[quarantine]") {
   Served served;
   const std::string long_path = "/files/" + std::string(100, 'x') + "/" + std::string(300, 'y');
   served.quarantine(served.identified("GET", long_path));
   CHECK(served.get(long_path).status() == 503);
   CHECK(served.get(long_path.substr(0, 150)).status() == 200);
-  // Cut, it has another route.
+  // Truncated, it matches another route.
   const std::string user = "/users/" + std::string(300, 'c');
   served.quarantine(served.identified("GET", user));
   CHECK(served.get(user).status() == 503);
 }
 
-TEST_CASE("a request without a route is quarantined as well: its error hook may kill", "[quarantine]") {
+TEST_CASE("a request without a route is quarantined too, because the error hook may crash", "[quarantine]") {
   Served served;
   served.quarantine(served.identified("GET", "/nowhere"));
   handled = 0;

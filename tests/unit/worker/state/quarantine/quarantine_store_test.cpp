@@ -38,7 +38,7 @@ TEST_CASE("Redis quarantines a request with its second kill", "[quarantine]") {
   CHECK(at.list().at(0).notice.kills == 3);
 }
 
-TEST_CASE("what has ended in Redis is not listed, and is counted anew", "[quarantine]") {
+TEST_CASE("an expired entry in Redis is not listed, and kills are counted from zero", "[quarantine]") {
   Store at;
   at.worker.run(at.store.count_kill(kCrash, 30ms));
   at.worker.run(at.store.count_kill(kCrash, 30ms));
@@ -46,7 +46,7 @@ TEST_CASE("what has ended in Redis is not listed, and is counted anew", "[quaran
   CHECK(at.worker.run(at.store.count_kill(kCrash, 600s)) == 1);
 }
 
-TEST_CASE("released entries are gone from Redis", "[quarantine]") {
+TEST_CASE("released entries are deleted from Redis", "[quarantine]") {
   Store at;
   for (const char* id : {"0000000000000001", "0000000000000002", "0000000000000003"}) {
     QuarantineStore::Stored stored;
@@ -65,14 +65,14 @@ TEST_CASE("released entries are gone from Redis", "[quarantine]") {
   CHECK(at.list().empty());
 }
 
-TEST_CASE("what others have put into the quarantine's key is ignored", "[quarantine]") {
+TEST_CASE("malformed entries in the quarantine's key are ignored", "[quarantine]") {
   Store at;
   at.worker.run(at.store.count_kill(kCrash, 600s));
   at.worker.run(at.store.count_kill(kCrash, 600s));
   at.worker.command("HSET", "{app:q}", "x", "y", "0123456789abcde0", "99999999999999 1 2 GET /a /a\nforged",
                     "0123456789abcde1", "nan 1 2 GET /a /a", "0123456789abcde2", "");
   CHECK(at.list().size() == 1);
-  // The next entry makes room of them.
+  // Adding an entry deletes them.
   at.worker.run(at.store.count_kill({"00000000000000ff", "GET", "/a", "/a"}, 600s));
   at.worker.run(at.store.count_kill({"00000000000000ff", "GET", "/a", "/a"}, 600s));
   CHECK(at.list().size() == 2);

@@ -3,7 +3,7 @@
 using namespace pronghorn;
 using namespace pronghorn::test;
 
-TEST_CASE("what would spoil the shared connection is refused before it is sent", "[redis]") {
+TEST_CASE("commands that would change the shared connection are rejected before they are sent", "[redis]") {
   RedisProcess redis;
   StateWorker worker(redis.url());
   worker.ready();

@@ -52,7 +52,7 @@ TEST_CASE("a command that Redis does not answer in time fails, and its late repl
   CHECK(worker.state->redis_up());
 }
 
-TEST_CASE("a Redis that stays silent is given up, and used again when it answers", "[redis]") {
+TEST_CASE("the connection to a silent Redis is dropped, and made again when Redis answers", "[redis]") {
   RedisProcess redis;
   StateWorker worker(config_for(redis.url(), 100ms));
   worker.ready();
@@ -69,7 +69,7 @@ TEST_CASE("a Redis that stays silent is given up, and used again when it answers
   CHECK(worker.command("PING").string() == "PONG");
 }
 
-TEST_CASE("a handler that blocks the loop does not make Redis seem late", "[redis]") {
+TEST_CASE("a handler that blocks the loop does not cause timeouts of Redis", "[redis]") {
   RedisProcess redis;
   StateWorker worker(config_for(redis.url(), 100ms));
   worker.ready();
@@ -83,7 +83,7 @@ TEST_CASE("a handler that blocks the loop does not make Redis seem late", "[redi
   CHECK(worker.finish(ping).string() == "PONG");
 }
 
-TEST_CASE("a destroyed coroutine's reply is dropped and the others get theirs", "[redis]") {
+TEST_CASE("the reply to a destroyed coroutine is dropped, and the others get theirs", "[redis]") {
   RedisProcess redis;
   StateWorker worker(redis.url());
   worker.ready();
@@ -112,7 +112,7 @@ TEST_CASE("a resumed coroutine may destroy another that is about to be resumed",
   CHECK_FALSE(victim.valid());
 }
 
-TEST_CASE("when the services close, what waits for Redis fails", "[redis]") {
+TEST_CASE("commands in flight fail when the services are closed", "[redis]") {
   RedisProcess redis;
   StateWorker worker(redis.url());
   worker.ready();

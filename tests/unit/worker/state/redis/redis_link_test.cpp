@@ -42,7 +42,7 @@ class SpeakingServer {
 
 }  // namespace
 
-TEST_CASE("the worker comes back to a Redis that was killed", "[redis]") {
+TEST_CASE("the worker reconnects to a Redis that was killed and restarted", "[redis]") {
   RedisProcess redis;
   StateWorker worker(redis.url());
   worker.ready();
@@ -87,7 +87,7 @@ TEST_CASE("commands wait for the first connection, at most for the deadline", "[
   }
 }
 
-TEST_CASE("nothing that a strange server says breaks the worker", "[redis]") {
+TEST_CASE("malformed replies do not break the worker", "[redis]") {
   const std::string depth = "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n";
   const auto text = GENERATE_COPY(as<std::string>(), "HTTP/1.1 400 Bad Request\r\n\r\n", "*2147483647\r\n",
                                   "$9223372036854775807\r\n", "$-7\r\n", "*-1\r\n*0\r\n+PONG\r\n", depth,
@@ -101,7 +101,7 @@ TEST_CASE("nothing that a strange server says breaks the worker", "[redis]") {
   CHECK(worker.fatal.empty());
 }
 
-TEST_CASE("a host name without an address is told, not waited for", "[redis]") {
+TEST_CASE("a host name that does not resolve makes Redis unavailable", "[redis]") {
   StateWorker worker(config_for("redis://no-such-host.invalid:6379", 300ms));
   worker.start();
   CHECK(worker.wait([&worker] { return worker.row->redis_state.load() == RedisState::down; }));

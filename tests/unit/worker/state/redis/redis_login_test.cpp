@@ -54,7 +54,7 @@ TEST_CASE("a password that is changed while the server runs does not end it", "[
   CHECK(worker.row->redis_state.load() == RedisState::down);
 }
 
-// They were ready, and every second write failed.
+// The worker was ready, and half of the writes failed.
 TEST_CASE("a Redis that cannot serve sessions ends the start with one line", "[redis]") {
   SECTION("a cluster") {
     RedisProcess redis({.password = {}, .tcp = true, .arguments = {"--cluster-enabled", "yes"}});

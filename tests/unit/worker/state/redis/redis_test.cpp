@@ -53,7 +53,7 @@ TEST_CASE("a command larger than the socket's buffer arrives whole", "[redis]") 
   CHECK(worker.command("GET", "large").string() == large);
 }
 
-TEST_CASE("a script is known to Redis after its first run, and again after Redis forgot it", "[redis]") {
+TEST_CASE("a script is loaded by its first run, and again after SCRIPT FLUSH", "[redis]") {
   RedisProcess redis;
   StateWorker worker(redis.url());
   worker.ready();

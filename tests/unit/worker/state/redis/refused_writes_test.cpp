@@ -11,7 +11,7 @@ namespace {
 
 using Words = std::vector<std::string>;
 
-// A way to make Redis refuse writes, and its end.
+// A command that makes Redis refuse writes, and the one that ends it.
 struct Refusal {
   std::string code;
   Words begin;
@@ -95,8 +95,8 @@ TEST_CASE("a command that only this user may not run does not count as refused w
   CHECK(worker.row->redis_state.load() == RedisState::up);
 }
 
-// A full disk was visible nowhere but in Redis' own log.
-TEST_CASE("a Redis that cannot save refuses writes, answers reads, and is up again when it can", "[redis]") {
+// A full disk was only visible in the log of Redis.
+TEST_CASE("a Redis that cannot save to disk refuses writes and answers reads until it can save", "[redis]") {
   const TempDir gone;
   std::filesystem::create_directory(gone / "d");
   const RedisProcess redis({.password = {}, .tcp = false, .arguments = {"--dir", gone / "d", "--save", "3600 1000"}});

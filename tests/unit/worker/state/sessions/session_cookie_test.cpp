@@ -39,7 +39,7 @@ TEST_CASE("an id that Redis does not know is not adopted", "[session]") {
   CHECK(redis.command({"EXISTS", key_of(forged)}) == "0");
 }
 
-TEST_CASE("a cookie that cannot be an id is not shown to Redis", "[session]") {
+TEST_CASE("a cookie without the form of an id is never sent to Redis", "[session]") {
   RedisProcess redis;
   StateWorker worker(redis.url());
   worker.ready();
@@ -50,7 +50,7 @@ TEST_CASE("a cookie that cannot be an id is not shown to Redis", "[session]") {
   CHECK((*worker.row)[Count::redis_commands].load() == 0);
 }
 
-TEST_CASE("the cookie is sent again when half of its life has passed", "[session]") {
+TEST_CASE("the cookie is sent again after half of its life", "[session]") {
   RedisProcess redis;
   StateWorker worker(redis.url());
   worker.ready();

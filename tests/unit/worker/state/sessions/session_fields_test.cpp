@@ -6,7 +6,7 @@
 using namespace pronghorn;
 using namespace pronghorn::test;
 
-TEST_CASE("what one request sets the next one reads, in one round trip", "[session]") {
+TEST_CASE("a field set by one request is read by the next, in one round trip", "[session]") {
   RedisProcess redis;
   StateWorker worker(redis.url());
   worker.ready();
@@ -71,7 +71,8 @@ TEST_CASE("increments from parallel requests are all counted", "[session]") {
   CHECK(redis.command({"HGET", key_of(id), "visits"}) == "50");
 }
 
-TEST_CASE("increment begins a session, goes on from what was set, and is exact for large numbers", "[session]") {
+TEST_CASE("increment creates a session, continues from a value set before, and is exact for large numbers",
+          "[session]") {
   RedisProcess redis;
   StateWorker worker(redis.url());
   worker.ready();
@@ -91,7 +92,7 @@ TEST_CASE("increment begins a session, goes on from what was set, and is exact f
   CHECK(std::stol(redis.command({"PTTL", key_of(id)})) > 0);
 }
 
-TEST_CASE("the reserved field is not the application's", "[session]") {
+TEST_CASE("the reserved field name is rejected", "[session]") {
   RedisProcess redis;
   StateWorker worker(redis.url());
   worker.ready();

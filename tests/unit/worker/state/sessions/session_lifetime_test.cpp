@@ -3,7 +3,7 @@
 using namespace pronghorn;
 using namespace pronghorn::test;
 
-TEST_CASE("rotate moves everything to a new id and makes the old one worthless", "[session]") {
+TEST_CASE("rotate moves all fields to a new id and invalidates the old one", "[session]") {
   RedisProcess redis;
   StateWorker worker(redis.url());
   worker.ready();
@@ -26,7 +26,7 @@ TEST_CASE("rotate moves everything to a new id and makes the old one worthless",
   CHECK(attacker.session().is_new());
 }
 
-TEST_CASE("rotate of a client without a session gives it one when something is set", "[session]") {
+TEST_CASE("rotate without a session creates one only if a field is set", "[session]") {
   RedisProcess redis;
   StateWorker worker(redis.url());
   worker.ready();
@@ -85,7 +85,7 @@ TEST_CASE("a late request cannot bring back a session that has ended", "[session
   CHECK(redis.command({"KEYS", "*"}).empty());
 }
 
-TEST_CASE("a session that is not used expires, one that is used does not", "[session]") {
+TEST_CASE("an idle session expires, one in use does not", "[session]") {
   RedisProcess redis;
   Config config = config_for(redis.url());
   config.session_ttl = 60s;

@@ -3,7 +3,7 @@
 using namespace pronghorn;
 using namespace pronghorn::test;
 
-TEST_CASE("sessions are unavailable while Redis is", "[session]") {
+TEST_CASE("sessions are unavailable while Redis is unreachable", "[session]") {
   RedisProcess redis;
   StateWorker worker(redis.url());
   worker.ready();
