@@ -108,6 +108,7 @@ enum class Balance {
   FIELD(std::string, session_cookie, "session") \
   FIELD(Milliseconds, session_ttl, 24 * 3'600'000) \
   FIELD(Milliseconds, session_first_ttl, 600'000)  /* of a session whose cookie has not come back yet */ \
+  FIELD(std::string, rate_limit_fields, "draft")   /* in responses: draft, legacy, both */ \
   \
   FIELD(HttpLimits, http) \
   FIELD(TextMap, app_settings)  /* the [app] table */

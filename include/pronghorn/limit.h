@@ -1,13 +1,17 @@
 // Rate limits: counted in Redis, so they are exact across all workers and machines.
 //
-// A check is one Lua script and one round trip, and uses the clock of the Redis server. Responses carry RateLimit-Limit,
-// RateLimit-Remaining and RateLimit-Reset; a request over the limit gets a 429 with Retry-After.
+// All limits of a route are checked by one Lua script in one round trip, on the clock of the Redis server. If one of
+// them refuses the request, it counts for none, and the client gets a 429 with Retry-After. Responses describe the limits
+// with RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers-10); the option `rate_limit_fields` selects
+// the older RateLimit-Limit, RateLimit-Remaining and RateLimit-Reset.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include "pronghorn/detail/export.h"
 #include "pronghorn/request.h"
@@ -23,6 +27,12 @@ enum class LimitAlgorithm {
   sliding_window,
   // A bucket of `count` tokens, refilled evenly over `window`; a request takes one. Allows bursts up to `count`.
   token_bucket,
+  // The same as token_bucket with less memory: one number per client. Requests are spaced by window / count, with bursts
+  // of up to `count`.
+  gcra,
+  // `count` requests at a time. A request counts until its response is sent, for `window` at most, so that those of a
+  // worker that was killed do not count for ever.
+  concurrency,
 };
 
 // What a limit does if Redis is unavailable. Each such decision is counted in /status and /metrics.
@@ -30,20 +40,33 @@ enum class WhenUnavailable { allow, deny };
 
 // One limit of a route or group: see Route::limit() in pronghorn/app.h. Made by per_client() or per_key().
 struct Limit {
-  std::uint32_t count = 0;             // 0 refuses every request
-  std::chrono::milliseconds window{};  // 1 ms to 366 days; values outside are clamped
+  std::uint32_t count = 0;             // at least 1
+  std::chrono::milliseconds window{};  // at least 1 ms; more than 366 days count as 366 days
   LimitAlgorithm algorithm = LimitAlgorithm::fixed_window;
   WhenUnavailable when_unavailable = WhenUnavailable::allow;  // deny: 503 with Retry-After
   // Returns the key that requests are counted by. Empty function: the client's address (of IPv6 its /64, which belongs
   // to one client). Called on the loop thread for every request; must not block. What it throws fails the request.
-  std::function<std::string(Request&)> key;
+  std::function<std::string(Request&)> key{};
 
+  // The policy's name in RateLimit-Policy and RateLimit. Empty: the name of the algorithm, as in "fixed" or "gcra".
+  std::string name{};
+
+  // Sets the name: 1 to 64 letters, digits and "-_.". Throws std::invalid_argument for other text.
+  PRONGHORN_API Limit& named(std::string_view policy);
   Limit& sliding() noexcept {
     algorithm = LimitAlgorithm::sliding_window;
     return *this;
   }
   Limit& bucket() noexcept {
     algorithm = LimitAlgorithm::token_bucket;
+    return *this;
+  }
+  Limit& gcra() noexcept {
+    algorithm = LimitAlgorithm::gcra;
+    return *this;
+  }
+  Limit& concurrent() noexcept {
+    algorithm = LimitAlgorithm::concurrency;
     return *this;
   }
   Limit& deny_when_unavailable() noexcept {
@@ -53,10 +76,12 @@ struct Limit {
 };
 
 // `count` requests per `window` for each client address (IPv6: each /64).
-inline Limit per_client(std::uint32_t count, std::chrono::milliseconds window) { return {count, window, {}, {}, {}}; }
+inline Limit per_client(std::uint32_t count, std::chrono::milliseconds window) {
+  return {.count = count, .window = window};
+}
 // `count` requests per `window` for each value of `key`, such as a user or an API token.
 inline Limit per_key(std::uint32_t count, std::chrono::milliseconds window, std::function<std::string(Request&)> key) {
-  return {count, window, {}, {}, std::move(key)};
+  return {.count = count, .window = window, .key = std::move(key)};
 }
 
 // per_client(100, minutes(1)). The same types as in std::chrono, so that both namespaces can be used together.

@@ -119,6 +119,10 @@ std::vector<Option> make_options() {
       duration({"session_first_ttl", kState,
                 "A new session expires after this time unless its cookie comes back; then session_ttl applies."},
                &Config::session_first_ttl, 1s),
+      choice({"rate_limit_fields", kState,
+              "What responses say about rate limits: draft (RateLimit-Policy and RateLimit), legacy (RateLimit-Limit, "
+              "-Remaining and -Reset) or both."},
+             &Config::rate_limit_fields, {"draft", "legacy", "both"}),
 
       choice({"log_format", kLogging, "text or json."}, &Config::log_format, {"text", "json"}),
       choice({"log_level", kLogging, "Least severe lines to write: debug, info, warning or error."}, &Config::log_level,

@@ -10,6 +10,7 @@
 #include "worker/http/running.h"
 #include "worker/routing/error_responses.h"
 #include "worker/runtime/exception_text.h"
+#include "worker/state/limits/limit_fields.h"
 #include "worker/state/limits/rate_limiter.h"
 #include "worker/state/state_services.h"
 
@@ -58,28 +59,6 @@ std::string folder_of(const Config& config) {
   const fs::path file =
       config.app.empty() ? fs::read_symlink("/proc/self/exe", error) : fs::absolute(config.app, error);
   return file.parent_path();
-}
-
-struct LimitCheck {
-  std::optional<LimitOutcome> shown;  // what the response tells of
-  std::optional<Response> refusal;
-};
-
-Task<LimitCheck> check_limits(Exchange& exchange, const ServedRoute& route) {
-  LimitCheck check;
-  if (!exchange.state) co_return check;
-  const auto& limits = route.entry().limits;
-  for (std::size_t i = 0; i < limits.size(); ++i) {
-    const LimitOutcome outcome =
-        co_await exchange.state->limiter.check(exchange.request, limits[i], route.limit_names()[i]);
-    if (!outcome.allowed) {
-      check.refusal = limit_response(outcome);
-      check.shown.reset();  // the refusal tells of its own
-      co_return check;
-    }
-    check.shown = check.shown ? tighter(*check.shown, outcome) : outcome;
-  }
-  co_return check;
 }
 
 }  // namespace
@@ -196,13 +175,12 @@ Response Application::run_plain(Exchange& exchange, const ServedRoute& route) {
 
 Task<void> Application::serve(Exchange& exchange, const ServedRoute& route) {
   std::optional<Response> response;
-  std::optional<LimitOutcome> limit_shown;
+  std::optional<LimitDecision> limits;
   std::exception_ptr error;
   try {
-    if (!route.entry().limits.empty()) {
-      LimitCheck limits = co_await check_limits(exchange, route);
-      limit_shown = limits.shown;
-      response = std::move(limits.refusal);
+    if (exchange.state && !route.entry().limits.empty()) {
+      limits = co_await exchange.state->limiter.check(exchange.request, route.entry().limits, route.limit_names());
+      if (!limits->allowed) response = limit_response(*limits);
     }
     if (!response) {
       Response answered = co_await route.run(exchange.request);
@@ -213,7 +191,7 @@ Task<void> Application::serve(Exchange& exchange, const ServedRoute& route) {
     error = std::current_exception();
   }
   if (error) response = response_to_error(exchange, state_->error_handler, error, row_);
-  if (limit_shown) add_limit_fields(*response, *limit_shown);
+  if (limits) add_limit_fields(*response, *limits, exchange.state->limiter.field_style());
   finish(exchange, route.afters(), *response);
   SendResponse sent(exchange, *response);
   co_await sent;

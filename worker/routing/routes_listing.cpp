@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "worker/routing/application.h"
+#include "worker/state/limits/rate_limiter.h"
 
 namespace pronghorn::worker {
 
@@ -38,8 +39,7 @@ std::string limits_text(const std::vector<Limit>& limits) {
   for (const Limit& limit : limits) {
     if (!text.empty()) text += ", ";
     text += fmt::format("{} per {}", limit.count, duration_text(limit.window));
-    if (limit.algorithm == LimitAlgorithm::sliding_window) text += " sliding";
-    if (limit.algorithm == LimitAlgorithm::token_bucket) text += " bucket";
+    if (limit.algorithm != LimitAlgorithm::fixed_window) text.append(" ").append(algorithm_name(limit.algorithm));
     if (limit.key) text += " by key";
   }
   return text.empty() ? "-" : text;

@@ -1,4 +1,4 @@
-// GET /limited: 10 requests per 10 s for each client, counted once for all workers.
+// GET /limited and /limited/KIND: 10 requests per 10 s for each client, counted once for all workers.
 #include "support/catch.h"
 #include "support/redis_process.h"
 #include "support/server_process.h"
@@ -16,15 +16,15 @@ TEST_CASE("of 50 parallel requests exactly 10 are allowed", "[limit]") {
   int refused = 0;
   for (HttpConnection& connection : connections) {
     const HttpResponse response = connection.read_response();
-    CHECK(response.header("RateLimit-Limit") == "10");
-    CHECK(std::stoi(response.header("RateLimit-Reset")) <= 10);
+    CHECK(response.header("RateLimit-Policy") == R"("fixed";q=10;w=10)");
+    CHECK_FALSE(response.has("RateLimit-Limit"));
     if (response.status == 200) {
       ++allowed;
       CHECK_FALSE(response.has("Retry-After"));
     } else {
       ++refused;
       CHECK(response.status == 429);
-      CHECK(response.header("RateLimit-Remaining") == "0");
+      CHECK(response.header("RateLimit").starts_with(R"("fixed";r=0;t=)"));
       CHECK(std::stoi(response.header("Retry-After")) >= 1);
       CHECK(std::stoi(response.header("Retry-After")) <= 10);
       CHECK(response.header("Content-Type") == "application/problem+json");
@@ -39,18 +39,18 @@ TEST_CASE("the remaining requests are counted down", "[limit]") {
   const ServerProcess server({.workers = 2, .redis = redis.url()});
   REQUIRE(server.wait_ready_status(200));
   for (int left = 9; left >= 0; --left) {
-    CHECK(get(server.address(), "/limited").header("RateLimit-Remaining") == std::to_string(left));
+    CHECK(get(server.address(), "/limited").header("RateLimit").starts_with("\"fixed\";r=" + std::to_string(left)));
   }
   CHECK(get(server.address(), "/limited").status == 429);
 }
 
-TEST_CASE("the limit is over when its window is", "[limit]") {
+TEST_CASE("requests are allowed again after the window has ended", "[limit]") {
   const RedisProcess redis;
   const ServerProcess server({.workers = 2, .redis = redis.url()});
   REQUIRE(server.wait_ready_status(200));
   for (int i = 0; i < 11; ++i) (void)get(server.address(), "/limited");
   REQUIRE(get(server.address(), "/limited").status == 429);
-  // The window, which Redis keeps, ends early.
+  // Ends the window early.
   const std::string key = redis.command({"KEYS", "*"});
   REQUIRE(std::stol(redis.command({"PTTL", key})) > 0);
   CHECK(redis.command({"PEXPIRE", key, "1"}) == "1");
@@ -66,8 +66,60 @@ TEST_CASE("clients are counted apart", "[limit]") {
   CHECK(get(server.address(1), "/limited").status == 200);
 }
 
-TEST_CASE("without Redis a limit allows, and says so in /status", "[limit]") {
+TEST_CASE("without Redis a limit allows, and /status counts it", "[limit]") {
   const ServerProcess server({.workers = 1, .redis = "none"});
   for (int i = 0; i < 15; ++i) CHECK(get(server.address(), "/limited").status == 200);
   CHECK(server.status().at("totals").at("limits_unavailable") == 15);
+}
+
+TEST_CASE("every kind of limit of the demo allows 10 of 30 requests", "[limit]") {
+  const RedisProcess redis;
+  const ServerProcess server({.workers = 2, .redis = redis.url()});
+  REQUIRE(server.wait_ready_status(200));
+  for (const std::string kind : {"fixed", "sliding", "bucket", "gcra"}) {
+    CAPTURE(kind);
+    std::vector<HttpConnection> connections;
+    for (int i = 0; i < 30; ++i) {
+      connections.emplace_back(server.address()).send_raw("GET /limited/" + kind + " HTTP/1.1\r\nHost: a\r\n\r\n");
+    }
+    int allowed = 0;
+    for (HttpConnection& connection : connections) {
+      const HttpResponse response = connection.read_response();
+      CHECK(response.header("RateLimit-Policy") == "\"" + kind + "\";q=10;w=10");
+      allowed += response.status == 200 ? 1 : 0;
+    }
+    // Bucket and GCRA allow one more each second.
+    CHECK(allowed >= 10);
+    CHECK(allowed < 20);
+  }
+  CHECK(get(server.address(), "/limited/other").status == 404);
+}
+
+TEST_CASE("a concurrency limit holds over workers, and a client that leaves gives its place up", "[limit]") {
+  const RedisProcess redis;
+  const ServerProcess server({.workers = 2, .redis = redis.url()});
+  REQUIRE(server.wait_ready_status(200));
+  const std::string slow = "GET /limited/concurrent?ms=60000 HTTP/1.1\r\nHost: a\r\n\r\n";
+  auto one = std::make_unique<HttpConnection>(server.address());
+  HttpConnection two(server.address());
+  one->send_raw(slow);
+  two.send_raw(slow);
+  REQUIRE(eventually(10s, [&] { return get(server.address(), "/limited/concurrent").status == 429; }));
+  const HttpResponse refused = get(server.address(), "/limited/concurrent");
+  CHECK(refused.header("RateLimit-Policy") == R"("concurrent";q=2;qu="concurrent-requests")");
+  CHECK(refused.header("RateLimit") == R"("concurrent";r=0)");
+  CHECK(refused.header("Retry-After") == "1");
+  one.reset();
+  CHECK(eventually(10s, [&] { return get(server.address(), "/limited/concurrent").status == 200; }));
+}
+
+TEST_CASE("the option rate_limit_fields selects the older fields", "[limit]") {
+  const RedisProcess redis;
+  const ServerProcess server({.workers = 1, .redis = redis.url(), .arguments = {"--rate-limit-fields", "legacy"}});
+  REQUIRE(server.wait_ready_status(200));
+  const HttpResponse response = get(server.address(), "/limited");
+  CHECK(response.header("RateLimit-Limit") == "10");
+  CHECK(response.header("RateLimit-Remaining") == "9");
+  CHECK(std::stoi(response.header("RateLimit-Reset")) <= 10);
+  CHECK_FALSE(response.has("RateLimit"));
 }

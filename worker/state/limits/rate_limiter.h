@@ -1,36 +1,49 @@
-// Checks rate limits (pronghorn/limit.h): one Lua script per algorithm, one round trip per check, on Redis' clock.
+// Checks rate limits (pronghorn/limit.h): one Lua script and one round trip for all limits of a request, on Redis' clock.
 //
-// The key is NAME:l:ROUTE:ALGORITHM-WINDOW:WHO, so that a limit whose algorithm or window changes in a new release
-// starts from zero instead of misreading the old data. Every key expires.
+// The key of a limit is NAME:l:ROUTE:ALGORITHM-WINDOW:WHO, so that a limit whose algorithm or window changes in a new
+// release starts from zero instead of misreading the old data. Every key expires.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/config/config.h"
 #include "common/ipc/scoreboard.h"
 #include "pronghorn/limit.h"
 #include "pronghorn/redis.h"
 #include "pronghorn/request.h"
-#include "pronghorn/response.h"
 #include "pronghorn/task.h"
 
 namespace pronghorn::worker {
 
 class RedisClient;
 
+// One limit and one request.
 struct LimitOutcome {
+  std::string name;  // unique among the limits of the route
   bool allowed = true;
-  bool unavailable = false;  // decided without Redis: `remaining` and `reset` have no meaning
-  int status = 0;            // 0 if allowed, 429 if over the limit, 503 if refused because Redis is unavailable
-  std::uint32_t limit = 0;
-  std::uint32_t remaining = 0;
-  // If allowed: until the window ends or the bucket is full. If refused: the same as retry_after.
-  std::chrono::seconds reset{0};
-  int retry_after = 0;  // seconds, at least 1 if refused
+  bool concurrent = false;
+  std::uint32_t count = 0;
+  std::chrono::seconds window{};
+  std::uint32_t remaining = 0;                // requests that it still allows
+  std::optional<std::chrono::seconds> reset;  // until it allows one more, rounded up; empty: unknown
 };
+
+// All limits of a route and one request.
+struct LimitDecision {
+  bool allowed = true;
+  int status = 0;                      // 0 if allowed, 429 if over a limit, 503 if refused because Redis is unavailable
+  std::chrono::seconds retry_after{};  // at least 1 if refused
+  std::vector<LimitOutcome> outcomes;  // in the order of the limits; empty if decided without Redis
+};
+
+// Which fields responses carry; see limit_fields.h. The option rate_limit_fields.
+enum class LimitFieldStyle { draft, legacy, both };
 
 // Context: loop thread; one per worker.
 class RateLimiter {
@@ -40,29 +53,28 @@ class RateLimiter {
   RateLimiter(const RateLimiter&) = delete;
   RateLimiter& operator=(const RateLimiter&) = delete;
 
-  // Counts the request and decides. `name` identifies the limit within the application: the route, and which of its
-  // limits. `request`, `limit` and `name` must outlive the task. Counts refusals (429) and decisions without Redis in
-  // the worker's row. Throws only what `limit.key` throws.
-  [[nodiscard]] Task<LimitOutcome> check(Request& request, const Limit& limit, std::string_view name);
+  // Checks the request against `limits`, and counts it for all of them if all allow it. `names[i]` identifies limits[i]
+  // within the application: the route, and which of its limits. A concurrency limit counts the request until the request
+  // ends. `request`, `limits` and `names` must outlive the task. Counts refusals (429) and decisions without Redis in
+  // the worker's row. Throws only what a limit's `key` throws.
+  [[nodiscard]] Task<LimitDecision> check(Request& request, std::span<const Limit> limits,
+                                          std::span<const std::string> names);
+
+  [[nodiscard]] LimitFieldStyle field_style() const noexcept { return field_style_; }
 
  private:
   [[nodiscard]] std::string key_of(Request& request, const Limit& limit, std::string_view name) const;
-  LimitOutcome without_redis(const Limit& limit);
-  LimitOutcome from_reply(const Reply& reply, const Limit& limit);
+  LimitDecision without_redis(std::span<const Limit> limits);
+  LimitDecision from_reply(const Reply& reply, std::span<const Limit> limits);
 
   RedisClient* client_;
   std::string prefix_;
   WorkerRow& row_;
+  LimitFieldStyle field_style_;
   bool told_error_ = false;
 };
 
-// The one of two outcomes that the response should show: a refusal, else the one with fewer requests remaining.
-[[nodiscard]] const LimitOutcome& tighter(const LimitOutcome& a, const LimitOutcome& b) noexcept;
-
-// Sets RateLimit-Limit, RateLimit-Remaining and RateLimit-Reset; nothing if the outcome was decided without Redis.
-void add_limit_fields(Response& response, const LimitOutcome& outcome);
-
-// The response to a refused request: problem+json with Retry-After and the fields above.
-[[nodiscard]] Response limit_response(const LimitOutcome& outcome);
+// As in keys and in the script: "fixed", "sliding", "bucket", "gcra", "concurrent".
+[[nodiscard]] const char* algorithm_name(LimitAlgorithm algorithm) noexcept;
 
 }  // namespace pronghorn::worker

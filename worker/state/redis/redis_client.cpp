@@ -59,6 +59,12 @@ void RedisClient::issue(RedisCall& call, std::span<const std::string_view> words
   enqueue(&call, words);
 }
 
+void RedisClient::post(std::span<const std::string_view> words) {
+  if (!link_.obstacle().empty() || pending_.size() >= kMaxPending) return;
+  add(row_[Count::redis_commands]);
+  enqueue(nullptr, words);
+}
+
 // Why a command cannot be sent; empty if it can.
 std::string RedisClient::obstacle(const RedisCall& call, std::span<const std::string_view> words) const {
   if (std::string why = link_.obstacle(); !why.empty()) return why;

@@ -54,6 +54,9 @@ class RedisClient final : private RedisLink::Listener {
   // again does nothing. Must not be called from within a coroutine that waits for Redis.
   void close();
 
+  // Sends one command whose reply nobody waits for. Does nothing if it cannot be queued.
+  void post(std::span<const std::string_view> words);
+
   // Whether a connection is up and logged in.
   [[nodiscard]] bool up() const noexcept { return link_.up(); }
   // Whether Redis refuses writes; it may still answer reads.

@@ -21,6 +21,7 @@ void shop(App& app) {
   app.get("/two", [](Request&) { return text("served"); })
       .limit(per_client(100, 60s))
       .limit(per_key(2, 60s, [](Request& request) { return std::string(request.header("x-user").value_or("")); }));
+  app.get("/one-at-a-time", [](Request&) { return text("served"); }).limit(per_client(1, 60s).concurrent());
   app.get("/bad-key", [](Request&) { return text("never"); }).limit(per_key(2, 60s, [](Request& request) {
     return request.query<std::string>("user").value();
   }));
@@ -51,8 +52,8 @@ TEST_CASE("a limit refuses what is over it with 429 and says when to come back",
   for (int left = 2; left >= 0; --left) {
     const auto served = client.get("/limited");
     CHECK(served.status == 200);
-    CHECK(served.header("ratelimit-limit") == "3");
-    CHECK(served.header("ratelimit-remaining") == std::to_string(left));
+    CHECK(served.header("ratelimit-policy") == R"("fixed";q=3;w=60)");
+    CHECK(served.header("ratelimit").starts_with("\"fixed\";r=" + std::to_string(left) + ";t="));
   }
   after_calls = 0;
   const auto refused = client.get("/limited");
@@ -68,18 +69,26 @@ TEST_CASE("an error of a limited route tells of the limit too", "[application][l
   TestClient client(shop, {.redis = redis.url()});
   const auto response = client.get("/throws");
   CHECK(response.status == 404);
-  CHECK(response.header("ratelimit-remaining") == "4");
+  CHECK(response.header("ratelimit").starts_with(R"("fixed";r=4;t=)"));
 }
 
-TEST_CASE("all limits of a route must allow, and the response shows the tighter one", "[application][limits]") {
+TEST_CASE("all limits of a route must allow, and the response shows them all", "[application][limits]") {
   const RedisProcess redis;
   TestClient client(shop, {.redis = redis.url()});
-  CHECK(client.get("/two", {{"X-User", "ada"}}).header("ratelimit-remaining") == "1");
+  const auto first = client.get("/two", {{"X-User", "ada"}});
+  CHECK(first.header("ratelimit-policy") == R"("fixed";q=100;w=60, "fixed-2";q=2;w=60)");
+  CHECK(first.header("ratelimit").starts_with(R"("fixed";r=99;t=)"));
   CHECK(client.get("/two", {{"X-User", "ada"}}).status == 200);
   const auto refused = client.get("/two", {{"X-User", "ada"}});
   CHECK(refused.status == 429);
-  CHECK(refused.header("ratelimit-remaining") == "0");  // of the limit that refused
+  CHECK(refused.header("ratelimit").find(R"("fixed-2";r=0;t=)") != std::string::npos);
   CHECK(client.get("/two", {{"X-User", "bob"}}).status == 200);
+}
+
+TEST_CASE("a concurrency limit counts a request until its response is sent", "[application][limits]") {
+  const RedisProcess redis;
+  TestClient client(shop, {.redis = redis.url()});
+  for (int i = 0; i < 3; ++i) CHECK(client.get("/one-at-a-time").status == 200);
 }
 
 TEST_CASE("an exception in the key of a limit is an error of the application", "[application][limits]") {

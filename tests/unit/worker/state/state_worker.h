@@ -27,7 +27,7 @@ namespace pronghorn::test {
 using worker::Exchange;
 using worker::StateServices;
 
-// Tests in which nothing may be late have a deadline that a slow machine keeps, too.
+// The default timeout is long, so that tests without timeouts pass on a slow machine.
 inline Config config_for(std::string redis, std::chrono::milliseconds timeout = 10s) {
   Config config;
   config.name = "app";
@@ -48,7 +48,7 @@ class StateWorker {
   explicit StateWorker(const std::string& redis) : StateWorker(config_for(redis)) {}
   StateWorker(const StateWorker&) = delete;
   StateWorker& operator=(const StateWorker&) = delete;
-  // What the services leave behind would keep the loop from ending: a test that hangs here has found it.
+  // Hangs if the services leave a handle open.
   ~StateWorker() {
     state->close();
     uv_close(reinterpret_cast<uv_handle_t*>(&tick_), nullptr);
@@ -69,12 +69,12 @@ class StateWorker {
     return *this;
   }
 
-  // Turns the loop until `condition`. False: it is still not true after `deadline`.
+  // Turns the loop until `condition` is true. Returns false if it is not after `deadline`.
   bool wait(const std::function<bool()>& condition, std::chrono::milliseconds deadline = 10s) {
     const auto end = Clock::now() + deadline;
     bool met = condition();
     while (!met && Clock::now() < end) {
-      // Started each time: the condition may wait for something itself.
+      // Started in each turn, because the condition may call wait() itself.
       uv_timer_start(&tick_, [](uv_timer_t*) {}, 2, 0);
       uv_run(&loop_, UV_RUN_ONCE);
       met = condition();
@@ -130,13 +130,13 @@ class Visit {
   }
 
   Session session() { return worker_.run(exchange.request.session()); }
-  // What the dispatcher does when the handler has returned. The Set-Cookie field; empty when there is none.
+  // Saves the session, as the server does after the handler has returned. Returns the Set-Cookie field, or "".
   std::string commit() {
     Response response;
     worker_.run(worker_.state->sessions.commit(exchange, response));
     return std::string(response.header("Set-Cookie").value_or(""));
   }
-  // The session's id after commit(), as the client has it.
+  // commit(), which must set the cookie. Returns the id in it.
   std::string commit_id() {
     const std::string field = commit();
     REQUIRE(field.starts_with("session="));

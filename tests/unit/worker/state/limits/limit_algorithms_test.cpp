@@ -22,12 +22,14 @@ TEST_CASE("every algorithm is exact under 50 parallel checks", "[limit]") {
   SECTION("fixed window") {}
   SECTION("sliding window") { limit.sliding(); }
   SECTION("token bucket") { limit.bucket(); }
+  SECTION("GCRA") { limit.gcra(); }
+  SECTION("concurrency") { limit.concurrent(); }
   CHECK(allowed_of(worker, limit, 50) == 10);
   CHECK((*worker.row)[Count::limits_refused].load() == 40);
-  CHECK(allowed_of(worker, limit, 50) == 0);
+  CHECK(allowed_of(worker, limit, 50) == (limit.algorithm == LimitAlgorithm::concurrency ? 10 : 0));
 }
 
-TEST_CASE("a fixed window begins anew when it has passed", "[limit]") {
+TEST_CASE("a fixed window starts again after it has ended", "[limit]") {
   RedisProcess redis;
   StateWorker worker(redis.url());
   worker.ready();
@@ -47,16 +49,16 @@ TEST_CASE("a token bucket refills evenly", "[limit]") {
   };
   empty_since(std::chrono::milliseconds(15min).count());  // 2.5 tokens
   CHECK(allowed_of(worker, limit, 20) == 2);
-  const LimitOutcome refused = check(worker, limit);
-  CHECK(refused.retry_after > 170);
-  CHECK(refused.retry_after <= 180);
+  const LimitDecision refused = check(worker, limit);
+  CHECK(refused.retry_after > 170s);
+  CHECK(refused.retry_after <= 180s);
   empty_since(std::chrono::milliseconds(600min).count());  // as many as it holds, not more
   CHECK(allowed_of(worker, limit, 20) == 10);
   empty_since(-std::chrono::milliseconds(15min).count());  // the clock was set back
   CHECK(allowed_of(worker, limit, 20) == 0);
 }
 
-TEST_CASE("in a sliding window the one before counts as far as it is in view", "[limit]") {
+TEST_CASE("in a sliding window the previous window counts in proportion to its overlap", "[limit]") {
   RedisProcess redis;
   StateWorker worker(redis.url());
   worker.ready();
@@ -74,11 +76,48 @@ TEST_CASE("in a sliding window the one before counts as far as it is in view", "
   CHECK(allowed_of(worker, limit, 20) == 10 - in_view);
   saved(1, 10, 3);  // what was current is the one before now
   CHECK(allowed_of(worker, limit, 20) == 10 - in_view);
-  CHECK(check(worker, limit).retry_after <= 361);
+  CHECK(check(worker, limit).retry_after <= 361s);
   saved(2, 10, 10);  // out of view
   CHECK(allowed_of(worker, limit, 20) == 10);
-  // Until the next window begins, and a tenth of this one has left the view then.
-  CHECK(std::abs(check(worker, limit).retry_after - ((kWindow - elapsed) / 1000 + 360)) <= 60);
+  // The next window must begin, and a tenth of this one must no longer count.
+  CHECK(std::abs(check(worker, limit).retry_after.count() - ((kWindow - elapsed) / 1000 + 360)) <= 60);
   saved(-1, 10, 0);  // the clock was set back
   CHECK(allowed_of(worker, limit, 20) == 0);
+}
+
+TEST_CASE("GCRA allows a burst, then one request per interval", "[limit]") {
+  RedisProcess redis;
+  StateWorker worker(redis.url());
+  worker.ready();
+  const Limit limit = per_client(10, minutes(60)).gcra();
+  const std::string key = "app:l:GET%20/limited:gcra-3600000:192.0.2.1";
+  const auto unused_in = [&](std::int64_t ms) {
+    redis.command({"SET", key, std::to_string(server_ms(redis) + ms), "PX", "100000"});
+  };
+  CHECK(check(worker, limit).outcomes.at(0).remaining == 9);
+  unused_in(std::chrono::milliseconds(45min).count());  // room for 2.5 requests
+  CHECK(allowed_of(worker, limit, 20) == 2);
+  const LimitDecision refused = check(worker, limit);
+  CHECK(refused.retry_after > 170s);
+  CHECK(refused.retry_after <= 180s);
+  CHECK(std::stol(redis.command({"PTTL", key})) > 3'000'000);
+  unused_in(-1000);
+  CHECK(allowed_of(worker, limit, 20) == 10);
+  unused_in(std::chrono::milliseconds(600min).count());  // the clock was set back: a window ahead at most
+  CHECK(check(worker, limit).retry_after <= 360s);
+}
+
+TEST_CASE("an allowed request learns when one more is allowed", "[limit]") {
+  RedisProcess redis;
+  StateWorker worker(redis.url());
+  worker.ready();
+  for (Limit limit : {per_client(10, minutes(60)).bucket(), per_client(10, minutes(60)).gcra()}) {
+    CAPTURE(worker::algorithm_name(limit.algorithm));
+    for (int remaining = 9; remaining >= 0; --remaining) {
+      const LimitDecision decision = check(worker, limit);
+      CHECK(decision.outcomes.at(0).remaining == static_cast<std::uint32_t>(remaining));
+      CHECK(decision.outcomes.at(0).reset <= 360s);
+      CHECK(decision.outcomes.at(0).reset > 300s);
+    }
+  }
 }
