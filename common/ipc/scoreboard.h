@@ -143,7 +143,6 @@ struct alignas(64) WorkerRow {
   Counter requests_before;              // Count::requests when this worker took the row over
   std::atomic<RedisState> redis_state;
   std::atomic<std::uint64_t> redis_since_at;  // seconds since 1970: when redis_state changed; 0: never
-  SharedText<128> redis_address;              // of the server, for people; without the password
   SharedText<256> redis_error;                // why redis_state is not `up`; empty if it is
 
   CounterArray counters;

@@ -22,7 +22,7 @@ constexpr std::uint64_t kSwitchEveryMs = 5'000;
 
 RedisClient::RedisClient(uv_loop_t* loop, RedisUrl url, milliseconds timeout, std::string trial_key, WorkerRow& row)
     : row_(row),
-      status_(row, describe(url)),
+      status_(row),
       link_(loop, std::move(url), timeout, std::move(trial_key), status_, *this),
       writes_(link_.address()),
       timeout_ns_(static_cast<std::uint64_t>(std::chrono::nanoseconds(link_.timeout()).count())),

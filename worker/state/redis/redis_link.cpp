@@ -18,6 +18,13 @@ using std::chrono::milliseconds;
 constexpr milliseconds kFirstBackoff{50};
 constexpr milliseconds kLongestBackoff{5'000};
 
+std::string describe(const RedisUrl& url) {
+  if (url.is_unix) return "unix:" + url.path;
+  const bool ipv6 = url.host.find(':') != std::string::npos;
+  return fmt::format("{}{}{}{}{}:{}", url.user, url.user.empty() ? "" : "@", ipv6 ? "[" : "", url.host, ipv6 ? "]" : "",
+                     url.port);
+}
+
 // Written and removed at once; HSET is refused for every reason for which the writes of sessions are.
 constexpr std::string_view kTrialScript =
     "redis.call('HSET', KEYS[1], 'trial', '1') redis.call('DEL', KEYS[1]) return 1";
@@ -31,13 +38,6 @@ bool is_temporary(std::string_view error) {
 }
 
 }  // namespace
-
-std::string describe(const RedisUrl& url) {
-  if (url.is_unix) return "unix:" + url.path;
-  const bool ipv6 = url.host.find(':') != std::string::npos;
-  return fmt::format("{}{}{}{}{}:{}", url.user, url.user.empty() ? "" : "@", ipv6 ? "[" : "", url.host, ipv6 ? "]" : "",
-                     url.port);
-}
 
 RedisLink::RedisLink(uv_loop_t* loop, RedisUrl url, milliseconds timeout, std::string trial_key, RedisStatus& status,
                      Listener& listener)

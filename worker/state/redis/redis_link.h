@@ -25,9 +25,6 @@
 
 namespace pronghorn::worker {
 
-// "unix:PATH" or "user@host:port", for people. Never contains the password.
-[[nodiscard]] std::string describe(const RedisUrl& url);
-
 // One attempt to connect takes at most the timeout. After a failed one the link waits: 50 ms at first, doubled up to
 // 5 s, half of it random so that the workers of a server do not reconnect in the same moment.
 //
@@ -72,6 +69,7 @@ class RedisLink final : private RedisConnection::Listener {
   // Why a command cannot be queued now; empty if it can. Until the first connection is up, and during reconnect(),
   // commands may wait for it, for the timeout at most.
   [[nodiscard]] std::string obstacle() const;
+  // "unix:PATH" or "user@host:port", for people. Never contains the password.
   [[nodiscard]] const std::string& address() const noexcept { return address_; }
   [[nodiscard]] std::chrono::milliseconds timeout() const noexcept { return timeout_; }
   // The words of a trial write. It leaves nothing in Redis.

@@ -4,10 +4,6 @@
 
 namespace pronghorn::worker {
 
-RedisStatus::RedisStatus(WorkerRow& row, std::string_view address) noexcept : row_(row) {
-  row_.redis_address.set(address);
-}
-
 void RedisStatus::set(RedisState state, std::string_view reason) noexcept {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   row_.redis_error.set(reason);

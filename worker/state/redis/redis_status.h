@@ -10,7 +10,7 @@ namespace pronghorn::worker {
 // The only writer of the row's redis_* fields other than counters. Context: loop thread.
 class RedisStatus {
  public:
-  RedisStatus(WorkerRow& row, std::string_view address) noexcept;
+  explicit RedisStatus(WorkerRow& row) noexcept : row_(row) {}
 
   // Records the state, why it is not `up`, and since when if the state changes.
   void set(RedisState state, std::string_view reason = {}) noexcept;
