@@ -177,7 +177,6 @@ void SupervisorProcess::describe_server() {
   server.listen.set(fmt::format("{}", fmt::join(addresses, "\n")));
   server.name.set(ground_.config->name);
   describe_redis(*ground_.config);
-  server.ready_without_redis.store(ground_.config->ready_requires == "nothing" ? 1 : 0);
   server.pid.store(static_cast<std::uint32_t>(::getpid()));
   server.started_ms.store(ground_.resume ? ground_.resume->started_ms : began_ms_);
   server.generation.store(ground_.resume ? ground_.resume->generation : 1);
