@@ -7,7 +7,7 @@ function(pronghorn_harden target)
     set(fortify 3)
   endif()
   target_compile_options(${target} PRIVATE -fstack-protector-strong)
-  if(NOT PRONGHORN_SANITIZE AND NOT PRONGHORN_FUZZ)
+  if(NOT PRONGHORN_SANITIZE AND NOT PRONGHORN_SANITIZE_THREADS AND NOT PRONGHORN_FUZZ)
     # glibc checks only what is optimised, and warns otherwise. A distribution's own flags may already define the macro.
     target_compile_options(
       ${target} PRIVATE "$<$<NOT:$<CONFIG:Debug,>>:SHELL:-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=${fortify}>")

@@ -2,7 +2,7 @@
 add_library(pronghorn_options INTERFACE)
 target_compile_options(pronghorn_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wpedantic -Wshadow
                                                    -Wconversion>)
-if(PRONGHORN_WERROR AND NOT PRONGHORN_SANITIZE)  # GCC's flow analysis gives false warnings in instrumented code
+if(PRONGHORN_WERROR AND NOT PRONGHORN_SANITIZE AND NOT PRONGHORN_SANITIZE_THREADS)  # GCC's flow analysis gives false warnings in instrumented code
   target_compile_options(pronghorn_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Werror>)
 endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
@@ -16,6 +16,11 @@ if(PRONGHORN_SANITIZE)
   add_compile_options(-fsanitize=address,undefined -fno-sanitize=vptr -fno-sanitize-recover=undefined
                       -fno-omit-frame-pointer)
   add_link_options(-fsanitize=address,undefined)
+endif()
+
+if(PRONGHORN_SANITIZE_THREADS)
+  add_compile_options(-fsanitize=thread)
+  add_link_options(-fsanitize=thread)
 endif()
 
 if(PRONGHORN_FUZZ)

@@ -10,6 +10,12 @@ foreach(source IN LISTS unit_sources)
   set_tests_properties("${name}" PROPERTIES TIMEOUT 60 LABELS unit FAIL_REGULAR_EXPRESSION "No test cases matched")
 endforeach()
 
+# Tests that use threads, for ./scripts/test --threads.
+foreach(name server/commands/control_client common/ipc/scoreboard common/line_writer common/log worker/forms/multipart
+             worker/forms/temporary_file worker/runtime/task)
+  set_property(TEST "unit/${name}" APPEND PROPERTY LABELS threads)
+endforeach()
+
 # Cases tagged [load] measure what clients see under load, so they run alone. Those tagged [slow] compile something.
 set(list_script "${CMAKE_CURRENT_BINARY_DIR}/integration_tests_list.cmake")
 if(Catch2_VERSION VERSION_LESS 3)
