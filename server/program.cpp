@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/privileges.h"
 #include "common/version.h"
 #include "pronghorn/plugin.h"
 #include "pronghorn/run.h"
@@ -72,6 +73,7 @@ bool is_global_flag(std::string_view name) {
 
 int run_internal(int argc, char** argv, Setup setup) {
   const std::string_view name(argv[1]);
+  drop_privileges();
   if (name == "worker") return worker::run_worker(setup);
   if (name == "check-app") worker::check_app(setup);
   if (name == "check-state") return supervisor::run_check_state();

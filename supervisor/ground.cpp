@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "supervisor/redis/embedded_redis.h"
+#include "supervisor/system/identity.h"
 
 namespace pronghorn::supervisor {
 namespace {
@@ -71,6 +72,14 @@ Scoreboard resumed_scoreboard(int fd) {
 }
 
 }  // namespace
+
+void change_identity(const Config& config) {
+  const auto identity = find_identity(config.user, config.group);
+  if (!identity) return;
+  if (uses_runtime_dir(config)) create_directory_for(*identity, config.runtime_dir, "runtime_dir");
+  if (config.redis == "embedded") create_directory_for(*identity, config.data_dir, "data_dir");
+  adopt(*identity);
+}
 
 Ground fresh_ground(const Config& config) {
   if (config.redis == "embedded") require_redis_server(config);

@@ -28,6 +28,10 @@ struct Ground {
   std::optional<ResumeState> resume;  // left by the image that this program has replaced
 };
 
+// Becomes the user and group of the configuration, for good. Call it before anything that creates files, so that they
+// belong to that user. Throws ConfigurationError, std::system_error.
+void change_identity(const Config& config);
+
 // Throws ConfigurationError when the configuration has to change (a port in use), std::runtime_error otherwise.
 [[nodiscard]] Ground fresh_ground(const Config& config);
 

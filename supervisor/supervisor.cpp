@@ -37,6 +37,13 @@ void open_standard_descriptors() noexcept {
   }
 }
 
+void warn_about_root() {
+  if (::geteuid() != 0) return;
+  log_warning(
+      "workers run as root: a fault in the application endangers the whole machine; name an unprivileged user with "
+      "--user");
+}
+
 // Opens the access log as well, only to see that it can be written: told here once, and not by each worker.
 void open_logs(const Config& config) {
   try {
@@ -94,8 +101,10 @@ int run_supervisor(const Config& config, const SupervisorHooks& hooks) {
     if (resume) {
       reopen_own_log(resume->config);
     } else {
+      change_identity(config);
       open_logs(config);
       for (const std::string& warning : hooks.warnings) log_warning(warning);
+      warn_about_root();
     }
     ::signal(SIGPIPE, SIG_IGN);
     raise_descriptor_limit();

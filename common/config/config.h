@@ -63,6 +63,8 @@ enum class Balance {
   FIELD(bool, ipv6_only, true)        /* [::]:PORT takes no IPv4 */ \
   FIELD(std::uint32_t, unix_mode, 0)  /* of the files of Unix sockets; 0: as the umask says */ \
   FIELD(std::string, unix_owner)      /* USER, USER:GROUP or :GROUP of the same; empty: the server's */ \
+  FIELD(std::string, user)            /* runs the server if root starts it; empty: root does */ \
+  FIELD(std::string, group)           /* its group; empty: the user's */ \
   \
   /* Networks, or "unix". */ \
   FIELD(Texts, proxy_protocol)   /* peers that must begin each connection with a PROXY header */ \

@@ -49,6 +49,11 @@ std::vector<Option> make_options() {
       text_or_off({"unix_owner", kServing,
                    "Owner of Unix socket files: USER, USER:GROUP or :GROUP. off: the user that runs the server."},
                   "USER:GROUP", &Config::unix_owner, check_owner),
+      text_or_off({"user", kServing,
+                   "User that runs the server when root starts it. Workers and Redis have no capabilities in any case. "
+                   "off: root."},
+                  "USER", &Config::user, accept_path),
+      text_or_off({"group", kServing, "Its group. off: the group of the user."}, "GROUP", &Config::group, accept_path),
       text(
           {"name", kServing,
            "Prefix of every key in Redis. Servers that share sessions must have the same name, others different ones."},

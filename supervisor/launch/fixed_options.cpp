@@ -15,6 +15,8 @@ std::vector<std::string> keep_fixed_options(Config& fresh, const Config& running
   keep("ipv6_only", &Config::ipv6_only);
   keep("unix_mode", &Config::unix_mode);
   keep("unix_owner", &Config::unix_owner);
+  keep("user", &Config::user);
+  keep("group", &Config::group);
   keep("admin", &Config::admin);
   keep("control", &Config::control);
   keep("runtime_dir", &Config::runtime_dir);

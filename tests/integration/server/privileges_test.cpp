@@ -1,0 +1,129 @@
+// What the processes of a server may do that root has started.
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <sstream>
+
+#include "support/catch.h"
+#include "support/paths.h"
+#include "support/server_process.h"
+
+using namespace pronghorn::test;
+
+namespace {
+
+constexpr std::uint64_t kBindService = 1U << 10;  // CAP_NET_BIND_SERVICE
+
+// A line of /proc/PID/status without its name: "0\t0\t0\t0" for "Uid".
+std::string status_line(pid_t pid, const std::string& name) {
+  std::istringstream lines(read_file("/proc/" + std::to_string(pid) + "/status"));
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with(name + ":\t")) return line.substr(name.size() + 2);
+  }
+  return {};
+}
+
+std::uint64_t capabilities(pid_t pid, const std::string& set) {
+  return std::stoull(status_line(pid, set), nullptr, 16);
+}
+
+// Of the supervisor's children: workers, and redis-server.
+void check_without_privileges(pid_t pid) {
+  INFO(command_line(pid));
+  for (const char* set : {"CapInh", "CapPrm", "CapEff", "CapAmb"}) CHECK(capabilities(pid, set) == 0);
+  CHECK(status_line(pid, "NoNewPrivs") == "1");
+}
+
+// The program, its library and an application in a folder that every user can read: the build may be in root's home.
+struct PublicCopy {
+  TempDir directory;
+
+  PublicCopy() {
+    ::chmod(directory.path().c_str(), 0755);
+    for (const std::string file : {"/pronghorn", "/libpronghorn.so", "/examples/hello.so"}) {
+      const std::filesystem::path source = std::filesystem::canonical(build_path(file));
+      const std::string name = file.ends_with(".so") ? readlink_soname(file) : "pronghorn";
+      std::filesystem::copy_file(source, directory.path() / name);
+    }
+  }
+  // The loader asks for the library by its SONAME.
+  static std::string readlink_soname(const std::string& file) {
+    std::error_code not_a_link;
+    const auto target = std::filesystem::read_symlink(build_path(file), not_a_link);
+    return not_a_link ? std::filesystem::path(file).filename() : target.filename();
+  }
+};
+
+// A port below 1024 on which nobody listens.
+int low_port() {
+  for (int port = 600; port < 1024; ++port) {
+    try {
+      Address address;
+      address.port = static_cast<std::uint16_t>(port);
+      const HttpConnection taken(address, 1s);
+    } catch (const ClientError& error) {
+      if (error.failure() == Failure::refused) return port;
+    }
+  }
+  FAIL("every port below 1024 is in use");
+  return 0;
+}
+
+}  // namespace
+
+TEST_CASE("workers and Redis have no capabilities and cannot gain any", "[privileges]") {
+  const ServerProcess server({.workers = 2, .redis = {}});
+  REQUIRE(server.wait_redis());
+  const auto children = children_of(server.pid());
+  CHECK(children.size() == 3);
+  for (const pid_t pid : children) check_without_privileges(pid);
+}
+
+TEST_CASE("the log warns when workers run as root", "[privileges]") {
+  const ServerProcess server({.workers = 1});
+  CHECK(server.log_has("workers run as root") == (::geteuid() == 0));
+}
+
+TEST_CASE("--user runs the whole server as that user, on a port below 1024 as well", "[privileges]") {
+  if (::geteuid() != 0) {
+    WARN("skipped: only root can change the user");
+    return;
+  }
+  const PublicCopy copy;
+  const std::string folder = copy.directory.path();
+  ServerProcess server({.command = {folder + "/pronghorn", "serve", folder + "/hello.so"},
+                        .workers = 1,
+                        .redis = "embedded",
+                        .listen = {"127.0.0.1:" + std::to_string(low_port())},
+                        .arguments = {"--user", "nobody", "--group", "nogroup", "--runtime-dir", folder + "/new/run",
+                                      "--data-dir", folder + "/new/data"}});
+  REQUIRE(server.wait_redis());
+  CHECK_FALSE(server.log_has("workers run as root"));
+  CHECK(status_line(server.pid(), "Uid") == "65534\t65534\t65534\t65534");
+  CHECK(status_line(server.pid(), "Gid") == "65534\t65534\t65534\t65534");
+  CHECK(capabilities(server.pid(), "CapEff") == kBindService);
+  for (const pid_t pid : children_of(server.pid())) {
+    CHECK(status_line(pid, "Uid") == "65534\t65534\t65534\t65534");
+    check_without_privileges(pid);
+  }
+  // A slot that is added later binds the port again; a reload copies the application into the user's folder.
+  server.signal(SIGTTIN);
+  REQUIRE(server.wait_ready(2));
+  const auto before = server.worker_pids();
+  server.signal(SIGHUP);
+  REQUIRE(eventually(20s, [&] {
+    const auto now = server.worker_pids();
+    return server.wait_ready(2, 0ms) && now.at(0) != before.at(0) && now.at(1) != before.at(1);
+  }));
+}
+
+TEST_CASE("a user or group that does not exist is refused", "[privileges]") {
+  const TempDir directory;
+  for (const auto& [option, name] : {std::pair{"--user", "nobody-by-this-name"}, {"--group", "no-such-group"}}) {
+    const ProgramResult result = run_program({program_path(), "serve", app_path("hello"), option, name}, {}, 20s);
+    CHECK(result.status == 2);
+    CHECK(result.err.find(std::string(name) + ": no such ") != std::string::npos);
+  }
+}
