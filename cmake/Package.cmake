@@ -1,7 +1,7 @@
 # `cpack -G DEB` in the build folder: pronghorn (program, library, systemd unit, configuration) and pronghorn-dev.
 # Installed by the package alone: `cmake --install` leaves /etc and systemd alone.
 install(
-  FILES deploy/systemd/pronghorn.service
+  FILES deploy/systemd/pronghorn.service deploy/systemd/pronghorn.socket
   DESTINATION lib/systemd/system
   COMPONENT service
   EXCLUDE_FROM_ALL)

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/log.h"
 #include "supervisor/redis/embedded_redis.h"
 #include "supervisor/system/identity.h"
 
@@ -29,15 +30,16 @@ std::string own_program() {
   return program;
 }
 
-SocketOptions socket_options(const Config& config) {
+SocketOptions socket_options(const Config& config, std::vector<PassedSocket>& passed) {
   return {.ipv6_only = config.ipv6_only,
-          .unix_file = {.mode = static_cast<mode_t>(config.unix_mode), .owner = config.unix_owner}};
+          .unix_file = {.mode = static_cast<mode_t>(config.unix_mode), .owner = config.unix_owner},
+          .passed = &passed};
 }
 
-std::unique_ptr<Listeners> admin_listeners(const Config& config) {
+std::unique_ptr<Listeners> admin_listeners(const Config& config, std::vector<PassedSocket>& passed) {
   if (config.admin.empty()) return nullptr;
   return std::make_unique<Listeners>(std::vector{config.admin}, Balance::shared, config.backlog, 0, 1,
-                                     socket_options(config), "admin");
+                                     socket_options(config, passed), "admin");
 }
 
 // False with a control socket elsewhere and no embedded Redis: then the runtime directory holds nothing that two
@@ -81,12 +83,17 @@ void change_identity(const Config& config) {
   adopt(*identity);
 }
 
-Ground fresh_ground(const Config& config) {
+Ground fresh_ground(const Config& config, std::vector<PassedSocket> passed) {
   if (config.redis == "embedded") require_redis_server(config);
   DirectoryLocks locks = lock_directories(config);
   Listeners listeners(config.listen, config.balance, config.backlog, config.max_workers, config.min_workers,
-                      socket_options(config));
-  auto admin = admin_listeners(config);
+                      socket_options(config, passed));
+  auto admin = admin_listeners(config, passed);
+  for (const PassedSocket& socket : passed) {
+    if (!socket.fd) continue;
+    log_warning("closing a socket from the service manager: it is not bound to an address of --listen or --admin",
+                {{"name", socket.name}});
+  }
   auto own = std::make_shared<Config>(config);
   auto app = copy_app(*own, 1);
   return {.program = own_program(),

@@ -7,12 +7,14 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "common/config/config.h"
 #include "common/ipc/scoreboard.h"
 #include "supervisor/launch/app_copy.h"
 #include "supervisor/listen/listeners.h"
 #include "supervisor/system/directories.h"
+#include "supervisor/system/service_manager.h"
 #include "supervisor/upgrade/resume_state.h"
 
 namespace pronghorn::supervisor {
@@ -32,8 +34,9 @@ struct Ground {
 // belong to that user. Throws ConfigurationError, std::system_error.
 void change_identity(const Config& config);
 
-// Throws ConfigurationError when the configuration has to change (a port in use), std::runtime_error otherwise.
-[[nodiscard]] Ground fresh_ground(const Config& config);
+// Uses the sockets of `passed` that are bound to an address of the configuration, and closes the others. Throws
+// ConfigurationError when the configuration has to change (a port in use), std::runtime_error otherwise.
+[[nodiscard]] Ground fresh_ground(const Config& config, std::vector<PassedSocket> passed);
 
 // What an earlier image of this program has left. Throws std::runtime_error.
 [[nodiscard]] Ground resumed_ground(ResumeState state);

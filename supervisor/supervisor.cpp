@@ -97,6 +97,7 @@ int run_on_loop(Ground& ground, const SupervisorHooks& hooks) {
 int run_supervisor(const Config& config, const SupervisorHooks& hooks) {
   open_standard_descriptors();
   try {
+    auto passed = take_passed_sockets();
     auto resume = take_resume_state();
     if (resume) {
       reopen_own_log(resume->config);
@@ -108,7 +109,7 @@ int run_supervisor(const Config& config, const SupervisorHooks& hooks) {
     }
     ::signal(SIGPIPE, SIG_IGN);
     raise_descriptor_limit();
-    Ground ground = resume ? resumed_ground(std::move(*resume)) : fresh_ground(config);
+    Ground ground = resume ? resumed_ground(std::move(*resume)) : fresh_ground(config, std::move(passed));
     return run_on_loop(ground, hooks);
   } catch (const ConfigurationError& error) {
     log_error(error.what());

@@ -96,7 +96,8 @@ SupervisorProcess::SupervisorProcess(uv_loop_t* loop, Ground& ground, const Supe
       tick_(loop, [this] { tick(); }),
       stall_tick_(loop, [this] {
         if (workers_.set_still(stalls_.look(monotonic_ms()))) schedule();
-      }) {
+      }),
+      watchdog_(loop, [this] { manager_.alive(); }) {
   if (ground.config->redis == "embedded") {
     redis_.emplace(loop, children_, ground.program, *ground.config, ground.locks.redis);
   }
@@ -160,6 +161,7 @@ int SupervisorProcess::run() {
   describe_server();
   tick_.start(Milliseconds(1'000), Milliseconds(1'000));
   watch_for_stalls(ground_.config->stall_threshold);
+  if (const Milliseconds period = manager_.watchdog_period(); period.count() > 0) watchdog_.start(period, period);
   if (ground_.resume) {
     resume();
   } else {
@@ -228,6 +230,8 @@ void SupervisorProcess::announce() {
   if (ground_.admin_listeners) parts.push_back("admin on " + ground_.admin_listeners->addresses().front().url());
   log_info(fmt::format("listening on {} with {}, pid {}, ready in {} ms", fmt::join(urls, " and "),
                        fmt::join(parts, ", "), ::getpid(), monotonic_ms() - began_ms_));
+  store_listeners();
+  manager_.ready(status_line());
 }
 
 // --- Running --------------------------------------------------------------------------------------------------------
@@ -237,6 +241,7 @@ void SupervisorProcess::advance() {
   next = earlier(next, workers_.advance());
   if (dispatcher_) dispatcher_->advance();
   next = earlier(next, replacement_.advance());
+  tell_manager();
   const bool running = phase_ == Phase::running;
   if (!announced_ && running && workers_.slots().ready_slots() == workers_.slots().target()) announce();
   finish_when_empty();
@@ -263,6 +268,8 @@ void SupervisorProcess::tick() {
   flush_log();
   const std::uint64_t dropped = dropped_log_lines();
   add(ground_.board.server()[Count::log_lines_dropped], dropped - std::exchange(counted_drops_, dropped));
+  if (announced_ && !stopping()) store_listeners();
+  manager_.flush();
   if (announced_ && phase_ == Phase::running) {
     scaling_.tick(now);
     if (!rollouts_.busy() && !replacement_.busy()) recycler_.tick(now);
@@ -293,6 +300,7 @@ void SupervisorProcess::worker_exited(const WorkerEntry& worker, const std::stri
 void SupervisorProcess::cannot_start(const std::string& reason) {
   if (stopping()) return;
   log_error(fmt::format("the application cannot start: {}", reason));
+  manager_.status("the application cannot start: " + reason);
   status_ = kExitApplication;
   stop_now();
 }
@@ -343,6 +351,7 @@ void SupervisorProcess::stop_now() {
 
 void SupervisorProcess::begin_stop() {
   ground_.board.server().draining.store(1);
+  manager_.stopping("finishing requests in flight");
   rollouts_.cancel("the server is stopping");
   replacement_.cancel();
 }
@@ -351,6 +360,7 @@ void SupervisorProcess::begin_stop() {
 void SupervisorProcess::finish_when_empty() {
   if (!stopping() || closing_redis_ || workers_.count_without_admin() > 0) return;
   dispatcher_.reset();
+  forget_listeners();
   ground_.listeners.close();  // clients are refused from now on, not left waiting
   if (workers_.slots().current(kAdminSlot) != nullptr) return workers_.stop_admin();
   const std::size_t redis = redis_ && redis_->pid() != 0 ? 1 : 0;
@@ -397,6 +407,45 @@ void SupervisorProcess::replace_program(ProgramReplacement::Waiter waiter) {
   const std::string error = "the program is not replaced: the server is starting, stopping, or replacing workers";
   log_warning(error);
   if (waiter) waiter(error);
+}
+
+std::string SupervisorProcess::status_line() const {
+  const Slots& slots = workers_.slots();
+  return fmt::format("{} of {} workers ready, generation {}", slots.ready_slots(), slots.target(),
+                     rollouts_.launch().generation);
+}
+
+// After every event: the service manager learns that a rollout begins or ends, and how many workers are ready.
+void SupervisorProcess::tell_manager() {
+  if (!announced_ || stopping()) return;
+  if (rollouts_.busy() == told_reload_) {
+    if (!told_reload_) manager_.status(status_line());
+    return;
+  }
+  told_reload_ = rollouts_.busy();
+  if (told_reload_) {
+    manager_.reloading("replacing workers");
+  } else {
+    manager_.ready(status_line());
+  }
+}
+
+// The service manager passes them to the next process of this service if this one crashes, so that no connection is
+// refused meanwhile. Those of slots that are added later follow within a second.
+void SupervisorProcess::store_listeners() {
+  for (const Listeners::Listener& listener : ground_.listeners.all()) {
+    if (listener.slot && !ground_.listeners.live(*listener.slot)) continue;
+    const std::string name = Listeners::stored_name(listener);
+    if (stored_.emplace(name, listener.fd).second) manager_.keep(listener.fd, name);
+  }
+}
+
+// Nobody would answer clients that wait in the queue of a stored socket once this process has ended in order.
+void SupervisorProcess::forget_listeners() {
+  std::set<std::string> names;
+  for (const auto& [name, fd] : stored_) names.insert(name);
+  for (const std::string& name : names) manager_.forget(name);
+  stored_.clear();
 }
 
 // Somebody has deleted the socket's file: no command arrives any more, but signals do.

@@ -9,7 +9,9 @@
 #include <expected>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/config/config.h"
@@ -30,6 +32,7 @@
 #include "supervisor/redis/embedded_redis.h"
 #include "supervisor/rollout/rollouts.h"
 #include "supervisor/system/child_process.h"
+#include "supervisor/system/service_manager.h"
 #include "supervisor/system/uv_handles.h"
 #include "supervisor/upgrade/program_files.h"
 #include "supervisor/upgrade/program_replacement.h"
@@ -83,6 +86,10 @@ class SupervisorProcess {
   [[nodiscard]] bool may_roll_out(const Rollouts::Waiter& waiter);
   void replace_program(ProgramReplacement::Waiter waiter);
   void restore_control();
+  void tell_manager();
+  void store_listeners();
+  void forget_listeners();
+  [[nodiscard]] std::string status_line() const;
   void reopen_logs();
   // Returns one line that says why the level stays, or nothing.
   [[nodiscard]] std::string change_log_level(const std::string& level);
@@ -99,6 +106,9 @@ class SupervisorProcess {
   std::uint64_t alone_since_ms_ = 0;  // when the last worker had ended while another child still ran
   std::uint64_t began_ms_;
 
+  ServiceManager manager_;
+  bool told_reload_ = false;                      // the service manager knows of the running rollout
+  std::set<std::pair<std::string, int>> stored_;  // listeners that the service manager keeps, with their names
   Children children_;
   ControlSocket control_;
   std::optional<EmbeddedRedis> redis_;
@@ -121,6 +131,7 @@ class SupervisorProcess {
   Timer due_;
   Timer tick_;
   Timer stall_tick_;
+  Timer watchdog_;
   std::vector<std::unique_ptr<Signal>> signals_;
 };
 

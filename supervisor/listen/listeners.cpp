@@ -1,6 +1,7 @@
 #include "supervisor/listen/listeners.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -12,6 +13,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <cstddef>
 #include <cstring>
 
@@ -151,7 +153,58 @@ SocketAddress local_address(int fd) noexcept {
   return address;
 }
 
+bool same_address(const SocketAddress& a, const SocketAddress& b) noexcept {
+  if (a.storage.ss_family != b.storage.ss_family) return false;
+  if (a.storage.ss_family == AF_UNIX) {
+    const auto path = [](const SocketAddress& address) {
+      return reinterpret_cast<const sockaddr_un*>(address.get())->sun_path;
+    };
+    return std::strcmp(path(a), path(b)) == 0;
+  }
+  if (a.storage.ss_family == AF_INET6) {
+    const auto* left = reinterpret_cast<const sockaddr_in6*>(a.get());
+    const auto* right = reinterpret_cast<const sockaddr_in6*>(b.get());
+    return left->sin6_port == right->sin6_port &&
+           std::memcmp(&left->sin6_addr, &right->sin6_addr, sizeof(in6_addr)) == 0;
+  }
+  const auto* left = reinterpret_cast<const sockaddr_in*>(a.get());
+  const auto* right = reinterpret_cast<const sockaddr_in*>(b.get());
+  return left->sin_port == right->sin_port && left->sin_addr.s_addr == right->sin_addr.s_addr;
+}
+
+SocketAddress unix_address(const std::string& path) noexcept {
+  SocketAddress address;
+  auto* name = reinterpret_cast<sockaddr_un*>(&address.storage);
+  name->sun_family = AF_UNIX;
+  path.copy(name->sun_path, sizeof name->sun_path - 1);
+  address.size = sizeof *name;
+  return address;
+}
+
+bool is_listening(int fd) noexcept {
+  int type = 0;
+  int listening = 0;
+  socklen_t size = sizeof type;
+  return ::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM &&
+         ::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) == 0 && listening != 0;
+}
+
+constexpr std::string_view kStoredPrefix = "pronghorn-slot-";
+
+// The slot in a name of stored_name(). Empty: a socket for all slots.
+std::optional<std::uint32_t> slot_in(std::string_view name) noexcept {
+  std::uint32_t slot = 0;
+  if (!name.starts_with(kStoredPrefix)) return std::nullopt;
+  name.remove_prefix(kStoredPrefix.size());
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), slot);
+  return error == std::errc{} && end == name.data() + name.size() ? std::optional(slot) : std::nullopt;
+}
+
 }  // namespace
+
+std::string Listeners::stored_name(const Listener& listener) {
+  return listener.slot ? fmt::format("{}{}", kStoredPrefix, *listener.slot) : "pronghorn";
+}
 
 Listeners::Listeners(const std::vector<std::string>& addresses, Balance balance, std::uint32_t backlog,
                      std::uint32_t slots, std::uint32_t listening, SocketOptions options, const char* option)
@@ -169,6 +222,14 @@ Listeners::Listeners(const std::vector<std::string>& addresses, Balance balance,
     if (const auto added = add_slot(slot); !added) throw ConfigurationError(added.error());
   }
   for (std::uint32_t slot = 0; slot < std::min(listening, slots); ++slot) live_[slot] = true;
+  std::erase_if(listeners_, [&](const Listener& listener) {  // passed, for a slot that there is no more
+    if (listener.slot.value_or(0) < slots) return false;
+    std::erase_if(owned_, [&](const Fd& fd) { return fd.get() == listener.fd; });
+    return true;
+  });
+  for (const Listener& listener : listeners_) {
+    if (listener.slot && is_listening(listener.fd)) live_[*listener.slot] = true;
+  }
   for (const Listener& listener : listeners_) {
     if (listener.slot.value_or(0) >= listening) continue;
     // listen() is the first call that fails when somebody has bound the address since our probe.
@@ -205,6 +266,7 @@ Listeners::Adopted Listeners::handed_over() const {
 
 // Makes sure that the address is free and determines its port. The sockets of slots are bound later.
 void Listeners::bind_address(Address& address) {
+  if (adopt_passed(address)) return;
   if (address.is_unix) return bind_unix(address);
   const auto resolved = resolve(address, options_.ipv6_only);
   if (!resolved) throw ConfigurationError(fmt::format("{} {}: {}", option_, address.text, resolved.error()));
@@ -228,6 +290,39 @@ void Listeners::bind_address(Address& address) {
   } else if (const auto bound = bind_slot(addresses_.size() - 1, std::nullopt); !bound) {
     throw ConfigurationError(bound.error());
   }
+}
+
+// Uses the sockets that the service manager passed for this address. False: there is none.
+bool Listeners::adopt_passed(const Address& address) {
+  if (options_.passed == nullptr || options_.passed->empty() || (!address.is_unix && address.port == 0)) return false;
+  const auto wanted = address.is_unix ? unix_address(address.path) : resolve(address, options_.ipv6_only);
+  if (!wanted) return false;  // bind_address() says why
+  const std::size_t index = addresses_.size();
+  for (PassedSocket& socket : *options_.passed) {
+    if (!socket.fd || !is_listening(socket.fd.get()) || !same_address(local_address(socket.fd.get()), *wanted))
+      continue;
+    const auto slot = balance_ == Balance::reuseport && !address.is_unix ? slot_in(socket.name) : std::nullopt;
+    const bool first = std::ranges::find(listeners_, index, &Listener::address) == listeners_.end();
+    if (!slot && !first) continue;  // one is enough for all slots
+    ::fcntl(socket.fd.get(), F_SETFL, O_NONBLOCK);
+    if (!address.is_unix) set_option(socket.fd.get(), IPPROTO_TCP, TCP_NODELAY, 1);
+    listeners_.push_back({index, slot, socket.fd.get()});
+    owned_.push_back(std::move(socket.fd));
+    has_own_ = has_own_ || slot.has_value();
+  }
+  if (std::ranges::find(listeners_, index, &Listener::address) == listeners_.end()) return false;
+  addresses_.push_back(address);
+  if (address.is_unix) return true;
+  auto claimed = claim(*wanted);
+  if (!claimed) throw ConfigurationError(fmt::format("{} {}: {}", option_, address.text, claimed.error()));
+  claims_.push_back(std::move(*claimed));
+  return true;
+}
+
+bool Listeners::has_listener(std::size_t address, std::uint32_t slot) const noexcept {
+  return std::ranges::any_of(listeners_, [&](const Listener& listener) {
+    return listener.address == address && listener.slot.value_or(slot) == slot;
+  });
 }
 
 void Listeners::bind_unix(const Address& address) {
@@ -260,7 +355,7 @@ std::expected<void, std::string> Listeners::add_slot(std::uint32_t slot) {
   if (slot < live_.size()) return {};
   if (has_own_) {
     for (std::size_t index = 0; index < addresses_.size(); ++index) {
-      if (addresses_[index].is_unix) continue;
+      if (has_listener(index, slot)) continue;  // shared by all slots, or passed by the service manager
       // When a later address fails, the sockets of earlier ones stay bound without listening. The next attempt binds
       // them again, thanks to SO_REUSEPORT.
       if (auto bound = bind_slot(index, slot); !bound) {

@@ -14,18 +14,22 @@
 #include "supervisor/listen/address.h"
 #include "supervisor/listen/unix_socket.h"
 #include "supervisor/system/fd.h"
+#include "supervisor/system/service_manager.h"
 
 namespace pronghorn::supervisor {
 
 struct SocketOptions {
   bool ipv6_only = true;  // [::] takes no IPv4; an address without a host takes both in any case
   SocketFile unix_file;
+  // From the service manager. Those that are bound to one of the addresses are taken out and used. Null: none; else it
+  // must outlive the constructor.
+  std::vector<PassedSocket>* passed = nullptr;
 };
 
 class Listeners {
  public:
-  // One socket. With Balance::reuseport each slot has its own for each address; otherwise, and for Unix sockets, one
-  // socket per address serves all slots.
+  // One socket. With Balance::reuseport each slot has its own for each address; otherwise, for Unix sockets, and for a
+  // socket that a socket unit of systemd passed, one socket per address serves all slots.
   struct Listener {
     std::size_t address = 0;            // index into addresses()
     std::optional<std::uint32_t> slot;  // empty: shared by all slots
@@ -65,6 +69,8 @@ class Listeners {
   // Slots 0 .. slots()-1 have sockets.
   [[nodiscard]] std::uint32_t slots() const noexcept { return static_cast<std::uint32_t>(live_.size()); }
   [[nodiscard]] Adopted handed_over() const;
+  // The name under which the service manager keeps a listener. Passed back under this name, it becomes the same slot's.
+  [[nodiscard]] static std::string stored_name(const Listener& listener);
   // Closes every socket and removes the files of Unix sockets. The server stops: new clients are refused instead of
   // left waiting.
   void close() noexcept;
@@ -72,6 +78,8 @@ class Listeners {
  private:
   void bind_address(Address& address);
   void bind_unix(const Address& address);
+  [[nodiscard]] bool adopt_passed(const Address& address);
+  [[nodiscard]] bool has_listener(std::size_t address, std::uint32_t slot) const noexcept;
   [[nodiscard]] std::expected<void, std::string> bind_slot(std::size_t address, std::optional<std::uint32_t> slot);
 
   std::string option_ = "listen";

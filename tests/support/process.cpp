@@ -99,6 +99,8 @@ pid_t start_program(const ProgramOptions& options) {
   const int out = open_output(options.output_file);
   const int err = options.error_file.empty() ? out : open_output(options.error_file);
 
+  std::vector<int> passed = options.passed_fds;
+
   const pid_t parent = ::getpid();
   const pid_t pid = ::fork();
   if (pid == 0) {  // async-signal-safe calls only
@@ -107,6 +109,8 @@ pid_t start_program(const ProgramOptions& options) {
     ::dup2(in, 0);
     ::dup2(out, 1);
     ::dup2(err, 2);
+    for (int& fd : passed) fd = ::fcntl(fd, F_DUPFD_CLOEXEC, 64);  // out of the way of the numbers to come
+    for (std::size_t i = 0; i < passed.size(); ++i) ::dup2(passed[i], 3 + static_cast<int>(i));
     if (!options.directory.empty() && ::chdir(options.directory.c_str()) != 0) ::_exit(126);
     ::execvpe(argv[0], argv.data(), envp.data());
     ::_exit(127);

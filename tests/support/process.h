@@ -23,9 +23,10 @@ struct ProgramOptions {
   // Added to the test's environment, from which PORT, WEB_CONCURRENCY, REDIS_URL, PRONGHORN_* and what systemd sets are
   // removed.
   Environment environment;
-  std::string directory;    // working directory; empty: that of the test
-  std::string output_file;  // standard output is appended to it
-  std::string error_file;   // the same for standard error; empty: output_file
+  std::string directory;          // working directory; empty: that of the test
+  std::string output_file;        // standard output is appended to it
+  std::string error_file;         // the same for standard error; empty: output_file
+  std::vector<int> passed_fds{};  // the program has them as descriptors 3, 4, …
 };
 
 // Starts a program with /dev/null as standard input. Throws std::system_error.

@@ -65,7 +65,8 @@ ServerProcess::ServerProcess(ServerOptions options) {
                         .environment = base_environment(directory_, options.environment),
                         .directory = directory_.path(),
                         .output_file = directory_ / "log",
-                        .error_file = {}});
+                        .error_file = {},
+                        .passed_fds = options.passed_fds});
   try {
     if (options.wait) wait_started(options.start_deadline);
   } catch (...) {

@@ -30,6 +30,7 @@ struct ServerOptions {
   std::vector<std::string> listen{"127.0.0.1:0"};  // empty: --listen is not given
   std::vector<std::string> arguments{};            // added at the end
   Environment environment{};
+  std::vector<int> passed_fds{};  // the server has them as descriptors 3, 4, …
   bool wait = true;  // the constructor returns when every worker has been ready; false: at once, see wait_started
   std::chrono::milliseconds start_deadline = 20s;
 };
