@@ -1,6 +1,6 @@
-# Makes one source file of all C++ blocks of a page, so that the build proves that they compile: each block in a
-# namespace of its own, its #include lines before them all, and PRONGHORN_APP without the symbol that a plugin may have
-# only once.
+# Makes one source of all C++ blocks of a page, so that the build proves that they compile. Each block gets a namespace of
+# its own, its #include lines go to the top, and PRONGHORN_APP loses the exported symbol, which a plugin may have only
+# once.
 /^```cpp$/ { inside = 1; ++block; body = body "namespace block_" block " {  // line " FNR " of the page\n"; next }
 inside && /^```$/ { inside = 0; body = body "\n}  // namespace block_" block "\n"; next }
 inside && /^#include/ { if (!($0 in included)) includes = includes $0 "\n"; included[$0] = 1; body = body "\n"; next }

@@ -94,9 +94,10 @@ SupervisorProcess::SupervisorProcess(uv_loop_t* loop, Ground& ground, const Supe
                    hooks, [this] { schedule(); }),
       due_(loop, [this] { advance(); }),
       tick_(loop, [this] { tick(); }),
-      stall_tick_(loop, [this] {
-        if (workers_.set_still(stalls_.look(monotonic_ms()))) schedule();
-      }),
+      stall_tick_(loop,
+                  [this] {
+                    if (workers_.set_still(stalls_.look(monotonic_ms()))) schedule();
+                  }),
       watchdog_(loop, [this] { manager_.alive(); }) {
   if (ground.config->redis == "embedded") {
     redis_.emplace(loop, children_, ground.program, *ground.config, ground.locks.redis);

@@ -12,7 +12,7 @@
 #include "common/log.h"
 #include "worker/child_programs.h"
 #include "worker/http/access_log.h"
-#include "worker/routing/application.h"
+#include "worker/routing/served_app.h"
 #include "worker/runtime/plugin_loader.h"
 #include "worker/worker_process.h"
 
@@ -48,8 +48,8 @@ void check_app(void (*setup)(App&)) {
   try {
     open_log({handover.config.log_format, handover.config.log_level, handover.config.log_file, "check-app"});
     const AccessLog access_log(handover.config);  // throws if it cannot be opened
-    const Application application(
-        handover.config, *row, setup != nullptr ? setup : load_plugin(handover.config.app, handover.config.app_file));
+    const ServedApp application(handover.config, *row,
+                                setup != nullptr ? setup : load_plugin(handover.config.app, handover.config.app_file));
     leave(0);
   } catch (const std::exception& error) {
     tell(error.what());

@@ -31,7 +31,7 @@ const std::string& id_of_stored(const QuarantineStore::Stored& stored) { return 
 
 }  // namespace
 
-QuarantineKeeper::QuarantineKeeper(Application& application, QuarantineTable& table, WorkerRow& row, RedisClient* redis,
+QuarantineKeeper::QuarantineKeeper(ServedApp& application, QuarantineTable& table, WorkerRow& row, RedisClient* redis,
                                    const Config& config, Send send)
     : application_(application),
       table_(table),

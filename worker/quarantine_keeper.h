@@ -13,7 +13,7 @@
 #include "common/ipc/quarantine_table.h"
 #include "common/ipc/scoreboard.h"
 #include "pronghorn/task.h"
-#include "worker/routing/application.h"
+#include "worker/routing/served_app.h"
 #include "worker/state/quarantine/quarantine_gate.h"
 #include "worker/state/quarantine/quarantine_store.h"
 
@@ -28,7 +28,7 @@ class QuarantineKeeper {
  public:
   using Send = std::function<void(const Message&)>;  // to the supervisor
 
-  QuarantineKeeper(Application& application, QuarantineTable& table, WorkerRow& row, RedisClient* redis,
+  QuarantineKeeper(ServedApp& application, QuarantineTable& table, WorkerRow& row, RedisClient* redis,
                    const Config& config, Send send);
   QuarantineKeeper(const QuarantineKeeper&) = delete;
   QuarantineKeeper& operator=(const QuarantineKeeper&) = delete;
@@ -49,7 +49,7 @@ class QuarantineKeeper {
   void tell_supervisor(const std::vector<QuarantineEntry>& before, const std::vector<QuarantineStore::Stored>& stored);
   void tell_error(std::string_view error);
 
-  Application& application_;
+  ServedApp& application_;
   QuarantineTable& table_;
   QuarantineGate gate_;
   RedisClient* redis_;

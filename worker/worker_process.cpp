@@ -29,7 +29,7 @@
 #include "worker/orphan_guard.h"
 #include "worker/quarantine_keeper.h"
 #include "worker/request_list.h"
-#include "worker/routing/application.h"
+#include "worker/routing/served_app.h"
 #include "worker/runtime/plugin_loader.h"
 #include "worker/runtime/runtime.h"
 #include "worker/slot_listeners.h"
@@ -67,6 +67,9 @@ class WorkerProcess final : public pronghorn::Worker {
   [[nodiscard]] Redis redis() override;
 
  private:
+  [[nodiscard]] void* find_state(const std::type_info& type) const noexcept override {
+    return application_ ? application_->find_state(type) : nullptr;
+  }
   [[nodiscard]] auto find_setup() const -> void (*)(App&);
   [[nodiscard]] Task<void> boot();
   [[nodiscard]] Task<void> leave();
@@ -93,7 +96,7 @@ class WorkerProcess final : public pronghorn::Worker {
   std::optional<Channel> channel_;
   std::optional<Heartbeat> heartbeat_;
   std::optional<StateServices> state_;
-  std::optional<Application> application_;
+  std::optional<ServedApp> application_;
   std::optional<QuarantineKeeper> quarantine_;  // not in the admin process
   std::optional<AdminHandler> admin_;
   std::optional<HttpServer> http_;
@@ -175,7 +178,7 @@ Task<void> WorkerProcess::boot() {
     while (row_.redis_state.load() == RedisState::connecting && redis_refusal_.empty()) co_await sleep_for(2ms);
     if (!redis_refusal_.empty()) throw std::runtime_error(redis_refusal_);
     if (state_ && state_->redis) co_await claim_name(*state_->redis, config_);
-    co_await application_->run_start_hooks(*this);
+    co_await application_->start(*this);
     if (!handover_.admin) {
       quarantine_.emplace(*application_, board_.quarantine(), row_, state_->redis.get(), config_,
                           [this](const Message& message) { channel_->send(message); });
@@ -313,7 +316,7 @@ void WorkerProcess::drain(std::chrono::milliseconds delay) {
 }
 
 Task<void> WorkerProcess::leave() {
-  co_await application_->run_stop_hooks(*this);
+  co_await application_->stop(*this);
   cut();
 }
 
@@ -346,6 +349,7 @@ void WorkerProcess::close_handles() {
   uv_close(reinterpret_cast<uv_handle_t*>(&terminate_), nullptr);
   uv_close(reinterpret_cast<uv_handle_t*>(&confirm_timer_), nullptr);
   admin_.reset();
+  runtime_->destroy_background_tasks();  // they may use the application's state
   application_.reset();
   state_.reset();
   runtime_.reset();

@@ -1,4 +1,4 @@
-// Requests that are answered at once, and one that answers what it was sent.
+// Requests that are answered at once, and one that echoes its body.
 #include <pronghorn/json.h>
 
 #include "demo.h"
@@ -14,7 +14,7 @@ Response hello(Request&) { return text("Hello, World!"); }
 Response message(Request&) { return json_response({{"message", "Hello, World!"}}); }
 
 Response user(Request& request) {
-  const auto id = request.param<std::int64_t>("id");  // answered 400 when it is no number
+  const auto id = request.param<std::int64_t>("id");  // 400 if it is not a number
   return json_response({{"id", id}});
 }
 

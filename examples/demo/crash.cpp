@@ -1,4 +1,4 @@
-// Everything that can go wrong in a handler, on purpose: the supervisor replaces the worker, the others go on serving.
+// Everything that can go wrong in a handler: the supervisor replaces the worker while the others go on serving.
 #include <chrono>
 #include <csignal>
 #include <cstddef>
@@ -18,7 +18,7 @@ namespace {
 
 constexpr int kExitStatus = 7;  // easy to recognise in the log and in /status
 
-// Runs out of stack. No optimiser makes a loop of it: the frame's address is needed after the call.
+// Overflows the stack. The frame is used after the call, so that no optimiser turns the recursion into a loop.
 std::size_t descend(std::size_t depth) {
   volatile char frame[4096];
   frame[depth % sizeof frame] = 1;
@@ -36,9 +36,9 @@ Response crash(Request& request) {
   } else if (how == "overflow") {
     return text(std::to_string(descend(0)));
   } else if (how == "hang") {
-    for (;;) std::this_thread::sleep_for(std::chrono::seconds(1));  // until the watchdog ends the worker
+    for (;;) std::this_thread::sleep_for(std::chrono::seconds(1));  // until the watchdog kills the worker
   } else if (how == "throw") {
-    throw std::runtime_error("thrown on purpose");  // costs this request alone: a 500
+    throw std::runtime_error("thrown on purpose");  // affects this request alone: a 500
   }
   throw bad_request("how is one of segv, abort, overflow, throw, exit, hang");
 }

@@ -1,4 +1,4 @@
-// The demo: every feature of Pronghorn behind one route each, and a page at / that tries them all.
+// The demo: one route for each feature of Pronghorn, and a page at / that tries them all.
 //
 // Each function adds the routes of one subject; demo.cpp calls them all. Context: the setup function.
 #pragma once
@@ -10,8 +10,8 @@ namespace demo {
 void add_basic_routes(pronghorn::App& app);    // basics.cpp: /hello /json /users/{id} /echo
 void add_session_routes(pronghorn::App& app);  // sessions.cpp: /visits /login /me /logout
 void add_limit_routes(pronghorn::App& app);    // limits.cpp: /limited, /limited/KIND
-void add_waiting_routes(pronghorn::App& app);  // waiting.cpp: /slow /block
-void add_stream_routes(pronghorn::App& app);   // streams.cpp: /stream /upload /attachments /events
+void add_waiting_routes(pronghorn::App& app);  // waiting.cpp: /slow /block /burn
+void add_stream_routes(pronghorn::App& app);   // streams.cpp: /stream /download /upload /attachments /events
 void add_file_routes(pronghorn::App& app);     // files.cpp: / /files/…
 void add_crash_routes(pronghorn::App& app);    // crash.cpp: /crash
 

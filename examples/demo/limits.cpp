@@ -9,6 +9,7 @@
 namespace demo {
 
 using namespace pronghorn;
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -23,13 +24,13 @@ Task<Response> takes_time(Request& request) {
 }  // namespace
 
 void add_limit_routes(App& app) {
-  const Limit ten = per_client(10, seconds(10));
+  const Limit ten = per_client(10, 10s);
   app.get("/limited", allowed).limit(ten);
   app.get("/limited/fixed", allowed).limit(ten);
   app.get("/limited/sliding", allowed).limit(Limit(ten).sliding());
   app.get("/limited/bucket", allowed).limit(Limit(ten).bucket());
   app.get("/limited/gcra", allowed).limit(Limit(ten).gcra());
-  app.get("/limited/concurrent", takes_time).limit(per_client(2, minutes(1)).concurrent());
+  app.get("/limited/concurrent", takes_time).limit(per_client(2, 1min).concurrent());
 }
 
 }  // namespace demo

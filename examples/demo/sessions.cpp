@@ -1,4 +1,4 @@
-// What a client is remembered by: in Redis, so any worker answers any request of it.
+// Sessions are in Redis, so any worker can answer any request of a client.
 #include <pronghorn/json.h>
 #include <unistd.h>
 
@@ -10,20 +10,13 @@ using namespace pronghorn;
 
 namespace {
 
-unsigned slot = 0;  // of this worker; set before it accepts, never changed afterwards
-
-Task<void> remember_slot(Worker& worker) {
-  slot = worker.slot();
-  co_return;
-}
-
 Task<Response> visits(Request& request) {
   Session session = co_await request.session();
   const auto count = co_await session.increment("visits");
-  co_return json_response({{"visits", count}, {"slot", slot}, {"pid", ::getpid()}});
+  co_return json_response({{"visits", count}, {"slot", request.worker().slot()}, {"pid", ::getpid()}});
 }
 
-// The field `user` of a form or of a JSON object; empty when there is none.
+// The field `user` of a form or of a JSON object; empty if it is missing.
 Task<std::string> submitted_user(Request& request) {
   if (request.header("Content-Type").value_or("").starts_with("application/json")) {
     const auto body = co_await json_body(request);
@@ -38,7 +31,7 @@ Task<Response> login(Request& request) {
   const std::string user = co_await submitted_user(request);
   if (user.empty()) throw bad_request("user is missing");
   Session session = co_await request.session();
-  session.rotate();  // a new id: whoever planted the old one does not share the login
+  session.rotate();  // a new id, so that whoever planted the old one does not share the login
   session.set("user", user);
   co_return json_response({{"user", user}});
 }
@@ -59,7 +52,6 @@ Task<Response> logout(Request& request) {
 }  // namespace
 
 void add_session_routes(App& app) {
-  app.on_start(remember_slot);
   app.get("/visits", visits);
   app.post("/login", login).max_body(4_KiB);
   app.get("/me", me);

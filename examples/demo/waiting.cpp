@@ -1,5 +1,7 @@
-// Two ways to take long: one that lets the worker serve others meanwhile, and the mistake.
+// Three ways to take long: waiting, which lets the worker serve others meanwhile; blocking, which is a mistake; and
+// using the CPU.
 #include <pronghorn/json.h>
+#include <time.h>
 
 #include <algorithm>
 #include <chrono>
@@ -16,7 +18,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kLongest = 10min;
 
-// The query field `ms`, at most kLongest.
+// The query parameter `ms`, at most kLongest.
 std::chrono::milliseconds asked_time(const Request& request) {
   const auto ms = request.query<std::uint32_t>("ms").value_or(1000);
   return std::min(std::chrono::milliseconds(ms), kLongest);
@@ -28,12 +30,26 @@ Task<Response> slow(Request& request) {
   co_return json_response({{"waited_ms", time.count()}});
 }
 
-// On purpose: nobody else is served by this worker meanwhile, and the supervisor's watchdog (option worker_timeout)
-// ends a worker that stands still for too long.
+// A mistake, made on purpose: the worker serves nobody else meanwhile, and the supervisor's watchdog kills a worker
+// that blocks for longer than worker_timeout.
 Response block(Request& request) {
   const auto time = asked_time(request);
   std::this_thread::sleep_for(time);
   return json_response({{"blocked_ms", time.count()}});
+}
+
+// Uses CPU time of this thread, not wall-clock time: a busy machine makes it take longer, not less work.
+Response burn(Request& request) {
+  const auto time = std::min(std::chrono::milliseconds(request.query<std::uint32_t>("ms").value_or(2)), kLongest);
+  const auto used = [] {
+    timespec now{};
+    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
+  };
+  const auto end = used() + time;
+  while (used() < end) {
+  }
+  return json_response({{"burnt_ms", time.count()}});
 }
 
 }  // namespace
@@ -41,6 +57,7 @@ Response block(Request& request) {
 void add_waiting_routes(App& app) {
   app.get("/slow", slow).deadline(kLongest + 1min);
   app.get("/block", block);
+  app.get("/burn", burn);
 }
 
 }  // namespace demo

@@ -1,4 +1,4 @@
-// Pronghorn inside a program with its own main(): no plugin, one executable that is the whole server.
+// Pronghorn in a program with its own main(): no plugin, one executable that is the whole server.
 //
 //   embedded serve --listen 127.0.0.1:8080     the same commands and options as the pronghorn program
 //   embedded routes
@@ -6,6 +6,7 @@
 #include <pronghorn/pronghorn.h>
 
 using namespace pronghorn;
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -17,7 +18,7 @@ Task<Response> hits(Request& request) {
 
 void setup(App& app) {
   app.get("/", [](Request&) { return text("Hello from a program of my own\n"); });
-  app.get("/hits", hits).limit(per_client(100, minutes(1)));
+  app.get("/hits", hits).limit(per_client(100, 1min));
 }
 
 }  // namespace

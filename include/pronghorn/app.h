@@ -1,116 +1,96 @@
-// The application: routes, middleware and hooks. Filled by the setup function, once per worker, before it accepts.
+// The application: routes, middleware, state and hooks. The setup function fills it, once per worker process, before
+// the worker accepts connections.
 //
-// Routes: a path is literal text with whole segments "{name}" (one non-empty segment) and, last, "{name...}" (the rest
-// of the path, possibly empty). A literal segment beats "{name}", which beats "{name...}". A GET route answers HEAD
-// too; OPTIONS is answered from the methods of the path unless a route for it exists (a CORS preflight with the After
-// middleware of the route that it asks about).
+// Paths: literal text, with whole segments "{name}" (one non-empty segment) and, last, "{name...}" (the rest of the
+// path, possibly empty). A literal segment is preferred to "{name}", which is preferred to "{name...}". A trailing
+// slash is significant. A GET route answers HEAD too. OPTIONS is answered from the methods of the path unless it has a
+// route of its own; a CORS preflight runs the after middleware of the route that it asks about. A path whose methods do
+// not include the request's is answered 405 with Allow, an unknown path 404.
+//
+// Order for a request: the route's limits in the order of their calls; middleware of the application, then of each
+// enclosing group from the outside in, then of the route, each in the order of use(); the handler; the session's
+// changes; after middleware in the reverse of that order, so that what is used first sees what is really sent. An
+// exception on the way skips what is left before the handler's end, becomes an error answer (on_error), and passes
+// through the after middleware. An exception from after middleware replaces the response by a plain 500; the rest of it
+// still runs.
+//
+// Mistakes in the setup function (an invalid or duplicate path, an empty function, a limit of zero) throw
+// std::invalid_argument. Whatever escapes setup ends the worker with its text in the log; if no worker ever becomes
+// ready, the server exits with status 3.
 #pragma once
 
 #include <chrono>
-#include <concepts>
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <typeinfo>
 #include <utility>
-#include <variant>
 
 #include "pronghorn/detail/export.h"
+#include "pronghorn/handler.h"
 #include "pronghorn/limit.h"
-#include "pronghorn/redis.h"
 #include "pronghorn/request.h"
 #include "pronghorn/response.h"
 #include "pronghorn/task.h"
+#include "pronghorn/worker.h"
 
 namespace pronghorn {
 
-class Worker;
-
-// A plain handler answers at once and allocates nothing that it does not ask for. A coroutine handler may wait.
-using PlainHandler = std::function<Response(Request&)>;
-using CoroutineHandler = std::function<Task<Response>(Request&)>;
-using Handler = std::variant<PlainHandler, CoroutineHandler>;
-
-// What follows in the chain of middleware: the next one, at last the handler. Call it once at most. What the handler
-// throws comes out of it as an exception.
-class PRONGHORN_API Next {
- public:
-  explicit Next(std::function<Task<Response>(Request&)> chain) : chain_(std::move(chain)) {}
-  [[nodiscard]] Task<Response> operator()(Request& request) const { return chain_(request); }
-
- private:
-  std::function<Task<Response>(Request&)> chain_;
-};
-
-// The four forms of middleware, told apart by their signature:
-using Guard = std::function<std::optional<Response>(Request&)>;  // a Response ends the chain
-using CoroutineGuard = std::function<Task<std::optional<Response>>(Request&)>;
-using Wrap = std::function<Task<Response>(Request&, Next)>;  // around what follows
-using After = std::function<void(Request&, Response&)>;      // changes every response, errors too
-using Middleware = std::variant<Guard, CoroutineGuard, Wrap, After>;
-
 namespace detail {
-
-template <class F>
-concept IsPlainHandler = std::is_invocable_r_v<Response, F&, Request&>;
-template <class F>
-concept IsCoroutineHandler =
-    std::is_invocable_v<F&, Request&> && std::same_as<std::invoke_result_t<F&, Request&>, Task<Response>>;
-
-template <class F>
-Handler make_handler(F function) {
-  static_assert(IsPlainHandler<F> || IsCoroutineHandler<F>,
-                "a handler is Response(Request&) or Task<Response>(Request&)");
-  if constexpr (IsCoroutineHandler<F>) {
-    return CoroutineHandler(std::move(function));
-  } else {
-    return PlainHandler(std::move(function));
-  }
-}
-
-template <class F, class R, class... Args>
-concept Returns = std::is_invocable_v<F&, Args...> && std::same_as<std::invoke_result_t<F&, Args...>, R>;
-
-template <class F>
-Middleware make_middleware(F function) {
-  if constexpr (std::same_as<F, Middleware>) {
-    return function;
-  } else if constexpr (Returns<F, Task<Response>, Request&, Next>) {
-    return Wrap(std::move(function));
-  } else if constexpr (Returns<F, std::optional<Response>, Request&>) {
-    return Guard(std::move(function));
-  } else if constexpr (Returns<F, Task<std::optional<Response>>, Request&>) {
-    return CoroutineGuard(std::move(function));
-  } else {
-    static_assert(Returns<F, void, Request&, Response&>,
-                  "middleware is optional<Response>(Request&), Task<optional<Response>>(Request&), "
-                  "Task<Response>(Request&, Next) or void(Request&, Response&)");
-    return After(std::move(function));
-  }
-}
 
 struct RouteEntry;  // one route with its options
 struct GroupEntry;  // a prefix and its middleware
-struct AppState;    // everything the setup function said
+struct AppState;    // everything that the setup function has said
+
+// Makes an object of the application's; the caller owns it.
+using StateMaker = std::function<Task<void*>(Worker&)>;
+
+template <class T, class F>
+StateMaker make_state_maker(F make) {
+  if (is_empty_callable(make)) return {};
+  if constexpr (Returns<F, Task<T>, Worker&>) {
+    return [make](Worker& worker) mutable -> Task<void*> {
+      auto value = co_await make(worker);
+      co_return new T(std::move(value));
+    };
+  } else if constexpr (Returns<F, Task<T>>) {
+    return [make](Worker&) mutable -> Task<void*> {
+      auto value = co_await make();
+      co_return new T(std::move(value));
+    };
+  } else if constexpr (std::is_invocable_v<F&, Worker&>) {
+    return [make](Worker& worker) mutable -> Task<void*> { co_return new T(make(worker)); };
+  } else if constexpr (std::is_invocable_v<F&>) {
+    return [make](Worker&) mutable -> Task<void*> { co_return new T(make()); };
+  } else {
+    static_assert(kNever<F>, "state<T>() takes a function that returns T or Task<T>, from a Worker& or from nothing");
+    return {};
+  }
+}
 
 }  // namespace detail
 
-// The options of one route, chained where it is added. Valid while the setup function runs.
+// The options of one route, chained where it is added: app.get("/a", handler).limit(...).max_body(4_KiB). Of two calls
+// of the same option the last one wins, except limit() and use(), which add. Valid while the setup function runs.
 class PRONGHORN_API Route {
  public:
-  explicit Route(detail::RouteEntry& entry) noexcept : entry_(&entry) {}
+  explicit Route(detail::RouteEntry& entry) noexcept : entry_(&entry) {}  // for Group
 
-  // Refuses (429) what is over the limit. Several limits: all must allow; checked in order.
+  // Answers 429 to requests above the limit. All limits of a route must allow a request; they are checked in the order
+  // of the calls, up to the first that refuses. Throws std::invalid_argument for a count or window of zero.
   Route& limit(Limit limit);
-  // How long the handler may take before the client gets 504. Default: option request_timeout. Zero: no limit.
+  // How long limits, middleware and handler may take together; then the handler is destroyed and the client gets 504.
+  // Default: option request_timeout. Zero: no limit. Throws std::invalid_argument if negative.
   Route& deadline(std::chrono::milliseconds limit);
-  // The largest request body in bytes (413 above). Default: option max_body, 1 MiB. Zero: no limit.
+  // The largest request body in bytes; a larger one is answered 413. Default: option max_body (1 MiB). Zero: no limit.
   Route& max_body(std::uint64_t bytes);
-  // A name for logs and metrics instead of "GET /path".
+  // Replaces "GET /path" as the route's name in logs and metrics. Throws std::invalid_argument if empty.
   Route& name(std::string_view name);
+  // Adds middleware for this route alone; it runs after that of the groups.
+  Route& use(Middleware middleware);
 
  private:
   detail::RouteEntry* entry_;
@@ -118,17 +98,19 @@ class PRONGHORN_API Route {
 
 // How serve_files() serves a folder.
 struct FilesOptions {
-  std::string cache_control = {};  // of Cache-Control, as in "public, max-age=3600"; empty: the field is not sent
-  bool dotfiles = false;           // whether names that begin with a dot are served too
+  std::string cache_control = {};  // value of Cache-Control, such as "public, max-age=3600"; empty: not sent
+  bool dotfiles = false;           // whether names that begin with a dot are served
 };
 
-// Routes under a common prefix, with middleware of their own that runs after that of the enclosing groups. Copies mean
-// the same group. Valid while the setup function runs. A path or method that can not be, or is there already, throws
-// std::invalid_argument, which ends the start.
+// Routes under a common prefix, with middleware of their own. Copies refer to the same group. Valid while the setup
+// function runs.
 class PRONGHORN_API Group {
  public:
-  Group(detail::AppState& app, detail::GroupEntry& entry) noexcept : app_(&app), entry_(&entry) {}
+  Group(detail::AppState& app, detail::GroupEntry& entry) noexcept : app_(&app), entry_(&entry) {}  // for App
 
+  // Add a route; its path is the group's prefix followed by `path`. `handler` is Response(Request&) or
+  // Task<Response>(Request&). Throws std::invalid_argument if the path or the method is invalid, if the path already
+  // has a route for the method, or if the handler is empty.
   template <class F>
   Route get(std::string_view path, F handler) {
     return route("GET", path, std::move(handler));
@@ -145,7 +127,7 @@ class PRONGHORN_API Group {
   Route patch(std::string_view path, F handler) {
     return route("PATCH", path, std::move(handler));
   }
-  // Named del because delete is a keyword.
+  // DELETE; `delete` is a keyword.
   template <class F>
   Route del(std::string_view path, F handler) {
     return route("DELETE", path, std::move(handler));
@@ -155,74 +137,99 @@ class PRONGHORN_API Group {
     return add_route(method, path, detail::make_handler(std::move(handler)));
   }
 
-  // Adds middleware for every route of this group, whether added before or after this call.
-  template <class F>
-  void use(F middleware) {
-    add_middleware(detail::make_middleware(std::move(middleware)));
-  }
+  // Adds middleware for every route of this group and of the groups in it, whether added before or after this call.
+  // Throws std::invalid_argument if it is empty.
+  void use(Middleware middleware);
 
+  // A group inside this one: its prefix is appended, its middleware runs after this one's. `prefix` begins with '/' and
+  // does not end with one; "" and "/" are the group itself with further middleware. Two groups may have the same
+  // prefix.
   [[nodiscard]] Group group(std::string_view prefix);
 
-  // Serves the files below `directory` under `prefix`, GET and HEAD, with ETag, conditional requests and ranges (RFC
-  // 9110 sections 13 and 14). What leads out of the folder, and dotfiles, are 404. `index.html` answers for a folder.
-  // "a.js.br" and "a.js.gz", if they are not older than "a.js", answer for it to clients that accept them. A change
-  // shows within a second; replace files by renaming, so that nobody gets half of one. A relative directory starts at
-  // the server's working directory; one that does not exist throws std::invalid_argument.
+  // Serves the files of `directory` below `prefix`: GET and HEAD with ETag, conditional requests (RFC 9110 section 13)
+  // and ranges. `name.br` and `name.gz` answer for `name` to clients that accept them, index.html for a folder.
+  // Anything outside of the directory, also through symbolic links, is 404. A relative directory starts at the server's
+  // working directory. Throws std::invalid_argument if the directory does not exist.
   void serve_files(std::string_view prefix, const std::string& directory, const FilesOptions& options = {});
 
  protected:
-  Route add_route(std::string_view method, std::string_view path, Handler handler);
-  void add_middleware(Middleware middleware);
+  Route add_route(std::string_view method, std::string_view path, detail::Handler handler);
 
   detail::AppState* app_;
   detail::GroupEntry* entry_;
 };
 
-// The [app] table of the configuration file: the application's own settings. Values are given as text.
-class PRONGHORN_API Settings {
- public:
-  explicit Settings(const detail::AppState& app) noexcept : app_(&app) {}
-  [[nodiscard]] std::optional<std::string> get(std::string_view key) const;
-
- private:
-  const detail::AppState* app_;
-};
-
-// What hooks may use of the worker they run in.
-class PRONGHORN_API Worker {
- public:
-  Worker() = default;
-  Worker(const Worker&) = delete;
-  Worker& operator=(const Worker&) = delete;
-  virtual ~Worker() = default;
-  [[nodiscard]] virtual unsigned slot() const noexcept = 0;        // 0 .. number of workers - 1
-  [[nodiscard]] virtual unsigned generation() const noexcept = 0;  // 1, then one more per rollout
-  // Throws std::logic_error when the server runs with --redis none.
-  [[nodiscard]] virtual Redis redis() = 0;
-};
-
-// Turns what escaped a handler into a response; called instead of the built-in problem+json answer.
-using ErrorHandler = std::function<Response(Request&, std::exception_ptr)>;
-
 class PRONGHORN_API App : public Group {
  public:
-  explicit App(detail::AppState& state) noexcept;  // for the loader and TestClient
+  // The [app] table of the configuration file: the application's own settings.
+  class PRONGHORN_API Settings {
+   public:
+    explicit Settings(const detail::AppState& app) noexcept : app_(&app) {}
+    // The value of `key` as text; nullopt if the table does not have it.
+    [[nodiscard]] std::optional<std::string> get(std::string_view key) const;
+
+   private:
+    const detail::AppState* app_;
+  };
+
+  explicit App(detail::AppState& state) noexcept;  // for the server
   App(const App&) = delete;
   App& operator=(const App&) = delete;
 
   [[nodiscard]] Settings settings() const noexcept { return Settings(*app_); }
-  // The folder of the application's file, absolute: of the plugin as the command line names it, or of the program that
-  // has the application in it. What is shipped with the application is found from there. A worker may have loaded a
-  // copy of the plugin from elsewhere, so dladdr() does not tell.
+  // The absolute folder of the application's file: of the plugin as the command line names it, or of the program that
+  // contains the application. Use it to find what ships with the application; dladdr() may name a copy of the plugin.
   [[nodiscard]] const std::string& folder() const noexcept;
 
-  // Runs in each worker before it accepts; the worker is ready when all have ended. A hook that throws ends the worker:
-  // it counts as an application that cannot start. Limit: option boot_timeout.
-  void on_start(std::function<Task<void>(Worker&)> hook);
-  // Runs in each worker when its last request has ended, in reverse order, within drain_timeout. What it throws is
-  // logged.
-  void on_stop(std::function<Task<void>(Worker&)> hook);
-  void on_error(ErrorHandler handler);
+  // Gives the application an object of type T per worker process, in place of a global variable. `make` returns T or
+  // Task<T> from a Worker& or from nothing. Without it T is default-constructed. Handlers, middleware and hooks get the
+  // object from request.state<T>() or worker.state<T>().
+  //
+  // Lifetime: made before the first on_start hook, in the order of these calls, so that `make` may use the state of
+  // earlier ones; destroyed in reverse order after the last on_stop hook, when no handler or background task is left.
+  // State is neither shared between workers nor kept when a worker is replaced: keep what has to last in Redis. What
+  // `make` throws ends the start, as for on_start. Throws std::invalid_argument for a second state of the same type.
+  template <class T, class F>
+  void state(F make) {
+    add_state(typeid(T), detail::make_state_maker<T>(std::move(make)),
+              [](void* object) noexcept { delete static_cast<T*>(object); });
+  }
+  template <class T>
+  void state() {
+    state<T>([] { return T(); });
+  }
+
+  // Hooks: void(Worker&) or Task<void>(Worker&), or the same without the parameter. Several hooks run one after the
+  // other. Throw std::invalid_argument for an empty function.
+  //
+  // on_start runs in each worker before it accepts connections, in the order of the calls; the worker is ready when all
+  // have ended. A hook that throws ends the worker. Limit: option boot_timeout.
+  template <class F>
+  void on_start(F hook) {
+    add_start_hook(detail::make_hook(std::move(hook)));
+  }
+  // on_stop runs in each worker that ends in order, after its last request, in the reverse order of the calls. What a
+  // hook throws is logged, and the others still run.
+  template <class F>
+  void on_stop(F hook) {
+    add_stop_hook(detail::make_hook(std::move(hook)));
+  }
+
+  // Makes the response to every error that the server would otherwise answer itself with problem details: what escapes
+  // a handler, 404, 405, 413, 504, refusals of limits (429, 503), Redis being down (503). The hook is
+  // Response(Request&, const ErrorAnswer&), or takes a std::exception_ptr in place of the ErrorAnswer, and may return a
+  // Task. Fields of the ErrorAnswer that the hook's response lacks, such as Retry-After, are added unless it changes
+  // the status. If the hook throws, the client gets a plain 500. Later calls replace the hook.
+  template <class F>
+  void on_error(F hook) {
+    set_error_handler(detail::make_error_handler(std::move(hook)));
+  }
+
+ private:
+  void add_state(const std::type_info& type, detail::StateMaker make, void (*destroy)(void*) noexcept);
+  void add_start_hook(detail::Hook hook);
+  void add_stop_hook(detail::Hook hook);
+  void set_error_handler(detail::ErrorHandler handler);
 };
 
 }  // namespace pronghorn

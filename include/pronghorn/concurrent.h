@@ -1,4 +1,4 @@
-// Several tasks at once: in the background, all of them, the first of them, or one with a limit of time. Context and
+// Running tasks concurrently: in the background, all of them, the first to end, or one with a deadline. Context and
 // cancellation: see pronghorn/task.h.
 #pragma once
 
@@ -22,10 +22,10 @@
 namespace pronghorn {
 namespace detail {
 
-// Keeps `task` alive until it ends; what escapes it is logged. The worker's drain waits for it.
+// Keeps `task` alive until it ends, and logs what escapes it. See spawn().
 PRONGHORN_API void spawn_detached(Task<void> task);
 
-// Set by a detached task for whoever still waits for its result.
+// The result of a detached task, for the coroutine that may still be waiting for it.
 template <class T>
 struct SharedResult {
   std::optional<Stored<T>> value;
@@ -51,7 +51,7 @@ Task<void> run_into(Task<T> task, std::shared_ptr<SharedResult<T>> result) {
   if (result->waiting) std::exchange(result->waiting, nullptr).resume();
 }
 
-// Counts children down; the one that brings it to zero wakes the parent. One per when_all / when_any.
+// Counts children that are running; the one that reaches zero resumes the parent. One per when_all or when_any.
 struct Countdown {
   explicit Countdown(std::size_t children) noexcept : left(children) {}
   Countdown(const Countdown&) = delete;
@@ -60,13 +60,13 @@ struct Countdown {
     if (destroyed) *destroyed = true;
   }
   std::size_t left;
-  std::size_t last = 0;  // position of the child that brought it to zero
+  std::size_t last = 0;  // position of the child that reached zero
   std::coroutine_handle<> waiting;
-  bool* destroyed = nullptr;  // told when it is destroyed while children are being started
+  bool* destroyed = nullptr;  // set to true when this is destroyed while children are being started
 };
 
-// One concurrent branch of when_all / when_any. The countdown is taken at its final suspension, when the parent may
-// already destroy it, never from inside its body.
+// One branch of when_all or when_any. It counts down at its final suspension, never inside its body, because the parent
+// may destroy it as soon as the count reaches zero.
 class Child {
  public:
   struct promise_type {
@@ -77,7 +77,7 @@ class Child {
       [[nodiscard]] bool await_ready() const noexcept { return false; }
       std::coroutine_handle<> await_suspend(std::coroutine_handle<promise_type> finished) const noexcept {
         Countdown& all = *finished.promise().countdown;
-        // Branches of a when_any may end after its first.
+        // Other branches of a when_any may end after the first.
         if (all.left == 0 || --all.left > 0) return std::noop_coroutine();
         all.last = finished.promise().position;
         if (!all.waiting) return std::noop_coroutine();
@@ -132,17 +132,17 @@ Child run_child(Task<T> task, Outcome<T>& outcome) {
   }
 }
 
-// Starts the children one after the other and suspends until the countdown is at zero. Stops starting them when it
-// gets there early.
+// Starts the children one after the other and suspends until the count is zero. Does not start the rest if it is zero
+// before that.
 struct StartChildren {
   std::vector<Child>& children;
   Countdown& countdown;
-  worker::Exchange* exchange = nullptr;
+  Exchange* exchange = nullptr;
   bool suspended = false;
 
   [[nodiscard]] bool await_ready() const noexcept { return children.empty(); }
   bool await_suspend(std::coroutine_handle<> waiting) {
-    worker::Exchange* const running = set_running(nullptr);
+    Exchange* const running = set_running(nullptr);
     exchange = running;
     suspended = true;
     bool destroyed = false;
@@ -150,7 +150,7 @@ struct StartChildren {
     for (std::size_t i = 0; i < children.size() && countdown.left > 0; ++i) {
       set_running(running);
       children[i].start(countdown, i);
-      if (destroyed) return true;  // what the child waited for took us all along
+      if (destroyed) return true;  // what the child waited for destroyed the whole chain
     }
     countdown.destroyed = nullptr;
     if (countdown.left == 0) return false;
@@ -165,17 +165,17 @@ struct StartChildren {
 
 }  // namespace detail
 
-// Thrown by with_deadline() when time is up.
+// Thrown by with_deadline(). Uncaught in a handler it is answered 500.
 class PRONGHORN_API DeadlineExceeded : public std::runtime_error {
  public:
   DeadlineExceeded() : std::runtime_error("deadline exceeded") {}
 };
 
-// Runs `task` in the background, beginning now. What escapes it is logged. A draining worker waits for it as it does
-// for requests, up to drain_timeout.
+// Runs `task` in the background, starting immediately. What escapes it is logged. A draining worker waits for it as it
+// does for requests, up to drain_timeout; then the task is destroyed at its suspension point.
 inline void spawn(Task<void> task) { detail::spawn_detached(std::move(task)); }
 
-// Runs `task` to its end even when the awaiting coroutine is destroyed meanwhile; yields its result.
+// Runs `task` to its end even if the awaiting coroutine is destroyed meanwhile, and returns its result.
 template <class T>
 Task<T> shield(Task<T> task) {
   auto result = std::make_shared<detail::SharedResult<T>>();
@@ -196,8 +196,8 @@ Task<T> shield(Task<T> task) {
   if constexpr (!std::is_void_v<T>) co_return std::move(*result->value);
 }
 
-// Runs all tasks concurrently and yields their results as a tuple (detail::Nothing for void). When some throw, all are
-// still waited for; the first error in argument order is thrown.
+// Runs all tasks concurrently and returns their results as a tuple (detail::Nothing for void). If tasks throw, it still
+// waits for all of them and then throws the first error in argument order.
 template <class... T>
 Task<std::tuple<detail::Stored<T>...>> when_all(Task<T>... tasks) {
   std::tuple<detail::Outcome<T>...> outcomes;
@@ -215,7 +215,7 @@ Task<std::tuple<detail::Stored<T>...>> when_all(Task<T>... tasks) {
                        outcomes);
 }
 
-// The same for any number of tasks of one type, results in order.
+// The same for any number of tasks of one type. Results are in the order of the tasks.
 template <class T>
   requires(!std::is_void_v<T>)
 Task<std::vector<T>> when_all(std::vector<Task<T>> tasks) {
@@ -237,8 +237,8 @@ Task<std::vector<T>> when_all(std::vector<Task<T>> tasks) {
   co_return results;
 }
 
-// Runs all tasks concurrently; yields the result of the first to end (or throws its error) in the variant alternative
-// of its position, and destroys the others.
+// Runs all tasks concurrently until the first ends, and destroys the others. Returns its result in the variant
+// alternative of its position, or throws its error.
 template <class... T>
   requires(sizeof...(T) > 0)
 Task<std::variant<detail::Stored<T>...>> when_any(Task<T>... tasks) {
@@ -252,7 +252,7 @@ Task<std::variant<detail::Stored<T>...>> when_any(Task<T>... tasks) {
   detail::StartChildren started{children, countdown};
   co_await started;
   const std::size_t winner = countdown.last;
-  children.clear();  // the others end here, not when the caller lets go of this task
+  children.clear();  // destroys the others now, not when the caller destroys this task
   std::optional<std::variant<detail::Stored<T>...>> first;
   const auto take = [&]<std::size_t I>(std::integral_constant<std::size_t, I>) {
     auto& outcome = std::get<I>(outcomes);
@@ -265,7 +265,7 @@ Task<std::variant<detail::Stored<T>...>> when_any(Task<T>... tasks) {
   co_return std::move(*first);
 }
 
-// Yields the result of `task`, or destroys it and throws DeadlineExceeded after `limit`.
+// Returns the result of `task`; destroys it and throws DeadlineExceeded after `limit`.
 template <class T>
 Task<T> with_deadline(std::chrono::nanoseconds limit, Task<T> task) {
   auto expiry = [](std::chrono::nanoseconds delay) -> Task<void> { co_await sleep_for(delay); };

@@ -1,6 +1,7 @@
-// Errors that a handler throws to answer a request.
+// Exceptions that answer a request.
 #pragma once
 
+#include <exception>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -11,35 +12,45 @@
 
 namespace pronghorn {
 
-// Thrown by a handler or middleware to answer with `status` and a problem+json body (RFC 9457) that carries
-// `what()` as its detail. Anything else that escapes a handler is logged and answered 500 without details.
+// Thrown by a handler or middleware to answer with `status`, header fields and a problem+json body (RFC 9457) whose
+// detail is what(). Any other exception that escapes a handler is logged and answered 500 without details.
 class PRONGHORN_API HttpError : public std::runtime_error {
  public:
-  // `status` is 400..599; another value is answered 500. `detail` is shown to the client.
+  using Fields = std::vector<std::pair<std::string, std::string>>;
+
+  // `status` is 400..599; any other value is answered 500. The client sees `detail`.
   HttpError(int status, const std::string& detail) : std::runtime_error(detail), status_(status) {}
 
   [[nodiscard]] int status() const noexcept { return status_; }
 
-  // Seconds for a Retry-After field; 0, the default, sends none.
-  [[nodiscard]] int retry_after() const noexcept { return retry_after_; }
-  HttpError& retry_after(int seconds) noexcept {
-    retry_after_ = seconds;
-    return *this;
-  }
-
-  // Adds a header field to the response, such as WWW-Authenticate to a 401. Throws std::invalid_argument as
-  // Response::set() does.
-  HttpError& set(std::string_view name, std::string_view value);
-  [[nodiscard]] const std::vector<std::pair<std::string, std::string>>& fields() const noexcept { return fields_; }
+  // Adds a header field to the answer: throw HttpError(415, "...").set("Accept", "text/csv"). Throws
+  // std::invalid_argument as Response::set() does.
+  HttpError& set(std::string_view name, std::string_view value) &;
+  HttpError&& set(std::string_view name, std::string_view value) && { return std::move(this->set(name, value)); }
+  // Adds Retry-After (RFC 9110 section 10.2.3) in seconds.
+  HttpError& retry_after(int seconds) & { return set("Retry-After", std::to_string(seconds)); }
+  HttpError&& retry_after(int seconds) && { return std::move(this->retry_after(seconds)); }
+  [[nodiscard]] const Fields& fields() const noexcept { return fields_; }
 
  private:
   int status_;
-  int retry_after_ = 0;
-  std::vector<std::pair<std::string, std::string>> fields_;
+  Fields fields_;
+};
+
+// What the server is about to answer to a request that failed. See App::on_error().
+struct ErrorAnswer {
+  int status = 500;               // 400..599
+  std::string detail = {};        // for the client; empty if the status says it all, or if the cause is a secret
+  HttpError::Fields fields = {};  // such as Retry-After, WWW-Authenticate or Allow
+  std::exception_ptr cause = {};  // what escaped the handler or its middleware; null if the server itself refuses
 };
 
 inline HttpError bad_request(const std::string& detail) { return {400, detail}; }
-inline HttpError unauthorized(const std::string& detail) { return {401, detail}; }
+// A 401 has to say how to authenticate (RFC 9110 section 15.5.2): `challenge` is the value of WWW-Authenticate, such as
+// R"(Basic realm="shop")", for which a browser asks the user for a password.
+inline HttpError unauthorized(const std::string& detail, std::string_view challenge = "Bearer") {
+  return HttpError(401, detail).set("WWW-Authenticate", challenge);
+}
 inline HttpError forbidden(const std::string& detail) { return {403, detail}; }
 inline HttpError not_found(const std::string& detail) { return {404, detail}; }
 inline HttpError conflict(const std::string& detail) { return {409, detail}; }

@@ -9,6 +9,10 @@
 
 namespace pronghorn {
 
+namespace detail {
+struct Sha256Context;
+}
+
 // Context: any thread, one at a time.
 // Errors:  std::runtime_error if OpenSSL does not provide SHA-256.
 class PRONGHORN_API Sha256 {
@@ -20,12 +24,12 @@ class PRONGHORN_API Sha256 {
 
   // Adds bytes. Has no effect after hex().
   void update(std::string_view bytes);
-  // Finishes the computation and returns the digest as 64 lower-case hex digits. Calling it again returns the same text.
+  // Finishes the computation and returns the digest as 64 lower-case hex digits. Calling it again returns the same
+  // text.
   [[nodiscard]] std::string hex();
 
  private:
-  struct Context;
-  std::unique_ptr<Context> context_;
+  std::unique_ptr<detail::Sha256Context> context_;
   std::string digest_;
 };
 

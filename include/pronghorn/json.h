@@ -130,8 +130,8 @@ inline std::optional<std::string> describe_json_error(const std::exception_ptr& 
 }
 
 // The request's body as JSON (RFC 8259), whatever its content type. Throws HttpError 400 if the body is empty or
-// malformed, nested deeper than 128 levels, or has a number that no double holds; 415 if it has a content coding. Of members with the same name the
-// last one counts. Costs time in proportion to the body's length.
+// malformed, nested deeper than 128 levels, or has a number that no double holds; 415 if it has a content coding. Of
+// members with the same name the last one counts. Costs time in proportion to the body's length.
 [[nodiscard]] inline Task<nlohmann::json> json_body(Request& request) {
   request.refuse_content_coding();
   const std::string_view text = co_await request.body();

@@ -13,7 +13,6 @@
 #include <string_view>
 #include <utility>
 
-#include "pronghorn/detail/export.h"
 #include "pronghorn/request.h"
 
 namespace pronghorn {
@@ -38,7 +37,7 @@ enum class LimitAlgorithm {
 // What a limit does if Redis is unavailable. Each such decision is counted in /status and /metrics.
 enum class WhenUnavailable { allow, deny };
 
-// One limit of a route or group: see Route::limit() in pronghorn/app.h. Made by per_client() or per_key().
+// One limit of a route: see Route::limit() in pronghorn/app.h. Made by per_client() or per_key().
 struct Limit {
   std::uint32_t count = 0;             // at least 1
   std::chrono::milliseconds window{};  // at least 1 ms; more than 366 days count as 366 days
@@ -52,30 +51,36 @@ struct Limit {
   std::string name{};
 
   // Sets the name: 1 to 64 letters, digits and "-_.". Throws std::invalid_argument for other text.
-  PRONGHORN_API Limit& named(std::string_view policy);
-  Limit& sliding() noexcept {
+  PRONGHORN_API Limit& named(std::string_view policy) &;
+  Limit&& named(std::string_view policy) && { return std::move(this->named(policy)); }
+  Limit& sliding() & noexcept {
     algorithm = LimitAlgorithm::sliding_window;
     return *this;
   }
-  Limit& bucket() noexcept {
+  Limit&& sliding() && noexcept { return std::move(this->sliding()); }
+  Limit& bucket() & noexcept {
     algorithm = LimitAlgorithm::token_bucket;
     return *this;
   }
-  Limit& gcra() noexcept {
+  Limit&& bucket() && noexcept { return std::move(this->bucket()); }
+  Limit& gcra() & noexcept {
     algorithm = LimitAlgorithm::gcra;
     return *this;
   }
-  Limit& concurrent() noexcept {
+  Limit&& gcra() && noexcept { return std::move(this->gcra()); }
+  Limit& concurrent() & noexcept {
     algorithm = LimitAlgorithm::concurrency;
     return *this;
   }
-  Limit& deny_when_unavailable() noexcept {
+  Limit&& concurrent() && noexcept { return std::move(this->concurrent()); }
+  Limit& deny_when_unavailable() & noexcept {
     when_unavailable = WhenUnavailable::deny;
     return *this;
   }
+  Limit&& deny_when_unavailable() && noexcept { return std::move(this->deny_when_unavailable()); }
 };
 
-// `count` requests per `window` for each client address (IPv6: each /64).
+// `count` requests per `window` for each client address (IPv6: each /64): per_client(100, 1min).
 inline Limit per_client(std::uint32_t count, std::chrono::milliseconds window) {
   return {.count = count, .window = window};
 }
@@ -83,9 +88,5 @@ inline Limit per_client(std::uint32_t count, std::chrono::milliseconds window) {
 inline Limit per_key(std::uint32_t count, std::chrono::milliseconds window, std::function<std::string(Request&)> key) {
   return {.count = count, .window = window, .key = std::move(key)};
 }
-
-// per_client(100, minutes(1)). The same types as in std::chrono, so that both namespaces can be used together.
-using std::chrono::minutes;
-using std::chrono::seconds;
 
 }  // namespace pronghorn

@@ -1,22 +1,28 @@
-// Structured logging into the server's log, with the worker's slot and pid and the id of the running request.
+// Structured logging into the server's log. Each line carries the worker's slot and pid and the id of the running
+// request.
+//
+//   log::info("order placed", {"order", id}, {"total", 12.5});
+//
+// Context: any thread. Lines written by offloaded work carry no request id.
 #pragma once
 
 #include <cstddef>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 
 #include "pronghorn/detail/export.h"
 
 namespace pronghorn::log {
 
-// A name and a value. In text logs `name=value`, in JSON logs a member.
+// A name and a value: `name=value` in text logs, a member in JSON logs. `name` must outlive the call that logs it.
 struct Field {
   std::string_view name;
   std::string value;
   bool is_text = true;  // false: a number or a bool, written without quotes
 
-  Field() = default;
   Field(std::string_view field, std::string_view text) : name(field), value(text) {}
   Field(std::string_view field, const char* text) : name(field), value(text) {}
   Field(std::string_view field, const std::string& text) : name(field), value(text) {}
@@ -28,36 +34,49 @@ struct Field {
 
 enum class Level { debug, info, warning, error };
 
-// Writes one line. Safe from the loop and from offloaded work. Control characters in `message` and in values are
-// escaped, so a client cannot forge a line.
+// Writes one line. Control characters in the message and in values are escaped, so that a client cannot forge a line.
 PRONGHORN_API void write(Level level, std::string_view message, const Field* fields, std::size_t count);
 
 namespace detail {
-// The leading fields that have a name.
-template <std::size_t N>
-void write_named(Level level, std::string_view message, const Field (&fields)[N]) {
-  std::size_t count = 0;
-  while (count < N && !fields[count].name.empty()) ++count;
-  write(level, message, fields, count);
-}
+
+template <std::size_t>
+using FieldAt = Field;
+
+// Takes as many fields as there are numbers. No template parameter stands for a field, because none could be deduced
+// from {"name", value}.
+template <Level level, class Numbers>
+struct WriteFields;
+template <Level level, std::size_t... Number>
+struct WriteFields<level, std::index_sequence<Number...>> {
+  void operator()(std::string_view message, const FieldAt<Number>&... fields) const {
+    if constexpr (sizeof...(Number) == 0) {
+      write(level, message, nullptr, 0);
+    } else {
+      const Field all[] = {fields...};
+      write(level, message, all, sizeof...(Number));
+    }
+  }
+};
+
+template <Level level, class Counts>
+struct Writer;
+template <Level level, std::size_t... Count>
+struct Writer<level, std::index_sequence<Count...>> : WriteFields<level, std::make_index_sequence<Count>>... {
+  using WriteFields<level, std::make_index_sequence<Count>>::operator()...;
+  void operator()(std::string_view message, std::span<const Field> fields) const {
+    write(level, message, fields.data(), fields.size());
+  }
+};
+
+template <Level level>
+using WriterOf = Writer<level, std::make_index_sequence<33>>;
+
 }  // namespace detail
 
-// log::info("order placed", {"order", id}, {"total", 12.5})
-inline void debug(std::string_view message, const Field& a = {}, const Field& b = {}, const Field& c = {},
-                  const Field& d = {}, const Field& e = {}, const Field& f = {}) {
-  detail::write_named(Level::debug, message, {a, b, c, d, e, f});
-}
-inline void info(std::string_view message, const Field& a = {}, const Field& b = {}, const Field& c = {},
-                 const Field& d = {}, const Field& e = {}, const Field& f = {}) {
-  detail::write_named(Level::info, message, {a, b, c, d, e, f});
-}
-inline void warning(std::string_view message, const Field& a = {}, const Field& b = {}, const Field& c = {},
-                    const Field& d = {}, const Field& e = {}, const Field& f = {}) {
-  detail::write_named(Level::warning, message, {a, b, c, d, e, f});
-}
-inline void error(std::string_view message, const Field& a = {}, const Field& b = {}, const Field& c = {},
-                  const Field& d = {}, const Field& e = {}, const Field& f = {}) {
-  detail::write_named(Level::error, message, {a, b, c, d, e, f});
-}
+// Called with a message and up to 32 fields, or with a message and a span (or vector) of fields.
+inline constexpr detail::WriterOf<Level::debug> debug;
+inline constexpr detail::WriterOf<Level::info> info;
+inline constexpr detail::WriterOf<Level::warning> warning;
+inline constexpr detail::WriterOf<Level::error> error;
 
 }  // namespace pronghorn::log

@@ -1,7 +1,7 @@
-// Middleware that many applications want: app.use(compression()); app.use(cors({.origins = {"https://shop.example"}}));
+// Middleware that comes with Pronghorn: app.use(compression()); app.use(cors({.origins = {"https://shop.example"}}));
 //
-// Context: made while the setup function runs. They change every response of their group, errors too, after the
-// handler: none makes a plain handler wait.
+// Context: made in the setup function. All of it is after middleware: it changes every response of its group, errors
+// too, and does not turn a plain handler into a coroutine.
 #pragma once
 
 #include <chrono>
@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "pronghorn/app.h"
 #include "pronghorn/detail/export.h"
+#include "pronghorn/handler.h"
 
 namespace pronghorn {
 
@@ -18,52 +18,52 @@ struct CompressionOptions {
   std::size_t min_size = 1024;  // bytes; smaller bodies are sent as they are. Streams are always compressed.
 };
 
-// Compresses responses with br, zstd or gzip, as Accept-Encoding prefers (RFC 9110 section 12.5.3; the first of these
-// when several are equal). Only content types that shrink; never a response that has Content-Encoding or
-// "Cache-Control: no-transform", one of status 204, 206 or 304, or a file (put a "page.html.br" beside it, see
-// Group::serve_files). A strong ETag becomes weak. Vary tells caches, also when nothing was compressed.
+// Compresses responses with br, zstd or gzip, whichever Accept-Encoding prefers (RFC 9110 section 12.5.3; the first of
+// these if several are equal). Only content types that shrink are compressed; never a response with Content-Encoding or
+// "Cache-Control: no-transform", with status 204, 206 or 304, or a file (put a "page.html.br" beside it, see
+// Group::serve_files). A strong ETag becomes weak. Vary is added also if nothing was compressed.
 //
-// What a stream writes is sent at once, as without compression. Use it first, so that it runs last. Do not compress
-// responses that hold both a secret and text that a stranger can choose: their size tells of the secret (BREACH).
+// What a stream writes is flushed at once. Use it first, so that it runs last. Do not compress responses that contain
+// both a secret and text that an attacker can choose: their size reveals the secret (BREACH).
 [[nodiscard]] PRONGHORN_API Middleware compression(const CompressionOptions& options = {});
 
-// Who else's pages may use the group's routes (the CORS protocol of the Fetch standard).
+// Which other sites' pages may use the group's routes (the CORS protocol of the Fetch standard).
 struct CorsOptions {
-  // Exact origins, as "https://shop.example" or "http://localhost:3000"; or {"*"}: any.
+  // Exact origins, such as "https://shop.example" or "http://localhost:3000"; {"*"} allows any.
   std::vector<std::string> origins;
   // Methods that a page may use. Empty: those that the path has.
   std::vector<std::string> methods = {};
-  // Request fields that a page may set beside the harmless ones. {"*"}: any but Authorization.
+  // Request fields that a page may set beside the CORS-safelisted ones. {"*"}: any but Authorization.
   std::vector<std::string> headers = {"Content-Type"};
-  // Response fields that a page may read beside the usual ones. {"*"}: any.
+  // Response fields that a page may read beside the CORS-safelisted ones. {"*"}: any.
   std::vector<std::string> exposed_headers = {};
-  bool credentials = false;               // whether requests may carry cookies; not together with a "*"
-  std::chrono::seconds max_age{10 * 60};  // how long a browser may keep the answer to a preflight; 0: not at all
+  bool credentials = false;               // whether requests may carry cookies; excludes "*" everywhere
+  std::chrono::seconds max_age{10 * 60};  // how long a browser may cache the answer to a preflight; 0: not at all
 };
 
-// Marks the responses to pages of those origins, and answers their preflights (OPTIONS with
-// Access-Control-Request-Method) with 204; no route for OPTIONS is needed, and the group's guards do not see them.
-// Others' requests are answered too, without the marks: the browser then keeps the answer from the page. Throws
-// std::invalid_argument for what is no origin, method or field name, and for credentials together with "*".
+// Adds CORS headers to responses for these origins, and answers their preflights (OPTIONS with
+// Access-Control-Request-Method) with 204; they need no route for OPTIONS and skip the group's guards. Responses to
+// other origins carry no CORS headers, so the browser hides them. Throws std::invalid_argument for an invalid origin,
+// method or field name, and for credentials together with "*".
 [[nodiscard]] PRONGHORN_API Middleware cors(const CorsOptions& options);
 
-// What is not set by the handler. Empty text: the field is not sent.
+// Values of header fields. Empty text: the field is not sent.
 struct SecurityHeadersOptions {
   // Who may show pages in a frame: "'none'", "'self'", or a list of sources, as in the directive frame-ancestors of
-  // Content-Security-Policy. X-Frame-Options says the same to old browsers when it can.
+  // Content-Security-Policy. Old browsers get the equivalent X-Frame-Options if there is one.
   std::string frame_ancestors = "'none'";
-  std::string content_security_policy = {};  // the other directives, as "default-src 'self'"
+  std::string content_security_policy = {};  // further directives, such as "default-src 'self'"
   std::string referrer_policy = "strict-origin-when-cross-origin";
   std::string cross_origin_opener_policy = "same-origin";
-  std::string cross_origin_resource_policy = {};  // as "same-origin"
-  std::string permissions_policy = {};            // as "camera=(), geolocation=()"
-  // Of Strict-Transport-Security, sent only when the client used https. 0: not sent.
+  std::string cross_origin_resource_policy = {};  // such as "same-origin"
+  std::string permissions_policy = {};            // such as "camera=(), geolocation=()"
+  // Of Strict-Transport-Security, which is sent only if the client used https. 0: not sent.
   std::chrono::seconds hsts_max_age{365 * 24 * 60 * 60};
   bool hsts_subdomains = false;
 };
 
-// Fields that tell a browser to be careful, "X-Content-Type-Options: nosniff" always. What the handler has set wins.
-// Throws std::invalid_argument for a value with a control character.
+// Adds header fields that make browsers careful, always "X-Content-Type-Options: nosniff". A field that the handler has
+// set is kept. Throws std::invalid_argument for a value with a control character.
 [[nodiscard]] PRONGHORN_API Middleware security_headers(const SecurityHeadersOptions& options = {});
 
 }  // namespace pronghorn

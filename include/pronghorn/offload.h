@@ -5,9 +5,11 @@
 #include <exception>
 #include <memory>
 #include <optional>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 
+#include "pronghorn/detail/callable.h"
 #include "pronghorn/detail/export.h"
 #include "pronghorn/task.h"
 
@@ -27,18 +29,20 @@ class PRONGHORN_API OffloadedWork {
 // Queues `work` on the offload pool, which keeps it alive until finished() has returned.
 PRONGHORN_API void submit_work(std::shared_ptr<OffloadedWork> work);
 
-template <class F, class R>
+template <class R, class F, class... Args>
 class OffloadedCall final : public OffloadedWork {
  public:
-  explicit OffloadedCall(F function) : function_(std::move(function)) {}
+  template <class... Parts>
+  explicit OffloadedCall(Parts&&... parts) : call_(std::forward<Parts>(parts)...) {}
 
   void run() noexcept override {
     try {
+      const auto invoke = [](F& function, Args&... args) -> R { return function(std::move(args)...); };
       if constexpr (std::is_void_v<R>) {
-        function_();
+        std::apply(invoke, call_);
         result_.emplace();
       } else {
-        result_.emplace(function_());
+        result_.emplace(std::apply(invoke, call_));
       }
     } catch (...) {
       error_ = std::current_exception();
@@ -55,7 +59,7 @@ class OffloadedCall final : public OffloadedWork {
   }
 
  private:
-  F function_;
+  std::tuple<F, Args...> call_;
   std::optional<Stored<R>> result_;
   std::exception_ptr error_;
   std::coroutine_handle<> waiting_;
@@ -79,18 +83,35 @@ class OffloadAwaiter {
   std::shared_ptr<Call> call_;
 };
 
+template <class R, class Call>
+Task<R> await_offloaded(std::shared_ptr<Call> call) {
+  OffloadAwaiter<Call, R> result(std::move(call));
+  co_return co_await result;
+}
+
 }  // namespace detail
 
-// Runs `function` on the worker's thread pool (option offload_threads) and yields its result or throws what it threw.
-// `function` owns what it uses: the coroutine that awaits it may be gone before it ends. With GCC 12 a lambda that owns
-// more than numbers is made before the co_await, not in it, or its captures are destroyed twice:
-//   auto work = [text = std::move(text)] { … };
-//   co_await offload(std::move(work));
-template <class F, class R = std::invoke_result_t<F&>>
-Task<R> offload(F function) {
-  using Call = detail::OffloadedCall<F, R>;
-  detail::OffloadAwaiter<Call, R> result(std::make_shared<Call>(std::move(function)));
-  co_return co_await result;
+// Runs function(args...) on the worker's thread pool (option offload_threads) and returns its result, or throws what it
+// threw. Function and arguments are copied or moved into the pool's keeping and must own what they use: the awaiting
+// coroutine may be destroyed before the work has run. It starts when the task is awaited.
+//
+//   const int sum = co_await offload([a, b] { return add_slowly(a, b); });
+//   const auto hash = co_await offload(hash_of, std::move(text));   // std::string hash_of(std::string)
+//
+// GCC 12 destroys the captures of a lambda twice if they own something and the lambda is written inside the co_await,
+// so that does not compile. Name the lambda and pass it without std::move, or pass what it owns as an argument:
+//
+//   auto work = [text] { return hash_of(text); };
+//   const auto hash = co_await offload(work);
+template <class F, class... Args>
+  requires std::is_invocable_v<std::decay_t<F>&, std::decay_t<Args>...>
+auto offload(F&& function, Args&&... args) {
+  detail::check_awaited_callable<F>();
+  (detail::check_awaited_argument<Args>(), ...);
+  using Result = std::invoke_result_t<std::decay_t<F>&, std::decay_t<Args>...>;
+  using Call = detail::OffloadedCall<Result, std::decay_t<F>, std::decay_t<Args>...>;
+  return detail::await_offloaded<Result>(
+      std::make_shared<Call>(std::forward<F>(function), std::forward<Args>(args)...));
 }
 
 }  // namespace pronghorn

@@ -1,10 +1,11 @@
-// Everything an application usually needs. JSON (pronghorn/json.h) and testing (pronghorn/testing.h) are separate.
+// Everything that an application usually needs. JSON (pronghorn/json.h) and tests (pronghorn/testing.h) are separate.
 #pragma once
 
 #include "pronghorn/app.h"
 #include "pronghorn/concurrent.h"
 #include "pronghorn/error.h"
 #include "pronghorn/events.h"
+#include "pronghorn/handler.h"
 #include "pronghorn/hash.h"
 #include "pronghorn/limit.h"
 #include "pronghorn/log.h"
@@ -21,3 +22,4 @@
 #include "pronghorn/task.h"
 #include "pronghorn/temporary_file.h"
 #include "pronghorn/timer.h"
+#include "pronghorn/worker.h"

@@ -3,7 +3,7 @@
 // Context: the worker's loop thread. All commands issued in one turn of the loop leave in one write.
 //
 // All handlers of a worker share the connection. Commands that would change it for the others, or make them wait, throw
-// RedisError before anything is sent: subscriptions and MONITOR, blocking reads (BLPOP, XREAD BLOCK …), WAIT, WATCH,
+// RedisError before anything is sent: subscriptions and MONITOR, blocking reads (BLPOP, XREAD BLOCK ...), WAIT, WATCH,
 // AUTH, SELECT, HELLO, RESET, QUIT, CLIENT REPLY, and MULTI unless the same pipeline() also ends it.
 #pragma once
 
@@ -22,21 +22,21 @@
 
 namespace pronghorn {
 
-namespace worker {
+namespace detail {
 class RedisClient;
 struct ReplyBuilder;
-}  // namespace worker
+}  // namespace detail
 
-// Redis replied with an error, or with another kind of reply than the caller asked for. Uncaught in a handler it becomes
-// a 500.
+// Redis replied with an error, or with another kind of reply than the caller asked for. Uncaught in a handler it
+// becomes a 500.
 class PRONGHORN_API RedisError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
 
 // Redis is unreachable, the deadline of the command (option redis_timeout) passed, or Redis cannot serve at the moment
-// (LOADING, READONLY, OOM …). The command may or may not have been executed. Uncaught in a handler it becomes a 503 with
-// Retry-After.
+// (LOADING, READONLY, OOM …). The command may or may not have been executed. Uncaught in a handler it becomes a 503
+// with Retry-After.
 class PRONGHORN_API RedisUnavailable : public RedisError {
  public:
   using RedisError::RedisError;
@@ -70,7 +70,7 @@ class PRONGHORN_API Reply {
   [[nodiscard]] const std::string& error() const;
 
  private:
-  friend struct worker::ReplyBuilder;
+  friend struct detail::ReplyBuilder;
   std::variant<std::monostate, std::int64_t, std::string, Array, Error> value_;
 };
 
@@ -119,7 +119,7 @@ class PRONGHORN_API Script {
 // A handle to the worker's connection: cheap to copy, valid for the life of the worker.
 class PRONGHORN_API Redis {
  public:
-  explicit Redis(worker::RedisClient& client) noexcept : client_(&client) {}
+  explicit Redis(detail::RedisClient& client) noexcept : client_(&client) {}
 
   // Sends one command and yields its reply. Throws RedisUnavailable, or RedisError for an error reply.
   template <class... Args>
@@ -128,11 +128,12 @@ class PRONGHORN_API Redis {
   }
   [[nodiscard]] Task<Reply> run(Command command);
 
-  // Sends all commands at once and yields their replies in the same order. An error from Redis is an error Reply, not an
-  // exception. Throws RedisUnavailable. Not atomic unless the commands include MULTI and EXEC.
+  // Sends all commands at once and yields their replies in the same order. An error from Redis is an error Reply, not
+  // an exception. Throws RedisUnavailable. Not atomic unless the commands include MULTI and EXEC.
   [[nodiscard]] Task<std::vector<Reply>> pipeline(std::vector<Command> commands);
 
-  // Runs a script atomically: one round trip, two the first time. `script` must outlive the task. Throws like command().
+  // Runs a script atomically: one round trip, two the first time. `script` must outlive the task. Throws like
+  // command().
   [[nodiscard]] Task<Reply> script(const Script& script, std::vector<std::string> keys,
                                    std::vector<std::string> args = {});
 
@@ -140,7 +141,7 @@ class PRONGHORN_API Redis {
   [[nodiscard]] bool connected() const noexcept;
 
  private:
-  worker::RedisClient* client_;
+  detail::RedisClient* client_;
 };
 
 }  // namespace pronghorn

@@ -1,8 +1,8 @@
 // The answer to a request: a value that a handler makes and returns.
 //
-// Context: any thread may make one; once returned it belongs to the server.
-// Errors:  a header name that is no token (RFC 9110 section 5.6.2), or a value with CR, LF, NUL or another control
-//          character, throws std::invalid_argument where it is set: a response can not be split.
+// Context: any thread may make one; a returned response belongs to the server.
+// Errors:  an invalid header name (not a token, RFC 9110 section 5.6.2), or a value with CR, LF, NUL or another control
+//          character, throws std::invalid_argument where it is set: what a client sent cannot split a response.
 #pragma once
 
 #include <chrono>
@@ -20,11 +20,11 @@
 
 namespace pronghorn {
 
-namespace worker {
+namespace detail {
 class OpenFile;
 }
 
-// Where a streamed response is written. Lives as long as its producer runs.
+// Writes the body of a streamed response. Must not be used after its producer has ended.
 class PRONGHORN_API Writer {
  public:
   Writer() = default;
@@ -32,17 +32,16 @@ class PRONGHORN_API Writer {
   Writer& operator=(const Writer&) = delete;
   virtual ~Writer() = default;
 
-  // Sends `data`, which the Writer copies when it cannot be sent at once, at the end of this turn of the loop at the
-  // latest. Suspends while the client has not taken what was written before (more than 64 KiB is waiting); one that
-  // takes nothing for write_timeout is cut. When the client leaves, the coroutine is destroyed where it is suspended,
-  // as if an exception had passed. That is noticed at the next write, or within about two seconds if the client has
-  // said so. Branches of when_all() may write; what each writes at a time stays together.
+  // Sends `data` no later than the end of this turn of the loop; what cannot be sent at once is copied. Suspends while
+  // more than 64 KiB are waiting for a slow client, whose connection is closed after write_timeout without progress.
+  // If the client disconnects, the coroutine is destroyed at its suspension point: at the next write, or within about
+  // two seconds of the client closing. Branches of when_all() may write; one call's data stays together.
   [[nodiscard]] virtual Task<void> write(std::string_view data) = 0;
 
-  // Adds a field to the trailer section, which follows the body (RFC 9110 section 6.5): a checksum, say. A client that
-  // does not get chunks (HTTP/1.0) does not get it either. Announce it with a field Trailer of the response. A name
-  // that is no token or that a trailer may not have (of framing, routing or the content), or a value with a control
-  // character, throws std::invalid_argument.
+  // Adds a field to the trailer section after the body (RFC 9110 section 6.5), such as a checksum. Announce it with the
+  // response field Trailer. HTTP/1.0 clients, which get no chunks, do not get it. Throws std::invalid_argument for an
+  // invalid name, a field that a trailer must not have (framing, routing, content), or a control character in the
+  // value.
   virtual void trailer(std::string_view name, std::string_view value) = 0;
 };
 
@@ -51,29 +50,32 @@ struct CookieOptions {
   enum class SameSite { lax, strict, none };
   std::string path = "/";   // empty: the attribute is not sent
   std::string domain = {};  // empty: this host only
-  std::optional<std::chrono::seconds> max_age =
-      {};  // absent: until the browser closes; zero or less deletes the cookie
+  // Absent: until the browser closes. Zero or less deletes the cookie.
+  std::optional<std::chrono::seconds> max_age = {};
   bool secure = false;
   bool http_only = true;
   SameSite same_site = SameSite::lax;
 };
 
 namespace detail {
-// Part of a file, which it keeps open.
+// A part of a file, which stays open as long as this exists.
 struct FilePart {
-  FilePart(std::shared_ptr<const worker::OpenFile> of, std::uint64_t first, std::uint64_t count) noexcept
+  FilePart(std::shared_ptr<const OpenFile> of, std::uint64_t first, std::uint64_t count) noexcept
       : file(std::move(of)), offset(first), length(count) {}
   FilePart(const FilePart&) = delete;
   FilePart& operator=(const FilePart&) = delete;
   PRONGHORN_API ~FilePart();
-  std::shared_ptr<const worker::OpenFile> file;
+  std::shared_ptr<const OpenFile> file;
   std::uint64_t offset;
   std::uint64_t length;
 };
 }  // namespace detail
 
-// A status, header fields and a body. The server adds Date, Server, Content-Length or Transfer-Encoding and
-// Connection; setting one of the last three is an error (std::invalid_argument), as they describe the connection.
+// A status, header fields and a body. The server adds Date, Server, Connection, and Content-Length or
+// Transfer-Encoding; the last three describe the connection, so setting one throws std::invalid_argument.
+//
+// Setters return the response, so calls can be chained: return text("made", 201).set("Location", "/users/7");
+// Of two calls that set the same thing the last one wins.
 class PRONGHORN_API Response {
  public:
   using Producer = std::function<Task<void>(Writer&)>;
@@ -89,7 +91,7 @@ class PRONGHORN_API Response {
   ~Response() = default;
 
   [[nodiscard]] int status() const noexcept { return status_; }
-  // 200..599; 1xx are the server's own. Another value is answered 500.
+  // `status` is 200..599; any other value is logged and answered 500, because 1xx belong to the server.
   Response& status(int status) & noexcept {
     status_ = status;
     return *this;
@@ -97,35 +99,41 @@ class PRONGHORN_API Response {
 
   // Replaces every field of that name (compared without case).
   Response& set(std::string_view name, std::string_view value) &;
-  // Adds a field beside those of the same name.
+  // Adds a field and keeps others of the same name. Content-Type, of which there is one, is replaced.
   Response& append(std::string_view name, std::string_view value) &;
-  Response& remove(std::string_view name);
-  // The first field of that name. The view lives until the response is changed.
+  // Removes every field of that name.
+  Response& remove(std::string_view name) &;
+  // The first field of that name. The view is valid until the response changes.
   [[nodiscard]] std::optional<std::string_view> header(std::string_view name) const noexcept;
 
-  // Adds a Set-Cookie field. Throws std::invalid_argument for a name that is no token, a value with a character that
-  // RFC 6265 section 4.1.1 does not allow, or a __Host- / __Secure- name without what the prefix demands.
+  // Adds a Set-Cookie field; two calls with the same name add two. Throws std::invalid_argument for an invalid name, a
+  // value with a character outside RFC 6265 section 4.1.1, or a __Host- or __Secure- name without what its prefix
+  // demands.
   Response& cookie(std::string_view name, std::string_view value, const CookieOptions& options = {}) &;
 
-  // The body when it is held whole; empty for streams and files.
+  // The body if it is held as a whole; empty for streams and files.
   [[nodiscard]] const std::string& body() const noexcept { return body_; }
-  Response& body(std::string body) noexcept;
-  Response& content_type(std::string_view type);
+  // Replaces the body, also a stream or a file.
+  Response& body(std::string body) & noexcept;
   [[nodiscard]] std::string_view content_type() const noexcept { return content_type_; }
+  Response& content_type(std::string_view type) &;
 
-  // The same for a response that is being made: return text("Created", 201).set("Location", "/users/7");
+  // The same for a temporary.
   Response&& status(int status) && noexcept { return std::move(this->status(status)); }
   Response&& set(std::string_view name, std::string_view value) && { return std::move(this->set(name, value)); }
   Response&& append(std::string_view name, std::string_view value) && { return std::move(this->append(name, value)); }
+  Response&& remove(std::string_view name) && { return std::move(this->remove(name)); }
   Response&& cookie(std::string_view name, std::string_view value, const CookieOptions& options = {}) && {
     return std::move(this->cookie(name, value, options));
   }
+  Response&& body(std::string body) && noexcept { return std::move(this->body(std::move(body))); }
+  Response&& content_type(std::string_view type) && { return std::move(this->content_type(type)); }
 
  private:
   friend class ResponseAccess;
 
   int status_ = 200;
-  bool ends_on_drain_ = false;     // a stream that has no end of its own: see events()
+  bool ends_on_drain_ = false;     // a stream without an end of its own: see events()
   std::string_view content_type_;  // a literal, or a view of own_type_; empty: no Content-Type field
   std::unique_ptr<std::string> own_type_;
   std::string fields_;  // the other fields, rendered: "Name: value\r\n" each
@@ -134,30 +142,30 @@ class PRONGHORN_API Response {
   std::unique_ptr<Producer> producer_;
 };
 
-// 200 with a whole body. The charset of text, html and json is UTF-8.
+// Responses with a whole body. text, html and JSON are UTF-8.
 [[nodiscard]] PRONGHORN_API Response text(std::string body, int status = 200);
 [[nodiscard]] PRONGHORN_API Response html(std::string body, int status = 200);
 [[nodiscard]] PRONGHORN_API Response bytes(std::string body,
                                            std::string_view content_type = "application/octet-stream");
-// JSON that is text already; pronghorn/json.h makes it from values.
+// A body that is JSON text already; json_response() of pronghorn/json.h makes one from values.
 [[nodiscard]] PRONGHORN_API Response json_text(std::string body, int status = 200);
 [[nodiscard]] PRONGHORN_API Response no_content();  // 204
 
-// `location` is an absolute or relative reference; what a field may not carry is refused (std::invalid_argument), so
-// encode what comes from a client. `status` is one of 301, 302, 303, 307, 308.
+// Redirects to `location`, an absolute or relative reference. Percent-encode what comes from a client. `status` is 301,
+// 302, 303, 307 or 308.
 [[nodiscard]] PRONGHORN_API Response redirect(std::string_view location, int status = 303);
 
 // An error as RFC 9457 problem details (application/problem+json). The server adds the request id.
 [[nodiscard]] PRONGHORN_API Response problem(int status, std::string_view detail = {});
 
-// A body made while it is sent: chunked for HTTP/1.1, until close for HTTP/1.0. `producer` is called once, on the loop,
-// after the handler has returned, so it owns what it captures. When it throws, the connection is cut so that the client
-// cannot take a part for the whole.
+// A body that is produced while it is sent: chunked for HTTP/1.1, until close for HTTP/1.0. The server calls `producer`
+// once, on the loop, after the handler has returned, so it must own what it captures. If it throws, the connection is
+// reset, so that the client cannot mistake a part for the whole.
 [[nodiscard]] PRONGHORN_API Response stream(std::string_view content_type, Response::Producer producer);
 
-// The whole of a regular file, opened now. Throws HttpError 404 if there is no such file, or 503 if the process has run
-// out of descriptors; std::system_error, which is answered 500, if it cannot be opened for another reason. The path is
-// the application's own: to serve what a client names, use App::serve_files.
+// A whole regular file, opened now. Throws HttpError 404 if there is no such file, 503 if the process has no descriptor
+// left; std::system_error, answered 500, if it cannot be opened for another reason. Never build `path` from what a
+// client sent: use App::serve_files for that.
 [[nodiscard]] PRONGHORN_API Response file(const std::string& path, std::string_view content_type = {});
 
 }  // namespace pronghorn

@@ -1,13 +1,13 @@
 // Sessions: data about a client that outlives a request. They are kept in Redis, so any worker on any machine can serve
 // the client's next request.
 //
-// A session is the Redis hash NAME:s:{ID} (NAME: option `name`) with one hash field per session field. Sessions that are
-// idle longer than the option `session_ttl` expire; a new session expires after `session_first_ttl` unless the client
-// sends its cookie back. The time to live is renewed when a tenth of it has passed, not with every request.
+// A session is the Redis hash NAME:s:{ID} (NAME: option `name`) with one hash field per session field. Sessions that
+// are idle longer than the option `session_ttl` expire; a new session expires after `session_first_ttl` unless the
+// client sends its cookie back. The time to live is renewed when a tenth of it has passed, not with every request.
 //
 // The id is 32 random bytes in base64url. It travels in a cookie (option `session_cookie`) that is HttpOnly,
-// SameSite=Lax, and Secure if the client used https. While the session is in use, the cookie is sent again after half of
-// its life. If the client sends several cookies of that name, the first whose session exists counts.
+// SameSite=Lax, and Secure if the client used https. While the session is in use, the cookie is sent again after half
+// of its life. If the client sends several cookies of that name, the first whose session exists counts.
 #pragma once
 
 #include <cstdint>
@@ -15,13 +15,14 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "pronghorn/detail/export.h"
 #include "pronghorn/task.h"
 
 namespace pronghorn {
 
-namespace worker {
+namespace detail {
 class SessionState;
 }
 
@@ -40,7 +41,7 @@ class SessionState;
 // Errors:  the field name "_pronghorn.sent" is reserved: set, erase and increment throw std::invalid_argument.
 class PRONGHORN_API Session {
  public:
-  explicit Session(std::shared_ptr<worker::SessionState> state) noexcept : state_(std::move(state)) {}
+  explicit Session(std::shared_ptr<detail::SessionState> state) noexcept : state_(std::move(state)) {}
 
   // The value of a field as this request has read or changed it; nullopt if there is none.
   [[nodiscard]] std::optional<std::string> get(std::string_view name) const;
@@ -53,8 +54,8 @@ class PRONGHORN_API Session {
   // serve.
   [[nodiscard]] Task<std::int64_t> increment(std::string_view name, std::int64_t by = 1);
 
-  // Gives the session a new id and invalidates the old one. Call it when a user logs in, against session fixation. Other
-  // sessions that the client's cookies name are deleted, here and by destroy().
+  // Gives the session a new id and invalidates the old one. Call it when a user logs in, against session fixation.
+  // Other sessions that the client's cookies name are deleted, here and by destroy().
   void rotate();
   // Deletes the session and its cookie. A later set() or increment() in this request creates a new session.
   void destroy();
@@ -63,7 +64,7 @@ class PRONGHORN_API Session {
   [[nodiscard]] bool is_new() const noexcept;
 
  private:
-  std::shared_ptr<worker::SessionState> state_;
+  std::shared_ptr<detail::SessionState> state_;
 };
 
 }  // namespace pronghorn

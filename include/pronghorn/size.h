@@ -1,4 +1,4 @@
-// Sizes with units: max_body(4_KiB).
+// Sizes in bytes with binary units: max_body(4_KiB).
 #pragma once
 
 #include <cstdint>

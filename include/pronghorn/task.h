@@ -1,16 +1,15 @@
-// Coroutines: Task, what a handler returns when it waits. What it may wait for: timer.h, offload.h, concurrent.h,
-// redis.h.
+// Coroutines: Task is what a handler that has to wait returns. What it can wait for: timer.h, offload.h, concurrent.h,
+// redis.h, request.h.
 //
-// Context: everything here runs on the one loop thread of a worker (or of a TestClient). Only the function given to
-// offload() runs elsewhere. Nothing here may be called before the worker's loop exists, that is, from a static
-// initialiser or from the setup function.
+// Context: everything here runs on the loop thread of a worker (or of a TestClient), except functions passed to
+// offload(). Nothing may be awaited in a static initialiser or in the setup function, when there is no loop yet.
 //
-// Cancellation: destroying a Task destroys its coroutine at the point where it is suspended; local objects are
-// destroyed as if an exception had passed, and whatever it waited for (timer, Redis reply, offloaded result) is
-// forgotten. The server destroys a handler's task when its client leaves or its deadline passes.
+// Cancellation: destroying a Task destroys its coroutine at its suspension point. Local objects are destroyed as if an
+// exception had been thrown; what the coroutine waited for (timer, Redis reply, offloaded result) is abandoned. The
+// server destroys a handler's task when its client disconnects or its deadline passes.
 //
-// Awaitables of one's own work too. They resume the coroutine from a callback of the loop, never from inside another
-// coroutine: that one may be a branch of the same when_any, which is destroyed when the first branch ends.
+// Awaitables of your own work as well. They must resume the coroutine from a callback of the loop, never from inside
+// another coroutine: that one may be a branch of the same when_any, which is destroyed when its first branch ends.
 #pragma once
 
 #include <concepts>
@@ -28,19 +27,17 @@ namespace pronghorn {
 template <class T = void>
 class Task;
 
-namespace worker {
-class Exchange;
-}
-
 namespace detail {
+
+class Exchange;
 
 // Coroutine frames come from free lists by size: a handler's frame costs no malloc once the worker is warm.
 PRONGHORN_API void* allocate_frame(std::size_t size);
 PRONGHORN_API void free_frame(void* frame, std::size_t size) noexcept;
 
-// Sets whose code runs on this thread (null: no request's) and returns whose it was. Log lines and the explanation of a
-// crash name it. Coroutines carry it over their suspensions: see Suspension.
-PRONGHORN_API worker::Exchange* set_running(worker::Exchange* exchange) noexcept;
+// Sets the request whose code runs on this thread (null: none) and returns the previous one. Log lines and crash
+// reports name it. Coroutines keep it across suspensions: see Suspension.
+PRONGHORN_API Exchange* set_running(Exchange* exchange) noexcept;
 
 template <class A>
 decltype(auto) get_awaiter(A&& awaitable) {
@@ -53,8 +50,8 @@ decltype(auto) get_awaiter(A&& awaitable) {
   }
 }
 
-// What a co_await of anything but a Task becomes: when the coroutine really suspends, no request is running; when
-// it goes on, its own is again.
+// Wraps every awaitable but Tasks: while the coroutine is suspended no request is running; when it resumes, its own is
+// running again.
 template <class Awaiter>
 class Suspension {
  public:
@@ -62,7 +59,7 @@ class Suspension {
   explicit Suspension(A&& awaitable) : awaiter_(get_awaiter(std::forward<A>(awaitable))) {}
 
   bool await_ready() { return awaiter_.await_ready(); }
-  // Touches nothing after the awaiter's own await_suspend: that may have destroyed the coroutine, and this with it.
+  // The awaiter's await_suspend may destroy the coroutine and this object with it, so nothing is touched afterwards.
   template <class Promise>
   auto await_suspend(std::coroutine_handle<Promise> waiting) {
     exchange_ = set_running(nullptr);
@@ -75,13 +72,13 @@ class Suspension {
     }
   }
   decltype(auto) await_resume() {
-    if (suspended_) set_running(exchange_);  // null too: whoever resumed it is not the one who runs now
+    if (suspended_) set_running(exchange_);  // also if null: another request's code may have resumed this coroutine
     return awaiter_.await_resume();
   }
 
  private:
   Awaiter awaiter_;
-  worker::Exchange* exchange_ = nullptr;
+  Exchange* exchange_ = nullptr;
   bool suspended_ = false;
 };
 
@@ -90,7 +87,7 @@ struct StartChildren;
 struct PromiseBase {
   std::coroutine_handle<> continuation = std::noop_coroutine();
   std::exception_ptr error;
-  bool* destroyed = nullptr;  // told when the coroutine is destroyed
+  bool* destroyed = nullptr;  // set to true when the coroutine is destroyed
 
   PromiseBase() noexcept = default;
   PromiseBase(const PromiseBase&) = delete;
@@ -115,7 +112,7 @@ struct PromiseBase {
   [[nodiscard]] FinalAwaiter final_suspend() const noexcept { return {}; }
   void unhandled_exception() noexcept { error = std::current_exception(); }
 
-  // A child and the children of when_all run for the same request as we do.
+  // Child tasks and the branches of when_all run for the same request as this coroutine.
   template <class T>
   Task<T>&& await_transform(Task<T>&& task) noexcept {
     return std::move(task);
@@ -152,17 +149,24 @@ struct Promise<void> : PromiseBase {
   }
 };
 
+template <class...>
+inline constexpr bool kNever = false;  // for static_assert in a template
+template <class>
+inline constexpr bool kIsCoroutineHandle = false;
+template <class P>
+inline constexpr bool kIsCoroutineHandle<std::coroutine_handle<P>> = true;
+
 }  // namespace detail
 
-// A coroutine that starts when it is first awaited and yields a T, or throws what escaped it.
-// Move-only; the destructor destroys the coroutine wherever it is suspended.
+// A coroutine that starts when it is first awaited; co_await returns its T or throws what escaped it. Move-only. The
+// destructor destroys the coroutine at its suspension point.
 template <class T>
 class [[nodiscard]] Task {
  public:
   using promise_type = detail::Promise<T>;
   using value_type = T;
 
-  Task() noexcept = default;
+  Task() noexcept = default;  // no coroutine
   explicit Task(std::coroutine_handle<promise_type> coroutine) noexcept : coroutine_(coroutine) {}
   Task(Task&& other) noexcept : coroutine_(std::exchange(other.coroutine_, nullptr)) {}
   Task& operator=(Task&& other) noexcept {
@@ -184,27 +188,27 @@ class [[nodiscard]] Task {
     if (coroutine_) std::exchange(coroutine_, nullptr).destroy();
   }
 
-  // For the code that drives a task from outside a coroutine: runs it up to its first suspension; `continuation`
-  // is resumed when it ends. Called once at most.
+  // For code that drives a task from outside a coroutine: runs it up to its first suspension. `continuation` is resumed
+  // when it ends. Call at most once.
   void start(std::coroutine_handle<> continuation = std::noop_coroutine()) {
     coroutine_.promise().continuation = continuation;
     coroutine_.resume();
   }
-  // The result of a task that is done(): the value, or the exception thrown again. Called once at most.
+  // The result of a task that is done(), or the exception that escaped it. Call at most once.
   T take() { return coroutine_.promise().take(); }
 
   auto operator co_await() && noexcept {
     struct Awaiter {
       std::coroutine_handle<promise_type> coroutine;
       [[nodiscard]] bool await_ready() const noexcept { return false; }
-      // Runs the coroutine from here instead of transferring to it: only optimised builds turn a transfer into a jump,
-      // and a loop over tasks that end at once would use up the stack of all others.
+      // Resumes the coroutine from here instead of by symmetric transfer: only optimised builds turn a transfer into a
+      // jump, and a loop over tasks that end at once would overflow the stack in the others.
       bool await_suspend(std::coroutine_handle<> waiting) const {
         auto awaited = coroutine;
         bool destroyed = false;
         awaited.promise().destroyed = &destroyed;
         awaited.resume();
-        if (destroyed) return true;  // what it waited for took us all along, this awaiter too
+        if (destroyed) return true;  // what it waited for destroyed the whole chain, this awaiter too
         awaited.promise().destroyed = nullptr;
         if (awaited.done()) return false;
         awaited.promise().continuation = waiting;
@@ -213,6 +217,19 @@ class [[nodiscard]] Task {
       T await_resume() const { return coroutine.promise().take(); }
     };
     return Awaiter{coroutine_};
+  }
+
+  // Not conversions but explanations: they compile only where a co_await or a co_return is missing, and say so.
+  template <class Result = T>
+    requires(!std::is_void_v<T> && std::same_as<Result, T>)
+  operator Result() const {
+    static_assert(detail::kNever<Result>, "co_await is missing: this is a Task, not the result of one");
+  }
+  template <class Value>
+    requires(!std::is_void_v<T> && !std::same_as<std::remove_cvref_t<Value>, Task> && std::convertible_to<Value, T> &&
+             !detail::kIsCoroutineHandle<std::remove_cvref_t<Value>>)
+  Task(Value&&) {
+    static_assert(detail::kNever<Value>, "a function that returns a Task is a coroutine: use co_return, not return");
   }
 
  private:
@@ -229,7 +246,7 @@ inline Task<void> Promise<void>::get_return_object() noexcept {
   return Task<void>(std::coroutine_handle<Promise<void>>::from_promise(*this));
 }
 
-// Stands in for void where a value is stored.
+// Stored in place of void.
 struct Nothing {};
 template <class T>
 using Stored = std::conditional_t<std::is_void_v<T>, Nothing, T>;

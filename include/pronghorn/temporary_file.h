@@ -10,6 +10,10 @@
 
 namespace pronghorn {
 
+namespace detail {
+struct TemporaryFileDescriptor;
+}
+
 // A new, empty file that only this user can read. The destructor removes it unless keep() was called. Where the file
 // system can do it (O_TMPFILE: ext4, XFS, Btrfs, tmpfs), the file has no name until then, so that nothing is left
 // behind when the worker is killed.
@@ -41,8 +45,8 @@ class PRONGHORN_API TemporaryFile {
   void keep(const std::string& path);
 
  private:
-  struct Descriptor;
-  std::shared_ptr<Descriptor> descriptor_;  // shared with a write() that is still running on the pool
+  // Shared with a write() that is still running on the pool.
+  std::shared_ptr<detail::TemporaryFileDescriptor> descriptor_;
   std::string path_;
   std::uint64_t size_ = 0;
   bool named_ = false;  // has an entry in a directory

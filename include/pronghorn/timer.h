@@ -1,4 +1,4 @@
-// Waiting for a time. Context and cancellation: see pronghorn/task.h.
+// Waiting for some time. Context and cancellation: see pronghorn/task.h.
 #pragma once
 
 #include <chrono>
@@ -13,7 +13,7 @@ namespace detail {
 
 class TimerQueue;  // worker/runtime/timer_queue.h
 
-// A place in the loop's timer queue. The waiting coroutine's frame owns it; destroying it cancels the timer.
+// An entry in the loop's timer queue. Lives in the frame of the waiting coroutine; destroying it cancels the timer.
 class PRONGHORN_API Timer {
  public:
   explicit Timer(std::chrono::nanoseconds delay) noexcept : delay_(delay) {}
@@ -21,7 +21,7 @@ class PRONGHORN_API Timer {
   Timer& operator=(const Timer&) = delete;
   ~Timer() { cancel(); }
 
-  // Calls `expired(context)` on the loop after the delay, once.
+  // Calls expired(context) once, on the loop, after the delay. Replaces what was armed before.
   void arm(void (*expired)(void*), void* context);
   void cancel() noexcept;
 
@@ -37,13 +37,14 @@ class PRONGHORN_API Timer {
   std::chrono::steady_clock::time_point due_{};
   void (*expired_)(void*) = nullptr;
   void* context_ = nullptr;
-  std::size_t position_ = 0;  // in the queue's heap, counted from 1; 0 is "not queued"
+  std::size_t position_ = 0;  // in the queue's heap, counted from 1; 0: not queued
   TimerQueue* queue_ = nullptr;
 };
 
 }  // namespace detail
 
-// Waits without blocking the loop. Zero or less continues at once. Resolution: 1 ms.
+// co_await sleep_for(20ms) suspends for at least that long without blocking the loop. Zero or less does not suspend.
+// Resolution: 1 ms.
 inline detail::Timer sleep_for(std::chrono::nanoseconds duration) noexcept { return detail::Timer(duration); }
 
 }  // namespace pronghorn

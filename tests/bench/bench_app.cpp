@@ -10,6 +10,7 @@
 #include <string>
 
 using namespace pronghorn;
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -52,7 +53,7 @@ PRONGHORN_APP(app) {
   app.get("/plain", hello);
   app.get("/async", hello_without_waiting);
   app.get("/worker", which_worker);
-  app.get("/session", session).limit(per_client(10'000'000, minutes(1)));
+  app.get("/session", session).limit(per_client(10'000'000, 1min));
   app.post("/upload", upload).max_body(0);
   if (const char* folder = std::getenv("BENCH_FILES")) app.serve_files("/files", folder);
   if (const char* routes = std::getenv("BENCH_ROUTES")) add_routes(app, std::atoi(routes));

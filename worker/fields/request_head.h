@@ -13,6 +13,9 @@
 
 namespace pronghorn::worker {
 
+using Header = Request::Header;
+using Client = Request::Client;
+
 inline constexpr std::size_t kMaxHeaderFields = 128;  // the upper limit of the option max_header_fields
 
 // The fields that the server itself reads. The parser notes where they are, so that looking them up costs no search.

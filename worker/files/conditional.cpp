@@ -26,7 +26,7 @@ bool list_has(std::string_view list, std::string_view etag, bool weak_counts) no
 
 // The same for all fields of one name: a list may be split over several fields.
 bool any_list_has(const Request& request, std::string_view name, std::string_view etag, bool weak_counts) noexcept {
-  for (const Header& field : request.headers()) {
+  for (const Request::Header& field : request.headers()) {
     if (equal_ignoring_case(field.name, name) && list_has(field.value, etag, weak_counts)) return true;
   }
   return false;

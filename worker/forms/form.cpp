@@ -40,13 +40,6 @@ Fields parse_fields(std::string_view pairs) {
 
 }  // namespace
 
-std::optional<std::string> Form::get(std::string_view name) const {
-  for (const auto& [field, value] : fields_) {
-    if (field == name) return value;
-  }
-  return std::nullopt;
-}
-
 Task<Form> Request::form() {
   const std::string_view type = exchange_.head.value(worker::KnownHeader::content_type);
   const std::string_view media = worker::trim_blanks(type.substr(0, type.find(';')));

@@ -10,7 +10,10 @@
 #include "worker/http/exchange.h"
 
 namespace pronghorn {
-namespace worker {
+namespace detail {
+
+using worker::MultipartParser;
+using worker::PartHead;
 
 // Feeds the request's body to the parser.
 class MultipartReader {
@@ -22,7 +25,11 @@ class MultipartReader {
     for (;;) {
       const auto step = co_await advance();
       if (!step) co_return std::nullopt;
-      if (step->state == MultipartParser::State::part) co_return Part(*this, parser_.take_part(), ++part_number_);
+      if (step->state == MultipartParser::State::part) {
+        PartHead head = parser_.take_part();
+        co_return Part(*this, std::move(head.name), std::move(head.filename), std::move(head.content_type),
+                       ++part_number_);
+      }
     }
   }
 
@@ -62,20 +69,21 @@ class MultipartReader {
   bool part_ended_ = false;
 };
 
-}  // namespace worker
+}  // namespace detail
 
-Multipart::Multipart(std::unique_ptr<worker::MultipartReader> reader) noexcept : reader_(std::move(reader)) {}
+Multipart::Multipart(std::unique_ptr<detail::MultipartReader> reader) noexcept : reader_(std::move(reader)) {}
 Multipart::Multipart(Multipart&& other) noexcept = default;
 Multipart& Multipart::operator=(Multipart&& other) noexcept = default;
 Multipart::~Multipart() = default;
 
 Task<std::optional<Part>> Multipart::next() { return reader_->next(); }
 
-Part::Part(worker::MultipartReader& reader, worker::PartHead head, std::uint32_t number)
+Part::Part(detail::MultipartReader& reader, std::string name, std::optional<std::string> filename,
+           std::string content_type, std::uint32_t number) noexcept
     : reader_(&reader),
-      name_(std::move(head.name)),
-      filename_(std::move(head.filename)),
-      content_type_(std::move(head.content_type)),
+      name_(std::move(name)),
+      filename_(std::move(filename)),
+      content_type_(std::move(content_type)),
       number_(number) {}
 
 Task<std::optional<std::string_view>> Part::read() { return reader_->read(number_); }
@@ -107,7 +115,7 @@ Task<Multipart> Request::multipart(MultipartLimits limits) {
   refuse_content_coding();
   const auto boundary = worker::boundary_of(type);
   if (!boundary) throw bad_request("the Content-Type has no valid boundary");
-  co_return Multipart(std::make_unique<worker::MultipartReader>(*this, *boundary, limits));
+  co_return Multipart(std::make_unique<detail::MultipartReader>(*this, *boundary, limits));
 }
 
 }  // namespace pronghorn

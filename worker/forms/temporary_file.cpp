@@ -64,11 +64,11 @@ void link_and_rename(const std::string& descriptor_path, const std::string& path
 
 }  // namespace
 
-struct TemporaryFile::Descriptor {
-  explicit Descriptor(int open_file) noexcept : fd(open_file) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() { ::close(fd); }
+struct detail::TemporaryFileDescriptor {
+  explicit TemporaryFileDescriptor(int open_file) noexcept : fd(open_file) {}
+  TemporaryFileDescriptor(const TemporaryFileDescriptor&) = delete;
+  TemporaryFileDescriptor& operator=(const TemporaryFileDescriptor&) = delete;
+  ~TemporaryFileDescriptor() { ::close(fd); }
   int fd;
 };
 
@@ -83,7 +83,7 @@ TemporaryFile::TemporaryFile(const std::string& directory) {
     path_ = path_of_descriptor(fd);
   }
   if (fd < 0) throw_errno("creating a temporary file in " + folder);
-  descriptor_ = std::make_shared<Descriptor>(fd);
+  descriptor_ = std::make_shared<detail::TemporaryFileDescriptor>(fd);
 }
 
 TemporaryFile& TemporaryFile::operator=(TemporaryFile&& other) noexcept {
@@ -101,9 +101,9 @@ TemporaryFile::~TemporaryFile() {
 
 Task<void> TemporaryFile::write(std::string data) {
   const std::size_t size = data.size();
-  // Not within the co_await: GCC 12 destroys the captures of a lambda that is created there twice.
-  auto work = [file = descriptor_, bytes = std::move(data)] { write_all(file->fd, bytes); };
-  co_await offload(std::move(work));
+  co_await offload([](const std::shared_ptr<detail::TemporaryFileDescriptor>& file,
+                      const std::string& bytes) { write_all(file->fd, bytes); },
+                   descriptor_, std::move(data));
   size_ += size;
 }
 

@@ -13,9 +13,13 @@
 #include "common/config/config.h"
 #include "common/line_writer.h"
 
+namespace pronghorn::detail {
+class Exchange;
+}
+
 namespace pronghorn::worker {
 
-class Exchange;
+using pronghorn::detail::Exchange;
 
 // Lines gather and are written at the end of each turn of the loop.
 //

@@ -13,8 +13,8 @@ namespace pronghorn::worker {
 // Calls visit(value) for each cookie of that name, in the order of the fields, until it returns false. Quotation marks
 // around the value are removed.
 template <class Visit>
-void for_each_cookie(std::span<const Header> fields, std::string_view name, Visit visit) {
-  for (const Header& field : fields) {
+void for_each_cookie(std::span<const Request::Header> fields, std::string_view name, Visit visit) {
+  for (const Request::Header& field : fields) {
     if (!equal_ignoring_case(field.name, "cookie")) continue;
     std::string_view pairs = field.value;
     while (!pairs.empty()) {

@@ -30,7 +30,7 @@ void append_data(std::string& text, std::string_view data) {
   }
 }
 
-std::string render(const Event& event) {
+std::string render(const ServerSentEvent& event) {
   std::string text;
   text.reserve(event.event.size() + event.data.size() + event.id.size() + 64);
   if (event.retry) {
@@ -65,7 +65,7 @@ Task<void> produce(EventProducer producer, Writer& stream, std::chrono::millisec
 
 }  // namespace
 
-Task<void> EventWriter::send(const Event& event) { return write(render(event)); }
+Task<void> EventWriter::send(const ServerSentEvent& event) { return write(render(event)); }
 
 Task<void> EventWriter::heartbeat() { return write(":\n\n"); }
 

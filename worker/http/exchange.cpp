@@ -5,7 +5,7 @@
 #include "common/log.h"
 #include "worker/fields/percent_encoding.h"
 
-namespace pronghorn::worker {
+namespace pronghorn::detail {
 namespace {
 
 // Ids are 64 random bits per worker and a counter: unique across workers and restarts.
@@ -58,6 +58,7 @@ void Exchange::clear() noexcept {
   trailer_bytes.clear();
   deadline = std::chrono::steady_clock::time_point::max();
   responded = false;
+  timed_out = false;
   body_was_read = false;
   body_error_text = nullptr;
   route = {};
@@ -135,4 +136,4 @@ const Client& Exchange::client() {
   return said == nullptr || said->client.address.empty() ? peer->client : said->client;
 }
 
-}  // namespace pronghorn::worker
+}  // namespace pronghorn::detail

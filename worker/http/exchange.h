@@ -13,7 +13,9 @@
 #include "common/ipc/scoreboard.h"
 #include "pronghorn/request.h"
 #include "pronghorn/response.h"
+#include "pronghorn/session.h"
 #include "pronghorn/task.h"
+#include "pronghorn/worker.h"
 #include "worker/fields/forwarded.h"
 #include "worker/fields/request_head.h"
 #include "worker/http/correlation.h"
@@ -22,9 +24,8 @@
 
 namespace pronghorn::worker {
 
-class Exchange;
-class SessionState;    // worker/state
-struct StateServices;  // worker/state
+using pronghorn::detail::Exchange;  // the public headers name it
+struct StateServices;               // worker/state
 
 inline constexpr std::size_t kMaxRouteParams = 16;
 
@@ -55,6 +56,12 @@ class RequestHandler {
  protected:
   ~RequestHandler() = default;
 };
+
+}  // namespace pronghorn::worker
+
+namespace pronghorn::detail {
+
+using namespace worker;
 
 // The protocol fills `head`, `peer` and `body` and calls RequestHandler::handle(); the application calls
 // ExchangeOwner::respond() exactly once. Views of the head point into `head_bytes`, so they live as long as the exchange.
@@ -98,11 +105,13 @@ class Exchange {
   const Peer* peer = nullptr;
   ExchangeOwner* owner = nullptr;
   StateServices* state = nullptr;
+  pronghorn::Worker* worker = nullptr;  // set by the application
 
   std::chrono::steady_clock::time_point started{};
   std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
   bool surplus = false;        // of a connection above max_connections: answered 503 without a handler
   bool responded = false;      // respond() was called, or the client has left
+  bool timed_out = false;      // the deadline has passed, and its response is being made
   bool body_was_read = false;  // the handler has asked for the body
   bool counted = true;         // false: neither counted as traffic nor logged
 
@@ -112,8 +121,8 @@ class Exchange {
   std::array<std::pair<std::string_view, std::string_view>, kMaxRouteParams> params;  // name, raw value
   std::size_t param_count = 0;
 
-  pronghorn::detail::BodyErrorText body_error_text = nullptr;  // see Request::explain_errors()
-  Task<void> running;  // the handler's coroutine with its middleware; empty for a plain one
+  BodyErrorText body_error_text = nullptr;  // see Request::explain_errors()
+  Task<void> running;                       // the handler's coroutine with its middleware; empty for a plain one
   std::shared_ptr<SessionState> session;
 
   std::string head_bytes;     // what the views of `head` point into
@@ -142,4 +151,4 @@ class Exchange {
   char traceparent_[kTraceparent] = {};           // NUL at its beginning: not made yet
 };
 
-}  // namespace pronghorn::worker
+}  // namespace pronghorn::detail

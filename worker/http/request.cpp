@@ -61,7 +61,7 @@ std::optional<std::string_view> Request::header(std::string_view name) const noe
   return exchange_.head.find(name);
 }
 
-std::span<const Header> Request::headers() const noexcept {
+std::span<const Request::Header> Request::headers() const noexcept {
   return {exchange_.head.fields.data(), exchange_.head.field_count};
 }
 
@@ -130,7 +130,7 @@ void Request::early_hints(std::initializer_list<std::string_view> links) {
   exchange_.owner->send_early_hints(exchange_, head.append("\r\n"));
 }
 
-const Client& Request::client() const { return exchange_.client(); }
+const Request::Client& Request::client() const { return exchange_.client(); }
 
 std::string_view Request::scheme() const noexcept {
   const worker::Forwarding* said = exchange_.forwarding();
@@ -181,6 +181,15 @@ std::vector<std::string> Request::raw_query_all(std::string_view name) const {
   });
   return values;
 }
+
+Worker& Request::worker() const {
+  if (exchange_.worker == nullptr) throw std::logic_error("this request is not served by a worker");
+  return *exchange_.worker;
+}
+
+Redis Request::redis() { return worker().redis(); }
+
+void* Request::require_state(const std::type_info& type) const { return worker().require_state(type); }
 
 void Request::store_attachment(const std::type_info& type, void* object, void (*destroy)(void*)) {
   std::unique_ptr<void, void (*)(void*)> owned(object, destroy);

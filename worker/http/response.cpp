@@ -21,19 +21,6 @@ namespace {
 using worker::equal_ignoring_case;
 using worker::find_field;
 
-void check_field(std::string_view name, std::string_view value) {
-  if (!worker::is_token(name))
-    throw std::invalid_argument("invalid response field name: not a token (RFC 9110 section 5.6.2)");
-  if (!worker::is_field_value(value)) {
-    throw std::invalid_argument("invalid value of the response field " + std::string(name) + ": control character");
-  }
-  for (const std::string_view own : {"content-length", "transfer-encoding", "connection"}) {
-    if (equal_ignoring_case(name, own)) {
-      throw std::invalid_argument("the server sets the response field " + std::string(name) + " itself");
-    }
-  }
-}
-
 void check_cookie(std::string_view name, std::string_view value, const CookieOptions& options) {
   if (!worker::is_token(name)) throw std::invalid_argument("invalid cookie name: not a token (RFC 9110 section 5.6.2)");
   if (!worker::is_cookie_value(value)) {
@@ -57,8 +44,21 @@ void check_cookie(std::string_view name, std::string_view value, const CookieOpt
 
 }  // namespace
 
+void check_response_field(std::string_view name, std::string_view value) {
+  if (!worker::is_token(name))
+    throw std::invalid_argument("invalid response field name: not a token (RFC 9110 section 5.6.2)");
+  if (!worker::is_field_value(value)) {
+    throw std::invalid_argument("invalid value of the response field " + std::string(name) + ": control character");
+  }
+  for (const std::string_view own : {"content-length", "transfer-encoding", "connection"}) {
+    if (equal_ignoring_case(name, own)) {
+      throw std::invalid_argument("the server sets the response field " + std::string(name) + " itself");
+    }
+  }
+}
+
 std::string render_trailer(std::string_view name, std::string_view value) {
-  check_field(name, value);
+  check_response_field(name, value);
   for (const std::string_view not_here :
        {"host", "trailer", "content-type", "content-encoding", "content-range", "cache-control", "expires", "date",
         "location", "retry-after", "vary", "set-cookie", "www-authenticate", "age"}) {
@@ -77,21 +77,21 @@ Response::Response(int status, std::string body, std::string_view content_type)
 }
 
 Response& Response::set(std::string_view name, std::string_view value) & {
-  check_field(name, value);
+  check_response_field(name, value);
   if (equal_ignoring_case(name, "content-type")) return content_type(value);
   remove(name);
   return append(name, value);
 }
 
 Response& Response::append(std::string_view name, std::string_view value) & {
-  check_field(name, value);
+  check_response_field(name, value);
   if (equal_ignoring_case(name, "content-type")) return content_type(value);
   fields_.reserve(fields_.size() + name.size() + value.size() + 4);
   fields_.append(name).append(": ").append(value).append("\r\n");
   return *this;
 }
 
-Response& Response::remove(std::string_view name) {
+Response& Response::remove(std::string_view name) & {
   if (equal_ignoring_case(name, "content-type")) content_type_ = {};
   for (auto [start, size] = find_field(fields_, name); start != std::string_view::npos;
        std::tie(start, size) = find_field(fields_, name)) {
@@ -125,12 +125,15 @@ Response& Response::cookie(std::string_view name, std::string_view value, const 
   return append("Set-Cookie", field);
 }
 
-Response& Response::body(std::string body) noexcept {
+Response& Response::body(std::string body) & noexcept {
   body_ = std::move(body);
+  file_.reset();
+  producer_.reset();
+  ends_on_drain_ = false;
   return *this;
 }
 
-Response& Response::content_type(std::string_view type) {
+Response& Response::content_type(std::string_view type) & {
   if (!worker::is_field_value(type)) throw std::invalid_argument("invalid content type: control character");
   own_type_ = std::make_unique<std::string>(type);
   content_type_ = *own_type_;

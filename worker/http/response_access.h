@@ -12,6 +12,9 @@
 
 namespace pronghorn {
 
+// Throws std::invalid_argument for a field that a response may not have: see pronghorn/response.h.
+void check_response_field(std::string_view name, std::string_view value);
+
 // Renders a trailer field. Throws what Writer::trailer() throws.
 [[nodiscard]] std::string render_trailer(std::string_view name, std::string_view value);
 

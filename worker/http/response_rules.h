@@ -17,7 +17,7 @@ struct ResponseContent {
 };
 
 // Drops content that `response` must not carry, and tells how it is framed: 204, 205 and 304 have none (RFC 9110
-// sections 15.3.5, 15.3.6 and 15.4.5), and a 205 announces a length of zero. The status is 200..599: Application answers
+// sections 15.3.5, 15.3.6 and 15.4.5), and a 205 announces a length of zero. The status is 200..599: ServedApp answers
 // 500 for a handler that returned another.
 [[nodiscard]] inline ResponseContent apply_response_rules(Response& response, std::string_view method) noexcept {
   const int status = response.status();

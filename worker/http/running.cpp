@@ -59,8 +59,8 @@ void use_journal(RunningRequest* to) noexcept { journal = to; }
 
 namespace pronghorn::detail {
 
-worker::Exchange* set_running(worker::Exchange* exchange) noexcept {
-  worker::Exchange* const before = std::exchange(worker::running, exchange);
+Exchange* set_running(Exchange* exchange) noexcept {
+  Exchange* const before = std::exchange(worker::running, exchange);
   if (worker::journal && exchange != before) worker::write_journal(exchange);
   return before;
 }

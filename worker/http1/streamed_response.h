@@ -13,7 +13,7 @@
 namespace pronghorn::worker {
 
 class EndOfTurn;
-class Exchange;
+using pronghorn::detail::Exchange;
 class Http1Connection;
 
 // Runs the producer and passes what it writes on to the connection. Holds the producer back while the client has not

@@ -1,4 +1,4 @@
-// pronghorn::compression() of pronghorn/middleware.h.
+// Implements pronghorn::compression() of pronghorn/middleware.h.
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -25,16 +25,16 @@ using worker::Compressor;
 using worker::ContentCoding;
 
 constexpr std::array kOffered{ContentCoding::br, ContentCoding::zstd, ContentCoding::gzip};
-constexpr std::size_t kSlice = 64 * 1024;       // of a large body: takes about a millisecond
+constexpr std::size_t kSlice = 64 * 1024;       // of a large body; takes about a millisecond
 constexpr std::size_t kMaxAtOnce = 256 * 1024;  // a larger body is compressed while it is sent
 
-// Compresses what a producer writes on its way to the client. Several branches of it may write: what one writes at a
-// time is compressed and handed on without a break.
+// Compresses what a producer writes on its way to the client. Branches of the producer may write concurrently: the data
+// of one call is compressed and passed on without a suspension in between.
 class CompressingWriter final : public Writer {
  public:
   CompressingWriter(Writer& out, ContentCoding coding) : out_(out), compressor_(worker::make_compressor(coding)) {}
 
-  // What is written can be read by the client at once.
+  // Flushes, so that the client can read at once what has been written.
   Task<void> write(std::string_view data) override {
     std::string made;
     while (data.size() > kSlice) {
@@ -58,7 +58,7 @@ class CompressingWriter final : public Writer {
   std::unique_ptr<Compressor> compressor_;
 };
 
-// `producer` belongs to the producer that calls this, which outlives the task.
+// `producer` belongs to the calling producer, which outlives the task.
 Task<void> produce_compressed(const Response::Producer& producer, ContentCoding coding, Writer& out) {
   CompressingWriter writer(out, coding);
   co_await producer(writer);
@@ -69,7 +69,7 @@ Response::Producer compressed(Response::Producer producer, ContentCoding coding)
   return [producer = std::move(producer), coding](Writer& out) { return produce_compressed(producer, coding, out); };
 }
 
-// `body` belongs to the producer that calls this. Others have their turn on the loop after each slice.
+// `body` belongs to the calling producer. Gives the loop to others after each slice.
 Task<void> write_in_slices(std::string_view body, Writer& out) {
   while (!body.empty()) {
     co_await out.write(body.substr(0, kSlice));
@@ -85,7 +85,7 @@ bool has_token(std::string_view list, std::string_view token) noexcept {
   return false;
 }
 
-// Whether clients that accept a coding get this response in it.
+// Whether this response is compressed for clients that accept a coding.
 bool may_be_compressed(Response& response) {
   const int status = response.status();
   if (status == 204 || status == 206 || status == 304 || ResponseAccess::file(response)) return false;
@@ -93,7 +93,7 @@ bool may_be_compressed(Response& response) {
   return !has_token(response.header("Cache-Control").value_or(""), "no-transform");
 }
 
-// False: it is better sent as it is.
+// False if the body had better be sent as it is.
 bool compress_body(Response& response, ContentCoding coding, std::size_t min_size) {
   std::string& body = ResponseAccess::body(response);
   if (body.size() < min_size || body.empty()) return false;
@@ -120,7 +120,7 @@ void compress(const CompressionOptions& options, const Request& request, Respons
     return;
   }
   response.append("Content-Encoding", worker::name_of(coding));
-  // The same tag for other bytes is only true of a weak one (RFC 9110 section 8.8.3).
+  // Only a weak tag may stay the same for other bytes (RFC 9110 section 8.8.3).
   const std::string etag(response.header("ETag").value_or(""));
   if (etag.starts_with('"')) response.set("ETag", "W/" + etag);
 }
@@ -128,7 +128,7 @@ void compress(const CompressionOptions& options, const Request& request, Respons
 }  // namespace
 
 Middleware compression(const CompressionOptions& options) {
-  return After([options](Request& request, Response& response) { compress(options, request, response); });
+  return Middleware::After([options](Request& request, Response& response) { compress(options, request, response); });
 }
 
 }  // namespace pronghorn

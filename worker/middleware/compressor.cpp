@@ -14,16 +14,16 @@ namespace pronghorn::worker {
 
 namespace {
 
-// Levels at which a core compresses about 50 to 100 MB of text in a second.
+// At these levels a core compresses about 50 to 100 MB of text per second.
 constexpr int kGzipLevel = 5;
 constexpr std::uint32_t kBrotliQuality = 4;
 constexpr int kZstdLevel = 3;
 
 constexpr int kStreamWindowBits = 17;  // 128 KiB
 constexpr int kLargestWindowBits = 21;
-constexpr int kSmallestWindowBits = 10;  // that all of them know
+constexpr int kSmallestWindowBits = 10;  // that all three support
 
-// As much as the body needs.
+// No larger than the body needs.
 int window_bits(std::optional<std::uint64_t> size) noexcept {
   if (!size) return kStreamWindowBits;
   return std::clamp(static_cast<int>(std::bit_width(*size)), kSmallestWindowBits, kLargestWindowBits);
@@ -76,7 +76,7 @@ class Brotli final : public Compressor {
     std::size_t left = bytes.size();
     const auto* next = reinterpret_cast<const std::uint8_t*>(bytes.data());
     do {
-      std::size_t no_room = 0;  // the encoder keeps its output until it is taken
+      std::size_t no_room = 0;  // the encoder keeps its output until BrotliEncoderTakeOutput
       if (BrotliEncoderCompressStream(state_.get(), operation, &left, &next, &no_room, nullptr, nullptr) !=
           BROTLI_TRUE) {
         throw std::bad_alloc();
@@ -104,7 +104,7 @@ class Zstd final : public Compressor {
     const auto operation = then == Then::go_on ? ZSTD_e_continue : then == Then::flush ? ZSTD_e_flush : ZSTD_e_end;
     std::array<char, 16 * 1024> block;  // NOLINT(cppcoreguidelines-pro-type-member-init): zstd fills it
     ZSTD_inBuffer input{bytes.data(), bytes.size(), 0};
-    std::size_t left = 0;  // of what the operation has to write; more than 0 is only a hint while it goes on
+    std::size_t left = 0;  // output that the operation still has to write; only a hint for ZSTD_e_continue
     do {
       ZSTD_outBuffer output{block.data(), block.size(), 0};
       left = ZSTD_compressStream2(context_.get(), &output, &input, operation);

@@ -1,4 +1,4 @@
-// Compresses one body, whole or piece by piece.
+// Compresses one body, as a whole or piece by piece.
 //
 // Context: any thread; one object in one thread at a time. Errors: std::bad_alloc.
 #pragma once
@@ -17,8 +17,8 @@ class Compressor {
  public:
   enum class Then {
     go_on,   // more follows
-    flush,   // more follows, but what has been added can be decoded already
-    finish,  // that was all; nothing may be added any more
+    flush,   // more follows, but what has been added so far must be decodable
+    finish,  // nothing follows
   };
 
   Compressor() = default;
@@ -26,12 +26,12 @@ class Compressor {
   Compressor& operator=(const Compressor&) = delete;
   virtual ~Compressor() = default;
 
-  // Appends to `out` what has come of `bytes` and those before.
+  // Compresses `bytes` and appends the output that is ready to `out`.
   virtual void add(std::string_view bytes, Then then, std::string& out) = 0;
 };
 
-// `coding` is not identity. `size`: of the whole body, when it is known; else windows are chosen small, because there
-// may be many streams for a long time: up to 0.3 MiB each for gzip, 0.6 MiB for br, 0.8 MiB for zstd.
+// `coding` must not be identity. `size` is the size of the whole body in bytes, if known. Otherwise windows are small,
+// because many streams may last long: they take up to 0.3 MiB each for gzip, 0.6 MiB for br, 0.8 MiB for zstd.
 [[nodiscard]] std::unique_ptr<Compressor> make_compressor(ContentCoding coding,
                                                           std::optional<std::uint64_t> size = std::nullopt);
 

@@ -1,4 +1,4 @@
-// pronghorn::cors() of pronghorn/middleware.h.
+// Implements pronghorn::cors() of pronghorn/middleware.h.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -19,7 +19,7 @@ namespace {
 
 bool is_any(const std::vector<std::string>& list) { return list.size() == 1 && list.front() == "*"; }
 
-// The serialisation of RFC 6454 section 6.2: what a browser sends, so what is compared with it.
+// Whether `text` is an origin as browsers send it (RFC 6454 section 6.2), which is what it is compared with.
 bool is_origin(std::string_view text) noexcept {
   const std::size_t separator = text.find("://");
   if (separator == std::string_view::npos || !worker::is_token(text.substr(0, separator))) return false;
@@ -36,7 +36,7 @@ std::string join(const std::vector<std::string>& names) {
 
 void check_names(const std::vector<std::string>& names, std::string_view what) {
   for (const std::string& name : names) {
-    if (!worker::is_token(name)) throw std::invalid_argument(fmt::format("cors: \"{}\" is no {}", name, what));
+    if (!worker::is_token(name)) throw std::invalid_argument(fmt::format("cors: \"{}\" is not a valid {}", name, what));
   }
 }
 
@@ -57,7 +57,7 @@ class Cors {
     if (!any_origin_) worker::add_vary(response, "Origin");
     const auto origin = request.header("origin");
     if (!origin || !allows(*origin)) return;
-    if (response.header("Access-Control-Allow-Origin")) return;  // the handler, or an inner group, has decided
+    if (response.header("Access-Control-Allow-Origin")) return;  // set by the handler or an inner group
     response.append("Access-Control-Allow-Origin", any_origin_ ? "*" : *origin);
     if (credentials_) response.append("Access-Control-Allow-Credentials", "true");
     if (request.method() == "OPTIONS" && request.header("access-control-request-method")) {
@@ -73,19 +73,18 @@ class Cors {
     for (const std::string& origin : options.origins) {
       if (is_any(options.origins) || is_origin(origin)) continue;
       throw std::invalid_argument(fmt::format(
-          "cors: \"{}\" is no origin; one is as \"https://shop.example\", in small letters, without a path, "
-          "and \"*\" stands alone",
+          "cors: \"{}\" is not an origin; write it like \"https://shop.example\", in lower case and without a path, or "
+          "use \"*\" alone",
           origin));
     }
     check_names(options.methods, "method");
     check_names(options.headers, "field name");
     check_names(options.exposed_headers, "field name");
-    if (options.max_age.count() < 0) throw std::invalid_argument("cors: max_age can not be negative");
-    // A browser takes "*" by its letter when credentials are allowed, and echoing every origin would let any site act
-    // for the user.
+    if (options.max_age.count() < 0) throw std::invalid_argument("cors: max_age is negative");
+    // With credentials browsers take "*" literally, and echoing every origin would let any site act for the user.
     if (options.credentials && (is_any(options.origins) || is_any(options.methods) || is_any(options.headers) ||
                                 is_any(options.exposed_headers))) {
-      throw std::invalid_argument("cors: with credentials nothing can be \"*\"; name what is allowed");
+      throw std::invalid_argument("cors: \"*\" cannot be combined with credentials; list what is allowed");
     }
   }
 
@@ -94,7 +93,7 @@ class Cors {
   }
 
   void answer_preflight(Response& response) const {
-    // The server's own answer to OPTIONS says which methods the path has.
+    // The server's answer to OPTIONS lists the methods of the path.
     const std::string methods = methods_.empty() ? std::string(response.header("Allow").value_or("")) : methods_;
     if (!methods.empty()) response.append("Access-Control-Allow-Methods", methods);
     if (!headers_.empty()) response.append("Access-Control-Allow-Headers", headers_);
@@ -112,6 +111,6 @@ class Cors {
 
 }  // namespace
 
-Middleware cors(const CorsOptions& options) { return After(Cors(options)); }
+Middleware cors(const CorsOptions& options) { return Middleware::After(Cors(options)); }
 
 }  // namespace pronghorn

@@ -1,4 +1,4 @@
-// pronghorn::security_headers() of pronghorn/middleware.h.
+// Implements pronghorn::security_headers() of pronghorn/middleware.h.
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -37,7 +37,7 @@ class SecurityHeaders {
     for (const auto& [name, value] : fields_) {
       if (!response.header(name)) response.append(name, value);
     }
-    // Browsers ignore it over http, where anyone could have added it (RFC 6797 section 7.2).
+    // Browsers ignore it over http, where an attacker could have added it (RFC 6797 section 7.2).
     if (!hsts_.empty() && request.scheme() == "https" && !response.header(kHsts)) response.append(kHsts, hsts_);
   }
 
@@ -46,7 +46,8 @@ class SecurityHeaders {
 
   void add(std::string_view name, std::string value) {
     if (!worker::is_field_value(value)) {
-      throw std::invalid_argument("security_headers: the value of " + std::string(name) + " has a control character");
+      throw std::invalid_argument("security_headers: the value of " + std::string(name) +
+                                  " contains a control character");
     }
     if (!value.empty()) fields_.emplace_back(name, std::move(value));
   }
@@ -57,6 +58,8 @@ class SecurityHeaders {
 
 }  // namespace
 
-Middleware security_headers(const SecurityHeadersOptions& options) { return After(SecurityHeaders(options)); }
+Middleware security_headers(const SecurityHeadersOptions& options) {
+  return Middleware::After(SecurityHeaders(options));
+}
 
 }  // namespace pronghorn

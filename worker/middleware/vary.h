@@ -7,7 +7,7 @@
 
 namespace pronghorn::worker {
 
-// Adds `name` to the response's Vary fields, unless they have it or "*".
+// Adds `name` to the response's Vary field unless it contains `name` or "*".
 void add_vary(Response& response, std::string_view name);
 
 }  // namespace pronghorn::worker

@@ -4,7 +4,7 @@
 
 #include <cerrno>
 
-namespace pronghorn::worker {
+namespace pronghorn::detail {
 
 OpenFile::~OpenFile() {
   if (fd_ >= 0) ::close(fd_);
@@ -30,4 +30,4 @@ bool OpenFile::append(std::string& out, std::uint64_t offset, std::size_t size) 
   return true;
 }
 
-}  // namespace pronghorn::worker
+}  // namespace pronghorn::detail

@@ -7,7 +7,7 @@
 #include <string>
 #include <utility>
 
-namespace pronghorn::worker {
+namespace pronghorn::detail {
 
 // Context:   loop thread.
 // Ownership: shared by the cache that opened it and the responses that send it; closed with the last of them.
@@ -34,4 +34,8 @@ class OpenFile {
   std::optional<std::string> content_;
 };
 
-}  // namespace pronghorn::worker
+}  // namespace pronghorn::detail
+
+namespace pronghorn::worker {
+using pronghorn::detail::OpenFile;  // the public headers name it
+}

@@ -8,7 +8,7 @@ namespace pronghorn::worker {
 
 // Shared by all requests of the connection.
 struct Peer {
-  Client client;
+  Request::Client client;
   bool loopback = false;  // or a Unix socket
   bool https = false;
   const Networks* trusted_proxies = nullptr;  // all trusted proxies if the peer is one of them, otherwise null

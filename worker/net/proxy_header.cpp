@@ -86,7 +86,7 @@ std::uint16_t read_u16(std::string_view bytes, std::size_t at) noexcept {
 }
 
 // Source and destination address, then their ports.
-Client read_source(std::string_view block, unsigned bits) {
+Request::Client read_source(std::string_view block, unsigned bits) {
   IpAddress address;
   address.bits = bits;
   const std::size_t size = bits / 8;

@@ -18,7 +18,7 @@ struct ProxyHeader {
   const char* reason = "";  // malformed: why
   std::size_t size = 0;     // complete: bytes of the header; the client's bytes follow
   bool local = false;       // complete: the proxy's own connection (a health check), so the peer is the client
-  Client source;            // complete, not local: the client; "unix" for a Unix socket, "unknown" if not named
+  Request::Client source;   // complete, not local: the client; "unix" for a Unix socket, "unknown" if not named
 };
 
 // `bytes` are all bytes since the connection began. While the header is incomplete, call it again when there are more.

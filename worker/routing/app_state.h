@@ -1,6 +1,6 @@
 // What the setup function says through App, Group and Route.
 //
-// Context: filled while setup runs, read only afterwards.
+// Context: filled while setup runs, read-only afterwards.
 #pragma once
 
 #include <chrono>
@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <typeinfo>
 #include <vector>
 
 #include "pronghorn/app.h"
@@ -21,7 +22,7 @@ namespace pronghorn::detail {
 struct GroupEntry {
   std::string prefix;  // whole, with those of the enclosing groups
   const GroupEntry* parent = nullptr;
-  std::vector<Middleware> middleware;  // in the order of the calls of use()
+  std::vector<Middleware> middleware;  // in the order of use()
 };
 
 struct RouteEntry {
@@ -30,9 +31,16 @@ struct RouteEntry {
   std::string name;  // "GET /path", or what Route::name() said
   Handler handler;
   const GroupEntry* group = nullptr;
+  std::vector<Middleware> middleware;  // the route's own
   std::vector<Limit> limits;
   std::optional<std::chrono::milliseconds> deadline;
   std::optional<std::uint64_t> max_body;
+};
+
+struct StateEntry {
+  const std::type_info* type;
+  StateMaker make;
+  void (*destroy)(void*) noexcept;
 };
 
 struct AppState {
@@ -44,8 +52,9 @@ struct AppState {
   std::deque<GroupEntry> groups;  // the first is the application itself
   std::deque<RouteEntry> routes;  // their numbers in the router are their positions here
   worker::Router router;
-  std::vector<std::function<Task<void>(Worker&)>> start_hooks;
-  std::vector<std::function<Task<void>(Worker&)>> stop_hooks;
+  std::vector<StateEntry> states;
+  std::vector<Hook> start_hooks;
+  std::vector<Hook> stop_hooks;
   ErrorHandler error_handler;
   std::map<std::string, std::string, std::less<>> settings;
   std::string folder;  // see App::folder()

@@ -38,8 +38,8 @@ struct RouteMatch {
 
 class Router {
  public:
-  // Adds a route, which find() identifies by the number `route`. `method` is any token of up to 20 bytes except CONNECT.
-  // Throws std::invalid_argument if the method or the pattern is invalid, or if there is already such a route.
+  // Adds a route, which find() identifies by the number `route`. `method` is any token of up to 20 bytes except
+  // CONNECT. Throws std::invalid_argument if the method or the pattern is invalid, or if there is already such a route.
   void add(std::string_view method, std::string_view pattern, std::uint32_t route);
 
   // Allocates nothing. A GET route is found for HEAD when there is none for HEAD. `params` says something when the

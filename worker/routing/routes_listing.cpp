@@ -7,7 +7,7 @@
 #include <chrono>
 #include <vector>
 
-#include "worker/routing/application.h"
+#include "worker/routing/served_app.h"
 #include "worker/state/limits/rate_limiter.h"
 
 namespace pronghorn::worker {

@@ -9,62 +9,72 @@ namespace pronghorn::worker {
 
 namespace {
 
-std::vector<const detail::GroupEntry*> groups_outermost_first(const detail::GroupEntry& group) {
+using Function = Middleware::Function;
+
+bool is_after(const Function& function) noexcept {
+  return std::holds_alternative<Middleware::After>(function) ||
+         std::holds_alternative<Middleware::CoroutineAfter>(function);
+}
+
+// Of the groups from the outside in, then the route's own.
+std::vector<const Function*> all_middleware(const detail::GroupEntry& group, const std::vector<Middleware>& own) {
   std::vector<const detail::GroupEntry*> groups;
   for (const auto* entry = &group; entry != nullptr; entry = entry->parent) groups.push_back(entry);
   std::reverse(groups.begin(), groups.end());
-  return groups;
+  std::vector<const Function*> functions;
+  for (const auto* entry : groups) {
+    for (const Middleware& middleware : entry->middleware) functions.push_back(&middleware.function());
+  }
+  for (const Middleware& middleware : own) functions.push_back(&middleware.function());
+  return functions;
 }
 
 }  // namespace
 
-std::vector<const After*> afters_of(const detail::GroupEntry& group) {
-  std::vector<const After*> afters;
-  for (const auto* entry : groups_outermost_first(group)) {
-    for (const Middleware& middleware : entry->middleware) {
-      if (const auto* after = std::get_if<After>(&middleware)) afters.push_back(after);
-    }
-  }
-  std::reverse(afters.begin(), afters.end());
-  return afters;
+AfterChain after_chain(const detail::GroupEntry& group, const std::vector<Middleware>& own) {
+  AfterChain chain;
+  chain.functions = all_middleware(group, own);
+  std::erase_if(chain.functions, [](const Function* function) { return !is_after(*function); });
+  std::reverse(chain.functions.begin(), chain.functions.end());
+  chain.waits = std::ranges::any_of(chain.functions, [](const Function* function) {
+    return std::holds_alternative<Middleware::CoroutineAfter>(*function);
+  });
+  return chain;
 }
 
 ServedRoute::ServedRoute(const detail::RouteEntry& entry, const HttpLimits& limits, std::uint32_t index)
     : entry_(&entry),
       index_(index),
       max_body_(entry.max_body.value_or(limits.max_body)),
-      // A century is no limit, and the clock does not overflow.
+      // At most a century, so that adding it to the clock cannot overflow.
       deadline_(std::min<std::chrono::milliseconds>(entry.deadline.value_or(limits.request_timeout),
                                                     std::chrono::hours(24 * 365 * 100))),
-      afters_(afters_of(*entry.group)) {
-  for (const auto* group : groups_outermost_first(*entry.group)) {
-    for (const Middleware& middleware : group->middleware) {
-      if (!std::holds_alternative<After>(middleware)) before_.push_back(&middleware);
-    }
-  }
+      before_(all_middleware(*entry.group, entry.middleware)),
+      afters_(after_chain(*entry.group, entry.middleware)) {
+  std::erase_if(before_, [](const Function* function) { return is_after(*function); });
   for (std::size_t i = 0; i < entry.limits.size(); ++i) {
     // Not the name that the application gave: two routes may share one.
     limit_names_.push_back(entry.method + " " + entry.path + (i == 0 ? "" : "#" + std::to_string(i + 1)));
   }
-  plain_ = entry.limits.empty() && std::holds_alternative<PlainHandler>(entry.handler) &&
-           std::all_of(before_.begin(), before_.end(),
-                       [](const Middleware* middleware) { return std::holds_alternative<Guard>(*middleware); });
+  plain_ = entry.limits.empty() && !afters_.waits && std::holds_alternative<detail::PlainHandler>(entry.handler) &&
+           std::ranges::all_of(
+               before_, [](const Function* function) { return std::holds_alternative<Middleware::Guard>(*function); });
 }
 
 Response ServedRoute::run_plain(Request& request) const {
-  for (const Middleware* guard : before_) {
-    if (auto response = std::get<Guard>(*guard)(request)) return std::move(*response);
+  for (const Function* guard : before_) {
+    if (auto response = std::get<Middleware::Guard>(*guard)(request)) return std::move(*response);
   }
-  return std::get<PlainHandler>(entry_->handler)(request);
+  return std::get<detail::PlainHandler>(entry_->handler)(request);
 }
 
 Task<Response> ServedRoute::run(Request& request) const {
-  const auto* handler = std::get_if<CoroutineHandler>(&entry_->handler);
-  if (handler && before_.empty()) return (*handler)(request);  // no frame in between that does nothing
+  const auto* handler = std::get_if<detail::CoroutineHandler>(&entry_->handler);
+  if (handler && before_.empty()) return (*handler)(request);  // saves a coroutine frame
   return run_from(0, request);
 }
 
-// Where a Wrap goes on. Lives in the frame of the run_from() that awaits the Wrap.
+// Where the chain continues after a wrap. Lives in the frame of the run_from() that awaits the wrap.
 struct ChainLink {
   const ServedRoute& route;
   std::size_t position;
@@ -78,23 +88,23 @@ struct ChainLink {
 
 Task<Response> ServedRoute::run_from(std::size_t position, Request& request) const {
   for (; position < before_.size(); ++position) {
-    const Middleware& middleware = *before_[position];
-    if (const auto* guard = std::get_if<Guard>(&middleware)) {
+    const Function& function = *before_[position];
+    if (const auto* guard = std::get_if<Middleware::Guard>(&function)) {
       auto response = (*guard)(request);
       if (response) co_return std::move(*response);
-    } else if (const auto* waiting_guard = std::get_if<CoroutineGuard>(&middleware)) {
+    } else if (const auto* waiting_guard = std::get_if<Middleware::CoroutineGuard>(&function)) {
       auto response = co_await (*waiting_guard)(request);
       if (response) co_return std::move(*response);
     } else {
       ChainLink link{*this, position + 1};
       ChainLink* const next = &link;
-      auto response = co_await std::get<Wrap>(middleware)(
+      auto response = co_await std::get<Middleware::Wrap>(function)(
           request, Next([next](Request& passed_on) { return next->go_on(passed_on); }));
       co_return response;
     }
   }
-  if (const auto* handler = std::get_if<PlainHandler>(&entry_->handler)) co_return (*handler)(request);
-  auto response = co_await std::get<CoroutineHandler>(entry_->handler)(request);
+  if (const auto* handler = std::get_if<detail::PlainHandler>(&entry_->handler)) co_return (*handler)(request);
+  auto response = co_await std::get<detail::CoroutineHandler>(entry_->handler)(request);
   co_return response;
 }
 

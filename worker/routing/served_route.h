@@ -1,6 +1,6 @@
 // One route made ready to serve: its handler with the middleware of its groups, in the order in which they run.
 //
-// Context: made once the setup function has returned; then read only.
+// Context: made once the setup function has returned; read-only afterwards.
 #pragma once
 
 #include <chrono>
@@ -16,24 +16,33 @@
 
 namespace pronghorn::worker {
 
+// After middleware in the order in which it runs.
+struct AfterChain {
+  std::vector<const Middleware::Function*> functions;  // After or CoroutineAfter
+  bool waits = false;                                  // whether any of them is a coroutine
+};
+
+// That of a group and of the groups around it, innermost first, preceded by `own`.
+[[nodiscard]] AfterChain after_chain(const detail::GroupEntry& group, const std::vector<Middleware>& own = {});
+
 class ServedRoute {
  public:
-  // `entry` outlives the route.
+  // `entry` must outlive the route.
   ServedRoute(const detail::RouteEntry& entry, const HttpLimits& limits, std::uint32_t index);
 
   [[nodiscard]] const detail::RouteEntry& entry() const noexcept { return *entry_; }
   [[nodiscard]] std::uint32_t index() const noexcept { return index_; }                    // in WorkerRow::routes
   [[nodiscard]] std::uint64_t max_body() const noexcept { return max_body_; }              // bytes; 0: no limit
   [[nodiscard]] std::chrono::milliseconds deadline() const noexcept { return deadline_; }  // 0: none
-  [[nodiscard]] const std::vector<const After*>& afters() const noexcept { return afters_; }
-  // Names the limits in Redis, in the order of entry().limits.
+  [[nodiscard]] const AfterChain& afters() const noexcept { return afters_; }
+  // The names of the limits in Redis, in the order of entry().limits.
   [[nodiscard]] const std::vector<std::string>& limit_names() const noexcept { return limit_names_; }
 
-  // Whether nothing of it can wait: run_plain() may be called.
+  // Whether nothing on the way to the response can wait: run_plain() may be called.
   [[nodiscard]] bool plain() const noexcept { return plain_; }
   [[nodiscard]] Response run_plain(Request& request) const;
 
-  // The middleware and the handler. The request outlives the task.
+  // Runs guards, wraps and the handler. The request must outlive the task.
   [[nodiscard]] Task<Response> run(Request& request) const;
 
  private:
@@ -44,13 +53,10 @@ class ServedRoute {
   std::uint32_t index_;
   std::uint64_t max_body_;
   std::chrono::milliseconds deadline_;
-  std::vector<const Middleware*> before_;  // guards and wraps, outermost first
-  std::vector<const After*> afters_;       // innermost first
+  std::vector<const Middleware::Function*> before_;  // guards and wraps, outermost first
+  AfterChain afters_;
   std::vector<std::string> limit_names_;
   bool plain_;
 };
-
-// The After middleware of a group and of those around it, innermost first.
-[[nodiscard]] std::vector<const After*> afters_of(const detail::GroupEntry& group);
 
 }  // namespace pronghorn::worker

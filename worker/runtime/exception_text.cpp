@@ -8,16 +8,12 @@
 
 namespace pronghorn::worker {
 
-namespace {
-
 std::string type_name(const std::type_info& type) {
   int status = 0;
   const std::unique_ptr<char, void (*)(void*)> name(abi::__cxa_demangle(type.name(), nullptr, nullptr, &status),
                                                     std::free);
   return status == 0 ? name.get() : type.name();
 }
-
-}  // namespace
 
 std::string describe(const std::exception_ptr& error) {
   try {

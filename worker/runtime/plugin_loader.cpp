@@ -20,7 +20,7 @@ namespace pronghorn::worker {
 
 namespace {
 
-// dlopen's own messages for what is no shared object are hard to understand, so the obvious is looked at first.
+// dlopen's messages for files that are not shared objects are hard to understand, so the obvious is checked first.
 void check_file(const std::filesystem::path& file, const std::filesystem::path& path) {
   std::error_code error;
   const auto status = std::filesystem::status(file, error);
@@ -77,31 +77,29 @@ struct CloseLibrary {
 
 }  // namespace
 
-// Reads no field beyond the size of an older release's descriptor.
+// Reads only fields that the smaller descriptor of an older release has, until its size is known.
 void check_descriptor(const std::string& name, const PluginDescriptor& descriptor) {
   if (descriptor.api_version != kApiVersion) {
-    throw LoadError(
-        fmt::format("{}: built for Pronghorn API {}, this server has API {}: compile it again with the headers of this "
-                    "server",
-                    name, descriptor.api_version, kApiVersion));
+    throw LoadError(fmt::format(
+        "{}: built for Pronghorn API {}, this server has API {}; rebuild it with the headers of this server", name,
+        descriptor.api_version, kApiVersion));
   }
   if (descriptor.size < sizeof(PluginDescriptor)) {
     throw LoadError(
-        fmt::format("{}: its descriptor has {} bytes, this server needs {}: compile it again with the "
-                    "headers of this server",
+        fmt::format("{}: its descriptor has {} bytes, this server needs {}; rebuild it with the headers of this server",
                     name, descriptor.size, sizeof(PluginDescriptor)));
   }
   if (descriptor.abi == nullptr || std::strcmp(descriptor.abi, PRONGHORN_ABI) != 0) {
     throw LoadError(
-        fmt::format("{}: built with another C++ ABI ({}), this server has ({}): compile both with the same "
-                    "compiler and settings",
+        fmt::format("{}: built with another C++ ABI ({}) than this server ({}); build both with the same compiler and "
+                    "settings",
                     name, descriptor.abi == nullptr ? "unknown" : descriptor.abi, PRONGHORN_ABI));
   }
   if (descriptor.setup == nullptr) throw LoadError(fmt::format("{}: it has no setup function", name));
 }
 
 auto load_plugin(const std::string& path, const std::string& copy) -> void (*)(App&) {
-  // Without a slash dlopen would search the system's library folders.
+  // dlopen searches the system's library folders for a name without a slash.
   const std::filesystem::path known = std::filesystem::absolute(path);
   const std::filesystem::path file = copy.empty() ? known : std::filesystem::absolute(copy);
   check_file(file, known);
@@ -109,14 +107,16 @@ auto load_plugin(const std::string& path, const std::string& copy) -> void (*)(A
   const std::string name = known.filename();
   std::unique_ptr<void, CloseLibrary> library(::dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL));
   if (!library) {
-    std::string reason = one_line(::dlerror());  // it begins with the file's path
+    std::string reason = one_line(::dlerror());  // starts with the file's path
     if (reason.starts_with(file.native())) reason.replace(0, file.native().size(), known.native());
-    throw LoadError(fmt::format("{} can not be loaded: {}", name, reason));
+    throw LoadError(fmt::format("{} cannot be loaded: {}", name, reason));
   }
   void* const symbol = ::dlsym(library.get(), kPluginSymbol);
   if (symbol == nullptr) {
-    throw LoadError(fmt::format("{} is not a Pronghorn application: it has no symbol {}; does it use PRONGHORN_APP?",
-                                name, kPluginSymbol));
+    throw LoadError(
+        fmt::format("{} is not a Pronghorn application: it does not export {}; use PRONGHORN_APP in one of its "
+                    "sources",
+                    name, kPluginSymbol));
   }
   const auto describe = reinterpret_cast<const PluginDescriptor* (*)()>(symbol);
   const PluginDescriptor* const descriptor = describe();

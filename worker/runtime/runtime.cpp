@@ -19,7 +19,8 @@ namespace {
 thread_local Runtime* current_runtime = nullptr;
 }
 
-// The coroutine around a background task: begins at once, owns itself, is destroyed when it ends or by ~Runtime().
+// The coroutine around a background task: starts at once and owns itself; destroyed when it ends or by
+// destroy_background_tasks().
 class Runtime::Background {
  public:
   struct promise_type {
@@ -39,7 +40,7 @@ class Runtime::Background {
 };
 
 Runtime::Background Runtime::run_in_background(Runtime& runtime, Task<void> task) {
-  struct Self {  // finds out which coroutine this is
+  struct Self {  // yields the handle of this coroutine
     std::coroutine_handle<> handle;
     [[nodiscard]] bool await_ready() const noexcept { return false; }
     bool await_suspend(std::coroutine_handle<> self) noexcept {
@@ -62,7 +63,7 @@ Runtime::Background Runtime::run_in_background(Runtime& runtime, Task<void> task
 struct Runtime::Offloaded {
   uv_work_t request{};
   std::shared_ptr<pronghorn::detail::OffloadedWork> work;
-  Runtime* runtime;  // null when it is gone
+  Runtime* runtime;  // null once the runtime has been destroyed
 
   static void run(uv_work_t* request) { static_cast<Offloaded*>(request->data)->work->run(); }
   static void finished(uv_work_t* request, int) {
@@ -70,7 +71,7 @@ struct Runtime::Offloaded {
     if (!self->runtime) return;
     std::erase(self->runtime->offloaded_, self.get());
     self->work->finished();
-    // The coroutine that was resumed may not have destroyed the runtime, see the header.
+    // on_idle() forbids the resumed coroutine to destroy the runtime.
     self->runtime->notify_when_idle();
   }
 };
@@ -81,21 +82,25 @@ Runtime::Runtime(uv_loop_t* loop) : loop_(loop), timers_(std::make_unique<prongh
 
 Runtime::~Runtime() {
   on_idle_ = nullptr;
+  destroy_background_tasks();
+  for (Offloaded* offloaded : offloaded_) {
+    offloaded->runtime = nullptr;
+    uv_cancel(reinterpret_cast<uv_req_t*>(&offloaded->request));  // fails if it is running already
+  }
+  if (current_runtime == this) current_runtime = nullptr;
+}
+
+void Runtime::destroy_background_tasks() noexcept {
   while (!background_.empty()) {
     const std::coroutine_handle<> task = background_.back();
     background_.pop_back();
     task.destroy();
   }
-  for (Offloaded* offloaded : offloaded_) {
-    offloaded->runtime = nullptr;
-    uv_cancel(reinterpret_cast<uv_req_t*>(&offloaded->request));  // in vain when it runs already
-  }
-  if (current_runtime == this) current_runtime = nullptr;
 }
 
 Runtime& Runtime::current() noexcept {
   if (!current_runtime) {
-    std::fputs("pronghorn: a timer, spawn() or offload() was used where no worker's loop runs\n", stderr);
+    std::fputs("pronghorn: a timer, spawn() or offload() was used outside of a worker's loop thread\n", stderr);
     std::abort();
   }
   return *current_runtime;
@@ -104,8 +109,8 @@ Runtime& Runtime::current() noexcept {
 void Runtime::make_current() noexcept { current_runtime = this; }
 
 void Runtime::start(Task<void> task) {
-  // The task outlives the request that spawns it, so it does not run in its name.
-  Exchange* const running = pronghorn::detail::set_running(nullptr);
+  // The task may outlive the request that spawns it, so log lines must not name that request.
+  auto* const running = pronghorn::detail::set_running(nullptr);
   Background background = run_in_background(*this, std::move(task));
   background_.push_back(background.handle);
   background.handle.resume();
@@ -131,11 +136,3 @@ void Runtime::notify_when_idle() {
 }
 
 }  // namespace pronghorn::worker
-
-namespace pronghorn::detail {
-
-void spawn_detached(Task<void> task) { worker::Runtime::current().start(std::move(task)); }
-
-void submit_work(std::shared_ptr<OffloadedWork> work) { worker::Runtime::current().submit(std::move(work)); }
-
-}  // namespace pronghorn::detail

@@ -1,8 +1,8 @@
-// What coroutines need of a loop: timers, background tasks and the offload pool. The code behind the awaitables of
+// What coroutines need of a loop: timers, background tasks and the offload pool. The implementation of
 // pronghorn/timer.h, offload.h and concurrent.h.
 //
-// Context: one per loop; it becomes its thread's runtime when it is made. A thread that has several loops (tests) calls
-// make_current() before it runs code of another one.
+// Context: one per loop. The constructor makes it the current runtime of its thread. A thread with several loops
+//          (tests) calls make_current() before it runs code of another one.
 #pragma once
 
 #include <uv.h>
@@ -22,24 +22,26 @@ namespace pronghorn::worker {
 
 class Runtime {
  public:
-  // Throws std::runtime_error when the loop refuses a handle. `loop` outlives the runtime.
+  // Throws std::runtime_error if the loop refuses a handle. `loop` must outlive the runtime.
   explicit Runtime(uv_loop_t* loop);
   Runtime(const Runtime&) = delete;
   Runtime& operator=(const Runtime&) = delete;
-  // Destroys the background tasks that are left, and forgets offloaded work: it runs to its end, nobody is told. The
-  // loop must turn until that has ended and the handles are freed.
+  // Destroys the background tasks that are left and abandons offloaded work, which still runs to its end. The loop must
+  // turn until that has ended and the handles are freed.
   ~Runtime();
 
-  // The runtime of this thread. Calling it where there is none is a mistake of the caller: abort() with a message.
+  // The runtime of this thread. Aborts with a message if there is none.
   static Runtime& current() noexcept;
   void make_current() noexcept;
 
   [[nodiscard]] uv_loop_t* loop() const noexcept { return loop_; }
 
-  // Tasks of spawn() that have not ended, and offloaded work in the pool.
+  // How many tasks of spawn() and pieces of offloaded work have not ended.
   [[nodiscard]] std::size_t background_tasks() const noexcept { return background_.size() + offloaded_.size(); }
-  // Called when background_tasks() has become 0. Must not destroy the runtime.
+  // Calls `callback` whenever background_tasks() has become 0. It must not destroy the runtime.
   void on_idle(std::function<void()> callback) { on_idle_ = std::move(callback); }
+  // Destroys the tasks of spawn() at their suspension points. Not from within one of them.
+  void destroy_background_tasks() noexcept;
 
  private:
   friend class pronghorn::detail::Timer;

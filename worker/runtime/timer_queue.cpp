@@ -5,7 +5,6 @@
 #include <string>
 
 #include "pronghorn/timer.h"
-#include "worker/runtime/runtime.h"
 
 namespace pronghorn::detail {
 
@@ -48,7 +47,7 @@ void TimerQueue::remove(Timer& timer) noexcept {
     sift_up(index);
     sift_down(last->position_ - 1);
   }
-  // A handle that is armed too early only finds nothing to do; one that is armed for nothing would keep the loop alive.
+  // A handle that is armed too early is harmless; one that is armed without timers would keep the loop alive.
   if (heap_.empty()) rearm();
 }
 
@@ -81,8 +80,8 @@ void TimerQueue::sift_down(std::size_t index) noexcept {
   }
 }
 
-// uv_timer counts whole milliseconds from the loop's cached time. The due time is rounded up to the next millisecond
-// of the same clock, so the callback never comes early.
+// uv_timer counts whole milliseconds from the loop's cached time. Rounding the due time up to the next millisecond of
+// the same clock ensures that the callback never runs early.
 void TimerQueue::rearm() noexcept {
   if (heap_.empty()) {
     armed_for_ = Clock::time_point::max();
@@ -100,7 +99,7 @@ void TimerQueue::rearm() noexcept {
 }
 
 void TimerQueue::expire() {
-  // Timers that are armed by what runs now are due later than this, so the loop below ends.
+  // Timers armed by callbacks below are due later than this, so the loop ends.
   const Clock::time_point now = Clock::now();
   while (!heap_.empty() && heap_.front()->due_ <= now) {
     Timer& timer = *heap_.front();
@@ -109,20 +108,6 @@ void TimerQueue::expire() {
   }
   armed_for_ = Clock::time_point::max();
   rearm();
-}
-
-void Timer::arm(void (*expired)(void*), void* context) {
-  cancel();
-  expired_ = expired;
-  context_ = context;
-  const Clock::time_point now = Clock::now();
-  const auto longest = Clock::time_point::max() - now;
-  due_ = delay_ < longest ? now + delay_ : Clock::time_point::max() - std::chrono::hours(1);
-  worker::Runtime::current().timers_->insert(*this);
-}
-
-void Timer::cancel() noexcept {
-  if (queue_) queue_->remove(*this);
 }
 
 }  // namespace pronghorn::detail

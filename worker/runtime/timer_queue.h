@@ -1,5 +1,5 @@
-// All timers of one loop in one place: a binary heap of Timer objects that live in their coroutines' frames, and one
-// uv_timer armed for the earliest. Arming and cancelling are O(log n) and allocate only when the heap has to grow.
+// All timers of one loop: a binary heap of Timer objects, which live in the frames of their coroutines, and one
+// uv_timer armed for the earliest. Arming and cancelling are O(log n) and allocate only to grow the heap.
 //
 // Context: the loop's thread.
 #pragma once
@@ -17,16 +17,16 @@ namespace pronghorn::detail {
 
 class TimerQueue {
  public:
-  // Throws std::runtime_error when the loop refuses the handle.
+  // Throws std::runtime_error if the loop refuses the handle.
   explicit TimerQueue(uv_loop_t* loop);
   TimerQueue(const TimerQueue&) = delete;
   TimerQueue& operator=(const TimerQueue&) = delete;
-  // Forgets the timers that are left: they never expire. The loop must turn once more to free the handle.
+  // The timers that are left never expire. The loop must turn once more to free the handle.
   ~TimerQueue();
 
-  // Queues `timer` until timer.due_. It must not be queued.
+  // Queues `timer` for timer.due_. It must not be queued already.
   void insert(Timer& timer);
-  // Takes a queued timer out.
+  // Removes a queued timer.
   void remove(Timer& timer) noexcept;
 
  private:

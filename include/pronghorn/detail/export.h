@@ -2,4 +2,3 @@
 #pragma once
 
 #define PRONGHORN_API __attribute__((visibility("default")))
-#define PRONGHORN_LOCAL __attribute__((visibility("hidden")))  // for a private class nested in a public one

@@ -65,7 +65,7 @@ bool is_public(std::string symbol, const std::set<std::string>& marked) {
     return parts.size() == 1 && marked.contains(parts.front());
   }
   const auto parts = parts_of(symbol);
-  if (parts.empty() || parts.size() > 2) return false;
+  if (parts.empty() || parts.size() > 3) return false;  // 3: a member of a class in a class
   return marked.contains(parts.front()) || marked.contains(parts.back());
 }
 

@@ -148,3 +148,26 @@ TEST_CASE("a worker that waits in one request serves others", "[demo]") {
   CHECK(Clock::now() - begin >= 400ms);
   CHECK(Clock::now() - begin < 2s);  // not one after the other
 }
+
+TEST_CASE("GET /download answers as many bytes as it is asked for, with their length", "[demo]") {
+  const ServerProcess server({.workers = 1});
+  HttpConnection connection(server.address());
+  for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{252}, std::size_t{3'000'000}}) {
+    std::string expected(size, '\0');
+    for (std::size_t i = 0; i < size; ++i) expected[i] = static_cast<char>(i % 251);
+    const HttpResponse response = connection.get("/download?bytes=" + std::to_string(size));
+    CHECK(response.status == 200);
+    CHECK_FALSE(response.chunked);
+    CHECK(response.header("Content-Length") == std::to_string(size));
+    CHECK(response.body == expected);
+  }
+  CHECK(connection.get("/download?bytes=99999999999").status == 400);
+}
+
+TEST_CASE("GET /burn uses the CPU for as long as it is asked to", "[demo]") {
+  const ServerProcess server({.workers = 1});
+  const auto begin = Clock::now();
+  CHECK(get(server.address(), "/burn?ms=50").json() == nlohmann::json{{"burnt_ms", 50}});
+  CHECK(Clock::now() - begin >= 50ms);
+  CHECK(get(server.address(), "/burn").json() == nlohmann::json{{"burnt_ms", 2}});
+}

@@ -10,11 +10,11 @@
 
 namespace pronghorn {
 
-struct Sha256::Context {
+struct detail::Sha256Context {
   std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> evp{EVP_MD_CTX_new(), EVP_MD_CTX_free};
 };
 
-Sha256::Sha256() : context_(std::make_unique<Context>()) {
+Sha256::Sha256() : context_(std::make_unique<detail::Sha256Context>()) {
   if (!context_->evp || EVP_DigestInit_ex(context_->evp.get(), EVP_sha256(), nullptr) != 1) {
     worker::throw_digest_failed();
   }

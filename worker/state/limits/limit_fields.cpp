@@ -54,14 +54,13 @@ void add_limit_fields(Response& response, const LimitDecision& decision, LimitFi
   }
 }
 
-Response limit_response(const LimitDecision& decision) {
+ErrorAnswer limit_refusal(const LimitDecision& decision) {
   const auto seconds = decision.retry_after.count();
-  Response response =
-      decision.status == 429
-          ? problem(429, fmt::format("too many requests; try again in {} second{}", seconds, seconds == 1 ? "" : "s"))
-          : problem(503, "the rate limit of this route cannot be checked; try again later");
-  response.set("Retry-After", std::to_string(seconds));
-  return response;
+  return {.status = decision.status,
+          .detail = decision.status == 429
+                        ? fmt::format("too many requests; try again in {} second{}", seconds, seconds == 1 ? "" : "s")
+                        : "the rate limit of this route cannot be checked; try again later",
+          .fields = {{"Retry-After", std::to_string(seconds)}}};
 }
 
 }  // namespace pronghorn::worker

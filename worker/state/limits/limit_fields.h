@@ -1,6 +1,7 @@
 // What responses say about rate limits: draft-ietf-httpapi-ratelimit-headers-10.
 #pragma once
 
+#include "pronghorn/error.h"
 #include "pronghorn/response.h"
 #include "worker/state/limits/rate_limiter.h"
 
@@ -14,7 +15,7 @@ namespace pronghorn::worker {
 // The older RateLimit-Limit, RateLimit-Remaining and RateLimit-Reset describe the limit that leaves the fewest requests.
 void add_limit_fields(Response& response, const LimitDecision& decision, LimitFieldStyle style);
 
-// The response to a refused request: problem+json with Retry-After, without the fields above.
-[[nodiscard]] Response limit_response(const LimitDecision& decision);
+// The answer to a refused request: 429, or 503 without Redis, with Retry-After and without the fields above.
+[[nodiscard]] ErrorAnswer limit_refusal(const LimitDecision& decision);
 
 }  // namespace pronghorn::worker

@@ -14,6 +14,7 @@
 
 #include "common/config/config.h"
 #include "common/ipc/scoreboard.h"
+#include "pronghorn/error.h"
 #include "pronghorn/limit.h"
 #include "pronghorn/redis.h"
 #include "pronghorn/request.h"

@@ -24,6 +24,8 @@ namespace {
   throw RedisError(std::string("Redis replied with ") + kind + ", expected " + wanted);
 }
 
+worker::RedisClient& inner(detail::RedisClient& client) noexcept { return static_cast<worker::RedisClient&>(client); }
+
 std::vector<std::string_view> views(const std::vector<std::string>& texts) { return {texts.begin(), texts.end()}; }
 
 Task<Reply> run_one(worker::RedisClient& client, Command command) {
@@ -86,16 +88,16 @@ const std::string& Reply::error() const {
 Script::Script(std::string source) : source_(std::move(source)), sha1_(worker::sha1_hex(source_)) {}
 
 // The tasks refer to the client, not to this handle, which may be a temporary.
-Task<Reply> Redis::run(Command command) { return run_one(*client_, std::move(command)); }
+Task<Reply> Redis::run(Command command) { return run_one(inner(*client_), std::move(command)); }
 
 Task<std::vector<Reply>> Redis::pipeline(std::vector<Command> commands) {
-  return run_all(*client_, std::move(commands));
+  return run_all(inner(*client_), std::move(commands));
 }
 
 Task<Reply> Redis::script(const Script& script, std::vector<std::string> keys, std::vector<std::string> args) {
-  return run_owned(*client_, script, std::move(keys), std::move(args));
+  return run_owned(inner(*client_), script, std::move(keys), std::move(args));
 }
 
-bool Redis::connected() const noexcept { return client_->up(); }
+bool Redis::connected() const noexcept { return inner(*client_).up(); }
 
 }  // namespace pronghorn

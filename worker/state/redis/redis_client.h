@@ -29,11 +29,19 @@
 #include "worker/state/redis/redis_status.h"
 #include "worker/state/redis/write_watch.h"
 
+namespace pronghorn::detail {
+// What the public headers know of worker::RedisClient.
+class RedisClient {
+ protected:
+  ~RedisClient() = default;
+};
+}  // namespace pronghorn::detail
+
 namespace pronghorn::worker {
 
 // Context: loop thread; one per worker. Must not be destroyed from within a coroutine that it resumes.
 // Errors:  nothing throws except the constructor; a RedisCall reports what went wrong.
-class RedisClient final : private RedisLink::Listener {
+class RedisClient final : public pronghorn::detail::RedisClient, private RedisLink::Listener {
  public:
   static constexpr std::size_t kMaxPending = 100'000;            // commands waiting for replies
   static constexpr std::size_t kMaxOutput = 64 * 1024 * 1024;    // bytes not yet written, before one more command

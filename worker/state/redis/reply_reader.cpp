@@ -6,7 +6,9 @@
 #include <new>
 #include <utility>
 
-namespace pronghorn::worker {
+namespace pronghorn::detail {
+
+using worker::ReplyReader;
 
 // The functions that hiredis calls while it parses. For an element of an array, hiredis passes the pointer that we
 // returned for the array. That pointer stays valid: the array moves only when its parent gets another element, which
@@ -67,8 +69,12 @@ struct ReplyBuilder {
   }
 };
 
+}  // namespace pronghorn::detail
+
+namespace pronghorn::worker {
+
 namespace {
-redisReplyObjectFunctions builder_functions = ReplyBuilder::functions();
+redisReplyObjectFunctions builder_functions = pronghorn::detail::ReplyBuilder::functions();
 }
 
 ReplyReader::ReplyReader() : reader_(redisReaderCreateWithFunctions(&builder_functions)) {

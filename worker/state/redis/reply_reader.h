@@ -32,7 +32,7 @@ class ReplyReader {
   [[nodiscard]] std::string error() const;  // why next() returned `malformed`
 
  private:
-  friend struct ReplyBuilder;
+  friend struct pronghorn::detail::ReplyBuilder;
   redisReader* reader_;
   Reply root_;  // what is being built
 };

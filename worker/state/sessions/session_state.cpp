@@ -6,7 +6,7 @@
 #include <stdexcept>
 #include <utility>
 
-namespace pronghorn::worker {
+namespace pronghorn::detail {
 
 void SessionState::loaded(std::string session_id, Reply found) {
   for (const Reply& text : found.array()) (void)text.string();
@@ -81,4 +81,4 @@ bool SessionState::has_staged_changes() const noexcept {
   return std::any_of(changes.begin(), changes.end(), [](const auto& entry) { return entry.second.staged; });
 }
 
-}  // namespace pronghorn::worker
+}  // namespace pronghorn::detail

@@ -13,8 +13,10 @@
 #include "pronghorn/redis.h"
 
 namespace pronghorn::worker {
-
 class SessionStore;
+}
+
+namespace pronghorn::detail {
 
 // The one field of a session that belongs to the server: when its cookie was last sent, in seconds since 1970.
 inline constexpr std::string_view kCookieSentField = "_pronghorn.sent";
@@ -29,7 +31,7 @@ class SessionState {
     bool staged = false;  // not written to Redis yet
   };
 
-  explicit SessionState(SessionStore& owner) noexcept : store(owner) {}
+  explicit SessionState(worker::SessionStore& owner) noexcept : store(owner) {}
 
   // `found` is the reply to HGETALL: names and values in turn. Throws RedisError if it is something else.
   void loaded(std::string session_id, Reply found);
@@ -48,7 +50,7 @@ class SessionState {
   [[nodiscard]] bool has_staged_changes() const noexcept;
 
   // For the SessionStore.
-  SessionStore& store;
+  worker::SessionStore& store;
   std::string id;  // empty: no session
   std::map<std::string, Change, std::less<>> changes;
   std::vector<std::string> doomed;  // ids to delete from Redis
@@ -65,4 +67,9 @@ class SessionState {
   Reply fields_;  // as read from Redis; nil: nothing was read
 };
 
+}  // namespace pronghorn::detail
+
+namespace pronghorn::worker {
+using pronghorn::detail::kCookieSentField;
+using pronghorn::detail::SessionState;  // the public headers name it
 }  // namespace pronghorn::worker

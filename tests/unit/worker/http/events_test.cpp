@@ -42,7 +42,7 @@ Task<void> every_kind(EventWriter& out) {
 Response refused(Request& request) {
   const std::string kind(request.param("kind"));
   return events([kind](EventWriter& out) -> Task<void> {
-    Event event{.data = "x"};
+    ServerSentEvent event{.data = "x"};
     if (kind == "event") event.event = "a\nb";
     if (kind == "id") event.id = "a\rb";
     if (kind == "nul") event.id = std::string_view("a\0b", 3);

@@ -3,6 +3,7 @@
 #include <stdexcept>
 
 #include "support/catch.h"
+#include "worker/http/response_access.h"
 #include "worker/http1/response_head.h"
 
 using namespace pronghorn;
@@ -78,4 +79,28 @@ TEST_CASE("a problem is UTF-8 whatever its detail is", "[http][response]") {
 TEST_CASE("a problem escapes its detail", "[http][response]") {
   CHECK(problem(400, "a \"b\"\n").body() ==
         R"({"type":"about:blank","title":"Bad Request","status":400,"detail":"a \"b\"\u000a"})");
+}
+
+TEST_CASE("every setter can be chained on a temporary", "[http][response]") {
+  const Response response = text("a", 201)
+                                .content_type("text/csv")
+                                .status(202)
+                                .set("X-A", "1")
+                                .append("X-B", "2")
+                                .remove("X-A")
+                                .cookie("c", "d")
+                                .body("b");
+  CHECK(response.status() == 202);
+  CHECK(response.content_type() == "text/csv");
+  CHECK_FALSE(response.header("X-A"));
+  CHECK(response.header("X-B") == "2");
+  CHECK(response.header("Set-Cookie") == "c=d; Path=/; HttpOnly; SameSite=Lax");
+  CHECK(response.body() == "b");
+}
+
+TEST_CASE("a new body replaces a stream", "[http][response]") {
+  Response response = stream("text/plain", [](Writer&) -> Task<void> { co_return; });
+  response.body("whole");
+  CHECK(response.body() == "whole");
+  CHECK_FALSE(ResponseAccess::producer(response));
 }

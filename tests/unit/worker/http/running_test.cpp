@@ -11,7 +11,7 @@
 #include "support/temp_dir.h"
 #include "unit/worker/runtime/test_loop.h"
 #include "worker/http1/parser/head_parser.h"
-#include "worker/routing/application.h"
+#include "worker/routing/served_app.h"
 #include "worker/testing/collected_response.h"
 
 using namespace pronghorn;
@@ -45,7 +45,7 @@ TEST_CASE("the request that has the loop is named in the worker's row, and nobod
   const Config config;
   const auto row = std::make_unique<WorkerRow>();
   journal = &row->running;
-  Application application(config, *row, app_under_test);
+  ServedApp application(config, *row, app_under_test);
   const auto serve = [&](const std::string& path) {
     CollectedResponse collected;
     Exchange exchange;

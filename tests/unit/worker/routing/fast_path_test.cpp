@@ -7,7 +7,7 @@
 #include "pronghorn/app.h"
 #include "support/catch.h"
 #include "worker/http1/parser/head_parser.h"
-#include "worker/routing/application.h"
+#include "worker/routing/served_app.h"
 
 namespace {
 thread_local std::size_t allocations = 0;
@@ -71,7 +71,7 @@ TEST_CASE("an allocation is counted", "[application][fast_path]") {
 TEST_CASE("a plain handler with guards and parameters is served without an allocation", "[application][fast_path]") {
   const Config config;
   const auto row = std::make_unique<WorkerRow>();
-  Application application(config, *row, plain);
+  ServedApp application(config, *row, plain);
   const auto table = std::make_unique<QuarantineTable>();
   QuarantineGate gate(*table, *row);
   application.use_quarantine(gate);

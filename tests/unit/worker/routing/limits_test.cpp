@@ -138,3 +138,19 @@ TEST_CASE("a change that Redis can not take is 503, never a success", "[applicat
   CHECK(response.status == 503);
   CHECK_FALSE(response.header("retry-after").empty());
 }
+
+TEST_CASE("the on_error hook makes the answer to a refused request, which keeps its fields", "[application][limits]") {
+  const RedisProcess redis;
+  TestClient client(
+      [](App& app) {
+        app.get("/limited", [](Request&) { return text("served"); }).limit(per_client(1, 60s));
+        app.on_error([](Request&, const ErrorAnswer& answer) { return html("<h1>Slow down</h1>", answer.status); });
+      },
+      {.redis = redis.url()});
+  CHECK(client.get("/limited").status == 200);
+  const auto refused = client.get("/limited");
+  CHECK(refused.status == 429);
+  CHECK(refused.body == "<h1>Slow down</h1>");
+  CHECK(refused.header("RateLimit-Remaining") == "0");
+  CHECK(std::stoi(refused.header("Retry-After")) > 0);
+}

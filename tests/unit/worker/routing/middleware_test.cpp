@@ -176,7 +176,8 @@ TEST_CASE("Strict-Transport-Security is sent to those who came by https", "[secu
     worker::Exchange exchange;
     exchange.peer = &peer;
     Response response = text("home");
-    std::get<After>(security_headers(options))(exchange.request, response);
+    const Middleware middleware = security_headers(options);
+    std::get<Middleware::After>(middleware.function())(exchange.request, response);
     return std::string(response.header("Strict-Transport-Security").value_or(""));
   };
   CHECK(field_for({}, true) == "max-age=31536000");

@@ -38,7 +38,7 @@ TEST_CASE("an application is loaded and its setup function found", "[plugin]") {
 TEST_CASE("a plugin for another API version is refused with both versions", "[plugin]") {
   CHECK(error_of(kApps + "other_api_version.so") ==
         "other_api_version.so: built for Pronghorn API " + std::to_string(kApiVersion + 41) + ", this server has API " +
-            std::to_string(kApiVersion) + ": compile it again with the headers of this server");
+            std::to_string(kApiVersion) + "; rebuild it with the headers of this server");
 }
 
 TEST_CASE("a plugin with another C++ ABI is refused with both", "[plugin]") {
@@ -49,10 +49,11 @@ TEST_CASE("a plugin with another C++ ABI is refused with both", "[plugin]") {
 
 TEST_CASE("a shared library that is no application is refused with a hint", "[plugin]") {
   CHECK(error_of(kApps + "no_symbol.so") ==
-        "no_symbol.so is not a Pronghorn application: it has no symbol pronghorn_plugin; does it use PRONGHORN_APP?");
+        "no_symbol.so is not a Pronghorn application: it does not export pronghorn_plugin; use PRONGHORN_APP in one of "
+        "its sources");
 }
 
-TEST_CASE("what can not be loaded says which file and why", "[plugin]") {
+TEST_CASE("what cannot be loaded says which file and why", "[plugin]") {
   const TempDir directory;
   CHECK(error_of(directory / "missing.so") == (directory / "missing.so") + ": No such file or directory");
   CHECK(error_of(directory.path()) == directory.path().native() + " is not a file; give the application's .so");
@@ -65,12 +66,12 @@ TEST_CASE("what can not be loaded says which file and why", "[plugin]") {
   write_file(directory / "cut.so", std::string("\x7f"
                                                "ELF",
                                                4));
-  CHECK(error_of(directory / "cut.so").find("cut.so can not be loaded: ") == 0);
+  CHECK(error_of(directory / "cut.so").find("cut.so cannot be loaded: ") == 0);
 }
 
 TEST_CASE("a plugin that lacks a function is refused with the function's name", "[plugin]") {
   const std::string error = error_of(kApps + "undefined_symbol.so");
-  CHECK(error.find("undefined_symbol.so can not be loaded: ") == 0);
+  CHECK(error.find("undefined_symbol.so cannot be loaded: ") == 0);
   CHECK(error.find("function_that_nobody_defines") != std::string::npos);
 }
 

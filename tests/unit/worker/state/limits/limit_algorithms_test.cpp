@@ -18,7 +18,7 @@ TEST_CASE("every algorithm is exact under 50 parallel checks", "[limit]") {
   RedisProcess redis;
   StateWorker worker(redis.url());
   worker.ready();
-  Limit limit = per_client(10, minutes(60));
+  Limit limit = per_client(10, 60min);
   SECTION("fixed window") {}
   SECTION("sliding window") { limit.sliding(); }
   SECTION("token bucket") { limit.bucket(); }
@@ -42,7 +42,7 @@ TEST_CASE("a token bucket refills evenly", "[limit]") {
   RedisProcess redis;
   StateWorker worker(redis.url());
   worker.ready();
-  const Limit limit = per_client(10, minutes(60)).bucket();
+  const Limit limit = per_client(10, 60min).bucket();
   const std::string key = "app:l:GET%20/limited:bucket-3600000:192.0.2.1";
   const auto empty_since = [&](std::int64_t ago_ms) {
     redis.command({"HSET", key, "tokens", "0", "at", std::to_string(server_ms(redis) - ago_ms)});
@@ -63,7 +63,7 @@ TEST_CASE("in a sliding window the previous window counts in proportion to its o
   StateWorker worker(redis.url());
   worker.ready();
   constexpr std::int64_t kWindow = 3'600'000;
-  const Limit limit = per_client(10, minutes(60)).sliding();
+  const Limit limit = per_client(10, 60min).sliding();
   const std::int64_t now = server_ms(redis);
   const std::int64_t elapsed = now % kWindow;
   const auto saved = [&](std::int64_t windows_ago, int current, int previous) {
@@ -89,7 +89,7 @@ TEST_CASE("GCRA allows a burst, then one request per interval", "[limit]") {
   RedisProcess redis;
   StateWorker worker(redis.url());
   worker.ready();
-  const Limit limit = per_client(10, minutes(60)).gcra();
+  const Limit limit = per_client(10, 60min).gcra();
   const std::string key = "app:l:GET%20/limited:gcra-3600000:192.0.2.1";
   const auto unused_in = [&](std::int64_t ms) {
     redis.command({"SET", key, std::to_string(server_ms(redis) + ms), "PX", "100000"});
@@ -111,7 +111,7 @@ TEST_CASE("an allowed request learns when one more is allowed", "[limit]") {
   RedisProcess redis;
   StateWorker worker(redis.url());
   worker.ready();
-  for (Limit limit : {per_client(10, minutes(60)).bucket(), per_client(10, minutes(60)).gcra()}) {
+  for (Limit limit : {per_client(10, 60min).bucket(), per_client(10, 60min).gcra()}) {
     CAPTURE(worker::algorithm_name(limit.algorithm));
     for (int remaining = 9; remaining >= 0; --remaining) {
       const LimitDecision decision = check(worker, limit);

@@ -4,6 +4,7 @@
 
 using namespace pronghorn;
 using namespace pronghorn::test;
+using namespace std::chrono_literals;
 
 TEST_CASE("two workers share one count", "[limit]") {
   RedisProcess redis;
@@ -11,7 +12,7 @@ TEST_CASE("two workers share one count", "[limit]") {
   StateWorker two(redis.url());
   one.ready();
   two.ready();
-  const Limit limit = per_client(10, minutes(1));
+  const Limit limit = per_client(10, 1min);
   CHECK(allowed_of(one, limit, 6) + allowed_of(two, limit, 20) == 10);
 }
 
@@ -19,7 +20,7 @@ TEST_CASE("an allowed request learns how many remain, a refused one when to retr
   RedisProcess redis;
   StateWorker worker(redis.url());
   worker.ready();
-  const Limit limit = per_client(2, seconds(10));
+  const Limit limit = per_client(2, 10s);
   const LimitDecision first = check(worker, limit);
   CHECK(first.allowed);
   REQUIRE(first.outcomes.size() == 1);
@@ -43,9 +44,9 @@ TEST_CASE("a request that one limit refuses counts for none", "[limit]") {
   for (const LimitAlgorithm algorithm : {LimitAlgorithm::fixed_window, LimitAlgorithm::sliding_window,
                                          LimitAlgorithm::token_bucket, LimitAlgorithm::gcra}) {
     CAPTURE(worker::algorithm_name(algorithm));
-    Limit wide = per_client(5, minutes(60)).named("wide");
+    Limit wide = per_client(5, 60min).named("wide");
     wide.algorithm = algorithm;
-    const std::vector<Limit> limits{wide, per_client(2, minutes(60)).named("narrow")};
+    const std::vector<Limit> limits{wide, per_client(2, 60min).named("narrow")};
     const std::string route = std::string("GET /") + worker::algorithm_name(algorithm);
     CHECK(check(worker, limits, "192.0.2.1", route).allowed);
     CHECK(check(worker, limits, "192.0.2.1", route).allowed);
@@ -63,9 +64,8 @@ TEST_CASE("several limits cost one round trip", "[limit]") {
   RedisProcess redis;
   StateWorker worker(redis.url());
   worker.ready();
-  const std::vector<Limit> limits{per_client(5, seconds(1)), per_client(50, minutes(1)),
-                                  per_client(2, minutes(1)).concurrent()};
-  (void)check(worker, per_client(1, minutes(1)));  // Redis knows the script now
+  const std::vector<Limit> limits{per_client(5, 1s), per_client(50, 1min), per_client(2, 1min).concurrent()};
+  (void)check(worker, per_client(1, 1min));  // Redis knows the script now
   const auto before = (*worker.row)[Count::redis_commands].load();
   Visit visit(worker);
   const std::vector<std::string> names{"a", "b", "c"};
@@ -77,7 +77,7 @@ TEST_CASE("a concurrency limit counts requests until they end", "[limit]") {
   RedisProcess redis;
   StateWorker worker(redis.url());
   worker.ready();
-  const Limit limit = per_client(2, minutes(1)).concurrent();
+  const Limit limit = per_client(2, 1min).concurrent();
   const std::vector<std::string> names{"GET /limited"};
   const auto allowed = [&](Visit& visit) {
     return worker.run(worker.state->limiter.check(visit.exchange.request, std::span(&limit, 1), names)).allowed;
@@ -101,7 +101,7 @@ TEST_CASE("a request that ends while a concurrency limit is checked does not cou
   RedisProcess redis;
   StateWorker worker(redis.url());
   worker.ready();
-  const Limit limit = per_client(1, minutes(1)).concurrent();
+  const Limit limit = per_client(1, 1min).concurrent();
   const std::vector<std::string> names{"GET /limited"};
   (void)check(worker, limit);
   {
@@ -128,7 +128,7 @@ TEST_CASE("clients, routes and algorithms are counted apart", "[limit]") {
   RedisProcess redis;
   StateWorker worker(redis.url());
   worker.ready();
-  Limit limit = per_client(1, minutes(1));
+  Limit limit = per_client(1, 1min);
   CHECK(check(worker, limit, "192.0.2.1").allowed);
   CHECK_FALSE(check(worker, limit, "192.0.2.1").allowed);
   CHECK(check(worker, limit, "2001:db8::1").allowed);
@@ -143,7 +143,7 @@ TEST_CASE("the addresses of one IPv6 /64 are one client", "[limit]") {
   RedisProcess redis;
   StateWorker worker(redis.url());
   worker.ready();
-  const Limit limit = per_client(1, minutes(1));
+  const Limit limit = per_client(1, 1min);
   CHECK(check(worker, limit, "2001:db8:0:1::1").allowed);
   CHECK_FALSE(check(worker, limit, "2001:db8:0:1:ffff::2").allowed);
   CHECK(check(worker, limit, "2001:db8:0:2::1").allowed);
@@ -154,7 +154,7 @@ TEST_CASE("the key of a limit is bounded and expires for any text from a client"
   StateWorker worker(redis.url());
   worker.ready();
   std::string name;
-  Limit limit = per_key(5, minutes(1), [&name](Request&) { return name; });
+  Limit limit = per_key(5, 1min, [&name](Request&) { return name; });
   std::vector<std::string> names{"", std::string(100'000, 'x'), std::string("\0\r\n*{}", 6), "{a}", "name with blanks"};
   for (const std::string& hostile : names) {
     name = hostile;
@@ -181,7 +181,7 @@ TEST_CASE("while Redis is unavailable a limit allows, or denies if it is configu
   worker.ready();
   redis.kill();
   CHECK(worker.wait([&worker] { return !worker.state->redis_up(); }));
-  Limit limit = per_client(1, minutes(1));
+  Limit limit = per_client(1, 1min);
   for (int i = 0; i < 3; ++i) {
     const LimitDecision decision = check(worker, limit);
     CHECK(decision.allowed);
@@ -198,7 +198,7 @@ TEST_CASE("while Redis is unavailable a limit allows, or denies if it is configu
 
 TEST_CASE("with --redis none a limit behaves as if Redis were unavailable", "[limit]") {
   StateWorker worker("none");
-  Limit limit = per_client(1, minutes(1));
+  Limit limit = per_client(1, 1min);
   CHECK(check(worker, limit).allowed);
   CHECK_FALSE(check(worker, limit.deny_when_unavailable()).allowed);
 }

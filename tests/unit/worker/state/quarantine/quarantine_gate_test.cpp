@@ -4,7 +4,7 @@
 #include "support/catch.h"
 #include "worker/http/running.h"
 #include "worker/http1/parser/head_parser.h"
-#include "worker/routing/application.h"
+#include "worker/routing/served_app.h"
 
 using namespace pronghorn;
 using namespace pronghorn::worker;
@@ -41,7 +41,7 @@ struct Served {
   Scoreboard board = Scoreboard::create();
   WorkerRow& row = board.worker(0, 0);
   Config config;
-  Application application{config, row, shop};
+  ServedApp application{config, row, shop};
   QuarantineGate gate{board.quarantine(), row};
 
   Served() { application.use_quarantine(gate); }

@@ -1,5 +1,5 @@
-// Memory of coroutine frames: per-thread free lists by size, because a handler's frames have the same few sizes again
-// and again.
+// Memory for coroutine frames: per-thread free lists by size, because a handler's frames have the same few sizes every
+// time.
 #include <array>
 #include <cstddef>
 #include <new>
@@ -18,7 +18,7 @@ namespace pronghorn::detail {
 
 #ifdef PRONGHORN_PLAIN_FRAMES
 
-// AddressSanitizer sees the use of a freed frame only when the frame is really freed.
+// AddressSanitizer detects the use of a freed frame only if the frame is actually freed.
 void* allocate_frame(std::size_t size) { return ::operator new(size); }
 void free_frame(void* frame, std::size_t size) noexcept { ::operator delete(frame, size); }
 
@@ -26,8 +26,8 @@ void free_frame(void* frame, std::size_t size) noexcept { ::operator delete(fram
 
 namespace {
 
-constexpr std::size_t kStep = 64;               // bytes between two classes
-constexpr std::size_t kLargest = 4096;          // larger frames are not kept
+constexpr std::size_t kStep = 64;               // bytes between two size classes
+constexpr std::size_t kLargest = 4096;          // larger frames are not pooled
 constexpr std::size_t kKeptBytes = 256 * 1024;  // per class
 
 struct FreeFrame {
@@ -37,7 +37,7 @@ struct FreeList {
   FreeFrame* first = nullptr;
   std::size_t count = 0;
 };
-// Without a destructor, so that frames can be freed until the very end of the thread.
+// Has no destructor, so that frames can be freed until the very end of the thread.
 thread_local constinit std::array<FreeList, kLargest / kStep> free_lists{};
 thread_local constinit bool thread_ended = false;
 

@@ -1,0 +1,31 @@
+// What may be passed within the operand of a co_await.
+//
+// GCC before 13 destroys some temporaries of a co_await's operand twice: lambdas with captures that own something, and
+// aggregates with such members. The functions of this API that take one reject it at compile time.
+#pragma once
+
+#include <type_traits>
+
+namespace pronghorn::detail {
+
+#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ < 13
+inline constexpr bool kTemporariesAreDestroyedTwice = true;
+#else
+inline constexpr bool kTemporariesAreDestroyedTwice = false;
+#endif
+
+// F as deduced for a parameter F&&.
+template <class F>
+constexpr void check_awaited_callable() {
+  static_assert(!kTemporariesAreDestroyedTwice || std::is_lvalue_reference_v<F> || std::is_trivially_destructible_v<F>,
+                "GCC 12 destroys this lambda's captures twice: name the lambda (auto work = [...]{...};) and pass it "
+                "without std::move");
+}
+template <class T>
+constexpr void check_awaited_argument() {
+  static_assert(!kTemporariesAreDestroyedTwice || std::is_lvalue_reference_v<T> || !std::is_aggregate_v<T> ||
+                    std::is_trivially_destructible_v<T>,
+                "GCC 12 destroys this aggregate's members twice: name it and pass it without std::move");
+}
+
+}  // namespace pronghorn::detail

@@ -1,0 +1,38 @@
+// The worker process in which the application runs, as its hooks and handlers see it.
+#pragma once
+
+#include <typeinfo>
+
+#include "pronghorn/detail/export.h"
+#include "pronghorn/redis.h"
+
+namespace pronghorn {
+
+// Context: loop thread. Valid from the first on_start hook until the last on_stop hook has ended. Each worker process
+//          has one, and so has each TestClient.
+class PRONGHORN_API Worker {
+ public:
+  Worker() = default;
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+  virtual ~Worker() = default;
+
+  [[nodiscard]] virtual unsigned slot() const noexcept = 0;        // 0 .. number of workers - 1
+  [[nodiscard]] virtual unsigned generation() const noexcept = 0;  // 1 for the first rollout, then one more each time
+  // The worker's Redis connection. Throws std::logic_error with --redis none.
+  [[nodiscard]] virtual Redis redis() = 0;
+
+  // The application's state of type T, made by app.state<T>(). Throws std::logic_error if there is none, or if it has
+  // not been made yet.
+  template <class T>
+  [[nodiscard]] T& state() const {
+    return *static_cast<T*>(require_state(typeid(T)));
+  }
+
+  [[nodiscard]] void* require_state(const std::type_info& type) const;  // for state()
+
+ private:
+  [[nodiscard]] virtual void* find_state(const std::type_info& type) const noexcept = 0;
+};
+
+}  // namespace pronghorn

@@ -1,0 +1,21 @@
+# Compiles SOURCE, which must fail, and compares the compiler's first error with what the file says on its first line:
+# "// error: TEXT". Called with cmake -DCOMPILER=... -DINCLUDE=... -DSOURCE=... -P.
+file(STRINGS "${SOURCE}" wanted LIMIT_COUNT 1)
+if(NOT wanted MATCHES "^// error: (.+)$")
+  message(FATAL_ERROR "${SOURCE}: the first line has to be \"// error: TEXT\"")
+endif()
+set(wanted "${CMAKE_MATCH_1}")
+execute_process(COMMAND "${COMPILER}" -std=c++20 -fsyntax-only -I "${INCLUDE}" -include pronghorn/detail/json_assert.h "${SOURCE}"
+                RESULT_VARIABLE result ERROR_VARIABLE messages OUTPUT_QUIET)
+if(result EQUAL 0)
+  message(FATAL_ERROR "${SOURCE} compiles, but must not")
+endif()
+string(REGEX MATCH "error: [^\n]*" first "${messages}")
+string(FIND "${first}" "${wanted}" position)
+if(position EQUAL -1)
+  message(FATAL_ERROR "the first error is\n  ${first}\nand should contain\n  ${wanted}\n${messages}")
+endif()
+string(LENGTH "${first}" length)
+if(length GREATER 240)
+  message(FATAL_ERROR "the first error is too long to read (${length} characters):\n  ${first}")
+endif()

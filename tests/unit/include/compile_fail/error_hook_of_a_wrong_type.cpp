@@ -1,0 +1,7 @@
+// error: on_error takes Response(Request&, const ErrorAnswer&)
+#include <pronghorn/pronghorn.h>
+using namespace pronghorn;
+
+PRONGHORN_APP(app) {
+  app.on_error([](Request&) { return text("error"); });
+}

@@ -1,0 +1,12 @@
+// error: GCC 12 destroys this aggregate
+#include <pronghorn/pronghorn.h>
+using namespace pronghorn;
+
+struct Job {
+  std::string text;
+};
+
+Task<Response> digest(Request&) {
+  const std::size_t size = co_await offload([](const Job& job) { return job.text.size(); }, Job{"text"});
+  co_return text(std::to_string(size));
+}

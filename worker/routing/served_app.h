@@ -1,0 +1,102 @@
+// The application in a worker: takes each request through routing, limits, middleware and handler, and turns whatever
+// comes of it into exactly one response.
+//
+// A route on which nothing can wait is called straight from handle() and allocates nothing. Any other runs in a
+// coroutine that the exchange owns. The order is described in pronghorn/app.h.
+#pragma once
+
+#include <exception>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/config/config.h"
+#include "common/ipc/scoreboard.h"
+#include "pronghorn/app.h"
+#include "worker/http/exchange.h"
+#include "worker/routing/app_state.h"
+#include "worker/routing/error_answers.h"
+#include "worker/routing/router.h"
+#include "worker/routing/served_route.h"
+#include "worker/routing/worker_state.h"
+#include "worker/state/quarantine/quarantine_gate.h"
+
+namespace pronghorn::worker {
+
+using Setup = std::function<void(App&)>;
+
+// Runs setup and returns what it said. Throws what setup throws.
+[[nodiscard]] std::unique_ptr<detail::AppState> run_setup(const Config& config, const Setup& setup);
+
+// Context:   loop thread; one per worker. Its handlers run with the Runtime of the thread.
+// Ownership: must outlive every exchange. `config` and `row` must outlive it.
+class ServedApp final : public RequestHandler {
+ public:
+  // Runs `setup`, writes the names of the routes to row.routes, and from now on the running request to row.running.
+  // Throws what setup throws.
+  ServedApp(const Config& config, WorkerRow& row, const Setup& setup);
+  ServedApp(const ServedApp&) = delete;
+  ServedApp& operator=(const ServedApp&) = delete;
+  ~ServedApp();
+
+  // From now on requests that `gate` refuses are answered before any code of the application runs. `gate` must outlive
+  // the exchanges.
+  void use_quarantine(QuarantineGate& gate) noexcept { quarantine_ = &gate; }
+  // The path of the route for such a request; empty if there is none.
+  [[nodiscard]] std::string_view route_of(std::string_view method, std::string_view path) const;
+
+  void handle(Exchange& exchange) noexcept override;
+  void deadline_passed(Exchange& exchange) noexcept override;
+
+  // Makes the application's state and runs the on_start hooks, one after the other. What one throws ends the start and
+  // comes out. `worker` is what requests and hooks see; it must outlive the exchanges.
+  [[nodiscard]] Task<void> start(pronghorn::Worker& worker);
+  // Runs the on_stop hooks, the last registered first. What one throws is logged. The state lives on until
+  // clear_state().
+  [[nodiscard]] Task<void> stop(pronghorn::Worker& worker);
+
+  // For Worker::find_state().
+  [[nodiscard]] void* find_state(const std::type_info& type) const noexcept { return objects_.find(type); }
+  // Destroys the application's state. No coroutine of the application may be left.
+  void clear_state() noexcept { objects_.clear(); }
+
+ private:
+  void name_routes();
+  void shed(Exchange& exchange);
+  [[nodiscard]] bool refuse_quarantined(Exchange& exchange, const RouteMatch& match);
+  void answer_without_route(Exchange& exchange, RouteMatch::Kind kind);
+  void answer_options(Exchange& exchange, const std::string& allowed);
+  [[nodiscard]] const AfterChain& preflight_afters(Exchange& exchange) const;
+  void answer_plain(Exchange& exchange, const ServedRoute& route);
+  [[nodiscard]] Task<void> serve(Exchange& exchange, const ServedRoute& route);
+
+  // Answers a request that no handler has answered.
+  void answer(Exchange& exchange, const AfterChain& afters, ErrorAnswer error);
+  [[nodiscard]] Task<void> answer_later(Exchange& exchange, const AfterChain& afters, ErrorAnswer error);
+  // Sends a response, after the after middleware.
+  void send(Exchange& exchange, const AfterChain& afters, Response response);
+  [[nodiscard]] Task<void> send_later(Exchange& exchange, const AfterChain& afters, Response response);
+  // Runs a coroutine that ends by sending the response. The exchange may be gone when it returns.
+  static void run(Exchange& exchange, Task<void> task);
+
+  // The last steps before any response is sent.
+  void finish(Exchange& exchange, const AfterChain& afters, Response& response) noexcept;
+  [[nodiscard]] Task<void> finish_later(Exchange& exchange, const AfterChain& afters, Response& response);
+  void after_failed(Exchange& exchange, Response& response) noexcept;
+  void seal(Exchange& exchange, Response& response);
+
+  WorkerRow& row_;
+  std::uint32_t max_in_flight_;
+  std::unique_ptr<detail::AppState> state_;
+  std::vector<ServedRoute> routes_;
+  AfterChain root_afters_;
+  ErrorAnswers errors_;
+  QuarantineGate* quarantine_ = nullptr;
+  pronghorn::Worker* worker_ = nullptr;
+  WorkerState objects_;
+};
+
+}  // namespace pronghorn::worker

@@ -1,0 +1,45 @@
+// The event loop of a TestClient.
+#pragma once
+
+#include <uv.h>
+
+#include <chrono>
+#include <stdexcept>
+#include <string>
+
+namespace pronghorn::worker {
+
+// The destructor turns the loop until every handle on it has been closed.
+class ClientLoop {
+ public:
+  ClientLoop() {
+    if (const int error = uv_loop_init(&loop_); error != 0) {
+      throw std::runtime_error(std::string("TestClient: cannot create an event loop: ") + uv_strerror(error));
+    }
+    uv_timer_init(&loop_, &tick_);
+  }
+  ClientLoop(const ClientLoop&) = delete;
+  ClientLoop& operator=(const ClientLoop&) = delete;
+  ~ClientLoop() {
+    uv_close(reinterpret_cast<uv_handle_t*>(&tick_), nullptr);
+    uv_run(&loop_, UV_RUN_DEFAULT);
+    uv_loop_close(&loop_);
+  }
+  uv_loop_t* get() noexcept { return &loop_; }
+
+  // Turns the loop until the condition holds. False if `limit` passes before that.
+  template <class Condition>
+  bool run_until(std::chrono::milliseconds limit, Condition condition) {
+    const auto give_up = std::chrono::steady_clock::now() + limit;
+    uv_timer_start(&tick_, [](uv_timer_t*) {}, 1, 2);
+    while (!condition() && std::chrono::steady_clock::now() < give_up) uv_run(&loop_, UV_RUN_ONCE);
+    uv_timer_stop(&tick_);
+    return condition();
+  }
+
+ private:
+  uv_loop_t loop_{};
+  uv_timer_t tick_{};  // ends a turn in which nothing happens
+};
+
+}  // namespace pronghorn::worker

@@ -1,0 +1,74 @@
+// The worker behind a TestClient: one application with a loop of its own, which takes one request at a time.
+#pragma once
+
+#include <uv.h>
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "common/config/config.h"
+#include "common/ipc/scoreboard.h"
+#include "pronghorn/testing.h"
+#include "worker/http/exchange_pool.h"
+#include "worker/net/peer.h"
+#include "worker/routing/served_app.h"
+#include "worker/runtime/runtime.h"
+#include "worker/state/state_services.h"
+#include "worker/testing/client_loop.h"
+#include "worker/testing/cookie_jar.h"
+#include "worker/testing/temporary_redis.h"
+
+namespace pronghorn::detail {
+
+// Context: one thread. Each call makes its runtime the current one, so that several workers may exist on a thread.
+class TestWorker final : public Worker {
+ public:
+  // Whether the client has seen enough of a body and disconnects.
+  using Enough = std::function<bool(const std::string& body)>;
+
+  TestWorker(const std::function<void(App&)>& setup, const TestOptions& options);
+  TestWorker(const TestWorker&) = delete;
+  TestWorker& operator=(const TestWorker&) = delete;
+  ~TestWorker() override;
+
+  TestResponse request(std::string_view method, std::string_view target, std::string_view body,
+                       const TestClient::Headers& headers, const Enough& enough = {});
+  void client_address(std::string_view address);
+  void clear_cookies() noexcept { cookies_.clear(); }
+
+  // Worker
+  [[nodiscard]] unsigned slot() const noexcept override { return 0; }
+  [[nodiscard]] unsigned generation() const noexcept override { return 1; }
+  [[nodiscard]] Redis redis() override;
+
+ private:
+  [[nodiscard]] void* find_state(const std::type_info& type) const noexcept override;
+
+  void run(Task<void> task, const char* what);
+  void shut_down() noexcept;
+  [[nodiscard]] std::string make_head(std::string_view method, std::string_view target, std::string_view body,
+                                      const TestClient::Headers& headers) const;
+  [[nodiscard]] TestResponse exchange_once(std::string head, std::string_view body, const std::string& what,
+                                           const Enough& enough);
+  void keep_cookies(const TestResponse& response, std::string_view path);
+  void throw_if_fatal() const;
+
+  std::optional<worker::TemporaryRedis> temporary_redis_;
+  Config config_;
+  std::chrono::milliseconds timeout_;
+  worker::ClientLoop loop_;  // closed after everything below has been destroyed
+  std::unique_ptr<WorkerRow> row_ = std::make_unique<WorkerRow>();
+  std::unique_ptr<worker::ServedApp> application_;
+  std::unique_ptr<worker::StateServices> state_;
+  std::unique_ptr<worker::Runtime> runtime_;  // destroyed before what its tasks use
+  worker::Peer peer_;
+  worker::ExchangePool exchanges_;
+  worker::CookieJar cookies_;
+  std::string fatal_;  // why Redis refuses the configuration
+};
+
+}  // namespace pronghorn::detail
