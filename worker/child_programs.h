@@ -10,7 +10,8 @@ namespace pronghorn::worker {
 void keep_descriptors_from_children() noexcept;
 
 // Makes the process ignore the signals that the terminal or an operator sends to the whole process group, and SIGPIPE.
-// They get handlers that do nothing, not SIG_IGN, which programs would inherit. Runs in: as above.
+// They get handlers that do nothing, not SIG_IGN, which programs would inherit. Unblocks all signals, because programs
+// inherit the mask too. Runs in: as above.
 void ignore_group_signals() noexcept;
 
 }  // namespace pronghorn::worker
