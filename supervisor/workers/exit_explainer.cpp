@@ -57,7 +57,6 @@ void ExitExplainer::explain(const Ended& ended, bool quietly) {
   std::string doing = !request.empty() ? "while executing " + request : in_flight == 0 ? "while idle" : "while waiting";
   if (in_flight > (request.empty() ? 0 : 1)) doing += fmt::format(" with {} requests in flight", in_flight);
   std::string line = fmt::format("{} (pid {}) ended after {:.1f} s {}: {}", name, worker.pid, uptime, doing, reason);
-  if (worker.slot != kAdminSlot) add(board_.slot(worker.slot)[Count::lost_worker_died], in_flight);
   if (exit.replaced) {
     if (worker.slot != kAdminSlot) add(board_.slot(worker.slot)[Count::restarts]);
     line += "; " + restart_text(exit);
