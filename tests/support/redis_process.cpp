@@ -107,7 +107,8 @@ RedisProcess::RedisProcess(RedisOptions options) : options_(std::move(options)) 
   for (int attempts_left = 3;; --attempts_left) {
     if (options_.tcp) port_ = free_port();
     try {
-      return start();
+      start();
+      return;
     } catch (const std::runtime_error&) {
       if (!options_.tcp || attempts_left == 1) throw;  // else: perhaps the port was taken meanwhile
     }
