@@ -16,6 +16,7 @@ namespace {
 
 using worker::equal_ignoring_case;
 using worker::Forwarding;
+using worker::Header;
 using Fields = std::vector<Header>;
 
 const Networks& trusted() {

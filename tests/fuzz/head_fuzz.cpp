@@ -15,6 +15,7 @@ namespace pronghorn::fuzz {
 
 namespace {
 
+using worker::Header;
 using worker::HeadScan;
 using worker::RequestHead;
 
