@@ -124,7 +124,7 @@ class Visit {
     exchange.head.clear();
     if (cookie.empty()) return;
     header_ = "session=" + std::move(cookie);
-    exchange.head.fields[0] = Header{"Cookie", header_};
+    exchange.head.fields[0] = worker::Header{"Cookie", header_};
     exchange.head.field_count = 1;
     exchange.head.known[static_cast<std::size_t>(worker::KnownHeader::cookie)] = 0;
   }

@@ -64,12 +64,12 @@ TEST_CASE("a refusal says why and when to come back", "[limit]") {
   decision.allowed = false;
   decision.status = 429;
   decision.retry_after = 7s;
-  const Response refused = limit_response(decision);
-  CHECK(refused.status() == 429);
-  CHECK(refused.content_type() == "application/problem+json");
-  CHECK(refused.header("Retry-After") == "7");
+  const ErrorAnswer refused = limit_refusal(decision);
+  CHECK(refused.status == 429);
+  CHECK(refused.detail == "too many requests; try again in 7 seconds");
+  CHECK(refused.fields == HttpError::Fields{{"Retry-After", "7"}});
   decision.status = 503;
-  CHECK(limit_response(decision).status() == 503);
+  CHECK(limit_refusal(decision).status == 503);
 }
 
 TEST_CASE("the name of a limit fits into a field", "[limit]") {
