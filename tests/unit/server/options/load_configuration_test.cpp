@@ -155,7 +155,7 @@ TEST_CASE("a wrong value is refused even where it is overridden", "[configuratio
 
 TEST_CASE("a value of the wrong shape is refused", "[configuration]") {
   const File list("redis = [\"none\"]\nworkers = [1, 2]\n");
-  CHECK(refusal(with_file(list)).find("workers: it takes one value, not a list") != std::string::npos);
+  CHECK(refusal(with_file(list)).find("workers: the option takes one value, not a list") != std::string::npos);
   const File table("[redis]\nurl = 1\n");
   CHECK(refusal(with_file(table)).find("redis: it is a table and should be a value") != std::string::npos);
   const File nested("listen = [[\":1\"]]\n");

@@ -11,6 +11,7 @@ TEST_CASE("each interval of the history has what happened in it", "[history]") {
   board.slot(0).pid = 10;
   WorkerRow& row = board.worker(0, 0);
   row.pid = 10;
+  row.stamp_ms = 1;
   History history(board);
   row[Count::requests].store(100);  // before the history begins
   history.tick(1'000, 5'000);

@@ -136,6 +136,7 @@ TEST_CASE_METHOD(Fixture, "the polling of the status page is no traffic") {
   exchange.peer = &peers.loopback;
   exchange.head.method = "GET";
   exchange.head.path = "/status";
+  exchange.head.authority = "localhost";
   handler.handle(exchange);
   CHECK(exchange.counted);
   exchange.head.query = "poll&history=1h";
@@ -154,6 +155,7 @@ TEST_CASE_METHOD(Fixture, "a history without a duration is refused") {
     exchange.peer = &peers.loopback;
     exchange.head.method = "GET";
     exchange.head.path = "/status";
+    exchange.head.authority = "localhost";
     exchange.head.query = query;
     handler.handle(exchange);
     CHECK(client.response->status() == 400);

@@ -151,6 +151,6 @@ TEST_CASE("the on_error hook makes the answer to a refused request, which keeps 
   const auto refused = client.get("/limited");
   CHECK(refused.status == 429);
   CHECK(refused.body == "<h1>Slow down</h1>");
-  CHECK(refused.header("RateLimit-Remaining") == "0");
+  CHECK(refused.header("RateLimit").find(";r=0") != std::string::npos);
   CHECK(std::stoi(refused.header("Retry-After")) > 0);
 }
