@@ -104,12 +104,15 @@ int run_supervisor(const Config& config, const SupervisorHooks& hooks) {
     } else {
       change_identity(config);
       open_logs(config);
-      for (const std::string& warning : hooks.warnings) log_warning(warning);
-      warn_about_root();
     }
     ::signal(SIGPIPE, SIG_IGN);
     raise_descriptor_limit();
+    const bool fresh = !resume;
     Ground ground = resume ? resumed_ground(std::move(*resume)) : fresh_ground(config, std::move(passed));
+    if (fresh) {  // of a server that starts: one that cannot says only why
+      for (const std::string& warning : hooks.warnings) log_warning(warning);
+      warn_about_root();
+    }
     return run_on_loop(ground, hooks);
   } catch (const ConfigurationError& error) {
     log_error(error.what());
