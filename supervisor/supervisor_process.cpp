@@ -383,6 +383,7 @@ void SupervisorProcess::finish_when_empty() {
 
 void SupervisorProcess::reload(Rollouts::Waiter waiter, std::optional<Milliseconds> canary) {
   if (may_roll_out(waiter)) rollouts_.request(std::move(waiter), canary);
+  schedule();  // the service manager learns of it
 }
 
 void SupervisorProcess::rollback(Rollouts::Waiter waiter) {

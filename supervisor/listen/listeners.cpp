@@ -223,7 +223,7 @@ Listeners::Listeners(const std::vector<std::string>& addresses, Balance balance,
   }
   for (std::uint32_t slot = 0; slot < std::min(listening, slots); ++slot) live_[slot] = true;
   std::erase_if(listeners_, [&](const Listener& listener) {  // passed, for a slot that there is no more
-    if (listener.slot.value_or(0) < slots) return false;
+    if (!listener.slot || *listener.slot < slots) return false;
     std::erase_if(owned_, [&](const Fd& fd) { return fd.get() == listener.fd; });
     return true;
   });

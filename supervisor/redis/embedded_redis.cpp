@@ -37,6 +37,17 @@ bool can_run(const std::string& program) {
 
 std::string redis_directory(const Config& config) { return config.data_dir + "/redis"; }
 
+// The files of an earlier version may be readable by everybody.
+void make_private(const std::filesystem::path& moved) {
+  namespace fs = std::filesystem;
+  constexpr fs::perms kOthers = fs::perms::group_all | fs::perms::others_all;
+  std::error_code error;  // the folder around it is private whatever comes of this
+  fs::permissions(moved, kOthers, fs::perm_options::remove, error);
+  for (const auto& entry : fs::recursive_directory_iterator(moved, error)) {
+    fs::permissions(entry.path(), kOthers, fs::perm_options::remove, error);
+  }
+}
+
 }  // namespace
 
 void require_redis_server(const Config& config) {
@@ -60,6 +71,7 @@ void prepare_redis_directory(const Config& config) {
       throw ConfigurationError(
           fmt::format("data_dir {}: cannot move {} into {}: {}", config.data_dir, name, to.native(), error.message()));
     }
+    make_private(to / name);
   }
 }
 

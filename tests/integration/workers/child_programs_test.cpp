@@ -2,7 +2,9 @@
 // worker kept the port in use; and they ignored SIGPIPE, SIGINT, SIGHUP and SIGQUIT.
 #include <signal.h>
 
+#include <cstdint>
 #include <sstream>
+#include <string>
 
 #include "support/catch.h"
 #include "support/server_process.h"
@@ -16,8 +18,10 @@ void check_no_signals(const std::string& body) {
   INFO(body);
   std::istringstream lines(body);
   int masks = 0;
+  // Bits 31 and 32 are signals that libc keeps for its threads: no program can change them.
+  constexpr std::uint64_t kOfLibc = 0x180000000;
   for (std::string line; std::getline(lines, line); ++masks)
-    CHECK(line.substr(line.find('\t') + 1) == "0000000000000000");
+    CHECK((std::stoull(line.substr(line.find('\t') + 1), nullptr, 16) & ~kOfLibc) == 0);
   CHECK(masks == 2);
 }
 
