@@ -8,4 +8,6 @@ function(pronghorn_add_app name)
   target_compile_options(${name} PRIVATE $<$<AND:$<CXX_COMPILER_ID:GNU,Clang>,$<CONFIG:Release,MinSizeRel>>:-g1>)
   pronghorn_harden(${name})
   set_target_properties(${name} PROPERTIES PREFIX "" CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
+  # The server serves a private copy of a plugin, but not of one with $ORIGIN in its RUNPATH: that one is used in place.
+  set_target_properties(${name} PROPERTIES BUILD_RPATH_USE_ORIGIN OFF)
 endfunction()

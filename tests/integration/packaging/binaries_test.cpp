@@ -125,3 +125,10 @@ TEST_CASE("no library is searched in the working directory", "[packaging]") {
     CHECK((element.starts_with('/') || element.starts_with("$ORIGIN")));
   }
 }
+
+TEST_CASE("a plugin can be served from a private copy", "[packaging]") {
+  // Build folders that can be moved put $ORIGIN into every RUNPATH; plugins were then served in place.
+  const std::string file = GENERATE(app_path("demo"), app_path("hello"), app_path("apps/files"));
+  INFO(file);
+  CHECK(output_of({"readelf", "-W", "-d", file}).find("$ORIGIN") == std::string::npos);
+}
