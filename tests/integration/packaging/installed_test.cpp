@@ -30,7 +30,10 @@ struct Installed {
     if (!component.empty()) command.insert(command.end(), {"--component", component});
     output_of(command);
   }
-  [[nodiscard]] bool has(const std::string& file) const { return std::filesystem::exists(prefix + "/" + file); }
+  // A link counts by itself: libpronghorn.so of `development` points to a file of `runtime`.
+  [[nodiscard]] bool has(const std::string& file) const {
+    return std::filesystem::exists(std::filesystem::symlink_status(prefix + "/" + file));
+  }
 };
 
 // The commands in the first block of code below README's heading `heading`, one per line.
