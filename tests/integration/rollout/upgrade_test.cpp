@@ -73,7 +73,7 @@ TEST_CASE("a program that is no Pronghorn is refused, by upgrade and by USR2, an
 TEST_CASE("an upgrade whose application does not load is refused before the program is replaced", "[upgrade]") {
   const TempDir directory;
   const std::string app = directory / "app.so";
-  std::filesystem::copy_file(app_path("demo"), app);
+  std::filesystem::copy_file(app_path("hello"), app);
   const ServerProcess server({.app = app, .workers = 1});
   const auto workers = server.worker_pids();
   write_file(app + ".new", "garbage");

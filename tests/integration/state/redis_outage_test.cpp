@@ -158,24 +158,24 @@ TEST_CASE("a Redis that refuses writes serves reads, and is logged once when it 
 TEST_CASE("two applications with the same default name on one Redis get a warning", "[redis][start]") {
   const RedisProcess redis;
   const TempDir folder;
-  std::filesystem::copy_file(app_path("demo"), folder / "demo.so");
-  const ServerProcess one({.workers = 1, .redis = redis.url()});
+  std::filesystem::copy_file(app_path("hello"), folder / "hello.so");
+  const ServerProcess one({.app = app_path("hello"), .workers = 1, .redis = redis.url()});
   CHECK_FALSE(one.log_has("default name"));
   {
     const ServerProcess named(
-        {.app = folder / "demo.so", .workers = 1, .redis = redis.url(), .arguments = {"--name", "demo"}});
+        {.app = folder / "hello.so", .workers = 1, .redis = redis.url(), .arguments = {"--name", "hello"}});
     CHECK_FALSE(named.log_has("default name"));
   }
-  const ServerProcess other({.app = folder / "demo.so", .workers = 2, .redis = redis.url()});
+  const ServerProcess other({.app = folder / "hello.so", .workers = 2, .redis = redis.url()});
   CHECK(other.log_lines("same default name").size() == 1);
-  CHECK(other.log_has(app_path("demo")));
+  CHECK(other.log_has(app_path("hello")));
 }
 
 TEST_CASE("a Redis Cluster ends the start with status 3 and one line", "[redis][start]") {
   const RedisProcess redis({.password = {}, .tcp = true, .arguments = {"--cluster-enabled", "yes"}});
   const TempDir directory;
   const ProgramResult result =
-      run_program({program_path(), "serve", app_path("demo"), "--listen", "127.0.0.1:0", "--workers", "2", "--redis",
+      run_program({program_path(), "serve", app_path("hello"), "--listen", "127.0.0.1:0", "--workers", "2", "--redis",
                    redis.tcp_url(), "--runtime-dir", directory / "run", "--data-dir", directory / "data"});
   INFO(result.all());
   CHECK(result.status == 3);
