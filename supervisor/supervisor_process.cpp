@@ -382,12 +382,16 @@ void SupervisorProcess::finish_when_empty() {
 // --- Requests of operators ------------------------------------------------------------------------------------------
 
 void SupervisorProcess::reload(Rollouts::Waiter waiter, std::optional<Milliseconds> canary) {
-  if (may_roll_out(waiter)) rollouts_.request(std::move(waiter), canary);
-  schedule();  // the service manager learns of it
+  if (!may_roll_out(waiter)) return;
+  tell_reload();
+  rollouts_.request(std::move(waiter), canary);
+  schedule();
 }
 
 void SupervisorProcess::rollback(Rollouts::Waiter waiter) {
-  if (may_roll_out(waiter)) rollouts_.rollback(std::move(waiter));
+  if (!may_roll_out(waiter)) return;
+  rollouts_.rollback(std::move(waiter));
+  tell_manager();
 }
 
 // False: the waiter and the log have been told why not.
@@ -417,19 +421,23 @@ std::string SupervisorProcess::status_line() const {
                      rollouts_.launch().generation);
 }
 
-// After every event: the service manager learns that a rollout begins or ends, and how many workers are ready.
+// Call before a reload begins: it may fail within the same turn of the loop, and the service manager waits for
+// RELOADING=1. tell_manager() sends the READY=1 that must follow.
+void SupervisorProcess::tell_reload() {
+  if (std::exchange(told_reload_, true)) return;
+  manager_.reloading("replacing workers");
+}
+
+// After every event: the service manager learns that a rollout has ended, and how many workers are ready.
 void SupervisorProcess::tell_manager() {
   if (!announced_ || stopping()) return;
   if (rollouts_.busy() == told_reload_) {
     if (!told_reload_) manager_.status(status_line());
     return;
   }
-  told_reload_ = rollouts_.busy();
-  if (told_reload_) {
-    manager_.reloading("replacing workers");
-  } else {
-    manager_.ready(status_line());
-  }
+  if (rollouts_.busy()) return tell_reload();
+  told_reload_ = false;
+  manager_.ready(status_line());
 }
 
 // The service manager passes them to the next process of this service if this one crashes, so that no connection is

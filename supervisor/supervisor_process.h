@@ -86,6 +86,7 @@ class SupervisorProcess {
   [[nodiscard]] bool may_roll_out(const Rollouts::Waiter& waiter);
   void replace_program(ProgramReplacement::Waiter waiter);
   void restore_control();
+  void tell_reload();
   void tell_manager();
   void store_listeners();
   void forget_listeners();

@@ -80,6 +80,21 @@ TEST_CASE("a reload that fails ends the reload for the service manager as well",
   CHECK(manager.wait_for("READY=1").find("generation 1") != std::string::npos);
 }
 
+TEST_CASE("a reload of an invalid configuration ends the reload for the service manager as well", "[systemd]") {
+  // A reload that failed before the loop's next turn was never announced, and systemd waited for RELOADING=1.
+  NotifySocket manager;
+  const TempDir directory;
+  const std::string file = directory / "p.toml";
+  write_file(file, "");
+  const ServerProcess server(
+      {.workers = 1, .arguments = {"--config", file}, .environment = {{"NOTIFY_SOCKET", manager.address()}}});
+  REQUIRE_FALSE(manager.wait_for("READY=1").empty());
+  write_file(file, "no_such_option = 1\n");
+  server.signal(SIGHUP);
+  CHECK_FALSE(manager.wait_for("RELOADING=1").empty());
+  CHECK(manager.wait_for("READY=1").find("generation 1") != std::string::npos);
+}
+
 TEST_CASE("the watchdog is fed while the supervisor's loop turns", "[systemd]") {
   NotifySocket manager;
   const ServerProcess server(
