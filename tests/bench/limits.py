@@ -12,7 +12,7 @@ import servers
 
 # A little above what a request costs today. Lower them when it costs less; ./scripts/bench --only instructions,syscalls
 # compares with others.
-INSTRUCTIONS = {"small": 2_960, "browser": 6_920, "pipelined": 2_350}
+INSTRUCTIONS = {"small": 3_250, "browser": 7_150, "pipelined": 2_705}
 # Without epoll_wait: how many events it brings at once is chance. With what opening and closing 64 connections takes.
 SYSTEM_CALLS = {"small": 2.06, "browser": 2.06, "pipelined": 0.18}
 

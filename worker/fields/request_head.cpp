@@ -17,7 +17,7 @@ void RequestHead::clear() noexcept {
 
 void RequestHead::clear_fields() noexcept {
   field_count = 0;
-  known.fill(-1);
+  known = kNoneKnown;
   repeated = 0;
 }
 

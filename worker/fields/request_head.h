@@ -27,6 +27,8 @@ enum class KnownHeader : std::uint8_t {
   expect,
   cookie,
   content_type,
+  x_request_id,
+  traceparent,
   count,
 };
 
@@ -45,7 +47,13 @@ struct RequestHead {
 
   std::array<Header, kMaxHeaderFields> fields;
   std::size_t field_count = 0;
-  std::array<std::int16_t, static_cast<std::size_t>(KnownHeader::count)> known{};  // index into fields, -1: absent
+  using Known = std::array<std::int16_t, static_cast<std::size_t>(KnownHeader::count)>;
+  static constexpr Known kNoneKnown = [] {
+    Known none{};
+    none.fill(-1);
+    return none;
+  }();
+  Known known = kNoneKnown;    // index into fields, -1: absent
   std::uint32_t repeated = 0;  // bit_of() every known header that occurs more than once
 
   // Resets everything. Leaves the contents of `fields` alone, because clearing 4 KiB per request would be measurable.

@@ -79,23 +79,19 @@ const RequestId& Exchange::number() noexcept {
   return number_;
 }
 
-std::string_view Exchange::client_id() noexcept {
+std::string_view Exchange::read_client_id() noexcept {
   if (!client_id_) {
     client_id_.emplace();
-    if (peer != nullptr && peer->trusted_proxies != nullptr) {
-      const auto field = head.find("x-request-id");
-      if (field && is_request_id(*field)) client_id_ = *field;
-    }
+    const std::string_view field = head.value(KnownHeader::x_request_id);
+    if (peer != nullptr && peer->trusted_proxies != nullptr && is_request_id(field)) client_id_ = field;
   }
   return *client_id_;
 }
 
-std::string_view Exchange::caller_trace() noexcept {
+std::string_view Exchange::read_caller_trace() noexcept {
   if (!caller_trace_) {
     caller_trace_.emplace();
-    if (const auto field = head.find("traceparent")) {
-      if (const auto caller = parse_traceparent(*field)) caller_trace_ = caller->trace_id;
-    }
+    if (const auto caller = parse_traceparent(head.value(KnownHeader::traceparent))) caller_trace_ = caller->trace_id;
   }
   return *caller_trace_;
 }
@@ -103,7 +99,7 @@ std::string_view Exchange::caller_trace() noexcept {
 std::string_view Exchange::traceparent() noexcept {
   if (traceparent_[0] == '\0') {
     const RequestId& own = number();
-    const auto caller = caller_trace().empty() ? std::nullopt : parse_traceparent(*head.find("traceparent"));
+    const auto caller = caller_trace().empty() ? std::nullopt : parse_traceparent(head.value(KnownHeader::traceparent));
     write_traceparent(traceparent_, caller, own.worker, own.worker + own.number);
   }
   return {traceparent_, sizeof traceparent_};

@@ -84,12 +84,16 @@ class Exchange {
   // What the request is called in logs: X-Request-Id if a trusted proxy sends a valid one, else the text of number().
   [[nodiscard]] std::string_view id();
   // The X-Request-Id that was taken; empty if there is none.
-  [[nodiscard]] std::string_view client_id() noexcept;
+  [[nodiscard]] std::string_view client_id() noexcept {
+    return head.has(KnownHeader::x_request_id) ? read_client_id() : std::string_view();
+  }
   // For calls to other services: the caller's trace with a span of this request, or a new trace. See
   // worker/http/correlation.h.
   [[nodiscard]] std::string_view traceparent() noexcept;
   // The caller's trace, 32 hex digits; empty if it sent no valid traceparent.
-  [[nodiscard]] std::string_view caller_trace() noexcept;
+  [[nodiscard]] std::string_view caller_trace() noexcept {
+    return head.has(KnownHeader::traceparent) ? read_caller_trace() : std::string_view();
+  }
   // The same for a signal handler; its number is 0 when nobody has asked yet.
   [[nodiscard]] const RequestId& known_number() const noexcept { return number_; }
   // The percent-decoded path, which is decoded when first asked for.
@@ -140,6 +144,9 @@ class Exchange {
     void* object;
     void (*destroy)(void*);
   };
+  [[nodiscard]] std::string_view read_client_id() noexcept;
+  [[nodiscard]] std::string_view read_caller_trace() noexcept;
+
   std::vector<Attachment> attachments_;
   std::vector<std::unique_ptr<std::string>> decoded_;  // parameters that had to be percent-decoded
   std::string decoded_path_;

@@ -15,6 +15,10 @@ thread_local RunningRequest* journal = nullptr;
 
 template <std::size_t N>
 void copy(char (&to)[N], std::string_view text) noexcept {
+  if (text.empty()) [[likely]] {
+    to[0] = '\0';
+    return;
+  }
   const std::size_t size = text.size() < N ? text.size() : N - 1;
   std::memcpy(to, text.data(), size);
   to[size] = '\0';

@@ -53,7 +53,10 @@ void note_known_header(RequestHead& head, std::string_view name, std::size_t ind
       return remember_known(head, name, index, KnownHeader::expect, "expect");
     case 10:
       return remember_known(head, name, index, KnownHeader::connection, "connection");
+    case 11:
+      return remember_known(head, name, index, KnownHeader::traceparent, "traceparent");
     case 12:
+      if (lower(name[0]) == 'x') return remember_known(head, name, index, KnownHeader::x_request_id, "x-request-id");
       return remember_known(head, name, index, KnownHeader::content_type, "content-type");
     case 14:
       return remember_known(head, name, index, KnownHeader::content_length, "content-length");

@@ -18,6 +18,8 @@ struct Fixture {
     exchange.head.method = "GET";
   }
   void add(std::string_view name, std::string_view value) {
+    const auto header = name == "traceparent" ? KnownHeader::traceparent : KnownHeader::x_request_id;
+    exchange.head.known[static_cast<std::size_t>(header)] = static_cast<std::int16_t>(exchange.head.field_count);
     exchange.head.fields[exchange.head.field_count++] = {name, value};
   }
   Networks proxies{{"127.0.0.0/8"}};
@@ -37,6 +39,11 @@ TEST_CASE("an id of a request may not steer logs or split headers", "[correlatio
   for (const std::string_view wrong : {"", "a b", "a\x1b[2J", "a\r\nX: y", "\"", "a,b", "\xc3\xa4"}) {
     CHECK_FALSE(is_request_id(wrong));
   }
+}
+
+TEST_CASE("an id is written as 24 hex digits", "[correlation]") {
+  CHECK(to_string({.worker = 0x0123456789abcdef, .number = 0xfedc09a1}) == "0123456789abcdeffedc09a1");
+  CHECK(to_string({.worker = 0, .number = 1}) == "000000000000000000000001");
 }
 
 TEST_CASE("a traceparent is taken as W3C Trace Context says", "[correlation]") {
@@ -67,7 +74,7 @@ TEST_CASE_METHOD(Fixture, "nobody else names the request, and no invalid id does
   add("X-Request-Id", "not valid");
   CHECK(exchange.id() == to_string(exchange.number()));
   exchange.clear();
-  exchange.head.field_count = 0;
+  exchange.head.clear_fields();
   add("X-Request-Id", "valid");
   peer.trusted_proxies = nullptr;
   CHECK(exchange.id() == to_string(exchange.number()));

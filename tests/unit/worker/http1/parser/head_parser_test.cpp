@@ -41,6 +41,18 @@ TEST_CASE("the parts of a request line are found", "[http][parser]") {
   CHECK_FALSE(parsed.head->find("cook"));
 }
 
+TEST_CASE("request ids and trace contexts are found with and without a body", "[http][parser]") {
+  for (const std::string line :
+       {"GET / HTTP/1.1\r\nHost: a\r\n", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n"}) {
+    const Parsed parsed = parse(line + "X-REQUEST-ID: first\r\nTraceParent: trace\r\nx-request-id: second\r\n\r\n");
+    CHECK(parsed.refusal.status == 0);
+    CHECK(parsed.head->value(KnownHeader::x_request_id) == "first");
+    CHECK(parsed.head->value(KnownHeader::traceparent) == "trace");
+    CHECK_FALSE(parse(line + "\r\n").head->has(KnownHeader::x_request_id));
+    CHECK_FALSE(parse(line + "\r\n").head->has(KnownHeader::traceparent));
+  }
+}
+
 TEST_CASE("an absolute-form target gives authority and path", "[http][parser]") {
   const Parsed parsed = parse("GET http://example.com?q HTTP/1.1\r\nHost: other\r\n\r\n");
   CHECK(parsed.refusal.status == 0);
