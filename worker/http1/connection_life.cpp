@@ -6,9 +6,11 @@
 namespace pronghorn::worker {
 namespace {
 
-constexpr std::size_t kMaxPipelined = 64 * 1024;         // bytes kept of requests that wait for the one before
-constexpr std::uint64_t kMaxLingered = 4 * 1024 * 1024;  // bytes dropped before a client that does not stop is cut
-constexpr std::uint64_t kProgressUnknown = UINT64_MAX;   // of last_progress_
+constexpr std::size_t kMaxPipelined = 64 * 1024;  // bytes kept of requests that wait for the one before
+// Bytes dropped before the connection is closed on a client that does not stop. Closing earlier resets the connection,
+// and simple clients read the response only after they have sent their whole body.
+constexpr std::uint64_t kMaxLingered = 64 * 1024 * 1024;
+constexpr std::uint64_t kProgressUnknown = UINT64_MAX;  // of last_progress_
 
 }  // namespace
 

@@ -69,8 +69,11 @@ ResponseSender::Sent ResponseSender::send_body(const std::string& body) {
 
 ResponseSender::Sent ResponseSender::send_file(std::unique_ptr<detail::FilePart> part) {
   if (part->file->in_memory() || part->length <= kCopied) {
-    const bool whole = part->file->append(*output_, part->offset, static_cast<std::size_t>(part->length));
-    return whole ? Sent::whole : Sent::short_file;
+    if (part->file->append(*output_, part->offset, static_cast<std::size_t>(part->length))) return Sent::whole;
+    // The connection is closed before the batch ends, and what has gathered would be lost.
+    stream_.write(*output_);
+    output_->clear();
+    return stream_.closing() ? Sent::closed : Sent::short_file;
   }
   stream_.write(*output_, {}, true);
   output_->clear();

@@ -56,8 +56,8 @@ TEST_CASE("a client that sends on and on after the end is cut off", "[connection
     test.client().send(more);
     sent += more.size();
   }
-  CHECK(sent > 1024 * 1024);
-  CHECK(sent < 10 * 1024 * 1024);
+  CHECK(sent > 20'000'000);  // a client that sends a large body before it reads gets to the response
+  CHECK(sent < 100'000'000);
 }
 
 TEST_CASE("a draining worker ends a connection with its response", "[connection]") {
@@ -214,6 +214,7 @@ TEST_CASE("a file that became shorter is a request that the server cut off", "[c
   const test::TempDir folder;
   const std::string path = (folder.path() / "file").string();
   for (const std::size_t size : {std::size_t{1000}, std::size_t{100'000}}) {
+    CAPTURE(size);
     std::ofstream(path) << std::string(size, 'a');
     TestConnection test([&path](Exchange& exchange) {
       Response response = file(path);

@@ -56,7 +56,7 @@ class MemoryStream final : public ByteStream {
   }
   void write_file(std::unique_ptr<detail::FilePart> part) override {
     part_ = std::move(part);
-    if (room_ == std::numeric_limits<std::size_t>::max()) {
+    if (queued_ == 0 && part_->length <= room_) {
       pump_file();
     } else {
       ++queued_;
@@ -81,6 +81,7 @@ class MemoryStream final : public ByteStream {
     std::string bytes;
     file_was_short_ = !part_->file->append(bytes, part_->offset, static_cast<std::size_t>(part_->length));
     part_.reset();
+    room_ -= bytes.size();
     take(bytes);
     if (file_was_short_) events_->on_error();
   }
