@@ -78,7 +78,7 @@ TEST_CASE("a plugin that lacks a function is refused with the function's name", 
 // Loading it ended the process with SIGBUS.
 TEST_CASE("a plugin that was only partly copied is refused with its size", "[plugin]") {
   const TempDir directory;
-  const std::string whole = test::read_file(test::build_path("/examples/hello.so"));
+  const std::string whole = test::read_file(kApps + "deadline.so");
   const std::string path = directory / "app.so";
   for (const std::size_t size : {std::size_t{100}, std::size_t{4096}, whole.size() / 2, whole.size() - 1}) {
     write_file(path, whole.substr(0, size));
