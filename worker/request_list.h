@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "worker/http/exchange_pool.h"
+#include "worker/exchange/exchange_pool.h"
 
 namespace pronghorn::worker {
 

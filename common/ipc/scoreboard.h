@@ -285,7 +285,7 @@ void take_row(WorkerRow& row) noexcept;
 void clear_gauges(WorkerRow& row) noexcept;
 
 // How long the worker's loop has made no turn: seconds, 0 below kStuckMs. A loop that has nothing to do turns at least
-// every 250 ms (worker/heartbeat.h). Any process.
+// every 250 ms (worker/process/heartbeat.h). Any process.
 inline constexpr std::uint64_t kStuckMs = 2'000;
 [[nodiscard]] double stuck_seconds(const WorkerRow& row, std::uint64_t now_ms) noexcept;
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "common/ipc/scoreboard.h"
-#include "supervisor/workers/slots.h"
+#include "supervisor/slots/slots.h"
 
 namespace pronghorn::supervisor {
 

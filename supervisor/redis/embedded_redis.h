@@ -17,10 +17,10 @@
 
 #include "common/config/config.h"
 #include "supervisor/listen/unix_socket.h"
+#include "supervisor/slots/restart_policy.h"
 #include "supervisor/system/child_process.h"
 #include "supervisor/system/fd.h"
 #include "supervisor/system/uv_handles.h"
-#include "supervisor/workers/restart_policy.h"
 
 namespace pronghorn::supervisor {
 

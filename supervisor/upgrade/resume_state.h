@@ -13,7 +13,7 @@
 
 #include "common/config/config.h"
 #include "supervisor/listen/listeners.h"
-#include "supervisor/workers/slots.h"
+#include "supervisor/slots/slots.h"
 
 namespace pronghorn::supervisor {
 

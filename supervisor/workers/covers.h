@@ -9,9 +9,9 @@
 #include <utility>
 
 #include "supervisor/listen/listeners.h"
+#include "supervisor/slots/handle_table.h"
+#include "supervisor/slots/slots.h"
 #include "supervisor/workers/cover_plan.h"
-#include "supervisor/workers/handle_table.h"
-#include "supervisor/workers/slots.h"
 
 namespace pronghorn::supervisor {
 

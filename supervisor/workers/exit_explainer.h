@@ -10,8 +10,8 @@
 #include "common/ipc/scoreboard.h"
 #include "supervisor/crash/crash_reporter.h"
 #include "supervisor/launch/app_copy.h"
+#include "supervisor/slots/slots.h"
 #include "supervisor/system/child_process.h"
-#include "supervisor/workers/slots.h"
 
 namespace pronghorn::supervisor {
 

@@ -1,7 +1,7 @@
 // Finds loops that stand still. One that does so for stall_threshold is asked for its stack, which is logged; one that
 // does so for kCoverAfterMs is covered: other workers accept from its listeners.
 //
-// The workers count their stalls themselves (worker/heartbeat.h); this is about the reason and the consequences.
+// The workers count their stalls themselves (worker/process/heartbeat.h); this is about the reason and the consequences.
 //
 // Context: supervisor, main thread.
 #pragma once

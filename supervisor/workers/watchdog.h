@@ -7,9 +7,9 @@
 #include <string>
 
 #include "common/ipc/scoreboard.h"
+#include "supervisor/slots/handle_table.h"
+#include "supervisor/slots/slots.h"
 #include "supervisor/system/child_process.h"
-#include "supervisor/workers/handle_table.h"
-#include "supervisor/workers/slots.h"
 
 namespace pronghorn::supervisor {
 

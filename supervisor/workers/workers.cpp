@@ -9,7 +9,7 @@
 
 #include "common/log.h"
 #include "supervisor/crash/exit_facts.h"
-#include "supervisor/workers/killing_request.h"
+#include "supervisor/slots/killing_request.h"
 
 namespace pronghorn::supervisor {
 namespace {

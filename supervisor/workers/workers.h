@@ -23,13 +23,13 @@
 #include "supervisor/crash/crash_reporter.h"
 #include "supervisor/launch/app_copy.h"
 #include "supervisor/listen/listeners.h"
+#include "supervisor/slots/handle_table.h"
+#include "supervisor/slots/slot_publisher.h"
+#include "supervisor/slots/slots.h"
+#include "supervisor/slots/start_verdict.h"
 #include "supervisor/system/child_process.h"
 #include "supervisor/workers/covers.h"
 #include "supervisor/workers/exit_explainer.h"
-#include "supervisor/workers/handle_table.h"
-#include "supervisor/workers/slot_publisher.h"
-#include "supervisor/workers/slots.h"
-#include "supervisor/workers/start_verdict.h"
 #include "supervisor/workers/watchdog.h"
 
 namespace pronghorn::supervisor {

@@ -3,10 +3,10 @@
 #include <memory>
 
 #include "fuzz/fuzz_target.h"
+#include "worker/exchange/exchange.h"
 #include "worker/fields/http_date.h"
 #include "worker/fields/text.h"
 #include "worker/files/conditional.h"
-#include "worker/http/exchange.h"
 
 namespace pronghorn::fuzz {
 

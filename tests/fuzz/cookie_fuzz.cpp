@@ -2,7 +2,7 @@
 #include <memory>
 
 #include "fuzz/fuzz_target.h"
-#include "worker/http/exchange.h"
+#include "worker/exchange/exchange.h"
 
 namespace pronghorn::fuzz {
 

@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "fuzz/fuzz_target.h"
-#include "worker/http/correlation.h"
+#include "worker/exchange/correlation.h"
 
 namespace pronghorn::fuzz {
 

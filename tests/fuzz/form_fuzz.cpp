@@ -4,8 +4,8 @@
 
 #include "fuzz/fuzz_target.h"
 #include "pronghorn/error.h"
+#include "worker/exchange/exchange.h"
 #include "worker/fields/percent_encoding.h"
-#include "worker/http/exchange.h"
 
 namespace pronghorn::fuzz {
 

@@ -11,7 +11,7 @@
 #include "common/config/networks.h"
 #include "common/ipc/fleet.h"
 #include "common/ipc/scoreboard.h"
-#include "worker/http/exchange.h"
+#include "worker/exchange/exchange.h"
 
 namespace pronghorn::worker {
 

@@ -11,12 +11,12 @@
 #include <utility>
 
 #include "pronghorn/error.h"
+#include "worker/exchange/exchange.h"
 #include "worker/fields/characters.h"
 #include "worker/fields/content_types.h"
 #include "worker/fields/http_date.h"
 #include "worker/files/conditional.h"
 #include "worker/files/range_parts.h"
-#include "worker/http/exchange.h"
 #include "worker/http/open_error.h"
 #include "worker/http/response_access.h"
 

@@ -6,9 +6,9 @@
 
 #include "pronghorn/error.h"
 #include "pronghorn/request.h"
+#include "worker/exchange/exchange.h"
 #include "worker/fields/percent_encoding.h"
 #include "worker/fields/text.h"
-#include "worker/http/exchange.h"
 
 namespace pronghorn {
 namespace {

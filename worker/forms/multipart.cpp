@@ -5,9 +5,9 @@
 
 #include "pronghorn/error.h"
 #include "pronghorn/request.h"
+#include "worker/exchange/exchange.h"
 #include "worker/fields/text.h"
 #include "worker/forms/multipart_parser.h"
-#include "worker/http/exchange.h"
 
 namespace pronghorn {
 namespace detail {

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "worker/http/exchange.h"
+#include "worker/exchange/exchange.h"
 #include "worker/http1/parser/chunked_decoder.h"
 
 namespace pronghorn::worker {

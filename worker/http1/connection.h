@@ -8,8 +8,8 @@
 #include <string>
 #include <string_view>
 
-#include "worker/http/exchange.h"
-#include "worker/http/request_record.h"
+#include "worker/exchange/exchange.h"
+#include "worker/exchange/request_record.h"
 #include "worker/http1/body_receiver.h"
 #include "worker/http1/head_receiver.h"
 #include "worker/http1/http_context.h"

@@ -4,7 +4,7 @@
 #include <memory>
 #include <vector>
 
-#include "worker/http/exchange_pool.h"
+#include "worker/exchange/exchange_pool.h"
 
 namespace pronghorn::worker {
 

@@ -8,8 +8,8 @@
 
 #include "common/config/config.h"
 #include "common/ipc/scoreboard.h"
-#include "worker/http/access_log.h"
-#include "worker/http/exchange_pool.h"
+#include "worker/exchange/access_log.h"
+#include "worker/exchange/exchange_pool.h"
 #include "worker/http1/end_of_turn.h"
 #include "worker/net/timeout_lists.h"
 

@@ -9,10 +9,10 @@
 
 #include "pronghorn/middleware.h"
 #include "pronghorn/timer.h"
+#include "worker/exchange/exchange.h"
 #include "worker/fields/content_coding.h"
 #include "worker/fields/content_types.h"
 #include "worker/fields/text.h"
-#include "worker/http/exchange.h"
 #include "worker/http/response_access.h"
 #include "worker/middleware/compressor.h"
 #include "worker/middleware/vary.h"

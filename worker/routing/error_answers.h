@@ -6,7 +6,7 @@
 
 #include "common/ipc/scoreboard.h"
 #include "pronghorn/handler.h"
-#include "worker/http/exchange.h"
+#include "worker/exchange/exchange.h"
 
 namespace pronghorn::worker {
 

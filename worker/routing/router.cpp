@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "worker/exchange/running.h"
 #include "worker/fields/characters.h"
 #include "worker/fields/percent_encoding.h"
 #include "worker/fields/text.h"
-#include "worker/http/running.h"
 
 namespace pronghorn::worker {
 

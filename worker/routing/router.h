@@ -23,7 +23,7 @@
 #include <utility>
 #include <vector>
 
-#include "worker/http/exchange.h"
+#include "worker/exchange/exchange.h"
 
 namespace pronghorn::worker {
 

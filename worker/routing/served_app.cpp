@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "common/log.h"
-#include "worker/http/running.h"
+#include "worker/exchange/running.h"
 #include "worker/runtime/exception_text.h"
 #include "worker/state/limits/limit_fields.h"
 #include "worker/state/limits/rate_limiter.h"

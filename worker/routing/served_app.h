@@ -16,7 +16,7 @@
 #include "common/config/config.h"
 #include "common/ipc/scoreboard.h"
 #include "pronghorn/app.h"
-#include "worker/http/exchange.h"
+#include "worker/exchange/exchange.h"
 #include "worker/routing/app_state.h"
 #include "worker/routing/error_answers.h"
 #include "worker/routing/router.h"

@@ -5,7 +5,7 @@
 
 #include "pronghorn/error.h"
 #include "pronghorn/request.h"
-#include "worker/http/exchange.h"
+#include "worker/exchange/exchange.h"
 #include "worker/state/sessions/session_state.h"
 #include "worker/state/sessions/session_store.h"
 #include "worker/state/state_services.h"

@@ -11,7 +11,7 @@
 #include "pronghorn/response.h"
 #include "pronghorn/task.h"
 #include "pronghorn/testing.h"
-#include "worker/http/exchange.h"
+#include "worker/exchange/exchange.h"
 
 namespace pronghorn::worker {
 

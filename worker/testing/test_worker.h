@@ -13,7 +13,7 @@
 #include "common/config/config.h"
 #include "common/ipc/scoreboard.h"
 #include "pronghorn/testing.h"
-#include "worker/http/exchange_pool.h"
+#include "worker/exchange/exchange_pool.h"
 #include "worker/net/peer.h"
 #include "worker/routing/served_app.h"
 #include "worker/runtime/runtime.h"

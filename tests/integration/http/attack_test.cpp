@@ -6,7 +6,7 @@
 
 #include "framing/framing_cases.h"
 #include "support/catch.h"
-#include "support/server_process.h"
+#include "support/processes/server_process.h"
 
 using namespace pronghorn::test;
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "framing/framing_cases.h"
-#include "support/server_process.h"
+#include "support/processes/server_process.h"
 
 namespace pronghorn::test {
 

@@ -9,7 +9,7 @@
 #include <thread>
 
 #include "support/catch.h"
-#include "support/server_process.h"
+#include "support/processes/server_process.h"
 
 using namespace pronghorn::test;
 

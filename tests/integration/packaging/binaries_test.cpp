@@ -7,7 +7,7 @@
 
 #include "support/catch.h"
 #include "support/paths.h"
-#include "support/server_process.h"
+#include "support/processes/server_process.h"
 
 using namespace pronghorn::test;
 

@@ -5,8 +5,8 @@
 
 #include "integration/rollout/deployment.h"
 #include "support/catch.h"
-#include "support/load_generator.h"
-#include "support/server_process.h"
+#include "support/clients/load_generator.h"
+#include "support/processes/server_process.h"
 
 using namespace pronghorn::test;
 

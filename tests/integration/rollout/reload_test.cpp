@@ -6,9 +6,9 @@
 #include <iostream>
 
 #include "support/catch.h"
-#include "support/load_generator.h"
+#include "support/clients/load_generator.h"
 #include "support/paths.h"
-#include "support/server_process.h"
+#include "support/processes/server_process.h"
 
 using namespace pronghorn::test;
 

@@ -1,7 +1,7 @@
 // Each route of examples/demo that needs no state, as a client sees it.
 #include "support/catch.h"
 #include "support/paths.h"
-#include "support/server_process.h"
+#include "support/processes/server_process.h"
 
 using namespace pronghorn::test;
 

@@ -2,8 +2,8 @@
 #include <sys/stat.h>
 
 #include "support/catch.h"
-#include "support/redis_process.h"
-#include "support/server_process.h"
+#include "support/processes/redis_process.h"
+#include "support/processes/server_process.h"
 #include "support/temp_dir.h"
 
 using namespace pronghorn::test;

@@ -3,7 +3,7 @@
 #include <string>
 
 #include "support/catch.h"
-#include "support/server_process.h"
+#include "support/processes/server_process.h"
 
 using namespace pronghorn::test;
 using namespace std::string_literals;

@@ -9,9 +9,9 @@
 #include <filesystem>
 
 #include "support/catch.h"
-#include "support/notify_socket.h"
 #include "support/paths.h"
-#include "support/server_process.h"
+#include "support/processes/notify_socket.h"
+#include "support/processes/server_process.h"
 
 using namespace pronghorn::test;
 

@@ -1,7 +1,7 @@
 // GET /limited and /limited/KIND: 10 requests per 10 s for each client, counted once for all workers.
 #include "support/catch.h"
-#include "support/redis_process.h"
-#include "support/server_process.h"
+#include "support/processes/redis_process.h"
+#include "support/processes/server_process.h"
 
 using namespace pronghorn::test;
 

@@ -1,7 +1,7 @@
 // Logging in and out with the demo, as a browser would.
 #include "support/catch.h"
-#include "support/redis_process.h"
-#include "support/server_process.h"
+#include "support/processes/redis_process.h"
+#include "support/processes/server_process.h"
 
 using namespace pronghorn::test;
 

@@ -6,9 +6,9 @@
 
 #include "integration/workers/surroundings.h"
 #include "support/catch.h"
-#include "support/load_generator.h"
-#include "support/plain_signals.h"
-#include "support/server_process.h"
+#include "support/clients/load_generator.h"
+#include "support/processes/plain_signals.h"
+#include "support/processes/server_process.h"
 
 using namespace pronghorn::test;
 

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "support/catch.h"
-#include "support/server_process.h"
+#include "support/processes/server_process.h"
 
 using namespace pronghorn::test;
 

@@ -9,8 +9,8 @@
 
 #include "integration/workers/crash_reports.h"
 #include "support/catch.h"
-#include "support/plain_signals.h"
-#include "support/server_process.h"
+#include "support/processes/plain_signals.h"
+#include "support/processes/server_process.h"
 
 using namespace pronghorn::test;
 

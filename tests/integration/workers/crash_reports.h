@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "support/catch.h"
-#include "support/server_process.h"
+#include "support/processes/server_process.h"
 
 namespace pronghorn::test {
 

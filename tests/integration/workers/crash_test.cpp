@@ -5,8 +5,8 @@
 #include <filesystem>
 
 #include "support/catch.h"
-#include "support/plain_signals.h"
-#include "support/server_process.h"
+#include "support/processes/plain_signals.h"
+#include "support/processes/server_process.h"
 
 using namespace pronghorn::test;
 

@@ -1,7 +1,7 @@
 // `pronghorn drill`: a failure on purpose, and the figures that it prints.
 #include "support/catch.h"
-#include "support/plain_signals.h"
-#include "support/server_process.h"
+#include "support/processes/plain_signals.h"
+#include "support/processes/server_process.h"
 
 using namespace pronghorn::test;
 

@@ -7,9 +7,9 @@
 #include <fstream>
 
 #include "support/catch.h"
-#include "support/memory_group.h"
-#include "support/plain_signals.h"
-#include "support/server_process.h"
+#include "support/processes/memory_group.h"
+#include "support/processes/plain_signals.h"
+#include "support/processes/server_process.h"
 
 using namespace pronghorn::test;
 

@@ -2,9 +2,9 @@
 #include <signal.h>
 
 #include "support/catch.h"
-#include "support/plain_signals.h"
-#include "support/redis_process.h"
-#include "support/server_process.h"
+#include "support/processes/plain_signals.h"
+#include "support/processes/redis_process.h"
+#include "support/processes/server_process.h"
 
 using namespace pronghorn::test;
 

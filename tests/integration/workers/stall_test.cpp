@@ -2,7 +2,7 @@
 #include <signal.h>
 
 #include "support/catch.h"
-#include "support/server_process.h"
+#include "support/processes/server_process.h"
 
 using namespace pronghorn::test;
 

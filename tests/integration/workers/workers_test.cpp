@@ -4,8 +4,8 @@
 #include <set>
 
 #include "support/catch.h"
-#include "support/redis_process.h"
-#include "support/server_process.h"
+#include "support/processes/redis_process.h"
+#include "support/processes/server_process.h"
 
 using namespace pronghorn::test;
 

@@ -10,8 +10,8 @@
 
 #include "common/log.h"
 #include "worker/state/keys/key.h"
+#include "worker/state/redis/link/reply_errors.h"
 #include "worker/state/redis/redis_client.h"
-#include "worker/state/redis/reply_errors.h"
 #include "worker/state/redis/run_script.h"
 
 namespace pronghorn::worker {

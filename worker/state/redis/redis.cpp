@@ -8,8 +8,8 @@
 
 #include "worker/state/keys/digest.h"
 #include "worker/state/redis/command_guard.h"
+#include "worker/state/redis/link/reply_errors.h"
 #include "worker/state/redis/redis_client.h"
-#include "worker/state/redis/reply_errors.h"
 #include "worker/state/redis/run_script.h"
 
 namespace pronghorn {

@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "common/log.h"
-#include "worker/state/redis/encode_command.h"
-#include "worker/state/redis/reply_errors.h"
+#include "worker/state/redis/link/encode_command.h"
+#include "worker/state/redis/link/reply_errors.h"
 
 namespace pronghorn::worker {
 namespace {

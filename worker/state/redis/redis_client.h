@@ -24,9 +24,9 @@
 #include "common/ipc/scoreboard.h"
 #include "common/uv_ptr.h"
 #include "pronghorn/redis.h"
+#include "worker/state/redis/link/redis_link.h"
+#include "worker/state/redis/link/redis_status.h"
 #include "worker/state/redis/redis_call.h"
-#include "worker/state/redis/redis_link.h"
-#include "worker/state/redis/redis_status.h"
 #include "worker/state/redis/write_watch.h"
 
 namespace pronghorn::detail {

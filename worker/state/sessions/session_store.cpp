@@ -12,8 +12,8 @@
 #include "pronghorn/error.h"
 #include "worker/http/cookies.h"
 #include "worker/state/keys/key.h"
+#include "worker/state/redis/link/reply_errors.h"
 #include "worker/state/redis/redis_client.h"
-#include "worker/state/redis/reply_errors.h"
 #include "worker/state/redis/run_script.h"
 #include "worker/state/sessions/session_id.h"
 

@@ -19,7 +19,7 @@
 #include "common/config/config.h"
 #include "pronghorn/response.h"
 #include "pronghorn/task.h"
-#include "worker/http/exchange.h"
+#include "worker/exchange/exchange.h"
 #include "worker/state/sessions/session_state.h"
 
 namespace pronghorn::worker {

@@ -1,5 +1,5 @@
 #include "supervisor/control/quarantine_list.h"
-#include "supervisor/workers/killing_request.h"
+#include "supervisor/slots/killing_request.h"
 
 #include <signal.h>
 

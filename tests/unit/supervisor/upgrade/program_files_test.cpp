@@ -3,7 +3,7 @@
 #include <filesystem>
 
 #include "support/catch.h"
-#include "support/process.h"
+#include "support/processes/process.h"
 #include "support/temp_dir.h"
 
 using namespace pronghorn::supervisor;

@@ -8,7 +8,7 @@
 #include <string>
 
 #include "support/catch.h"
-#include "support/tcp_pair.h"
+#include "support/clients/tcp_pair.h"
 
 using namespace pronghorn::worker;
 using pronghorn::test::TcpPair;

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "support/catch.h"
-#include "support/tcp_pair.h"
+#include "support/clients/tcp_pair.h"
 
 using namespace pronghorn::worker;
 using pronghorn::test::TcpPair;

@@ -6,8 +6,8 @@
 #include <string>
 
 #include "support/catch.h"
+#include "support/clients/tcp_pair.h"
 #include "support/eventually.h"
-#include "support/tcp_pair.h"
 
 using namespace pronghorn::worker;
 using namespace std::chrono_literals;

@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "support/catch.h"
-#include "support/tcp_pair.h"
+#include "support/clients/tcp_pair.h"
 #include "support/temp_dir.h"
 #include "unit/worker/runtime/test_loop.h"
 

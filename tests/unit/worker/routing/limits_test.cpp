@@ -4,7 +4,7 @@
 #include "pronghorn/pronghorn.h"
 #include "pronghorn/testing.h"
 #include "support/catch.h"
-#include "support/redis_process.h"
+#include "support/processes/redis_process.h"
 
 using namespace pronghorn;
 using namespace std::chrono_literals;

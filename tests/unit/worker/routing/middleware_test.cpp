@@ -6,7 +6,7 @@
 #include "pronghorn/pronghorn.h"
 #include "pronghorn/testing.h"
 #include "support/catch.h"
-#include "worker/http/exchange.h"
+#include "worker/exchange/exchange.h"
 
 using namespace pronghorn;
 

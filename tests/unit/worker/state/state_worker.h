@@ -17,8 +17,8 @@
 #include "pronghorn/session.h"
 #include "pronghorn/task.h"
 #include "support/catch.h"
-#include "support/redis_process.h"
-#include "worker/http/exchange.h"
+#include "support/processes/redis_process.h"
+#include "worker/exchange/exchange.h"
 #include "worker/runtime/runtime.h"
 #include "worker/state/state_services.h"
 

@@ -2,7 +2,7 @@
 
 #include "pronghorn/app.h"
 #include "support/catch.h"
-#include "worker/http/running.h"
+#include "worker/exchange/running.h"
 #include "worker/http1/parser/head_parser.h"
 #include "worker/routing/served_app.h"
 

@@ -2,7 +2,7 @@
 #include <vector>
 
 #include "unit/worker/state/sessions/stored_session.h"
-#include "worker/state/redis/reply_errors.h"
+#include "worker/state/redis/link/reply_errors.h"
 
 using namespace pronghorn;
 using namespace pronghorn::test;

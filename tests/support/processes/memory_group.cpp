@@ -1,0 +1,35 @@
+#include "support/processes/memory_group.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "support/eventually.h"
+
+namespace pronghorn::test {
+namespace {
+
+bool write_to(const std::string& path, std::uint64_t number) {
+  std::ofstream file(path);
+  file << number << std::flush;
+  return file.good();
+}
+
+}  // namespace
+
+MemoryGroup::MemoryGroup(std::uint64_t limit) {
+  const bool version_1 = std::filesystem::exists("/sys/fs/cgroup/memory/memory.limit_in_bytes");
+  path_ = (version_1 ? "/sys/fs/cgroup/memory/pronghorn-test-" : "/sys/fs/cgroup/pronghorn-test-") +
+          std::to_string(::getpid());
+  if (::mkdir(path_.c_str(), 0755) != 0) return;
+  ok_ = write_to(path_ + (version_1 ? "/memory.limit_in_bytes" : "/memory.max"), limit);
+  static_cast<void>(write_to(path_ + (version_1 ? "/memory.swappiness" : "/memory.swap.max"), 0));
+}
+
+MemoryGroup::~MemoryGroup() {
+  static_cast<void>(eventually(5s, [this] { return ::rmdir(path_.c_str()) == 0 || !std::filesystem::exists(path_); }));
+}
+
+}  // namespace pronghorn::test

@@ -1,0 +1,47 @@
+#include "worker/exchange/request_record.h"
+
+#include <chrono>
+#include <cstddef>
+
+namespace pronghorn::worker {
+namespace {
+
+constexpr int kStatusClientLeft = 499;
+constexpr int kStatusCut = 444;
+
+std::uint64_t microseconds_since(std::chrono::steady_clock::time_point start) noexcept {
+  const auto elapsed = std::chrono::steady_clock::now() - start;
+  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(elapsed).count());
+}
+
+}  // namespace
+
+void record_request(WorkerRow& row, AccessLog& log, Exchange& exchange, int status, std::uint64_t bytes) {
+  if (!exchange.counted) return;
+  const std::uint64_t microseconds = microseconds_since(exchange.started);
+  add(row[Count::requests]);
+  add(row[responses_of(status)]);
+  row.latency.record(microseconds);
+  if (exchange.route_index < kMaxRoutes) {
+    RouteRow& route = row.routes[exchange.route_index];
+    add(route.requests);
+    if (status >= 500) add(route.errors);
+    route.latency.record(microseconds);
+  }
+  log.warn_if_slow(exchange, status, microseconds);
+  if (log.enabled()) log.add(exchange, status, bytes, microseconds);
+}
+
+void count_lost_response(WorkerRow& row, Lost why) noexcept {
+  add(row[why == Lost::cut ? Count::lost_cut : Count::lost_client_left]);
+}
+
+void record_lost_request(WorkerRow& row, AccessLog& log, Exchange& exchange, Lost why, std::uint64_t bytes) {
+  const std::uint64_t microseconds = microseconds_since(exchange.started);
+  count_lost_response(row, why);
+  row.latency.record(microseconds);
+  if (exchange.route_index < kMaxRoutes) row.routes[exchange.route_index].latency.record(microseconds);
+  if (log.enabled()) log.add(exchange, why == Lost::cut ? kStatusCut : kStatusClientLeft, bytes, microseconds);
+}
+
+}  // namespace pronghorn::worker

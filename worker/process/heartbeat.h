@@ -1,0 +1,48 @@
+// Reports to the scoreboard that the loop turns: the stamp that the supervisor's watchdog reads, idle time, lag, stalls
+// and, once per second, figures of the process.
+//
+// Context: loop thread of a worker.
+#pragma once
+
+#include <uv.h>
+
+#include <chrono>
+#include <cstdint>
+
+#include "common/ipc/scoreboard.h"
+#include "common/uv_ptr.h"
+
+namespace pronghorn::worker {
+
+class Heartbeat {
+ public:
+  // Beats at least four times per `worker_timeout`, and every 250 ms. Code that blocks the loop for `stall_threshold` (0:
+  // disabled) is a stall: it is counted and, if the supervisor has asked for the stack meanwhile
+  // (worker/process/crash_handler.h), logged with its duration. `loop` and `row` must outlive this.
+  Heartbeat(uv_loop_t* loop, WorkerRow& row, std::chrono::milliseconds worker_timeout,
+            std::chrono::milliseconds stall_threshold);
+  Heartbeat(const Heartbeat&) = delete;
+  Heartbeat& operator=(const Heartbeat&) = delete;
+
+ private:
+  void beat() noexcept;
+  void look_for_stall() noexcept;
+  void tell_stall() noexcept;
+  void record_process() noexcept;
+
+  uv_loop_t* loop_;
+  WorkerRow& row_;
+  std::uint64_t period_ms_;
+  std::uint64_t due_ms_;
+  std::uint64_t counted_idle_us_ = 0;
+  std::uint64_t counted_drops_ = 0;
+  std::uint64_t worst_lag_us_ = 0;  // of the current second
+  std::uint64_t second_began_ms_ = 0;
+  std::uint64_t stall_ms_;         // 0: stalls are not counted
+  std::uint32_t stacks_told_ = 0;  // of StallRecord::taken
+  UvPtr<uv_timer_t> timer_;
+  UvPtr<uv_prepare_t> prepare_;
+  UvPtr<uv_check_t> check_;
+};
+
+}  // namespace pronghorn::worker

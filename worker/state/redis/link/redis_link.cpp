@@ -1,0 +1,280 @@
+#include "worker/state/redis/link/redis_link.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "common/log.h"
+#include "worker/state/redis/link/encode_command.h"
+#include "worker/state/redis/link/reply_errors.h"
+
+namespace pronghorn::worker {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kFirstBackoff{50};
+constexpr milliseconds kLongestBackoff{5'000};
+
+std::string describe(const RedisUrl& url) {
+  if (url.is_unix) return "unix:" + url.path;
+  const bool ipv6 = url.host.find(':') != std::string::npos;
+  return fmt::format("{}{}{}{}{}:{}", url.user, url.user.empty() ? "" : "@", ipv6 ? "[" : "", url.host, ipv6 ? "]" : "",
+                     url.port);
+}
+
+// Written and removed at once; HSET is refused for every reason for which the writes of sessions are.
+constexpr std::string_view kTrialScript =
+    "redis.call('HSET', KEYS[1], 'trial', '1') redis.call('DEL', KEYS[1]) return 1";
+
+// Errors of a server that does not serve anybody yet.
+bool is_temporary(std::string_view error) {
+  for (const std::string_view trouble : {"LOADING", "BUSY", "MASTERDOWN", "DENIED", "ERR max number of clients"}) {
+    if (error.starts_with(trouble)) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+RedisLink::RedisLink(uv_loop_t* loop, RedisUrl url, milliseconds timeout, std::string trial_key, RedisStatus& status,
+                     Listener& listener)
+    : loop_(loop),
+      url_(std::move(url)),
+      address_(describe(url_)),
+      timeout_(std::max(timeout, milliseconds(1))),
+      trial_key_(std::move(trial_key)),
+      status_(status),
+      listener_(listener),
+      backoff_(kFirstBackoff),
+      random_(std::random_device{}()),
+      lookup_(std::in_place, loop),
+      timer_(make_uv<uv_timer_t>(loop, uv_timer_init, this)) {}
+
+void RedisLink::start(std::function<void(std::string)> on_fatal) {
+  if (state_ != State::idle) return;
+  on_fatal_ = std::move(on_fatal);
+  down_since_ms_ = uv_hrtime() / 1'000'000;
+  patient_until_ms_ = down_since_ms_ + static_cast<std::uint64_t>(timeout_.count());
+  connect();
+}
+
+void RedisLink::reconnect() {
+  if (state_ != State::up) return;
+  down_since_ms_ = uv_hrtime() / 1'000'000;
+  patient_ = true;
+  patient_until_ms_ = down_since_ms_ + static_cast<std::uint64_t>(timeout_.count());
+  connect();
+}
+
+std::array<std::string_view, 4> RedisLink::trial_write() const noexcept {
+  return {"EVAL", kTrialScript, "1", trial_key_};
+}
+
+void RedisLink::close() noexcept {
+  state_ = State::closed;
+  connection_.reset();
+  lookup_.reset();
+  timer_.reset();
+}
+
+std::string RedisLink::obstacle() const {
+  if (state_ == State::closed) return "the worker is stopping";
+  if (state_ == State::up || patient_) return {};
+  return fmt::format("Redis at {} is unreachable: {}", address_, last_reason_);
+}
+
+void RedisLink::connect() {
+  state_ = State::connecting;
+  connection_ = std::make_unique<RedisConnection>(loop_, *lookup_, static_cast<RedisConnection::Listener&>(*this));
+  reader_ = std::make_unique<ReplyReader>();
+  const auto on_deadline = [](uv_timer_t* timer) {
+    auto* link = static_cast<RedisLink*>(timer->data);
+    link->lost(fmt::format("no connection within {} ms", link->timeout_.count()));
+  };
+  uv_update_time(loop_);
+  uv_timer_start(timer_.get(), on_deadline, static_cast<std::uint64_t>(timeout_.count()), 0);
+  if (const std::string reason = connection_->open(url_); !reason.empty()) retry_later(reason);
+}
+
+// ---- login
+
+void RedisLink::connected() {
+  state_ = State::greeting;
+  refusal_.clear();
+  greeting_.clear();
+  if (!url_.password.empty()) greeting_.push_back(Greeting::auth);
+  if (url_.database != 0) greeting_.push_back(Greeting::select);
+  greeting_.push_back(Greeting::cluster);
+  greeting_.push_back(Greeting::trial);
+  greet_next(0);
+}
+
+// One command at a time, so that the answer to AUTH is known before anything depends on it.
+void RedisLink::greet_next(std::size_t step) {
+  greeting_step_ = step;
+  std::string command;
+  const std::string database = std::to_string(url_.database);
+  switch (greeting_[step]) {
+    case Greeting::auth:
+      if (url_.user.empty()) {
+        append_command(command, std::array<std::string_view, 2>{"AUTH", url_.password});
+      } else {
+        append_command(command, std::array<std::string_view, 3>{"AUTH", url_.user, url_.password});
+      }
+      break;
+    case Greeting::select:
+      append_command(command, std::array<std::string_view, 2>{"SELECT", database});
+      break;
+    case Greeting::cluster:
+      append_command(command, std::array<std::string_view, 2>{"INFO", "cluster"});
+      break;
+    case Greeting::trial:
+      append_command(command, trial_write());
+      break;
+  }
+  if (const int error = connection_->write(command); error != 0) lost(uv_strerror(error));
+}
+
+void RedisLink::greeted(const Reply& reply) {
+  const Greeting step = greeting_[greeting_step_];
+  if (reply.is_error() && is_temporary(reply.error())) return lost(reply.error());
+  if (!passed(step, reply)) return;
+  if (greeting_step_ + 1 < greeting_.size()) return greet_next(greeting_step_ + 1);
+  now_up();
+}
+
+// False if the login has ended. Of the reply to AUTH only the first word is logged: a server that does not know the
+// command quotes the password.
+bool RedisLink::passed(Greeting step, const Reply& reply) {
+  const std::string_view error = reply.is_error() ? std::string_view(reply.error()) : std::string_view();
+  const std::string_view code = error_code(error);
+  switch (step) {
+    case Greeting::auth:
+      if (error.empty()) return true;
+      rejected(fmt::format("Redis at {} rejects the user or password of the option redis ({})", address_, code));
+      return false;
+    case Greeting::select:
+      if (error.empty()) return true;
+      rejected(fmt::format("Redis at {} rejects database {}: {}", address_, url_.database, error));
+      return false;
+    case Greeting::cluster:  // not every user may ask, and not every server knows the answer
+      if (code == "NOAUTH") {
+        rejected(fmt::format("Redis at {} requires a password: set redis://[user]:password@host:port", address_));
+        return false;
+      }
+      if (!reply.is_string() || reply.string().find("cluster_enabled:1") == std::string::npos) return true;
+      reject_cluster();
+      return false;
+    case Greeting::trial:
+      return trial_passed(error);
+  }
+  return true;
+}
+
+bool RedisLink::trial_passed(std::string_view error) {
+  const std::string_view code = error_code(error);
+  if (code == "MOVED" || code == "ASK") {
+    reject_cluster();
+    return false;
+  }
+  const bool forbidden = code == "NOPERM" || error.starts_with("ERR unknown command");
+  if (forbidden && !was_up_) {
+    rejected(
+        fmt::format("Redis at {} does not allow what sessions and rate limits need: permit EVAL, EVALSHA and the "
+                    "commands on hashes and keys for {}* ({})",
+                    address_, trial_key_.substr(0, trial_key_.find(':') + 1), error));
+    return false;
+  }
+  refusal_ = error;
+  return true;
+}
+
+void RedisLink::reject_cluster() {
+  rejected(fmt::format("Redis at {} is a Redis Cluster, which is not supported: use a server without cluster mode",
+                       address_));
+}
+
+void RedisLink::now_up() {
+  state_ = State::up;
+  uv_timer_stop(timer_.get());
+  backoff_ = kFirstBackoff;
+  if (told_unreachable_) {
+    const std::uint64_t away_ms = uv_hrtime() / 1'000'000 - down_since_ms_;
+    log_info("Redis is reachable again", {{"address", address_}, {"away_ms", away_ms}});
+  }
+  was_up_ = true;
+  patient_ = told_unreachable_ = told_rejected_ = false;
+  listener_.link_up(refusal_);
+}
+
+// ---- replies
+
+void RedisLink::received(std::string_view bytes) {
+  const std::uint64_t now = uv_hrtime();
+  reader_->feed(bytes);
+  Reply reply;
+  while (connection_ != nullptr) {  // until a reply makes somebody drop the connection
+    const ReplyReader::Next next = reader_->next(reply);
+    if (next == ReplyReader::Next::incomplete) break;
+    if (next == ReplyReader::Next::malformed) return lost("malformed reply: " + reader_->error());
+    if (state_ == State::greeting) {
+      greeted(reply);
+    } else {
+      listener_.link_replied(std::move(reply), now);
+    }
+  }
+  listener_.link_settled();
+}
+
+// ---- failures
+
+void RedisLink::lost(const std::string& reason) {
+  retry_later(reason);
+  listener_.link_settled();
+}
+
+// Redis does not want us as we are configured.
+void RedisLink::rejected(const std::string& what) {
+  if (was_up_ || !patient_) {  // the worker serves without Redis meanwhile, and somebody may mend the server
+    if (!std::exchange(told_rejected_, true)) log_error(what);
+    return lost(what);
+  }
+  connection_.reset();
+  uv_timer_stop(timer_.get());
+  state_ = State::waiting;  // for ever: another attempt would fail in the same way
+  patient_ = false;
+  last_reason_ = what;
+  status_.set(RedisState::down, what);
+  listener_.link_down(what);
+  if (on_fatal_) std::exchange(on_fatal_, nullptr)(what);
+  listener_.link_settled();
+}
+
+void RedisLink::retry_later(const std::string& reason) {
+  if (state_ == State::up) down_since_ms_ = uv_hrtime() / 1'000'000;
+  connection_.reset();
+  state_ = State::waiting;
+  last_reason_ = reason;
+
+  std::uniform_int_distribution<milliseconds::rep> half(backoff_.count() / 2, backoff_.count());
+  const milliseconds delay(half(random_));
+  backoff_ = std::min(backoff_ * 2, kLongestBackoff);
+
+  const auto next_attempt_ms = uv_hrtime() / 1'000'000 + static_cast<std::uint64_t>(delay.count());
+  if (!patient_ || next_attempt_ms >= patient_until_ms_) {
+    patient_ = false;
+    status_.set(RedisState::down, reason);
+    if (!std::exchange(told_unreachable_, true)) {
+      log_warning("Redis is unreachable", {{"address", address_}, {"reason", reason}});
+    }
+    listener_.link_down(fmt::format("Redis at {} is unreachable: {}", address_, reason));
+  }
+  const auto on_time = [](uv_timer_t* timer) { static_cast<RedisLink*>(timer->data)->connect(); };
+  uv_update_time(loop_);
+  uv_timer_start(timer_.get(), on_time, static_cast<std::uint64_t>(delay.count()), 0);
+}
+
+}  // namespace pronghorn::worker
