@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "common/ipc/status.h"
+#include "common/random_hex.h"
 #include "worker/admin/metrics_text.h"
 #include "worker/admin/negotiation.h"
 #include "worker/admin/status_page.h"
@@ -119,7 +120,7 @@ Response AdminHandler::status(Exchange& exchange) const {
   const auto history_s = history_of(exchange.head.query);
   if (!history_s) return problem(400, "history: use a duration such as 10m or 1h.");
   if (!prefers_html(exchange.head.find("accept").value_or(""))) return json_text(status_json_text(board_, *history_s));
-  const std::string nonce = make_nonce();
+  const std::string nonce = random_hex();
   Response response = html(status_page(nonce));
   response.set("Content-Security-Policy", content_security_policy(nonce)).set("Referrer-Policy", "no-referrer");
   return response;

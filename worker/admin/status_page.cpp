@@ -1,11 +1,5 @@
 #include "worker/admin/status_page.h"
 
-#include <sys/random.h>
-
-#include <array>
-#include <cerrno>
-#include <system_error>
-
 #include "worker/admin/status_page_parts.h"
 
 namespace pronghorn::worker {
@@ -43,20 +37,6 @@ std::string content_security_policy(std::string_view nonce) {
   policy += nonce;
   policy += "'";
   return policy;
-}
-
-std::string make_nonce() {
-  std::array<unsigned char, 16> bytes{};
-  if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) {
-    throw std::system_error(errno, std::generic_category(), "no random bytes");
-  }
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string nonce;
-  for (const unsigned char byte : bytes) {
-    nonce += kDigits[byte >> 4U];
-    nonce += kDigits[byte & 15U];
-  }
-  return nonce;
 }
 
 }  // namespace pronghorn::worker

@@ -11,7 +11,4 @@ namespace pronghorn::worker {
 [[nodiscard]] std::string status_page(std::string_view nonce);
 [[nodiscard]] std::string content_security_policy(std::string_view nonce);
 
-// 32 random hex digits. Throws std::system_error if the kernel has no random bytes.
-[[nodiscard]] std::string make_nonce();
-
 }  // namespace pronghorn::worker

@@ -83,7 +83,7 @@ Response partial(const Request& request, const ServedFile& served, const FileVar
     ResponseAccess::fields(response, variant.fields);
     response.append("Content-Range", content_range(range, size));
   } else {
-    response = range_parts(variant.file, std::move(selection.ranges), size, served.content_type, request.id());
+    response = range_parts(variant.file, std::move(selection.ranges), size, served.content_type);
     ResponseAccess::fields(response, variant.fields);
   }
   response.status(206);

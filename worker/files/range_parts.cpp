@@ -8,6 +8,8 @@
 #include <string>
 #include <utility>
 
+#include "common/random_hex.h"
+
 namespace pronghorn::worker {
 
 namespace {
@@ -46,9 +48,9 @@ Task<void> write_parts(const Parts& parts, Writer& out) {
 }  // namespace
 
 Response range_parts(std::shared_ptr<const OpenFile> file, std::vector<ByteRange> ranges, std::uint64_t file_size,
-                     std::string_view content_type, std::string_view boundary) {
-  const std::string type = fmt::format("multipart/byteranges; boundary={}", boundary);
-  Parts parts{std::move(file), std::move(ranges), file_size, std::string(content_type), std::string(boundary)};
+                     std::string_view content_type) {
+  Parts parts{std::move(file), std::move(ranges), file_size, std::string(content_type), random_hex()};
+  const std::string type = fmt::format("multipart/byteranges; boundary={}", parts.boundary);
   Response response = stream(type, [parts = std::move(parts)](Writer& out) { return write_parts(parts, out); });
   response.status(206);
   return response;

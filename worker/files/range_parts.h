@@ -13,8 +13,8 @@
 namespace pronghorn::worker {
 
 // Returns a 206 of type multipart/byteranges (RFC 9110 section 14.6). The parts, each of type `content_type`, are read
-// as they are sent, not held in memory. `boundary` is a token that the author of the file cannot predict.
+// as they are sent, not held in memory. The boundary is random: no file can contain it.
 [[nodiscard]] Response range_parts(std::shared_ptr<const OpenFile> file, std::vector<ByteRange> ranges,
-                                   std::uint64_t file_size, std::string_view content_type, std::string_view boundary);
+                                   std::uint64_t file_size, std::string_view content_type);
 
 }  // namespace pronghorn::worker

@@ -95,6 +95,10 @@ TEST_CASE("every kind of limit of the demo allows 10 of 30 requests", "[limit]")
   CHECK(get(server.address(), "/limited/other").status == 404);
 }
 
+std::string places_taken(const RedisProcess& redis) {
+  return redis.command({"ZCARD", redis.command({"KEYS", "*:l:*concurrent-*"})});
+}
+
 TEST_CASE("a concurrency limit holds over workers, and a client that leaves gives its place up", "[limit]") {
   const RedisProcess redis;
   const ServerProcess server({.workers = 2, .redis = redis.url()});
@@ -104,13 +108,27 @@ TEST_CASE("a concurrency limit holds over workers, and a client that leaves give
   HttpConnection two(server.address());
   one->send_raw(slow);
   two.send_raw(slow);
-  REQUIRE(eventually(10s, [&] { return get(server.address(), "/limited/concurrent").status == 429; }));
+  // Both run before a third asks: it would otherwise take a place of theirs.
+  REQUIRE(eventually(10s, [&] { return places_taken(redis) == "2"; }));
   const HttpResponse refused = get(server.address(), "/limited/concurrent");
   CHECK(refused.header("RateLimit-Policy") == R"("concurrent";q=2;qu="concurrent-requests")");
   CHECK(refused.header("RateLimit") == R"("concurrent";r=0)");
   CHECK(refused.header("Retry-After") == "1");
   one.reset();
   CHECK(eventually(10s, [&] { return get(server.address(), "/limited/concurrent").status == 200; }));
+}
+
+TEST_CASE("requests to which a trusted proxy gives the same id have a place each in a concurrency limit", "[limit]") {
+  const RedisProcess redis;
+  const ServerProcess server(
+      {.workers = 1, .redis = redis.url(), .arguments = {"--trusted-proxies", "127.0.0.1/32"}});
+  REQUIRE(server.wait_ready_status(200));
+  HttpConnection one(server.address());
+  HttpConnection two(server.address());
+  for (HttpConnection* each : {&one, &two}) {
+    each->send_raw("GET /limited/concurrent?ms=60000 HTTP/1.1\r\nHost: a\r\nX-Request-Id: same\r\n\r\n");
+  }
+  CHECK(eventually(10s, [&] { return places_taken(redis) == "2"; }));
 }
 
 TEST_CASE("the option rate_limit_fields selects the older fields", "[limit]") {

@@ -6,6 +6,7 @@
 
 #include "common/config/networks.h"
 #include "common/log.h"
+#include "common/random_hex.h"
 #include "worker/state/keys/key.h"
 #include "worker/state/limits/limit_script.h"
 #include "worker/state/redis/link/reply_errors.h"
@@ -50,7 +51,7 @@ std::string unique_name(const Limit& limit, const std::vector<LimitOutcome>& ear
 // The places of one request in concurrency limits. Gives them up when the request ends, which destroys its attachments.
 class Places {
  public:
-  Places(RedisClient& client, std::string_view request) : client_(&client), request_(request) {}
+  Places(RedisClient& client, std::string request) : client_(&client), request_(std::move(request)) {}
   Places(Places&& other) noexcept
       : client_(other.client_), keys_(std::exchange(other.keys_, {})), request_(std::move(other.request_)) {}
   Places& operator=(Places&&) = delete;
@@ -102,9 +103,10 @@ std::string RateLimiter::key_of(Request& request, const Limit& limit, std::strin
 Task<LimitDecision> RateLimiter::check(Request& request, std::span<const Limit> limits,
                                        std::span<const std::string> names) {
   const auto counts_running = [](const Limit& limit) { return limit.algorithm == LimitAlgorithm::concurrency; };
-  const std::string_view id = std::ranges::any_of(limits, counts_running) ? request.id() : std::string_view();
+  // Not the request's id, which a proxy may give to several.
+  const std::string id = std::ranges::any_of(limits, counts_running) ? random_hex() : std::string();
   std::vector<std::string> keys;
-  std::vector<std::string> words{std::string(id)};
+  std::vector<std::string> words{id};
   for (std::size_t i = 0; i < limits.size(); ++i) {
     keys.push_back(key_of(request, limits[i], names[i]));
     words.insert(words.end(), {algorithm_name(limits[i].algorithm), std::to_string(limits[i].count),
