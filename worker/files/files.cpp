@@ -73,7 +73,7 @@ Response whole(const ServedFile& served, const FileVariant& variant) {
   return response;
 }
 
-Response partial(const Request& request, const ServedFile& served, const FileVariant& variant, Selection selection) {
+Response partial(const ServedFile& served, const FileVariant& variant, Selection selection) {
   const std::uint64_t size = variant.representation.size;
   Response response;
   if (selection.ranges.size() == 1) {
@@ -96,7 +96,7 @@ Response answer(const Request& request, const ServedFile& served, const FileVari
     case 200:
       return whole(served, variant);
     case 206:
-      return partial(request, served, variant, std::move(selection));
+      return partial(served, variant, std::move(selection));
     case 304: {
       Response response(304);
       ResponseAccess::fields(response, variant.validators);
