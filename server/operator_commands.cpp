@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "common/json_text.h"
 #include "server/commands.h"
 #include "server/commands/control_client.h"
 #include "server/commands/crashes.h"
@@ -57,8 +58,7 @@ int roll_out(const Invocation& invocation, ControlRequest request, std::string_v
 
 int status(const Invocation& invocation) {
   const nlohmann::json status = ask_status(control_socket(invocation));
-  const auto replace = nlohmann::json::error_handler_t::replace;
-  print(invocation.parsed.has("--json") ? status.dump(2, ' ', false, replace) + '\n' : status_table(status));
+  print(invocation.parsed.has("--json") ? dump_json(status, 2) + '\n' : status_table(status));
   return is_degraded(status) ? 1 : 0;
 }
 
@@ -69,9 +69,7 @@ int top(const Invocation& invocation) {
 
 int requests(const Invocation& invocation) {
   const nlohmann::json answer = ask_server(control_socket(invocation), {.command = "requests"});
-  const auto replace = nlohmann::json::error_handler_t::replace;
-  print(invocation.parsed.has("--json") ? answer.at("requests").dump(2, ' ', false, replace) + '\n'
-                                        : requests_table(answer));
+  print(invocation.parsed.has("--json") ? dump_json(answer.at("requests"), 2) + '\n' : requests_table(answer));
   return 0;
 }
 

@@ -1,4 +1,5 @@
 #include "worker/request_list.h"
+#include "common/json_text.h"
 
 #include <chrono>
 #include <nlohmann/json.hpp>
@@ -31,7 +32,7 @@ std::vector<std::string> list_requests(const ExchangePool& exchanges, std::uint3
         {"id", exchange.id()},
         {"age_ms", age.count()},
         {"state", state_of(exchange)}};
-    list.push_back(request.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+    list.push_back(dump_json(request));
   }
   return list;
 }

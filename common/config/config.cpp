@@ -8,6 +8,7 @@
 #include <type_traits>
 
 #include "common/config/record.h"
+#include "common/json_text.h"
 
 namespace pronghorn {
 namespace {
@@ -98,11 +99,11 @@ std::string control_path(const Config& config) {
 std::string to_json(const Config& config) {
   json object = json::object();
   for_each_field(config, [&](const char* name, const auto& value) { object[name] = write(value); });
-  return object.dump();
+  return dump_json(object);
 }
 
 Config config_from_json(const std::string& text) {
-  const json object = json::parse(text, nullptr, false);
+  const json object = try_parse_json(text);
   if (!object.is_object()) throw std::runtime_error("configuration record: not a JSON object");
   Config config;
   for_each_field(config, member_reader(object));

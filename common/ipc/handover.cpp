@@ -12,6 +12,7 @@
 #include <system_error>
 
 #include "common/config/record.h"
+#include "common/json_text.h"
 
 namespace pronghorn {
 namespace {
@@ -26,20 +27,20 @@ std::string serialise(const Handover& handover) {
                          {"fd", listener.fd},
                          {"is_unix", listener.is_unix}});
   }
-  const json record{{"config", json::parse(to_json(handover.config))},
+  const json record{{"config", parse_json(to_json(handover.config))},
                     {"slot", handover.slot},
                     {"row", handover.row},
                     {"generation", handover.generation},
                     {"supervisor_pid", handover.supervisor_pid},
                     {"admin", handover.admin},
                     {"listeners", std::move(listeners)}};
-  return record.dump();
+  return dump_json(record);
 }
 
 Handover parse(const std::string& text) {
-  const json record = json::parse(text);
+  const json record = parse_json(text);
   Handover handover;
-  handover.config = config_from_json(record.at("config").dump());
+  handover.config = config_from_json(dump_json(record.at("config")));
   record.at("slot").get_to(handover.slot);
   record.at("row").get_to(handover.row);
   record.at("generation").get_to(handover.generation);

@@ -7,6 +7,7 @@
 
 #include "common/ipc/quarantine_table.h"
 #include "common/ipc/status_parts.h"
+#include "common/json_text.h"
 #include "common/log_format.h"
 #include "common/version.h"
 
@@ -142,7 +143,7 @@ json status_json(const Scoreboard& board, std::uint64_t history_s) {
 }
 
 std::string status_json_text(const Scoreboard& board, std::uint64_t history_s) {
-  return status_json(board, history_s).dump(2, ' ', false, json::error_handler_t::replace) + '\n';
+  return dump_json(status_json(board, history_s), 2) + '\n';
 }
 
 }  // namespace pronghorn

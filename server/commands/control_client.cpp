@@ -1,4 +1,5 @@
 #include "server/commands/control_client.h"
+#include "common/json_text.h"
 
 #include <fmt/format.h>
 #include <poll.h>
@@ -101,9 +102,9 @@ nlohmann::json ask_server(const std::string& path, const ControlRequest& request
   nlohmann::json message{{"command", request.command}};
   if (!request.argument.empty()) message["argument"] = request.argument;
   if (request.wait) message["wait"] = true;
-  send_line(socket, message.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + '\n');
+  send_line(socket, dump_json(message) + '\n');
 
-  auto answer = nlohmann::json::parse(receive_line(socket, deadline), nullptr, false);
+  auto answer = try_parse_json(receive_line(socket, deadline));
   const auto ok = answer.is_object() ? answer.find("ok") : answer.end();
   if (!answer.is_object() || ok == answer.end() || !ok->is_boolean()) {
     throw ControlError(fmt::format("{}: the answer is not that of a pronghorn server", path));

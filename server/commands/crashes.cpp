@@ -9,6 +9,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "common/json_text.h"
 #include "server/options/values.h"
 #include "supervisor/crash/crash_directory.h"
 #include "supervisor/crash/stack_frames.h"
@@ -23,17 +24,17 @@ using supervisor::Frame;
 json read_report(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   const std::string text{std::istreambuf_iterator<char>(file), {}};
-  json report = json::parse(text, nullptr, false);
+  json report = try_parse_json(text);
   return report.is_object() ? report : json(nullptr);
 }
 
-std::string dump(const json& value) { return value.dump(2, ' ', false, json::error_handler_t::replace) + '\n'; }
+std::string lines_of(const json& value) { return dump_json(value, 2) + '\n'; }
 
 // A report may be damaged or of another version: no member is relied on.
 std::string text_at(const json& object, const char* name) {
   const auto found = object.is_object() ? object.find(name) : object.end();
   if (!object.is_object() || found == object.end() || found->is_null()) return {};
-  return printable(found->is_string() ? found->get<std::string>() : found->dump());
+  return printable(found->is_string() ? found->get<std::string>() : dump_json(*found));
 }
 
 json member(const json& object, const char* name) {
@@ -128,7 +129,7 @@ std::string list_crashes(const std::string& data_dir, bool as_json) {
     for (const std::string& name : names) {
       if (json report = read_report(directory + '/' + name); report.is_object()) list.push_back(std::move(report));
     }
-    return dump(list);
+    return lines_of(list);
   }
   if (names.empty()) return fmt::format("no crash reports in {}\n", printable(directory));
   std::vector<std::vector<std::string>> rows{{"NAME", "TIME", "SLOT", "REASON", "REQUEST", "FUNCTION"}};
@@ -149,7 +150,7 @@ std::string show_crash(const std::string& data_dir, const std::string& name, boo
   }
   const json report = read_report(directory + '/' + *found);
   if (!report.is_object()) throw std::runtime_error(fmt::format("{}/{} is not a report", directory, *found));
-  return as_json ? dump(report) : crash_text(report);
+  return as_json ? lines_of(report) : crash_text(report);
 }
 
 std::string crash_text(const json& report) {

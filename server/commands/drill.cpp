@@ -15,6 +15,7 @@
 #include <optional>
 #include <thread>
 
+#include "common/json_text.h"
 #include "server/commands/control_client.h"
 #include "server/options/values.h"
 #include "supervisor/listen/address.h"
@@ -145,7 +146,7 @@ void print_json(const Drill& drill, const Victim& victim, const std::optional<Re
     report["repaired_in_ms"] = static_cast<double>(repair->took.count()) / 1e3;
     report["new_pid"] = repair->successor.pid;
   }
-  fmt::print("{}\n", report.dump(2));
+  fmt::print("{}\n", dump_json(report, 2));
 }
 
 void print_table(const std::optional<Repair>& repair, const DrillResults& results) {

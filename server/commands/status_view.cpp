@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "common/json_text.h"
 #include "common/utf8.h"
 #include "server/options/values.h"
 
@@ -33,7 +34,7 @@ double number_of(const json& value) { return value.is_number() ? value.get<doubl
 std::string text_of(const json& value) {
   if (value.is_string() && !value.get_ref<const std::string&>().empty()) return printable(value.get<std::string>());
   if (value.is_number_float()) return fmt::format("{:.1f}", value.get<double>());
-  if (value.is_number()) return value.dump();
+  if (value.is_number()) return dump_json(value);
   return "-";
 }
 

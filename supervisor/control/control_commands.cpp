@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "common/ipc/status.h"
+#include "common/json_text.h"
 #include "common/version.h"
 
 namespace pronghorn::supervisor {
@@ -21,16 +22,15 @@ using nlohmann::json;
 constexpr std::int64_t kLongestCanaryMs = 365LL * 24 * 3'600'000;
 
 // Text from requests and from shared memory need not be UTF-8.
-std::string dump(const json& answer) { return answer.dump(-1, ' ', false, json::error_handler_t::replace); }
-std::string failure(const std::string& error) { return dump({{"ok", false}, {"error", error}}); }
-std::string success(const std::string& message) { return dump({{"ok", true}, {"message", message}}); }
+std::string failure(const std::string& error) { return dump_json({{"ok", false}, {"error", error}}); }
+std::string success(const std::string& message) { return dump_json({{"ok", true}, {"message", message}}); }
 
 // A string, or the digits of an integer. Empty: the field is absent or something else.
 std::string text_of(const json& request, const char* name) {
   const auto found = request.find(name);
   if (found == request.end()) return {};
   if (found->is_string()) return found->get<std::string>();
-  return found->is_number_integer() ? found->dump() : std::string();
+  return found->is_number_integer() ? dump_json(*found) : std::string();
 }
 
 std::optional<std::int64_t> parse_number(std::string_view digits) {
@@ -60,7 +60,7 @@ ControlCommands::ControlCommands(const Scoreboard& board, const Rollouts& rollou
     : board_(board), rollouts_(rollouts), quarantine_(quarantine), actions_(std::move(actions)) {}
 
 void ControlCommands::run(const std::string& line, const ControlSocket::Reply& reply) {
-  const json request = json::parse(line, nullptr, false);
+  const json request = try_parse_json(line);
   if (!request.is_object()) return reply(failure("the request is not a JSON object"));
   const std::string name = text_of(request, "command");
   const auto wait = request.find("wait");
@@ -75,7 +75,7 @@ void ControlCommands::run(const std::string& line, const ControlSocket::Reply& r
 }
 
 void ControlCommands::status(const Request&, const ControlSocket::Reply& reply) {
-  reply(dump({{"ok", true}, {"status", status_json(board_)}}));
+  reply(dump_json({{"ok", true}, {"status", status_json(board_)}}));
 }
 
 void ControlCommands::scale(const Request& request, const ControlSocket::Reply& reply) {
@@ -88,7 +88,7 @@ void ControlCommands::scale(const Request& request, const ControlSocket::Reply& 
   }
   const auto scaled = actions_.scale(argument.starts_with('-') ? -*number : *number, relative);
   if (!scaled) return reply(failure(scaled.error()));
-  reply(dump({{"ok", true}, {"workers", *scaled}, {"message", fmt::format("{} workers", *scaled)}}));
+  reply(dump_json({{"ok", true}, {"workers", *scaled}, {"message", fmt::format("{} workers", *scaled)}}));
 }
 
 // The argument replaces the option `canary`, in milliseconds.
@@ -112,11 +112,11 @@ void ControlCommands::rollback(const Request& request, const ControlSocket::Repl
 // Without an argument lists the quarantine; the argument is what to release.
 void ControlCommands::quarantine(const Request& request, const ControlSocket::Reply& reply) {
   if (request.argument.empty()) {
-    return reply(dump({{"ok", true}, {"quarantine", status_json(board_).at("quarantine")}}));
+    return reply(dump_json({{"ok", true}, {"quarantine", status_json(board_).at("quarantine")}}));
   }
   const auto released = quarantine_.release(request.argument);
   if (!released) return reply(failure(released.error()));
-  reply(dump({{"ok", true}, {"released", *released}, {"message", fmt::format("{} released", *released)}}));
+  reply(dump_json({{"ok", true}, {"released", *released}, {"message", fmt::format("{} released", *released)}}));
 }
 
 // Replies right before the program is replaced; the new one has the result.
@@ -154,9 +154,9 @@ Rollouts::Waiter ControlCommands::waiter_for(const Request& request, const char*
     const std::string note = left_out.empty() ? "" : fmt::format("; {} left out: a restart is needed", left_out);
     if (!wait) return reply(success(begun + note));
     const std::uint32_t generation = rollouts_.launch().generation;
-    reply(dump({{"ok", true},
-                {"generation", generation},
-                {"message", fmt::format("all workers are of generation {}{}", generation, note)}}));
+    reply(dump_json({{"ok", true},
+                     {"generation", generation},
+                     {"message", fmt::format("all workers are of generation {}{}", generation, note)}}));
   };
   if (request.wait) return {.checked = {}, .finished = answer};
   return {.checked = answer, .finished = {}};

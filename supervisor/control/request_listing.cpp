@@ -1,4 +1,5 @@
 #include "supervisor/control/request_listing.h"
+#include "common/json_text.h"
 
 #include <algorithm>
 #include <charconv>
@@ -34,7 +35,7 @@ void RequestListing::list(const ControlSocket::Reply& reply) {
 void RequestListing::received(const Message& message) {
   if (message.number != query_ || waiting_.empty()) return;
   if (message.kind == MessageKind::request_listed) {
-    json request = json::parse(message.text, nullptr, false);
+    json request = try_parse_json(message.text);
     if (request.is_object()) requests_.push_back(std::move(request));
     return;
   }
@@ -65,8 +66,7 @@ void RequestListing::finish() {
   for (const std::uint32_t slot : std::exchange(unanswered_, {})) add_blocked(slot);
   std::sort(requests_.begin(), requests_.end(),
             [](const json& one, const json& other) { return age_of(one) > age_of(other); });
-  const std::string answer = json{{"ok", true}, {"requests", std::exchange(requests_, json::array())}}.dump(
-      -1, ' ', false, json::error_handler_t::replace);
+  const std::string answer = dump_json({{"ok", true}, {"requests", std::exchange(requests_, json::array())}});
   for (const ControlSocket::Reply& reply : std::exchange(waiting_, {})) reply(answer);
 }
 

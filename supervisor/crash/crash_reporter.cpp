@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "common/json_text.h"
 #include "common/log.h"
 #include "supervisor/crash/crash_directory.h"
 #include "supervisor/crash/exit_facts.h"
@@ -15,9 +16,7 @@
 namespace pronghorn::supervisor {
 namespace {
 
-std::string dump(const nlohmann::json& report) {
-  return report.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + '\n';
-}
+std::string dump(const nlohmann::json& report) { return dump_json(report, 2) + '\n'; }
 
 // A JSON log gets one event; a text log gets a line for each frame.
 void log_backtrace(const std::string& who, int pid, const std::string& report, const std::vector<Frame>& frames,

@@ -1,4 +1,5 @@
 #include "supervisor/crash/dwarf_names.h"
+#include "common/json_text.h"
 
 #include <cxxabi.h>
 #include <dwarf.h>
@@ -178,8 +179,8 @@ std::vector<Frame> add_names(const std::vector<Frame>& frames) {
 int run_symbolize() {
   ::unsetenv("DEBUGINFOD_URLS");       // libdw must not contact a debuginfod server
   ::setpriority(PRIO_PROCESS, 0, 10);  // yield the processor to the workers
-  const auto frames = frames_from_json(nlohmann::json::parse(read_all(kFramesInFd)));
-  const std::string text = to_json(add_names(frames)).dump();
+  const auto frames = frames_from_json(parse_json(read_all(kFramesInFd)));
+  const std::string text = dump_json(to_json(add_names(frames)));
   std::string_view left = text;
   while (!left.empty()) {
     const ssize_t written = ::write(kFramesOutFd, left.data(), left.size());

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include "common/json_text.h"
 #include "common/log.h"
 
 namespace pronghorn::supervisor {
@@ -31,7 +32,7 @@ std::vector<Frame> read_answer(int fd) {
   while (text.size() < kLongest && (size = ::read(fd, buffer.data(), buffer.size())) > 0) {
     text.append(buffer.data(), static_cast<std::size_t>(size));
   }
-  return frames_from_json(nlohmann::json::parse(text));
+  return frames_from_json(parse_json(text));
 }
 
 }  // namespace
@@ -64,7 +65,7 @@ void Symbolizer::begin_next() {
 }
 
 bool Symbolizer::spawn(const std::vector<Frame>& frames) {
-  const Fd record = make_record(to_json(frames).dump());
+  const Fd record = make_record(dump_json(to_json(frames)));
   answer_ = make_record({});
   if (!record || !answer_) return false;
   const auto pid = children_.spawn({program_, "symbolize"}, {record.get(), answer_.get()},

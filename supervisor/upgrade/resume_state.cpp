@@ -14,6 +14,7 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
+#include "common/json_text.h"
 #include "supervisor/system/fd.h"
 
 namespace pronghorn::supervisor {
@@ -157,11 +158,11 @@ std::string serialise(const ResumeState& state) {
               {"admin_listeners", state.admin_listeners ? to_record(*state.admin_listeners) : json(nullptr)},
               {"workers", json::array()}};
   for (const ResumedWorker& worker : state.workers) record["workers"].push_back(to_record(worker));
-  return record.dump();
+  return dump_json(record);
 }
 
 ResumeState parse_resume_state(const std::string& text) {
-  const json record = json::parse(text);
+  const json record = parse_json(text);
   ResumeState state;
   record.at("pid").get_to(state.pid);
   record.at("scoreboard_fd").get_to(state.scoreboard_fd);

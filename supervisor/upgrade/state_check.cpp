@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "common/json_text.h"
 #include "common/version.h"
 
 namespace pronghorn::supervisor {
@@ -40,7 +41,7 @@ Fd record_with(const std::string& text) {
 
 // Empty: the program accepts the state.
 std::string refusal_in(const std::string& text, const std::string& program, const ChildExit& exit) {
-  const json answer = json::parse(text, nullptr, false);
+  const json answer = try_parse_json(text);
   const bool understood = answer.is_object() && answer.value("program", "") == "pronghorn" && answer.contains("error");
   if (!understood) {
     return fmt::format("{} does not answer as a Pronghorn that can take over ({}): it is another program, or too old",
@@ -96,7 +97,7 @@ int run_check_state() {
   } catch (const std::exception& error) {
     answer["error"] = fmt::format("version {} cannot take over from the running one: {}", kVersion, error.what());
   }
-  const std::string text = answer.dump(-1, ' ', false, json::error_handler_t::replace);
+  const std::string text = dump_json(answer);
   return ::write(kStateOutFd, text.data(), text.size()) == static_cast<ssize_t>(text.size()) ? 0 : 1;
 }
 

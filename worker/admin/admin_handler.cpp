@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "common/ipc/status.h"
+#include "common/json_text.h"
 #include "common/random_hex.h"
 #include "worker/admin/metrics_text.h"
 #include "worker/admin/negotiation.h"
@@ -112,7 +113,7 @@ Response AdminHandler::ready(Exchange&) const {
   if (readiness.draining) reasons.push_back("the server is draining");
   if (readiness.stuck) reasons.push_back("every worker is stuck");
   const nlohmann::json body{{"ready", readiness.ready()}, {"reasons", std::move(reasons)}};
-  return json_text(body.dump(), readiness.ready() ? 200 : 503);
+  return json_text(dump_json(body), readiness.ready() ? 200 : 503);
 }
 
 Response AdminHandler::status(Exchange& exchange) const {
