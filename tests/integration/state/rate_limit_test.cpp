@@ -120,8 +120,7 @@ TEST_CASE("a concurrency limit holds over workers, and a client that leaves give
 
 TEST_CASE("requests to which a trusted proxy gives the same id have a place each in a concurrency limit", "[limit]") {
   const RedisProcess redis;
-  const ServerProcess server(
-      {.workers = 1, .redis = redis.url(), .arguments = {"--trusted-proxies", "127.0.0.1/32"}});
+  const ServerProcess server({.workers = 1, .redis = redis.url(), .arguments = {"--trusted-proxies", "127.0.0.1/32"}});
   REQUIRE(server.wait_ready_status(200));
   HttpConnection one(server.address());
   HttpConnection two(server.address());
