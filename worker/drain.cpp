@@ -10,6 +10,7 @@ Drain::Drain(const Parts& parts, Callbacks callbacks)
 void Drain::begin(std::chrono::milliseconds delay) {
   if (parts_.row.phase.load() == WorkerPhase::draining) return;
   parts_.row.phase.store(WorkerPhase::draining);  // /ready is 503 from now on
+  callbacks_.begins();
   began_ms_ = monotonic_ms();
   answered_before_ = parts_.row[Count::requests].load();
   if (delay.count() > 0) {
@@ -39,11 +40,14 @@ void Drain::close_gracefully() {
 }
 
 void Drain::expire() {
+  done_ = true;  // closing connections calls check_empty()
   log_warning("drain_timeout expired: closing connections with requests in flight",
               {{"connections", parts_.http.connections()},
                {"in_flight", parts_.row[Count::in_flight].load()},
                {"background", parts_.runtime.background_tasks()}});
-  callbacks_.timed_out();
+  parts_.http.close_all();
+  parts_.runtime.destroy_background_tasks();
+  callbacks_.ended();
 }
 
 void Drain::check_empty() {
@@ -51,9 +55,10 @@ void Drain::check_empty() {
   if (parts_.http.connections() > 0 || parts_.runtime.background_tasks() > 0) return;
   if (parts_.http.accept_waiting()) return;
   done_ = true;
+  uv_timer_stop(timer_.get());
   log_info("drained: all requests answered", {{"took_ms", monotonic_ms() - began_ms_},
                                               {"answered", parts_.row[Count::requests].load() - answered_before_}});
-  callbacks_.drained();
+  callbacks_.ended();
 }
 
 }  // namespace pronghorn::worker

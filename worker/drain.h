@@ -1,4 +1,4 @@
-// How a worker leaves: it stops accepting, finishes what is in flight, and gives up after drain_timeout.
+// How a worker leaves: it stops accepting, finishes what is in flight, and cuts what is left after drain_timeout.
 #pragma once
 
 #include <uv.h>
@@ -28,8 +28,8 @@ class Drain {
     std::chrono::milliseconds timeout;  // drain_timeout
   };
   struct Callbacks {
-    std::function<void()> drained;    // everything is answered; called once
-    std::function<void()> timed_out;  // drain_timeout expired with requests in flight
+    std::function<void()> begins;  // called first
+    std::function<void()> ended;   // called once; everything is answered, or cut
   };
   Drain(const Parts& parts, Callbacks callbacks);
   Drain(const Drain&) = delete;
@@ -37,7 +37,7 @@ class Drain {
 
   // Serves for `delay` with /ready answering 503, then closes gracefully. A second call does nothing.
   void begin(std::chrono::milliseconds delay);
-  // Calls `drained` if nothing is left. Call it when a connection or a background task has ended.
+  // Ends the drain if nothing is left. Call it when a connection or a background task has ended.
   void check_empty();
 
  private:

@@ -18,6 +18,7 @@
 #include "common/ipc/handover.h"
 #include "common/ipc/scoreboard.h"
 #include "common/log.h"
+#include "pronghorn/concurrent.h"
 #include "pronghorn/timer.h"
 #include "worker/admin/admin_handler.h"
 #include "worker/drain.h"
@@ -64,6 +65,7 @@ class WorkerProcess final : public pronghorn::Worker {
 
   [[nodiscard]] unsigned slot() const noexcept override { return handover_.slot; }
   [[nodiscard]] unsigned generation() const noexcept override { return handover_.generation; }
+  [[nodiscard]] bool draining() const noexcept override { return row_.phase.load() == WorkerPhase::draining; }
   [[nodiscard]] Redis redis() override;
 
  private:
@@ -72,6 +74,7 @@ class WorkerProcess final : public pronghorn::Worker {
   }
   [[nodiscard]] auto find_setup() const -> void (*)(App&);
   [[nodiscard]] Task<void> boot();
+  void begin_leaving();
   [[nodiscard]] Task<void> leave();
   void cannot_start(const std::string& reason);
   void begin_accepting();
@@ -104,6 +107,7 @@ class WorkerProcess final : public pronghorn::Worker {
   std::optional<Drain> drain_;
   uv_signal_t terminate_{};
   uv_timer_t confirm_timer_{};
+  uv_timer_t leave_timer_{};
   std::uint64_t last_ticket_ = 0;  // of the connections that the supervisor passed
   std::string not_taken_;          // see MessageKind::accepted
   std::string redis_refusal_;      // a wrong password or database: this worker cannot start
@@ -138,6 +142,8 @@ int WorkerProcess::run() {
                                       [this] { supervisor_gone(); }});
   uv_timer_init(&loop_, &confirm_timer_);
   confirm_timer_.data = this;
+  uv_timer_init(&loop_, &leave_timer_);
+  leave_timer_.data = this;
   uv_signal_init(&loop_, &terminate_);
   terminate_.data = this;
   uv_signal_start(
@@ -203,18 +209,14 @@ void WorkerProcess::begin_accepting() {
   // Probes and monitors connect to the admin process directly, not through the proxy.
   if (handover_.admin) config_.proxy_protocol.clear();
   http_.emplace(&loop_, config_, *admin_, state_ ? &*state_ : nullptr, row_);
-  drain_.emplace(Drain::Parts{.loop = &loop_,
-                              .server = board_.server(),
-                              .row = row_,
-                              .http = *http_,
-                              .runtime = *runtime_,
-                              .timeout = config_.drain_timeout},
-                 Drain::Callbacks{.drained =
-                                      [this] {
-                                        leaving_ = leave();
-                                        leaving_.start();
-                                      },
-                                  .timed_out = [this] { cut(); }});
+  drain_.emplace(
+      Drain::Parts{.loop = &loop_,
+                   .server = board_.server(),
+                   .row = row_,
+                   .http = *http_,
+                   .runtime = *runtime_,
+                   .timeout = config_.drain_timeout},
+      Drain::Callbacks{.begins = [this] { spawn(application_->drain(*this)); }, .ended = [this] { begin_leaving(); }});
   http_->on_empty([this] {
     if (drain_) drain_->check_empty();
   });
@@ -234,6 +236,8 @@ void WorkerProcess::received(const Message& message, int fd) {
     case MessageKind::drain:
       return drain(std::chrono::milliseconds(message.number));
     case MessageKind::stop:
+      if (drain_ && !handover_.admin)
+        log_warning("told to stop at once: connections are closed, on_stop hooks do not run");
       return cut();
     case MessageKind::cover:
       if (listeners_) return listeners_->cover(static_cast<std::uint32_t>(message.number), fd);
@@ -315,6 +319,19 @@ void WorkerProcess::drain(std::chrono::milliseconds delay) {
   drain_->begin(delay);
 }
 
+// Nothing of the application runs any more but its on_stop hooks, and those not for ever.
+void WorkerProcess::begin_leaving() {
+  uv_timer_start(
+      &leave_timer_,
+      [](uv_timer_t* timer) {
+        log_warning("on_stop hooks have not ended in time: given up", {{"limit_s", kStopHooksLimit.count()}});
+        static_cast<WorkerProcess*>(timer->data)->cut();
+      },
+      std::chrono::milliseconds(kStopHooksLimit).count(), 0);
+  leaving_ = leave();
+  leaving_.start();
+}
+
 Task<void> WorkerProcess::leave() {
   co_await application_->stop(*this);
   cut();
@@ -348,6 +365,7 @@ void WorkerProcess::close_handles() {
   channel_.reset();
   uv_close(reinterpret_cast<uv_handle_t*>(&terminate_), nullptr);
   uv_close(reinterpret_cast<uv_handle_t*>(&confirm_timer_), nullptr);
+  uv_close(reinterpret_cast<uv_handle_t*>(&leave_timer_), nullptr);
   admin_.reset();
   runtime_->destroy_background_tasks();  // they may use the application's state
   application_.reset();

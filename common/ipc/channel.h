@@ -7,6 +7,7 @@
 #include <sys/types.h>
 #include <uv.h>
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -17,6 +18,10 @@
 #include "common/uv_ptr.h"
 
 namespace pronghorn {
+
+// How long a worker that has drained runs on_stop hooks before it gives them up. Then it exits, or the supervisor kills
+// it a moment later.
+inline constexpr std::chrono::seconds kStopHooksLimit{5};
 
 enum class MessageKind : std::uint32_t {
   // worker to supervisor
@@ -33,7 +38,7 @@ enum class MessageKind : std::uint32_t {
   requests_end,          // text: the worker's slot; number: the same
   // supervisor to worker
   drain = 100,  // number: milliseconds to keep serving first (drain_delay); then close gracefully and exit 0
-  stop,         // close everything and exit 0 now
+  stop,         // close everything and exit 0 now, without on_stop hooks
   cover,        // number: a slot whose listeners this worker accepts from, beside its own
                 // with a descriptor: one listener of a slot that is younger than this worker, kept until uncover
   uncover,      // number: the slot that has a worker again

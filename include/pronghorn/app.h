@@ -208,11 +208,29 @@ class PRONGHORN_API App : public Group {
   void on_start(F hook) {
     add_start_hook(detail::make_hook(std::move(hook)));
   }
-  // on_stop runs in each worker that ends in order, after its last request, in the reverse order of the calls. What a
-  // hook throws is logged, and the others still run.
+  // on_drain runs in each worker that begins to drain (stop, reload, fewer workers), while it still answers requests, in
+  // the order of the calls: tell background work to come to its end. worker.draining() is true from then on. What a
+  // hook throws is logged, and the others still run. Limit: the drain waits for it as for a request.
+  template <class F>
+  void on_drain(F hook) {
+    add_drain_hook(detail::make_hook(std::move(hook)));
+  }
+  // on_stop runs in each worker that ends in order, after its last request and background task, or when drain_timeout
+  // has cut what was left of them, in the reverse order of the calls. What a hook throws is logged, and the others
+  // still run. Limit: 5 s for all of them together.
   template <class F>
   void on_stop(F hook) {
     add_stop_hook(detail::make_hook(std::move(hook)));
+  }
+
+  // Runs `task`, which has the forms of a hook, again and again in each worker: first when `period` has passed after
+  // the start, then when as much time has passed after its last run, so runs do not overlap. What it throws is logged,
+  // and the next run comes all the same. When the worker drains, no run begins any more; the drain waits for one that
+  // has begun as for a request. For work that is to happen once per machine: `if (worker.slot() == 0)`. Throws
+  // std::invalid_argument for an empty function or a period below 1 ms.
+  template <class F>
+  void every(std::chrono::milliseconds period, F task) {
+    add_periodic_task(period, detail::make_hook(std::move(task)));
   }
 
   // Makes the response to every error that the server would otherwise answer itself with problem details: what escapes
@@ -228,7 +246,9 @@ class PRONGHORN_API App : public Group {
  private:
   void add_state(const std::type_info& type, detail::StateMaker make, void (*destroy)(void*) noexcept);
   void add_start_hook(detail::Hook hook);
+  void add_drain_hook(detail::Hook hook);
   void add_stop_hook(detail::Hook hook);
+  void add_periodic_task(std::chrono::milliseconds period, detail::Hook task);
   void set_error_handler(detail::ErrorHandler handler);
 };
 

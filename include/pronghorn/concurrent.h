@@ -172,7 +172,8 @@ class PRONGHORN_API DeadlineExceeded : public std::runtime_error {
 };
 
 // Runs `task` in the background, starting immediately. What escapes it is logged. A draining worker waits for it as it
-// does for requests, up to drain_timeout; then the task is destroyed at its suspension point.
+// does for requests, up to drain_timeout; then the task is destroyed at its suspension point. So the task must have an
+// end: work that repeats belongs to App::every(), and a loop asks worker.draining().
 inline void spawn(Task<void> task) { detail::spawn_detached(std::move(task)); }
 
 // Runs `task` to its end even if the awaiting coroutine is destroyed meanwhile, and returns its result.

@@ -70,7 +70,7 @@ class PRONGHORN_API TestClient {
   explicit TestClient(const std::function<void(App&)>& setup, const TestOptions& options = {});
   TestClient(const TestClient&) = delete;
   TestClient& operator=(const TestClient&) = delete;
-  ~TestClient();  // runs the on_stop hooks
+  ~TestClient();  // runs the on_drain and the on_stop hooks
 
   TestResponse get(std::string_view target, const Headers& headers = {});
   TestResponse del(std::string_view target, const Headers& headers = {});

@@ -310,8 +310,8 @@ void Workers::on_exit(const ChildExit& how) {
 
 void Workers::drain(const WorkerEntry& worker, Milliseconds delay) {
   const std::uint64_t now = monotonic_ms();
-  const std::uint64_t limit = milliseconds(delay) + milliseconds(config_of(worker).drain_timeout) + kCutGraceMs;
-  slots_.draining(worker.pid, now, now + limit);
+  const Milliseconds limit = delay + config_of(worker).drain_timeout + kStopHooksLimit + kCutGrace;
+  slots_.draining(worker.pid, now, now + milliseconds(limit));
   send(worker.pid, {MessageKind::drain, milliseconds(delay), {}});
   publisher_.publish(worker.slot, now);
 }

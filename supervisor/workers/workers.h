@@ -123,7 +123,7 @@ class Workers {
 
  private:
   static constexpr std::uint64_t kStopGraceMs = 1'000;    // from stop to SIGKILL
-  static constexpr std::uint64_t kCutGraceMs = 500;       // a worker closes what is left at drain_timeout by itself
+  static constexpr Milliseconds kCutGrace{500};           // a worker closes what is left at drain_timeout by itself
   static constexpr std::uint64_t kClosedGraceMs = 5'000;  // from the end of the channel to SIGKILL
 
   void start_due(std::uint64_t now);

@@ -1,4 +1,4 @@
-// Says in the log when its hooks run.
+// Says in the log when its hooks and background tasks run.
 #include <pronghorn/pronghorn.h>
 
 #include <chrono>
@@ -11,6 +11,11 @@ namespace {
 Task<void> started(Worker& worker) {
   co_await sleep_for(1ms);
   log::info("hook: started", {"slot", worker.slot()}, {"generation", worker.generation()});
+}
+
+Task<void> draining(Worker& worker) {
+  co_await sleep_for(1ms);
+  log::info("hook: draining", {"draining", worker.draining()});
 }
 
 Task<void> stopped_last(Worker&) {
@@ -31,11 +36,22 @@ Task<Response> background(Request&) {
   co_return text("begun");
 }
 
+Response endless(Request&) {
+  spawn([]() -> Task<void> {
+    for (;;) co_await sleep_for(10ms);
+  }());
+  return text("begun");
+}
+
 }  // namespace
 
 PRONGHORN_APP(app) {
   app.on_start(started);
+  app.on_drain(draining);
   app.on_stop(stopped_last);
   app.on_stop(stopped_first);
+  if (app.settings().get("never_stops")) app.on_stop([]() -> Task<void> { co_await sleep_for(1h); });
+  app.every(20ms, [] { log::info("hook: periodic"); });
   app.get("/background", background);
+  app.get("/endless", endless);
 }

@@ -120,6 +120,19 @@ void App::add_start_hook(detail::Hook hook) {
   app_->start_hooks.push_back(std::move(hook));
 }
 
+void App::add_drain_hook(detail::Hook hook) {
+  if (!hook) throw std::invalid_argument("on_drain(): the hook is empty");
+  app_->drain_hooks.push_back(std::move(hook));
+}
+
+void App::add_periodic_task(std::chrono::milliseconds period, detail::Hook task) {
+  if (!task) throw std::invalid_argument("every(): the task is empty");
+  if (period.count() < 1) {
+    throw std::invalid_argument(fmt::format("every({} ms): the period must be at least 1 ms", period.count()));
+  }
+  app_->periodic_tasks.push_back({period, std::move(task)});
+}
+
 void App::add_stop_hook(detail::Hook hook) {
   if (!hook) throw std::invalid_argument("on_stop(): the hook is empty");
   app_->stop_hooks.push_back(std::move(hook));

@@ -16,6 +16,7 @@
 
 #include "pronghorn/app.h"
 #include "worker/routing/router.h"
+#include "worker/runtime/periodic_tasks.h"
 
 namespace pronghorn::detail {
 
@@ -54,7 +55,9 @@ struct AppState {
   worker::Router router;
   std::vector<StateEntry> states;
   std::vector<Hook> start_hooks;
+  std::vector<Hook> drain_hooks;
   std::vector<Hook> stop_hooks;
+  std::vector<worker::PeriodicTask> periodic_tasks;
   ErrorHandler error_handler;
   std::map<std::string, std::string, std::less<>> settings;
   std::string folder;  // see App::folder()

@@ -17,6 +17,14 @@ namespace pronghorn::worker {
 
 namespace {
 
+Task<void> run_or_log(const detail::Hook& hook, pronghorn::Worker& worker, const char* failed) {
+  try {
+    co_await hook(worker);
+  } catch (...) {
+    log_error(failed, {{"error", describe(std::current_exception())}});
+  }
+}
+
 constexpr std::string_view kOtherRoutes = "other";
 // For an on_error hook and after middleware that wait, once the deadline of the route has passed.
 constexpr std::chrono::seconds kTimeToAnswerTimeout{1};
@@ -338,15 +346,17 @@ Task<void> ServedApp::start(pronghorn::Worker& worker) {
   worker_ = &worker;
   co_await objects_.make(state_->states, worker);
   for (const auto& hook : state_->start_hooks) co_await hook(worker);
+  periodic_.start(state_->periodic_tasks, worker);
+}
+
+Task<void> ServedApp::drain(pronghorn::Worker& worker) {
+  periodic_.stop();
+  for (const auto& hook : state_->drain_hooks) co_await run_or_log(hook, worker, "an on_drain hook failed");
 }
 
 Task<void> ServedApp::stop(pronghorn::Worker& worker) {
   for (auto hook = state_->stop_hooks.rbegin(); hook != state_->stop_hooks.rend(); ++hook) {
-    try {
-      co_await (*hook)(worker);
-    } catch (...) {
-      log_error("an on_stop hook failed", {{"error", describe(std::current_exception())}});
-    }
+    co_await run_or_log(*hook, worker, "an on_stop hook failed");
   }
 }
 

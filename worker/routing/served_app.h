@@ -22,6 +22,7 @@
 #include "worker/routing/router.h"
 #include "worker/routing/served_route.h"
 #include "worker/routing/worker_state.h"
+#include "worker/runtime/periodic_tasks.h"
 #include "worker/state/quarantine/quarantine_gate.h"
 
 namespace pronghorn::worker {
@@ -51,9 +52,11 @@ class ServedApp final : public RequestHandler {
   void handle(Exchange& exchange) noexcept override;
   void deadline_passed(Exchange& exchange) noexcept override;
 
-  // Makes the application's state and runs the on_start hooks, one after the other. What one throws ends the start and
-  // comes out. `worker` is what requests and hooks see; it must outlive the exchanges.
+  // Makes the application's state, runs the on_start hooks, one after the other, and starts the periodic tasks. What a
+  // hook throws ends the start and comes out. `worker` is what requests and hooks see; it must outlive the exchanges.
   [[nodiscard]] Task<void> start(pronghorn::Worker& worker);
+  // Ends the periodic tasks and runs the on_drain hooks, one after the other. What one throws is logged.
+  [[nodiscard]] Task<void> drain(pronghorn::Worker& worker);
   // Runs the on_stop hooks, the last registered first. What one throws is logged. The state lives on until
   // clear_state().
   [[nodiscard]] Task<void> stop(pronghorn::Worker& worker);
@@ -97,6 +100,7 @@ class ServedApp final : public RequestHandler {
   QuarantineGate* quarantine_ = nullptr;
   pronghorn::Worker* worker_ = nullptr;
   WorkerState objects_;
+  PeriodicTasks periodic_;
 };
 
 }  // namespace pronghorn::worker

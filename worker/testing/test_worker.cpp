@@ -59,6 +59,8 @@ TestWorker::TestWorker(const std::function<void(App&)>& setup, const TestOptions
 TestWorker::~TestWorker() {
   runtime_->make_current();
   try {
+    draining_ = true;
+    run(application_->drain(*this), "an on_drain hook");
     run(application_->stop(*this), "an on_stop hook");
   } catch (...) {
     log_error("TestClient: stopping failed", {{"error", worker::describe(std::current_exception())}});

@@ -43,6 +43,7 @@ class TestWorker final : public Worker {
   // Worker
   [[nodiscard]] unsigned slot() const noexcept override { return 0; }
   [[nodiscard]] unsigned generation() const noexcept override { return 1; }
+  [[nodiscard]] bool draining() const noexcept override { return draining_; }
   [[nodiscard]] Redis redis() override;
 
  private:
@@ -60,6 +61,7 @@ class TestWorker final : public Worker {
   std::optional<worker::TemporaryRedis> temporary_redis_;
   Config config_;
   std::chrono::milliseconds timeout_;
+  bool draining_ = false;
   worker::ClientLoop loop_;  // closed after everything below has been destroyed
   std::unique_ptr<WorkerRow> row_ = std::make_unique<WorkerRow>();
   std::unique_ptr<worker::ServedApp> application_;

@@ -195,6 +195,30 @@ TEST_CASE("on_stop hooks run in reverse order, after background work", "[stop]")
   CHECK(first < last);
 }
 
+TEST_CASE("a periodic task runs until the drain and does not hold it up", "[stop]") {
+  ServerProcess server({.app = app_path("apps/hooks"), .workers = 1});
+  REQUIRE(eventually(10s, [&] { return server.log_lines("hook: periodic").size() >= 3; }));
+  CHECK(server.stop(10s) == kStopped);  // drain_timeout is 30 s
+  const std::string log = server.log();
+  CHECK(server.log_lines("hook: draining draining=true").size() == 1);
+  CHECK(log.rfind("hook: periodic") < log.find("hook: stopped first"));
+}
+
+TEST_CASE("a background task without an end is cut after drain_timeout, and on_stop hooks run", "[stop]") {
+  ServerProcess server({.app = app_path("apps/hooks"), .workers = 1, .arguments = {"--drain-timeout", "300ms"}});
+  CHECK(get(server.address(), "/endless").status == 200);
+  CHECK(server.stop(10s) == kStopped);
+  CHECK(server.log_lines("drain_timeout expired: ").size() == 1);
+  CHECK(server.log_lines("hook: stopped last").size() == 1);
+}
+
+TEST_CASE("on_stop hooks that do not end are given up", "[stop]") {
+  ServerProcess server(
+      {.app = app_path("apps/hooks"), .workers = 1, .environment = {{"PRONGHORN_APP_NEVER_STOPS", "1"}}});
+  CHECK(server.stop(20s) == kStopped);
+  CHECK(server.log_lines("on_stop hooks have not ended in time: given up").size() == 1);
+}
+
 TEST_CASE("a stop while workers start ends the start", "[stop]") {
   ServerProcess server({.app = app_path("apps/never_ready"), .workers = 2, .wait = false});
   REQUIRE(eventually(5s, [&] { return children_of(server.pid()).size() == 2; }));

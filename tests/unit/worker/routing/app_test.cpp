@@ -85,6 +85,7 @@ TEST_CASE("what setup throws ends the start, with the mistake in one line", "[ap
   CHECK(error_of([](App& app) { app.get("/a", std::function<Response(Request&)>{}); }) ==
         "route \"GET /a\": the handler is empty");
   CHECK(error_of([](App& app) { app.on_start(std::function<void()>{}); }) == "on_start(): the hook is empty");
+  CHECK(error_of([](App& app) { app.every(0ms, [] {}); }) == "every(0 ms): the period must be at least 1 ms");
   CHECK(error_of([](App& app) { app.use(Middleware::Guard{}); }) == "use(): the middleware is empty");
   CHECK(error_of([](App& app) {
           app.state<int>();
@@ -173,12 +174,13 @@ TEST_CASE("hooks may be plain functions or coroutines, with the worker or withou
         co_await sleep_for(1ms);
         log += "coroutine0 ";
       });
+      app.on_drain([&log](Worker& worker) { log += worker.draining() ? "draining " : "? "; });
       app.on_stop([&log] { log += "stopped"; });
     });
     CHECK(log == "plain plain0 coroutine coroutine0 ");
     log.clear();
   }
-  CHECK(log == "stopped");
+  CHECK(log == "draining stopped");
 }
 
 // --- state ---
