@@ -247,7 +247,7 @@ def main():
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     if not options.servers:
-        print("\nmarks\n" + report.table(["mark", "measured", "wanted", ""], report.marks(bench.results)))
+        print("\ntargets\n" + report.table(["target", "measured", "wanted", ""], report.targets(bench.results)))
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps({"machine": facts, "rounds": options.rounds, "seconds": options.seconds,
                                         "results": bench.results}, indent=1) + "\n")

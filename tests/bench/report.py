@@ -1,4 +1,4 @@
-"""Medians, ratios, tables, and the marks that the project sets itself."""
+"""Medians, ratios, tables, and the targets that the project sets itself."""
 import statistics
 
 
@@ -71,8 +71,8 @@ class Marks:
         self.add(what, statistics.median(values), limit, noise, at_most)
 
 
-def marks(results):
-    """The rows of every mark that this run has the figures for."""
+def targets(results):
+    """The rows of every target that this run has figures for."""
     found = Marks()
 
     def cpu(scenario, what, base, limit):
