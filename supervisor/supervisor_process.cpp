@@ -118,7 +118,7 @@ Workers::Callbacks SupervisorProcess::worker_callbacks() {
               },
           .on_killed = [this](const std::string& request,
                               std::uint64_t client) { quarantine_.killed(request, client, monotonic_ms()); },
-          .on_quarantine = [this](const Message& message) { quarantine_.received(message); },
+          .on_quarantine = [this](int pid, const Message& message) { quarantine_.received(pid, message); },
           .on_requests = [this](const Message& message) { requests_.received(message); }};
 }
 
@@ -293,6 +293,7 @@ void SupervisorProcess::worker_ready(const WorkerEntry& worker) {
 
 void SupervisorProcess::worker_exited(const WorkerEntry& worker, const std::string& reason) {
   if (dispatcher_) dispatcher_->worker_gone(worker.pid);
+  quarantine_.worker_gone(worker.pid);
   recycler_.on_exit(worker);
   rollouts_.on_exit(worker, reason);
   schedule();

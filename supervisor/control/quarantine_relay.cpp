@@ -23,11 +23,13 @@ void QuarantineRelay::killed(const std::string& request, std::uint64_t client, s
   if (!retries_.is_retry(request, client, now)) send({MessageKind::killed, 0, request});
 }
 
-void QuarantineRelay::received(const Message& message) {
+void QuarantineRelay::received(int pid, const Message& message) {
   const std::uint64_t now = monotonic_ms();
   const Milliseconds time(static_cast<Milliseconds::rep>(std::min(message.number, kLongestMs)));
   if (message.kind == MessageKind::quarantine_ended) return list_.ended(message.text, now);
   if (message.kind == MessageKind::kill_identified) {
+    const auto answered = std::ranges::find(asked_, pid, &Asked::pid);
+    if (answered != asked_.end()) asked_.erase(answered);
     const std::size_t line_end = std::min(message.text.find('\n'), message.text.size());
     const auto request = parse_quarantined_request(message.text.substr(0, line_end));
     if (!request) return;
@@ -60,10 +62,21 @@ void QuarantineRelay::send_waiting() {
   std::erase_if(waiting_, [this](const Message& message) {
     for (std::uint32_t slot = 0; slot < workers_.slots().target(); ++slot) {
       const WorkerEntry* worker = workers_.slots().ready_worker(slot);
-      if (worker != nullptr && workers_.send(worker->pid, message)) return true;
+      if (worker == nullptr || !workers_.send(worker->pid, message)) continue;
+      if (message.kind == MessageKind::killed && asked_.size() < kMaxWaiting) asked_.push_back({worker->pid, message});
+      return true;
     }
     return false;
   });
+}
+
+void QuarantineRelay::worker_gone(int pid) {
+  std::erase_if(asked_, [this, pid](Asked& asked) {
+    if (asked.pid != pid) return false;
+    waiting_.push_back(std::move(asked.message));
+    return true;
+  });
+  send_waiting();
 }
 
 }  // namespace pronghorn::supervisor

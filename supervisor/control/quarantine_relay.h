@@ -26,12 +26,15 @@ class QuarantineRelay {
   QuarantineRelay(Workers& workers, QuarantineTable& table) : workers_(workers), list_(table) {}
 
   // A worker was killed by this request ("POST /crash") of this client (killing_client()). A ready worker identifies
-  // the request; without one, the message waits for the next that becomes ready. A retry (KillRetries) does not count.
+  // the request; without one, or when it ends before it has answered, the message waits for the next that is ready. A
+  // retry (KillRetries) does not count.
   void killed(const std::string& request, std::uint64_t client, std::uint64_t now);
-  // A message of a worker: kill_identified, quarantined or quarantine_ended.
-  void received(const Message& message);
+  // A message of the worker `pid`: kill_identified, quarantined or quarantine_ended.
+  void received(int pid, const Message& message);
   // A worker has become ready: sends what waits.
   void worker_ready() { send_waiting(); }
+  // This worker has ended: what it was asked and has not answered goes to another.
+  void worker_gone(int pid);
   // Once a second: removes expired entries.
   void tick(std::uint64_t now) { list_.tick(now); }
 
@@ -47,6 +50,11 @@ class QuarantineRelay {
   QuarantineList list_;
   KillRetries retries_;
   std::vector<Message> waiting_;  // for a ready worker
+  struct Asked {
+    int pid;
+    Message message;
+  };
+  std::vector<Asked> asked_;  // `killed` messages without an answer; a worker answers in their order
 };
 
 }  // namespace pronghorn::supervisor

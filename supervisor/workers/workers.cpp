@@ -242,7 +242,7 @@ void Workers::on_message(WorkerHandle& handle, const Message& message, int fd) {
     case MessageKind::kill_identified:
     case MessageKind::quarantined:
     case MessageKind::quarantine_ended:
-      return callbacks_.on_quarantine(message);
+      return callbacks_.on_quarantine(handle.pid, message);
     case MessageKind::request_listed:
     case MessageKind::requests_end:
       return callbacks_.on_requests(message);

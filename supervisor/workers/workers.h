@@ -54,7 +54,7 @@ class Workers {
     // A request has killed a worker: see killing_request() and killing_client(). Called before on_exit.
     std::function<void(const std::string& request, std::uint64_t client)> on_killed;
     // kill_identified, quarantined, quarantine_ended.
-    std::function<void(const Message& message)> on_quarantine;
+    std::function<void(int pid, const Message& message)> on_quarantine;
     std::function<void(const Message& message)> on_requests;  // an answer to list_requests
   };
   // All references must outlive Workers.

@@ -88,6 +88,18 @@ TEST_CASE("a client that varies the path is refused by the route", "[quarantine]
   CHECK(get(server.address(), "/").status == 200);
 }
 
+// Each worker is asked about the kill of another, and dies before it answers.
+TEST_CASE("requests that kill all workers at once are counted, each of them", "[quarantine]") {
+  const ServerProcess server({.app = app_path("apps/kills"), .workers = 3, .environment = kPlainSignals});
+  std::vector<HttpConnection> connections;
+  for (int i = 0; i < 12; ++i) connections.emplace_back(server.address(), 15s);
+  int kills = 0;
+  for (HttpConnection& connection : connections) {
+    connection.send_raw("GET /kill/" + std::to_string(++kills) + " HTTP/1.1\r\nHost: a\r\n\r\n");
+  }
+  CHECK(wait_quarantined(server));
+}
+
 TEST_CASE("the only worker of a server is protected as well", "[quarantine]") {
   const ServerProcess server(options({}, "none", 1));
   kill_by_request(server, "abort");
