@@ -26,10 +26,3 @@ endif()
 configure_file(list_tests.cmake.in "${list_script}.in" @ONLY)
 file(GENERATE OUTPUT "${list_script}" INPUT "${list_script}.in")
 set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES "${list_script}")
-
-# Applications that a test builds against an installed Pronghorn need the same sanitizers.
-if(PRONGHORN_SANITIZE)
-  target_compile_definitions(integration_tests PRIVATE PRONGHORN_APP_FLAGS="-fsanitize=address,undefined")
-else()
-  target_compile_definitions(integration_tests PRIVATE PRONGHORN_APP_FLAGS="")
-endif()
