@@ -234,9 +234,10 @@ class PRONGHORN_API App : public Group {
   }
 
   // Makes the response to every error that the server would otherwise answer itself with problem details: what escapes
-  // a handler, 404, 405, 413, 504, refusals of limits (429, 503), Redis being down (503). The hook is
-  // Response(Request&, const ErrorAnswer&), or takes a std::exception_ptr in place of the ErrorAnswer, and may return a
-  // Task. Fields of the ErrorAnswer that the hook's response lacks, such as Retry-After, are added unless it changes
+  // a handler, 404, 405, 413, 504, refusals of limits (429, 503), Redis being down (503), malformed or slow requests
+  // (400, 408, 414, 431), a full server and quarantined requests (503). What a malformed head does not have is empty:
+  // method, path, fields. The hook is Response(Request&, const ErrorAnswer&), or takes a std::exception_ptr in place of
+  // the ErrorAnswer, and may return a Task; for a request that is refused it has a second, then the client gets a 504. Fields of the ErrorAnswer that the hook's response lacks, such as Retry-After, are added unless it changes
   // the status. If the hook throws, the client gets a plain 500. Later calls replace the hook.
   template <class F>
   void on_error(F hook) {

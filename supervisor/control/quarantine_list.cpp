@@ -80,7 +80,7 @@ void QuarantineList::learned(const QuarantineNotice& notice, Milliseconds left, 
                 {{"quarantine", notice.request.id}});
   }
   row->shared.store(1);
-  row->kills.store(notice.kills);
+  row->kills.store(std::max(row->kills.load(), notice.kills));
   row->until_ms.store(now + static_cast<std::uint64_t>(left.count()));
   table_.version.fetch_add(1, std::memory_order_release);
 }

@@ -37,6 +37,10 @@ class Echo final : public worker::RequestHandler {
     }
   }
   void deadline_passed(Exchange&) noexcept override {}
+  void refuse(Exchange& exchange, int status, std::string_view reason) noexcept override {
+    exchange.running.reset();
+    exchange.owner->respond(exchange, problem(status, reason));
+  }
 
  private:
   static std::string describe(const Exchange& exchange) {

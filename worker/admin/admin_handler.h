@@ -27,6 +27,9 @@ class AdminHandler final : public RequestHandler {
   // with the same path, the first in the list above answers; one without a path is disabled.
   void handle(Exchange& exchange) noexcept override;
   void deadline_passed(Exchange& exchange) noexcept override { next_.deadline_passed(exchange); }
+  void refuse(Exchange& exchange, int status, std::string_view reason) noexcept override {
+    next_.refuse(exchange, status, reason);
+  }
 
  private:
   struct Endpoint {

@@ -103,12 +103,10 @@ Response answer(const Request& request, const ServedFile& served, const FileVari
       return response;
     }
     default: {
-      Response response = problem(selection.status);
-      ResponseAccess::fields(response, variant.validators);
-      if (selection.status == 416) {
-        response.append("Content-Range", fmt::format("bytes */{}", variant.representation.size));
-      }
-      return response;
+      HttpError error(selection.status, "");
+      error.set("ETag", variant.representation.etag);
+      if (selection.status == 416) error.set("Content-Range", fmt::format("bytes */{}", variant.representation.size));
+      throw error;
     }
   }
 }

@@ -129,7 +129,9 @@ void Http1Connection::body_failed(int status, const char* reason) {
   if (!request_running()) return;
   exchange_->body.fail(status, reason);
   // The handler is not asked whether it would have read the body: the request was malformed.
-  if (request_running() && !exchange_->body_was_read && status == 400) respond(*exchange_, problem(status, reason));
+  if (request_running() && !exchange_->body_was_read && status == 400) {
+    context_.handler.refuse(*exchange_, status, reason);
+  }
 }
 
 void Http1Connection::want_body(Exchange& exchange) {
@@ -152,7 +154,7 @@ void Http1Connection::refuse(const Refusal& refusal) {
     exchange_->head.clear();
   }
   end_after_response(End::decided);
-  respond(*exchange_, problem(refusal.status, refusal.reason));
+  context_.handler.refuse(*exchange_, refusal.status, refusal.reason);
 }
 
 void Http1Connection::send_early_hints(Exchange& exchange, std::string_view head) {

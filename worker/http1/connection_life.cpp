@@ -224,7 +224,7 @@ void Http1Connection::timed_out() {
 void Http1Connection::body_too_slow(const char* reason) {
   add(context_.row[Count::timeouts]);
   body_failed(408, reason);
-  if (request_running()) respond(*exchange_, problem(408, reason));
+  if (request_running()) context_.handler.refuse(*exchange_, 408, reason);
   settle();
 }
 

@@ -27,11 +27,13 @@ class ErrorAnswers {
   // `answer` must outlive the task.
   [[nodiscard]] Task<Response> wait_for_response(Exchange& exchange, const ErrorAnswer& answer) const;
 
+  // Problem details, whatever the hook would say.
+  [[nodiscard]] Response built_in_response(Exchange& exchange, const ErrorAnswer& answer) const;
+
   // Logs an exception that is a mistake of the application, with the request, and counts it.
   void report(Exchange& exchange, std::string_view what, const std::exception_ptr& error) const noexcept;
 
  private:
-  [[nodiscard]] Response built_in_response(Exchange& exchange, const ErrorAnswer& answer) const;
   [[nodiscard]] Response finished(Exchange& exchange, const ErrorAnswer& answer, Response response) const;
   [[nodiscard]] Response hook_failed(Exchange& exchange, const ErrorAnswer& answer) const noexcept;
 

@@ -1,9 +1,12 @@
 #include "worker/routing/served_app.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <filesystem>
 #include <memory>
+#include <stdexcept>
 #include <utility>
 
 #include "common/log.h"
@@ -26,8 +29,8 @@ Task<void> run_or_log(const detail::Hook& hook, pronghorn::Worker& worker, const
 }
 
 constexpr std::string_view kOtherRoutes = "other";
-// For an on_error hook and after middleware that wait, once the deadline of the route has passed.
-constexpr std::chrono::seconds kTimeToAnswerTimeout{1};
+// For an on_error hook and after middleware that wait, when a request is refused or its deadline has passed.
+constexpr std::chrono::seconds kTimeToAnswer{1};
 
 // Names the running request until the end of the scope. Does not touch the exchange when it ends.
 class RunningScope {
@@ -60,6 +63,13 @@ void name_row(RouteRow& row, std::string_view name) {
   row.errors.store(0, std::memory_order_relaxed);
   std::construct_at(&row.latency);
   row.route.set(name);
+}
+
+bool is_final_status(const Response& response) noexcept { return response.status() >= 200 && response.status() <= 599; }
+
+void check_status(const Response& response) {
+  if (is_final_status(response)) return;
+  throw std::logic_error(fmt::format("the handler answered with status {}; use 200 to 599", response.status()));
 }
 
 std::string folder_of(const Config& config) {
@@ -111,11 +121,11 @@ void ServedApp::name_routes() {
 
 void ServedApp::handle(Exchange& exchange) noexcept {
   exchange.worker = worker_;
+  const RouteMatch match = state_->router.find(exchange.head.method, exchange.head.path, exchange.params);
   if (exchange.surplus ||
       (max_in_flight_ != 0 && row_[Count::in_flight].load(std::memory_order_relaxed) > max_in_flight_)) {
-    return shed(exchange);
+    return shed(exchange, afters_of(match));
   }
-  const RouteMatch match = state_->router.find(exchange.head.method, exchange.head.path, exchange.params);
   if (quarantine_ != nullptr && quarantine_->active() && refuse_quarantined(exchange, match)) return;
   if (match.kind != RouteMatch::Kind::found) return answer_without_route(exchange, match.kind);
   const ServedRoute& route = routes_[match.route];
@@ -131,12 +141,19 @@ void ServedApp::handle(Exchange& exchange) noexcept {
   run(exchange, serve(exchange, route));
 }
 
-void ServedApp::shed(Exchange& exchange) {
+void ServedApp::shed(Exchange& exchange, const AfterChain& afters) {
   add(row_[Count::shed]);
   if (!exchange.surplus) add(row_[Count::limit_in_flight]);
-  Response response = problem(503, exchange.surplus ? "too many connections" : "too many requests in progress");
-  response.set("Retry-After", "1");
-  exchange.owner->respond(exchange, std::move(response));
+  refuse_with(exchange, afters,
+              {.status = 503,
+               .detail = exchange.surplus ? "too many connections" : "too many requests in progress",
+               .fields = {{"Retry-After", "1"}}});
+}
+
+void ServedApp::refuse(Exchange& exchange, int status, std::string_view reason) noexcept {
+  exchange.running.reset();
+  if (exchange.responded) return;
+  refuse_with(exchange, afters_of(exchange), {.status = status, .detail = std::string(reason)});
 }
 
 std::string_view ServedApp::route_of(std::string_view method, std::string_view path) const {
@@ -157,10 +174,15 @@ bool ServedApp::refuse_quarantined(Exchange& exchange, const RouteMatch& match) 
   } else if (match.kind == RouteMatch::Kind::found) {
     route = routes_[match.route].entry().path;
   }
-  auto response = quarantine_->refusal(method, route, path);
-  if (!response) return false;
-  add_request_id(exchange, *response);
-  exchange.owner->respond(exchange, std::move(*response));
+  auto refusal = quarantine_->refusal(method, route, path);
+  if (!refusal) return false;
+  if (refusal->without_application) {
+    Response response = errors_.built_in_response(exchange, refusal->answer);
+    seal(exchange, response);
+    exchange.owner->respond(exchange, std::move(response));
+  } else {
+    refuse_with(exchange, afters_of(match), std::move(refusal->answer));
+  }
   return true;
 }
 
@@ -170,6 +192,7 @@ void ServedApp::answer_plain(Exchange& exchange, const ServedRoute& route) {
     const RunningScope running(exchange);
     try {
       response = route.run_plain(exchange.request);
+      check_status(*response);
     } catch (...) {
       ErrorAnswer error = answer_to_exception(exchange, std::current_exception());
       if (errors_.waits()) return run(exchange, answer_later(exchange, route.afters(), std::move(error)));
@@ -191,6 +214,7 @@ Task<void> ServedApp::serve(Exchange& exchange, const ServedRoute& route) {
     }
     if (!error) {
       Response answered = co_await route.run(exchange.request);
+      check_status(answered);
       response = std::move(answered);
       if (exchange.session) co_await exchange.state->sessions.commit(exchange, *response);
     }
@@ -217,6 +241,12 @@ void ServedApp::run(Exchange& exchange, Task<void> task) {
   exchange.running = std::move(task);
   const RunningScope running(exchange);
   exchange.running.start();
+}
+
+void ServedApp::refuse_with(Exchange& exchange, const AfterChain& afters, ErrorAnswer error) {
+  exchange.timed_out = true;
+  exchange.deadline = std::chrono::steady_clock::now() + kTimeToAnswer;
+  answer(exchange, afters, std::move(error));
 }
 
 void ServedApp::answer(Exchange& exchange, const AfterChain& afters, ErrorAnswer error) {
@@ -285,9 +315,9 @@ void ServedApp::after_failed(Exchange& exchange, Response& response) noexcept {
 }
 
 void ServedApp::seal(Exchange& exchange, Response& response) {
-  if (response.status() < 200 || response.status() > 599) {
+  if (!is_final_status(response)) {
     add(row_[Count::handler_errors]);
-    log_error("a handler answered with an invalid status",
+    log_error("on_error or after middleware answered with an invalid status",
               {{"request", exchange.id()}, {"route", exchange.route}, {"status", response.status()}});
     response = problem(500);
   }
@@ -320,26 +350,29 @@ void ServedApp::answer_options(Exchange& exchange, const std::string& allowed) {
 const AfterChain& ServedApp::preflight_afters(Exchange& exchange) const {
   const auto method = exchange.head.find("access-control-request-method");
   if (!method) return root_afters_;
-  const RouteMatch match = state_->router.find(*method, exchange.head.path, exchange.params);
+  return afters_of(state_->router.find(*method, exchange.head.path, exchange.params));
+}
+
+const AfterChain& ServedApp::afters_of(const RouteMatch& match) const {
   return match.kind == RouteMatch::Kind::found ? routes_[match.route].afters() : root_afters_;
+}
+
+// exchange.route is the text of the route's own entry; its index may be shared.
+const AfterChain& ServedApp::afters_of(const Exchange& exchange) const {
+  const auto route = std::ranges::find_if(
+      routes_, [&exchange](const ServedRoute& served) { return served.entry().path.data() == exchange.route.data(); });
+  return route == routes_.end() ? root_afters_ : route->afters();
 }
 
 void ServedApp::deadline_passed(Exchange& exchange) noexcept {
   exchange.running.reset();
   if (exchange.responded) return;
-  const bool late_again = std::exchange(exchange.timed_out, true);
-  if (late_again) {  // an on_error hook or after middleware that does not come to an end
+  if (exchange.timed_out) {  // an on_error hook or after middleware that does not come to an end
     Response response = problem(504);
     seal(exchange, response);
     return exchange.owner->respond(exchange, std::move(response));
   }
-  exchange.deadline = std::chrono::steady_clock::now() + kTimeToAnswerTimeout;
-  // exchange.route is the text of the route's own entry; its index may be shared.
-  const auto route = std::find_if(routes_.begin(), routes_.end(), [&exchange](const ServedRoute& served) {
-    return served.entry().path.data() == exchange.route.data();
-  });
-  answer(exchange, route == routes_.end() ? root_afters_ : route->afters(),
-         {.status = 504, .detail = "the handler took too long"});
+  refuse_with(exchange, afters_of(exchange), {.status = 504, .detail = "the handler took too long"});
 }
 
 Task<void> ServedApp::start(pronghorn::Worker& worker) {

@@ -43,14 +43,15 @@ class ServedApp final : public RequestHandler {
   ServedApp& operator=(const ServedApp&) = delete;
   ~ServedApp();
 
-  // From now on requests that `gate` refuses are answered before any code of the application runs. `gate` must outlive
-  // the exchanges.
+  // From now on requests that `gate` refuses are answered before any middleware or handler runs. `gate` must outlive the
+  // exchanges.
   void use_quarantine(QuarantineGate& gate) noexcept { quarantine_ = &gate; }
   // The path of the route for such a request; empty if there is none.
   [[nodiscard]] std::string_view route_of(std::string_view method, std::string_view path) const;
 
   void handle(Exchange& exchange) noexcept override;
   void deadline_passed(Exchange& exchange) noexcept override;
+  void refuse(Exchange& exchange, int status, std::string_view reason) noexcept override;
 
   // Makes the application's state, runs the on_start hooks, one after the other, and starts the periodic tasks. What a
   // hook throws ends the start and comes out. `worker` is what requests and hooks see; it must outlive the exchanges.
@@ -68,14 +69,19 @@ class ServedApp final : public RequestHandler {
 
  private:
   void name_routes();
-  void shed(Exchange& exchange);
+  void shed(Exchange& exchange, const AfterChain& afters);
   [[nodiscard]] bool refuse_quarantined(Exchange& exchange, const RouteMatch& match);
   void answer_without_route(Exchange& exchange, RouteMatch::Kind kind);
   void answer_options(Exchange& exchange, const std::string& allowed);
   [[nodiscard]] const AfterChain& preflight_afters(Exchange& exchange) const;
+  // The after middleware for what is answered in place of a handler.
+  [[nodiscard]] const AfterChain& afters_of(const RouteMatch& match) const;
+  [[nodiscard]] const AfterChain& afters_of(const Exchange& exchange) const;
   void answer_plain(Exchange& exchange, const ServedRoute& route);
   [[nodiscard]] Task<void> serve(Exchange& exchange, const ServedRoute& route);
 
+  // Answers a request that is refused whatever its handler would say. Hooks that wait have kTimeToAnswer.
+  void refuse_with(Exchange& exchange, const AfterChain& afters, ErrorAnswer error);
   // Answers a request that no handler has answered.
   void answer(Exchange& exchange, const AfterChain& afters, ErrorAnswer error);
   [[nodiscard]] Task<void> answer_later(Exchange& exchange, const AfterChain& afters, ErrorAnswer error);

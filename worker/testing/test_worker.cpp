@@ -141,13 +141,13 @@ TestResponse TestWorker::exchange_once(std::string head, std::string_view body, 
   if (scan.state == worker::HeadScan::State::complete && scan.position == exchange.head_bytes.size()) {
     refusal = worker::parse_head(exchange.head_bytes, scan.first_line, config_.http, exchange.head);
   }
+  if (refusal.status == 0 && !body.empty()) exchange.body.begin(exchange.head.content_length.value_or(0));
   if (refusal.status != 0) {
-    collected.respond(exchange, problem(refusal.status, refusal.reason));
-    return collected.take();
+    application_->refuse(exchange, refusal.status, refusal.reason);
+  } else {
+    application_->handle(exchange);
   }
-  if (!body.empty()) exchange.body.begin(exchange.head.content_length.value_or(0));
-  application_->handle(exchange);
-  if (!body.empty() && !exchange.responded) {
+  if (refusal.status == 0 && !body.empty() && !exchange.responded) {
     if (exchange.body.has_room_for(body.size())) {
       exchange.body.push(body);
       if (!exchange.responded) exchange.body.finish();

@@ -10,6 +10,10 @@
 namespace pronghorn::worker {
 namespace {
 
+// A request that went on killing after it was quarantined (for its second kill, and a third in another worker that was
+// executing it) kills where it is refused.
+constexpr std::uint32_t kKillsOfRefusals = 4;
+
 std::string visible_method(std::string_view method) { return visible(method, QuarantinedRequest::kMaxMethod); }
 
 std::string visible_route(std::string_view route) {
@@ -36,8 +40,8 @@ QuarantinedRequest identify_route(std::string_view method, std::string_view rout
   return make_request(method, route, QuarantinedRequest::kEveryShape);
 }
 
-std::optional<Response> QuarantineGate::refusal(std::string_view method, std::string_view route,
-                                                std::string_view path) {
+std::optional<QuarantineGate::Refusal> QuarantineGate::refusal(std::string_view method, std::string_view route,
+                                                               std::string_view path) {
   refresh();
   // Most requests have another route and cost no digest.
   const std::string shown_method = visible_method(method);
@@ -57,11 +61,11 @@ std::optional<Response> QuarantineGate::refusal(std::string_view method, std::st
   if (until <= now) return std::nullopt;
   shared.refused.fetch_add(1, std::memory_order_relaxed);
   add(row_[Count::quarantined]);
-  Response response = problem(503, fmt::format("requests like this one have killed workers and are quarantined as {}; "
-                                               "they are handled again later",
-                                               entry->request.id));
-  response.set("Retry-After", std::to_string((until - now + 999) / 1000));
-  return response;
+  Refusal refusal{{.status = 503, .detail = "this request cannot be handled at the moment"}};
+  refusal.answer.fields.emplace_back("Retry-After", std::to_string((until - now + 999) / 1000));
+  // Without a route nothing of the application runs but those two.
+  refusal.without_application = route.empty() || shared.kills.load(std::memory_order_relaxed) >= kKillsOfRefusals;
+  return refusal;
 }
 
 // Reads the version first: a change made meanwhile is seen next time.

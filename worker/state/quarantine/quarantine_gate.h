@@ -9,7 +9,7 @@
 
 #include "common/ipc/quarantine_table.h"
 #include "common/ipc/scoreboard.h"
-#include "pronghorn/response.h"
+#include "pronghorn/error.h"
 
 namespace pronghorn::worker {
 
@@ -31,9 +31,14 @@ class QuarantineGate {
   QuarantineGate(QuarantineTable& table, WorkerRow& row) : table_(table), row_(row) {}
 
   [[nodiscard]] bool active() const noexcept { return table_.count.load(std::memory_order_relaxed) != 0; }
-  // The response to a quarantined request, 503 with Retry-After, which is also counted; nullopt for other requests. The
-  // arguments are those of identify().
-  [[nodiscard]] std::optional<Response> refusal(std::string_view method, std::string_view route, std::string_view path);
+  struct Refusal {
+    ErrorAnswer answer;  // 503 with Retry-After
+    // The request may have killed workers in the error hook or in after middleware: neither must run.
+    bool without_application = false;
+  };
+  // The answer to a quarantined request, which is also counted; nullopt for other requests. The arguments are those of
+  // identify().
+  [[nodiscard]] std::optional<Refusal> refusal(std::string_view method, std::string_view route, std::string_view path);
 
  private:
   void refresh();

@@ -22,6 +22,7 @@ class Application final : public RequestHandler {
     exchange.owner->respond(exchange, Response(404));
   }
   void deadline_passed(Exchange&) noexcept override { ++deadlines; }
+  void refuse(Exchange&, int, std::string_view) noexcept override {}
   int requests = 0;
   int deadlines = 0;
 };

@@ -75,6 +75,10 @@ class TestConnection final : private RequestHandler, private ConnectionOwner {
     exchange.running.reset();
     exchange.owner->respond(exchange, problem(504));
   }
+  void refuse(Exchange& exchange, int status, std::string_view reason) noexcept override {
+    exchange.running.reset();
+    exchange.owner->respond(exchange, problem(status, reason));
+  }
   void closed(Http1Connection&) noexcept override {}
 
   Config config_;

@@ -3,6 +3,7 @@
 #include "pronghorn/app.h"
 #include "support/catch.h"
 #include "worker/exchange/running.h"
+#include "worker/http/response_access.h"
 #include "worker/http1/parser/head_parser.h"
 #include "worker/routing/served_app.h"
 
@@ -18,13 +19,10 @@ void shop(App& app) {
     ++handled;
     return std::nullopt;
   });
-  app.use([](Request&, Response&) { ++handled; });
+  app.use([](Request&, Response& response) { response.set("X-Shop", "open"); });
   app.get("/users/{id}", [](Request&) { return text("a user"); });
   app.get("/files/{path...}", [](Request&) { return text("a file"); });
-  app.on_error([](Request&, const std::exception_ptr&) {
-    ++handled;
-    return text("an error");
-  });
+  app.on_error([](Request&, const ErrorAnswer& error) { return text("sorry: " + error.detail, error.status); });
 }
 
 struct Answer final : ExchangeOwner {
@@ -93,13 +91,14 @@ TEST_CASE("the text that identifies a request is bounded", "[quarantine]") {
   CHECK(identify("GET", "/a", path + "x").id != identify("GET", "/a", path).id);
 }
 
-TEST_CASE("a quarantined request is refused without any code of the application", "[quarantine]") {
+TEST_CASE("a quarantined request is refused before middleware and handler, by the error hook", "[quarantine]") {
   Served served;
   QuarantineRow& entry = served.quarantine(served.identified("GET", "/users/17"));
   handled = 0;
-  const Response refused = served.get("/users/4711");
+  Response refused = served.get("/users/4711");
   CHECK(refused.status() == 503);
-  CHECK(refused.content_type() == "application/problem+json");
+  CHECK(ResponseAccess::body(refused) == "sorry: this request cannot be handled at the moment");
+  CHECK(refused.header("X-Shop") == "open");
   CHECK(std::stoi(std::string(refused.header("Retry-After").value())) >= 58);
   CHECK(handled == 0);
   CHECK(entry.refused.load() == 1);
@@ -107,6 +106,20 @@ TEST_CASE("a quarantined request is refused without any code of the application"
   CHECK(served.get("/users/ada").status() == 200);
   CHECK(served.get("/files/17").status() == 200);
   CHECK(served.row[Count::quarantined].load() == 1);
+}
+
+TEST_CASE("a quarantined request that goes on killing is refused without any code of the application", "[quarantine]") {
+  Served served;
+  QuarantineRow& entry = served.quarantine(served.identified("GET", "/users/17"));
+  entry.kills.store(3);
+  CHECK(served.get("/users/17").header("X-Shop") == "open");
+  entry.kills.store(4);
+  Response refused = served.get("/users/17");
+  CHECK(refused.status() == 503);
+  CHECK(refused.content_type() == "application/problem+json");
+  CHECK(ResponseAccess::body(refused).find("worker") == std::string::npos);
+  CHECK_FALSE(refused.header("X-Shop"));
+  CHECK(refused.header("Retry-After"));
 }
 
 TEST_CASE("a released request is handled again, and a new entry in its row takes effect", "[quarantine]") {
@@ -138,7 +151,7 @@ TEST_CASE("a path longer than the scoreboard records is quarantined too", "[quar
 TEST_CASE("a request without a route is quarantined too, because the error hook may crash", "[quarantine]") {
   Served served;
   served.quarantine(served.identified("GET", "/nowhere"));
-  handled = 0;
-  CHECK(served.get("/nowhere").status() == 503);
-  CHECK(handled == 0);
+  Response refused = served.get("/nowhere");
+  CHECK(refused.status() == 503);
+  CHECK_FALSE(refused.header("X-Shop"));
 }
