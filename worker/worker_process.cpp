@@ -58,7 +58,7 @@ std::string what_of(const std::exception_ptr& error) {
 
 class WorkerProcess final : public pronghorn::Worker {
  public:
-  WorkerProcess(Handover handover, Scoreboard board, void (*setup)(App&));
+  WorkerProcess(Handover handover, Scoreboard& board, void (*setup)(App&));
   ~WorkerProcess() override = default;
 
   int run();
@@ -91,7 +91,7 @@ class WorkerProcess final : public pronghorn::Worker {
 
   Handover handover_;
   Config& config_;
-  Scoreboard board_;
+  Scoreboard& board_;
   WorkerRow& row_;
   void (*setup_)(App&);
   uv_loop_t loop_{};
@@ -116,10 +116,10 @@ class WorkerProcess final : public pronghorn::Worker {
   int status_ = 0;
 };
 
-WorkerProcess::WorkerProcess(Handover handover, Scoreboard board, void (*setup)(App&))
+WorkerProcess::WorkerProcess(Handover handover, Scoreboard& board, void (*setup)(App&))
     : handover_(std::move(handover)),
       config_(handover_.config),
-      board_(std::move(board)),
+      board_(board),
       row_(board_.worker(handover_.slot, handover_.row)),
       setup_(setup) {}
 
@@ -385,7 +385,9 @@ int run_worker(void (*setup)(App&)) {
   try {
     open_log({handover.config.log_format, handover.config.log_level, handover.config.log_file,
               handover.admin ? "admin" : "worker " + std::to_string(handover.slot)});
-    WorkerProcess process(std::move(handover), Scoreboard::attach(kScoreboardFd), setup);
+    // Never destroyed: signal handlers write to it while the application's static objects are destroyed.
+    static Scoreboard& board = *new Scoreboard(Scoreboard::attach(kScoreboardFd));
+    WorkerProcess process(std::move(handover), board, setup);
     return process.run();
   } catch (const std::exception& error) {
     log_error("the worker cannot run: it exits", {{"error", error.what()}});

@@ -29,7 +29,8 @@ CrashReporter::Written ExitExplainer::write_report(const Ended& ended) {
                            .row = board_.worker(worker.slot, worker.row),
                            .how = ended.how,
                            .reason = ended.cause,
-                           .killed_by_us = worker.state == WorkerState::dying || worker.state == WorkerState::draining,
+                           .killed_by_us = worker.state == WorkerState::dying ||
+                                           (worker.state == WorkerState::draining && worker.kill_at_ms == 0),
                            .config = ended.config,
                            .app = ended.app});
 }
@@ -50,7 +51,9 @@ void ExitExplainer::explain(const Ended& ended, bool quietly) {
   const std::uint64_t in_flight = known ? row[Count::in_flight].load() : 0;
   CrashReporter::Written report;
   const bool said_why = ended.how.signal == 0 && ended.how.status == kExitApplication && worker.ready_ms == 0;
-  const bool unasked = exit.counts || worker.state == WorkerState::dying;
+  // A deadline that still stands: we have not killed the draining worker.
+  const bool fell = worker.state == WorkerState::draining && ended.how.signal != 0 && worker.kill_at_ms != 0;
+  const bool unasked = exit.counts || fell || worker.state == WorkerState::dying;
   if (unasked && !quietly && !said_why) report = write_report(ended);
   const std::string reason = report.verdict.empty() ? ended.cause : ended.cause + ": " + report.verdict;
   if (worker.slot != kAdminSlot) record_exit(board_.slot(worker.slot), reason, request, report.name);

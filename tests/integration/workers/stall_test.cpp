@@ -24,6 +24,14 @@ TEST_CASE("a loop that stands still is counted and logged with its request and s
   CHECK(server.log_lines("has stood still for").size() == 1);
 }
 
+// The supervisor asks where the loop is. The worker's handler for that wrote to the scoreboard, which was gone.
+TEST_CASE("a worker whose static objects take long to destroy ends in order", "[stall]") {
+  const ServerProcess server({.app = app_path("apps/slow_exit"), .workers = 2});
+  CHECK(server.control_command({"reload", "--wait"}).status == 0);
+  CHECK(eventually(10s, [&] { return server.log_lines("has stopped").size() == 2; }));
+  CHECK_FALSE(server.log_has("signal"));
+}
+
 TEST_CASE("a worker that waits for events has no stalls", "[crash][stall]") {
   const ServerProcess server({.workers = 1, .arguments = {"--stall-threshold", "20ms"}});
   CHECK(get(server.address(), "/slow?ms=600").status == 200);
