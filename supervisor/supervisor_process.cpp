@@ -94,6 +94,7 @@ SupervisorProcess::SupervisorProcess(uv_loop_t* loop, Ground& ground, const Supe
                    hooks, [this] { schedule(); }),
       due_(loop, [this] { advance(); }),
       tick_(loop, [this] { tick(); }),
+      memory_tick_(loop, [this] { watch_memory(); }),
       stall_tick_(loop,
                   [this] {
                     if (workers_.set_still(stalls_.look(monotonic_ms()))) schedule();
@@ -161,6 +162,7 @@ void SupervisorProcess::watch_signals() {
 int SupervisorProcess::run() {
   describe_server();
   tick_.start(Milliseconds(1'000), Milliseconds(1'000));
+  memory_tick_.start(Recycler::kMemoryPeriod);
   watch_for_stalls(ground_.config->stall_threshold);
   if (const Milliseconds period = manager_.watchdog_period(); period.count() > 0) watchdog_.start(period, period);
   if (ground_.resume) {
@@ -276,6 +278,15 @@ void SupervisorProcess::tick() {
     if (!rollouts_.busy() && !replacement_.busy()) recycler_.tick(now);
   }
   schedule();
+}
+
+void SupervisorProcess::watch_memory() {
+  Milliseconds next = Recycler::kMemoryPeriod;
+  if (announced_ && phase_ == Phase::running) {
+    next = recycler_.watch_memory(monotonic_ms(), !rollouts_.busy() && !replacement_.busy());
+  }
+  memory_tick_.start(next);
+  if (next < Recycler::kMemoryPeriod) schedule();
 }
 
 void SupervisorProcess::watch_for_stalls(Milliseconds threshold) {

@@ -68,6 +68,7 @@ class SupervisorProcess {
   void schedule() { due_.start(Milliseconds(0)); }
   void advance();
   void tick();
+  void watch_memory();
   void watch_for_stalls(Milliseconds threshold);
   void finish_when_empty();
   [[nodiscard]] bool stopping() const noexcept { return phase_ == Phase::draining || phase_ == Phase::stopping; }
@@ -131,6 +132,7 @@ class SupervisorProcess {
   ProgramReplacement replacement_;
   Timer due_;
   Timer tick_;
+  Timer memory_tick_;
   Timer stall_tick_;
   Timer watchdog_;
   std::vector<std::unique_ptr<Signal>> signals_;

@@ -44,6 +44,16 @@ std::uint64_t resident_bytes(int pid) {
   return resident * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
 }
 
+std::uint64_t proportional_bytes(int pid) {
+  const std::string text = read_proc(pid, "smaps_rollup");
+  const std::size_t line = text.find("\nPss:");
+  unsigned long long kib = 0;
+  if (line == std::string::npos || std::sscanf(text.c_str() + line, "\nPss: %llu kB", &kib) != 1) {
+    return resident_bytes(pid);
+  }
+  return kib * 1024;
+}
+
 std::uint64_t cpu_ticks_of(const char* stat) noexcept {
   // The name of the program, in parentheses, can contain anything.
   const char* end_of_name = std::strrchr(stat, ')');

@@ -4,13 +4,14 @@
 
 namespace pronghorn::supervisor {
 
-std::optional<std::uint64_t> memory_headroom(const MemoryCgroups& groups) {
-  std::optional<std::uint64_t> least;
+std::optional<MemoryRoom> memory_room(const MemoryCgroups& groups) {
+  std::optional<MemoryRoom> least;
   for (const MemoryGroup& group : groups.read()) {
     if (!group.limit || !group.used) continue;
-    const std::uint64_t needed = *group.used - std::min(*group.used, group.idle_files);
+    const std::uint64_t free = group.idle_files + group.active_files / 2;
+    const std::uint64_t needed = *group.used - std::min(*group.used, free);
     const std::uint64_t here = *group.limit - std::min(*group.limit, needed);
-    least = std::min(least.value_or(here), here);
+    if (!least || here < least->headroom) least = MemoryRoom{*group.limit, here, group.path};
   }
   return least;
 }

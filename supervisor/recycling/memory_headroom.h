@@ -2,13 +2,21 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 
 #include "supervisor/system/memory_cgroups.h"
 
 namespace pronghorn::supervisor {
 
-// Bytes below the tightest limit of our group and its ancestors. Inactive page cache counts as free. Absent: no limit.
-[[nodiscard]] std::optional<std::uint64_t> memory_headroom(const MemoryCgroups& groups);
+struct MemoryRoom {
+  std::uint64_t limit = 0;     // bytes
+  std::uint64_t headroom = 0;  // bytes below the limit
+  std::filesystem::path group = {};
+};
+
+// Of our group and its ancestors the one with the least headroom. Page cache counts as free if it is inactive, and half
+// of it if it is active: the kernel frees it before it kills. Absent: no limit.
+[[nodiscard]] std::optional<MemoryRoom> memory_room(const MemoryCgroups& groups);
 
 }  // namespace pronghorn::supervisor

@@ -17,9 +17,54 @@ void Recycler::tick(std::uint64_t now) {
     return worker.limits.requests != 0 || worker.limits.age_ms != 0 || worker.limits.memory != 0;
   });
   if (!limited) return;
-  const auto advice = policy_.next(workers, workers_.slots().target(), memory_headroom(groups_), now);
+  const auto room = memory_room(groups_);
+  const auto headroom = room ? std::optional(room->headroom) : std::nullopt;
+  const auto advice = policy_.next(workers, workers_.slots().target(), headroom, now);
   if (!advice.warning.empty()) log_warning(advice.warning);
   if (advice.step) take(*advice.step, now);
+}
+
+Milliseconds Recycler::watch_memory(std::uint64_t now, bool may_replace) {
+  const auto room = memory_room(groups_);
+  if (!room) return kMemoryPeriod;
+  const std::uint64_t reserve = RecyclingPolicy::reserve(room->limit);
+  if (room->headroom >= reserve) {
+    static_cast<void>(policy_.relieve({}, *room, now));  // what it has told holds no longer
+    return room->headroom >= 2 * reserve ? kMemoryPeriod : kTightMemoryPeriod;
+  }
+  const auto users = memory_users();
+  if (const int pid = policy_.sacrifice(users, *room); pid != 0) {
+    constexpr double kMiB = 1024 * 1024;
+    workers_.kill(pid,
+                  fmt::format("it used the most memory, and the cgroup's memory limit ({:.0f} MiB) was nearly "
+                              "reached ({:.1f} MiB left)",
+                              static_cast<double>(room->limit) / kMiB, static_cast<double>(room->headroom) / kMiB));
+  } else if (may_replace) {
+    relieve(users, *room, now);
+  }
+  return kTightMemoryPeriod;
+}
+
+void Recycler::relieve(const std::vector<RecycleFacts>& users, const MemoryRoom& room, std::uint64_t now) {
+  std::vector<RecycleFacts> replaceable = facts(now);
+  for (RecycleFacts& worker : replaceable) {
+    const auto user = std::ranges::find(users, worker.pid, &RecycleFacts::pid);
+    if (user != users.end()) worker.memory = user->memory;
+  }
+  const auto advice = policy_.relieve(replaceable, room, now);
+  if (!advice.warning.empty()) log_warning(advice.warning);
+  if (advice.step) take(*advice.step, now);
+}
+
+// Ready workers and those that drain.
+std::vector<RecycleFacts> Recycler::memory_users() const {
+  std::vector<RecycleFacts> all;
+  for (const WorkerEntry& worker : workers_.slots().workers()) {
+    if (worker.slot == kAdminSlot) continue;
+    if (worker.state != WorkerState::ready && worker.state != WorkerState::draining) continue;
+    all.push_back({.slot = worker.slot, .pid = worker.pid, .memory = proportional_bytes(worker.pid), .limits = {}});
+  }
+  return all;
 }
 
 void Recycler::take(const RecyclingPolicy::Step& step, std::uint64_t now) {

@@ -1,4 +1,5 @@
-// Replaces workers that have reached a limit of requests, age or memory; RecyclingPolicy chooses them.
+// Replaces workers that have reached a limit of requests, age or memory, or that use the most of a control group's memory
+// when that is nearly used up; RecyclingPolicy chooses them.
 //
 // Context: supervisor, main thread.
 #pragma once
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "common/ipc/scoreboard.h"
+#include "supervisor/recycling/memory_headroom.h"
 #include "supervisor/recycling/recycling_policy.h"
 #include "supervisor/system/memory_cgroups.h"
 #include "supervisor/workers/workers.h"
@@ -21,6 +23,11 @@ class Recycler {
 
   // Call once a second, unless a rollout is replacing workers.
   void tick(std::uint64_t now);
+  // `may_replace`: no rollout is replacing workers; killing is always allowed. Returns when to call again: more often than
+  // kMemoryPeriod when memory is tight, and it may have begun to do something.
+  static constexpr Milliseconds kMemoryPeriod{100};
+  static constexpr Milliseconds kTightMemoryPeriod{20};
+  Milliseconds watch_memory(std::uint64_t now, bool may_replace);
   // Workers reports here.
   void on_ready(const WorkerEntry& worker);
   void on_exit(const WorkerEntry& worker);
@@ -30,6 +37,8 @@ class Recycler {
 
  private:
   [[nodiscard]] std::vector<RecycleFacts> facts(std::uint64_t now) const;
+  [[nodiscard]] std::vector<RecycleFacts> memory_users() const;
+  void relieve(const std::vector<RecycleFacts>& users, const MemoryRoom& room, std::uint64_t now);
   void take(const RecyclingPolicy::Step& step, std::uint64_t now);
 
   Workers& workers_;

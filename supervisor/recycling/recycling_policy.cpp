@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace pronghorn::supervisor {
 namespace {
@@ -61,6 +62,59 @@ RecyclingPolicy::Advice RecyclingPolicy::next(const std::vector<RecycleFacts>& w
   return advice;
 }
 
+std::uint64_t RecyclingPolicy::reserve(std::uint64_t limit) noexcept {
+  constexpr std::uint64_t kMost = 512U << 20;
+  return std::min(limit / 5, kMost);
+}
+
+const RecycleFacts* RecyclingPolicy::largest_grown(const std::vector<RecycleFacts>& workers) const {
+  constexpr std::uint64_t kGrowth = 8U << 20;
+  const RecycleFacts* largest = nullptr;
+  for (const RecycleFacts& worker : workers) {
+    const auto began = baselines_.find(worker.pid);
+    if (began == baselines_.end()) continue;
+    const std::uint64_t at_first = began->second.memory;
+    if (worker.memory < at_first + std::max(at_first / 2, kGrowth)) continue;
+    if (largest == nullptr || worker.memory > largest->memory) largest = &worker;
+  }
+  return largest;
+}
+
+RecyclingPolicy::Advice RecyclingPolicy::relieve(const std::vector<RecycleFacts>& workers, const MemoryRoom& room,
+                                                 std::uint64_t now) {
+  if (room.headroom >= reserve(room.limit)) {
+    told_full_ = false;
+    return {};
+  }
+  note(workers);
+  if (busy() || now < not_before_ms_) return {};
+  const RecycleFacts* worker = largest_grown(workers);
+  Advice advice;
+  if (worker == nullptr) {
+    if (std::exchange(told_full_, true)) return {};
+    advice.warning = fmt::format(
+        "the cgroup {} has only {} left of {}, and no worker has grown: raise its limit, or run fewer workers",
+        room.group.string(), mebibytes(room.headroom), mebibytes(room.limit));
+    return advice;
+  }
+  const std::uint64_t fresh = baselines_.at(worker->pid).memory;
+  const bool fits = room.headroom >= fresh + last_reserve(room.limit);
+  replaced_ = worker->pid;
+  successor_ = 0;
+  waiting_since_ms_ = 0;
+  advice.step = Step{worker->slot, worker->pid, fits || workers.size() < 2 ? Way::surge : Way::drain_first,
+                     fmt::format("{} of memory, the most of {} workers, and the cgroup {} has {} left of {}",
+                                 mebibytes(worker->memory), workers.size(), room.group.string(),
+                                 mebibytes(room.headroom), mebibytes(room.limit))};
+  return advice;
+}
+
+int RecyclingPolicy::sacrifice(const std::vector<RecycleFacts>& workers, const MemoryRoom& room) {
+  if (sacrificed_ != 0 || room.headroom >= last_reserve(room.limit)) return 0;
+  const RecycleFacts* worker = largest_grown(workers);
+  return worker == nullptr ? 0 : sacrificed_ = worker->pid;
+}
+
 void RecyclingPolicy::began(int pid, std::uint64_t requests, std::uint64_t memory) {
   baselines_.insert_or_assign(pid, Baseline{requests, memory});
 }
@@ -73,6 +127,7 @@ void RecyclingPolicy::failed(std::uint64_t now) noexcept {
 
 void RecyclingPolicy::gone(int pid) noexcept {
   baselines_.erase(pid);
+  if (pid == sacrificed_) sacrificed_ = 0;
   if (pid != replaced_) return;
   replaced_ = 0;
   successor_ = 0;

@@ -1,4 +1,5 @@
-// Chooses workers to replace because they have reached a limit of requests, age or memory. No I/O: facts and time
+// Chooses workers to replace because they have reached a limit of requests, age or memory, or because the memory of the
+// control group is nearly used up. No I/O: facts and time
 // (monotonic milliseconds) are passed in.
 //
 // One worker is replaced at a time, from the start of its successor until its process has ended. The limits of requests
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "common/config/config.h"
+#include "supervisor/recycling/memory_headroom.h"
 
 namespace pronghorn::supervisor {
 
@@ -56,9 +58,21 @@ class RecyclingPolicy {
   };
 
   // Call once a second, while no rollout runs. `workers`: all ready workers; `slots`: how many there should be;
-  // `headroom`: see memory_headroom(). Returns no other step until the returned one has ended with failed() or gone().
+  // `headroom`: see MemoryRoom. Returns no other step until the returned one has ended with failed() or gone().
   [[nodiscard]] Advice next(const std::vector<RecycleFacts>& workers, std::uint32_t slots,
                             std::optional<std::uint64_t> headroom, std::uint64_t now);
+
+  // With less headroom than this the largest worker is replaced, so that there is time for that …
+  [[nodiscard]] static std::uint64_t reserve(std::uint64_t limit) noexcept;
+  // … and with less than this it is killed before the kernel kills, which may take the whole group (memory.oom.group).
+  [[nodiscard]] static std::uint64_t last_reserve(std::uint64_t limit) noexcept { return reserve(limit) / 4; }
+
+  // Call often, while no rollout runs: replaces the worker that uses the most memory when `room` is below reserve(). A
+  // worker that has not grown since it became ready is never chosen: the next one would be no smaller.
+  [[nodiscard]] Advice relieve(const std::vector<RecycleFacts>& workers, const MemoryRoom& room, std::uint64_t now);
+  // The pid to kill of these ready or draining workers, when `room` is below last_reserve(). 0: none. Returns no other
+  // one until gone() tells of it.
+  [[nodiscard]] int sacrifice(const std::vector<RecycleFacts>& workers, const MemoryRoom& room);
 
   // A worker has become ready with these figures: its limits count from there. For a worker without this call they
   // count from the first next() that sees it.
@@ -87,6 +101,7 @@ class RecyclingPolicy {
     std::string reason;
   };
 
+  [[nodiscard]] const RecycleFacts* largest_grown(const std::vector<RecycleFacts>& workers) const;
   void note(const std::vector<RecycleFacts>& workers);
   [[nodiscard]] std::optional<Due> due(const RecycleFacts& worker, std::uint32_t slots) const;
   [[nodiscard]] std::string starts_too_large(const RecycleFacts& worker);
@@ -97,6 +112,8 @@ class RecyclingPolicy {
   std::uint64_t not_before_ms_ = 0;
   std::uint64_t waiting_since_ms_ = 0;  // for memory; 0: not waiting
   bool told_too_large_ = false;
+  bool told_full_ = false;  // since there was room
+  int sacrificed_ = 0;      // a pid; 0: none
 };
 
 }  // namespace pronghorn::supervisor

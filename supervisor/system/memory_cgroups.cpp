@@ -42,16 +42,29 @@ bool has_memory(std::string_view controllers) {
   return ("," + std::string(controllers) + ",").find(",memory,") != std::string::npos;
 }
 
+// Of a group without a limit nobody asks for the page cache, and memory.stat costs the kernel most.
+void read_files(MemoryGroup& group, std::string_view inactive, std::string_view active) {
+  if (!group.limit) return;
+  group.idle_files = entry(group.path / "memory.stat", inactive).value_or(0);
+  group.active_files = entry(group.path / "memory.stat", active).value_or(0);
+}
+
 MemoryGroup group_of_version_2(const fs::path& path) {
-  return {path, number_of(path / "memory.max"), number_of(path / "memory.current"),
-          entry(path / "memory.stat", "inactive_file").value_or(0), entry(path / "memory.events", "oom_kill")};
+  MemoryGroup group{.path = path,
+                    .limit = number_of(path / "memory.max"),
+                    .used = number_of(path / "memory.current"),
+                    .oom_kills = entry(path / "memory.events", "oom_kill")};
+  read_files(group, "inactive_file", "active_file");
+  return group;
 }
 
 MemoryGroup group_of_version_1(const fs::path& path) {
-  MemoryGroup group{path, number_of(path / "memory.limit_in_bytes"), number_of(path / "memory.usage_in_bytes"),
-                    entry(path / "memory.stat", "total_inactive_file").value_or(0),
-                    entry(path / "memory.oom_control", "oom_kill")};
+  MemoryGroup group{.path = path,
+                    .limit = number_of(path / "memory.limit_in_bytes"),
+                    .used = number_of(path / "memory.usage_in_bytes"),
+                    .oom_kills = entry(path / "memory.oom_control", "oom_kill")};
   if (group.limit && *group.limit >= kNoLimit) group.limit.reset();
+  read_files(group, "total_inactive_file", "total_active_file");
   return group;
 }
 

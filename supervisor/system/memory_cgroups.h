@@ -13,7 +13,8 @@ struct MemoryGroup {
   std::filesystem::path path;
   std::optional<std::uint64_t> limit;      // bytes; absent: no limit
   std::optional<std::uint64_t> used;       // bytes
-  std::uint64_t idle_files = 0;            // of these, inactive page cache that the kernel can free
+  std::uint64_t idle_files = 0;            // of these, inactive page cache; 0 without a limit
+  std::uint64_t active_files = 0;          // and active page cache; 0 without a limit
   std::optional<std::uint64_t> oom_kills;  // out-of-memory kills since the group was created
 };
 

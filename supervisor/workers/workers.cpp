@@ -1,6 +1,7 @@
 #include "supervisor/workers/workers.h"
 
 #include <fmt/format.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -132,6 +133,13 @@ void Workers::set_slot_launch(std::uint32_t slot, const Launch& launch) {
 
 void Workers::discard(int pid) {
   if (const WorkerEntry* worker = slots_.find(pid)) stop(WorkerEntry(*worker));
+}
+
+void Workers::kill(int pid, std::string why) {
+  if (WorkerHandle* handle = handles_.find(pid); handle != nullptr && handle->failure.empty()) {
+    handle->failure = std::move(why);
+  }
+  environment_.children.kill(pid, SIGKILL);
 }
 
 void Workers::set_launch(const Launch& launch) {

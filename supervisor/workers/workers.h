@@ -102,6 +102,8 @@ class Workers {
   void set_slot_launch(std::uint32_t slot, const Launch& launch);
   // Stops a worker at once: a successor that is no longer wanted and has not served yet.
   void discard(int pid);
+  // Kills a worker; `why` is told with its exit.
+  void kill(int pid, std::string why);
   // Slots that are added later are of this launch.
   void set_launch(const Launch& launch);
   [[nodiscard]] const Launch& launch_of(std::uint32_t slot) const { return launches_[slot]; }

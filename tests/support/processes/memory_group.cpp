@@ -28,6 +28,18 @@ MemoryGroup::MemoryGroup(std::uint64_t limit) {
   static_cast<void>(write_to(path_ + (version_1 ? "/memory.swappiness" : "/memory.swap.max"), 0));
 }
 
+std::uint64_t MemoryGroup::oom_kills() const {
+  for (const char* name : {"/memory.oom_control", "/memory.events"}) {
+    std::ifstream file(path_ + name);
+    std::string key;
+    std::uint64_t number = 0;
+    while (file >> key >> number) {
+      if (key == "oom_kill") return number;
+    }
+  }
+  return 0;
+}
+
 MemoryGroup::~MemoryGroup() {
   static_cast<void>(eventually(5s, [this] { return ::rmdir(path_.c_str()) == 0 || !std::filesystem::exists(path_); }));
 }

@@ -24,7 +24,18 @@ struct Machine {
     write_file(folder + "/memory.current", current + "\n");
     write_file(folder + "/memory.stat", "anon 5\ninactive_file " + inactive + "\nslab 3\n");
   }
-  [[nodiscard]] std::optional<std::uint64_t> headroom() const { return memory_headroom(MemoryCgroups(root.path())); }
+  void set_version_1(const std::string& limit, const std::string& used) const {
+    write_file(root / "proc/self/cgroup", "4:memory:/shop/web\n0::/\n");
+    const std::string folder = root / "sys/fs/cgroup/memory/shop/web";
+    std::filesystem::create_directories(folder);
+    write_file(folder + "/memory.limit_in_bytes", limit + "\n");
+    write_file(folder + "/memory.usage_in_bytes", used + "\n");
+    write_file(folder + "/memory.stat", "inactive_file 1\ntotal_inactive_file 300\ntotal_active_file 200\n");
+  }
+  [[nodiscard]] std::optional<std::uint64_t> headroom() const {
+    const auto room = memory_room(MemoryCgroups(root.path()));
+    return room ? std::optional(room->headroom) : std::nullopt;
+  }
 };
 
 }  // namespace
@@ -52,4 +63,18 @@ TEST_CASE("files that only lie in memory count as free", "[recycling]") {
   CHECK(machine.headroom() == 3000);
   machine.set("shop/web", "5000", "6000", "500");
   CHECK(machine.headroom() == 0);
+}
+
+TEST_CASE("half of the page cache in use counts as free", "[recycling]") {
+  const Machine machine;
+  machine.set("shop/web", "5000", "5000", "1000\nactive_file 600");
+  CHECK(machine.headroom() == 1300);
+}
+
+TEST_CASE("cgroups of version 1 are read too", "[recycling]") {
+  const Machine machine;
+  machine.set_version_1("5000", "4900");
+  CHECK(machine.headroom() == 500);
+  machine.set_version_1("9223372036854771712", "4900");
+  CHECK_FALSE(machine.headroom());
 }

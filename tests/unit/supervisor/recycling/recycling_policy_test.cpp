@@ -194,3 +194,66 @@ TEST_CASE("a limit that a new worker exceeds from its start replaces nothing, an
   fleet.workers[0].memory = 400 * kMiB;
   CHECK_FALSE(fleet.next().step);
 }
+
+namespace {
+
+// A group of 250 MiB: the reserve is 50 MiB, the last one 12.5 MiB.
+MemoryRoom room_of(std::uint64_t mebibytes) { return {250 * kMiB, mebibytes * kMiB, "/shop"}; }
+
+}  // namespace
+
+TEST_CASE("when the cgroup's memory is nearly used up, the largest worker is replaced", "[recycling]") {
+  Fleet fleet({});
+  fleet.workers[1].memory = 60 * kMiB;
+  fleet.workers[2].memory = 90 * kMiB;
+  CHECK_FALSE(fleet.policy.relieve(fleet.workers, room_of(51), fleet.now).step);
+  const auto advice = fleet.policy.relieve(fleet.workers, room_of(49), fleet.now);
+  REQUIRE(advice.step);
+  CHECK(advice.step->slot == 2);
+  CHECK(advice.step->way == RecyclingPolicy::Way::surge);
+  CHECK(advice.step->reason ==
+        "90.0 MiB of memory, the most of 4 workers, and the cgroup /shop has 49.0 MiB left of 250.0 MiB");
+  CHECK_FALSE(fleet.policy.relieve(fleet.workers, room_of(49), fleet.now).step);  // one at a time
+  fleet.carry_out(*advice.step);
+  const auto next = fleet.policy.relieve(fleet.workers, room_of(49), fleet.now);
+  REQUIRE(next.step);
+  CHECK(next.step->slot == 1);
+}
+
+TEST_CASE("without room for a successor the largest worker ends first, unless it is the only one", "[recycling]") {
+  Fleet fleet({});
+  fleet.workers[2].memory = 90 * kMiB;
+  const auto advice = fleet.policy.relieve(fleet.workers, room_of(32), fleet.now);
+  REQUIRE(advice.step);
+  CHECK(advice.step->way == RecyclingPolicy::Way::drain_first);
+  Fleet alone({}, 1);
+  alone.workers[0].memory = 90 * kMiB;
+  const auto only = alone.policy.relieve(alone.workers, room_of(32), alone.now);
+  REQUIRE(only.step);
+  CHECK(only.step->way == RecyclingPolicy::Way::surge);
+}
+
+TEST_CASE("workers that have not grown are not replaced for the cgroup's memory, which is told once", "[recycling]") {
+  Fleet fleet({});
+  for (auto& worker : fleet.workers) worker.memory = 28 * kMiB;  // from 20 MiB
+  const auto advice = fleet.policy.relieve(fleet.workers, room_of(10), fleet.now);
+  CHECK_FALSE(advice.step);
+  CHECK(advice.warning.find("no worker has grown") != std::string::npos);
+  CHECK(fleet.policy.relieve(fleet.workers, room_of(10), fleet.now).warning.empty());
+  CHECK(fleet.policy.sacrifice(fleet.workers, room_of(10)) == 0);
+  static_cast<void>(fleet.policy.relieve(fleet.workers, room_of(60), fleet.now));
+  CHECK_FALSE(fleet.policy.relieve(fleet.workers, room_of(10), fleet.now).warning.empty());
+}
+
+TEST_CASE("a worker that outgrows its replacement is killed before the kernel kills, one at a time", "[recycling]") {
+  Fleet fleet({});
+  fleet.workers[1].memory = 60 * kMiB;
+  fleet.workers[2].memory = 90 * kMiB;
+  REQUIRE(fleet.policy.relieve(fleet.workers, room_of(40), fleet.now).step);
+  CHECK(fleet.policy.sacrifice(fleet.workers, room_of(13)) == 0);
+  CHECK(fleet.policy.sacrifice(fleet.workers, room_of(12)) == 102);
+  CHECK(fleet.policy.sacrifice(fleet.workers, room_of(2)) == 0);
+  fleet.policy.gone(102);
+  fleet.workers[2].memory = 20 * kMiB;
+  CHECK(fleet.policy.sacrifice(fleet.workers, room_of(2)) == 101);
+}
