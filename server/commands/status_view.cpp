@@ -163,7 +163,8 @@ std::string event_lines(const json& status) {
   if (lost > 0) out += fmt::format("lost requests {} ({})\n", short_count(json(lost)), reasons);
   const json& quarantine = at(status, {"quarantine"});
   if (quarantine.is_array() && !quarantine.empty()) {
-    out += fmt::format("quarantine: {} kinds of requests; \"pronghorn quarantine\" lists them\n", quarantine.size());
+    out += fmt::format("quarantine: {} of request; \"pronghorn quarantine\" lists them\n",
+                       quarantine.size() == 1 ? "1 kind" : fmt::format("{} kinds", quarantine.size()));
   }
   const json& rollout = at(status, {"rollout"});
   if (rollout.is_object()) {
@@ -196,17 +197,24 @@ std::string state_of(const json& worker) {
   return stuck > 0 ? fmt::format("stuck {:.0f}s", stuck) : text_of(at(worker, {"state"}));
 }
 
+// "18 of 20000"
+std::string descriptors(const json& worker) {
+  if (number_of(at(worker, {"descriptor_limit"})) == 0) return "-";
+  return fmt::format("{} of {}", text_of(at(worker, {"open_descriptors"})), text_of(at(worker, {"descriptor_limit"})));
+}
+
 std::string worker_table(const json& workers) {
   Table table({"slot", "pid", "<state", "gen", "uptime", "restarts", "req/s", "in-flight", "conns", "rss", "cpu",
-               "loop", "p50", "p99", "<redis"});
+               "loop", "p50", "p99", "descriptors", "<redis"});
   for (const json& worker : workers) {
-    table.add(
-        {text_of(at(worker, {"slot"})), text_of(at(worker, {"pid"})), state_of(worker),
-         text_of(at(worker, {"generation"})), uptime(at(worker, {"uptime_s"})), text_of(at(worker, {"restarts"})),
-         rate(at(worker, {"requests_per_s"})), text_of(at(worker, {"in_flight"})), text_of(at(worker, {"connections"})),
-         bytes(at(worker, {"rss_bytes"})), percent(number_of(at(worker, {"cpu_percent"}))),
-         percent(100 * number_of(at(worker, {"loop_utilisation"}))), milliseconds(at(worker, {"latency_ms", "p50"})),
-         milliseconds(at(worker, {"latency_ms", "p99"})), text_of(at(worker, {"redis", "state"}))});
+    table.add({text_of(at(worker, {"slot"})), text_of(at(worker, {"pid"})), state_of(worker),
+               text_of(at(worker, {"generation"})), uptime(at(worker, {"uptime_s"})), text_of(at(worker, {"restarts"})),
+               rate(at(worker, {"requests_per_s"})), text_of(at(worker, {"in_flight"})),
+               text_of(at(worker, {"connections"})), bytes(at(worker, {"rss_bytes"})),
+               percent(number_of(at(worker, {"cpu_percent"}))),
+               percent(100 * number_of(at(worker, {"loop_utilisation"}))),
+               milliseconds(at(worker, {"latency_ms", "p50"})), milliseconds(at(worker, {"latency_ms", "p99"})),
+               descriptors(worker), text_of(at(worker, {"redis", "state"}))});
   }
   return table.empty() ? "" : "\n" + table.render();
 }

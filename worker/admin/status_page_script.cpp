@@ -45,7 +45,7 @@ const tables = {
     ["Conns", (w) => count(w.connections), "minor"],
     ["p50", (w) => ms(w.latency_ms.p50), "minor"],
     ["p99", (w) => ms(w.latency_ms.p99), ""],
-    ["CPU", (w) => percent(w.cpu_percent), ""],
+    ["CPU", (w) => percent(w.cpu_percent), "minor"],
     ["Loop busy", (w) => percent(w.loop_utilisation * 100), (w) => "minor" + (w.loop_utilisation > 0.9 ? " bad" : "")],
     ["Stalls?", (w) => count(w.stalls), "minor"],
     ["Memory", (w) => bytes(w.rss_bytes), ""],
@@ -82,7 +82,7 @@ const tables = {
 };
 // [heading, text, whether the card is worth showing]
 const cards = [
-  ["Requests per s", (s) => rate(s.totals.requests_per_s), () => true],
+  ["Requests/s", (s) => rate(s.totals.requests_per_s), () => true],
   ["Requests", (s) => count(s.totals.requests), () => true],
   ["In flight", (s) => count(s.totals.in_flight), (s) => s.totals.in_flight > 0],
   ["Connections", (s) => count(s.totals.connections), () => true],
@@ -194,7 +194,8 @@ const std::string_view kPageScript = R"js(
     let last = -9;
     for (const sample of samples) {
       const x = 360 - (newest - sample.at) / 10;
-      path += (x - last > 1.5 ? "M" : "L") + x.toFixed(1) + " " + (39 - 38 * value(sample) / top).toFixed(2);
+      const isolated = x - last > 1.5;  // a dot, unless a line goes on from there
+      path += (isolated ? "M" : "L") + x.toFixed(1) + " " + (39 - 38 * value(sample) / top).toFixed(2) + (isolated ? "h0" : "");
       last = x;
     }
     byId(id).setAttribute("d", path);

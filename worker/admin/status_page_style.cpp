@@ -35,7 +35,7 @@ dd { margin: 0; font-size: 1.25rem; font-variant-numeric: tabular-nums; overflow
 .chart { background: var(--card); border: 1px solid var(--line); border-radius: .5rem; margin: 0; padding: .5rem .7rem; }
 .chart figcaption { color: var(--soft); font-size: .85rem; }
 .chart svg { display: block; width: 100%; height: 4rem; }
-.chart path { fill: none; stroke: var(--accent); stroke-width: 1.5; vector-effect: non-scaling-stroke; }
+.chart path { fill: none; stroke: var(--accent); stroke-width: 1.5; stroke-linecap: round; vector-effect: non-scaling-stroke; }
 .chart path.second { stroke: var(--soft); }
 .chart path.marks { stroke: var(--bad); stroke-dasharray: 3 3; }
 table { width: 100%; border-collapse: collapse; background: var(--card); border: 1px solid var(--line); }
@@ -53,7 +53,8 @@ tbody th { font-weight: 600; }
 .bad { color: var(--bad); }
 @media (max-width: 44rem) {
   main { padding: .7rem; }
-  th, td { padding: .3rem .35rem; font-size: .85rem; }
+  th, td { padding: .3rem .25rem; font-size: .82rem; }
+  thead th { font-size: .78rem; }
   .minor { display: none; }
   th.long, td.long { min-width: 6rem; }
   .cards { grid-template-columns: repeat(auto-fill, minmax(6.5rem, 1fr)); }
