@@ -19,8 +19,8 @@ import report
 import restart
 import servers
 
-SCENARIOS = ("keepalive", "browser", "pipelined", "close", "file_1k", "file_1m", "routes", "coroutine", "latency",
-             "session", "syscalls", "instructions", "idle", "upload", "restart")
+SCENARIOS = ("keepalive", "browser", "pipelined", "close", "file_1k", "file_1m", "routes", "coroutine", "access_log",
+             "latency", "session", "syscalls", "instructions", "idle", "upload", "restart")
 SMALL = {"small": load.Load()}
 SESSIONS = 256
 WARM_UP_SECONDS = 2
@@ -92,6 +92,9 @@ class Bench:
 
     def coroutine(self):
         return self.rounds_and_instructions(servers.handlers(self.options.build))
+
+    def access_log(self):
+        return self.rounds_and_instructions(servers.logging(self.options.build))
 
     def rounds_and_instructions(self, candidates):
         """{"cpu": as of rounds(), "instructions": by server}; for differences too small for a clock."""

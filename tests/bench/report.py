@@ -30,7 +30,7 @@ def table(header, rows):
 
 def load_table(results):
     """One scenario: a row for each server."""
-    bases = [name for name in ("rawepoll", "h2o", "nginx", "node_session", "routes_5", "plain") if name in results]
+    bases = [name for name in ("rawepoll", "h2o", "nginx", "node_session", "routes_5", "plain", "log_off") if name in results]
     rows = []
     for name, rounds in results.items():
         row = [name, f"{median(rounds, 'requests_per_s'):,.0f}", f"{median(rounds, 'cpu_us'):.2f}"]
@@ -93,6 +93,9 @@ def targets(results):
             found.add_paired(f"{what}: CPU", ratios(results[scenario]["cpu"], costly, base), limit)
             instructions = results[scenario]["instructions"]
             found.add(f"{what}: instructions", instructions[costly] / instructions[base], limit)
+    if "access_log" in results:
+        values = ratios(results["access_log"]["cpu"], "log_file", "log_off")
+        found.add_paired("access log in a file / none: CPU", values, 1.08)
     if "latency" in results:
         p99 = ratios(results["latency"], "pronghorn", "uv_llhttp", "p99_ms")
         found.add_paired("p99 at a fixed load / uv_llhttp", p99, 1.0)

@@ -91,7 +91,7 @@ class Server:
         return True
 
 
-def pronghorn(build, workers=1, redis="none", target="/", expected=HELLO, name="pronghorn", settings=None):
+def pronghorn(build, workers=1, redis="none", target="/", expected=HELLO, name="pronghorn", settings=None, access_log=False):
     """`settings`: variables that bench_app.cpp knows."""
     def command(port, _):
         return [build / "pronghorn", "serve", build / "bench/bench_app.so", "--listen", f"127.0.0.1:{port}",
@@ -99,7 +99,7 @@ def pronghorn(build, workers=1, redis="none", target="/", expected=HELLO, name="
 
     def env(folder):
         return {"PRONGHORN_RUNTIME_DIR": str(folder / "run"), "PRONGHORN_DATA_DIR": str(folder / "data"),
-                **(settings or {})}
+                "PRONGHORN_ACCESS_LOG": str(folder / "access.log") if access_log else "off", **(settings or {})}
     return Server(name, command, env, target, expected)
 
 
@@ -153,6 +153,11 @@ def with_routes(build):
     """The same route among 5 and among 500."""
     return [pronghorn(build, target="/api/items57/12345", name=f"routes_{count}", settings={"BENCH_ROUTES": str(count)})
             for count in (5, 500)]
+
+
+def logging(build):
+    """The same answers, without an access log and with one in a file."""
+    return [pronghorn(build, name=f"log_{'file' if logs else 'off'}", access_log=logs) for logs in (False, True)]
 
 
 def handlers(build):
