@@ -1,193 +1,21 @@
 #include "supervisor/listen/listeners.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <charconv>
-#include <cstddef>
 #include <cstring>
 
+#include "supervisor/listen/socket_address.h"
+#include "supervisor/listen/tcp_socket.h"
 #include "supervisor/system/errors.h"
 
 namespace pronghorn::supervisor {
 namespace {
-
-struct SocketAddress {
-  sockaddr_storage storage{};
-  socklen_t size = 0;
-  bool dual_stack = false;  // an IPv6 socket that takes IPv4 too
-
-  [[nodiscard]] const sockaddr* get() const noexcept { return reinterpret_cast<const sockaddr*>(&storage); }
-};
-
-bool has_ipv6() noexcept { return static_cast<bool>(Fd(::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0))); }
-
-SocketAddress every_address(std::uint16_t port) noexcept {
-  SocketAddress result;
-  if (has_ipv6()) {
-    auto* address = reinterpret_cast<sockaddr_in6*>(&result.storage);
-    address->sin6_family = AF_INET6;
-    address->sin6_addr = in6addr_any;
-    address->sin6_port = htons(port);
-    result.size = sizeof *address;
-    result.dual_stack = true;
-  } else {
-    auto* address = reinterpret_cast<sockaddr_in*>(&result.storage);
-    address->sin_family = AF_INET;
-    address->sin_port = htons(port);
-    result.size = sizeof *address;
-  }
-  return result;
-}
-
-bool is_every_ipv6(const SocketAddress& address) noexcept {
-  return address.storage.ss_family == AF_INET6 &&
-         IN6_IS_ADDR_UNSPECIFIED(&reinterpret_cast<const sockaddr_in6*>(&address.storage)->sin6_addr);
-}
-
-// Of a name with several addresses, the first IPv4 address: that is what people mean by "localhost".
-std::expected<SocketAddress, std::string> resolve(const Address& address, bool ipv6_only) {
-  if (address.host.empty()) return every_address(address.port);
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_PASSIVE;
-  addrinfo* found = nullptr;
-  const int error = ::getaddrinfo(address.host.c_str(), std::to_string(address.port).c_str(), &hints, &found);
-  if (error != 0) return std::unexpected(fmt::format("cannot resolve the host: {}", ::gai_strerror(error)));
-  const addrinfo* best = found;
-  for (const addrinfo* each = found; each != nullptr; each = each->ai_next) {
-    if (each->ai_family == AF_INET) {
-      best = each;
-      break;
-    }
-  }
-  SocketAddress result;
-  std::memcpy(&result.storage, best->ai_addr, best->ai_addrlen);
-  result.size = best->ai_addrlen;
-  ::freeaddrinfo(found);
-  result.dual_stack = !ipv6_only && is_every_ipv6(result);
-  return result;
-}
-
-std::string explain(int error) {
-  switch (error) {
-    case EADDRINUSE:
-      return "address already in use; stop the other server or choose another port";
-    case EACCES:
-      return "permission denied; use a port above 1023 or grant CAP_NET_BIND_SERVICE";
-    case EADDRNOTAVAIL:
-      return "this machine has no such address; use 127.0.0.1, or :PORT for every address";
-    default:
-      return std::strerror(error);
-  }
-}
-
-void set_option(int fd, int level, int option, int value) noexcept {
-  ::setsockopt(fd, level, option, &value, sizeof value);
-}
-
-std::expected<Fd, std::string> bound_socket(const SocketAddress& address, bool reuse_port) {
-  Fd fd(::socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!fd) return std::unexpected(explain(errno));
-  set_option(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
-  if (reuse_port) set_option(fd.get(), SOL_SOCKET, SO_REUSEPORT, 1);
-  set_option(fd.get(), IPPROTO_TCP, TCP_NODELAY, 1);  // accepted sockets inherit it, which saves a system call each
-  if (address.storage.ss_family == AF_INET6) {
-    set_option(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, address.dual_stack ? 0 : 1);
-  }
-  if (::bind(fd.get(), address.get(), address.size) == 0) return fd;
-  if (errno == EADDRINUSE && address.dual_stack) {
-    return std::unexpected(
-        "the port is already in use on IPv4 or IPv6, and this address takes both; stop the other server or choose "
-        "another port with --listen");
-  }
-  return std::unexpected(explain(errno));
-}
-
-std::uint16_t port_of(const SocketAddress& address) noexcept {
-  return ntohs(address.storage.ss_family == AF_INET6
-                   ? reinterpret_cast<const sockaddr_in6*>(&address.storage)->sin6_port
-                   : reinterpret_cast<const sockaddr_in*>(&address.storage)->sin_port);
-}
-
-// With SO_REUSEPORT two servers that start at the same moment could both bind the port, because neither listens yet
-// when the other probes. So whoever binds an abstract Unix socket with the address in its name owns the address: such a
-// name belongs to the network namespace, as ports do, and is free again when the process ends.
-std::expected<Fd, std::string> claim(const SocketAddress& address) {
-  std::array<char, INET6_ADDRSTRLEN> host{};
-  const bool is_v6 = address.storage.ss_family == AF_INET6;
-  const void* ip = is_v6 ? static_cast<const void*>(&reinterpret_cast<const sockaddr_in6*>(&address.storage)->sin6_addr)
-                         : &reinterpret_cast<const sockaddr_in*>(&address.storage)->sin_addr;
-  ::inet_ntop(address.storage.ss_family, ip, host.data(), host.size());
-  const std::string text = fmt::format("pronghorn listens on {} port {}", host.data(), port_of(address));
-  sockaddr_un name{};
-  name.sun_family = AF_UNIX;
-  std::memcpy(name.sun_path + 1, text.data(), text.size());  // abstract: after a leading NUL
-  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + text.size());
-  Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (!fd || ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&name), size) != 0) {
-    return std::unexpected(explain(errno));
-  }
-  return fd;
-}
-
-// The address that the socket is bound to.
-SocketAddress local_address(int fd) noexcept {
-  SocketAddress address;
-  address.size = sizeof address.storage;
-  ::getsockname(fd, reinterpret_cast<sockaddr*>(&address.storage), &address.size);
-  int only_ipv6 = 1;
-  socklen_t size = sizeof only_ipv6;
-  ::getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only_ipv6, &size);
-  address.dual_stack = only_ipv6 == 0;
-  return address;
-}
-
-bool same_address(const SocketAddress& a, const SocketAddress& b) noexcept {
-  if (a.storage.ss_family != b.storage.ss_family) return false;
-  if (a.storage.ss_family == AF_UNIX) {
-    const auto path = [](const SocketAddress& address) {
-      return reinterpret_cast<const sockaddr_un*>(address.get())->sun_path;
-    };
-    return std::strcmp(path(a), path(b)) == 0;
-  }
-  if (a.storage.ss_family == AF_INET6) {
-    const auto* left = reinterpret_cast<const sockaddr_in6*>(a.get());
-    const auto* right = reinterpret_cast<const sockaddr_in6*>(b.get());
-    return left->sin6_port == right->sin6_port &&
-           std::memcmp(&left->sin6_addr, &right->sin6_addr, sizeof(in6_addr)) == 0;
-  }
-  const auto* left = reinterpret_cast<const sockaddr_in*>(a.get());
-  const auto* right = reinterpret_cast<const sockaddr_in*>(b.get());
-  return left->sin_port == right->sin_port && left->sin_addr.s_addr == right->sin_addr.s_addr;
-}
-
-SocketAddress unix_address(const std::string& path) noexcept {
-  SocketAddress address;
-  auto* name = reinterpret_cast<sockaddr_un*>(&address.storage);
-  name->sun_family = AF_UNIX;
-  path.copy(name->sun_path, sizeof name->sun_path - 1);
-  address.size = sizeof *name;
-  return address;
-}
-
-bool is_listening(int fd) noexcept {
-  int type = 0;
-  int listening = 0;
-  socklen_t size = sizeof type;
-  return ::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM &&
-         ::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) == 0 && listening != 0;
-}
 
 constexpr std::string_view kStoredPrefix = "pronghorn-slot-";
 
@@ -305,7 +133,7 @@ bool Listeners::adopt_passed(const Address& address) {
     const bool first = std::ranges::find(listeners_, index, &Listener::address) == listeners_.end();
     if (!slot && !first) continue;  // one is enough for all slots
     ::fcntl(socket.fd.get(), F_SETFL, O_NONBLOCK);
-    if (!address.is_unix) set_option(socket.fd.get(), IPPROTO_TCP, TCP_NODELAY, 1);
+    if (!address.is_unix) send_without_delay(socket.fd.get());
     listeners_.push_back({index, slot, socket.fd.get()});
     owned_.push_back(std::move(socket.fd));
     has_own_ = has_own_ || slot.has_value();

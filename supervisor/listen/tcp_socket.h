@@ -1,0 +1,22 @@
+// Sockets of listeners. Errors are one line that says what to change.
+#pragma once
+
+#include <expected>
+#include <string>
+
+#include "supervisor/listen/socket_address.h"
+#include "supervisor/system/fd.h"
+
+namespace pronghorn::supervisor {
+
+// What to do about an errno of bind() or listen().
+[[nodiscard]] std::string explain(int error);
+// A TCP socket that is bound and does not listen yet.
+[[nodiscard]] std::expected<Fd, std::string> bound_socket(const SocketAddress& address, bool reuse_port);
+// Reserves the address for this process, for as long as the descriptor is open. `address` is an IP address.
+[[nodiscard]] std::expected<Fd, std::string> claim(const SocketAddress& address);
+[[nodiscard]] bool is_listening(int fd) noexcept;
+// Accepted sockets inherit TCP_NODELAY, which saves a system call each.
+void send_without_delay(int fd) noexcept;
+
+}  // namespace pronghorn::supervisor
