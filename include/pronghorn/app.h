@@ -4,18 +4,18 @@
 // Paths: literal text, with whole segments "{name}" (one non-empty segment) and, last, "{name...}" (the rest of the
 // path, possibly empty). A literal segment is preferred to "{name}", which is preferred to "{name...}". A trailing
 // slash is significant. A GET route answers HEAD too. OPTIONS is answered from the methods of the path unless it has a
-// route of its own; a CORS preflight runs the after middleware of the route that it asks about. A path whose methods do
-// not include the request's is answered 405 with Allow, an unknown path 404.
+// route of its own; a CORS preflight runs the after middleware of the route that it asks about. If the path has routes
+// but none for the method, the client gets 405 with Allow; for an unknown path, 404.
 //
-// Order for a request: the route's limits in the order of their calls; middleware of the application, then of each
-// enclosing group from the outside in, then of the route, each in the order of use(); the handler; the session's
-// changes; after middleware in the reverse of that order, so that what is used first sees what is really sent. An
-// exception on the way skips what is left before the handler's end, becomes an error answer (on_error), and passes
-// through the after middleware. An exception from after middleware replaces the response by a plain 500; the rest of it
-// still runs.
+// A request passes through, in this order: the route's limits in the order of their calls; middleware of the
+// application, of each enclosing group from the outside in, and of the route, each in the order of use(); the handler;
+// the session, whose changes are written; after middleware in reverse order, so that the one used first sees what is
+// really sent. An exception skips the rest up to the handler's end and becomes an error response (on_error), which
+// passes through the after middleware. If after middleware throws, a plain 500 replaces the response, and the rest of
+// it still runs.
 //
 // Mistakes in the setup function (an invalid or duplicate path, an empty function, a limit of zero) throw
-// std::invalid_argument. Whatever escapes setup ends the worker with its text in the log; if no worker ever becomes
+// std::invalid_argument. An exception that escapes setup is logged and ends the worker; if no worker ever becomes
 // ready, the server exits with status 3.
 #pragma once
 
@@ -43,7 +43,7 @@ namespace detail {
 
 struct RouteEntry;  // one route with its options
 struct GroupEntry;  // a prefix and its middleware
-struct AppState;    // everything that the setup function has said
+struct AppState;    // everything that the setup function has added
 
 // Makes an object of the application's; the caller owns it.
 using StateMaker = std::function<Task<void*>(Worker&)>;
@@ -73,8 +73,8 @@ StateMaker make_state_maker(F make) {
 
 }  // namespace detail
 
-// The options of one route, chained where it is added: app.get("/a", handler).limit(...).max_body(4_KiB). Of two calls
-// of the same option the last one wins, except limit() and use(), which add. Valid while the setup function runs.
+// The options of one route, chained where it is added: app.get("/a", handler).limit(...).max_body(4_KiB). If an option
+// is set twice, the last call wins; limit() and use() accumulate. Valid while the setup function runs.
 class PRONGHORN_API Route {
  public:
   explicit Route(detail::RouteEntry& entry) noexcept : entry_(&entry) {}  // for Group
@@ -148,7 +148,7 @@ class PRONGHORN_API Group {
 
   // Serves the files of `directory` below `prefix`: GET and HEAD with ETag, conditional requests (RFC 9110 section 13)
   // and ranges. `name.br` and `name.gz` answer for `name` to clients that accept them, index.html for a folder.
-  // Anything outside of the directory, also through symbolic links, is 404. A relative directory starts at the server's
+  // Paths that leave the directory, also through symbolic links, are 404. `directory` may be relative to the server's
   // working directory. Throws std::invalid_argument if the directory does not exist.
   void serve_files(std::string_view prefix, const std::string& directory, const FilesOptions& options = {});
 
@@ -178,7 +178,7 @@ class PRONGHORN_API App : public Group {
 
   [[nodiscard]] Settings settings() const noexcept { return Settings(*app_); }
   // The absolute folder of the application's file: of the plugin as the command line names it, or of the program that
-  // contains the application. Use it to find what ships with the application; dladdr() may name a copy of the plugin.
+  // contains the application. Use it to find files that ship with it; dladdr() may name a copy of the plugin.
   [[nodiscard]] const std::string& folder() const noexcept;
 
   // Gives the application an object of type T per worker process, in place of a global variable. `make` returns T or
@@ -187,8 +187,8 @@ class PRONGHORN_API App : public Group {
   //
   // Lifetime: made before the first on_start hook, in the order of these calls, so that `make` may use the state of
   // earlier ones; destroyed in reverse order after the last on_stop hook, when no handler or background task is left.
-  // State is neither shared between workers nor kept when a worker is replaced: keep what has to last in Redis. What
-  // `make` throws ends the start, as for on_start. Throws std::invalid_argument for a second state of the same type.
+  // State is neither shared between workers nor kept when a worker is replaced: keep what has to last in Redis. If
+  // `make` throws, the worker fails to start. Throws std::invalid_argument for a second state of the same type.
   template <class T, class F>
   void state(F make) {
     add_state(typeid(T), detail::make_state_maker<T>(std::move(make)),
@@ -203,42 +203,43 @@ class PRONGHORN_API App : public Group {
   // other. Throw std::invalid_argument for an empty function.
   //
   // on_start runs in each worker before it accepts connections, in the order of the calls; the worker is ready when all
-  // have ended. A hook that throws ends the worker. Limit: option boot_timeout.
+  // have finished. A hook that throws ends the worker. Limit: option boot_timeout.
   template <class F>
   void on_start(F hook) {
     add_start_hook(detail::make_hook(std::move(hook)));
   }
-  // on_drain runs in each worker that begins to drain (stop, reload, fewer workers), while it still answers requests, in
-  // the order of the calls: tell background work to come to its end. worker.draining() is true from then on. What a
-  // hook throws is logged, and the others still run. Limit: the drain waits for it as for a request.
+  // on_drain runs when a worker begins to drain (stop, reload, fewer workers), while it still answers requests, in the
+  // order of the calls: tell background work to finish. worker.draining() is true from then on. If a hook throws, this
+  // is logged, and the others still run. Limit: the drain waits for it as for a request.
   template <class F>
   void on_drain(F hook) {
     add_drain_hook(detail::make_hook(std::move(hook)));
   }
-  // on_stop runs in each worker that ends in order, after its last request and background task, or when drain_timeout
-  // has cut what was left of them, in the reverse order of the calls. What a hook throws is logged, and the others
-  // still run. Limit: 5 s for all of them together.
+  // on_stop runs after a draining worker's last request and background task, or after drain_timeout has ended the rest
+  // of them, in the reverse order of the calls. If a hook throws, this is logged, and the others still run. Limit: 5 s
+  // for all of them together.
   template <class F>
   void on_stop(F hook) {
     add_stop_hook(detail::make_hook(std::move(hook)));
   }
 
-  // Runs `task`, which has the forms of a hook, again and again in each worker: first when `period` has passed after
-  // the start, then when as much time has passed after its last run, so runs do not overlap. What it throws is logged,
-  // and the next run comes all the same. When the worker drains, no run begins any more; the drain waits for one that
-  // has begun as for a request. For work that is to happen once per machine: `if (worker.slot() == 0)`. Throws
-  // std::invalid_argument for an empty function or a period below 1 ms.
+  // Runs `task`, which has the forms of a hook, periodically in each worker: first `period` after the start, then
+  // `period` after the end of each run, so runs never overlap. If it throws, this is logged, and the next run still
+  // follows. When the worker drains, no new run starts; the drain waits for a run in progress as for a request. For
+  // work that must run once per machine, test `worker.slot() == 0`. Throws std::invalid_argument for an empty function
+  // or a period below 1 ms.
   template <class F>
   void every(std::chrono::milliseconds period, F task) {
     add_periodic_task(period, detail::make_hook(std::move(task)));
   }
 
-  // Makes the response to every error that the server would otherwise answer itself with problem details: what escapes
-  // a handler, 404, 405, 413, 504, refusals of limits (429, 503), Redis being down (503), malformed or slow requests
-  // (400, 408, 414, 431), a full server and quarantined requests (503). What a malformed head does not have is empty:
+  // Produces the response to every error that the server would otherwise answer itself with problem details: exceptions
+  // that escape a handler, 404, 405, 413, 504, refusals by limits (429, 503), Redis being down (503), malformed or slow
+  // requests (400, 408, 414, 431), a full server and quarantined requests (503). What a malformed head lacks is empty:
   // method, path, fields. The hook is Response(Request&, const ErrorAnswer&), or takes a std::exception_ptr in place of
-  // the ErrorAnswer, and may return a Task; for a request that is refused it has a second, then the client gets a 504. Fields of the ErrorAnswer that the hook's response lacks, such as Retry-After, are added unless it changes
-  // the status. If the hook throws, the client gets a plain 500. Later calls replace the hook.
+  // the ErrorAnswer, and may return a Task; for a refused request the Task must end within a second, or the client gets
+  // 504. Unless the hook changes the status, the server adds the fields of the ErrorAnswer that its response lacks, such
+  // as Retry-After. If the hook throws, the client gets a plain 500. Later calls replace the hook.
   template <class F>
   void on_error(F hook) {
     set_error_handler(detail::make_error_handler(std::move(hook)));

@@ -1,4 +1,4 @@
-// Running tasks concurrently: in the background, all of them, the first to end, or one with a deadline. Context and
+// Running tasks concurrently: in the background, until all or the first have ended, or with a deadline. Context and
 // cancellation: see pronghorn/task.h.
 #pragma once
 
@@ -22,7 +22,7 @@
 namespace pronghorn {
 namespace detail {
 
-// Keeps `task` alive until it ends, and logs what escapes it. See spawn().
+// Keeps `task` alive until it ends; logs an exception that escapes it. See spawn().
 PRONGHORN_API void spawn_detached(Task<void> task);
 
 // The result of a detached task, for the coroutine that may still be waiting for it.
@@ -132,8 +132,8 @@ Child run_child(Task<T> task, Outcome<T>& outcome) {
   }
 }
 
-// Starts the children one after the other and suspends until the count is zero. Does not start the rest if it is zero
-// before that.
+// Starts the children one after the other and suspends until the count is zero. If it reaches zero earlier, the rest
+// are not started.
 struct StartChildren {
   std::vector<Child>& children;
   Countdown& countdown;
@@ -171,9 +171,9 @@ class PRONGHORN_API DeadlineExceeded : public std::runtime_error {
   DeadlineExceeded() : std::runtime_error("deadline exceeded") {}
 };
 
-// Runs `task` in the background, starting immediately. What escapes it is logged. A draining worker waits for it as it
-// does for requests, up to drain_timeout; then the task is destroyed at its suspension point. So the task must have an
-// end: work that repeats belongs to App::every(), and a loop asks worker.draining().
+// Starts `task` immediately and runs it in the background. An exception that escapes it is logged. A draining worker
+// waits for it as for a request, up to drain_timeout; then it destroys the task at its suspension point. So the task
+// must end: use App::every() for periodic work, and check worker.draining() in a loop.
 inline void spawn(Task<void> task) { detail::spawn_detached(std::move(task)); }
 
 // Runs `task` to its end even if the awaiting coroutine is destroyed meanwhile, and returns its result.

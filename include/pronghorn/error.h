@@ -1,4 +1,4 @@
-// Exceptions that answer a request.
+// Exceptions that become the response to a request.
 #pragma once
 
 #include <exception>
@@ -37,17 +37,17 @@ class PRONGHORN_API HttpError : public std::runtime_error {
   Fields fields_;
 };
 
-// What the server is about to answer to a request that failed. See App::on_error().
+// The response that the server would send for a failed request. See App::on_error().
 struct ErrorAnswer {
   int status = 500;               // 400..599
-  std::string detail = {};        // for the client; empty if the status says it all, or if the cause is a secret
+  std::string detail = {};        // for the client; empty if the status suffices or the cause is confidential
   HttpError::Fields fields = {};  // such as Retry-After, WWW-Authenticate or Allow
-  std::exception_ptr cause = {};  // what escaped the handler or its middleware; null if the server itself refuses
+  std::exception_ptr cause = {};  // what escaped the handler or its middleware; null if the server refused the request
 };
 
 inline HttpError bad_request(const std::string& detail) { return {400, detail}; }
-// A 401 has to say how to authenticate (RFC 9110 section 15.5.2): `challenge` is the value of WWW-Authenticate, such as
-// R"(Basic realm="shop")", for which a browser asks the user for a password.
+// A 401 must say how to authenticate (RFC 9110 section 15.5.2): `challenge` is the value of WWW-Authenticate. For
+// R"(Basic realm="shop")" a browser asks the user for a password.
 inline HttpError unauthorized(const std::string& detail, std::string_view challenge = "Bearer") {
   return HttpError(401, detail).set("WWW-Authenticate", challenge);
 }

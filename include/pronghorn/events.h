@@ -10,7 +10,7 @@
 //   }
 //
 // The client is an EventSource. It reconnects by itself when the stream ends and sends the id of the last event that it
-// received: see Request::last_event_id(). An answer with a status other than 200 stops it for good.
+// received: see Request::last_event_id(). A response with a status other than 200 stops it from reconnecting.
 #pragma once
 
 #include <chrono>
@@ -64,14 +64,14 @@ using EventProducer = std::function<Task<void>(EventWriter&)>;
 // 200 with a stream of events that is neither cached nor buffered by proxies. The server calls `producer` once, on the
 // loop, after the handler has returned, so it must own what it captures. Its coroutine is destroyed at its suspension
 // point
-//  - when the client disconnects, which is noticed within about two seconds, or by a failing heartbeat if the client
-//    has vanished without closing the connection;
+//  - when the client disconnects, which the server notices within about two seconds, or by a failed heartbeat if the
+//    client has vanished without closing the connection;
 //  - when the worker drains (stop, reload, fewer workers): the stream ends cleanly as soon as the drain begins, so that
 //    the client reconnects to another worker. A stream that starts during a drain ends at once.
 // The stream ends when the producer ends; if it throws, the connection is reset. The client reconnects in either case.
-// To stop it for good, answer its next request with no_content().
+// To prevent that, answer its next request with no_content().
 //
-// After `heartbeat` without an event a comment is sent, so that proxies do not close an idle connection. Zero: never.
+// After `heartbeat` without an event the server sends a comment, so that proxies keep the connection open. Zero: never.
 [[nodiscard]] PRONGHORN_API Response events(EventProducer producer,
                                             std::chrono::milliseconds heartbeat = std::chrono::seconds(15));
 

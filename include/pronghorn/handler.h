@@ -1,8 +1,8 @@
-// Handlers and middleware: the functions that App, Group and Route take, and the forms that they may have.
+// Handlers and middleware: the functions that App, Group and Route take, and their possible signatures.
 //
-// All of them may be functions, lambdas or other callables. They are called on the loop thread. A plain function
-// answers at once; a coroutine (one that returns a Task) may wait. The server keeps the callable until the worker ends,
-// so a lambda that is a coroutine may use its captures.
+// Each may be a function, a lambda or another callable. The server calls it on the loop thread. A plain function
+// answers at once; a coroutine (which returns a Task) may wait. The server keeps the callable until the worker ends, so
+// a lambda that is a coroutine may use its captures.
 #pragma once
 
 #include <concepts>
@@ -23,8 +23,8 @@
 
 namespace pronghorn {
 
-// The rest of the chain for a wrapping middleware: the middleware after it and the handler. Call it at most once; a
-// second call throws std::logic_error. The awaited call throws what the handler threw.
+// The rest of the chain after a wrap: the middleware after it and the handler. Call it at most once; a second call
+// throws std::logic_error. Awaiting the call throws what the handler threw.
 class PRONGHORN_API Next {
  public:
   explicit Next(std::function<Task<Response>(Request&)> chain) : chain_(std::move(chain)) {}  // for the server
@@ -94,8 +94,8 @@ Hook make_hook(F function) {
   }
 }
 
-// What a hook with an exception_ptr gets: what the handler threw if that is a mistake of the application, else an
-// HttpError that says what the server would answer.
+// The argument of a hook that takes an exception_ptr: what the handler threw if that is an error of the application,
+// else an HttpError with the response that the server would send.
 PRONGHORN_API std::exception_ptr as_exception(const ErrorAnswer& answer);
 
 template <class F>
@@ -123,7 +123,7 @@ ErrorHandler make_error_handler(F function) {
 
 }  // namespace detail
 
-// Code that runs around handlers. Its signature says which of the four forms it is:
+// Code that runs around handlers. Its signature selects one of three forms:
 //  - guard: std::optional<Response>(Request&), or a Task of that. Runs before the handler. A response ends the chain;
 //    nullopt lets it continue.
 //  - wrap: Task<Response>(Request&, Next). Runs around the rest of the chain. Sees what the handler returns or throws.
@@ -171,7 +171,7 @@ class PRONGHORN_API Middleware {
 
 }  // namespace pronghorn
 
-// A function with co_await or co_return that does not return a Task is a mistake; these say so.
+// Make the compiler explain a function with co_await or co_return that does not return a Task.
 template <class... Args>
 struct std::coroutine_traits<pronghorn::Response, Args...> {
   static_assert(pronghorn::detail::kNever<Args...>,

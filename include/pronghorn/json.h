@@ -1,16 +1,16 @@
-// JSON bodies on nlohmann-json. A header of its own, so that applications without JSON do not pay its compile time.
+// JSON bodies with nlohmann-json. A separate header, so that applications without JSON do not pay its compile time.
 //
-// What the client's JSON lacks is the client's mistake. An exception of nlohmann-json that escapes a handler which has
-// read its body with json_body() is answered 400, with nlohmann-json's message as the detail:
+// A member that the client's JSON lacks is the client's error: if a handler has read its body with json_body() and lets
+// an exception of nlohmann-json escape, the client gets 400 with nlohmann-json's message as the detail:
 //
 //   Task<Response> order(Request& request) {
 //     const auto body = co_await json_body(request);          // 400 "the body is not valid JSON: ..."
 //     const auto item = body.at("item").get<std::string>();   // 400 "the JSON body: key 'item' not found"
 //     ...
 //
-// That holds for operator[] with a key too: on a const value a missing member throws, on any other it inserts null,
-// whose get<std::string>() throws. An index is different: a const array's operator[] checks nothing, so use at().
-// Exceptions from JSON of the handler's own are not told apart; catch them, or they are answered 400 as well.
+// This includes operator[] with a key: for a missing member, a const value throws; any other inserts null, whose
+// get<std::string>() throws. But operator[] with an index checks nothing on a const array, so use at(). Exceptions from
+// JSON that the handler itself made are treated the same; catch them, or the client gets 400 for them as well.
 #pragma once
 
 #if defined(NLOHMANN_JSON_VERSION_MAJOR) && !defined(PRONGHORN_JSON_ASSERT_PREFIX)
@@ -36,8 +36,8 @@
 namespace pronghorn {
 namespace detail {
 
-// Builds a value from the events of nlohmann-json's parser. Each event costs the same however much has been built:
-// nlohmann-json's own parse() with a callback looks through the whole parent whenever a value ends.
+// Builds a value from the events of nlohmann-json's parser, in constant time per event. (nlohmann-json's own parse()
+// with a callback searches the whole parent whenever a value ends.)
 class JsonBuilder {
  public:
   bool null() { return add(nullptr); }
@@ -131,7 +131,7 @@ inline std::optional<std::string> describe_json_error(const std::exception_ptr& 
 
 // The request's body as JSON (RFC 8259), whatever its content type. Throws HttpError 400 if the body is empty or
 // malformed, nested deeper than 128 levels, or has a number that no double holds; 415 if it has a content coding. Of
-// members with the same name the last one counts. Costs time in proportion to the body's length.
+// members with the same name the last one counts. Takes time proportional to the body's length.
 [[nodiscard]] inline Task<nlohmann::json> json_body(Request& request) {
   request.refuse_content_coding();
   const std::string_view text = co_await request.body();

@@ -1,9 +1,9 @@
 // Rate limits: counted in Redis, so they are exact across all workers and machines.
 //
-// All limits of a route are checked by one Lua script in one round trip, on the clock of the Redis server. If one of
-// them refuses the request, it counts for none, and the client gets a 429 with Retry-After. Responses describe the limits
-// with RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers-10); the option `rate_limit_fields` selects
-// the older RateLimit-Limit, RateLimit-Remaining and RateLimit-Reset.
+// One Lua script checks all limits of a route in one round trip, by the clock of the Redis server. If one limit refuses
+// a request, the request counts for none of them, and the client gets 429 with Retry-After. Responses describe the
+// limits with RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers-10); the option `rate_limit_fields`
+// selects the older RateLimit-Limit, RateLimit-Remaining and RateLimit-Reset.
 #pragma once
 
 #include <chrono>
@@ -18,19 +18,19 @@
 namespace pronghorn {
 
 enum class LimitAlgorithm {
-  // `count` requests per window; a window begins with the first request after the last one has ended. The cheapest. A
-  // client can make up to twice `count` requests around the edge of two windows.
+  // `count` requests per window; the first request after the end of a window begins the next. The cheapest algorithm. A
+  // client can make up to twice `count` requests around the boundary of two windows.
   fixed_window,
-  // `count` requests in any window: the requests of the previous window count in proportion to its part that is still
-  // within one window from now.
+  // `count` requests in any window. The requests of the previous fixed window are weighted by how much of it lies
+  // within the last `window`.
   sliding_window,
   // A bucket of `count` tokens, refilled evenly over `window`; a request takes one. Allows bursts up to `count`.
   token_bucket,
   // The same as token_bucket with less memory: one number per client. Requests are spaced by window / count, with bursts
   // of up to `count`.
   gcra,
-  // `count` requests at a time. A request counts until its response is sent, for `window` at most, so that those of a
-  // worker that was killed do not count for ever.
+  // `count` requests at a time. A request counts until its response is sent, but at most for `window`, so that requests
+  // of a killed worker do not count for ever.
   concurrency,
 };
 

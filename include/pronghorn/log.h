@@ -42,8 +42,8 @@ namespace detail {
 template <std::size_t>
 using FieldAt = Field;
 
-// Takes as many fields as there are numbers. No template parameter stands for a field, because none could be deduced
-// from {"name", value}.
+// Takes as many fields as there are numbers. The fields are not template parameters, because the compiler could not
+// deduce their types from {"name", value}.
 template <Level level, class Numbers>
 struct WriteFields;
 template <Level level, std::size_t... Number>

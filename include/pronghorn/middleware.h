@@ -1,7 +1,7 @@
 // Middleware that comes with Pronghorn: app.use(compression()); app.use(cors({.origins = {"https://shop.example"}}));
 //
-// Context: made in the setup function. All of it is after middleware: it changes every response of its group, errors
-// too, and does not turn a plain handler into a coroutine.
+// Context: construct it in the setup function. All of it is after middleware: it changes every response of its group,
+//          errors too, and does not turn a plain handler into a coroutine.
 #pragma once
 
 #include <chrono>
@@ -18,20 +18,20 @@ struct CompressionOptions {
   std::size_t min_size = 1024;  // bytes; smaller bodies are sent as they are. Streams are always compressed.
 };
 
-// Compresses responses with br, zstd or gzip, whichever Accept-Encoding prefers (RFC 9110 section 12.5.3; the first of
-// these if several are equal). Only content types that shrink are compressed; never a response with Content-Encoding or
+// Compresses responses with br, zstd or gzip, whichever Accept-Encoding prefers (RFC 9110 section 12.5.3; in this order
+// if several are equal). Only content types that shrink are compressed; never a response with Content-Encoding or
 // "Cache-Control: no-transform", with status 204, 206 or 304, or a file (put a "page.html.br" beside it, see
-// Group::serve_files). A strong ETag becomes weak. Vary is added also if nothing was compressed.
+// Group::serve_files). A strong ETag becomes weak. Vary is added even if nothing was compressed.
 //
-// What a stream writes is flushed at once. Use it first, so that it runs last. Do not compress responses that contain
-// both a secret and text that an attacker can choose: their size reveals the secret (BREACH).
+// Each write of a stream is flushed immediately. Use this middleware first, so that it runs last. Do not compress
+// responses that contain both a secret and text that an attacker can choose: their size reveals the secret (BREACH).
 [[nodiscard]] PRONGHORN_API Middleware compression(const CompressionOptions& options = {});
 
-// Which other sites' pages may use the group's routes (the CORS protocol of the Fetch standard).
+// Selects the sites whose pages may use the group's routes (the CORS protocol of the Fetch standard).
 struct CorsOptions {
   // Exact origins, such as "https://shop.example" or "http://localhost:3000"; {"*"} allows any.
   std::vector<std::string> origins;
-  // Methods that a page may use. Empty: those that the path has.
+  // Methods that a page may use. Empty: all methods of the path.
   std::vector<std::string> methods = {};
   // Request fields that a page may set beside the CORS-safelisted ones. {"*"}: any but Authorization.
   std::vector<std::string> headers = {"Content-Type"};
@@ -57,13 +57,13 @@ struct SecurityHeadersOptions {
   std::string cross_origin_opener_policy = "same-origin";
   std::string cross_origin_resource_policy = {};  // such as "same-origin"
   std::string permissions_policy = {};            // such as "camera=(), geolocation=()"
-  // Of Strict-Transport-Security, which is sent only if the client used https. 0: not sent.
+  // max-age of Strict-Transport-Security, which is sent only if the client used https. 0: not sent.
   std::chrono::seconds hsts_max_age{365 * 24 * 60 * 60};
   bool hsts_subdomains = false;
 };
 
-// Adds header fields that make browsers careful, always "X-Content-Type-Options: nosniff". A field that the handler has
-// set is kept. Throws std::invalid_argument for a value with a control character.
+// Adds header fields that restrict browsers, always "X-Content-Type-Options: nosniff". Does not replace a field that
+// the handler has set. Throws std::invalid_argument for a value with a control character.
 [[nodiscard]] PRONGHORN_API Middleware security_headers(const SecurityHeadersOptions& options = {});
 
 }  // namespace pronghorn

@@ -6,7 +6,7 @@
 //   }
 //
 // Only the piece that has just arrived is held in memory, and the client has to wait while the handler is busy. The
-// route's max_body limits the whole body, so a route for uploads raises it.
+// route's max_body limits the whole body, so raise it for uploads.
 //
 // Context: the handler's coroutine.
 // Errors:  HttpError 400 for a malformed body, 413 for one that exceeds a limit.
@@ -52,8 +52,8 @@ class PRONGHORN_API Multipart {
   Multipart& operator=(Multipart&& other) noexcept;
   ~Multipart();
 
-  // The next part in the order in which the client sent them; nullopt after the last one, once the whole body has
-  // arrived. Skips what was not read of the previous part.
+  // The next part, in the order of the body; nullopt after the last one, once the whole body has arrived. Skips the
+  // unread rest of the previous part.
   [[nodiscard]] Task<std::optional<Part>> next();
 
  private:
@@ -83,7 +83,7 @@ class PRONGHORN_API Part {
   // The rest of the content in a temporary file in `directory` (see TemporaryFile).
   [[nodiscard]] Task<TemporaryFile> save(std::string directory = {});
   // Passes the rest of the content to `sink`, piece by piece: void(std::string_view), or Task<void>(std::string_view),
-  // which is awaited before more is read. A sink that owns something is passed by name (see pronghorn/offload.h).
+  // which is awaited before the next read. Pass a sink that owns something as a variable (see pronghorn/offload.h).
   template <class Sink>
     requires std::invocable<std::decay_t<Sink>&, std::string_view>
   [[nodiscard]] Task<void> write_to(Sink&& sink) {

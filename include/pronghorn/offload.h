@@ -1,4 +1,4 @@
-// Blocking work beside the loop. Context and cancellation: see pronghorn/task.h.
+// Blocking work on a thread pool. Context and cancellation: see pronghorn/task.h.
 #pragma once
 
 #include <coroutine>
@@ -92,14 +92,14 @@ Task<R> await_offloaded(std::shared_ptr<Call> call) {
 }  // namespace detail
 
 // Runs function(args...) on the worker's thread pool (option offload_threads) and returns its result, or throws what it
-// threw. Function and arguments are copied or moved into the pool's keeping and must own what they use: the awaiting
-// coroutine may be destroyed before the work has run. It starts when the task is awaited.
+// threw. Function and arguments are copied or moved into the pool and must own what they use: the awaiting coroutine
+// may be destroyed before the work has run. The work starts when the task is awaited.
 //
 //   const int sum = co_await offload([a, b] { return add_slowly(a, b); });
 //   const auto hash = co_await offload(hash_of, std::move(text));   // std::string hash_of(std::string)
 //
-// GCC 12 destroys the captures of a lambda twice if they own something and the lambda is written inside the co_await,
-// so that does not compile. Name the lambda and pass it without std::move, or pass what it owns as an argument:
+// If a lambda is written inside the co_await, GCC 12 destroys its captures twice, so a lambda that owns something does
+// not compile there. Name the lambda and pass it without std::move, or pass what it owns as an argument:
 //
 //   auto work = [text] { return hash_of(text); };
 //   const auto hash = co_await offload(work);

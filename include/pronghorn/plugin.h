@@ -1,4 +1,4 @@
-// How an application tells the server which version of Pronghorn it was compiled for, and where its setup function is.
+// Tells the server which API version an application was compiled for, and where its setup function is.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +14,8 @@ inline constexpr std::uint32_t kApiVersion = 1;
 #define PRONGHORN_STRINGIFY_(x) #x
 #define PRONGHORN_STRINGIFY(x) PRONGHORN_STRINGIFY_(x)
 
-// ABI facts that must be equal on both sides, compared as text: the compiler's C++ ABI, the string layout of libstdc++,
-// the size of a pointer.
+// ABI facts that must be equal in application and server: the compiler's C++ ABI, the string layout of libstdc++, the
+// size of a pointer. Compared as text.
 #define PRONGHORN_ABI                                                                                \
   "c++abi " PRONGHORN_STRINGIFY(__GXX_ABI_VERSION) ", libstdc++ string layout " PRONGHORN_STRINGIFY( \
       _GLIBCXX_USE_CXX11_ABI) ", pointer " PRONGHORN_STRINGIFY(__SIZEOF_POINTER__)

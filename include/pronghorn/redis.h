@@ -1,6 +1,6 @@
 // Redis from a handler: any command, pipelines and scripts, over the worker's one pipelined connection.
 //
-// Context: the worker's loop thread. All commands issued in one turn of the loop leave in one write.
+// Context: the worker's loop thread. All commands issued in one turn of the loop are sent in one write.
 //
 // All handlers of a worker share the connection. Commands that would change it for the others, or make them wait, throw
 // RedisError before anything is sent: subscriptions and MONITOR, blocking reads (BLPOP, XREAD BLOCK ...), WAIT, WATCH,
@@ -27,16 +27,16 @@ class RedisClient;
 struct ReplyBuilder;
 }  // namespace detail
 
-// Redis replied with an error, or with another kind of reply than the caller asked for. Uncaught in a handler it
-// becomes a 500.
+// Redis replied with an error, or with a reply of another kind than the caller asked for. If no handler catches it, the
+// client gets 500.
 class PRONGHORN_API RedisError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
 
 // Redis is unreachable, the deadline of the command (option redis_timeout) passed, or Redis cannot serve at the moment
-// (LOADING, READONLY, OOM …). The command may or may not have been executed. Uncaught in a handler it becomes a 503
-// with Retry-After.
+// (LOADING, READONLY, OOM …). The command may or may not have been executed. If no handler catches it, the client gets
+// 503 with Retry-After.
 class PRONGHORN_API RedisUnavailable : public RedisError {
  public:
   using RedisError::RedisError;
@@ -103,8 +103,8 @@ class PRONGHORN_API Command {
   std::vector<std::string> words_;
 };
 
-// A Lua script. It is sent by its SHA-1, and as a whole only if Redis does not know it. Construct one per script and
-// reuse it.
+// A Lua script. Only its SHA-1 is sent, unless Redis does not know the script yet. Construct one per script and reuse
+// it.
 class PRONGHORN_API Script {
  public:
   explicit Script(std::string source);

@@ -37,7 +37,7 @@ namespace detail {
 
 class Exchange;
 
-// Says what is wrong with a request's body, from an exception that reading it has led to; nullopt: another exception.
+// Describes what is wrong with a request's body, given an exception from reading it; nullopt for any other exception.
 using BodyErrorText = std::optional<std::string> (*)(const std::exception_ptr& error);
 
 // Throws HttpError 400: "id must be a whole number, not \"seven\"".
@@ -82,7 +82,7 @@ class PRONGHORN_API Form {
   Form() = default;
   explicit Form(std::vector<std::pair<std::string, std::string>> fields) : fields_(std::move(fields)) {}
 
-  // The first field of that name as a T (text, bool or a number). Absent: nullopt. Not a T: HttpError 400.
+  // The first field of that name as a T (text, bool or a number). nullopt if absent. Throws HttpError 400 if not a T.
   template <class T = std::string>
   [[nodiscard]] std::optional<T> get(std::string_view name) const {
     for (const auto& [field, value] : fields_) {
@@ -112,8 +112,8 @@ class PRONGHORN_API Request {
     std::string_view value;
   };
   struct Client {
-    // "192.0.2.7", "2001:db8::1", or "unix". If a trusted proxy withholds the address: "unknown", or the name that it
-    // gave its client, such as "_hidden" (RFC 7239 section 6).
+    // "192.0.2.7", "2001:db8::1", or "unix". If a trusted proxy hides the address: "unknown", or the name that it gave
+    // its client, such as "_hidden" (RFC 7239 section 6).
     std::string address;
     std::uint16_t port = 0;  // 0 if unknown
   };
@@ -136,8 +136,8 @@ class PRONGHORN_API Request {
     return detail::parse_parameter<T>(name, raw_param(name));
   }
 
-  // The first query parameter of that name, decoded ('+' is a space), as a T. Absent: nullopt. Throws HttpError 400 if
-  // the value is not a T or the query is malformed.
+  // The first query parameter of that name, decoded ('+' is a space), as a T. nullopt if absent. Throws HttpError 400
+  // if the value is not a T or the query is malformed.
   template <class T = std::string>
   [[nodiscard]] std::optional<T> query(std::string_view name) const {
     static_assert(!std::is_same_v<T, std::string_view>, "a decoded query value is a std::string");
@@ -163,14 +163,14 @@ class PRONGHORN_API Request {
   [[nodiscard]] std::vector<std::string_view> cookies(std::string_view name) const;
 
   // Reads the whole body. Throws HttpError 413 if it is larger than the route's max_body, 408 if it arrives too slowly,
-  // 400 if its framing is malformed. Later calls return the same view. After read() it returns what has not been read;
-  // a read() after it invalidates the view.
+  // 400 if its framing is malformed. Later calls return the same view. After read() it returns only the unread rest; a
+  // later read() invalidates the view.
   [[nodiscard]] Task<std::string_view> body();
   // The next piece of the body as it arrives, nullopt at its end. The view is valid until the next call. Throws as
   // body() does. At most 64 KiB are buffered: a client that sends faster than the handler reads has to wait.
   [[nodiscard]] Task<std::optional<std::string_view>> read();
   // Throws HttpError 415 with Accept-Encoding (RFC 9110 section 12.5.3) if the body has a content coding such as gzip.
-  // form(), multipart() and json_body() do this; call it before body() or read() if you cannot decode either.
+  // form(), multipart() and json_body() do this; call it before body() or read() if you cannot decode such bodies.
   void refuse_content_coding() const;
   // Reads an application/x-www-form-urlencoded body. Throws HttpError 415 for another content type or a content coding,
   // 413 for more than 1000 fields, 400 for malformed percent-encoding.
@@ -207,8 +207,8 @@ class PRONGHORN_API Request {
   // The worker that serves this request.
   [[nodiscard]] Worker& worker() const;
 
-  // Who sent the request, and which scheme and authority they used. Forwarded and X-Forwarded-* fields count only if
-  // the peer is in the networks of the option trusted_proxies; then these are what the first trusted proxy saw.
+  // The client that sent the request, and the scheme and authority that it used. Forwarding fields count only if the
+  // peer is in the option trusted_proxies; then these are the values that the first trusted proxy saw.
   [[nodiscard]] const Client& client() const;
   [[nodiscard]] std::string_view scheme() const noexcept;  // "http" or "https"
   [[nodiscard]] std::string_view host() const noexcept;    // with the port, if the client named one
@@ -217,8 +217,8 @@ class PRONGHORN_API Request {
   // of a trusted proxy if that is valid (1 to 128 letters, digits and . _ ~ + / = : @ -), else 24 hex digits that are
   // unique across workers and restarts.
   [[nodiscard]] std::string_view id() const;
-  // The traceparent (W3C Trace Context) to send with calls to other services: the caller's trace if it sent a valid
-  // one, else a new trace. 55 bytes.
+  // The traceparent (W3C Trace Context) to send with calls to other services: of the caller's trace if it sent a valid
+  // one, else of a new trace. 55 bytes.
   [[nodiscard]] std::string_view traceparent() const;
   // When the server stops the handler and answers 504. time_point::max() if the route has no deadline.
   [[nodiscard]] std::chrono::steady_clock::time_point deadline() const noexcept;
@@ -237,8 +237,8 @@ class PRONGHORN_API Request {
     return static_cast<T*>(find_attachment(typeid(T)));
   }
 
-  // From now on an exception of the handler that `text` recognises is answered 400, with its text as the detail. For
-  // readers of bodies such as json_body(). The last call wins.
+  // From now on, if an exception that `text` recognises escapes the handler, the client gets 400 with that text as the
+  // detail. For readers of bodies such as json_body(). The last call wins.
   void explain_errors(detail::BodyErrorText text) noexcept;
 
   [[nodiscard]] detail::Exchange& exchange() const noexcept { return exchange_; }  // for the server
@@ -248,7 +248,7 @@ class PRONGHORN_API Request {
   [[nodiscard]] std::optional<std::string> raw_query(std::string_view name) const;
   [[nodiscard]] std::vector<std::string> raw_query_all(std::string_view name) const;
   [[nodiscard]] void* require_state(const std::type_info& type) const;
-  // Takes ownership of `object`, also when it throws.
+  // Takes ownership of `object`, even if it throws.
   void store_attachment(const std::type_info& type, void* object, void (*destroy)(void*));
   [[nodiscard]] void* find_attachment(const std::type_info& type) const noexcept;
 

@@ -1,8 +1,8 @@
-// The answer to a request: a value that a handler makes and returns.
+// The response to a request: a value that a handler constructs and returns.
 //
-// Context: any thread may make one; a returned response belongs to the server.
+// Context: any thread may construct one; a returned response belongs to the server.
 // Errors:  an invalid header name (not a token, RFC 9110 section 5.6.2), or a value with CR, LF, NUL or another control
-//          character, throws std::invalid_argument where it is set: what a client sent cannot split a response.
+//          character, throws std::invalid_argument where it is set, so a client's text cannot split a response.
 #pragma once
 
 #include <chrono>
@@ -33,14 +33,14 @@ class PRONGHORN_API Writer {
   virtual ~Writer() = default;
 
   // Sends `data` no later than the end of this turn of the loop; what cannot be sent at once is copied. Suspends while
-  // more than 64 KiB are waiting for a slow client, whose connection is closed after write_timeout without progress.
-  // If the client disconnects, the coroutine is destroyed at its suspension point: at the next write, or within about
-  // two seconds of the client closing. Branches of when_all() may write; one call's data stays together.
+  // more than 64 KiB wait for a slow client; after write_timeout without progress, its connection is closed. If the
+  // client disconnects, the coroutine is destroyed at its suspension point: at the next write, or within about two
+  // seconds of the client closing. Branches of when_all() may write; one call's data stays together.
   [[nodiscard]] virtual Task<void> write(std::string_view data) = 0;
 
   // Adds a field to the trailer section after the body (RFC 9110 section 6.5), such as a checksum. Announce it with the
   // response field Trailer. HTTP/1.0 clients, which get no chunks, do not get it. Throws std::invalid_argument for an
-  // invalid name, a field that a trailer must not have (framing, routing, content), or a control character in the
+  // invalid name, a field that is not allowed in a trailer (framing, routing, content), or a control character in the
   // value.
   virtual void trailer(std::string_view name, std::string_view value) = 0;
 };
@@ -75,7 +75,7 @@ struct FilePart {
 // Transfer-Encoding; the last three describe the connection, so setting one throws std::invalid_argument.
 //
 // Setters return the response, so calls can be chained: return text("made", 201).set("Location", "/users/7");
-// Of two calls that set the same thing the last one wins.
+// If something is set twice, the last call wins.
 class PRONGHORN_API Response {
  public:
   using Producer = std::function<Task<void>(Writer&)>;
@@ -91,7 +91,7 @@ class PRONGHORN_API Response {
   ~Response() = default;
 
   [[nodiscard]] int status() const noexcept { return status_; }
-  // `status` is 200..599; any other value is logged and answered 500, because 1xx belong to the server.
+  // `status` is 200..599; any other value is logged and answered 500, because only the server sends 1xx.
   Response& status(int status) & noexcept {
     status_ = status;
     return *this;
@@ -99,7 +99,7 @@ class PRONGHORN_API Response {
 
   // Replaces every field of that name (compared without case).
   Response& set(std::string_view name, std::string_view value) &;
-  // Adds a field and keeps others of the same name. Content-Type, of which there is one, is replaced.
+  // Adds a field and keeps others of the same name. Content-Type, which occurs only once, is replaced.
   Response& append(std::string_view name, std::string_view value) &;
   // Removes every field of that name.
   Response& remove(std::string_view name) &;
@@ -107,13 +107,13 @@ class PRONGHORN_API Response {
   [[nodiscard]] std::optional<std::string_view> header(std::string_view name) const noexcept;
 
   // Adds a Set-Cookie field; two calls with the same name add two. Throws std::invalid_argument for an invalid name, a
-  // value with a character outside RFC 6265 section 4.1.1, or a __Host- or __Secure- name without what its prefix
-  // demands.
+  // value with a character outside RFC 6265 section 4.1.1, or a __Host- or __Secure- name without the attributes that
+  // its prefix requires.
   Response& cookie(std::string_view name, std::string_view value, const CookieOptions& options = {}) &;
 
-  // The body if it is held as a whole; empty for streams and files.
+  // The body if it is held in memory; empty for streams and files.
   [[nodiscard]] const std::string& body() const noexcept { return body_; }
-  // Replaces the body, also a stream or a file.
+  // Replaces the body, even if it is a stream or a file.
   Response& body(std::string body) & noexcept;
   [[nodiscard]] std::string_view content_type() const noexcept { return content_type_; }
   Response& content_type(std::string_view type) &;
@@ -133,7 +133,7 @@ class PRONGHORN_API Response {
   friend class ResponseAccess;
 
   int status_ = 200;
-  bool ends_on_drain_ = false;     // a stream without an end of its own: see events()
+  bool ends_on_drain_ = false;     // a stream that does not end by itself: see events()
   std::string_view content_type_;  // a literal, or a view of own_type_; empty: no Content-Type field
   std::unique_ptr<std::string> own_type_;
   std::string fields_;  // the other fields, rendered: "Name: value\r\n" each
@@ -147,7 +147,7 @@ class PRONGHORN_API Response {
 [[nodiscard]] PRONGHORN_API Response html(std::string body, int status = 200);
 [[nodiscard]] PRONGHORN_API Response bytes(std::string body,
                                            std::string_view content_type = "application/octet-stream");
-// A body that is JSON text already; json_response() of pronghorn/json.h makes one from values.
+// `body` is JSON text; to make JSON from values, use json_response() of pronghorn/json.h.
 [[nodiscard]] PRONGHORN_API Response json_text(std::string body, int status = 200);
 [[nodiscard]] PRONGHORN_API Response no_content();  // 204
 
@@ -163,9 +163,9 @@ class PRONGHORN_API Response {
 // reset, so that the client cannot mistake a part for the whole.
 [[nodiscard]] PRONGHORN_API Response stream(std::string_view content_type, Response::Producer producer);
 
-// A whole regular file, opened now. Throws HttpError 404 if there is no such file, 503 if the process has no descriptor
-// left; std::system_error, answered 500, if it cannot be opened for another reason. Never build `path` from what a
-// client sent: use App::serve_files for that.
+// A whole regular file, which this call opens. Throws HttpError 404 if there is no such file, 503 if the process has no
+// descriptor left; std::system_error (answered 500) if it cannot be opened for another reason. Never build `path` from
+// a client's text: use App::serve_files for that.
 [[nodiscard]] PRONGHORN_API Response file(const std::string& path, std::string_view content_type = {});
 
 }  // namespace pronghorn

@@ -8,7 +8,7 @@
 namespace pronghorn {
 
 namespace detail {
-// Behind run(). A null `application` makes the `pronghorn` program, which takes a plugin as argument.
+// Implements run(). If `application` is null, this is the `pronghorn` program, which takes a plugin as argument.
 PRONGHORN_API int run(int argc, char** argv, const PluginDescriptor* application);
 }  // namespace detail
 
@@ -16,10 +16,10 @@ PRONGHORN_API int run(int argc, char** argv, const PluginDescriptor* application
 // `shop routes`. Without a command it serves.
 //
 // Call it from main() with main's arguments, before any thread is started: workers are new executions of the same
-// program that reach this call again and never return from it. Never throws; an error is one line on standard error.
+// program that reach the same call and never return from it. Never throws; an error is one line on standard error.
 //
-// Returns the exit status for main: 0 stopped as asked, 2 usage or configuration, 3 the application cannot start
-// (including: it was compiled for another version of Pronghorn), 1 anything else.
+// Returns the exit status for main: 0 stopped as requested, 2 usage or configuration error, 3 the application cannot
+// start (also if it was compiled for another API version), 1 any other error.
 inline int run(int argc, char** argv, void (*setup)(App&)) {
   const PluginDescriptor application{kApiVersion, sizeof(PluginDescriptor), PRONGHORN_ABI, setup};
   return detail::run(argc, argv, &application);

@@ -3,11 +3,11 @@
 //
 // A session is the Redis hash NAME:s:{ID} (NAME: option `name`) with one hash field per session field. Sessions that
 // are idle longer than the option `session_ttl` expire; a new session expires after `session_first_ttl` unless the
-// client sends its cookie back. The time to live is renewed when a tenth of it has passed, not with every request.
+// client sends its cookie back. The time to live is renewed once a tenth of it has passed, not by every request.
 //
 // The id is 32 random bytes in base64url. It travels in a cookie (option `session_cookie`) that is HttpOnly,
 // SameSite=Lax, and Secure if the client used https. While the session is in use, the cookie is sent again after half
-// of its life. If the client sends several cookies of that name, the first whose session exists counts.
+// of its lifetime. If the client sends several cookies of that name, the first whose session exists counts.
 #pragma once
 
 #include <cstdint>
@@ -31,7 +31,7 @@ class SessionState;
 //
 // The changes made by set, erase, rotate and destroy are written after the handler returns and before its response is
 // sent, in one round trip. Only changed fields are written, so parallel requests of one client do not overwrite each
-// other. If the handler throws, nothing is written. If Redis does not accept the changes, the client gets a 503 instead
+// other. If the handler throws, nothing is written. If Redis does not accept the changes, the client gets 503 in place
 // of the response. While Redis refuses writes, sessions can still be read.
 //
 // The first write creates the session; a client that has none costs no round trip. If a parallel request has destroyed
@@ -54,13 +54,13 @@ class PRONGHORN_API Session {
   // serve.
   [[nodiscard]] Task<std::int64_t> increment(std::string_view name, std::int64_t by = 1);
 
-  // Gives the session a new id and invalidates the old one. Call it when a user logs in, against session fixation.
-  // Other sessions that the client's cookies name are deleted, here and by destroy().
+  // Gives the session a new id and invalidates the old one. Call it when a user logs in, to prevent session fixation.
+  // Like destroy(), it also deletes other sessions that the client's cookies name.
   void rotate();
   // Deletes the session and its cookie. A later set() or increment() in this request creates a new session.
   void destroy();
 
-  // Whether the client has no session in Redis yet.
+  // True if the client has no session in Redis yet.
   [[nodiscard]] bool is_new() const noexcept;
 
  private:

@@ -1,15 +1,15 @@
-// Coroutines: Task is what a handler that has to wait returns. What it can wait for: timer.h, offload.h, concurrent.h,
-// redis.h, request.h.
+// Coroutines: a handler that has to wait returns a Task. It can await what timer.h, offload.h, concurrent.h, redis.h
+// and request.h declare.
 //
 // Context: everything here runs on the loop thread of a worker (or of a TestClient), except functions passed to
 // offload(). Nothing may be awaited in a static initialiser or in the setup function, when there is no loop yet.
 //
 // Cancellation: destroying a Task destroys its coroutine at its suspension point. Local objects are destroyed as if an
-// exception had been thrown; what the coroutine waited for (timer, Redis reply, offloaded result) is abandoned. The
-// server destroys a handler's task when its client disconnects or its deadline passes.
+// exception had been thrown; what the coroutine awaited (timer, Redis reply, offloaded result) is abandoned. The server
+// destroys a handler's task when its client disconnects or its deadline passes.
 //
-// Awaitables of your own work as well. They must resume the coroutine from a callback of the loop, never from inside
-// another coroutine: that one may be a branch of the same when_any, which is destroyed when its first branch ends.
+// You may write awaitables of your own. They must resume the coroutine from a callback of the loop, never from inside
+// another coroutine: it may be a branch of the same when_any, which is destroyed when its first branch ends.
 #pragma once
 
 #include <concepts>
@@ -31,7 +31,7 @@ namespace detail {
 
 class Exchange;
 
-// Coroutine frames come from free lists by size: a handler's frame costs no malloc once the worker is warm.
+// Coroutine frames come from free lists, one per size class: a handler's frame costs no malloc once they are filled.
 PRONGHORN_API void* allocate_frame(std::size_t size);
 PRONGHORN_API void free_frame(void* frame, std::size_t size) noexcept;
 
@@ -208,7 +208,7 @@ class [[nodiscard]] Task {
         bool destroyed = false;
         awaited.promise().destroyed = &destroyed;
         awaited.resume();
-        if (destroyed) return true;  // what it waited for destroyed the whole chain, this awaiter too
+        if (destroyed) return true;  // what it awaited destroyed the whole chain, this awaiter too
         awaited.promise().destroyed = nullptr;
         if (awaited.done()) return false;
         awaited.promise().continuation = waiting;
@@ -219,7 +219,7 @@ class [[nodiscard]] Task {
     return Awaiter{coroutine_};
   }
 
-  // Not conversions but explanations: they compile only where a co_await or a co_return is missing, and say so.
+  // Not real conversions: they are chosen only where a co_await or co_return is missing, and fail with an explanation.
   template <class Result = T>
     requires(!std::is_void_v<T> && std::same_as<Result, T>)
   operator Result() const {

@@ -14,16 +14,16 @@ namespace detail {
 struct TemporaryFileDescriptor;
 }
 
-// A new, empty file that only this user can read. The destructor removes it unless keep() was called. Where the file
-// system can do it (O_TMPFILE: ext4, XFS, Btrfs, tmpfs), the file has no name until then, so that nothing is left
-// behind when the worker is killed.
+// A new, empty file that only this user can read. The destructor removes it unless keep() was called. If the file
+// system supports it (O_TMPFILE: ext4, XFS, Btrfs, tmpfs), the file has no name until keep(), so nothing is left behind
+// if the worker is killed.
 //
 // Context: loop thread of a worker, or of a TestClient. The moved-from object may only be destroyed or assigned to.
-// Errors:  failures of the file system throw std::system_error, which is answered 500 if a handler lets it pass.
+// Errors:  failures of the file system throw std::system_error; if no handler catches it, the client gets 500.
 class PRONGHORN_API TemporaryFile {
  public:
-  // Creates the file in `directory`, which must exist. If that is empty, in the directory named by the environment
-  // variable TMPDIR, or in /tmp.
+  // Creates the file in `directory`, which must exist. If `directory` is empty: in the directory that the environment
+  // variable TMPDIR names, or in /tmp.
   explicit TemporaryFile(const std::string& directory = {});
   TemporaryFile(TemporaryFile&& other) noexcept = default;
   TemporaryFile& operator=(TemporaryFile&& other) noexcept;
@@ -35,13 +35,13 @@ class PRONGHORN_API TemporaryFile {
   // call before the next.
   [[nodiscard]] Task<void> write(std::string data);
 
-  // A path under which this process, and others of the same user, can open the file while this object exists. It is not
-  // in `directory` if the file has no name: "/proc/2102/fd/17". After keep() it is that call's path.
+  // A path under which this process, and others of the same user, can open the file while this object exists. If the
+  // file has no name, the path is like "/proc/2102/fd/17". After keep() it is that call's `path`.
   [[nodiscard]] const std::string& path() const noexcept { return path_; }
   [[nodiscard]] std::uint64_t size() const noexcept { return size_; }  // bytes written
 
   // Moves the file to `path`, replacing a file of that name, and keeps it there. `path` must be on the same file system
-  // as the file. Never build it from what a client sent. Call at most once.
+  // as the file. Never build it from a client's text. Call at most once.
   void keep(const std::string& path);
 
  private:

@@ -50,23 +50,23 @@ struct TestPart {
 
 struct TestOptions {
   // "none": sessions are answered 503 and limits allow. "temporary": a private redis-server, started for this client
-  // and stopped with it. Or the address of a Redis that the test has started: redis://HOST:PORT or unix:PATH.
+  // and stopped with it. Otherwise the address of a Redis that the test has started: redis://HOST:PORT or unix:PATH.
   std::string redis = "none";
   std::vector<std::pair<std::string, std::string>> settings = {};  // the [app] table
   std::string client_address = "127.0.0.1";                        // request.client().address
   std::chrono::milliseconds timeout{10'000};  // a request that takes longer throws std::runtime_error
 };
 
-// One application in a worker of its own, with its own state, loop and cookie jar. Several may exist at once. Cookies
-// are kept from response to request as a browser does.
+// One application in a worker of its own, with its own state, loop and cookie jar. Several may exist at once. Keeps
+// cookies between requests as a browser does.
 //
 // Context: one thread; not inside a handler.
 class PRONGHORN_API TestClient {
  public:
   using Headers = std::vector<std::pair<std::string, std::string>>;
 
-  // Runs `setup`, makes the state and runs the on_start hooks. Throws what they throw, and std::runtime_error if the
-  // redis-server of "temporary" cannot be started.
+  // Runs `setup`, constructs the state and runs the on_start hooks. Throws what they throw, and std::runtime_error if
+  // the redis-server of "temporary" cannot be started.
   explicit TestClient(const std::function<void(App&)>& setup, const TestOptions& options = {});
   TestClient(const TestClient&) = delete;
   TestClient& operator=(const TestClient&) = delete;
@@ -90,7 +90,7 @@ class PRONGHORN_API TestClient {
                        const Headers& headers = {});
 
   // GETs a stream of events and disconnects after `count` of them, which destroys the producer at its suspension point.
-  // Returns fewer if the stream ends before. Throws std::runtime_error if the response is not a stream of events.
+  // Returns fewer if the stream ends earlier. Throws std::runtime_error if the response is not a stream of events.
   std::vector<TestEvent> events(std::string_view target, std::size_t count, const Headers& headers = {});
 
   // Later requests come from this address, such as "192.0.2.7" or "2001:db8::1".

@@ -1,4 +1,4 @@
-// Waiting for some time. Context and cancellation: see pronghorn/task.h.
+// Waiting for a duration. Context and cancellation: see pronghorn/task.h.
 #pragma once
 
 #include <chrono>
@@ -21,7 +21,7 @@ class PRONGHORN_API Timer {
   Timer& operator=(const Timer&) = delete;
   ~Timer() { cancel(); }
 
-  // Calls expired(context) once, on the loop, after the delay. Replaces what was armed before.
+  // Calls expired(context) once, on the loop, after the delay. Replaces an earlier call that has not expired.
   void arm(void (*expired)(void*), void* context);
   void cancel() noexcept;
 

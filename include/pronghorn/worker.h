@@ -18,8 +18,8 @@ class PRONGHORN_API Worker {
   virtual ~Worker() = default;
 
   [[nodiscard]] virtual unsigned slot() const noexcept = 0;        // 0 .. number of workers - 1
-  [[nodiscard]] virtual unsigned generation() const noexcept = 0;  // 1 for the first rollout, then one more each time
-  // Whether this worker has begun to leave: it answers what it has, and background work must come to its end.
+  [[nodiscard]] virtual unsigned generation() const noexcept = 0;  // 1 at the start; a rollback returns to an older one
+  // True once this worker has begun to drain: it finishes its requests, and background work must end.
   [[nodiscard]] virtual bool draining() const noexcept = 0;
   // The worker's Redis connection. Throws std::logic_error with --redis none.
   [[nodiscard]] virtual Redis redis() = 0;

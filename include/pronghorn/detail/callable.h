@@ -1,7 +1,7 @@
-// What may be passed within the operand of a co_await.
+// Checks of arguments that are passed inside the operand of a co_await.
 //
 // GCC before 13 destroys some temporaries of a co_await's operand twice: lambdas with captures that own something, and
-// aggregates with such members. The functions of this API that take one reject it at compile time.
+// aggregates with such members. Functions of this API that take such a temporary reject it at compile time.
 #pragma once
 
 #include <type_traits>

@@ -1,4 +1,4 @@
-// Visibility of the symbols of libpronghorn.so. What carries no mark is hidden.
+// Visibility of the symbols of libpronghorn.so. Symbols without PRONGHORN_API are hidden.
 #pragma once
 
 #define PRONGHORN_API __attribute__((visibility("default")))

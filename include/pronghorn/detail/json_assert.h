@@ -1,9 +1,9 @@
-// Makes nlohmann-json's assertions throw std::out_of_range in place of ending the process (debug builds) or undefined
+// Makes nlohmann-json's assertions throw std::out_of_range instead of aborting (debug builds) or causing undefined
 // behaviour (NDEBUG): `body["item"]` of a const value without that member must not end a worker.
 //
-// nlohmann-json takes the macro when it is first included, and its functions are inline, so every translation unit of
-// a program has to agree on it. The CMake target pronghorn::pronghorn and the pkg-config file therefore include this
-// file ahead of everything else (-include), whatever a source includes first. A JSON_ASSERT of your own wins.
+// nlohmann-json uses the macro as defined when it is first included, and its functions are inline, so every translation
+// unit of a program has to agree on it. The CMake target pronghorn::pronghorn and the pkg-config file therefore include
+// this file ahead of everything else (-include), whatever a source includes first. A JSON_ASSERT of your own wins.
 //
 // Macros only: a declaration here would keep GCC from using a precompiled header.
 #pragma once
