@@ -1,4 +1,4 @@
-// What a worker leaves in its row of the scoreboard to explain its end: stack, requests, modules, last lines of its
+// What a worker writes into its row of the scoreboard to explain its end: stack, requests, modules, last lines of its
 // log.
 //
 // Written by the worker alone, much of it from signal handlers: plain memory, no allocation, no lock. A reader may find
@@ -28,7 +28,7 @@ struct StackTrace {
   std::array<std::uint64_t, kMaxFrames> addresses;
 };
 
-// A request in flight that is lost with its worker.
+// A request in flight, lost when its worker ends.
 struct LostRequest {
   std::uint64_t started_ns;  // monotonic
   RequestId id;              // number 0: none assigned yet
@@ -43,7 +43,7 @@ struct CrashRecord {
   std::uint64_t address;              // of the fault, for SIGSEGV, SIGBUS, SIGFPE, SIGILL and SIGTRAP
   std::uint32_t sender;               // pid of the sender; 0: the kernel
   std::uint32_t thread;               // thread id; the loop's is the pid
-  std::uint64_t client;               // digest of the address whose request had the loop; 0: unknown
+  std::uint64_t client;               // digest of the client whose request was running; 0: unknown
   StackTrace stack;
   std::atomic<std::uint32_t> requests_count;
   std::array<LostRequest, kMaxReportedRequests> requests;
@@ -51,8 +51,8 @@ struct CrashRecord {
 
 // Where the loop was when the supervisor asked.
 struct StallRecord {
-  std::atomic<std::uint32_t> taken;  // counts the answers
-  RequestId id;                      // of the request that had the loop; number 0: none
+  std::atomic<std::uint32_t> taken;  // counts the stacks
+  RequestId id;                      // of the running request; number 0: none
   char line[208];                    // as in RunningRequest
   StackTrace stack;
 };

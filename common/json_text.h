@@ -11,7 +11,7 @@ namespace pronghorn {
 [[nodiscard]] nlohmann::json parse_json(std::string_view text);
 // Returns a discarded value (is_discarded()) if the text is not JSON.
 [[nodiscard]] nlohmann::json try_parse_json(std::string_view text);
-// In one line, or with `indent` blanks for each level. What is not UTF-8 is replaced by U+FFFD.
+// In one line, or with `indent` blanks for each level. Bytes that are not UTF-8 become U+FFFD.
 [[nodiscard]] std::string dump_json(const nlohmann::json& value, int indent = -1);
 
 }  // namespace pronghorn

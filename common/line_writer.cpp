@@ -124,8 +124,8 @@ long LineWriter::write_some(std::string_view chunk) const noexcept {
   return ::write(target_.fd, chunk.data(), chunk.size());
 }
 
-// The destination took `written` bytes and is full. What it has of a line is removed again, if it can be; else the rest
-// of the line comes next.
+// The destination took `written` bytes and is full. Removes an incomplete line again, if possible; else the rest of
+// that line is written next.
 void LineWriter::wrote_part(std::size_t written) noexcept {
   const std::string_view taken = std::string_view(buffer_).substr(sent_, written);
   const std::size_t last = taken.rfind('\n');
@@ -134,7 +134,7 @@ void LineWriter::wrote_part(std::size_t written) noexcept {
   sent_ += removed ? whole : written;
 }
 
-// Only what is ours and still at the end: another process may have written behind it.
+// Only what is ours and still at the end: another process may have written after it.
 bool LineWriter::take_back(std::string_view torn) const noexcept {
   if (torn.empty()) return true;
   try {

@@ -1,8 +1,8 @@
 // Writes the lines of a log to a file, pipe, terminal or socket without blocking the caller.
 //
 // What cannot be written now waits in a buffer of at most kMaxBuffered bytes; when that is full, new lines are dropped
-// and counted. Lines are written whole: several processes may share the destination, and a line that a full disk cut
-// off is removed from the file again. Only a write to a regular file may take as long as its file system does.
+// and counted. Lines are written whole: several processes may share the destination, and a line that a full disk
+// truncates is removed from the file again. Only a write to a regular file may block, if its file system does.
 #pragma once
 
 #include <cstddef>

@@ -188,7 +188,7 @@ void write_log(LogLevel level, std::string_view message, const LogField* fields,
     if (log.journal) line.insert(0, journal_priority(level));
     log.logger.log(severity, spdlog::string_view_t(line.data(), line.size()));
     if (const std::uint64_t lost = log.sink->take_unreported_drops(); lost != 0) {
-      log_warning("log lines were dropped: their destination did not take them in time", {{"lines", lost}});
+      log_warning("log lines were dropped: their destination did not accept them in time", {{"lines", lost}});
     }
   } catch (...) {  // out of memory: better to lose a line than to stop
   }

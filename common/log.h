@@ -44,14 +44,14 @@ struct LogOptions {
 // Throws std::runtime_error if an option is unknown or the file cannot be opened. Before the first call, lines go to
 // standard error as text.
 void open_log(const LogOptions& options);
-// From now on copies every line to `ring`, whatever becomes of the file; null ends that. The ring must outlive its use.
+// From now on copies every line to `ring`, even if the file cannot be written; null ends that. Must outlive its use.
 void copy_log_to(LogRing* ring) noexcept;
 // After a rotation: opens the file again by its name. If that fails, logs an error and keeps the old one.
 void reopen_log() noexcept;
 // Changes the level while the process runs. Throws std::runtime_error if it is unknown.
 void set_log_level(const std::string& name);
 
-// Writes lines that the destination did not take before. Call it a few times per second.
+// Writes buffered lines, if the destination now accepts them. Call it a few times per second.
 void flush_log() noexcept;
 // Lines that this process has dropped, ever.
 [[nodiscard]] std::uint64_t dropped_log_lines() noexcept;

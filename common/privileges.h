@@ -1,4 +1,4 @@
-// What a process may do beyond the rights of its user.
+// Privileges of a process beyond the rights of its user.
 #pragma once
 
 namespace pronghorn {

@@ -11,7 +11,7 @@ namespace pronghorn {
 template <class Handle>
 struct CloseOnLoop {
   void operator()(Handle* handle) const noexcept {
-    handle->data = nullptr;  // a callback that still runs before the close finds no owner
+    handle->data = nullptr;  // a callback that runs before the close callback finds no owner
     uv_close(reinterpret_cast<uv_handle_t*>(handle),
              [](uv_handle_t* closed) { delete reinterpret_cast<Handle*>(closed); });
   }

@@ -1,4 +1,4 @@
-// The commands that concern an application: serve, check, routes, new.
+// The commands about an application: serve, check, routes, new.
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -26,7 +26,7 @@
 namespace pronghorn::server {
 namespace {
 
-// Reports a mistyped path before anything starts. Whether the file is a plugin, the worker finds out.
+// Reports a mistyped path before anything starts. The worker finds out whether the file is a plugin.
 void check_app_file(const std::string& path) {
   const auto refuse = [&](const char* why) {
     throw UsageError(fmt::format("cannot read the application {}: {}", path, why));

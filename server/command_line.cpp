@@ -83,7 +83,7 @@ ParsedCommand parse_command(const Command& command, const std::vector<std::strin
   std::deque<GivenOption> given;
   for (const Option* option : options_of(command)) {
     auto& values = given.emplace_back(GivenOption{option->name, {}}).values;
-    // One value each time it is given, so that an argument after it stays one.
+    // One value each time it is given, so that the next argument is not taken for another value.
     cli.add_option(option->flag(), values)->allow_extra_args(false)->take_all();
   }
   std::deque<bool> flags(command.flags.size());
@@ -112,7 +112,7 @@ ParsedCommand parse_command(const Command& command, const std::vector<std::strin
   if (const auto extra = cli.remaining(); !extra.empty()) refuse_extra(command, extra.front());
   for (GivenOption& option : given) {
     if (option.values.empty()) continue;
-    // Scripts append arguments to override: of a single value the last one counts.
+    // Scripts append arguments to override earlier ones: of a single value the last one counts.
     if (!find_option(option.name)->is_list) option.values.erase(option.values.begin(), option.values.end() - 1);
     parsed.options.push_back(std::move(option));
   }

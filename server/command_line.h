@@ -1,4 +1,4 @@
-// What a command line may say: the commands, their arguments and flags, and the parser of them.
+// The grammar of the command line: the commands, their arguments and flags, and the parser.
 #pragma once
 
 #include <string>
@@ -53,7 +53,7 @@ struct ParsedCommand {
   std::vector<std::pair<std::string_view, std::string>> values;  // flags with their values
   bool help = false;  // --help or -h was given; everything else is then empty
   [[nodiscard]] bool has(std::string_view flag) const;
-  // The flag's value, or `otherwise` if the flag was not given.
+  // The flag's value; `otherwise` if the flag was not given.
   [[nodiscard]] std::string value(std::string_view flag, std::string otherwise) const;
 };
 

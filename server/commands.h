@@ -1,4 +1,4 @@
-// The commands. Each returns the exit status; detail::run() (program.cpp) turns what they throw into one.
+// The commands. Each returns the exit status; detail::run() (program.cpp) turns exceptions into one.
 #pragma once
 
 #include <stdexcept>
@@ -28,7 +28,7 @@ struct Invocation {
 
 // Writes to standard output. A failure (full disk, closed pipe) is found at the end: the program then exits with 1.
 void print(std::string_view text);
-// What the configuration of this invocation is made of.
+// The sources of this invocation's configuration.
 [[nodiscard]] ConfigInputs inputs_of(const Invocation& invocation);
 
 // server/application_commands.cpp

@@ -30,7 +30,7 @@ std::string wrapped(std::string_view text, std::size_t indent) {
   return out + std::string(indent, ' ') + line + '\n';
 }
 
-// A name with its explanation beside it, or below it if the name is long.
+// A name with its explanation next to it, or below it if the name is long.
 std::string entry(const std::string& name, std::string_view help) {
   const std::string text = wrapped(help, kColumn);
   if (name.size() + 4 > kColumn) return "  " + name + '\n' + text;

@@ -8,7 +8,7 @@
 
 namespace pronghorn::server {
 
-// `program` is the name by which it was called; `embedded` as for parse_command.
+// `program` is the name by which the program was called; `embedded` as for parse_command.
 [[nodiscard]] std::string command_help(const Command& command, std::string_view program, bool embedded);
 [[nodiscard]] std::string program_help(std::string_view program, bool embedded);
 

@@ -1,4 +1,4 @@
-// Keeps the password of Redis out of /proc/PID/cmdline, which every user of the machine can read.
+// Keeps the Redis password out of /proc/PID/cmdline, which every user of the machine can read.
 #pragma once
 
 #include <string>

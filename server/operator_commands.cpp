@@ -1,4 +1,4 @@
-// The commands that operate a running server, or read what one has left.
+// The commands that operate a running server, or read its crash reports.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -17,7 +17,7 @@
 namespace pronghorn::server {
 namespace {
 
-// Where the running server is. The command's argument, if any, is not an application.
+// Finds the running server. The command's argument, if any, is not an application.
 Config control_configuration(const Invocation& invocation) {
   ConfigInputs inputs = inputs_of(invocation);
   inputs.app.clear();

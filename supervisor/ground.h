@@ -1,5 +1,5 @@
-// What the supervisor acquires before its loop runs: directories, sockets, shared memory. Everything that a wrong
-// configuration makes impossible fails here.
+// What the supervisor acquires before its loop runs: directories, sockets, shared memory. A configuration that cannot
+// work fails here.
 //
 // Context: supervisor, main thread, once.
 #pragma once
@@ -30,8 +30,8 @@ struct Ground {
   std::optional<ResumeState> resume;  // left by the image that this program has replaced
 };
 
-// Becomes the user and group of the configuration, for good. Call it before anything that creates files, so that they
-// belong to that user. Throws ConfigurationError, std::system_error.
+// Switches permanently to the user and group of the configuration. Call it before anything that creates files, so that
+// they belong to that user. Throws ConfigurationError, std::system_error.
 void change_identity(const Config& config);
 
 // Uses the sockets of `passed` that are bound to an address of the configuration, and closes the others. Throws

@@ -1,4 +1,4 @@
-// How a worker leaves: it stops accepting, finishes what is in flight, and cuts what is left after drain_timeout.
+// How a worker drains: it stops accepting, finishes requests in flight, and closes the rest after drain_timeout.
 #pragma once
 
 #include <uv.h>
@@ -29,7 +29,7 @@ class Drain {
   };
   struct Callbacks {
     std::function<void()> begins;  // called first
-    std::function<void()> ended;   // called once; everything is answered, or cut
+    std::function<void()> ended;   // called once; everything is answered, or was closed
   };
   Drain(const Parts& parts, Callbacks callbacks);
   Drain(const Drain&) = delete;

@@ -1,5 +1,5 @@
-// The worker's part in the quarantine, apart from refusing requests: identifies those that killed workers, and keeps
-// Redis and the supervisor, which writes the table, in agreement.
+// The worker's part in the quarantine, apart from refusing requests: identifies requests that killed workers, and
+// synchronises Redis with the supervisor, which writes the table.
 #pragma once
 
 #include <functional>
@@ -23,7 +23,7 @@ class RedisClient;
 
 // Context:   loop thread; one per worker. Does nothing if quarantine_time is 0.
 // Ownership: the arguments of the constructor must outlive it; `redis` is null with --redis none.
-// Errors:    nothing throws. While Redis is away, the quarantine applies to this machine; Redis learns of it later.
+// Errors: nothing throws. While Redis is down, the quarantine applies to this machine; Redis learns of it later.
 class QuarantineKeeper {
  public:
   using Send = std::function<void(const Message&)>;  // to the supervisor

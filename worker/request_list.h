@@ -1,4 +1,4 @@
-// What this worker has in flight, for `pronghorn requests`.
+// The requests that this worker has in flight, for `pronghorn requests`.
 #pragma once
 
 #include <cstddef>

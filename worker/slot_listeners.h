@@ -17,7 +17,7 @@ class SlotListeners {
   // Accepts from the listeners of this worker's own slot. Throws std::runtime_error if that is impossible.
   void listen_to_own() { listen_to(handover_.slot, false); }
   // Accepts for another slot too. `fd` is a listener of a slot that is newer than this worker, taken over; -1: the
-  // slot's listeners were inherited. Logs a warning if that is impossible: the slot then has to wait.
+  // slot's listeners were inherited. Logs a warning if that is impossible; the slot's clients then have to wait.
   void cover(std::uint32_t slot, int fd) noexcept;
   void uncover(std::uint32_t slot) noexcept;
 

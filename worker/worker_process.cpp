@@ -179,8 +179,8 @@ Task<void> WorkerProcess::boot() {
     record_modules(row_.modules);  // the plugin's too, before its own code runs
     application_.emplace(config_, row_, setup);
     heartbeat_.emplace(&loop_, row_, config_.worker_timeout, config_.stall_threshold);
-    // A wrong password is a configuration error and must be reported before the worker is ready. A Redis that is away is
-    // waited for no longer than one connection attempt takes.
+    // A wrong password is a configuration error and must be reported before the worker is ready. If Redis is down,
+    // waits no longer than one connection attempt takes.
     while (row_.redis_state.load() == RedisState::connecting && redis_refusal_.empty()) co_await sleep_for(2ms);
     if (!redis_refusal_.empty()) throw std::runtime_error(redis_refusal_);
     if (state_ && state_->redis) co_await claim_name(*state_->redis, config_);
@@ -237,7 +237,7 @@ void WorkerProcess::received(const Message& message, int fd) {
       return drain(std::chrono::milliseconds(message.number));
     case MessageKind::stop:
       if (drain_ && !handover_.admin)
-        log_warning("told to stop at once: connections are closed, on_stop hooks do not run");
+        log_warning("told to stop immediately: connections are closed, on_stop hooks do not run");
       return cut();
     case MessageKind::cover:
       if (listeners_) return listeners_->cover(static_cast<std::uint32_t>(message.number), fd);
@@ -319,12 +319,12 @@ void WorkerProcess::drain(std::chrono::milliseconds delay) {
   drain_->begin(delay);
 }
 
-// Nothing of the application runs any more but its on_stop hooks, and those not for ever.
+// Of the application only the on_stop hooks still run, for a limited time.
 void WorkerProcess::begin_leaving() {
   uv_timer_start(
       &leave_timer_,
       [](uv_timer_t* timer) {
-        log_warning("on_stop hooks have not ended in time: given up", {{"limit_s", kStopHooksLimit.count()}});
+        log_warning("on_stop hooks did not finish in time: abandoning them", {{"limit_s", kStopHooksLimit.count()}});
         static_cast<WorkerProcess*>(timer->data)->cut();
       },
       std::chrono::milliseconds(kStopHooksLimit).count(), 0);

@@ -1,6 +1,6 @@
 // The effective configuration: what the server read from the command line, the environment and the file.
 //
-// A new option takes a line in one of the two lists below (type, name, default) and an entry in the table of
+// To add an option, add a line to one of the two lists below (type, name, default) and an entry to the table in
 // server/options/options.cpp. The members, the record that workers receive and its test follow from the lists.
 //
 // Context: filled once by server/, copied to each worker when it starts, never changed afterwards. A rollout makes a
@@ -154,7 +154,7 @@ inline constexpr std::size_t kMaxSocketPath = 99;
 [[nodiscard]] std::string redis_address(const Config& config);
 [[nodiscard]] std::string control_path(const Config& config);
 
-// One line of JSON and back, for handing the configuration to a worker. parse throws std::runtime_error.
+// One line of JSON and back, for passing the configuration to a worker. config_from_json throws std::runtime_error.
 [[nodiscard]] std::string to_json(const Config& config);
 [[nodiscard]] Config config_from_json(const std::string& json);
 

@@ -19,7 +19,7 @@ struct RedisUrl {
 
 // Parses redis://[[user]:password@]host[:port][/database] or unix:PATH. User and password are percent-decoded, so
 // either may hold any character. Throws std::invalid_argument with one line that says what is wrong and what would be
-// right; the line quotes nothing of `text`, because a misplaced password could be anywhere in it.
+// valid; the line quotes nothing of `text`, because a misplaced password could be anywhere in it.
 [[nodiscard]] RedisUrl parse_redis_url(std::string_view text);
 
 // The URL with the password masked ("redis://user:***@host:6379/0"), for logs and `pronghorn check`.

@@ -1,7 +1,7 @@
 // The channel between the supervisor and one worker: a SOCK_SEQPACKET pair, so a message arrives whole or not at all.
 //
-// Every message of the protocol is in MessageKind. The end of the file means that the other side is gone: a worker
-// drains and leaves, the supervisor waits for the exit.
+// MessageKind lists every message of the protocol. EOF means that the other side is gone: a worker drains and exits,
+// the supervisor waits for the worker's exit.
 #pragma once
 
 #include <sys/types.h>
@@ -25,15 +25,15 @@ inline constexpr std::chrono::seconds kStopHooksLimit{5};
 
 enum class MessageKind : std::uint32_t {
   // worker to supervisor
-  ready = 1,  // the application is loaded, on_start has ended, it accepts
+  ready = 1,  // the application is loaded, on_start has finished, it accepts
   failed,     // text: why the worker cannot start; it exits with status 3 next
   accepted,   // number: all connection messages with tickets up to this one have been received. text: those of them
               // whose descriptor could not be taken, as decimal numbers with blanks between them
   // Of the quarantine; the texts are those of common/ipc/quarantine_table.h.
   kill_identified = 20,  // text: the request that a `killed` message was about, and in a second line all requests of
                          // its route, if it has one; number: quarantine_time in ms
-  quarantined,           // text: what Redis has quarantined, as a QuarantineNotice; number: for how many ms still
-  quarantine_ended,      // text: the id of an entry that Redis has no more
+  quarantined,           // text: an entry of Redis, as a QuarantineNotice; number: remaining time in ms
+  quarantine_ended,      // text: the id of an entry that Redis no longer has
   request_listed = 40,   // text: a request in flight as JSON (worker/request_list.h); number: that of list_requests
   requests_end,          // text: the worker's slot; number: the same
   // supervisor to worker
@@ -53,7 +53,7 @@ enum class MessageKind : std::uint32_t {
 struct Message {
   MessageKind kind{};
   std::uint64_t number = 0;
-  std::string text;  // at most kMaxMessageText bytes; the rest is cut
+  std::string text;  // at most kMaxMessageText bytes; the rest is dropped
 };
 
 inline constexpr std::size_t kMaxMessageText = 4096;
@@ -67,11 +67,11 @@ class Channel {
     std::function<void()> on_closed;  // once; the Channel may be destroyed from within
   };
 
-  // Takes `fd` over. Throws std::runtime_error when the loop will not watch it.
+  // Takes ownership of `fd`. Throws std::runtime_error if the loop cannot watch it.
   Channel(uv_loop_t* loop, int fd, Callbacks callbacks);
   Channel(const Channel&) = delete;
   Channel& operator=(const Channel&) = delete;
-  // Closes the descriptor; the other side sees the end of the file.
+  // Closes the descriptor; the other side reads EOF.
   ~Channel();
 
   // Sends at once, with a copy of `fd` unless it is -1 (the caller keeps its own). False when the other side is gone or

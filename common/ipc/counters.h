@@ -1,6 +1,5 @@
-// The table of counters and gauges. A line in PRONGHORN_COUNTERS is all it takes to add one: the arrays in the
-// scoreboard, the sums, /status, /metrics and their tests follow from it. docs/status.md needs a line too; a test
-// compares the two.
+// The table of counters and gauges. To add one, add a line to PRONGHORN_COUNTERS: the arrays in the scoreboard, the
+// sums, /status, /metrics and their tests follow from it. docs/status.md needs a line too; a test compares the two.
 //
 //     X(id, kind, "path in /status", "family in /metrics", "label", "help")
 //
@@ -52,14 +51,14 @@ enum class CounterKind : std::uint8_t {
   X(lost_worker_died, counter, "lost_requests/worker_died", "requests_lost_total", "reason=\"worker_died\"", \
     "Requests that got no whole response, by reason.") \
   X(shed, counter, "shed", "shed_requests_total", "", \
-    "Requests answered 503 because of max_in_flight or max_connections.") \
+    "Requests refused with 503 because of max_in_flight or max_connections.") \
   X(accept_pauses, counter, "accept_pauses", "accept_pauses_total", "", \
-    "Times that accepting stopped for want of descriptors or memory.") \
+    "Times that accepting was paused because descriptors or memory ran out.") \
   X(limits_refused, counter, "limits_refused", "rate_limit_refused_total", "", "Requests refused by a rate limit.") \
   X(limits_unavailable, counter, "limits_unavailable", "rate_limit_unavailable_total", "", \
     "Rate-limit decisions made without Redis.") \
   X(quarantined, counter, "quarantined", "quarantined_requests_total", "", \
-    "Requests refused because their like killed workers.") \
+    "Requests refused by the quarantine.") \
   PRONGHORN_LIMIT(X, request_line)        /* max_request_line: 414 */ \
   PRONGHORN_LIMIT(X, header_bytes)        /* max_header_bytes: 431 */ \
   PRONGHORN_LIMIT(X, header_fields)       /* max_header_fields: 431 */ \
@@ -78,19 +77,19 @@ enum class CounterKind : std::uint8_t {
   X(loop_idle, time, "loop_idle_ms", "loop_idle_seconds_total", "", \
     "Time that the event loop waited for something to do.") \
   X(loop_lag, worst_time, "loop_lag_ms", "loop_lag_seconds", "", \
-    "How late the event loop was at worst in the last second.") \
-  X(stalls, counter, "stalls", "loop_stalls_total", "", "Times that something had the event loop for stall_threshold.") \
+    "Longest delay of the event loop in the last second.") \
+  X(stalls, counter, "stalls", "loop_stalls_total", "", "Times that the event loop was blocked for stall_threshold.") \
   X(redis_commands, counter, "redis/commands", "redis_commands_total", "", "Commands sent to Redis.") \
   X(redis_errors, counter, "redis/errors", "redis_errors_total", "", "Redis commands that failed or timed out.") \
   X(redis_latency, worst_time, "redis/latency_ms", "redis_latency_seconds", "", \
     "Moving average of one round trip to Redis.") \
   X(log_lines_dropped, counter, "log_lines_dropped", "log_lines_dropped_total", "", \
-    "Lines of the log and the access log that could not be written in time.") \
+    "Lines of the log and the access log that were dropped.") \
   X(open_descriptors, gauge, "open_descriptors", "open_descriptors", "", "File descriptors that the worker has open.") \
   X(descriptor_limit, gauge, "descriptor_limit", "descriptor_limit", "", "File descriptors that the worker may have.") \
   X(restarts, counter, "restarts", "worker_restarts_total", "", "Workers replaced because they exited.") \
   X(recycled, counter, "recycled", "worker_recycled_total", "", \
-    "Workers replaced because they were old, used or large.")
+    "Workers replaced because of their requests, age or memory.")
 
 #define PRONGHORN_LIMIT(X, option) \
   X(limit_##option, counter, "limits/" #option, "limits_hit_total", "limit=\"" #option "\"", \

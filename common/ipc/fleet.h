@@ -1,4 +1,4 @@
-// All workers as one: the rows of the scoreboard added up, for everything that reports.
+// Figures of all workers together: the rows of the scoreboard added up, for every report.
 //
 // A slot has several rows (see common/ipc/scoreboard.h). Its counters are the sum of them, of all the workers that ever
 // wrote them, and of what the supervisor counted, so they never go down. Its gauges come from the living workers.
@@ -44,7 +44,7 @@ struct RouteSum {
 // Whether the row belongs to a worker that runs now, as the supervisor sees it.
 [[nodiscard]] bool is_live(const SlotRow& slot, const WorkerRow& row) noexcept;
 
-// The server's connection to Redis: that of a ready worker if any is up, else the best that a worker reports.
+// The server's connection to Redis: that of a ready worker if any is up, else the best state that a worker reports.
 struct FleetRedis {
   RedisState state = RedisState::off;
   std::uint64_t since_at = 0;  // seconds since 1970; 0: unknown
@@ -63,8 +63,8 @@ struct Readiness {
 // Of the whole server, for the admin process: it has neither an application nor a connection to Redis of its own.
 [[nodiscard]] Readiness fleet_readiness(const Scoreboard& board);
 
-// Why the server is not as it should be, one sentence each, for people: slots without a worker, stuck workers, Redis,
-// draining. A slot that starts its first worker is not a fault.
+// Why the server is degraded, one sentence per reason: slots without a worker, stuck workers, Redis, draining. A slot
+// that starts its first worker is not a reason.
 [[nodiscard]] std::vector<std::string> degradations(const Scoreboard& board);
 
 }  // namespace pronghorn

@@ -17,7 +17,7 @@
 namespace pronghorn {
 
 // All texts are visible ASCII without blanks: other bytes are written as %XX, long texts are truncated. Entries are
-// compared by id; the rest is for people.
+// compared by id; the rest is only displayed.
 struct QuarantinedRequest {
   static constexpr std::size_t kIdSize = 16;     // hex digits of a digest of the three untruncated texts
   static constexpr std::size_t kMaxMethod = 16;  // bytes
@@ -35,7 +35,7 @@ struct QuarantinedRequest {
 [[nodiscard]] std::string to_text(const QuarantinedRequest& request);
 [[nodiscard]] std::optional<QuarantinedRequest> parse_quarantined_request(std::string_view text);
 
-// An entry of Redis on its way to the supervisor.
+// An entry of Redis, as a worker reports it to the supervisor.
 struct QuarantineNotice {
   QuarantinedRequest request;
   std::uint64_t since_at = 0;  // seconds since 1970

@@ -1,12 +1,12 @@
-// The scoreboard: shared memory in which every process reports its state, so that any of them can answer for all.
+// The scoreboard: shared memory in which every process reports its state, so that any process can report on all.
 //
 // It is written without locks: each part has one writer (named at each struct), and readers may see a value that is a
 // moment old. A memfd, sealed against growing and shrinking, created by the supervisor and inherited by workers. Zeroed
 // memory is a valid empty scoreboard.
 //
-// A slot has several rows: while a worker is being replaced, the old and the new one live at once, and each needs a row
-// that nobody else writes. The third row is for the worker that replaces a bad successor while the old one still drains.
-// Counters of a row are never reset, so totals outlive workers; gauges are zeroed when a worker takes the row.
+// A slot has several rows: while a worker is being replaced, the old and the new one run at the same time, and each
+// needs a row that nobody else writes. The third row is for the worker that replaces a bad successor while the old one
+// drains. Counters of a row are never reset, so totals outlive workers; gauges are zeroed when a worker takes the row.
 #pragma once
 
 #include <array>
@@ -86,10 +86,10 @@ struct RouteRow {
   RouteHistogram latency;
 };
 
-// The request that the worker is executing now: names it in the log when the worker exits. The worker writes it for
-// every request, so it holds what is cheap to write; readers format it.
+// The request that the worker is executing now: when the worker exits, the log names it. The worker writes it for every
+// request, so it holds only what is cheap to write; readers format it.
 struct RunningRequest {
-  std::atomic<std::uint32_t> active;      // 1 while a handler has the loop
+  std::atomic<std::uint32_t> active;      // 1 while the request's code runs on the loop
   std::atomic<std::uint64_t> started_ns;  // monotonic
   RequestId id;
   char line[208];       // method, blank, path; truncated; NUL-terminated
@@ -166,7 +166,7 @@ enum class SlotState : std::uint32_t { empty, starting, ready, draining, backoff
 struct alignas(64) SlotRow {
   std::atomic<std::uint32_t> pid;  // of the current worker, 0: none
   std::atomic<SlotState> state;
-  std::atomic<std::uint32_t> row;      // 0 or 1: the row of the current worker
+  std::atomic<std::uint32_t> row;      // 0 to kRowsPerSlot - 1: the row of the current worker
   std::atomic<std::uint32_t> old_pid;  // of the worker being replaced, 0: none
   std::atomic<std::uint32_t> generation;
   std::atomic<std::uint64_t> started_ms;  // monotonic
@@ -243,7 +243,7 @@ struct ScoreboardMemory {
 };
 static_assert(std::is_trivially_destructible_v<ScoreboardMemory>);
 
-// A mapping of the scoreboard. Owns the mapping and the descriptor. Pages that no worker touches take no memory.
+// Maps the scoreboard. Owns the mapping and the descriptor. Pages that no worker touches take no memory.
 class Scoreboard {
  public:
   // Supervisor: creates a new one. Throws std::system_error.
@@ -284,8 +284,8 @@ void take_row(WorkerRow& row) noexcept;
 // Zeroes the gauges. Called by the worker that takes the row, and by the supervisor once the row's worker is dead.
 void clear_gauges(WorkerRow& row) noexcept;
 
-// How long the worker's loop has made no turn: seconds, 0 below kStuckMs. A loop that has nothing to do turns at least
-// every 250 ms (worker/process/heartbeat.h). Any process.
+// For how many seconds the worker's loop has been blocked; 0 below kStuckMs. A loop that has nothing to do turns at
+// least every 250 ms (worker/process/heartbeat.h). Any process.
 inline constexpr std::uint64_t kStuckMs = 2'000;
 [[nodiscard]] double stuck_seconds(const WorkerRow& row, std::uint64_t now_ms) noexcept;
 

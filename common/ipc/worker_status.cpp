@@ -19,7 +19,7 @@ std::string since(double seconds_ago) {
   return rfc3339(static_cast<long long>(std::time(nullptr)) - std::llround(seconds_ago));
 }
 
-// The request whose code has the loop. A request that waits for a timer or for Redis does not have it.
+// The request whose code is running on the loop. A request that waits for a timer or for Redis is not running.
 json running_json(const RunningRequest& running) {
   if (running.active.load() == 0) return nullptr;
   const std::string line = line_of(running);
@@ -31,8 +31,8 @@ json running_json(const RunningRequest& running) {
           {"for_ms", std::llround(seconds_since(running.started_ns.load() / 1'000'000) * 1000)}};
 }
 
-// What has the loop: a request, or, when the loop is stuck, code that belongs to none (a timer, a background task, a
-// process that was stopped).
+// What is running on the loop: a request, or, if the loop is stuck, code that belongs to none (a timer, a background
+// task, a process that was stopped).
 json holder_json(const WorkerRow& row, double stuck_s) {
   json holder = running_json(row.running);
   if (holder.is_null() && stuck_s == 0) return nullptr;

@@ -9,7 +9,7 @@
 
 namespace pronghorn::server {
 
-// The server cannot be reached or refuses: exit status 1. what() is one line.
+// The server cannot be reached, or it refuses: exit status 1. what() is one line.
 class ControlError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
@@ -28,7 +28,7 @@ struct ControlRequest {
 [[nodiscard]] nlohmann::json ask_server(const std::string& path, const ControlRequest& request,
                                         std::optional<std::chrono::milliseconds> limit = std::chrono::seconds(10));
 
-// Tells when a server has exited. Construct it before asking the server to stop. Throws ControlError.
+// Waits for a server's exit. Construct it before asking the server to stop. Throws ControlError.
 class ServerExit {
  public:
   explicit ServerExit(const std::string& path);

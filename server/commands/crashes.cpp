@@ -30,7 +30,7 @@ json read_report(const std::string& path) {
 
 std::string lines_of(const json& value) { return dump_json(value, 2) + '\n'; }
 
-// A report may be damaged or of another version: no member is relied on.
+// A report may be damaged or of another version, so every member may be missing.
 std::string text_at(const json& object, const char* name) {
   const auto found = object.is_object() ? object.find(name) : object.end();
   if (!object.is_object() || found == object.end() || found->is_null()) return {};
@@ -146,7 +146,7 @@ std::string show_crash(const std::string& data_dir, const std::string& name, boo
                                     : std::find(names.begin(), names.end(), without_end(name) + ".json");
   if (found == names.end()) {
     throw std::runtime_error(
-        fmt::format("no crash report {} in {}; \"crashes\" lists those there are", in_quotes(name), directory));
+        fmt::format("no crash report {} in {}; \"crashes\" lists the reports", in_quotes(name), directory));
   }
   const json report = read_report(directory + '/' + *found);
   if (!report.is_object()) throw std::runtime_error(fmt::format("{}/{} is not a report", directory, *found));
@@ -162,7 +162,7 @@ std::string crash_text(const json& report) {
   text.line("application", text_at(report, "app"));
   text.line("reason", text_at(report, "reason"));
   text.line("signal", signal_text(member(report, "signal"), text_at(report, "pid")));
-  if (text_at(report, "thread") == "other") text.line("thread", "not the loop's: the request need not be the cause");
+  if (text_at(report, "thread") == "other") text.line("thread", "not the loop's: the request may not be the cause");
   const std::string request = request_text(member(report, "request"));
   text.line("request", request.empty() ? "none: the loop was idle" : request);
   const json memory = member(report, "memory");
@@ -177,7 +177,7 @@ std::string crash_text(const json& report) {
     lines.push_back(printable(fmt::format("#{:<2} {}", lines.size(), supervisor::describe(frame))));
   }
   if (text_at(report, "names") == "pending") {
-    lines.emplace_back("(the names of functions are being looked up: run the command again in a moment)");
+    lines.emplace_back("(function names are being looked up: run the command again in a moment)");
   }
   text.list("backtrace", lines);
   lines.clear();

@@ -13,7 +13,7 @@ namespace pronghorn::server {
 // none.
 [[nodiscard]] std::string show_crash(const std::string& data_dir, const std::string& name, bool json);
 
-// Formats a report for people. Control characters in texts of clients and the application are escaped.
+// Formats a report as text. Control characters in texts of clients and the application are escaped.
 [[nodiscard]] std::string crash_text(const nlohmann::json& report);
 
 }  // namespace pronghorn::server

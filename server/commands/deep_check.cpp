@@ -30,7 +30,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Empty: all is well. Else what is wrong, and what to do.
+// Empty if the check passes; else what is wrong, and what to do.
 using Problem = std::string;
 
 Problem errno_text() { return std::strerror(errno); }
@@ -86,7 +86,7 @@ Problem check_bind(const addrinfo& found) {
   ::setsockopt(socket.fd(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);  // as a start does: connections in TIME_WAIT
   if (found.ai_family == AF_INET6) ::setsockopt(socket.fd(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
   if (::bind(socket.fd(), found.ai_addr, found.ai_addrlen) == 0 && ::listen(socket.fd(), 1) == 0) return {};
-  if (errno == EADDRINUSE) return "the port is taken; stop who has it (ss -ltnp), or choose another";
+  if (errno == EADDRINUSE) return "the port is in use; stop the program that has it (ss -ltnp), or choose another";
   if (errno == EACCES) return "permission denied; use a port above 1023, or grant CAP_NET_BIND_SERVICE";
   return errno_text();
 }
@@ -112,7 +112,7 @@ Problem check_address(const std::string& text) {
   return problem;
 }
 
-// Lists its routes in a child: what its code does there does not concern us, and a crash is a finding.
+// Lists its routes in a child process, where its code cannot harm this one, and a crash is a finding.
 Problem check_application(const std::string& app) {
   std::array<int, 2> pipe{};
   if (::pipe2(pipe.data(), O_CLOEXEC) != 0) return errno_text();

@@ -58,7 +58,7 @@ DrillTarget unix_target(const std::string& path) {
   return target;
 }
 
-// An address without a host is every interface: the loopback reaches it.
+// An address without a host is every interface, so the loopback address reaches it.
 DrillTarget inet_target(const supervisor::Address& address) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
@@ -93,7 +93,7 @@ std::optional<Victim> ready_worker(const json& status, std::optional<std::int64_
 
 volatile std::sig_atomic_t interrupted = 0;
 
-// Lets a stopped worker continue if the drill ends, in whatever way, before the watchdog has killed the worker.
+// Lets a stopped worker continue if the drill ends for any reason before the watchdog has killed the worker.
 class Stopped {
  public:
   explicit Stopped(pid_t pid) noexcept : pid_(pid) {

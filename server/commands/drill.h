@@ -1,4 +1,4 @@
-// `pronghorn drill`: makes a worker of the running server fail on purpose, under load, and reports the cost.
+// `pronghorn drill`: makes a worker of the running server fail on purpose under load, and reports the cost.
 #pragma once
 
 #include <cstdint>

@@ -19,7 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// CMake has targets of these names, or find_package(pronghorn) brings one.
+// CMake has targets of these names, or find_package(pronghorn) defines one.
 constexpr std::array<std::string_view, 10> kTaken{"all",     "clean",          "edit_cache", "help",          "install",
                                                   "package", "package_source", "pronghorn",  "rebuild_cache", "test"};
 
@@ -34,7 +34,7 @@ void check_project_name(const std::string& name) {
                     in_quotes(name), kLongest));
   }
   if (std::find(kTaken.begin(), kTaken.end(), name) != kTaken.end()) {
-    throw UsageError(fmt::format("new: CMake has a target \"{}\" already; use another name", name));
+    throw UsageError(fmt::format("new: CMake already has a target \"{}\"; use another name", name));
   }
 }
 
@@ -55,10 +55,10 @@ void make_project(const std::string& path) {
   check_project_name(name);
   std::error_code error;
   if (fs::symlink_status(root, error).type() != fs::file_type::not_found) {
-    throw UsageError(fmt::format("new: {} exists already; use another name, or remove it", root.string()));
+    throw UsageError(fmt::format("new: {} already exists; use another name, or remove it", root.string()));
   }
   if (!fs::create_directory(root, error)) {
-    throw UsageError(fmt::format("new: cannot make the directory {}: {}", root.string(), error.message()));
+    throw UsageError(fmt::format("new: cannot create the directory {}: {}", root.string(), error.message()));
   }
   for (const ProjectFile& file : project_files(name)) write_file(root / file.path, file.text);
 }

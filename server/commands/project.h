@@ -15,8 +15,8 @@ struct ProjectFile {
 // The files of a project of that name.
 [[nodiscard]] std::vector<ProjectFile> project_files(std::string_view name);
 
-// Makes the directory `path`, whose last part is the project's name, and its files. Throws UsageError when the name
-// cannot be that of a CMake target or something is there already, std::runtime_error when a file cannot be written.
+// Creates the directory `path`, whose last part is the project's name, and its files. Throws UsageError if the name is
+// invalid for a CMake target or `path` already exists, std::runtime_error if a file cannot be written.
 void make_project(const std::string& path);
 
 }  // namespace pronghorn::server

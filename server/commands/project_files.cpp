@@ -50,7 +50,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// A plain handler answers at once. What does not fit is a 400 with the reason: try /users/seven.
+// A plain handler answers at once. An invalid value is answered 400 with the reason: try /users/seven.
 Response user(Request& request) {
   const auto id = request.param<int>("id");
   return json_response({{"id", id}});
@@ -115,13 +115,13 @@ int main() {
 
   check(client.get("/").body == "Good day, World!\n", "the greeting comes from the settings");
   check(client.get("/users/7").body == R"({"id":7})", "a user is found by number");
-  check(client.get("/users/seven").status == 400, "a user that is no number is refused");
+  check(client.get("/users/seven").status == 400, "a user id that is not a number is refused");
   check(client.get("/nowhere").status == 404, "an unknown path is not found");
   check(client.post("/echo", R"({"a":1})").body == R"({"received":{"a":1}})", "echo sends back what it got");
   check(client.post("/echo", "{").status == 400, "malformed JSON is refused");
   if (redis != nullptr) {
     check(client.get("/visits").body == R"({"visits":1})", "the first visit counts");
-    check(client.get("/visits").body == R"({"visits":2})", "the second visit of the same client counts on");
+    check(client.get("/visits").body == R"({"visits":2})", "the second visit of the same client is counted");
   } else {
     check(client.get("/visits").status == 503, "without Redis there are no sessions");
   }

@@ -150,7 +150,7 @@ std::string server_lines(const json& status) {
   return out + redis_line(at(status, {"redis"}));
 }
 
-// What an operator asks about first, each only if it is there: lost requests, the quarantine, the last rollout.
+// What an operator asks about first, each only if there is any: lost requests, the quarantine, the last rollout.
 std::string event_lines(const json& status) {
   std::string out;
   double lost = 0;
@@ -191,7 +191,7 @@ std::string total_lines(const json& totals) {
   return out + '\n';
 }
 
-// "stuck 12s" for a worker whose loop does not turn.
+// "stuck 12s" for a worker whose loop is blocked.
 std::string state_of(const json& worker) {
   const double stuck = number_of(at(worker, {"stuck_s"}));
   return stuck > 0 ? fmt::format("stuck {:.0f}s", stuck) : text_of(at(worker, {"state"}));
@@ -219,7 +219,7 @@ std::string worker_table(const json& workers) {
   return table.empty() ? "" : "\n" + table.render();
 }
 
-// What has the loops of the workers for more than a moment.
+// What has been running on the workers' loops for more than a moment.
 std::string running_table(const json& workers) {
   constexpr double kMoment = 100;  // milliseconds
   Table table({"slot", "<running", "<since", "for", "<id"});

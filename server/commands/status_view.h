@@ -1,4 +1,4 @@
-// The status of the server as a table for people.
+// The status of the server as a table.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -10,7 +10,7 @@ namespace pronghorn::server {
 // missing or of another type shows as "-". Control characters in paths of requests are escaped.
 [[nodiscard]] std::string status_table(const nlohmann::json& status);
 
-// Whether the server reports that something is not as it should be.
+// True if the server reports that it is degraded.
 [[nodiscard]] bool is_degraded(const nlohmann::json& status);
 
 // Renders the answer of `pronghorn requests`: an array "requests" of objects as in worker/request_list.h.

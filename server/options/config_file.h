@@ -10,7 +10,7 @@ namespace pronghorn::server {
 struct FileValue {
   std::string key;
   std::vector<std::string> values;  // a scalar as text, or the elements of an array
-  std::string problem;              // why no option accepts it ("it is a table"); else empty
+  std::string problem;              // why no option accepts it ("it is a table"); empty if none
   unsigned line = 0;
 };
 

@@ -17,7 +17,7 @@ struct GivenOption {
   std::vector<std::string> values;
 };
 
-// What a configuration is made of, besides the file.
+// The sources of a configuration, besides the file.
 struct ConfigInputs {
   std::vector<GivenOption> command_line;
   std::string
@@ -35,11 +35,11 @@ struct Effective {
   std::string file;                                // the one that was read; empty: none
 };
 
-// Throws UsageError for the first error: one line, "place: what is wrong; what would be right".
+// Throws UsageError for the first error: one line, "place: what is wrong; what would be valid".
 [[nodiscard]] Effective load_configuration(const ConfigInputs& inputs);
 
-// Only `control`, `runtime_dir` and `data_dir`, for commands that talk to a running server or read what it has left. An
-// error elsewhere in environment or file must not lock an operator out.
+// Only `control`, `runtime_dir` and `data_dir`, for commands that talk to a running server or read its files. An error
+// elsewhere in environment or file must not lock an operator out.
 [[nodiscard]] Effective load_control_configuration(const ConfigInputs& inputs);
 
 }  // namespace pronghorn::server

@@ -1,4 +1,4 @@
-// Facts about the machine, and about how the program was started, that defaults depend on.
+// Facts that defaults depend on: about the machine, and about how the program was started.
 #pragma once
 
 #include <cstdint>
@@ -40,7 +40,7 @@ struct Machine {
 // $STATE_DIRECTORY (systemd), else /var/lib/pronghorn for root, else $XDG_STATE_HOME/pronghorn or
 // ~/.local/state/pronghorn, else "data" in the runtime directory if HOME is not set.
 [[nodiscard]] std::string default_data_dir(const Machine& machine);
-// 5 s under systemd or Kubernetes, where load balancers must notice that the server stops; else, and on a terminal, 0.
+// 5 s under systemd or Kubernetes, where load balancers must notice that the server stops; else, or on a terminal, 0.
 [[nodiscard]] Milliseconds default_drain_delay(const Machine& machine);
 
 }  // namespace pronghorn::server

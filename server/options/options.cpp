@@ -53,7 +53,8 @@ std::vector<Option> make_options() {
                    "User that runs the server when root starts it. Workers and Redis have no capabilities in any case. "
                    "off: root."},
                   "USER", &Config::user, accept_path),
-      text_or_off({"group", kServing, "Its group. off: the group of the user."}, "GROUP", &Config::group, accept_path),
+      text_or_off({"group", kServing, "Group that runs the server when root starts it. off: the group of user."},
+                  "GROUP", &Config::group, accept_path),
       text(
           {"name", kServing,
            "Prefix of every key in Redis. Servers that share sessions must have the same name, others different ones."},
@@ -67,14 +68,13 @@ std::vector<Option> make_options() {
       list({"trusted_proxies", kProxies, "Networks (or unix) whose forwarding fields are believed. May be repeated."},
            "NET", &Config::trusted_proxies, check_peers),
       choice({"forwarding_fields", kProxies,
-              "The fields that trusted proxies set: x-forwarded-for (with -proto and -host) or forwarded. A request "
-              "that has both kinds is not believed."},
+              "The fields that trusted proxies set: x-forwarded-for (with -proto and -host) or forwarded. In a "
+              "request that has both kinds, none is believed."},
              &Config::forwarding_fields, {"x-forwarded-for", "forwarded"}),
-      truth(
-          {"early_hints", kProxies,
-           "Whether request.early_hints() sends 103 responses. Turn it on if the proxy passes them on: others may hold "
-           "the response back."},
-          &Config::early_hints),
+      truth({"early_hints", kProxies,
+             "Whether request.early_hints() sends 103 responses. Turn it on only if the proxy passes them on; some "
+             "proxies delay the response."},
+            &Config::early_hints),
 
       duration(
           {"drain_delay", kProcesses,
@@ -100,8 +100,8 @@ std::vector<Option> make_options() {
                 "How long all workers refuse a request that killed two workers within a minute; 0: never."},
                &Config::quarantine_time),
       duration({"canary", kProcesses,
-                "How long a rollout watches its first new worker before it replaces the others; if that one does "
-                "worse, it is rolled back. 0: not at all."},
+                "How long a rollout watches its first new worker before it replaces the others; if it does worse, the "
+                "rollout is undone. 0: no canary."},
                &Config::canary),
 
       redis({"redis", kState,

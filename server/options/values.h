@@ -12,7 +12,7 @@
 namespace pronghorn::server {
 
 // An error in the command line, environment or file: exit status 2. what() is one line: where, what, what would be
-// right.
+// valid.
 class UsageError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;

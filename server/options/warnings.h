@@ -1,4 +1,4 @@
-// Configurations that work, but not the way their author probably expects.
+// Warnings about configurations that work, but probably not as their author expects.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// What the control socket's clients can ask for: `pronghorn status`, `scale`, `reload`, `rollback`, `quarantine`,
-// `upgrade`, `stop`, `log-level`, `requests`.
+// The commands of the control socket: `pronghorn status`, `scale`, `reload`, `rollback`, `quarantine`, `upgrade`,
+// `stop`, `log-level`, `requests`.
 //
 // Context: supervisor, main thread.
 #pragma once
@@ -23,7 +23,7 @@ class ControlCommands {
  public:
   // What the supervisor does itself.
   struct Actions {
-    // `relative`: `workers` is a step. Returns the new number, or one line that says why it stays.
+    // `relative`: `workers` is a step. Returns the new number, or one line that says why it is unchanged.
     std::function<std::expected<std::uint32_t, std::string>(std::int64_t workers, bool relative)> scale;
     std::function<void(Rollouts::Waiter waiter, std::optional<Milliseconds> canary)> reload;
     std::function<void(Rollouts::Waiter waiter)> rollback;

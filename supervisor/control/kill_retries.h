@@ -1,5 +1,5 @@
-// Recognises a kill that repeats another one: a browser sends a request again when its connection ended, so one click
-// kills two workers.
+// Recognises a kill that repeats another one: a browser resends a request whose connection ended, so one click kills
+// two workers.
 //
 // Context: supervisor, main thread. No I/O; the time is passed in (monotonic milliseconds).
 #pragma once
@@ -17,7 +17,7 @@ class KillRetries {
   static constexpr std::uint64_t kRetryMs = 50;
 
   // Records a kill by this request of this client (killing_client()). True: the same client has killed with the same
-  // request less than kRetryMs ago, and that kill counts already. Kills of unknown clients (0) always count.
+  // request less than kRetryMs ago, so this kill does not count. Kills of unknown clients (0) always count.
   [[nodiscard]] bool is_retry(const std::string& request, std::uint64_t client, std::uint64_t now) {
     std::erase_if(recent_, [now](const Kill& kill) { return now - kill.at >= kRetryMs; });
     if (client == 0) return false;

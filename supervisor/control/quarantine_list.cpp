@@ -75,7 +75,7 @@ void QuarantineList::learned(const QuarantineNotice& notice, Milliseconds left, 
   if (row == nullptr) {
     row = add(notice.request, notice.since_at, notice.kills, left, now);
     if (row == nullptr) return;
-    log_warning(fmt::format("{} is quarantined for {} s, as Redis says: it killed {} workers within a minute",
+    log_warning(fmt::format("{} is quarantined for {} s, by Redis: it killed {} workers within a minute",
                             describe(notice.request), (left.count() + 999) / 1000, notice.kills),
                 {{"quarantine", notice.request.id}});
   }

@@ -1,7 +1,7 @@
 // Counts the kills of requests and writes the table of quarantined requests in the scoreboard.
 //
-// Requests arrive as a worker has identified them: the supervisor never looks at what a client sent. Kills are counted
-// here although Redis counts those of all machines, so that the quarantine works without Redis and begins at once.
+// A worker has identified the requests that arrive here: the supervisor never looks at what a client sent. Kills are
+// counted here although Redis counts those of all machines, so that the quarantine needs no Redis and begins at once.
 //
 // Context: supervisor, main thread; the time is passed in (monotonic milliseconds).
 #pragma once
@@ -27,7 +27,7 @@ class QuarantineList {
   static constexpr std::uint64_t kReleasedMs = 3'000;  // for this time Redis may still list a released request
   static constexpr std::uint64_t kExpiringMs = 2'000;  // an entry that Redis drops this close to its end has expired
 
-  // Continues with the entries that an earlier image of this program has left. `table` must outlive this.
+  // Continues with the entries of an earlier image of this program. `table` must outlive this.
   explicit QuarantineList(QuarantineTable& table) : table_(table) {}
 
   // Records one kill. The second within kWindowMs quarantines the request for `time`; 0: the quarantine is off.

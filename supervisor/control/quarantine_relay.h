@@ -1,7 +1,7 @@
 // Carries the quarantine's messages between the supervisor and the workers.
 //
-// The supervisor neither knows the application's routes nor speaks to Redis. It asks any ready worker to identify a
-// request that killed one, and to remove released entries from Redis; workers tell it what Redis holds.
+// The supervisor neither knows the application's routes nor talks to Redis. It asks a ready worker to identify a
+// request that killed a worker, and to remove released entries from Redis; workers report what Redis holds.
 //
 // Context: supervisor, main thread.
 #pragma once

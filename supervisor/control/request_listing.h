@@ -1,4 +1,4 @@
-// `pronghorn requests`: collects what is in flight from the workers.
+// `pronghorn requests`: collects the requests in flight from the workers.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +15,8 @@
 
 namespace pronghorn::supervisor {
 
-// Asks every ready worker, and waits at most kPatience for the answers: a worker whose loop is blocked cannot answer. For
-// such a worker, the request that has its loop is listed, from the scoreboard.
+// Asks every ready worker, and waits at most kPatience for the answers: a worker whose loop is blocked cannot answer.
+// For such a worker, the request that is running on its loop is listed, from the scoreboard.
 //
 // Context: supervisor, main thread. The references must outlive this.
 class RequestListing {

@@ -1,4 +1,4 @@
-// Writes the crash report of a worker that has ended unasked, and logs its stack.
+// Writes the crash report of a worker that has ended unexpectedly, and logs its stack.
 //
 // Context: supervisor, main thread.
 #pragma once
@@ -23,7 +23,7 @@ class CrashReporter {
     const WorkerEntry& worker;
     const WorkerRow& row;  // still as the worker left it
     const ChildExit& how;
-    std::string reason;                  // "signal 11 (SIGSEGV)", with the worker's own words behind it
+    std::string reason;                  // "signal 11 (SIGSEGV)", then the worker's own message
     bool killed_by_us = false;           // then a SIGKILL is not the kernel's
     const Config& config;                // what the worker ran with
     std::shared_ptr<const AppCopy> app;  // the file it had loaded, kept until its functions have names; may be null

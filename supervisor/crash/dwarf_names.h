@@ -1,5 +1,5 @@
 // Finds the names of functions for addresses. Runs in a process of its own: the files belong to the application, and
-// whatever their debug information contains must not hurt the supervisor.
+// nothing in their debug information may harm the supervisor.
 #pragma once
 
 #include <vector>

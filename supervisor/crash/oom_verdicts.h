@@ -1,4 +1,4 @@
-// Tells a SIGKILL by the kernel's out-of-memory killer from one that somebody sent.
+// Distinguishes a SIGKILL by the kernel's out-of-memory killer from one that a process sent.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// The crash report as JSON: everything that is known about an exit that nobody asked for.
+// The crash report as JSON: everything that is known about an unexpected exit.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,7 @@ struct EndedWorker {
   const WorkerEntry& worker;
   const WorkerRow& row;  // not the worker's when row.pid differs: then nothing of it is reported
   ChildExit exit;
-  std::string reason;        // "signal 11 (SIGSEGV)", then the worker's or our own words
+  std::string reason;        // "signal 11 (SIGSEGV)", then the worker's or our own message
   std::string app;           // path
   std::uint64_t rss_bytes;   // its peak; 0: unknown
   std::uint64_t now_ms;      // monotonic

@@ -1,4 +1,4 @@
-// Stacks, from addresses to text that people read.
+// Stacks, from addresses to readable text.
 #pragma once
 
 #include <cstdint>

@@ -28,7 +28,7 @@ class Symbolizer {
   void ask(std::vector<Frame> frames, Done done);
   // Whether a child is running.
   [[nodiscard]] bool busy() const noexcept { return pid_ != 0; }
-  // Kills the child and answers all requests without names: the server stops now.
+  // Kills the child and answers all requests without names, because the server stops now.
   void cancel() noexcept;
 
  private:

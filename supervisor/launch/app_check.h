@@ -1,4 +1,4 @@
-// Loads the application in a process of its own, before a rollout touches any worker.
+// Loads the application in a process of its own, before a rollout replaces any worker.
 #pragma once
 
 #include <uv.h>

@@ -1,5 +1,5 @@
 // A private copy of the application's file for each generation. Whatever happens to the file itself (overwritten in
-// place, replaced, deleted), running workers do not break and the generation can be started again.
+// place, replaced, deleted), workers keep running and the generation can be started again.
 //
 // Context: supervisor, main thread.
 #pragma once
@@ -49,7 +49,7 @@ class AppCopy {
 // In the last two cases the log says so: overwriting the file, or a rollback, is then not safe.
 [[nodiscard]] std::shared_ptr<const AppCopy> copy_app(Config& config, std::uint32_t generation);
 
-// Takes over the copy that an earlier image of this program has made for this configuration. Null: there is none.
+// Takes over the copy that an earlier image of this program made for this configuration. Null: there is none.
 [[nodiscard]] std::shared_ptr<const AppCopy> adopt_app_copy(const Config& config);
 
 }  // namespace pronghorn::supervisor

@@ -13,7 +13,7 @@ struct SupervisorHooks {
   // Reads the configuration again, from the same file, environment and command line as at start. Called for each
   // rollout. Throws std::runtime_error with one line when the configuration is invalid; the current one then stays.
   std::function<Config()> reload_config;
-  // About the configuration at start; logged once, when the log is open.
+  // Warnings about the configuration at start; logged once, when the log is open.
   std::vector<std::string> warnings = {};
 };
 

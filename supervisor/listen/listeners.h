@@ -1,5 +1,5 @@
-// The listening sockets of the server. The supervisor keeps them open until the server stops, so that connections in
-// the accept queue of a crashed worker are served by its successor.
+// The listening sockets of the server. The supervisor keeps them open until the server stops, so that the successor of
+// a crashed worker serves the connections in its accept queue.
 //
 // Context: supervisor, main thread.
 #pragma once
@@ -61,7 +61,7 @@ class Listeners {
   void drop_unused(std::uint32_t slots) noexcept;
   // Makes the slot's sockets listen. They stay so until close(): connections may be waiting in their queues.
   void listen(std::uint32_t slot) noexcept;
-  // The slot has sockets of its own, and they listen.
+  // True if the slot has sockets of its own, and they listen.
   [[nodiscard]] bool live(std::uint32_t slot) const noexcept { return has_own_ && slot < live_.size() && live_[slot]; }
 
   [[nodiscard]] const std::vector<Listener>& all() const noexcept { return listeners_; }

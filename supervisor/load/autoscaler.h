@@ -1,4 +1,4 @@
-// How many workers the load needs: bookkeeping without I/O. The time is passed in (monotonic milliseconds).
+// Computes how many workers the load needs. No I/O; the time is passed in (monotonic milliseconds).
 #pragma once
 
 #include <cstdint>

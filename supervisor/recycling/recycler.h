@@ -32,7 +32,7 @@ class Recycler {
   void on_ready(const WorkerEntry& worker);
   void on_exit(const WorkerEntry& worker);
 
-  // A successor has been started and is not ready yet.
+  // True if a successor has been started and is not ready yet.
   [[nodiscard]] bool surging() const noexcept { return policy_.successor() != 0; }
 
  private:

@@ -88,7 +88,7 @@ EmbeddedRedis::EmbeddedRedis(uv_loop_t* loop, Children& children, std::string pr
       restart_(loop, [this] { spawn(); }),
       limit_(loop, [this] {
         if (stopping_ || ending_) {
-          log_error("redis did not end in time: killing it", {{"pid", pid_}});
+          log_error("redis did not exit in time: killing it", {{"pid", pid_}});
           return kill();
         }
         log_warning(fmt::format("redis does not accept connections yet; see {}", log_file_), {{"pid", pid_}});

@@ -1,6 +1,6 @@
 // The private redis-server of `--redis embedded`: on a Unix socket, restarted when it ends, with its append-only file
-// in data_dir/redis, which only the server's user can read. Only workers talk to it; the supervisor looks whether it
-// accepts connections.
+// in data_dir/redis, which only the server's user can read. Only workers talk to it; the supervisor only checks whether
+// it accepts connections.
 //
 // Context: supervisor, main thread.
 #pragma once

@@ -47,19 +47,19 @@ void Rollouts::rollback(Waiter waiter) {
     return tell({waiter}, false, "a rollback is running already");
   }
   if (!busy() && previous_.config == nullptr) {
-    return tell({waiter}, false, "there is no earlier generation to go back to");
+    return tell({waiter}, false, "there is no previous generation to return to");
   }
   if (!busy()) {
     waiters_.push_back(std::move(waiter));
     next_ = previous_;
     return start_check(Direction::back);
   }
-  if (queued_) tell(std::exchange(queued_, {})->waiters, false, "given up for a rollback");
+  if (queued_) tell(std::exchange(queued_, {})->waiters, false, "cancelled by a rollback");
   tell({waiter}, false, "");
   rollback_waiters_.push_back(std::move(waiter));
   given_up_ = true;
   if (stage_ == Stage::checking) return check_.cancel();  // calls checked()
-  fail("given up for a rollback");
+  fail("cancelled by a rollback");
 }
 
 void Rollouts::cancel(const std::string& reason) {
@@ -111,7 +111,7 @@ void Rollouts::start_check(Direction direction) {
 
 void Rollouts::checked(const std::string& error) {
   if (stage_ != Stage::checking) return;
-  if (given_up_) return finish("given up for a rollback");
+  if (given_up_) return finish("cancelled by a rollback");
   if (!error.empty()) return finish("the application does not load: " + error);
   if (direction_ == Direction::forward) last_generation_ = next_.generation;
   stage_ = Stage::replacing;
@@ -219,12 +219,12 @@ void Rollouts::look_at_canary(std::uint64_t now) {
 }
 
 void Rollouts::pass(const Figures& canary) {
-  log_info(
-      canary.requests < kEnoughForErrors
-          ? fmt::format("the canary has answered {} requests, too few to judge it; the rollout goes on",
-                        canary.requests)
-          : fmt::format("the canary is as good as the others after {} requests; the rollout goes on", canary.requests),
-      {{"generation", next_.generation}});
+  log_info(canary.requests < kEnoughForErrors
+               ? fmt::format("the canary has answered {} requests, too few to judge it; the rollout continues",
+                             canary.requests)
+               : fmt::format("the canary is as good as the others after {} requests; the rollout continues",
+                             canary.requests),
+           {{"generation", next_.generation}});
   stage_ = Stage::replacing;
   replace_next();
 }
@@ -243,7 +243,7 @@ void Rollouts::complete() {
 void Rollouts::fail(const std::string& reason) {
   watch_.reset();
   if (const int pid = std::exchange(successor_, 0); pid != 0) workers_.discard(pid);
-  if (stage_ == Stage::undoing) return finish(fmt::format("{}; going back failed: {}", failure_, reason));
+  if (stage_ == Stage::undoing) return finish(fmt::format("{}; undoing it failed: {}", failure_, reason));
   undo(reason);
 }
 

@@ -1,11 +1,11 @@
-// Rollouts: workers of another generation take over slot by slot, and no slot is without a worker meanwhile.
+// Rollouts: workers of another generation take over slot by slot, and every slot always has a worker.
 //
 // A rollout goes forward (reload: to a new generation) or back (rollback: to the previous one, whose configuration and
-// copy of the application are still there). A rollout that fails half way is undone in the same manner: the slots that
-// it has replaced get workers of the generation before it.
+// copy of the application are still there). A rollout that fails is undone in the same way: the slots that it has
+// replaced get workers of the previous generation.
 //
-// Context: supervisor, main thread. One rollout runs at a time. Reloads that are asked for meanwhile become one, which
-// follows.
+// Context: supervisor, main thread. One rollout runs at a time. Reloads that are requested meanwhile become one, which
+//          follows.
 #pragma once
 
 #include <cstdint>
@@ -40,8 +40,8 @@ class Rollouts {
   // Reads the configuration again, checks the application and replaces the workers. `canary` replaces the option of the
   // same name. While a rollout runs, the request is queued.
   void request(Waiter waiter, std::optional<Milliseconds> canary = {});
-  // Goes back to the previous generation, under its own number; called again, forward again. While a reload runs,
-  // undoes that instead, and drops the queued one.
+  // Returns to the previous generation, which keeps its number; called again, it goes forward again. While a reload
+  // runs, undoes that instead, and drops the queued one.
   void rollback(Waiter waiter);
   // The server is stopping: ends what runs and what is queued with this reason. No rollout starts any more.
   void cancel(const std::string& reason);

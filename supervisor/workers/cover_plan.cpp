@@ -25,7 +25,7 @@ std::vector<CoverPlan::Change> CoverPlan::update(const std::vector<Slot>& slots)
       ++each;
       continue;
     }
-    // A worker that stands still reads the message when it turns again.
+    // A blocked worker reads the message when its loop turns again.
     if (worker != load.end() || still.contains(each->second)) changes.push_back({each->second, each->first, false});
     each = covered_by_.erase(each);
   }

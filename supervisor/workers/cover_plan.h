@@ -24,7 +24,7 @@ class CoverPlan {
 
   // Takes the state of every slot and returns what has to change. Each slot that needs a cover goes to the ready worker
   // that covers fewest. A cover ends when the slot no longer needs it, and moves when its worker is no longer ready, or
-  // stands still.
+  // is blocked.
   [[nodiscard]] std::vector<Change> update(const std::vector<Slot>& slots);
   // The cover message for the slot could not be sent: the next update tries again.
   void forget(std::uint32_t slot) { covered_by_.erase(slot); }

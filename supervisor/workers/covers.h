@@ -1,4 +1,4 @@
-// Lets workers accept from the listeners of slots that have no worker, or one whose loop stands still, so that no
+// Lets workers accept from the listeners of slots that have no worker, or one whose loop is blocked, so that no
 // connection waits in their queues.
 //
 // Context: supervisor, main thread.
@@ -21,7 +21,7 @@ class Covers {
   Covers(const Slots& slots, const Listeners& listeners, const HandleTable& handles)
       : slots_(slots), listeners_(listeners), handles_(handles) {}
 
-  // The ready workers whose loops stand still. True: the set has changed.
+  // The ready workers whose loops are blocked. True: the set has changed.
   bool set_still(std::set<int> pids) {
     if (pids == still_) return false;
     still_ = std::move(pids);

@@ -1,4 +1,4 @@
-// Says why a worker has ended: one line in the log, the slot's row in the scoreboard, a crash report.
+// Reports why a worker has ended: one log line, the slot's row in the scoreboard, a crash report.
 //
 // Context: supervisor, main thread.
 #pragma once
@@ -21,7 +21,7 @@ class ExitExplainer {
   struct Ended {
     const Slots::Exit& exit;
     const ChildExit& how;
-    std::string cause;  // "signal 11 (SIGSEGV)", with the worker's own words behind it
+    std::string cause;  // "signal 11 (SIGSEGV)", then the worker's own message
     const Config& config;
     std::shared_ptr<const AppCopy> app;  // what it had loaded; may be null
   };
@@ -29,7 +29,7 @@ class ExitExplainer {
   // `board` and `reporter` must outlive this. Null: no reports are made.
   ExitExplainer(Scoreboard& board, CrashReporter* reporter) : board_(board), reporter_(reporter) {}
 
-  // `quietly`: the server is stopping because the application cannot start; that is said once, elsewhere.
+  // `quietly`: the server is stopping because the application cannot start, which is logged once, elsewhere.
   void explain(const Ended& ended, bool quietly);
   // The report alone, without a line in the log.
   CrashReporter::Written write_report(const Ended& ended);

@@ -75,14 +75,14 @@ void StallWatch::tell(const WorkerEntry& worker, const Watched& watched, bool an
   const std::string who = fmt::format("{} (pid {})", process_name(worker.slot), worker.pid);
   if (!answered) {  // stopped by a signal, or in an uninterruptible system call
     const std::string request = running_request(row, worker.pid);
-    log_warning(fmt::format("{} has stood still for {} ms and gives no stack", who, watched.lasted_ms + kAnswerMs),
+    log_warning(fmt::format("{} has been blocked for {} ms and gives no stack", who, watched.lasted_ms + kAnswerMs),
                 {{"slot", worker.slot}, {"pid", worker.pid}, {"request", request}});
     return;
   }
   const std::string line = row.stall.id.number == 0 ? "" : ", in " + text_of(row.stall.line);
   const std::string id = row.stall.id.number == 0 ? "" : to_string(row.stall.id);
   symbolizer_.ask(frames_of(row.stall.stack, row.modules),
-                  [message = fmt::format("{} has stood still for {} ms{}", who, watched.lasted_ms, line),
+                  [message = fmt::format("{} has been blocked for {} ms{}", who, watched.lasted_ms, line),
                    slot = worker.slot, pid = worker.pid, id](const std::vector<Frame>& frames) {
                     log_warning(message,
                                 {{"slot", slot}, {"pid", pid}, {"request", id}, {"stack", describe_top(frames)}});

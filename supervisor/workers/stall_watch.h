@@ -1,7 +1,7 @@
-// Finds loops that stand still. One that does so for stall_threshold is asked for its stack, which is logged; one that
-// does so for kCoverAfterMs is covered: other workers accept from its listeners.
+// Finds blocked loops. If one is blocked for stall_threshold, its worker is asked for its stack, which is logged; after
+// kCoverAfterMs it is covered: other workers accept from its listeners.
 //
-// The workers count their stalls themselves (worker/process/heartbeat.h); this is about the reason and the consequences.
+// The workers count their stalls themselves (worker/process/heartbeat.h); this finds the reason and the remedy.
 //
 // Context: supervisor, main thread.
 #pragma once
@@ -22,15 +22,15 @@ namespace pronghorn::supervisor {
 struct LoopSight {
   std::uint64_t stamp_ms = 0;          // of the last turn
   bool busy = false;                   // a callback runs; otherwise the loop waits for events
-  std::uint64_t running_since_ms = 0;  // start of the request whose code has the loop; 0: none
+  std::uint64_t running_since_ms = 0;  // start of the request that is running; 0: none
 };
 [[nodiscard]] LoopSight sight_of(const WorkerRow& row) noexcept;
 
 // How long a loop has been busy without a turn, from repeated looks at its row. No I/O.
 class BusyLoop {
  public:
-  // Returns for how many milliseconds the loop has certainly stood still; 0: it does not. The age of its stamp alone
-  // does not tell: a loop that waited for events for a long time, and got busy just now, has an old stamp too.
+  // Returns for how many milliseconds the loop has certainly been blocked; 0: it is not. The age of its stamp alone
+  // does not tell: a loop that waited for events for a long time, and just became busy, has an old stamp too.
   std::uint64_t see(const LoopSight& sight, std::uint64_t now) noexcept;
   // True in the first call for each stall.
   [[nodiscard]] bool first() noexcept { return !std::exchange(noticed_, true); }
@@ -43,7 +43,7 @@ class BusyLoop {
 
 class StallWatch {
  public:
-  // The clients of a loop that has stood still for this long need not wait for it.
+  // The clients of a loop that has been blocked for this long need not wait for it.
   static constexpr std::uint64_t kCoverAfterMs = 200;
 
   // All must outlive this.
@@ -52,7 +52,7 @@ class StallWatch {
 
   // How often to call look() for stalls of `threshold`; zero: stacks are not asked for.
   [[nodiscard]] static Milliseconds period(Milliseconds threshold) noexcept;
-  // Returns the ready workers whose loops have stood still for kCoverAfterMs.
+  // Returns the ready workers whose loops have been blocked for kCoverAfterMs.
   std::set<int> look(std::uint64_t now);
 
  private:

@@ -17,7 +17,7 @@ double seconds(std::uint64_t milliseconds) noexcept { return static_cast<double>
 }  // namespace
 
 void Watchdog::look_for_hung(std::uint64_t now) {
-  // When we could not run (a suspended machine, Ctrl-Z), the workers could not either: they get a second to stamp.
+  // If we could not run (a suspended machine, Ctrl-Z), the workers could not either: they get a second to stamp.
   const bool late = last_look_ms_ != 0 && now - last_look_ms_ > kLateMs;
   last_look_ms_ = now;
   if (late) return;
@@ -29,7 +29,7 @@ void Watchdog::look_for_hung(std::uint64_t now) {
     const auto limit = static_cast<std::uint64_t>(handle->config->worker_timeout.count());
     const std::uint64_t stamp = std::max(row.stamp_ms.load(), worker.ready_ms);
     if (limit == 0 || stamp >= now || now - stamp <= limit) continue;
-    abort(worker, now, fmt::format("has stood still for {:.1f} s (worker_timeout)", seconds(now - stamp)));
+    abort(worker, now, fmt::format("has been blocked for {:.1f} s (worker_timeout)", seconds(now - stamp)));
   }
 }
 
@@ -45,7 +45,7 @@ void Watchdog::kill_due(std::uint64_t now) {
     slots_.kill_sent(worker.pid);
     if (worker.state == WorkerState::draining) {
       const WorkerRow& row = board_.worker(worker.slot, worker.row);
-      log_warning(fmt::format("{} did not end in time: killing it with {} connections and {} requests in flight",
+      log_warning(fmt::format("{} did not exit in time: killing it with {} connections and {} requests in flight",
                               process_name(worker.slot), row[Count::connections].load(), row[Count::in_flight].load()),
                   {{"slot", worker.slot}, {"pid", worker.pid}, {"request", running_request(row, worker.pid)}});
     }

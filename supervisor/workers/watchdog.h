@@ -1,4 +1,4 @@
-// Ends workers that do not keep to their time: boot_timeout, worker_timeout, the deadline of a drain.
+// Kills workers that exceed a time limit: boot_timeout, worker_timeout, the deadline of a drain.
 //
 // Context: supervisor, main thread.
 #pragma once
@@ -26,7 +26,7 @@ class Watchdog {
 
  private:
   static constexpr std::uint64_t kAbortGraceMs = 2'000;  // from SIGABRT to SIGKILL
-  static constexpr std::uint64_t kLateMs = 3'000;        // between two looks: then the machine itself was stopped
+  static constexpr std::uint64_t kLateMs = 3'000;        // between two checks: then the machine itself was stopped
 
   void abort(const WorkerEntry& worker, std::uint64_t now, std::string why);
 

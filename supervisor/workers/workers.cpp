@@ -183,7 +183,7 @@ std::unique_ptr<WorkerHandle> Workers::make_handle(int channel_fd, const Launch&
       environment_.loop, channel_fd,
       Channel::Callbacks{
           .on_message = [this, &self](const Message& message, int fd) { on_message(self, message, fd); },
-          // The worker is about to exit. One that lives on without a channel would never hear of us again.
+          // The worker is about to exit. If it kept running without a channel, we could no longer reach it.
           .on_closed = [this, &self] { slots_.kill_at(self.pid, monotonic_ms() + kClosedGraceMs); }});
   return handle;
 }
@@ -298,7 +298,7 @@ void Workers::on_exit(const ChildExit& how) {
                                    .app = owner != nullptr ? owner->app : nullptr};
   if (!hopeless) {
     explainer_.explain(ended, stopping_ && !start_verdict_.ever_ready());
-  } else if (how.signal != 0) {  // its own words, or its exit status, need no report
+  } else if (how.signal != 0) {  // its own message, or its exit status, needs no report
     static_cast<void>(explainer_.write_report(ended));
   }
   if (const std::string request = killing_request(*exit, how, row); !request.empty()) {

@@ -1,4 +1,4 @@
-// The worker processes: starts them, reads their messages, restarts or ends them.
+// The worker processes: starts them, reads their messages, restarts and stops them.
 //
 // Context: supervisor, main thread. Slots decides what is due, Workers carries it out.
 #pragma once
@@ -45,7 +45,7 @@ class Workers {
  public:
   struct Callbacks {
     std::function<void(const WorkerEntry&)> on_ready;
-    // The worker has been reaped and is no longer in slots(). `reason`: "signal 11 (SIGSEGV)", then the worker's words.
+    // The worker has been reaped and is no longer in slots(). `reason`: "signal 11 (SIGSEGV)", then its message.
     std::function<void(const WorkerEntry&, const std::string& reason)> on_exit;
     // No worker has ever been ready, and restarting them is hopeless. Called at most once.
     std::function<void(const std::string& reason)> on_cannot_start;
@@ -79,8 +79,8 @@ class Workers {
   // The watchdog. Call once a second.
   void watch() { watchdog_.look_for_hung(monotonic_ms()); }
 
-  // The ready workers whose loops stand still (StallWatch): others accept from their listeners. True: the set has
-  // changed, so advance() has something to do.
+  // The ready workers whose loops are blocked (StallWatch): others accept from their listeners. True: the set has
+  // changed; call advance().
   bool set_still(std::set<int> pids) { return covers_.set_still(std::move(pids)); }
   [[nodiscard]] bool stands_still(int pid) const noexcept { return covers_.stands_still(pid); }
 
@@ -96,15 +96,15 @@ class Workers {
   void commit(int pid, const Launch& launch);
   // Drains the worker first and starts the slot's next one when the process has ended.
   void drain_before_start(int pid);
-  // Drains a worker that serves: it gives up its listeners at once, and the slot starts another one beside it.
+  // Drains a worker that serves: it stops accepting immediately, and the slot starts another one beside it.
   void retire(int pid);
-  // The slot's next workers are of this launch, whatever runs in it now. Earlier exits do not delay them.
+  // The slot's next workers use this launch, whatever runs in it now. Earlier exits do not delay them.
   void set_slot_launch(std::uint32_t slot, const Launch& launch);
   // Stops a worker at once: a successor that is no longer wanted and has not served yet.
   void discard(int pid);
-  // Kills a worker; `why` is told with its exit.
+  // Kills a worker; `why` is logged with its exit.
   void kill(int pid, std::string why);
-  // Slots that are added later are of this launch.
+  // Slots that are added later use this launch.
   void set_launch(const Launch& launch);
   [[nodiscard]] const Launch& launch_of(std::uint32_t slot) const { return launches_[slot]; }
 

@@ -34,7 +34,7 @@ std::optional<std::uint64_t> history_of(std::string_view query) noexcept {
   return std::min<std::uint64_t>(number, 24 * 3600) * seconds;
 }
 
-// Whether a proxy says that it forwards the request of another client.
+// Whether a proxy's field says that the request is forwarded for another client.
 bool was_forwarded(const RequestHead& head) noexcept {
   constexpr std::string_view kPrefix = "x-forwarded-";
   const auto* const end = head.fields.begin() + head.field_count;
@@ -84,8 +84,8 @@ const AdminHandler::Endpoint* AdminHandler::find(std::string_view path) const no
   return nullptr;
 }
 
-// A request that a proxy has forwarded is judged by the client that a trusted proxy names, because its peer is the
-// proxy. Such a client never counts as loopback, and one that sends both families of forwarding fields is nobody.
+// The peer of a forwarded request is the proxy, so access depends on the client that a trusted proxy names. Such a
+// client never counts as loopback, and a request with both families of forwarding fields gets no access.
 //
 // A proxy on this machine that sends no forwarding field looks like a local client. It and a browser whose page has
 // rebound its name to 127.0.0.1 (DNS rebinding) send a foreign Host, so the figures need a local one.

@@ -124,7 +124,7 @@ void write_server(Exposition& out, const Scoreboard& board) {
   out.sample({}, server.generation.load());
   out.family("draining", "gauge", "1 while the server is stopping.");
   out.sample({}, server.draining.load() != 0 ? 1 : 0);
-  out.family("quarantine_entries", "gauge", "Kinds of requests that are refused because they killed workers.");
+  out.family("quarantine_entries", "gauge", "Entries of the quarantine: kinds of requests that are refused.");
   out.sample({}, board.quarantine().count.load());
   out.family("redis_up", "gauge", "1 when a ready worker is connected to Redis.");
   out.sample({}, fleet_redis(board).state == RedisState::up ? 1 : 0);
@@ -191,7 +191,7 @@ void write_gauges(Exposition& out, const Scoreboard& board, const std::vector<Sl
   write("worker_up", "1 when the slot's worker is ready.",
         [](const SlotSum&, const SlotRow& slot) { return slot.state.load() == SlotState::ready ? 1 : 0; });
   const auto now = monotonic_ms();
-  write("worker_stuck", "1 when the worker's event loop has not turned for two seconds.",
+  write("worker_stuck", "1 when the worker's event loop has been blocked for two seconds.",
         [&](const SlotSum& sum, const SlotRow& slot) {
           return stuck_seconds(board.worker(sum.slot, slot.row.load() % kRowsPerSlot), now) > 0 ? 1 : 0;
         });
@@ -207,7 +207,7 @@ void write_gauges(Exposition& out, const Scoreboard& board, const std::vector<Sl
 
 void write_latency(Exposition& out, const Scoreboard& board, const std::vector<SlotSum>& sums) {
   out.family("request_duration_seconds", "histogram",
-             "From the request read whole to its response written or begun. The sum is estimated from the buckets.");
+             "From the whole request to its response written or begun. The sum is estimated from the buckets.");
   histogram<LatencyHistogram>(out, {}, sum_all(board, sums).latency);
 }
 

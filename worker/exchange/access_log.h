@@ -21,7 +21,7 @@ namespace pronghorn::worker {
 
 using pronghorn::detail::Exchange;
 
-// Lines gather and are written at the end of each turn of the loop.
+// Gathers lines and writes them at the end of each turn of the loop.
 //
 // Context: loop thread.
 class AccessLog {

@@ -1,4 +1,4 @@
-// What connects a request with logs elsewhere: X-Request-Id, and traceparent of W3C Trace Context. Without I/O.
+// Correlates a request with logs elsewhere: X-Request-Id, and traceparent of W3C Trace Context. No I/O.
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,4 @@
-// One request and its response: where the protocol, which knows bytes, meets the application, which knows routes.
+// One request and its response: the interface between the protocol, which knows bytes, and the application.
 #pragma once
 
 #include <chrono>
@@ -82,9 +82,9 @@ class Exchange {
   // Destroys the handler's coroutine and everything that belongs to this request. The object can be reused.
   void clear() noexcept;
 
-  // The server's own number of the request, given when first asked for.
+  // The server's own number of the request, assigned on the first call.
   [[nodiscard]] const RequestId& number() noexcept;
-  // What the request is called in logs: X-Request-Id if a trusted proxy sends a valid one, else the text of number().
+  // The request's id in logs: X-Request-Id if a trusted proxy sends a valid one, else the text of number().
   [[nodiscard]] std::string_view id();
   // The X-Request-Id that was taken; empty if there is none.
   [[nodiscard]] std::string_view client_id() noexcept {
@@ -97,11 +97,11 @@ class Exchange {
   [[nodiscard]] std::string_view caller_trace() noexcept {
     return head.has(KnownHeader::traceparent) ? read_caller_trace() : std::string_view();
   }
-  // The same for a signal handler; its number is 0 when nobody has asked yet.
+  // The same for a signal handler; its number is 0 if none has been assigned yet.
   [[nodiscard]] const RequestId& known_number() const noexcept { return number_; }
   // The percent-decoded path, which is decoded when first asked for.
   [[nodiscard]] std::string_view decoded_path();
-  // What the forwarding fields say, read when first asked for. Null if the peer is not a trusted proxy.
+  // What the forwarding fields say, parsed on the first call. Null if the peer is not a trusted proxy.
   [[nodiscard]] const Forwarding* forwarding();
   // The client: the one that a trusted proxy names, otherwise the peer.
   [[nodiscard]] const Client& client();
@@ -117,7 +117,7 @@ class Exchange {
   std::chrono::steady_clock::time_point started{};
   std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
   bool surplus = false;        // of a connection above max_connections: answered 503 without a handler
-  bool responded = false;      // respond() was called, or the client has left
+  bool responded = false;      // respond() was called, or the client disconnected
   bool timed_out = false;      // the deadline has passed, and its response is being made
   bool body_was_read = false;  // the handler has asked for the body
   bool counted = true;         // false: neither counted as traffic nor logged

@@ -1,4 +1,4 @@
-// What is counted and logged of a request when it ends.
+// Counts and logs a request when it ends.
 #pragma once
 
 #include <cstdint>
@@ -13,13 +13,13 @@ namespace pronghorn::worker {
 // access log. `bytes` is the size of the response with its head. Called once, when the response was handed to the socket.
 void record_request(WorkerRow& row, AccessLog& log, Exchange& exchange, int status, std::uint64_t bytes);
 
-// Why a request got no whole response.
+// Why a request got no complete response.
 enum class Lost : std::uint8_t {
   client_left,  // the client closed or reset the connection, or did not send the whole request
   cut,          // the server closed the connection: a timeout, a failed stream, the end of a drain
 };
 
-// Counts a request that was recorded as answered, but whose client did not get the whole response.
+// Counts a request that was recorded as answered, but whose client did not get the complete response.
 void count_lost_response(WorkerRow& row, Lost why) noexcept;
 
 // Counts a request that got no whole response, with its latency until now, and writes its line into the access log. The

@@ -14,7 +14,7 @@ namespace pronghorn::worker {
 // Null when no request's code runs on this thread.
 [[nodiscard]] Exchange* running_exchange() noexcept;
 
-// What the journal has room for. Longer methods and paths are cut.
+// What the journal has room for. Longer methods and paths are truncated.
 inline constexpr std::size_t kMaxRunningMethod = 20;  // bytes; routes have no longer ones
 inline constexpr std::size_t kMaxRunningPath = sizeof(RunningRequest::line) - kMaxRunningMethod - 2;
 

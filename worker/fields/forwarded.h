@@ -17,7 +17,7 @@ enum class ForwardingFields : std::uint8_t {
   forwarded,    // Forwarded
 };
 
-// What no trusted proxy has said is empty.
+// Empty where no trusted proxy named it.
 struct Forwarding {
   Client client = {};            // an address, "unknown", or the name that a proxy gave its client ("_hidden")
   std::string_view scheme = {};  // "http" or "https"
@@ -27,10 +27,10 @@ struct Forwarding {
 
 // Reads the forwarding fields of a request that came from a trusted proxy.
 //
-// Each proxy appends what it saw, so lists are read from the right: the last element is the word of the peer, and an
-// element further left is believed if the element to its right names a trusted proxy. The first client that is not a
-// trusted proxy is the client; a client can write anything to the left of that. A malformed element ends the list.
-// Scheme and host are those that the leftmost believed proxy reported.
+// Each proxy appends what it saw, so lists are read from right to left: the peer wrote the last element, and an element
+// is believed if the one to its right names a trusted proxy. The first address that is not a trusted proxy is the
+// client; anything to the left of it may be forged. A malformed element ends the list. Scheme and host are those that
+// the leftmost believed proxy reported.
 //
 // Believes nothing if the request has fields of both families: the client wrote one of them, because proxies append to
 // one family only, and a proxy that passes on what a client wrote may be configured for either.

@@ -1,6 +1,6 @@
 // Keeps served files open for one second, with their header fields rendered.
 //
-// So a popular file costs no system call to find, and a change or removal shows within a second.
+// So finding a popular file needs no system call, and a change or removal becomes visible within a second.
 //
 // Context: loop thread; one cache per FileServer.
 #pragma once

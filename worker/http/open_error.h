@@ -1,4 +1,4 @@
-// How a request is answered whose file cannot be opened.
+// The response to a request whose file cannot be opened.
 #pragma once
 
 #include <string>

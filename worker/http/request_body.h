@@ -66,8 +66,8 @@ class RequestBody {
   // What is buffered. Throws the failure.
   [[nodiscard]] std::string_view whole() const;
 
-  // Awaitable: suspends until the body is readable, or, after keep_whole(), until it is complete or has failed. When the
-  // awaiting coroutine is destroyed, it is not resumed.
+  // Awaitable: suspends until the body is readable, or, after keep_whole(), until it is complete or has failed. A
+  // destroyed coroutine is not resumed.
   class Wait {
    public:
     explicit Wait(RequestBody& body) noexcept : body_(body) {}

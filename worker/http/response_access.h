@@ -1,4 +1,4 @@
-// What the server may see and do of a Response, and applications may not.
+// Gives the server access to the parts of a Response that applications may not use.
 #pragma once
 
 #include <cstdint>

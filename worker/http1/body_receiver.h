@@ -10,13 +10,13 @@
 
 namespace pronghorn::worker {
 
-// Ends a body where its framing says (RFC 9112 section 6.3), hands it to the exchange that reads it, and drops what
+// Ends a body where its framing says (RFC 9112 section 6.3), passes it to the exchange that reads it, and drops what
 // nobody reads: a handler may answer without reading, and the next request follows the body.
 //
 // Context: loop thread; one per connection, reused for each message.
 class BodyReceiver {
  public:
-  // What becomes of a body that nobody reads: up to this much is read and dropped to keep the connection.
+  // Of a body that nobody reads, up to this much is read and dropped to keep the connection.
   static constexpr std::uint64_t kMaxDropped = 256 * 1024;
 
   enum class Outcome : std::uint8_t {

@@ -122,7 +122,7 @@ std::size_t Http1Connection::take_body(std::string_view bytes) {
   return taken.bytes;
 }
 
-// What follows cannot be framed any more, or is refused: the response to this request is the last.
+// What follows can no longer be framed, or is refused: the response to this request is the last.
 void Http1Connection::body_failed(int status, const char* reason) {
   end_after_response(End::decided);
   body_.give_up();
@@ -200,7 +200,7 @@ void Http1Connection::send(Exchange& exchange, Response& response) {
 
 void Http1Connection::report_short_file() {
   if (exchange_ == nullptr) return;
-  log_error("a file became shorter while it was sent: the response is cut off and the connection closed",
+  log_error("a file was truncated while it was sent: the response is incomplete and the connection closed",
             {{"request", exchange_->id()}, {"route", exchange_->route}, {"target", exchange_->head.target}});
 }
 
@@ -208,7 +208,7 @@ void Http1Connection::send_stream(std::string_view bytes) {
   if (!stream_.closing()) stream_.write(bytes);
   if (stream_.closing()) return;
   count_sent();
-  // A client that has left looks like one that has only finished sending: see check_deadline().
+  // A client that has disconnected looks like one that has only finished sending: see check_deadline().
   if (client_ == ClientSide::finished) context_.timeouts.wait(*this, Waiting::for_handler);
   update_waiting();
 }
@@ -224,7 +224,7 @@ void Http1Connection::stream_ended(std::exception_ptr error) {
     } catch (...) {
     }
     add(context_.row[Count::handler_errors]);
-    log_error("a streamed response failed: it is cut off and the connection closed",
+    log_error("a streamed response failed: it is incomplete and the connection closed",
               {{"request", exchange_->id()}, {"route", exchange_->route}, {"error", what}});
     return close();
   }

@@ -57,10 +57,10 @@ class Http1Connection final : public StreamEvents, public ExchangeOwner, public 
   void timed_out();
   // To be called at each tick while a request runs: ends one whose deadline has passed.
   void check_deadline(std::chrono::steady_clock::time_point now);
-  // The worker drains: ends a stream that has no end of its own and, with `close_idle`, an idle connection. Responses
-  // from now on are the last of their connection (HttpContext::draining).
+  // The worker drains: ends a stream that does not end by itself and, with `close_idle`, an idle connection. From now
+  // on each response is the last of its connection (HttpContext::draining).
   void drain(bool close_idle);
-  // Closes the connection whatever happens on it. A request that is not answered counts as lost: Lost::cut.
+  // Closes the connection unconditionally. A request that is not answered counts as lost: Lost::cut.
   void close() noexcept { close(Lost::cut); }
 
   [[nodiscard]] bool idle() const noexcept { return waiting() == Waiting::for_request; }

@@ -50,8 +50,8 @@ void Http1Connection::on_closed() { owner_.closed(*this); }
 
 void Http1Connection::on_end() {
   client_ = ClientSide::finished;
-  // A client that has only finished sending still gets the response to what it asked, if that comes soon. One that has
-  // left looks the same from here.
+  // A client that has only finished sending still gets its response, if that comes soon. One that has disconnected
+  // looks the same from here.
   if (body_.expected()) {
     if (request_running()) return close(Lost::client_left);  // the request will never be whole
     body_.abandon();
@@ -73,8 +73,8 @@ void Http1Connection::close(Lost why) noexcept {
   looks_whole ? stream_.reset() : stream_.close();
 }
 
-// After whatever happened: ends the connection if its time has come, reads or stops reading, and begins to wait for what
-// is next.
+// Call after every event: ends the connection if it is due, reads or stops reading, and begins to wait for what is
+// next.
 void Http1Connection::settle() {
   if (stream_.closing()) return;
   count_sent();
@@ -146,7 +146,7 @@ void Http1Connection::linger() {
 
 // Bytes after the last request.
 void Http1Connection::drop(std::size_t bytes) {
-  if (end_ == End::closing) linger();  // the client asked for the end, and goes on sending all the same
+  if (end_ == End::closing) linger();  // the client asked for the end, but continues to send
   dropped_ += bytes;
   if (dropped_ > kMaxLingered) close();
 }
@@ -175,8 +175,8 @@ void Http1Connection::count_sent() noexcept {
   add(context_.row[Count::bytes_out], stream_.bytes_sent() - std::exchange(counted_, stream_.bytes_sent()));
 }
 
-// Whether the client has acknowledged anything since this was asked last. That the kernel takes bytes is no progress,
-// and that it takes none is no silence: its buffer may hold what a slow client needs minutes for.
+// Whether the client has acknowledged anything since the last call. Whether the kernel takes bytes says nothing about
+// the client: its buffer may hold data that a slow client needs minutes to receive.
 bool Http1Connection::client_progressed() noexcept {
   const std::uint64_t acknowledged = stream_.acknowledged();
   return std::exchange(last_progress_, acknowledged) != acknowledged;

@@ -1,4 +1,4 @@
-// Work that is put off to the end of the loop's turn.
+// Work that is deferred to the end of the loop's turn.
 #pragma once
 
 #include <memory>
@@ -10,9 +10,9 @@ namespace pronghorn::worker {
 
 class StreamedResponse;
 
-// A coroutine that ends, or whose client leaves, may be on the stack at that moment: what holds it is given to
-// EndOfTurn, which destroys it when nothing of the application runs any more. Streams also gather small writes until
-// then, and yield to other clients here.
+// A coroutine that ends, or whose client disconnects, may be on the stack at that moment: its owner passes it to
+// EndOfTurn, which destroys it when no code of the application is running. Streams also gather small writes until then,
+// and yield to other clients here.
 //
 // Context: loop thread; run() and resume_streams() must be called from the loop itself.
 class EndOfTurn {

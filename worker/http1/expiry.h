@@ -1,4 +1,4 @@
-// Ends what has lasted too long on the connections of a worker.
+// Enforces the timeouts of a worker's connections.
 #pragma once
 
 #include <chrono>

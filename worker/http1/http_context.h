@@ -15,7 +15,7 @@
 
 namespace pronghorn::worker {
 
-// The owner of exchanges whose client has left: discards their responses.
+// The owner of exchanges whose client has disconnected: discards their responses.
 class Nobody final : public ExchangeOwner {
  public:
   void respond(Exchange&, Response&&) override {}

@@ -41,7 +41,7 @@ class HttpServer {
   // Serves a client that the supervisor accepted. Takes ownership of `fd`, a non-blocking socket.
   void adopt(int fd);
 
-  // Responses are the last of their connection from now on.
+  // From now on each response is the last of its connection.
   //  last == true (the server stops): idle connections are closed at once. New clients are still taken from the accept
   //    queues until the last request has ended, so that nobody who has connected is reset; they have a second to send
   //    their request.
@@ -50,7 +50,7 @@ class HttpServer {
   void drain(bool last);
   // While draining: takes the clients that have connected meanwhile. False if there are no connections.
   bool accept_waiting();
-  // Closes every connection, whatever happens on it.
+  // Closes every connection unconditionally.
   void close_all();
   void reopen_logs() noexcept { context_.access_log.reopen(); }
 

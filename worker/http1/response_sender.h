@@ -58,7 +58,7 @@ class ResponseSender {
   [[nodiscard]] StreamedResponse* produced() const noexcept { return produced_.get(); }
   // Sends the end of the produced body. Its producer is destroyed at the end of the turn.
   void finish_produced();
-  // The client has left: what is under way ends here. A producer stays suspended until the end of the turn.
+  // The client has disconnected: ends the current response. A producer stays suspended until the end of the turn.
   void cancel() noexcept;
   // Whether closing the connection now would look like the regular end of a body.
   [[nodiscard]] bool ends_with_connection() const noexcept { return state_ == State::produced_until_close; }

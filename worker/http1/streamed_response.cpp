@@ -59,7 +59,7 @@ Task<void> StreamedResponse::write(std::string_view data) {
     if (pending_.size() >= kFlushSize) flush();
   }
   written_this_turn_ += data.size();
-  // Once the client has left nothing resumes this: the coroutine is destroyed here.
+  // Once the client has disconnected nothing resumes this: the coroutine is destroyed here.
   while (!has_room()) {
     WaitForRoom room(*this);
     co_await room;
@@ -73,7 +73,7 @@ void StreamedResponse::trailer(std::string_view name, std::string_view value) {
 bool StreamedResponse::has_room() {
   if (connection_ == nullptr || connection_->queued() > kRoom) return false;
   if (written_this_turn_ < kPerTurn) return true;
-  // Otherwise a client that reads as fast as the producer writes would keep the loop to itself.
+  // Otherwise a client that reads as fast as the producer writes would monopolise the loop.
   if (!yielding_) end_of_turn_.resume_next_turn(*this);
   yielding_ = true;
   return false;

@@ -1,4 +1,4 @@
-// A response whose body a producer makes while it is sent.
+// A response whose body a producer writes while it is sent.
 #pragma once
 
 #include <coroutine>
@@ -38,7 +38,7 @@ class StreamedResponse final : public Writer {
   [[nodiscard]] bool ends_on_drain() const noexcept { return kind_.ends_on_drain; }
   // Destroys the producer where it is suspended. Must not be called by code that runs inside it.
   void stop() noexcept { running_.reset(); }
-  // The client has left: the producer stays suspended until it is destroyed.
+  // The client has disconnected: the producer stays suspended until it is destroyed.
   void detach() noexcept { connection_ = nullptr; }
   // The connection has room again: resumes the producer.
   void drained();

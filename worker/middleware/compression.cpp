@@ -69,7 +69,7 @@ Response::Producer compressed(Response::Producer producer, ContentCoding coding)
   return [producer = std::move(producer), coding](Writer& out) { return produce_compressed(producer, coding, out); };
 }
 
-// `body` belongs to the calling producer. Gives the loop to others after each slice.
+// `body` belongs to the calling producer. Yields to other clients after each slice.
 Task<void> write_in_slices(std::string_view body, Writer& out) {
   while (!body.empty()) {
     co_await out.write(body.substr(0, kSlice));
@@ -93,7 +93,7 @@ bool may_be_compressed(Response& response) {
   return !has_token(response.header("Cache-Control").value_or(""), "no-transform");
 }
 
-// False if the body had better be sent as it is.
+// False if the body should be sent uncompressed.
 bool compress_body(Response& response, ContentCoding coding, std::size_t min_size) {
   std::string& body = ResponseAccess::body(response);
   if (body.size() < min_size || body.empty()) return false;

@@ -1,4 +1,4 @@
-// Tells a slow client from one that sends just enough to keep its connection.
+// Detects clients that send just enough to keep their connection.
 #pragma once
 
 #include <algorithm>
@@ -9,9 +9,9 @@
 
 namespace pronghorn::worker {
 
-// An account of time: each byte pays for the time that it may take at the minimum rate. A client that was faster may
-// pause for as long as it has paid for, up to kMostCredit. Silence is not noticed here but by a timeout, because the
-// account is looked at when bytes arrive.
+// An account of credit: each byte earns the time that it may take at the minimum rate. A client that was faster may
+// pause for as long as it has credit, up to kMostCredit. A timeout detects silence, because the account is checked only
+// when bytes arrive.
 class ReceiveRate {
  public:
   static constexpr std::int64_t kGraceSeconds = 5;  // what a message begins with

@@ -1,4 +1,4 @@
-// Reports to the scoreboard that the loop turns: the stamp that the supervisor's watchdog reads, idle time, lag, stalls
+// Reports the loop's progress to the scoreboard: the stamp that the supervisor's watchdog reads, idle time, lag, stalls
 // and, once per second, figures of the process.
 //
 // Context: loop thread of a worker.

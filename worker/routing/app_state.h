@@ -1,4 +1,4 @@
-// What the setup function says through App, Group and Route.
+// What the setup function adds through App, Group and Route.
 //
 // Context: filled while setup runs, read-only afterwards.
 #pragma once

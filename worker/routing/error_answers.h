@@ -1,4 +1,4 @@
-// What a client gets if a handler throws, or if no handler answers at all.
+// The response that a client gets if a handler throws, or if no handler answers.
 #pragma once
 
 #include <exception>

@@ -132,9 +132,9 @@ std::vector<PatternSegment> parse_pattern(std::string_view pattern) {
 void Router::add_endpoint(std::vector<Endpoint>& endpoints, Endpoint endpoint) {
   for (const Endpoint& other : endpoints) {
     if (other.method != endpoint.method) continue;
-    const std::string there =
-        other.pattern == endpoint.pattern ? "already" : fmt::format("already as \"{}\"", other.pattern);
-    throw std::invalid_argument(fmt::format("route \"{} {}\" is there {}", endpoint.method, endpoint.pattern, there));
+    const std::string exists =
+        other.pattern == endpoint.pattern ? "exists" : fmt::format("exists as \"{}\"", other.pattern);
+    throw std::invalid_argument(fmt::format("route \"{} {}\" already {}", endpoint.method, endpoint.pattern, exists));
   }
   endpoints.push_back(std::move(endpoint));
 }

@@ -6,7 +6,7 @@
 //
 // Paths are compared segment by segment with their percent-encoding undone, so "/%75sers" is "/users", and "%2F" is
 // never a separator. Refused: malformed encodings, NUL, and segments "." and ".." (after decoding, also between
-// encoded slashes), because what stands behind a route may take the text for a path of its own.
+// encoded slashes), because a handler may use the text as a path of its own.
 //
 // Context: filled at start, then read only, on one thread.
 #pragma once
@@ -42,8 +42,8 @@ class Router {
   // CONNECT. Throws std::invalid_argument if the method or the pattern is invalid, or if there is already such a route.
   void add(std::string_view method, std::string_view pattern, std::uint32_t route);
 
-  // Allocates nothing. A GET route is found for HEAD when there is none for HEAD. `params` says something when the
-  // kind is found.
+  // Allocates nothing. If there is no HEAD route, finds the GET route for HEAD. `params` is valid only if the kind is
+  // found.
   [[nodiscard]] RouteMatch find(std::string_view method, std::string_view path,
                                 std::array<RouteMatch::Param, kMaxRouteParams>& params) const;
 

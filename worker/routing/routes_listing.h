@@ -1,4 +1,4 @@
-// The routes of an application for people: what `pronghorn routes APP.so` prints.
+// The routes of an application as a table: the output of `pronghorn routes APP.so`.
 #pragma once
 
 #include <string>

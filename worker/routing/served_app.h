@@ -1,7 +1,7 @@
-// The application in a worker: takes each request through routing, limits, middleware and handler, and turns whatever
-// comes of it into exactly one response.
+// The application in a worker: takes each request through routing, limits, middleware and handler, and produces exactly
+// one response, whatever fails.
 //
-// A route on which nothing can wait is called straight from handle() and allocates nothing. Any other runs in a
+// A route on which nothing can wait is called directly from handle() and allocates nothing. Any other runs in a
 // coroutine that the exchange owns. The order is described in pronghorn/app.h.
 #pragma once
 
@@ -29,7 +29,7 @@ namespace pronghorn::worker {
 
 using Setup = std::function<void(App&)>;
 
-// Runs setup and returns what it said. Throws what setup throws.
+// Runs setup and returns what it added. Throws what setup throws.
 [[nodiscard]] std::unique_ptr<detail::AppState> run_setup(const Config& config, const Setup& setup);
 
 // Context:   loop thread; one per worker. Its handlers run with the Runtime of the thread.

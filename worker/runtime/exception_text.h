@@ -1,4 +1,4 @@
-// Exceptions and types as text for people.
+// Exceptions and types as readable text.
 #pragma once
 
 #include <exception>

@@ -17,10 +17,10 @@ struct PeriodicTask {
 // Context: loop thread, with a current Runtime.
 class PeriodicTasks {
  public:
-  // Each task first runs when its period has passed, and again when as much time has passed after its end. `tasks` and
-  // `worker` must outlive this and every run.
+  // Each task first runs after its period, then one period after the end of each run. `tasks` and `worker` must outlive
+  // this and every run.
   void start(const std::vector<PeriodicTask>& tasks, Worker& worker);
-  // No run begins any more. One that has begun goes on as a background task of the Runtime.
+  // Starts no more runs. A run in progress continues as a background task of the Runtime.
   void stop() noexcept { loops_.clear(); }
 
  private:

@@ -1,4 +1,4 @@
-// What coroutines need of a loop: timers, background tasks and the offload pool. The implementation of
+// What coroutines need from a loop: timers, background tasks and the offload pool. The implementation of
 // pronghorn/timer.h, offload.h and concurrent.h.
 //
 // Context: one per loop. The constructor makes it the current runtime of its thread. A thread with several loops

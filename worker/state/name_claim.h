@@ -1,4 +1,4 @@
-// Tells two applications apart that use the same name by accident.
+// Warns if two applications use the same name by accident.
 #pragma once
 
 #include "common/config/config.h"

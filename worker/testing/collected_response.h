@@ -28,7 +28,7 @@ class CollectedResponse final : public ExchangeOwner, private Writer {
 
   // Whether everything has arrived, or enough.
   [[nodiscard]] bool complete() const noexcept { return complete_; }
-  // Throws std::runtime_error when the producer of a stream failed: a client would have been cut off.
+  // Throws std::runtime_error if the producer of a stream failed: a client's connection would have been reset.
   [[nodiscard]] TestResponse take();
   // The client leaves: destroys the producer of a stream. Not from inside it.
   void leave() noexcept { producing_.reset(); }

@@ -30,7 +30,7 @@ TEST_CASE("rollback goes back to the generation before, and forward again", "[ro
   const ServerProcess& server = deployment.server;
   const ProgramResult none = server.control_command({"rollback"});
   CHECK(none.status == 1);
-  CHECK(says(none, "there is no earlier generation to go back to"));
+  CHECK(says(none, "there is no previous generation to return to"));
 
   deployment.configure("fail_percent = 100");
   REQUIRE(deployment.reload().status == 0);

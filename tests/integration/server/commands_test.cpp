@@ -164,7 +164,7 @@ TEST_CASE("pronghorn check --deep finds what would fail at the start", "[command
   const ServerProcess server({.workers = 1});
   const ProgramResult taken = check({"--listen", server.address().text()});
   CHECK(taken.status == 2);
-  CHECK(contains(taken.out, "the port is taken"));
+  CHECK(contains(taken.out, "the port is in use"));
 
   const ProgramResult log = check({"--listen", "127.0.0.1:0", "--log-file", directory / "none/log"});
   CHECK(log.status == 2);

@@ -1,4 +1,4 @@
-// Connections in the accept queue of a worker that stands still are served by whoever comes after it; none is reset.
+// Connections in the accept queue of a blocked worker are served by whoever comes after it; none is reset.
 #include <signal.h>
 
 #include <algorithm>
@@ -19,7 +19,7 @@ class Parked {
     for (int i = 0; i < 24; ++i) {
       clients_.emplace_back(server.address()).send_raw("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
     }
-    // About half of them are in the queue of the worker that stands still.
+    // About half of them are in the queue of the blocked worker.
     REQUIRE_FALSE(eventually(300ms, [this] { return waiting() == 0; }));
   }
 

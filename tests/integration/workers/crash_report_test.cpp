@@ -76,7 +76,7 @@ TEST_CASE("a worker that hangs is aborted, and the report says where it hung", "
   const auto report = wait_report(server, true);
   INFO(report.dump(2));
   CHECK(report.at("signal").at("name") == "SIGABRT");
-  CHECK(report.at("reason").get<std::string>().find("has stood still for") != std::string::npos);
+  CHECK(report.at("reason").get<std::string>().find("has been blocked for") != std::string::npos);
   CHECK(has_function(report, "demo::(anonymous namespace)::crash"));
   CHECK(report.at("request").at("line") == "POST /crash");
 }
@@ -86,7 +86,7 @@ TEST_CASE("a worker that is killed leaves a report with its request and without 
   const auto victim = server.worker_pids().at(0);
   HttpConnection connection(server.address(), 15s);
   connection.send_raw("GET /block?ms=60000 HTTP/1.1\r\nHost: a\r\n\r\n");
-  REQUIRE(eventually(5s, [&] { return server.log_has("has stood still"); }));  // it is in the handler now
+  REQUIRE(eventually(5s, [&] { return server.log_has("has been blocked"); }));  // it is in the handler now
   REQUIRE(::kill(victim, SIGKILL) == 0);
   const auto report = wait_report(server, false);
   INFO(report.dump(2));

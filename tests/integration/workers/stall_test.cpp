@@ -1,4 +1,4 @@
-// Loops that stand still for stall_threshold.
+// Loops that are blocked for stall_threshold.
 #include <signal.h>
 
 #include "support/catch.h"
@@ -6,12 +6,12 @@
 
 using namespace pronghorn::test;
 
-TEST_CASE("a loop that stands still is counted and logged with its request and stack", "[crash][stall]") {
+TEST_CASE("a blocked loop is counted, and logged with its request and stack", "[crash][stall]") {
   const ServerProcess server({.workers = 1});
   CHECK(server.worker(0).at("stalls") == 0);
   CHECK(get(server.address(), "/block?ms=400").status == 200);
-  CHECK(eventually(5s, [&] { return server.log_has("has stood still"); }));
-  const auto lines = server.log_lines("has stood still for");
+  CHECK(eventually(5s, [&] { return server.log_has("has been blocked"); }));
+  const auto lines = server.log_lines("has been blocked for");
   INFO(server.log());
   REQUIRE(lines.size() == 1);
   CHECK(lines[0].find("GET /block") != std::string::npos);
@@ -21,7 +21,7 @@ TEST_CASE("a loop that stands still is counted and logged with its request and s
   CHECK(get(server.address(), "/metrics").body.find("pronghorn_loop_stalls_total{slot=\"0\"} 1") != std::string::npos);
   CHECK(get(server.address(), "/block?ms=400").status == 200);  // counted too; its stack would be too much
   CHECK(server.worker(0).at("stalls") == 2);
-  CHECK(server.log_lines("has stood still for").size() == 1);
+  CHECK(server.log_lines("has been blocked for").size() == 1);
 }
 
 // The supervisor asks where the loop is. The worker's handler for that wrote to the scoreboard, which was gone.
@@ -35,17 +35,17 @@ TEST_CASE("a worker whose static objects take long to destroy ends in order", "[
 TEST_CASE("a worker that waits for events has no stalls", "[crash][stall]") {
   const ServerProcess server({.workers = 1, .arguments = {"--stall-threshold", "20ms"}});
   CHECK(get(server.address(), "/slow?ms=600").status == 200);
-  CHECK_FALSE(server.log_has("stood still"));
+  CHECK_FALSE(server.log_has("has been blocked"));
 }
 
-// New connections waited in the queue of a worker whose loop stood still, until worker_timeout.
-TEST_CASE("while a loop stands still, other workers accept from its listener", "[stall][queue]") {
+// New connections waited in the queue of a worker whose loop was blocked, until worker_timeout.
+TEST_CASE("while a loop is blocked, other workers accept from its listener", "[stall][queue]") {
   const ServerProcess server({.workers = 2, .arguments = {"--worker-timeout", "60s"}});
   HttpConnection blocked(server.address(), 30s);
   blocked.send_raw("GET /block?ms=10000 HTTP/1.1\r\nHost: a\r\n\r\n");
-  REQUIRE(eventually(5s, [&] { return server.log_has("has stood still"); }));
+  REQUIRE(eventually(5s, [&] { return server.log_has("has been blocked"); }));
   for (int i = 0; i < 30; ++i) CHECK(HttpConnection(server.address(), 3s).get("/hello").status == 200);
-  CHECK_FALSE(blocked.readable_within(0ms));  // it still stands still
+  CHECK_FALSE(blocked.readable_within(0ms));  // it is still blocked
   CHECK(blocked.read_response().status == 200);
   for (int i = 0; i < 30; ++i) CHECK(HttpConnection(server.address(), 3s).get("/hello").status == 200);
 }

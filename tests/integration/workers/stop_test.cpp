@@ -212,11 +212,11 @@ TEST_CASE("a background task without an end is cut after drain_timeout, and on_s
   CHECK(server.log_lines("hook: stopped last").size() == 1);
 }
 
-TEST_CASE("on_stop hooks that do not end are given up", "[stop]") {
+TEST_CASE("on_stop hooks that do not finish are abandoned", "[stop]") {
   ServerProcess server(
       {.app = app_path("apps/hooks"), .workers = 1, .environment = {{"PRONGHORN_APP_NEVER_STOPS", "1"}}});
   CHECK(server.stop(20s) == kStopped);
-  CHECK(server.log_lines("on_stop hooks have not ended in time: given up").size() == 1);
+  CHECK(server.log_lines("on_stop hooks did not finish in time: abandoning them").size() == 1);
 }
 
 TEST_CASE("a stop while workers start ends the start", "[stop]") {

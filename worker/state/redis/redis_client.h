@@ -1,11 +1,12 @@
 // The worker's commands to Redis: one queue over one connection, with a deadline for each command.
 //
-// All commands issued in one turn of the loop leave in one write, just before the loop waits for events. Replies come
-// back in the same order; each goes to the RedisCall that waits for it, or is dropped if that call was destroyed.
+// All commands issued in one turn of the loop are sent in one write, just before the loop waits for events. Replies
+// come back in the same order; each goes to the RedisCall that waits for it, or is dropped if that call was destroyed.
 //
 // While Redis refuses writes (a replica after a failover, a full disk or memory, missing permissions …) the connection
-// stays: reads are answered. A trial write once a second finds the end of it. If the server has become a replica, a new
-// connection is made every few seconds, between commands, because the address may lead to the new primary by then.
+// stays open, because reads are answered. A trial write once a second detects recovery. If the server has become a
+// replica, a new connection is made every few seconds, between commands, because the address may lead to the new
+// primary by then.
 #pragma once
 
 #include <uv.h>

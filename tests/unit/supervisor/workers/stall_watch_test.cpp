@@ -5,12 +5,12 @@
 using namespace pronghorn;
 using namespace pronghorn::supervisor;
 
-TEST_CASE("a loop that waits is never taken for one that stands still", "[supervisor][stall]") {
+TEST_CASE("a loop that waits is never taken for a blocked one", "[supervisor][stall]") {
   BusyLoop loop;
   for (std::uint64_t now = 1'000; now < 2'000; now += 50) CHECK(loop.see({.stamp_ms = 900, .busy = false}, now) == 0);
 }
 
-TEST_CASE("a loop stands still from the start of its request", "[supervisor][stall]") {
+TEST_CASE("a loop is blocked from the start of its request", "[supervisor][stall]") {
   BusyLoop loop;
   CHECK(loop.see({.stamp_ms = 1'000, .busy = true, .running_since_ms = 1'010}, 1'050) == 40);
   CHECK(loop.see({.stamp_ms = 1'000, .busy = true, .running_since_ms = 1'010}, 1'110) == 100);

@@ -75,7 +75,7 @@ TEST_CASE("what setup throws ends the start, with the mistake in one line", "[ap
   CHECK(error_of([](App& app) {
           app.get("/a", [](Request&) { return text(""); });
           app.get("/a", [](Request&) { return text(""); });
-        }) == "route \"GET /a\" is there already");
+        }) == "route \"GET /a\" already exists");
   CHECK(error_of([](App& app) { static_cast<void>(app.group("api")); }) ==
         "group \"api\": a prefix begins with '/' and does not end with one");
   CHECK(error_of([](App& app) { static_cast<void>(app.group("/api/")); }) ==

@@ -227,11 +227,11 @@ TEST_CASE("routes that can not be, or are there already, are refused with the re
   CHECK(refusal(std::string(20, 'A'), "/a") == "accepted");
   CHECK(refusal(std::string(21, 'A'), "/a").ends_with("is not a method that can be routed"));
   CHECK(refusal("get", "/a") == "route \"get /a\": methods are case-sensitive; use \"GET\"");
-  CHECK(refusal("GET", "/there/{id}") == "route \"GET /there/{id}\" is there already");
-  CHECK(refusal("GET", "/there/{name}") == "route \"GET /there/{name}\" is there already as \"/there/{id}\"");
+  CHECK(refusal("GET", "/there/{id}") == "route \"GET /there/{id}\" already exists");
+  CHECK(refusal("GET", "/there/{name}") == "route \"GET /there/{name}\" already exists as \"/there/{id}\"");
   CHECK(refusal("POST", "/there/{name}") == "accepted");
   CHECK(refusal("GET", "/there/{name}/more") == "accepted");
-  CHECK(refusal("GET", "/a/{r...}", "/a/{s...}") == "route \"GET /a/{r...}\" is there already as \"/a/{s...}\"");
+  CHECK(refusal("GET", "/a/{r...}", "/a/{s...}") == "route \"GET /a/{r...}\" already exists as \"/a/{s...}\"");
 }
 
 TEST_CASE("a route has at most sixteen parameters", "[router]") {

@@ -236,9 +236,9 @@ void RedisLink::lost(const std::string& reason) {
   listener_.link_settled();
 }
 
-// Redis does not want us as we are configured.
+// Redis rejects our configuration.
 void RedisLink::rejected(const std::string& what) {
-  if (was_up_ || !patient_) {  // the worker serves without Redis meanwhile, and somebody may mend the server
+  if (was_up_ || !patient_) {  // the worker serves without Redis meanwhile, and the server may be repaired
     if (!std::exchange(told_rejected_, true)) log_error(what);
     return lost(what);
   }

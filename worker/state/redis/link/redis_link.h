@@ -28,9 +28,9 @@ namespace pronghorn::worker {
 // One attempt to connect takes at most the timeout. After a failed one the link waits: 50 ms at first, doubled up to
 // 5 s, half of it random so that the workers of a server do not reconnect in the same moment.
 //
-// The login also tries a write, with a script as sessions and rate limits use them, so that a server that cannot serve
-// them is known before the first request. A Redis Cluster, or a user who may not run the script, is a mistake in the
-// configuration just like a wrong password.
+// The login includes a trial write, with a script as sessions and rate limits use them, so that a server that cannot
+// serve them is detected before the first request. A Redis Cluster, or a user who may not run the script, is a
+// configuration error just like a wrong password.
 //
 // Context: loop thread. Nothing throws except the constructor.
 class RedisLink final : private RedisConnection::Listener {
