@@ -24,7 +24,7 @@ SCENARIOS = ("keepalive", "browser", "pipelined", "close", "file_1k", "file_1m",
 SMALL = {"small": load.Load()}
 SESSIONS = 256
 WARM_UP_SECONDS = 2
-SESSION_WARM_UP_SECONDS = 8  # the Node stack gets faster for that long, as its code is compiled
+SESSION_WARM_UP_SECONDS = 8  # the Node stack gets faster for this long, because its code is compiled
 
 
 def arguments():
@@ -133,7 +133,7 @@ class Bench:
             processes.stop(redis)
 
     def rounds(self, candidates, how, warm_up=WARM_UP_SECONDS):
-        """All servers run at once, idle but for the one that is being asked: A B C A B C."""
+        """All servers are started together and take turns, A B C A B C; the others are idle meanwhile."""
         results = {}
         with contextlib.ExitStack() as running:
             started = []
@@ -152,7 +152,7 @@ class Bench:
         return results
 
     def each(self, figure, candidates=None):
-        """figure(server) of each server, started for it alone."""
+        """figure(server) of each server, each started alone."""
         results = {}
         for server in self.chosen(candidates or servers.hello_servers(self.options.build)):
             progress(server.name)
@@ -182,7 +182,7 @@ class Bench:
         loads = {**SMALL, "browser": load.Load(headers=load.BROWSER_HEADERS), "pipelined": load.Load(pipeline=16)}
         results = {}
         for server in self.chosen(servers.hello_servers(self.options.build)):
-            if server.name == "node":  # makes its code while it runs, which callgrind does not count well
+            if server.name == "node":  # compiles code at run time, which callgrind does not count well
                 continue
             progress(server.name)
             results[server.name] = counts.instructions(server, self.options.build, self.server_core, self.folder, loads)

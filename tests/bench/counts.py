@@ -1,4 +1,4 @@
-"""Figures that do not depend on the noise of the machine: system calls, instructions, memory."""
+"""Figures that do not depend on the machine's noise: system calls, instructions, memory."""
 import pathlib
 import re
 import signal
@@ -10,18 +10,18 @@ import processes
 CONNECTIONS_WHEN_IDLE = 10_000
 UPLOAD_SIZE = 1024**3
 _WARM_REQUESTS = 1024
-_COUNTED_REQUESTS = 32_768  # enough that what the servers do by the clock does not count
+_COUNTED_REQUESTS = 32_768  # enough that the servers' timers do not matter
 
 
 def ask(server, build, requests, load):
-    """Exactly that many requests, a multiple of 64 x load.pipeline, by fixed_client."""
+    """Sends exactly that many requests, a multiple of 64 x load.pipeline, with fixed_client."""
     subprocess.run([build / "bench/fixed_client", str(server.port), server.target, load.raw_headers(),
                     server.expected.decode(), str(load.pipeline), str(requests)],
                    check=True, preexec_fn=processes.die_with_parent)
 
 
 def system_calls(server, folder, asking):
-    """System calls by name of a server while strace counts and asking() runs, divided by the requests that it returns."""
+    """A server's system calls by name while asking() runs under strace, divided by the number that asking() returns."""
     summary = pathlib.Path(folder) / f"{server.name}.strace"
     pids = processes.process_tree(server.process.pid)
     command = ["strace", "-f", "-c", "-o", str(summary)]
@@ -73,7 +73,7 @@ def _instructions_of(server, build, core, folder, asked):
 
 
 def idle_memory(server):
-    """KiB of the server's memory for each connection that has been answered once and is kept open."""
+    """KiB of the server's memory per idle connection that has had one response."""
     server.ask()
     before = processes.memory_kib(server.process.pid)
     connections = []
@@ -91,7 +91,7 @@ def idle_memory(server):
 
 
 def upload(server):
-    """One body of UPLOAD_SIZE bytes: by how much the server's peak of resident memory rose, and what it cost."""
+    """Uploads one body of UPLOAD_SIZE bytes: how much the server's peak of resident memory rose, and the CPU time."""
     server.ask()
     pids = processes.process_tree(server.process.pid)
     for pid in pids:

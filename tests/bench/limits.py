@@ -1,5 +1,5 @@
-"""The limits of what a request may cost: instructions (callgrind) and system calls (strace), which do not depend on the
-noise of the machine. A test of the release build: python3 tests/bench/limits.py build"""
+"""Limits on the cost of a request: instructions (callgrind) and system calls (strace), which do not depend on the
+machine's noise. A test of the release build: python3 tests/bench/limits.py build"""
 import pathlib
 import subprocess
 import sys
@@ -13,7 +13,7 @@ import servers
 # A little above what a request costs today. Lower them when it costs less; ./scripts/bench --only instructions,syscalls
 # compares with others.
 INSTRUCTIONS = {"small": 3_250, "browser": 7_150, "pipelined": 2_705}
-# Without epoll_wait: how many events it brings at once is chance. With what opening and closing 64 connections takes.
+# Without epoll_wait, whose number of events per call is random. Includes opening and closing 64 connections.
 SYSTEM_CALLS = {"small": 2.06, "browser": 2.06, "pipelined": 0.18}
 
 LOADS = {"small": load.Load(), "browser": load.Load(headers=load.BROWSER_HEADERS), "pipelined": load.Load(pipeline=16)}
@@ -22,7 +22,7 @@ SKIPPED = 77
 
 
 def works(command):
-    """False when a tool is not installed, or may not trace here."""
+    """False if a tool is not installed, or may not trace here."""
     try:
         return subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
     except FileNotFoundError:

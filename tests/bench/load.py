@@ -32,7 +32,7 @@ Upgrade-Insecure-Requests: 1
 
 
 class Load:
-    """How wrk asks. `slack`: by how many bytes an answer may differ from the one seen before or after."""
+    """What wrk sends. `slack`: by how many bytes a response may differ from the one seen before or after."""
 
     def __init__(self, headers="", pipeline=1, cookies=None, close=False, slack=0):
         self.headers, self.pipeline, self.cookies, self.close, self.slack = headers, pipeline, cookies, close, slack
@@ -51,7 +51,7 @@ def passive_opens():
 
 
 def run_wrk(server, load, seconds, core):
-    """wrk's own figures; RuntimeError when one answer was not the expected one."""
+    """wrk's own figures; RuntimeError if one response was not the expected one."""
     env = {**os.environ, "BENCH_HEADERS": load.headers, "BENCH_PIPELINE": str(load.pipeline)}
     if load.cookies:
         env["BENCH_COOKIES"] = str(load.cookies[server.name])
@@ -68,7 +68,7 @@ def run_wrk(server, load, seconds, core):
 
 
 def measure(server, load, seconds, client_core):
-    """One round: requests a second, CPU a request, latencies."""
+    """One round: requests per second, CPU per request, latencies."""
     before = _answer_size(server, load)
     opened, cpu = passive_opens(), processes.cpu_ns(server.process.pid)
     figures = run_wrk(server, load, seconds, client_core)
@@ -83,7 +83,7 @@ def measure(server, load, seconds, client_core):
 
 
 def latency(server, build, seconds, client_core):
-    """Latencies at PACED_RATE requests a second, timed from when each request should have left."""
+    """Latencies at PACED_RATE requests per second, measured from each request's scheduled time."""
     command = ["taskset", "-c", str(client_core), build / "bench/paced_client", str(server.port), server.target,
                server.expected.decode(), str(PACED_RATE), str(seconds)]
     output = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True,
@@ -102,7 +102,7 @@ def _answer_size(server, load):
 
 
 def _check_sizes(server, load, figures, before, after):
-    """Every answer has the size of the known ones, but for those that were on their way at the end."""
+    """Checks that every response has a known size, except those that were on their way at the end."""
     unfinished = CONNECTIONS * load.pipeline * (max(before, after) + load.slack)
     low = figures["requests"] * (min(before, after) - load.slack)
     high = figures["requests"] * (max(before, after) + load.slack) + unfinished

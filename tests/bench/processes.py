@@ -1,4 +1,4 @@
-"""Processes that the benchmark starts, pins, measures and always ends."""
+"""Processes that the benchmark starts, pins to a core, measures and always stops."""
 import ctypes
 import os
 import signal
@@ -10,18 +10,18 @@ _libc = ctypes.CDLL(None)
 
 
 def cores():
-    """(core of the servers, core of the client): two different ones where the machine has two."""
+    """(core of the servers, core of the client): two different ones if the machine has two."""
     usable = sorted(os.sched_getaffinity(0))
     return usable[0], usable[-1]
 
 
 def die_with_parent():
-    """For preexec_fn: the child gets SIGTERM when this program ends, by whatever cause."""
+    """For preexec_fn: the child gets SIGTERM when this program ends for any reason."""
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def start(command, log, core=None, env=None):
-    """Starts a process in a group of its own, so that Ctrl-C reaches this program alone. Output goes to `log`."""
+    """Starts a process in a group of its own, so that Ctrl-C reaches only this program. Output goes to `log`."""
     if core is not None:
         command = ["taskset", "-c", str(core), *command]
     with open(log, "ab") as output:
@@ -30,7 +30,7 @@ def start(command, log, core=None, env=None):
 
 
 def stop(process):
-    """Asks a process to end, waits, and kills what is left of its tree."""
+    """Asks a process to exit, waits, and kills the rest of its tree."""
     tree = process_tree(process.pid)
     if process.poll() is None:
         process.terminate()
@@ -98,13 +98,13 @@ def status_kib(pid, field):
 
 
 def reset_peak(pid):
-    """Lets VmHWM begin again."""
+    """Resets VmHWM."""
     with open(f"/proc/{pid}/clear_refs", "w") as control:
         control.write("5")
 
 
 def wait_until(condition, what, seconds=20.0, pause=0.01):
-    """The first true value of condition(), asked again and again; TimeoutError names `what`."""
+    """Calls condition() repeatedly and returns its first true value; TimeoutError names `what`."""
     end = time.monotonic() + seconds
     while True:
         value = condition()

@@ -7,17 +7,17 @@ def median(rounds, field):
 
 
 def ratios(results, server, base, field="cpu_us"):
-    """server / base for each round: a pair is from neighbouring seconds."""
+    """server / base for each round: a pair is from adjacent measurements."""
     return [a[field] / b[field] for a, b in zip(results[server], results[base])]
 
 
 def ratio(results, server, base, field="cpu_us"):
-    """Median of the paired ratios: what the noise of the machine moves least."""
+    """Median of the paired ratios: the figure that the machine's noise affects least."""
     return statistics.median(ratios(results, server, base, field))
 
 
 def table(header, rows):
-    """Columns as wide as their widest cell: numbers to the right, words to the left."""
+    """Columns as wide as their widest cell: numbers right-aligned, words left-aligned."""
     cells = [[str(cell) for cell in row] for row in [header, *rows]]
     widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
     numbers = [all(row[i][:1].isdigit() or row[i] == "-" for row in cells[1:]) for i in range(len(header))]
@@ -50,7 +50,7 @@ def latency_table(results):
 
 
 def _latency(ms):
-    return f"{ms:.3f}" if ms > 0 else "-"  # wrk has no figure when too many answers were slower than it records
+    return f"{ms:.3f}" if ms > 0 else "-"  # wrk has no figure if too many responses were slower than it records
 
 
 class Marks:

@@ -1,4 +1,4 @@
-"""How long a slot is without a ready worker after kill -9."""
+"""Measures how long a slot has no ready worker after kill -9."""
 import json
 import os
 import signal
@@ -17,7 +17,7 @@ def kill_to_ready(build, folder):
     with servers.pronghorn(build, workers=KILLS + 1).start(folder, core=None) as server:
         everybody_ready = lambda: all(w["state"] == "ready" for w in _workers(server.ask("/status", _STATUS)[2]))
         processes.wait_until(everybody_ready, "all workers ready")
-        with server.connect() as witness:  # one worker that is not killed tells about the others
+        with server.connect() as witness:  # a worker that is not killed reports on the others
             witness_pid = json.loads(servers.exchange(witness, "/worker")[2])["pid"]
             ask = lambda: _workers(servers.exchange(witness, "/status", _STATUS)[2])
             victims = [worker for worker in ask() if worker["pid"] != witness_pid]

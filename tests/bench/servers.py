@@ -1,4 +1,4 @@
-"""The servers that are compared: how each is started, on a free port of 127.0.0.1, pinned to one core."""
+"""The servers that are compared, each on a free port of 127.0.0.1 and pinned to one core."""
 import os
 import pathlib
 import socket
@@ -116,7 +116,7 @@ def _configured(program):
 
 
 def hello_servers(build, close=False):
-    """Everybody who answers GET / with HELLO; rawepoll is told when each answer shall end its connection."""
+    """All servers that answer GET / with HELLO; rawepoll needs to know if each response ends its connection."""
     raw = [build / "bench/rawepoll"]
     return [
         Server("rawepoll", lambda port, _: [*raw, port] + (["close"] if close else [])),
@@ -128,7 +128,7 @@ def hello_servers(build, close=False):
 
 
 def session_servers(build, redis_socket):
-    """GET /session: a rate limit and a counter in the session, both in the one Redis."""
+    """GET /session: a rate limit and a counter in the session, both in the same Redis."""
     program = build / "bench/node_session/server.mjs"
     node = Server("node_session", lambda port, _: ["node", program, port, 1, redis_socket],
                   lambda _: {"NODE_ENV": "production"}, "/session", b'{"visits":')
@@ -136,7 +136,7 @@ def session_servers(build, redis_socket):
 
 
 def file_servers(build, folder, name, size):
-    """GET of a file of `size` bytes, which is made in the subfolder that the configurations name."""
+    """GET of a file of `size` bytes, which is created in the subfolder that the configurations name."""
     files = pathlib.Path(folder) / "files"
     files.mkdir(exist_ok=True)
     content = (b"0123456789abcdef" * (size // 16 + 1))[:size]
@@ -161,5 +161,5 @@ def logging(build):
 
 
 def handlers(build):
-    """The same answer of a plain function and of a coroutine that awaits nothing."""
+    """The same response from a plain function and from a coroutine that awaits nothing."""
     return [pronghorn(build, target=f"/{name}", name=name) for name in ("plain", "async")]

@@ -125,7 +125,7 @@ TEST_CASE("random bytes leave no trace", "[http][attack]") {
   workers.check();
 }
 
-TEST_CASE("clients that connect and say nothing do not keep others out", "[http][attack]") {
+TEST_CASE("clients that connect and send nothing do not keep others out", "[http][attack]") {
   const ServerProcess server({.workers = 1,
                               .arguments = {"--max-connections", "100", "--header-timeout", "500ms"},
                               .environment = kSmallQuarantine});
@@ -172,7 +172,7 @@ TEST_CASE("clients that trickle their bodies are answered 408, and the others at
   workers.check();
 }
 
-TEST_CASE("clients that never read are cut, and cost no more than their queue", "[http][attack]") {
+TEST_CASE("clients that never read are disconnected, and cost no more than their queue", "[http][attack]") {
   const ServerProcess server({.workers = 1, .arguments = {"--write-timeout", "1s"}, .environment = kSmallQuarantine});
   std::string requests;
   for (int i = 0; i < 3000; ++i) requests += get_with("");
@@ -193,7 +193,8 @@ TEST_CASE("clients that never read are cut, and cost no more than their queue", 
   workers.check();
 }
 
-TEST_CASE("a worker without descriptors pauses accepting, says so, and goes on when there are some", "[http][attack]") {
+TEST_CASE("a worker without descriptors pauses accepting, logs that, and resumes when some are free",
+          "[http][attack]") {
   const ServerProcess server(
       {.command = {"prlimit", "--nofile=90:90", program_path(), "serve", app_path("demo")}, .workers = 1});
   const auto pid = server.worker_pids().front();

@@ -74,7 +74,7 @@ std::vector<std::string> serve_redis(const std::string& url) {
 
 }  // namespace
 
-TEST_CASE("a wrong command line is named in one line, status 2", "[start]") {
+TEST_CASE("an invalid command line is reported in one line, status 2", "[start]") {
   for (const BadStart& start : std::vector<BadStart>{
            {"unknown option", serve({"--drain-timout", "3s"}), 2, {"--drain-timout", "--drain-timeout"}},
            {"unknown command", {"sevre", app_path("demo")}, 2, {"sevre", "serve"}},
@@ -105,7 +105,7 @@ TEST_CASE("a wrong command line is named in one line, status 2", "[start]") {
   }
 }
 
-TEST_CASE("a wrong environment is named in one line, status 2", "[start]") {
+TEST_CASE("an invalid environment is reported in one line, status 2", "[start]") {
   check_bad_start({"PORT", {"serve", app_path("demo")}, 2, {"PORT"}, {{"PORT", "http"}}});
   check_bad_start(
       {"WEB_CONCURRENCY", {"serve", app_path("demo")}, 2, {"WEB_CONCURRENCY"}, {{"WEB_CONCURRENCY", "-1"}}});
@@ -114,7 +114,7 @@ TEST_CASE("a wrong environment is named in one line, status 2", "[start]") {
       {"PRONGHORN_MAX_BODY", {"serve", app_path("demo")}, 2, {"PRONGHORN_MAX_BODY"}, {{"PRONGHORN_MAX_BODY", "x"}}});
 }
 
-TEST_CASE("a wrong configuration file is named with its line, status 2", "[start]") {
+TEST_CASE("an invalid configuration file is reported with its line, status 2", "[start]") {
   const TempDir files;
   const std::string file = files / "my.toml";
   const auto check_file = [&](const std::string& name, const std::string& content, std::vector<std::string> said) {
@@ -136,7 +136,7 @@ TEST_CASE("a wrong configuration file is named with its line, status 2", "[start
   check_bad_start({"a folder", serve({"--config", files.path()}), 2, {files.path()}});
 }
 
-TEST_CASE("a malformed Redis URL is named in one line, status 2", "[start]") {
+TEST_CASE("a malformed Redis URL is reported in one line, status 2", "[start]") {
   for (const char* url : {"redis//a", "http://127.0.0.1:6379", "redis://127.0.0.1:99999", "redis://127.0.0.1:port",
                           "redis://127.0.0.1/x", "unix:", "localhost:6379", "redis://"}) {
     check_bad_start({url, serve_redis(url), 2, {"redis"}});
@@ -185,7 +185,7 @@ TEST_CASE("an application that throws at start ends the server with its reason, 
       {"in on_start", serve({}, app_path("apps/throws_in_on_start")), 3, {"the warehouse does not answer"}});
 }
 
-TEST_CASE("an application that never gets ready ends the server after boot_timeout, status 3", "[start]") {
+TEST_CASE("an application that never becomes ready ends the server after boot_timeout, status 3", "[start]") {
   check_bad_start({.name = "never ready",
                    .arguments = {"serve", app_path("apps/never_ready"), "--listen", "127.0.0.1:0", "--redis", "none",
                                  "--workers", "1", "--boot-timeout", "700ms"},

@@ -20,7 +20,7 @@ int limit_count(const ServerProcess& server, const char* limit) {
 
 }  // namespace
 
-TEST_CASE("requests behind a slow one are answered although the client has finished sending", "[http]") {
+TEST_CASE("requests after a slow one are answered although the client has finished sending", "[http]") {
   const ServerProcess server({.workers = 1});
   HttpConnection connection(server.address());
   connection.send_raw(get_path("/slow?ms=100") + kHello + get_path("/users/7") + "GET /incomp");
@@ -31,7 +31,7 @@ TEST_CASE("requests behind a slow one are answered although the client has finis
   CHECK(connection.closed_within(5s));
 }
 
-TEST_CASE("a download goes on although the client has finished sending", "[http]") {
+TEST_CASE("a download continues although the client has finished sending", "[http]") {
   const TempDir files;
   constexpr std::size_t kSize = 64 * 1024 * 1024;
   std::ofstream(files / "big.bin").seekp(kSize - 1).put('z');
@@ -52,7 +52,7 @@ TEST_CASE("a client that waits for 100 Continue is not late with its body", "[ht
   CHECK(connection.read_response().status == 200);
 }
 
-TEST_CASE("a response is whole although its request has a large body that nobody reads", "[http]") {
+TEST_CASE("a response arrives complete although nobody reads the request's large body", "[http]") {
   const ServerProcess server({.workers = 1});
   HttpConnection connection(server.address());
   connection.send_raw("GET /stream?n=5&ms=60 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
@@ -91,7 +91,7 @@ TEST_CASE("empty lines do not keep an idle connection open", "[http]") {
   CHECK(Clock::now() - begin < 5s);
 }
 
-TEST_CASE("a client that sends requests and reads nothing is not answered without end", "[http]") {
+TEST_CASE("a client that sends requests and reads nothing gets a limited number of responses", "[http]") {
   const ServerProcess server({.workers = 1, .arguments = {"--max-queued-output", "64KiB"}});
   HttpConnection connection(server.address());
   const int count = 900;  // below keep_alive_requests
@@ -105,7 +105,7 @@ TEST_CASE("a client that sends requests and reads nothing is not answered withou
   for (int i = 1; i < count; ++i) REQUIRE(connection.read_response().body == expected);
 }
 
-TEST_CASE("a write that was given up is forgotten", "[http]") {
+TEST_CASE("a cancelled write is discarded", "[http]") {
   const ServerProcess server({.app = app_path("apps/impatient"), .workers = 1});
   HttpConnection connection(server.address());
   connection.send_raw(get_path("/impatient"));

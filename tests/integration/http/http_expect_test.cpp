@@ -12,7 +12,7 @@ std::string expecting(const std::string& expectation, const std::string& length 
 
 }  // namespace
 
-TEST_CASE("a client that asks first is told to go on when the body is wanted", "[http]") {
+TEST_CASE("a client that expects 100 Continue gets it when the handler reads the body", "[http]") {
   const ServerProcess server({.workers = 1});
   HttpConnection connection(server.address());
   connection.send_raw(expecting("100-continue"));
@@ -33,7 +33,7 @@ TEST_CASE("the expectation has no case", "[http]") {
   CHECK(connection.read_response().body == "hello");
 }
 
-TEST_CASE("a client that asks first learns at once that its body is too large", "[http]") {
+TEST_CASE("a client that expects 100 Continue learns immediately that its body is too large", "[http]") {
   const ServerProcess server({.workers = 1});
   HttpConnection connection(server.address());
   connection.send_raw(expecting("100-continue", "2000000"));
@@ -41,7 +41,7 @@ TEST_CASE("a client that asks first learns at once that its body is too large", 
   CHECK(connection.closed_within(5s));
 }
 
-TEST_CASE("a body that nobody wants is not asked for", "[http]") {
+TEST_CASE("a body that nobody reads is not requested from the client", "[http]") {
   const ServerProcess server({.workers = 1});
   HttpConnection connection(server.address());
   connection.send_raw("POST /nothing HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n");

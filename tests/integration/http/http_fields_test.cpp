@@ -20,6 +20,6 @@ TEST_CASE("no control character passes anywhere", "[http]") {
   check_table(ServerProcess({.workers = 1}), control_cases());
 }
 
-TEST_CASE("Connection says whether the connection lives on", "[http]") {
+TEST_CASE("Connection says whether the connection stays open", "[http]") {
   check_table(ServerProcess({.workers = 1}), connection_cases());
 }

@@ -123,7 +123,7 @@ TEST_CASE("many pipelined requests for a small file do not fill the worker's mem
   CHECK(server.memory() < before + (16U << 20));
 }
 
-TEST_CASE("a client that leaves in the middle of a large file leaves nothing behind", "[files]") {
+TEST_CASE("a client that disconnects in the middle of a large file leaks nothing", "[files]") {
   const FilesServer server;
   write_file(server.file("large.txt"), numbers(64 << 20));
   for (int i = 0; i < 10; ++i) {
@@ -192,7 +192,7 @@ TEST_CASE("the last response of a connection arrives whole for a client that kee
 
 // Progress used to be what the kernel took: with a full buffer it takes nothing for longer than write_timeout, however
 // steadily the client reads.
-TEST_CASE("a slow but steady download is not cut off by write_timeout", "[http]") {
+TEST_CASE("a slow but steady download is not ended by write_timeout", "[http]") {
   const FilesServer server({"--write-timeout", "500ms"});
   constexpr std::size_t kSize = 12'000'000;
   write_file(server.file("large"), std::string(kSize, 'a'));

@@ -90,7 +90,7 @@ TEST_CASE("a client that trickles its head is answered 408 all the same", "[http
   CHECK(connection.read_response().status == 408);
 }
 
-TEST_CASE("a body that stops coming is answered 408", "[http]") {
+TEST_CASE("a body that stops arriving is answered 408", "[http]") {
   const ServerProcess server({.workers = 1, .arguments = {"--body-timeout", "300ms"}});
   HttpConnection connection(server.address());
   connection.send_raw(post_with("Content-Length: 5\r\n", "he"));
@@ -99,7 +99,7 @@ TEST_CASE("a body that stops coming is answered 408", "[http]") {
   CHECK(limit_count(server, "body_time") == 1);
 }
 
-TEST_CASE("an idle connection is closed without a word", "[http]") {
+TEST_CASE("an idle connection is closed without a response", "[http]") {
   const ServerProcess server(
       {.workers = 1, .arguments = {"--keep-alive-timeout", "300ms", "--header-timeout", "300ms"}});
   HttpConnection used(server.address());

@@ -62,7 +62,7 @@ TEST_CASE("a response to HEAD has the fields of GET and no body", "[http]") {
   CHECK(connection.read_response().body == "Hello, World!");
 }
 
-TEST_CASE("a client that leaves in the middle of a request harms nobody", "[http]") {
+TEST_CASE("a client that disconnects in the middle of a request harms no other client", "[http]") {
   const ServerProcess server({.workers = 1});
   for (const std::string& part :
        {std::string("GET /hel"), std::string("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhe"),
@@ -80,7 +80,7 @@ TEST_CASE("a client that leaves in the middle of a request harms nobody", "[http
   CHECK(server.status().at("totals").at("restarts") == 0);
 }
 
-TEST_CASE("a client that sends its request and then no more still gets the response", "[http]") {
+TEST_CASE("a client that shuts down its sending side after the request still gets the response", "[http]") {
   const ServerProcess server({.workers = 1});
   HttpConnection connection(server.address());
   connection.send_raw(get_path("/slow?ms=50"));

@@ -32,7 +32,7 @@ TEST_CASE("OPTIONS * and OPTIONS of a path are answered", "[http]") {
   CHECK(path.header("Allow").find("POST") != std::string::npos);
 }
 
-TEST_CASE("a method that no route has is answered 501, and methods have case", "[http]") {
+TEST_CASE("a method that no route has is answered 501, and methods are case-sensitive", "[http]") {
   check_table(ServerProcess({.workers = 1}), method_cases());
 }
 

@@ -45,7 +45,8 @@ constexpr std::uint64_t kMuch = 32U << 20;  // more than all buffers between two
 
 }  // namespace
 
-TEST_CASE("the producer of a stream is destroyed when its client leaves, also while it says nothing", "[streams]") {
+TEST_CASE("the producer of a stream is destroyed when its client disconnects, also while it writes nothing",
+          "[streams]") {
   const ServerProcess server(streams_app());
   for (const std::string target : {"/silent", "/flood", "/ticks", "/flood-events", "/silent-events"}) {
     CAPTURE(target);
@@ -85,7 +86,7 @@ TEST_CASE("a stream that fails resets a client that gets no chunks", "[streams]"
   CHECK(error == ECONNRESET);
 }
 
-TEST_CASE("a client that reads as fast as a producer writes does not have the worker for itself", "[streams]") {
+TEST_CASE("a client that reads as fast as a producer writes does not monopolise the worker", "[streams]") {
   const ServerProcess server(streams_app());
   HttpConnection fast = begin(server, "/flood");
   std::atomic<bool> stop = false;
@@ -119,7 +120,7 @@ TEST_CASE("a client that does not read holds the producer back", "[streams]") {
   }
 }
 
-TEST_CASE("a client that takes nothing of a stream for write_timeout is cut", "[streams]") {
+TEST_CASE("a client that reads nothing of a stream for write_timeout is disconnected", "[streams]") {
   const ServerProcess server(streams_app({"--write-timeout", "500ms"}));
   const HttpConnection stuck = begin(server, "/flood-events");
   CHECK(eventually(10s, [&] { return running(server) == 0; }));
@@ -201,7 +202,7 @@ TEST_CASE("a reload moves listeners to the new worker, where they go on after th
   CHECK(again.read_rest(300ms).find("id: " + std::to_string(seen + 1) + "\n") != std::string::npos);
 }
 
-TEST_CASE("a kept connection whose stream ends during the drain does not hold it up", "[streams]") {
+TEST_CASE("a kept connection whose stream ends during the drain does not delay it", "[streams]") {
   ServerProcess server({.workers = 1});
   HttpConnection kept(server.address());
   kept.send_raw("GET /stream?n=3&ms=300 HTTP/1.1\r\nHost: a\r\n\r\n");

@@ -59,7 +59,7 @@ TEST_CASE("an installed program finds its library beside it and nowhere else", "
   CHECK(dynamic.find("BIND_NOW") != std::string::npos);
 }
 
-TEST_CASE("what runs a server and what builds applications are installed apart", "[packaging]") {
+TEST_CASE("runtime and development files are installed separately", "[packaging]") {
   const Installed runtime("runtime");
   CHECK(runtime.has("bin/pronghorn"));
   CHECK_FALSE(runtime.has("include"));
@@ -102,7 +102,7 @@ TEST_CASE("a project finds an installed Pronghorn with CMake or pkg-config", "[p
   CHECK(output_of({"readelf", "-W", "-d", source + "/cmake.so"}).find("BIND_NOW") != std::string::npos);
 }
 
-TEST_CASE("README's commands for a project of one's own work as printed", "[packaging][slow]") {
+TEST_CASE("README's commands for a project of your own work as printed", "[packaging][slow]") {
   const TempDir home;
   const std::string shop = home / "shop";
   std::string script;

@@ -95,7 +95,7 @@ TEST_CASE("reload --canary takes a duration", "[canary]") {
   CHECK(says(result, "--canary: \"soon\""));
 }
 
-TEST_CASE("a canary that fails everything is judged at once, and serves no longer although an old worker drains",
+TEST_CASE("a canary that fails everything is judged immediately and stops serving, even while an old worker drains",
           "[canary]") {
   const Deployment deployment(1);
   const ServerProcess& server = deployment.server;

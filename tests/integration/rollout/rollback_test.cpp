@@ -25,7 +25,7 @@ struct Plugin {
 
 }  // namespace
 
-TEST_CASE("rollback goes back to the generation before, and forward again", "[rollback]") {
+TEST_CASE("rollback returns to the previous generation, and then forward again", "[rollback]") {
   const Deployment deployment(2, "fail_percent = 0");
   const ServerProcess& server = deployment.server;
   const ProgramResult none = server.control_command({"rollback"});
@@ -50,7 +50,7 @@ TEST_CASE("rollback goes back to the generation before, and forward again", "[ro
   CHECK(server.status().at("server").at("generation") == 3);
 }
 
-TEST_CASE("an application that was overwritten in place keeps running and can be gone back to", "[rollback]") {
+TEST_CASE("an application that was overwritten in place keeps running and can be rolled back to", "[rollback]") {
   const Plugin plugin("hello");
   const ServerProcess server({.app = plugin.path, .workers = 2});
   const auto workers = server.worker_pids();
@@ -72,7 +72,7 @@ TEST_CASE("an application that was overwritten in place keeps running and can be
   CHECK(soon(server, "/hello/Ann", "Hello, Ann!\n"));
 }
 
-TEST_CASE("copies of applications that nobody can go back to are deleted", "[rollback]") {
+TEST_CASE("copies of applications that no rollback can reach are deleted", "[rollback]") {
   const Deployment deployment(2);
   const auto copies = [&] {
     std::vector<std::string> names;
@@ -94,7 +94,7 @@ TEST_CASE("copies of applications that nobody can go back to are deleted", "[rol
   CHECK(eventually(10s, [&] { return copies() == kept; }));
 }
 
-TEST_CASE("a generation can be gone back to after the supervisor's program was replaced", "[rollback][upgrade]") {
+TEST_CASE("a rollback works after the supervisor's program was replaced", "[rollback][upgrade]") {
   const Deployment deployment(1, "fail_percent = 0");
   deployment.configure("fail_percent = 100");
   REQUIRE(deployment.reload().status == 0);
@@ -106,7 +106,7 @@ TEST_CASE("a generation can be gone back to after the supervisor's program was r
   CHECK(soon(deployment.server, "/", 500));
 }
 
-TEST_CASE("a rollout that fails on its way is undone", "[rollback]") {
+TEST_CASE("a rollout that fails is undone", "[rollback]") {
   const Deployment deployment(3);
   deployment.configure("end_in_slot = 2");
   LoadGenerator load(deployment.server.address(), {.target = "/", .threads = 3, .keep_alive = false});

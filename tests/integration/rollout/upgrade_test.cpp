@@ -47,7 +47,7 @@ TEST_CASE("pronghorn upgrade replaces the program and the workers, and says so",
 }
 
 // The server ended.
-TEST_CASE("a program that is no Pronghorn is refused, by upgrade and by USR2, and nothing changes", "[upgrade]") {
+TEST_CASE("a program that is not Pronghorn is refused, by upgrade and by USR2, and nothing changes", "[upgrade]") {
   const DeployedProgram program;
   const ServerProcess server({.command = {program.path, "serve", app_path("demo")},
                               .workers = 2,

@@ -52,7 +52,7 @@ TEST_CASE("pronghorn reload replaces the workers, with --wait until it is done",
   for (const pid_t pid : server.worker_pids()) CHECK(std::count(before.begin(), before.end(), pid) == 0);
 }
 
-TEST_CASE("pronghorn reload does not wait for ever for a server that hangs", "[command]") {
+TEST_CASE("pronghorn reload does not wait forever for a server that hangs", "[command]") {
   const ServerProcess server({.workers = 1});
   server.signal(SIGSTOP);
   const ProgramResult result = server.control_command({"reload"});
@@ -63,7 +63,7 @@ TEST_CASE("pronghorn reload does not wait for ever for a server that hangs", "[c
   CHECK(contains(result.err, "does not answer"));
 }
 
-TEST_CASE("a control socket whose file was removed is there again after SIGHUP", "[command][reload]") {
+TEST_CASE("a control socket whose file was removed is restored by SIGHUP", "[command][reload]") {
   const ServerProcess server({.workers = 1});
   REQUIRE(std::filesystem::remove(server.control()));
   CHECK(server.control_command({"status"}).status == 1);
@@ -115,7 +115,7 @@ TEST_CASE("pronghorn routes lists what an application serves", "[command]") {
   CHECK(run_pronghorn({"routes", "/nonexistent.so"}).status == 2);
 }
 
-TEST_CASE("pronghorn check prints the configuration and where each value came from", "[command]") {
+TEST_CASE("pronghorn check prints the configuration and the source of each value", "[command]") {
   const TempDir directory;
   write_file(directory / "p.toml", "worker_timeout = \"9s\"\nmax_body = \"3MiB\"\ndrain_timeout = \"8s\"\n");
   const ProgramResult result = run_pronghorn(

@@ -60,7 +60,7 @@ TEST_CASE("uploads do not fill the worker's memory", "[demo]") {
   CHECK(peak_memory(server.worker_pids().at(0)) < 400U << 20);
 }
 
-TEST_CASE("a form with a file of several MiB is answered with what its parts were", "[demo]") {
+TEST_CASE("a form with a file of several MiB is answered with a description of its parts", "[demo]") {
   const ServerProcess server({.workers = 1});
   const std::string content = megabytes(5);
   write_file(server.file("content"), content);
@@ -90,7 +90,7 @@ TEST_CASE("a form with a file of several MiB is answered with what its parts wer
   CHECK(connection.request("POST", "/attachments", {{"Content-Type", "text/plain"}}, "x").status == 415);
 }
 
-TEST_CASE("GET /events counts on from the last number that the client has got", "[demo]") {
+TEST_CASE("GET /events continues after the last number that the client received", "[demo]") {
   const ServerProcess server({.workers = 1});
   HttpConnection connection(server.address());
   connection.send_raw("GET /events?ms=10 HTTP/1.1\r\nHost: a\r\nLast-Event-ID: 41\r\n\r\n");
@@ -149,7 +149,7 @@ TEST_CASE("a worker that waits in one request serves others", "[demo]") {
   CHECK(Clock::now() - begin < 2s);  // not one after the other
 }
 
-TEST_CASE("GET /download answers as many bytes as it is asked for, with their length", "[demo]") {
+TEST_CASE("GET /download returns the requested number of bytes, with their length", "[demo]") {
   const ServerProcess server({.workers = 1});
   HttpConnection connection(server.address());
   for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{252}, std::size_t{3'000'000}}) {
@@ -164,7 +164,7 @@ TEST_CASE("GET /download answers as many bytes as it is asked for, with their le
   CHECK(connection.get("/download?bytes=99999999999").status == 400);
 }
 
-TEST_CASE("GET /burn uses the CPU for as long as it is asked to", "[demo]") {
+TEST_CASE("GET /burn uses the CPU for the requested time", "[demo]") {
   const ServerProcess server({.workers = 1});
   const auto begin = Clock::now();
   CHECK(get(server.address(), "/burn?ms=50").json() == nlohmann::json{{"burnt_ms", 50}});

@@ -18,7 +18,7 @@ TEST_CASE("GET /hello answers text with the fields that every response has", "[d
   CHECK(response.has("Server"));
 }
 
-TEST_CASE("JSON, parameters and bodies go in and out", "[demo]") {
+TEST_CASE("JSON, parameters and bodies are read and written", "[demo]") {
   const ServerProcess server({.workers = 1});
   HttpConnection connection(server.address());
   const HttpResponse json = connection.get("/json");
@@ -39,7 +39,7 @@ TEST_CASE("JSON with a number that no double holds is answered 400", "[demo]") {
   CHECK(post(server.address(), "/login", R"({"user":1e999})", json).status == 400);
 }
 
-TEST_CASE("a parameter that is no number is answered 400 and named", "[demo]") {
+TEST_CASE("a parameter that is not a number is answered 400 by name", "[demo]") {
   const ServerProcess server({.workers = 1});
   for (const char* bad :
        {"/users/x", "/users/7x", "/users/99999999999999999999", "/users/%2B7", "/users/1.5", "/users/%ff",
@@ -52,7 +52,7 @@ TEST_CASE("a parameter that is no number is answered 400 and named", "[demo]") {
   }
 }
 
-TEST_CASE("what is not there is 404, a wrong method 405 with Allow", "[demo]") {
+TEST_CASE("an unknown path is 404, a wrong method 405 with Allow", "[demo]") {
   const ServerProcess server({.workers = 1});
   HttpConnection connection(server.address());
   const HttpResponse missing = connection.get("/nothing");
@@ -120,7 +120,7 @@ TEST_CASE("files are served with a validator, and nothing outside their folder",
   }
 }
 
-TEST_CASE("an exception in a handler is a 500 without details, and the worker lives", "[demo][crash]") {
+TEST_CASE("an exception in a handler is a 500 without details, and the worker keeps running", "[demo][crash]") {
   const ServerProcess server({.workers = 1});
   const auto pids = server.worker_pids();
   HttpConnection connection(server.address());

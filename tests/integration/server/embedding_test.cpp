@@ -43,7 +43,7 @@ TEST_CASE("an embedding program keeps sessions, and its workers are replaced", "
   REQUIRE(eventually(5s, [&] { return browser.get("/hits").status == 200; }));
 }
 
-TEST_CASE("a program compiled for another version of Pronghorn ends with one clear sentence", "[embedding]") {
+TEST_CASE("a program compiled for another version of Pronghorn exits with one clear sentence", "[embedding]") {
   const std::string program = build_path("/tests/apps/embedded_other_api");
   for (const char* command : {"serve", "routes", "status"}) {
     const ProgramResult result = run_program({program, command});

@@ -136,7 +136,7 @@ TEST_CASE("endpoints can be moved and switched off", "[status]") {
   CHECK(get(server.address(), "/metrics").status == 404);
 }
 
-TEST_CASE("the admin process answers when every worker is wedged", "[status]") {
+TEST_CASE("the admin process answers when every worker is stuck", "[status]") {
   const ServerProcess server({.workers = 1, .arguments = {"--admin", "127.0.0.1:0"}});
   const std::string line = server.log_lines("admin on http://").at(0);
   const auto at = line.find("http://", line.find("admin on"));

@@ -28,7 +28,7 @@ std::string origin(const ServerProcess& server, const Headers& headers, std::siz
 
 }  // namespace
 
-TEST_CASE("trusted proxies say who the client is, how it came and what it asked for", "[proxy]") {
+TEST_CASE("trusted proxies name the client, the scheme and the host", "[proxy]") {
   const ServerProcess server(options(kTrusted));
   CHECK(origin(server, {{"X-Forwarded-For", "9.9.9.9, 192.0.2.7"},
                         {"X-Forwarded-Proto", "https"},
@@ -49,7 +49,7 @@ TEST_CASE("Forwarded is believed where the option says that the proxies set it",
 }
 
 // A proxy appends to fields of one family. The client that sends the other one must not gain anything by it.
-TEST_CASE("a request with both families of forwarding fields is not believed, and that is logged", "[proxy]") {
+TEST_CASE("in a request with both families of forwarding fields neither is believed, and that is logged", "[proxy]") {
   const Headers both{{"X-Forwarded-For", "192.0.2.7"}, {"Forwarded", "for=192.0.2.8;proto=https;host=evil"}};
   for (const char* family : {"x-forwarded-for", "forwarded"}) {
     const ServerProcess server(options({"--trusted-proxies", "127.0.0.1", "--forwarding-fields", family}));
@@ -70,7 +70,7 @@ TEST_CASE("the requests of a connection that a trusted proxy shares do not mix",
   CHECK(connection.get("/origin", {{"X-Forwarded-For", "192.0.2.8"}}).body.starts_with("192.0.2.8 "));
 }
 
-TEST_CASE("what others say of the client is not believed", "[proxy]") {
+TEST_CASE("forwarding fields of untrusted peers are not believed", "[proxy]") {
   const Headers said{{"Forwarded", "for=192.0.2.7;proto=https;host=b"}, {"X-Forwarded-For", "192.0.2.7"}};
   const auto ignored = [&said](const ServerProcess& server, std::size_t address) {
     const std::string line = origin(server, said, address);
@@ -118,7 +118,7 @@ TEST_CASE("a proxy behind a PROXY header is trusted by its own address", "[proxy
   CHECK(local.get("/origin", {{"X-Forwarded-For", "198.51.100.9"}}).body.starts_with("127.0.0.1 "));
 }
 
-TEST_CASE("proxies over Unix sockets are trusted when the option says so", "[proxy]") {
+TEST_CASE("proxies on Unix sockets are trusted if the option says so", "[proxy]") {
   const TempDir directory;
   for (const bool trusted : {true, false}) {
     ServerOptions over_unix = options({"--trusted-proxies", trusted ? "unix" : "127.0.0.1"});
@@ -136,7 +136,7 @@ TEST_CASE("the authority of an absolute-form target wins over Host", "[proxy]") 
   CHECK(connection.read_response().body.ends_with(" http shop.example:8080"));
 }
 
-TEST_CASE("networks that are none are refused with what would be right", "[proxy]") {
+TEST_CASE("invalid networks are refused with what would be valid", "[proxy]") {
   for (const char* option : {"--proxy-protocol", "--trusted-proxies"}) {
     const auto result = run_program({program_path(), "check", option, "10.0.0.0/33"});
     CHECK(result.status == 2);

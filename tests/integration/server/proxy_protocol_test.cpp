@@ -69,7 +69,7 @@ TEST_CASE("a PROXY header may come byte by byte", "[proxy]") {
   }
 }
 
-TEST_CASE("a proxy that sends no PROXY header is closed, counted and logged once in a while", "[proxy]") {
+TEST_CASE("a proxy that sends no PROXY header is closed, counted and logged at a limited rate", "[proxy]") {
   const ServerProcess server(options(kProxyProtocol));
   for (const std::string& bytes : {kGet, "PROXY TCP4 x\r\n"s, kLine.substr(0, 20) + "\n", "\r\n\r\n"s + kGet}) {
     CAPTURE(bytes);
@@ -82,7 +82,7 @@ TEST_CASE("a proxy that sends no PROXY header is closed, counted and logged once
   CHECK(origin_after(server, kLine) == "192.0.2.7 56280 http localhost");
 }
 
-TEST_CASE("a proxy that only tries the port is no news", "[proxy]") {
+TEST_CASE("a proxy that only probes the port is not logged", "[proxy]") {
   const ServerProcess server(options(kProxyProtocol));
   {
     const HttpConnection connection(server.address(kProxy));

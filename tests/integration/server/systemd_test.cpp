@@ -56,7 +56,7 @@ struct SocketUnit {
 
 }  // namespace
 
-TEST_CASE("the service manager hears of start, reload and stop", "[systemd]") {
+TEST_CASE("the service manager is notified of start, reload and stop", "[systemd]") {
   NotifySocket manager;
   ServerProcess server({.workers = 2, .environment = {{"NOTIFY_SOCKET", manager.address()}}});
   CHECK(manager.wait_for("READY=1") == "READY=1\nSTATUS=2 of 2 workers ready, generation 1");
@@ -108,7 +108,7 @@ TEST_CASE("the watchdog is fed while the supervisor's loop turns", "[systemd]") 
   CHECK_FALSE(manager.wait_for("WATCHDOG=1").empty());
 }
 
-TEST_CASE("a notify socket that nobody reads does not hold up the server", "[systemd]") {
+TEST_CASE("a notify socket that nobody reads does not block the server", "[systemd]") {
   NotifySocket manager;
   const int filler = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   sockaddr_un to{};

@@ -99,7 +99,7 @@ std::string places_taken(const RedisProcess& redis) {
   return redis.command({"ZCARD", redis.command({"KEYS", "*:l:*concurrent-*"})});
 }
 
-TEST_CASE("a concurrency limit holds over workers, and a client that leaves gives its place up", "[limit]") {
+TEST_CASE("a concurrency limit holds across workers, and a client that disconnects frees its place", "[limit]") {
   const RedisProcess redis;
   const ServerProcess server({.workers = 2, .redis = redis.url()});
   REQUIRE(server.wait_ready_status(200));

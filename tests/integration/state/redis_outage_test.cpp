@@ -45,7 +45,7 @@ TEST_CASE("while Redis is down sessions get 503, limits allow and other routes a
   CHECK(server.worker_pids() == workers);  // no worker had to be replaced for it
 }
 
-TEST_CASE("a request that needs a Redis which stops answering gets a 503 after its deadline", "[redis]") {
+TEST_CASE("a request whose Redis stops answering gets 503 after its deadline", "[redis]") {
   RedisProcess redis;
   const ServerProcess server({.workers = 1, .redis = redis.url(), .arguments = {"--redis-timeout", "300ms"}});
   REQUIRE(server.wait_ready_status(200));

@@ -60,7 +60,7 @@ TEST_CASE("connections that wait for a worker are served when it is replaced", "
   parked.check_served();
 }
 
-TEST_CASE("connections that wait for a worker are served when its slot is given up", "[queue][scale]") {
+TEST_CASE("connections that wait for a worker are served when its slot is scaled away", "[queue][scale]") {
   const ServerProcess server({.workers = 2, .arguments = {"--drain-timeout", "500ms"}});
   Parked parked(server, 1);
   server.signal(SIGTTOU);

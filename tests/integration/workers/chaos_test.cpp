@@ -102,7 +102,7 @@ TEST_CASE("all workers killed at once leave nothing behind", "[chaos]") {
   survive({.happens = kill_all, .workers = 3, .restarts = 3});
 }
 
-TEST_CASE("a hundred restarts leave nothing behind", "[chaos]") {
+TEST_CASE("a hundred restarts leak nothing", "[chaos]") {
   constexpr int kWorkers = 25;
   constexpr int kRounds = 4;  // more in a row would wait for the backoff
   const auto many = [](const ServerProcess& server) {

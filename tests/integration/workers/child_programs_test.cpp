@@ -47,7 +47,7 @@ TEST_CASE("a program that a handler starts ignores and blocks no signal", "[chil
   check_no_signals(get(server.address(), "/signals/offloaded").body);
 }
 
-TEST_CASE("a worker takes no notice of signals for the whole process group", "[children]") {
+TEST_CASE("a worker ignores signals to the whole process group", "[children]") {
   const ServerProcess server({.app = app_path("apps/children"), .workers = 1});
   const pid_t worker = server.worker_pids().at(0);
   for (const int signal : {SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE, SIGTTIN, SIGTTOU}) {

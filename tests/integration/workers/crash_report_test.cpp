@@ -96,7 +96,7 @@ TEST_CASE("a worker that is killed leaves a report with its request and without 
   CHECK(report.at("memory").at("verdict") == "");
 }
 
-TEST_CASE("a worker that is stopped by a signal is replaced, and that is said", "[crash][report]") {
+TEST_CASE("a worker that is stopped by a signal is replaced, and the log says so", "[crash][report]") {
   const ServerProcess server({.workers = 1, .arguments = {"--worker-timeout", "500ms"}});
   const auto victim = server.worker_pids().at(0);
   REQUIRE(::kill(victim, SIGSTOP) == 0);
@@ -108,7 +108,7 @@ TEST_CASE("a worker that is stopped by a signal is replaced, and that is said", 
   CHECK(report.at("reason").get<std::string>().find("stopped by a signal") != std::string::npos);
 }
 
-TEST_CASE("a worker that leaves because it was told to makes no report", "[crash][report]") {
+TEST_CASE("a worker that was told to drain leaves no report", "[crash][report]") {
   const ServerProcess server({.workers = 2});
   REQUIRE(server.control_command({"reload", "--wait"}).status == 0);
   REQUIRE(server.control_command({"scale", "1"}).status == 0);

@@ -48,7 +48,7 @@ TEST_CASE("a worker that hangs is killed after worker_timeout and names the requ
   check_crash("hang", {"--worker-timeout", "500ms"}, "SIG");
 }
 
-TEST_CASE("a worker that is blocked for less than worker_timeout is left alone", "[crash]") {
+TEST_CASE("a worker that is blocked for less than worker_timeout is not killed", "[crash]") {
   const ServerProcess server({.workers = 1, .arguments = {"--worker-timeout", "2s"}});
   const auto pids = server.worker_pids();
   CHECK(get(server.address(), "/block?ms=600").status == 200);

@@ -29,7 +29,7 @@ void check_repaired(const ServerProcess& server, const nlohmann::json& report, c
 
 }  // namespace
 
-TEST_CASE("a drill kills a worker under load and tells what was lost until its replacement", "[command][drill]") {
+TEST_CASE("a drill kills a worker under load and reports what was lost until its replacement", "[command][drill]") {
   const ServerProcess server({.workers = 2});
   check_repaired(server, drill(server, "kill"), "SIGKILL");
 }
@@ -39,7 +39,7 @@ TEST_CASE("a drill makes a worker crash", "[command][drill]") {
   check_repaired(server, drill(server, "segv"), "SIGSEGV");
 }
 
-TEST_CASE("a drill stops a worker, and the watchdog ends it", "[command][drill]") {
+TEST_CASE("a drill stops a worker, and the watchdog kills it", "[command][drill]") {
   const ServerProcess server({.workers = 2, .arguments = {"--worker-timeout", "1s"}});
   const auto report = drill(server, "stall");
   INFO(report.dump());
@@ -47,7 +47,7 @@ TEST_CASE("a drill stops a worker, and the watchdog ends it", "[command][drill]"
   CHECK(server.worker(report.at("slot")).at("pid") == report.at("new_pid"));
 }
 
-TEST_CASE("a drill that cannot be is refused in one line", "[command][drill]") {
+TEST_CASE("an invalid drill is refused in one line", "[command][drill]") {
   const ServerProcess server;
   const auto refused = [&server](std::vector<std::string> arguments, const std::string& expected) {
     arguments.insert(arguments.begin(), "drill");

@@ -14,7 +14,7 @@
 
 using namespace pronghorn::test;
 
-TEST_CASE("a handler that eats all memory costs its worker, and the exit says why", "[chaos]") {
+TEST_CASE("a handler that exhausts the memory costs its worker, and the exit says why", "[chaos]") {
   const MemoryGroup group(400U << 20);
   if (!group.ok()) {
     WARN("skipped: control groups cannot be made here");

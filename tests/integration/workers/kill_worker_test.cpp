@@ -83,7 +83,7 @@ TEST_CASE("a killed worker leaves an idle connection closed, not hanging", "[kil
   CHECK(get(server.address(), "/hello").status == 200);
 }
 
-TEST_CASE("all workers killed at once come back", "[kill]") {
+TEST_CASE("all workers killed at once are replaced", "[kill]") {
   const ServerProcess server({.workers = 3});
   const auto before = server.worker_pids();
   for (const pid_t pid : before) REQUIRE(::kill(pid, SIGKILL) == 0);

@@ -108,7 +108,7 @@ TEST_CASE("the only worker of a server is protected as well", "[quarantine]") {
   check_refused(server);
 }
 
-TEST_CASE("a handler that hangs until the watchdog ends it is quarantined", "[quarantine]") {
+TEST_CASE("a request that hangs until the watchdog kills its worker is quarantined", "[quarantine]") {
   const ServerProcess server(options({"--worker-timeout", "300ms"}));
   kill_by_request(server, "hang");
   kill_by_request(server, "hang");
@@ -149,7 +149,7 @@ TEST_CASE("every server with the same Redis refuses what killed workers of one",
   }
 }
 
-TEST_CASE("what is quarantined while Redis is away is shared when it is back", "[quarantine][redis]") {
+TEST_CASE("entries made while Redis is down are shared when it is back", "[quarantine][redis]") {
   RedisProcess redis;
   const ServerProcess first(options({"--redis-timeout", "300ms"}, redis.url()));
   const ServerProcess second(options({"--redis-timeout", "300ms"}, redis.url()));
@@ -166,7 +166,7 @@ TEST_CASE("what is quarantined while Redis is away is shared when it is back", "
   CHECK(crash_status(second) == 503);
 }
 
-TEST_CASE("a quarantine ends by itself after quarantine_time", "[quarantine][redis]") {
+TEST_CASE("a quarantine entry expires after quarantine_time", "[quarantine][redis]") {
   const RedisProcess redis;
   const ServerProcess server(options({"--quarantine-time", "2s"}, redis.url()));
   REQUIRE(server.wait_redis());

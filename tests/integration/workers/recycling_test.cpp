@@ -85,7 +85,7 @@ TEST_CASE("a worker that grows above recycle_memory is replaced, and the others 
   check_quiet(server);
 }
 
-TEST_CASE("a reload that comes while a worker is recycled is carried out", "[recycling][reload]") {
+TEST_CASE("a reload during a recycling is carried out", "[recycling][reload]") {
   const ServerProcess server({.workers = 2, .arguments = {"--recycle-age", "1s"}});
   REQUIRE(eventually(15s, [&] { return recycled(server) >= 1; }));
   const ProgramResult result = server.control_command({"reload", "--wait"});

@@ -38,7 +38,7 @@ TEST_CASE("pronghorn scale takes a number, +N and -N", "[scale]") {
 }
 
 // Each worker inherits every listener: 40 of them under a limit of 64 descriptors let no worker start.
-TEST_CASE("scaling above the limit of descriptors is refused and harms nothing", "[scale]") {
+TEST_CASE("scaling above the limit of descriptors is refused and changes nothing", "[scale]") {
   const ServerProcess server(
       {.command = {"/bin/sh", "-c", "ulimit -n 64; exec \"$0\" \"$@\"", program_path(), "serve", app_path("demo")},
        .workers = 2});

@@ -29,7 +29,7 @@ bool refuses(const ServerProcess& server) {
 
 }  // namespace
 
-TEST_CASE("TERM lets a slow request finish, then the server ends with status 0", "[stop]") {
+TEST_CASE("TERM lets a slow request finish, then the server exits with status 0", "[stop]") {
   ServerProcess server({.workers = 2});
   HttpConnection slow = begin_slow(server, 800);
   server.signal(SIGTERM);
@@ -56,7 +56,7 @@ TEST_CASE("a client that connects while the last requests are finished is served
   CHECK(refuses(server));
 }
 
-TEST_CASE("clients that wait for a worker, and requests just sent, are answered when the server stops", "[stop]") {
+TEST_CASE("clients that wait for a worker, and requests just sent, get responses when the server stops", "[stop]") {
   ServerProcess server({.workers = 1});
   const pid_t worker = server.worker_pids().at(0);
   HttpConnection kept(server.address());
@@ -91,7 +91,7 @@ TEST_CASE("QUIT stops now", "[stop]") {
   CHECK(server.wait_exit(3s) == kStopped);
 }
 
-TEST_CASE("idle connections do not hold up a stop", "[stop]") {
+TEST_CASE("idle connections do not delay a stop", "[stop]") {
   ServerProcess server({.workers = 2});
   std::vector<HttpConnection> idle;
   for (int i = 0; i < 10; ++i) {
@@ -102,7 +102,7 @@ TEST_CASE("idle connections do not hold up a stop", "[stop]") {
   for (HttpConnection& connection : idle) CHECK(connection.closed_within(1s));
 }
 
-TEST_CASE("a request that is still arriving when the server stops is answered", "[stop]") {
+TEST_CASE("a request that is still arriving when the server stops gets its response", "[stop]") {
   ServerProcess server({.workers = 1});
   HttpConnection arriving(server.address());
   arriving.send_raw("GET /hel");
@@ -116,7 +116,7 @@ TEST_CASE("a request that is still arriving when the server stops is answered", 
   CHECK(server.wait_exit(3s) == kStopped);
 }
 
-TEST_CASE("a client that never completes its request holds a stop up for header_timeout at most", "[stop]") {
+TEST_CASE("a client that never completes its request delays a stop by header_timeout at most", "[stop]") {
   ServerProcess server({.workers = 1, .arguments = {"--header-timeout", "500ms"}});
   HttpConnection half(server.address());
   half.send_raw("GET /hel");
@@ -124,7 +124,7 @@ TEST_CASE("a client that never completes its request holds a stop up for header_
   CHECK(server.stop(4s) == kStopped);
 }
 
-TEST_CASE("a request that takes longer than drain_timeout is cut, and the log says so", "[stop]") {
+TEST_CASE("a request that takes longer than drain_timeout is ended, and the log says so", "[stop]") {
   ServerProcess server({.workers = 1, .arguments = {"--drain-timeout", "500ms"}});
   HttpConnection slow = begin_slow(server, 60'000);
   const auto begin = Clock::now();
@@ -135,7 +135,7 @@ TEST_CASE("a request that takes longer than drain_timeout is cut, and the log sa
           .empty());
 }
 
-TEST_CASE("a worker that hangs does not hold up a stop beyond drain_timeout", "[stop]") {
+TEST_CASE("a worker that hangs does not delay a stop beyond drain_timeout", "[stop]") {
   ServerProcess server({.workers = 1, .arguments = {"--drain-timeout", "500ms"}});
   HttpConnection blocked(server.address());
   blocked.send_raw("GET /block?ms=60000 HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -153,7 +153,7 @@ TEST_CASE("during drain_delay the server is not ready and serves all the same", 
   CHECK(Clock::now() - begin >= 700ms);
 }
 
-TEST_CASE("each step of a drain is logged with what is still there", "[stop]") {
+TEST_CASE("each step of a drain is logged with what is left", "[stop]") {
   ServerProcess server({.workers = 1, .arguments = {"--drain-delay", "200ms"}});
   HttpConnection slow = begin_slow(server, 700);
   CHECK(server.stop(5s) == kStopped);
@@ -195,7 +195,7 @@ TEST_CASE("on_stop hooks run in reverse order, after background work", "[stop]")
   CHECK(first < last);
 }
 
-TEST_CASE("a periodic task runs until the drain and does not hold it up", "[stop]") {
+TEST_CASE("a periodic task runs until the drain and does not delay it", "[stop]") {
   ServerProcess server({.app = app_path("apps/hooks"), .workers = 1});
   REQUIRE(eventually(10s, [&] { return server.log_lines("hook: periodic").size() >= 3; }));
   CHECK(server.stop(10s) == kStopped);  // drain_timeout is 30 s
@@ -204,7 +204,7 @@ TEST_CASE("a periodic task runs until the drain and does not hold it up", "[stop
   CHECK(log.rfind("hook: periodic") < log.find("hook: stopped first"));
 }
 
-TEST_CASE("a background task without an end is cut after drain_timeout, and on_stop hooks run", "[stop]") {
+TEST_CASE("a background task that does not end is destroyed after drain_timeout, and on_stop hooks run", "[stop]") {
   ServerProcess server({.app = app_path("apps/hooks"), .workers = 1, .arguments = {"--drain-timeout", "300ms"}});
   CHECK(get(server.address(), "/endless").status == 200);
   CHECK(server.stop(10s) == kStopped);

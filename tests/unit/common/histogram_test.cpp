@@ -40,7 +40,7 @@ void check_against_sorted(std::mt19937_64& random, double tolerance) {
 
 }  // namespace
 
-TEST_CASE("percentiles are as close to the truth as the histogram promises") {
+TEST_CASE("percentiles are as accurate as the histogram promises") {
   std::mt19937_64 random(20261122);
   check_against_sorted<LatencyHistogram>(random, 1.0 / 16);
   check_against_sorted<RouteHistogram>(random, 1.0 / 8);

@@ -88,7 +88,7 @@ TEST_CASE("every byte string makes a valid JSON line") {
   CHECK(parsed("\xff")["message"] == "\\xff");
 }
 
-TEST_CASE("numbers that JSON does not know are written as text") {
+TEST_CASE("numbers that JSON cannot represent are written as text") {
   const nlohmann::json line = parsed("m", {{"a", std::numeric_limits<double>::quiet_NaN()},
                                            {"b", std::numeric_limits<double>::infinity()},
                                            LogField{"c", std::string("1, \"x\": 2"), false},
@@ -99,7 +99,7 @@ TEST_CASE("numbers that JSON does not know are written as text") {
   CHECK(line["d"] == true);
 }
 
-TEST_CASE("a field cannot pass for a member of the event") {
+TEST_CASE("a field cannot be taken for a member of the event") {
   const nlohmann::json line = parsed("real", {{"message", "forged"}, {"pid", 1}});
   CHECK(line["message"] == "real");
   CHECK(line["message_"] == "forged");

@@ -83,7 +83,7 @@ TEST_CASE("after a rotation the log goes to a new file of the old name") {
   CHECK(lines_of(folder.file("log"))[0].find("after") != std::string::npos);
 }
 
-TEST_CASE("a log that cannot be reopened keeps its file and says so") {
+TEST_CASE("a log that cannot be reopened keeps its old file and says so") {
   const LogFolder folder;
   std::filesystem::create_directory(folder.file("d"));
   open_log({"text", "info", folder.file("d/log"), "supervisor"});
@@ -96,7 +96,7 @@ TEST_CASE("a log that cannot be reopened keeps its file and says so") {
   CHECK(lines[1].find("goes on") != std::string::npos);
 }
 
-TEST_CASE("a log that takes no lines loses them, counted, and says so when it takes some again") {
+TEST_CASE("lines that a log does not accept are dropped and counted, and it says so when it accepts lines again") {
   const LogFolder folder;
   std::filesystem::create_symlink("/dev/full", folder.file("log"));
   open_log({"text", "info", folder.file("log"), "supervisor"});

@@ -92,7 +92,7 @@ TEST_CASE("a number of workers may begin with a sign", "[command_line]") {
   for (const char* number : {"4", "+1", "-1", "-12"}) CHECK(parse("scale", {number}).argument == number);
 }
 
-TEST_CASE("a program with its own application takes none", "[command_line]") {
+TEST_CASE("a program with its own application takes no plugin", "[command_line]") {
   CHECK(parse("serve", {"--listen", ":1"}, true).argument.empty());
   CHECK(refusal("serve", {"demo.so"}, true) == "serve: unexpected argument \"demo.so\"");
   CHECK(parse("scale", {"2"}, true).argument == "2");

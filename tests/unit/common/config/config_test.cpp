@@ -72,7 +72,7 @@ TEST_CASE("every member of the configuration is one of the listed fields") {
   CHECK(count_visited<HttpLimits>() == count_members<HttpLimits>());
 }
 
-TEST_CASE("a worker gets every field of the configuration as it was") {
+TEST_CASE("a worker gets every field of the configuration unchanged") {
   const auto defaults = values_of(Config{});
   const auto before = values_of(changed());
   const std::string record = to_json(changed());

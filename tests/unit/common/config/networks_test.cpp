@@ -36,7 +36,7 @@ TEST_CASE("an IPv4 address behind an IPv6 socket is the IPv4 address") {
   CHECK_FALSE(holds({"::/0"}, "::ffff:10.1.2.3"));
 }
 
-TEST_CASE("what is no address is in no network") {
+TEST_CASE("text that is not an address is in no network") {
   CHECK_FALSE(parse_ip_address("unix"));
   CHECK_FALSE(parse_ip_address(""));
   CHECK_FALSE(parse_ip_address("1.2.3"));
@@ -46,7 +46,7 @@ TEST_CASE("what is no address is in no network") {
   CHECK_FALSE(holds({"0.0.0.0/0", "::/0", "unix"}, "unknown"));
 }
 
-TEST_CASE("peers over Unix sockets are held only when they are named") {
+TEST_CASE("peers on Unix sockets are contained only if they are named") {
   CHECK(holds({"unix"}, "unix"));
   CHECK_FALSE(holds({"0.0.0.0/0", "::/0"}, "unix"));
   CHECK_FALSE(holds({"unix"}, "127.0.0.1"));
@@ -61,7 +61,7 @@ TEST_CASE("an address is written in one way, however it came") {
   CHECK(written("192.0.2.7") == "192.0.2.7");
 }
 
-TEST_CASE("a network that is none is refused by name") {
+TEST_CASE("an invalid network is refused by name") {
   for (const std::string text :
        {"10.0.0.0/33", "10.0.0.0/", "10.0.0.0/-1", "10.0.0.0/8x", "::/129", "home", "", "/8"}) {
     INFO(text);

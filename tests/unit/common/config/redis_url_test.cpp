@@ -71,7 +71,7 @@ TEST_CASE("Redis over TLS is refused by name", "[redis_url]") {
   CHECK(refusal("rediss://:hunter2@host").find("TLS") != std::string::npos);
 }
 
-TEST_CASE("a malformed Redis URL is refused without a word of its password", "[redis_url]") {
+TEST_CASE("a malformed Redis URL is refused without showing its password", "[redis_url]") {
   for (const char* text : {"redis://:hunter2@",
                            "redis://:hunter2@host:99999",
                            "redis://:hunter2@host:x",

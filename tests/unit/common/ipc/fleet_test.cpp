@@ -27,7 +27,7 @@ TEST_CASE("a dead worker keeps its counters and loses its gauges") {
 }
 
 // The supervisor clears the pid of a row whose worker has ended; totals once fell to zero after a rollout.
-TEST_CASE("a row that its worker has left still counts") {
+TEST_CASE("a row whose worker has ended still counts") {
   Scoreboard board = make_board();
   board.worker(0, 1).pid = 0;
   CHECK(sum_slots(board)[0][Count::requests] == 30);
@@ -102,7 +102,7 @@ TEST_CASE("a server that requires nothing is ready without Redis") {
   CHECK(fleet_readiness(board).redis);
 }
 
-TEST_CASE("a server that is not as it should be says why") {
+TEST_CASE("a degraded server says why") {
   Scoreboard board = make_board();
   CHECK(degradations(board) == std::vector<std::string>{"slot 1 has no worker: backoff"});
   board.slot(1).state = SlotState::starting;  // after a crash; the first start of a slot is no fault
@@ -120,7 +120,7 @@ TEST_CASE("a server that is not as it should be says why") {
   CHECK(degradations(board).front() == "the server is draining");
 }
 
-TEST_CASE("reporting does not take memory for rows that nobody uses") {
+TEST_CASE("reporting allocates no memory for unused rows") {
   Scoreboard board = Scoreboard::create();
   fill_server(board.server());
   (void)sum_slots(board);

@@ -51,7 +51,7 @@ TEST_CASE("a record is not inherited by accident and closed once it is read") {
   CHECK_THROWS_AS(read_handover(fd), std::runtime_error);
 }
 
-TEST_CASE("a record that is no record is an error and not a worker with defaults") {
+TEST_CASE("an invalid record is an error, not a worker with defaults") {
   for (const std::string_view text : {"", "{}", "[1]", "{\"config\":{}}", "\xff"}) {
     const int fd = ::memfd_create("test", MFD_CLOEXEC);
     REQUIRE(::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()));

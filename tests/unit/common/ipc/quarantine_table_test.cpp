@@ -17,7 +17,7 @@ TEST_CASE("a quarantined request is one line of text", "[quarantine]") {
   CHECK(notice->request.shape == "/users/N");
 }
 
-TEST_CASE("what is no quarantined request is not taken for one", "[quarantine]") {
+TEST_CASE("invalid text is not taken for a quarantined request", "[quarantine]") {
   const std::string id = "0123456789abcdef";
   for (const std::string& text : std::vector<std::string>{
            "", " ", id, id + " GET", id + " GET /a", id + " GET  /a", id + " GET /a /b c", "0123456789ABCDEF GET /a /b",

@@ -16,7 +16,7 @@
 
 using namespace pronghorn;
 
-TEST_CASE("shared text that is too long is cut") {
+TEST_CASE("shared text that is too long is truncated") {
   const auto text = std::make_unique<SharedText<8>>();
   text->set("0123456789");
   CHECK(text->get() == "0123456");

@@ -103,7 +103,7 @@ TEST_CASE("the request that a worker is stuck in is shown") {
   CHECK(shown["for_ms"].get<int>() >= 2000);
 }
 
-TEST_CASE("a worker names what has its loop, since when, and whether it is stuck") {
+TEST_CASE("a worker reports what is running on its loop, since when, and whether it is stuck") {
   Scoreboard board = make_board();
   CHECK(status_json(board)["workers"][0]["running"].is_null());
   CHECK(status_json(board)["workers"][0]["stuck_s"] == 0.0);
@@ -148,7 +148,7 @@ TEST_CASE("the status tells how the last rollout ended") {
                                               {"message", "the application does not load"}});
 }
 
-TEST_CASE("the history has the samples of the time asked for, the oldest first") {
+TEST_CASE("the history has the samples of the requested time, the oldest first") {
   Scoreboard board = make_board();
   CHECK_FALSE(status_json(board).contains("history"));
   const auto now = static_cast<std::uint64_t>(std::time(nullptr));

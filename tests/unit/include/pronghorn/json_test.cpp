@@ -108,7 +108,7 @@ TEST_CASE("JSON may be nested 128 levels deep and no deeper", "[json]") {
 }
 
 // A missing member ended the worker with SIGABRT, or was undefined behaviour in a release build.
-TEST_CASE("a handler that uses a member which the client left out answers 400", "[json]") {
+TEST_CASE("a handler that uses a member that the client omitted answers 400", "[json]") {
   TestClient client(shop::setup);
   CHECK(detail_of(client.post("/const", "{}")) == "the JSON body lacks a member that is required");
   CHECK(detail_of(client.post("/mutable", "{}")) == "the JSON body: type must be string, but is null");
@@ -135,7 +135,7 @@ TEST_CASE("json_body<T> reads a type of the application's, or answers 400", "[js
   CHECK(client.post("/typed", "[]").status == 400);
 }
 
-TEST_CASE("what has nothing to do with the client's JSON stays a 500", "[json]") {
+TEST_CASE("an exception that does not concern the client's JSON stays a 500", "[json]") {
   TestClient client(shop::setup);
   CHECK(client.post("/own-mistake", "{}").status == 500);
   CHECK(client.post("/not-of-the-client", "{}").status == 500);

@@ -82,7 +82,7 @@ TEST_CASE("a control command is one line of JSON each way", "[control_client]") 
         nlohmann::json{{"command", "scale"}, {"argument", "+1"}, {"wait", true}});
 }
 
-TEST_CASE("what the server refuses is told in its own words", "[control_client]") {
+TEST_CASE("the server's own refusals keep their own texts", "[control_client]") {
   const OneAnswer server("{\"ok\":false,\"error\":\"no such command\"}\n");
   CHECK(refusal(server.path()) == "no such command");
 }

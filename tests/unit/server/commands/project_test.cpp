@@ -72,7 +72,7 @@ TEST_CASE("the configuration of a new project is valid", "[project]") {
   }
 }
 
-TEST_CASE("new leaves what exists alone", "[project]") {
+TEST_CASE("new does not change existing files", "[project]") {
   const Folder folder;
   make_project(folder / "shop");
   std::ofstream(folder / "shop/README.md") << "mine";

@@ -59,7 +59,7 @@ std::string refusal(const ConfigInputs& inputs) {
 
 }  // namespace
 
-TEST_CASE("without anything the defaults are in effect, and say so", "[configuration]") {
+TEST_CASE("without any configuration the defaults apply, and are shown as such", "[configuration]") {
   ConfigInputs inputs;
   inputs.app = "build/examples/demo.so";
   inputs.machine.cores = 3;
@@ -77,7 +77,7 @@ TEST_CASE("without anything the defaults are in effect, and say so", "[configura
   CHECK(effective.sources.at("workers") == "default (auto)");
 }
 
-TEST_CASE("command line beats environment beats file beats default", "[configuration]") {
+TEST_CASE("command line wins over environment, environment over file, file over default", "[configuration]") {
   const File file("drain_timeout = \"1s\"\nboot_timeout = \"1s\"\nworker_timeout = \"1s\"\n");
   ConfigInputs inputs = with_file(file);
   inputs.machine.environment = {{"PRONGHORN_DRAIN_TIMEOUT", "2s"}, {"PRONGHORN_BOOT_TIMEOUT", "2s"}};
@@ -105,7 +105,7 @@ TEST_CASE("a list is given as arguments, with commas, or as an array or text in 
   CHECK(load_configuration(with_file(text)).config.listen == std::vector<std::string>{":3"});
 }
 
-TEST_CASE("a stronger list replaces a weaker one", "[configuration]") {
+TEST_CASE("a list from a stronger source replaces a weaker one", "[configuration]") {
   const File file("listen = [\":1\", \":2\"]\n");
   ConfigInputs inputs = with_file(file);
   inputs.command_line = {{"listen", {":3"}}};
@@ -136,7 +136,7 @@ TEST_CASE("the variables that Kubernetes sets for a service called pronghorn are
   CHECK(refusal(with_environment({{"PRONGHORN_PORT", "8080"}})).find("unknown variable") == 0);
 }
 
-TEST_CASE("a wrong value names where it stands", "[configuration]") {
+TEST_CASE("an invalid value is reported with its place", "[configuration]") {
   const std::string right = "\"30\" is not a duration; use a number with a unit such as 500ms, 30s or 5m";
   ConfigInputs inputs;
   inputs.command_line = {{"drain_timeout", {"30"}}};
@@ -146,7 +146,7 @@ TEST_CASE("a wrong value names where it stands", "[configuration]") {
   CHECK(refusal(with_file(file)) == file.path() + ":2: drain_timeout: " + right);
 }
 
-TEST_CASE("a wrong value is refused even where it is overridden", "[configuration]") {
+TEST_CASE("an invalid value is refused even where it is overridden", "[configuration]") {
   const File file("drain_timeout = 30\n");
   ConfigInputs inputs = with_file(file);
   inputs.command_line = {{"drain_timeout", {"30s"}}};
@@ -197,7 +197,7 @@ TEST_CASE("a platform's variable is weaker than ours, and not read when overridd
   CHECK(load_configuration(inputs).config.listen == std::vector<std::string>{"0.0.0.0:3"});
 }
 
-TEST_CASE("PRONGHORN_CONFIG names the file, and --config beats it", "[configuration]") {
+TEST_CASE("PRONGHORN_CONFIG names the file, and --config wins over it", "[configuration]") {
   const File one("backlog = 1\n");
   const File two("backlog = 2\n");
   ConfigInputs inputs = with_environment({{"PRONGHORN_CONFIG", one.path()}});

@@ -97,7 +97,7 @@ TEST_CASE("counts and sizes have ranges", "[options]") {
   CHECK_THROWS_WITH(set(config, "access_log", {""}), "\"\" is not a path; give one, or omit the option");
 }
 
-TEST_CASE("off switches an endpoint off, and nothing does too", "[options]") {
+TEST_CASE("off or an empty value switches an endpoint off", "[options]") {
   Config config;
   set(config, "health_path", {"off"});
   CHECK(config.health_path.empty());
@@ -139,7 +139,7 @@ TEST_CASE("ipv6_only is true or false", "[options]") {
   CHECK_THROWS_AS(set(config, "ipv6_only", {"no"}), BadValue);
 }
 
-TEST_CASE("a word that is unknown brings those that are", "[options]") {
+TEST_CASE("an unknown word is refused with the known ones", "[options]") {
   Config config;
   CHECK_THROWS_WITH(set(config, "log_level", {"warn"}), "\"warn\" is unknown; use debug, info, warning, error");
   CHECK_THROWS_WITH(set(config, "log_format", {"jsn"}), "\"jsn\" is unknown; use text, json; did you mean \"json\"?");

@@ -12,7 +12,7 @@ TEST_CASE("edit distance counts insertions, deletions, substitutions and swaps",
   CHECK(edit_distance("kitten", "sitting") == 3);
 }
 
-TEST_CASE("a mistyped name brings the one that was meant", "[suggest]") {
+TEST_CASE("a mistyped name suggests the intended one", "[suggest]") {
   const std::vector<std::string> names{"workers", "worker_timeout", "drain_delay", "drain_timeout", "redis"};
   CHECK(closest("worker", names) == "workers");
   CHECK(closest("drain-timeout", names) == "drain_timeout");
@@ -22,7 +22,7 @@ TEST_CASE("a mistyped name brings the one that was meant", "[suggest]") {
   CHECK(did_you_mean("worker", names) == "; did you mean \"workers\"?");
 }
 
-TEST_CASE("a name that is like no other brings no suggestion", "[suggest]") {
+TEST_CASE("a name that resembles no other has no suggestion", "[suggest]") {
   CHECK(closest("colour", {"workers", "redis"}).empty());
   CHECK(closest("x", {"redis"}).empty());
   CHECK(closest(std::string(10'000, 'a'), {"redis"}).empty());

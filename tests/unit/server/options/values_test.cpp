@@ -73,7 +73,7 @@ TEST_CASE("the addresses of the contract are accepted", "[values]") {
   }
 }
 
-TEST_CASE("what is no address is refused with one that would be right", "[values]") {
+TEST_CASE("text that is not an address is refused with a valid example", "[values]") {
   for (const std::string text :
        {"", "8080", "localhost", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:80x",
         "127.0.0.300:80", "::1:80", "[::1]", "[::1", "[]:80", "[1.2.3.4]:80", "unix:", "http://x:80", "a b:80"}) {
@@ -95,7 +95,7 @@ TEST_CASE("a network is an address with a prefix length that fits it", "[values]
   }
 }
 
-TEST_CASE("peers are networks, or all that come over Unix sockets", "[values]") {
+TEST_CASE("peers are networks, or all peers on Unix sockets", "[values]") {
   for (const char* text : {"10.0.0.0/8", "::1", "unix"}) CHECK_NOTHROW(check_peers(text));
   for (const char* text : {"", "Unix", "unix:/run/x", "10.0.0.0/33", "localhost"}) {
     CAPTURE(text);

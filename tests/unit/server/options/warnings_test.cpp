@@ -23,7 +23,7 @@ TEST_CASE("a configuration that does what it says brings no warnings", "[warning
   CHECK(warnings({}, {}, {}).empty());  // nothing is known of the kernel
 }
 
-TEST_CASE("limits that the kernel does not grant are told", "[warnings]") {
+TEST_CASE("limits that the kernel does not grant cause a warning", "[warnings]") {
   Config config;
   config.backlog = 5000;
   auto told = warnings(config, {});
@@ -35,7 +35,7 @@ TEST_CASE("limits that the kernel does not grant are told", "[warnings]") {
   CHECK(contains(told[0], "max_connections 16384 needs more than the 1024 file descriptors"));
 }
 
-TEST_CASE("a default name on a Redis that others use is told", "[warnings]") {
+TEST_CASE("a default name on a Redis that others use causes a warning", "[warnings]") {
   Config config;
   config.name = "app";
   config.redis = "redis://db:6379";
@@ -47,7 +47,7 @@ TEST_CASE("a default name on a Redis that others use is told", "[warnings]") {
   CHECK(warnings(config, {{"name", "default"}}).empty());
 }
 
-TEST_CASE("a password on the command line is told, and not repeated", "[warnings]") {
+TEST_CASE("a password on the command line causes a warning that does not repeat it", "[warnings]") {
   Config config;
   config.redis = "redis://:hunter2@db:6379";
   const auto told = warnings(config, {{"name", "file"}, {"redis", "command line"}});

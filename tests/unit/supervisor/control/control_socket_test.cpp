@@ -114,7 +114,7 @@ TEST_CASE("a request longer than 64 KiB ends the connection with the reason", "[
   CHECK(server.requests.empty());
 }
 
-TEST_CASE("an answer to a client that has left is dropped", "[supervisor]") {
+TEST_CASE("a response to a client that has disconnected is dropped", "[supervisor]") {
   Server server;
   server.answer = false;
   {

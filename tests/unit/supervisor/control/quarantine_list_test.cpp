@@ -88,7 +88,7 @@ TEST_CASE("with quarantine_time 0 nothing is quarantined", "[quarantine]") {
   CHECK(kept.entries().empty());
 }
 
-TEST_CASE("a quarantine ends with its time, and what follows is counted anew", "[quarantine]") {
+TEST_CASE("a quarantine entry expires, and later kills are counted from zero", "[quarantine]") {
   Kept kept;
   kept.kill_twice(request(), 5s);
   kept.now += 4'999;
@@ -112,7 +112,7 @@ TEST_CASE("one entry or all are released", "[quarantine]") {
   CHECK(kept.entries().empty());
 }
 
-TEST_CASE("what Redis has is taken over, and forgotten when Redis has it no more", "[quarantine]") {
+TEST_CASE("entries of Redis are taken over, and removed when Redis no longer has them", "[quarantine]") {
   Kept kept;
   kept.learn(1, 30s);
   kept.learn(1, 30s);  // another worker says the same
@@ -135,7 +135,7 @@ TEST_CASE("what is counted here becomes shared when Redis has it", "[quarantine]
 }
 
 // A kill here, then one elsewhere, a release, and the next kill here was the "second".
-TEST_CASE("after a release kills are counted anew", "[quarantine]") {
+TEST_CASE("after a release kills are counted from zero", "[quarantine]") {
   Kept kept;
   kept.quarantine.killed(request(1), 60s, kept.now);
   kept.learn(1);
@@ -160,7 +160,7 @@ TEST_CASE("an old answer of Redis does not bring a released request back", "[qua
   CHECK(kept.entries().size() == 1);
 }
 
-TEST_CASE("there is an end to what is counted and quarantined", "[quarantine]") {
+TEST_CASE("the numbers of counted and quarantined requests are limited", "[quarantine]") {
   Kept kept;
   for (std::uint64_t number = 0; number < 2 * kMaxQuarantined; ++number) kept.kill_twice(request(number));
   CHECK(kept.entries().size() == kMaxQuarantined);
@@ -172,7 +172,7 @@ TEST_CASE("there is an end to what is counted and quarantined", "[quarantine]") 
   CHECK(kept.entries().size() == 1);
 }
 
-TEST_CASE("a new image of the supervisor takes up what is quarantined", "[quarantine]") {
+TEST_CASE("a new image of the supervisor takes over the quarantine", "[quarantine]") {
   Kept kept;
   kept.kill_twice(request());
   QuarantineList next(kept.board.quarantine());

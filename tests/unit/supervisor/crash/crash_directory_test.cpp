@@ -22,7 +22,7 @@ TEST_CASE("a report is written whole, for its owner and group", "[supervisor][cr
   CHECK((facts.st_mode & 0137) == 0);  // at most 0640
 }
 
-TEST_CASE("only the newest reports are kept, and other files are left alone", "[supervisor][crash]") {
+TEST_CASE("only the newest reports are kept, and other files are not touched", "[supervisor][crash]") {
   const TempDir root;
   for (std::size_t i = 0; i < kKeptReports + 3; ++i) {
     REQUIRE(save_report(root.path(), "crash-" + std::to_string(1000 + i) + ".json", "{}"));

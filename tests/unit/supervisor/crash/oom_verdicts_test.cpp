@@ -59,7 +59,7 @@ TEST_CASE("without a memory controller the machine's kills count", "[supervisor]
   CHECK(describe_oom(state) == "killed by the kernel: the machine was out of memory");
 }
 
-TEST_CASE("a machine that tells nothing about memory gives no verdict", "[supervisor][memory]") {
+TEST_CASE("without information about memory there is no verdict", "[supervisor][memory]") {
   const TempDir root;
   const MemoryState state = read_memory_state(root.path());
   CHECK_FALSE(state.oom_kills);
@@ -79,7 +79,7 @@ TEST_CASE("each kill by the kernel explains one exit", "[supervisor][memory]") {
   CHECK_FALSE(verdicts.explains());
 }
 
-TEST_CASE("a kill of long ago explains nothing", "[supervisor][memory]") {
+TEST_CASE("an old kill explains no exit", "[supervisor][memory]") {
   OomVerdicts verdicts;
   verdicts.sample(0, 4);
   verdicts.sample(1'000, 5);  // the embedded Redis, say

@@ -83,7 +83,7 @@ TEST_CASE("the report of a killed worker has its request and no cause of its own
   CHECK(report["thread"].is_null());
 }
 
-TEST_CASE("a row that another process has taken over tells nothing", "[supervisor][crash]") {
+TEST_CASE("a row that another process has taken over is not reported", "[supervisor][crash]") {
   const Row fixture;
   fixture.run("GET /block", 1);
   fixture.row.crash.signal.store(SIGSEGV);
@@ -113,7 +113,7 @@ TEST_CASE("names of reports sort by time", "[supervisor][crash]") {
   CHECK(report_name(0, kAdminSlot, 1) == "crash-19700101T000000Z-admin-1.json");
 }
 
-TEST_CASE("the code of a signal is told in words", "[supervisor][crash]") {
+TEST_CASE("the code of a signal is described in words", "[supervisor][crash]") {
   CHECK(describe_signal_code(SIGSEGV, SEGV_MAPERR) == "address not mapped");
   CHECK(describe_signal_code(SIGFPE, FPE_INTDIV) == "integer division by zero");
   CHECK(describe_signal_code(SIGABRT, SI_TKILL) == "raised by a thread, such as by abort()");

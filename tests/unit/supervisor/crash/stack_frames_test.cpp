@@ -58,7 +58,7 @@ TEST_CASE("frames survive the way to the process that names them", "[supervisor]
   CHECK_THROWS(frames_from_json(nlohmann::json::parse(R"([{"address":"x"}])")));
 }
 
-TEST_CASE("the first function that is not of the C library is to blame", "[supervisor][crash]") {
+TEST_CASE("the first function outside the C library is named", "[supervisor][crash]") {
   std::vector<Frame> frames(2);
   frames[0].module = "/lib/libc.so.6";
   frames[0].function = "abort";

@@ -104,7 +104,7 @@ TEST_CASE("a copy that was deleted with its directories is restored before a wor
   CHECK(read_file(copy->path()) == "first");
 }
 
-TEST_CASE("a copy that is there is left alone", "[app_copy]") {
+TEST_CASE("an existing copy is not written again", "[app_copy]") {
   Place place("first");
   const auto copy = copy_app(place.config, 1);
   REQUIRE(copy != nullptr);

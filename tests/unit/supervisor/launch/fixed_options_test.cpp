@@ -5,7 +5,7 @@
 using namespace pronghorn;
 using pronghorn::supervisor::keep_fixed_options;
 
-TEST_CASE("a rollout keeps what needs a restart and says which options those are", "[supervisor]") {
+TEST_CASE("a rollout ignores changes that need a restart and names those options", "[supervisor]") {
   Config running;
   Config fresh;
   fresh.listen = {"127.0.0.1:9090"};

@@ -24,7 +24,7 @@ TEST_CASE("the four ways to write a listening address are understood", "[supervi
   CHECK(unix_path->path == "/run/app:1.sock");
 }
 
-TEST_CASE("what is no address is refused with what would be right", "[supervisor]") {
+TEST_CASE("text that is not an address is refused with the valid forms", "[supervisor]") {
   for (const char* text : {"", "8080", "127.0.0.1", "127.0.0.1:", "127.0.0.1:http", "127.0.0.1:-1", "127.0.0.1:80x",
                            "::1:80", "[::1]", "[::1:80", "a b:80", "unix:", "http://x:80"}) {
     CAPTURE(text);

@@ -65,7 +65,7 @@ TEST_CASE("a port on which another server listens is refused, although it could 
 }
 
 // Neither listened yet when the other one looked.
-TEST_CASE("of two servers that start in the same moment one gets the port", "[supervisor]") {
+TEST_CASE("of two servers that start at the same moment one gets the port", "[supervisor]") {
   const Listeners first({"127.0.0.1:0"}, Balance::reuseport, 16, 1, 0);
   CHECK(error_of({first.addresses().front().text}).find("address already in use") != std::string::npos);
 }
@@ -195,7 +195,7 @@ TEST_CASE("the file of a Unix socket appears with its mode and owner, listening"
   CHECK(files == 1);  // nothing is left of the name under which it was made
 }
 
-TEST_CASE("a Unix socket that cannot be had leaves no file", "[supervisor]") {
+TEST_CASE("a Unix socket that cannot be created leaves no file", "[supervisor]") {
   const TemporaryFolder folder;
   const std::string path = folder.path / "app.sock";
   const auto error = [&](const std::string& owner) {
@@ -222,7 +222,7 @@ TEST_CASE("[::] leaves IPv4 alone unless ipv6_only is off", "[supervisor]") {
   CHECK(takes_ipv4(true, ":0"));
 }
 
-TEST_CASE("IPv4 and IPv6 stand beside each other on one port", "[supervisor]") {
+TEST_CASE("IPv4 and IPv6 sockets share one port number", "[supervisor]") {
   for (const Balance balance : {Balance::reuseport, Balance::shared}) {
     const Listeners ipv4({"0.0.0.0:0"}, balance, 16, 2, 2);
     const std::string port = std::to_string(ipv4.addresses().front().port);

@@ -54,7 +54,7 @@ TEST_CASE("workers that boot are no capacity, but none are added for the same lo
   }
 }
 
-TEST_CASE("a minute of idling takes one worker away, then another minute the next", "[supervisor]") {
+TEST_CASE("a minute of idling removes one worker, then another minute the next", "[supervisor]") {
   Autoscaler scaler;
   scaler.set_bounds(1, 8);
   std::uint64_t now = 1'000;
@@ -65,7 +65,7 @@ TEST_CASE("a minute of idling takes one worker away, then another minute the nex
   CHECK(run(scaler, 0.1, 1, now, 600) == 1);
 }
 
-TEST_CASE("a busy moment starts the minute of idling anew", "[supervisor]") {
+TEST_CASE("a busy moment restarts the minute of idling", "[supervisor]") {
   Autoscaler scaler;
   scaler.set_bounds(1, 8);
   std::uint64_t now = 1'000;

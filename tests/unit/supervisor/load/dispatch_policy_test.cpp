@@ -18,7 +18,7 @@ std::vector<Candidate> workers(std::uint32_t count) {
 
 }  // namespace
 
-TEST_CASE("round-robin goes round, also when a worker is missing for a while", "[supervisor]") {
+TEST_CASE("round-robin takes turns, even while a worker is missing", "[supervisor]") {
   DispatchPolicy policy(Balance::round_robin, 1);
   const auto all = workers(3);
   std::vector<std::uint32_t> slots;

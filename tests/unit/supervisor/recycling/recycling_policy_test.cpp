@@ -93,7 +93,7 @@ TEST_CASE("memory is a limit of its own, the same for every slot", "[recycling]"
   CHECK(advice.step->reason == "512.3 MiB of memory, recycle_memory is 512.0 MiB");
 }
 
-TEST_CASE("one worker at a time is replaced, the one furthest above its limit first", "[recycling]") {
+TEST_CASE("one worker at a time is replaced, first the one furthest above its limit", "[recycling]") {
   Fleet fleet({.memory = 100 * kMiB});
   fleet.workers[1].memory = 110 * kMiB;
   fleet.workers[2].memory = 300 * kMiB;
@@ -134,7 +134,8 @@ TEST_CASE("after a successor that did not become ready the next attempt waits", 
   CHECK(fleet.next().step);
 }
 
-TEST_CASE("without memory for two, a worker waits, says so once, and then goes first", "[recycling]") {
+TEST_CASE("without memory for two, recycling waits, logs that once, and then ends the old worker first",
+          "[recycling]") {
   Fleet fleet({.memory = 100 * kMiB});
   fleet.headroom = 60 * kMiB;
   fleet.workers[1].memory = 120 * kMiB;
@@ -164,7 +165,7 @@ TEST_CASE("memory that becomes free ends the wait with a surge", "[recycling]") 
   CHECK(advice.step->way == RecyclingPolicy::Way::surge);
 }
 
-TEST_CASE("the only worker is never sent away first", "[recycling]") {
+TEST_CASE("the only worker never ends before its successor is ready", "[recycling]") {
   Fleet fleet({.memory = 100 * kMiB}, 1);
   fleet.headroom = 0;
   fleet.workers[0].memory = 120 * kMiB;
@@ -184,7 +185,7 @@ TEST_CASE("what a worker has used is counted from when it became ready", "[recyc
   CHECK(fleet.next().step);
 }
 
-TEST_CASE("a limit that a new worker exceeds from its start replaces nothing, and is told once", "[recycling]") {
+TEST_CASE("a limit that a new worker exceeds from its start causes no replacement, and is logged once", "[recycling]") {
   Fleet fleet({});
   for (auto& worker : fleet.workers) worker.limits.memory = 10 * kMiB;
   const auto advice = fleet.next();

@@ -22,7 +22,7 @@ Figures figures(std::uint64_t requests, std::uint64_t failed, std::uint64_t slow
 
 }  // namespace
 
-TEST_CASE("a canary that fails more often is told with the figures", "[canary]") {
+TEST_CASE("a canary that fails more often is reported with the figures", "[canary]") {
   CHECK(canary_verdict(figures(250, 30), figures(1000, 1)) ==
         "12.0 % of 250 requests failed (5xx), 0.1 % of the others'");
 }
@@ -42,12 +42,12 @@ TEST_CASE("few requests of a canary prove nothing", "[canary]") {
   CHECK(canary_verdict(figures(1000, 0, 500), figures(99, 0)).empty());
 }
 
-TEST_CASE("a canary is not excused by others that have hardly answered", "[canary]") {
+TEST_CASE("a canary is not excused by others that have answered too few requests", "[canary]") {
   CHECK_FALSE(canary_verdict(figures(100, 5), figures(0, 0)).empty());
   CHECK_FALSE(canary_verdict(figures(100, 5), figures(2, 2)).empty());
 }
 
-TEST_CASE("a canary whose slowest requests are much slower is told with the figures", "[canary]") {
+TEST_CASE("a canary whose slowest requests are much slower is reported with the figures", "[canary]") {
   CHECK(canary_verdict(figures(1000, 0, 40), figures(1000, 0, 20)).starts_with("the p99 of 1000 requests is 4"));
   CHECK(canary_verdict(figures(1000, 0, 9), figures(1000, 0, 1)).empty());      // nine times, but 8 ms
   CHECK(canary_verdict(figures(1000, 0, 130), figures(1000, 0, 100)).empty());  // 30 ms, but 1.3 times

@@ -10,7 +10,7 @@ TEST_CASE("the first exit of a worker that was ready is followed by a start at o
   CHECK(policy.after_exit(1'000, 5s, 0.0) == 0ms);
 }
 
-TEST_CASE("repeated exits wait twice as long each time, up to 30 seconds", "[supervisor]") {
+TEST_CASE("the delay doubles with each exit, up to 30 seconds", "[supervisor]") {
   RestartPolicy policy;
   CHECK(policy.after_exit(1'000, 1s, 0.0) == 0ms);
   CHECK(policy.after_exit(1'000, 1s, 0.0) == 100ms);
@@ -21,13 +21,13 @@ TEST_CASE("repeated exits wait twice as long each time, up to 30 seconds", "[sup
   CHECK(longest == 30'000ms);
 }
 
-TEST_CASE("a worker that never became ready is not started again at once", "[supervisor]") {
+TEST_CASE("a worker that never became ready is not restarted immediately", "[supervisor]") {
   RestartPolicy policy;
   CHECK(policy.after_exit(1'000, -1ms, 0.0) == 100ms);
   CHECK(policy.after_exit(1'000, -1ms, 0.0) == 200ms);
 }
 
-TEST_CASE("a minute of stability makes earlier exits forgotten", "[supervisor]") {
+TEST_CASE("a minute of stability resets the count of exits", "[supervisor]") {
   RestartPolicy policy;
   for (int i = 0; i < 8; ++i) (void)policy.after_exit(1'000, 1s, 0.0);
   CHECK(policy.after_exit(1'000, 59'999ms, 0.0) > 1s);

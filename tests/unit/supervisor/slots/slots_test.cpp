@@ -84,7 +84,7 @@ TEST_CASE("an exit of an unknown process changes nothing", "[supervisor]") {
   CHECK(slots.ready_slots() == 1);
 }
 
-TEST_CASE("a successor lives beside the worker that it replaces, in the other row", "[supervisor]") {
+TEST_CASE("a successor runs beside the worker that it replaces, in another row", "[supervisor]") {
   Slots slots;
   slots.set_target(1, 1000);
   fill(slots, 100, 1000);
@@ -118,7 +118,7 @@ TEST_CASE("a successor that fails costs the slot no wait while the old worker se
   CHECK(slots.exited(100, 2200, 0.0)->delay == 0ms);  // its own first exit
 }
 
-TEST_CASE("a draining worker that the watchdog ends is not replaced", "[supervisor]") {
+TEST_CASE("a draining worker that the watchdog kills is not replaced", "[supervisor]") {
   Slots slots;
   slots.set_target(1, 1000);
   fill(slots, 100, 1000);
@@ -133,7 +133,7 @@ TEST_CASE("a draining worker that the watchdog ends is not replaced", "[supervis
   CHECK(slots.ready_worker(0)->pid == 101);
 }
 
-TEST_CASE("a bad successor is followed at once while the old worker still drains", "[supervisor]") {
+TEST_CASE("a bad successor is replaced immediately while the old worker still drains", "[supervisor]") {
   Slots slots;
   slots.set_target(1, 1000);
   fill(slots, 100, 1000);
@@ -154,7 +154,7 @@ TEST_CASE("a slot whose rows are all taken by draining workers waits for a free 
   CHECK(slots.next_start(3000));
 }
 
-TEST_CASE("fewer workers: the highest slots are given up, and their exits are not replaced", "[supervisor]") {
+TEST_CASE("fewer workers: the highest slots are scaled away, and their exits are not replaced", "[supervisor]") {
   Slots slots;
   slots.set_target(3, 1000);
   fill(slots, 100, 1000);
@@ -218,7 +218,7 @@ TEST_CASE("a worker that the watchdog killed is replaced when it has gone", "[su
   CHECK(slots.next_start(6000));
 }
 
-TEST_CASE("a process that cannot be made is tried again after a wait", "[supervisor]") {
+TEST_CASE("a process that cannot be created is tried again after a delay", "[supervisor]") {
   Slots slots;
   slots.set_target(1, 1000);
   CHECK(slots.start_failed(0, 1000, 0.0) == 100ms);
@@ -227,7 +227,7 @@ TEST_CASE("a process that cannot be made is tried again after a wait", "[supervi
   CHECK(slots.start_failed(0, 1100, 0.0) == 200ms);
 }
 
-TEST_CASE("a slot that got something new to run starts again without the old one's waits", "[supervisor]") {
+TEST_CASE("a slot with a new launch starts without the delays of the old one", "[supervisor]") {
   Slots slots;
   slots.set_target(1, 1000);
   for (int pid = 100; pid < 106; ++pid) {
@@ -239,7 +239,7 @@ TEST_CASE("a slot that got something new to run starts again without the old one
   CHECK(slots.exited(106, 100'001, 0.0)->delay == 0ms);
 }
 
-TEST_CASE("a held slot starts its next worker when the old one has gone", "[supervisor]") {
+TEST_CASE("a held slot starts its next worker when the old one has ended", "[supervisor]") {
   Slots slots;
   slots.set_target(2, 1000);
   fill(slots, 100, 1000);

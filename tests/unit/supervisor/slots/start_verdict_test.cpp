@@ -13,7 +13,7 @@ constexpr ChildExit kCannotStart{.pid = 1, .status = kExitApplication, .signal =
 
 }  // namespace
 
-TEST_CASE("a worker that says that the application cannot start is believed at once", "[start_verdict]") {
+TEST_CASE("a worker that reports that the application cannot start is believed immediately", "[start_verdict]") {
   StartVerdict verdict;
   CHECK(verdict.is_hopeless({.slot = 0}, kCannotStart, 8));
 }

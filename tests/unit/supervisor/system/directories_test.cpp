@@ -25,7 +25,7 @@ std::string error_of(auto&& call) {
 
 }  // namespace
 
-TEST_CASE("a private directory is made with all above it, for nobody else", "[supervisor]") {
+TEST_CASE("a private directory is created with its parents, accessible to its owner only", "[supervisor]") {
   char name[] = "/tmp/pronghorn-test-XXXXXX";
   const std::filesystem::path root = ::mkdtemp(name);
   const std::string path = root / "a" / "b";

@@ -133,7 +133,7 @@ TEST_CASE("a notify socket that does not exist does no harm", "[systemd]") {
   ::unsetenv("NOTIFY_SOCKET");
 }
 
-TEST_CASE("passed sockets of another process are left alone", "[systemd]") {
+TEST_CASE("passed sockets of another process are not taken", "[systemd]") {
   ::setenv("LISTEN_PID", "1", 1);
   ::setenv("LISTEN_FDS", "1", 1);
   CHECK(take_passed_sockets().empty());

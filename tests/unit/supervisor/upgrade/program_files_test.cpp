@@ -23,7 +23,7 @@ TEST_CASE("a program file that is replaced or overwritten is noticed once", "[up
   CHECK(files.replaced() == path);
 }
 
-TEST_CASE("a program file that is gone for a moment is not a new one", "[upgrade]") {
+TEST_CASE("a program file that is missing for a moment is not a new one", "[upgrade]") {
   const TempDir directory;
   const std::string path = directory / "program";
   write_file(path, "first");

@@ -25,7 +25,7 @@ TEST_CASE("several slots without a worker are spread over those that have one", 
   CHECK(changes[0].pid != changes[1].pid);
 }
 
-TEST_CASE("a cover moves when the worker that covers is gone", "[supervisor]") {
+TEST_CASE("a cover moves when the covering worker has ended", "[supervisor]") {
   CoverPlan covers;
   (void)covers.update({{0, false, 100}, {1, true, 0}, {2, false, 102}});
   const auto changes = covers.update({{0, true, 0}, {1, true, 0}, {2, false, 102}});
@@ -36,7 +36,7 @@ TEST_CASE("a cover moves when the worker that covers is gone", "[supervisor]") {
   }
 }
 
-TEST_CASE("nobody covers while no worker is ready, and it is made up for later", "[supervisor]") {
+TEST_CASE("no slot is covered while no worker is ready, but later it is", "[supervisor]") {
   CoverPlan covers;
   CHECK(covers.update({{0, true, 0}, {1, true, 0}}).empty());
   CHECK(covers.update({{0, false, 100}, {1, true, 0}}).size() == 1);
@@ -49,8 +49,7 @@ TEST_CASE("a cover whose message was lost is tried again", "[supervisor]") {
   CHECK(covers.update({{0, false, 100}, {1, true, 0}}).size() == 1);
 }
 
-TEST_CASE("a worker that stands still is covered, covers nobody, and gives up the slots that it covered",
-          "[supervisor]") {
+TEST_CASE("a blocked worker is covered, covers no slot, and gives up the slots that it covered", "[supervisor]") {
   CoverPlan covers;
   (void)covers.update({{.slot = 0, .ready_pid = 100}, {.slot = 1, .needs_cover = true}});  // 100 covers slot 1
   auto changes = covers.update({{.slot = 0, .needs_cover = true, .ready_pid = 100, .stands_still = true},

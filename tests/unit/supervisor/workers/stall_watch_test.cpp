@@ -18,19 +18,19 @@ TEST_CASE("a loop is blocked from the start of its request", "[supervisor][stall
   CHECK_FALSE(loop.first());
 }
 
-TEST_CASE("a loop that was idle for long before a request is busy from then on", "[supervisor][stall]") {
+TEST_CASE("a loop that was idle for a long time before a request is busy from the request on", "[supervisor][stall]") {
   BusyLoop loop;
   CHECK(loop.see({.stamp_ms = 1'000, .busy = false}, 1'200) == 0);
   CHECK(loop.see({.stamp_ms = 1'000, .busy = true, .running_since_ms = 1'240}, 1'250) == 10);
 }
 
-TEST_CASE("a coroutine that goes on has had the loop since it was first seen with it", "[supervisor][stall]") {
+TEST_CASE("a coroutine that resumes counts as running since it was first seen", "[supervisor][stall]") {
   BusyLoop loop;
   CHECK(loop.see({.stamp_ms = 5'000, .busy = true, .running_since_ms = 1'000}, 5'200) == 0);
   CHECK(loop.see({.stamp_ms = 5'000, .busy = true, .running_since_ms = 1'000}, 5'310) == 110);
 }
 
-TEST_CASE("each turn begins anew, and each stall is told once", "[supervisor][stall]") {
+TEST_CASE("each turn is measured anew, and each stall is reported once", "[supervisor][stall]") {
   BusyLoop loop;
   (void)loop.see({.stamp_ms = 1'000, .busy = true}, 1'000);
   CHECK(loop.see({.stamp_ms = 1'000, .busy = true}, 1'200) == 200);
@@ -40,7 +40,7 @@ TEST_CASE("each turn begins anew, and each stall is told once", "[supervisor][st
   CHECK(loop.first());
 }
 
-TEST_CASE("stalls are looked for twice in their time, within reason", "[supervisor][stall]") {
+TEST_CASE("stalls are looked for twice per threshold, within bounds", "[supervisor][stall]") {
   CHECK(StallWatch::period(Milliseconds(100)) == Milliseconds(50));
   CHECK(StallWatch::period(Milliseconds(1)) == Milliseconds(10));
   CHECK(StallWatch::period(Milliseconds(0)) == Milliseconds(100));

@@ -55,7 +55,7 @@ TEST_CASE("when no worker's process can be made, the application cannot start", 
   CHECK(fleet.cannot_start[0].find("/nonexistent/pronghorn: no such file") != std::string::npos);
 }
 
-TEST_CASE("a process that cannot be made is tried again once a worker was ready", "[supervisor]") {
+TEST_CASE("a process that cannot be created is tried again once a worker has been ready", "[supervisor]") {
   Fleet fleet;
   fleet.workers->forget_failures();
   REQUIRE(fleet.workers->scale(1) == 1);

@@ -65,7 +65,7 @@ TEST_CASE("all cookies of a name can be read, in the order in which the client s
 }
 
 // A gzipped body used to be "not JSON" (RFC 9110 sections 12.5.3 and 15.5.16).
-TEST_CASE("a body with a content coding is 415 and the answer tells what is accepted", "[request]") {
+TEST_CASE("a body with a content coding is answered 415 with the accepted codings", "[request]") {
   TestClient client(app);
   const TestClient::Headers form{{"Content-Type", "application/x-www-form-urlencoded"}};
   const TestClient::Headers parts{{"Content-Type", "multipart/form-data; boundary=XX"}};

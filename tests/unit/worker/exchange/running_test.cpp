@@ -40,7 +40,7 @@ void app_under_test(App& app) {
 
 }  // namespace
 
-TEST_CASE("the request that has the loop is named in the worker's row, and nobody is while it waits", "[running]") {
+TEST_CASE("the running request is named in the worker's row, and none is while it waits", "[running]") {
   TestLoop loop;
   const Config config;
   const auto row = std::make_unique<WorkerRow>();

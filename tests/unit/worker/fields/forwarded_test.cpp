@@ -128,7 +128,7 @@ TEST_CASE("empty elements and unknown parameters mean nothing", "[http][forwarde
   CHECK(client_of("").empty());
 }
 
-TEST_CASE("an element that does not say for whom ends the reading", "[http][forwarded]") {
+TEST_CASE("an element without a client ends the list", "[http][forwarded]") {
   const Forwarding said = forwarded("for=198.51.100.1, proto=https, for=10.1.1.1");
   CHECK(said.client.address == "10.1.1.1");
   CHECK(said.scheme == "https");
@@ -184,7 +184,7 @@ TEST_CASE("only the fields that the option names are believed", "[http][forwarde
   CHECK(said.host.empty());
 }
 
-TEST_CASE("a request with fields of both families is not believed about anything", "[http][forwarded]") {
+TEST_CASE("in a request with fields of both families neither is believed", "[http][forwarded]") {
   for (const char* name : {"X-Forwarded-For", "x-forwarded-proto", "X-Forwarded-Host"}) {
     for (const auto believed : {ForwardingFields::x_forwarded, ForwardingFields::forwarded}) {
       for (const char* standard : {"for=192.0.2.7;proto=https;host=a", "", "oops"}) {
@@ -202,7 +202,7 @@ TEST_CASE("a request with fields of both families is not believed about anything
   CHECK_FALSE(read({{"X-Forwarded-For", "192.0.2.7"}, {"X-Forwarded-Port", "443"}, {"Via", "x"}}).both_families);
 }
 
-TEST_CASE("without any such field nothing is said", "[http][forwarded]") {
+TEST_CASE("without forwarding fields nothing is known about the client", "[http][forwarded]") {
   const Forwarding said = read({{"Via", "1.1 x"}, {"X-Real-IP", "192.0.2.7"}});
   CHECK(said.client.address.empty());
   CHECK(said.scheme.empty());

@@ -11,7 +11,7 @@ using namespace pronghorn;
 using namespace pronghorn::test;
 using namespace std::chrono_literals;
 
-TEST_CASE("a compressed neighbour answers for a file to those who accept it", "[files][coding]") {
+TEST_CASE("a precompressed variant is served to clients that accept it", "[files][coding]") {
   const Site files;
   write_file(Site::folder + "/app.js", "plain script");
   write_file(Site::folder + "/app.js.gz", "as gzip");

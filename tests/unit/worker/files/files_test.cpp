@@ -132,7 +132,7 @@ TEST_CASE("a file that is replaced has another tag, although size and time are t
 }
 
 // As deployments with a link `current`, and Kubernetes with volumes, switch releases.
-TEST_CASE("a link that is switched to another folder is followed, also when the old folder is gone", "[files]") {
+TEST_CASE("a link that is switched to another folder is followed, even if the old folder is deleted", "[files]") {
   namespace fs = std::filesystem;
   const TempDir releases;
   static fs::path root;

@@ -121,7 +121,7 @@ TEST_CASE("what a handler does not read of a part is skipped", "[multipart]") {
             .body == "a;b;c;");
 }
 
-TEST_CASE("a form is answered 415, 400 or 413 when it is none, malformed, or too large", "[multipart]") {
+TEST_CASE("a body is answered 415, 400 or 413 if it is not a form, malformed, or too large", "[multipart]") {
   TestClient client(forms);
   CHECK(client.post("/list", "a=b", "application/x-www-form-urlencoded").status == 415);
   CHECK(client.post("/list", kEnd, "multipart/mixed; boundary=XX").status == 415);
@@ -162,12 +162,12 @@ TEST_CASE("a saved part that is kept stays where it was put, and only there", "[
   CHECK(std::distance(begin(files), end(files)) == 1);
 }
 
-TEST_CASE("a part is given to a function, which may wait", "[multipart]") {
+TEST_CASE("a part is passed to a function, which may wait", "[multipart]") {
   TestClient client(forms);
   CHECK(client.post("/sink", field("a", "one") + field("b", "two") + kEnd, kType).body == "one|two");
 }
 
-TEST_CASE("reading a part after the next was asked for is a mistake of the application", "[multipart]") {
+TEST_CASE("reading a part after the next was requested is an error of the application", "[multipart]") {
   TestClient client(forms);
   CHECK(client.post("/stale", field("a", "1") + field("b", "2") + kEnd, kType).status == 500);
 }

@@ -102,7 +102,7 @@ TEST_CASE("a line break or NUL in an event's type or id, and a negative retry, a
   }
 }
 
-TEST_CASE("TestClient reads an endless stream of events as far as asked, then leaves", "[events]") {
+TEST_CASE("TestClient reads the requested number of events of an endless stream, then disconnects", "[events]") {
   TestClient client(setup);
   const auto events = client.events("/endless", 3);
   REQUIRE(events.size() == 3);

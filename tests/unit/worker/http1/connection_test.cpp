@@ -23,7 +23,7 @@ bool contains(const std::string& text, std::string_view part) { return text.find
 
 }  // namespace
 
-TEST_CASE("a client that asks for the end of the connection is closed at once", "[connection]") {
+TEST_CASE("a client that sends Connection: close is closed immediately", "[connection]") {
   TestConnection test(answer);
   const std::string response = test.ask("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
   CHECK(contains(response, "Connection: close\r\n"));
@@ -47,7 +47,7 @@ TEST_CASE("when the server ends the connection it drops what still comes until t
   CHECK(test.client().ended() == MemoryStream::Ended::closed);
 }
 
-TEST_CASE("a client that sends on and on after the end is cut off", "[connection]") {
+TEST_CASE("a client that keeps sending after the last response is disconnected", "[connection]") {
   TestConnection test(answer);
   CHECK(contains(test.ask("nonsense\r\n\r\n"), " 400 "));
   const std::string more(64 * 1024, 'a');
@@ -95,7 +95,7 @@ TEST_CASE("a stream that fails resets a client that gets no chunks", "[connectio
   CHECK(chunked.client().ended() == MemoryStream::Ended::closed);
 }
 
-TEST_CASE("any cut of a body without a length is a reset", "[connection]") {
+TEST_CASE("any early end of a body without a length is a reset", "[connection]") {
   const auto endless = [](Exchange& exchange) {
     exchange.owner->respond(exchange, stream("text/plain", [](Writer& out) -> Task<void> {
                               for (;;) co_await out.write(std::string(1000, 'a'));
@@ -114,7 +114,7 @@ TEST_CASE("any cut of a body without a length is a reset", "[connection]") {
   CHECK(closed.client().ended() == MemoryStream::Ended::reset);
 }
 
-TEST_CASE("a stream that ends well closes a client that gets no chunks", "[connection]") {
+TEST_CASE("a stream that ends regularly closes the connection of a client that gets no chunks", "[connection]") {
   TestConnection test([](Exchange& exchange) {
     exchange.owner->respond(exchange,
                             stream("text/plain", [](Writer& out) -> Task<void> { co_await out.write("whole"); }));
@@ -154,7 +154,7 @@ TEST_CASE("a client that reads no responses is not read from", "[connection]") {
   CHECK(test.client().reading());
 }
 
-TEST_CASE("a body that is too large is refused when its announced length has not come", "[connection]") {
+TEST_CASE("a body that is announced as too large is refused before it arrives", "[connection]") {
   TestConnection test([](Exchange& exchange) {
     const bool fits = exchange.body.set_limit(10);
     exchange.owner->respond(exchange, fits ? text("fits") : problem(413));
@@ -163,7 +163,7 @@ TEST_CASE("a body that is too large is refused when its announced length has not
 }
 
 // Requests whose client left had no log line, no counter and no latency: the slowest were missing from p99.
-TEST_CASE("a request whose client leaves is counted, logged and timed", "[connection]") {
+TEST_CASE("a request whose client disconnects is counted, logged and timed", "[connection]") {
   const test::TempDir folder;
   Config config = TestConnection::quick_config();
   config.access_log = (folder.path() / "access.log").string();
@@ -182,7 +182,7 @@ TEST_CASE("a request whose client leaves is counted, logged and timed", "[connec
   CHECK(contains(test::read_file(folder.path() / "access.log"), "\"GET /\" 499 0 "));
 }
 
-TEST_CASE("a request that the server cuts off is counted and logged as that", "[connection]") {
+TEST_CASE("a request that the server ends early is counted and logged as such", "[connection]") {
   const test::TempDir folder;
   Config config = TestConnection::quick_config();
   config.access_log = (folder.path() / "access.log").string();
@@ -201,7 +201,7 @@ TEST_CASE("a request that the server cuts off is counted and logged as that", "[
   CHECK(contains(test::read_file(folder.path() / "access.log"), "\"GET /\" 444 "));
 }
 
-TEST_CASE("a client that leaves before it has got the whole response is counted", "[connection]") {
+TEST_CASE("a client that disconnects before the end of its response is counted", "[connection]") {
   TestConnection test([](Exchange& exchange) { exchange.owner->respond(exchange, text(std::string(1'000'000, 'a'))); });
   test.client().set_room(1000);
   static_cast<void>(test.ask(kGet));
@@ -210,7 +210,7 @@ TEST_CASE("a client that leaves before it has got the whole response is counted"
   CHECK(test.count(Count::lost_cut) == 1);
 }
 
-TEST_CASE("a file that became shorter is a request that the server cut off", "[connection]") {
+TEST_CASE("a request whose file was truncated counts as ended by the server", "[connection]") {
   const test::TempDir folder;
   const std::string path = (folder.path() / "file").string();
   for (const std::size_t size : {std::size_t{1000}, std::size_t{100'000}}) {

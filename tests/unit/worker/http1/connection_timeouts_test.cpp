@@ -107,7 +107,7 @@ TEST_CASE("empty lines do not keep an idle connection open", "[timeouts]") {
   CHECK_FALSE(test.open());
 }
 
-TEST_CASE("a client that takes nothing of a response is cut off after write_timeout", "[timeouts]") {
+TEST_CASE("a client that reads nothing of a response is disconnected after write_timeout", "[timeouts]") {
   TestConnection test([](Exchange& exchange) { exchange.owner->respond(exchange, text(std::string(1'000'000, 'a'))); });
   test.client().set_room(100'000);
   test.client().acknowledge(50'000);
@@ -121,7 +121,7 @@ TEST_CASE("a client that takes nothing of a response is cut off after write_time
 
 // Progress used to be what the kernel took: with a large socket buffer it takes nothing for minutes while a slow client
 // empties it.
-TEST_CASE("a client that takes little but steadily is not cut off", "[timeouts]") {
+TEST_CASE("a client that receives slowly but steadily is not disconnected", "[timeouts]") {
   TestConnection test([](Exchange& exchange) { exchange.owner->respond(exchange, text(std::string(1'000'000, 'a'))); });
   test.client().set_room(100'000);
   test.client().acknowledge(0);
@@ -214,7 +214,7 @@ TEST_CASE("credit for what came fast is limited", "[timeouts]") {
   CHECK(has_status(test.ask("a"), 408));
 }
 
-TEST_CASE("a client that does not close after the last response is closed on", "[timeouts]") {
+TEST_CASE("a client that does not close after the last response is disconnected", "[timeouts]") {
   Config config = TestConnection::quick_config();
   config.http.keep_alive_requests = 1;
   TestConnection test(answer, config);

@@ -156,7 +156,7 @@ TEST_CASE("a body is compressed as the client prefers", "[compression]") {
   CHECK(plain.header("content-encoding").empty());
 }
 
-TEST_CASE("what is small, does not shrink or must not be changed is left alone", "[compression]") {
+TEST_CASE("bodies that are small, do not shrink or must not be changed are not compressed", "[compression]") {
   CHECK(get("/text/1023").header("content-encoding").empty());
   CHECK(get("/text/1024").header("content-encoding") == "gzip");
   CHECK(get("/random").header("content-encoding").empty());

@@ -124,7 +124,7 @@ TEST_CASE("a LOCAL connection is the proxy's own, whatever family it names", "[h
   CHECK(complete(binary(0x20, 0xff, "?")).local);
 }
 
-TEST_CASE("a binary PROXY header that says what cannot be is refused", "[http][proxy]") {
+TEST_CASE("a binary PROXY header with impossible values is refused", "[http][proxy]") {
   for (const int command : {0x00, 0x01, 0x10, 0x11, 0x22, 0x2f, 0x31}) {
     CAPTURE(command);
     CHECK(state_of(binary(command, 0x11, kIpv4Block)) == State::malformed);
@@ -145,7 +145,7 @@ TEST_CASE("a binary PROXY header has at most 4096 bytes", "[http][proxy]") {
   CHECK(state_of(binary(0x20, 0x00, "", 65535)) == State::malformed);
 }
 
-TEST_CASE("what begins like no PROXY header is refused at its first wrong byte", "[http][proxy]") {
+TEST_CASE("bytes that cannot begin a PROXY header are refused at the first wrong byte", "[http][proxy]") {
   CHECK(state_of("GET") == State::malformed);
   CHECK(state_of("G") == State::malformed);
   CHECK(state_of("PROXYTCP4") == State::malformed);

@@ -91,7 +91,7 @@ std::unique_ptr<detail::FilePart> part_of(const std::string& path, std::uint64_t
 
 }  // namespace
 
-TEST_CASE("bytes that have arrived before a stream reads are reported at once", "[stream]") {
+TEST_CASE("bytes that have arrived before a stream reads are reported immediately", "[stream]") {
   Served served;
   served.client_sends("hello");
   served.stream().read_start();
@@ -112,7 +112,7 @@ TEST_CASE("a stream that does not read leaves bytes in the kernel", "[stream]") 
   CHECK_FALSE(served.stream().has_input());
 }
 
-TEST_CASE("what a client does not take waits, and it is told when that has gone", "[stream]") {
+TEST_CASE("what a client does not take is queued, and the protocol is told when the queue is empty", "[stream]") {
   Served served;
   const std::string much(16'000'000, 'a');
   served.stream().write("head", much);

@@ -97,7 +97,7 @@ TEST_CASE("any other exception is 500 without details, whatever its type, and th
   }
 }
 
-TEST_CASE("a Redis that is away is 503 with Retry-After", "[application][errors]") {
+TEST_CASE("a Redis that is down is answered 503 with Retry-After", "[application][errors]") {
   TestClient client(errors);
   const auto response = client.get("/redis");
   CHECK(response.status == 503);
@@ -105,7 +105,7 @@ TEST_CASE("a Redis that is away is 503 with Retry-After", "[application][errors]
   CHECK(response.body.find("secret") == std::string::npos);
 }
 
-TEST_CASE("a stream that fails is cut, not ended", "[application][errors]") {
+TEST_CASE("a stream that fails is reset, not ended regularly", "[application][errors]") {
   TestClient client(errors);
   CHECK_THROWS_WITH(client.get("/stream"), Catch::Contains("broken"));
 }
@@ -161,7 +161,7 @@ TEST_CASE("the on_error hook answers for what escapes handlers and for what no r
   CHECK(wrong_method.header("allow") == "GET, HEAD, OPTIONS");
 }
 
-TEST_CASE("an on_error hook that throws itself leads to a plain 500", "[application][hooks]") {
+TEST_CASE("an on_error hook that throws leads to a plain 500", "[application][hooks]") {
   TestClient client(error_hook);
   const auto response = client.get("/unknown");
   CHECK(response.status == 500);
@@ -219,7 +219,7 @@ TEST_CASE("one hook answers every error, with status, detail and fields", "[appl
   CHECK(wrong_method.header("Allow") == "GET, HEAD, OPTIONS");
 }
 
-TEST_CASE("a hook with an exception sees Redis being away as a 503 that keeps Retry-After", "[application][hooks]") {
+TEST_CASE("a hook with an exception sees Redis being down as a 503 that keeps Retry-After", "[application][hooks]") {
   TestClient client([](App& app) {
     failing_routes(app);
     app.on_error([](Request&, std::exception_ptr error) {
@@ -266,7 +266,7 @@ TEST_CASE("a hook and after middleware may wait", "[application][hooks]") {
   CHECK(client.get("/fails-later").status == 500);
 }
 
-TEST_CASE("an error hook that never ends still leads to an answer", "[application][hooks]") {
+TEST_CASE("an error hook that never ends still leads to a response", "[application][hooks]") {
   TestClient client([](App& app) {
     app.get("/slow",
             [](Request&) -> Task<Response> {

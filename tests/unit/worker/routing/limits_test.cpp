@@ -46,7 +46,7 @@ void shop(App& app) {
 
 }  // namespace
 
-TEST_CASE("a limit refuses what is over it with 429 and says when to come back", "[application][limits]") {
+TEST_CASE("a limit refuses requests above it with 429 and says when to retry", "[application][limits]") {
   const RedisProcess redis;
   TestClient client(shop, {.redis = redis.url()});
   for (int left = 2; left >= 0; --left) {
@@ -129,7 +129,7 @@ TEST_CASE("a handler that throws writes nothing into its session", "[application
   CHECK(client.get("/get").body == "nobody");
 }
 
-TEST_CASE("a change that Redis can not take is 503, never a success", "[application][session]") {
+TEST_CASE("a change that Redis cannot accept is 503, never a success", "[application][session]") {
   RedisProcess redis;
   TestClient client(shop, {.redis = redis.url()});
   CHECK(client.get("/visits").body == "1");

@@ -73,7 +73,7 @@ TEST_CASE("a preflight is answered for the group of the route that it asks about
   CHECK(preflight("/api/items", "http://localhost:3000", "GET").header(kAllowOrigin) == "http://localhost:3000");
 }
 
-TEST_CASE("a preflight of another origin, of a path or method that is not there, is not allowed", "[cors]") {
+TEST_CASE("a preflight of another origin, or for an unknown path or method, is not allowed", "[cors]") {
   for (const char* origin : {"https://shop.example.evil.example", "http://shop.example", "https://shop.example:444",
                              "https://SHOP.example", "null", ""}) {
     INFO(origin);
@@ -88,7 +88,7 @@ TEST_CASE("a preflight of another origin, of a path or method that is not there,
   CHECK(preflight("/", kShop, "GET").header(kAllowOrigin).empty());
 }
 
-TEST_CASE("answers to pages of an allowed origin are marked, errors too", "[cors]") {
+TEST_CASE("responses to pages of an allowed origin carry CORS headers, errors too", "[cors]") {
   const auto items = get("/api/items", {{"Origin", kShop}, {"X-Token", "1"}});
   CHECK(items.body == "items");
   CHECK(items.header(kAllowOrigin) == kShop);
@@ -106,7 +106,7 @@ TEST_CASE("answers to pages of an allowed origin are marked, errors too", "[cors
   CHECK(get("/api/items", {{"X-Token", "1"}}).header("Vary") == "Origin");
 }
 
-TEST_CASE("a star allows any origin, and the answer is the same for all", "[cors]") {
+TEST_CASE("a star allows any origin, and the response is the same for all", "[cors]") {
   const auto news = get("/open/news", {{"Origin", "https://anyone.example"}});
   CHECK(news.header(kAllowOrigin) == "*");
   CHECK(news.header("Vary").empty());
@@ -121,7 +121,7 @@ TEST_CASE("OPTIONS that is no preflight is answered as before", "[cors]") {
   CHECK(options.header("Allow") == "GET, HEAD, OPTIONS, PUT");
 }
 
-TEST_CASE("options of cors() that allow too much or nothing are refused", "[cors]") {
+TEST_CASE("options of cors() that allow too much, or nothing, are refused", "[cors]") {
   CHECK_THROWS_AS(cors({.origins = {}}), std::invalid_argument);
   CHECK_THROWS_AS(cors({.origins = {"*"}, .credentials = true}), std::invalid_argument);
   CHECK_THROWS_AS(cors({.origins = {kShop}, .headers = {"*"}, .credentials = true}), std::invalid_argument);
@@ -136,7 +136,7 @@ TEST_CASE("options of cors() that allow too much or nothing are refused", "[cors
   CHECK_NOTHROW(cors({.origins = {"http://[::1]:8080"}}));
 }
 
-TEST_CASE("security_headers() sets what is not set, on errors too", "[security_headers]") {
+TEST_CASE("security_headers() sets the fields that are missing, on errors too", "[security_headers]") {
   TestClient client(secured);
   for (const char* target : {"/", "/missing"}) {
     INFO(target);
@@ -153,7 +153,7 @@ TEST_CASE("security_headers() sets what is not set, on errors too", "[security_h
   CHECK(own.header("Content-Security-Policy") == "frame-ancestors 'self'");
 }
 
-TEST_CASE("security_headers() says what its options say", "[security_headers]") {
+TEST_CASE("security_headers() sends what its options say", "[security_headers]") {
   TestClient client([](App& app) {
     app.use(security_headers({.frame_ancestors = "https://portal.example",
                               .content_security_policy = "default-src 'self'",
@@ -169,7 +169,7 @@ TEST_CASE("security_headers() says what its options say", "[security_headers]") 
   CHECK_THROWS_AS(security_headers({.referrer_policy = "a\nb"}), std::invalid_argument);
 }
 
-TEST_CASE("Strict-Transport-Security is sent to those who came by https", "[security_headers]") {
+TEST_CASE("Strict-Transport-Security is sent to clients that used https", "[security_headers]") {
   const auto field_for = [](const SecurityHeadersOptions& options, bool https) {
     worker::Peer peer;
     peer.https = https;

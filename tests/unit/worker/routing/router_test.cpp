@@ -57,7 +57,7 @@ std::string refusal(std::string_view method, const std::string& pattern, std::st
 
 }  // namespace
 
-TEST_CASE("a literal segment beats a parameter, which beats the rest of the path", "[router]") {
+TEST_CASE("a literal segment wins over a parameter, which wins over the rest of the path", "[router]") {
   Router router;
   router.add("GET", "/", 0);
   router.add("GET", "/users", 1);
@@ -115,7 +115,7 @@ TEST_CASE("the rest of the path may be empty and may hold slashes", "[router]") 
                     });
 }
 
-TEST_CASE("another method of a known path is told what is allowed", "[router]") {
+TEST_CASE("another method on a known path gets 405 with the allowed methods", "[router]") {
   Router router;
   router.add("GET", "/a", 0);
   router.add("POST", "/a", 1);
@@ -206,7 +206,7 @@ TEST_CASE("malformed encodings and dot segments are refused, however they are wr
                     });
 }
 
-TEST_CASE("routes that can not be, or are there already, are refused with the reason", "[router]") {
+TEST_CASE("invalid or duplicate routes are refused with the reason", "[router]") {
   CHECK(refusal("GET", "users") == "route \"users\": a path begins with '/'");
   CHECK(refusal("GET", "") == "route \"\": a path begins with '/'");
   CHECK(refusal("GET", "/a//b") == "route \"/a//b\": an empty segment (\"//\") never matches");

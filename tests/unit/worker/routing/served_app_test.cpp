@@ -45,7 +45,7 @@ void basics(App& app) {
 
 }  // namespace
 
-TEST_CASE("a plain handler, a coroutine and a stream answer", "[application]") {
+TEST_CASE("a plain handler, a coroutine and a stream respond", "[application]") {
   TestClient client(basics);
   const auto hello = client.get("/hello");
   CHECK(hello.status == 200);

@@ -149,7 +149,7 @@ TEST_CASE("errors pass through After middleware, and those without a route throu
   CHECK(client.request("OPTIONS", "/plain").header("x-after") == "root-after");
 }
 
-TEST_CASE("wrapping middleware sees what the handler throws", "[application][middleware]") {
+TEST_CASE("a wrap sees what the handler throws", "[application][middleware]") {
   TestClient client(middleware);
   const auto response = client.get("/caught/throws");
   CHECK(response.status == 418);
@@ -161,7 +161,7 @@ TEST_CASE("calling next twice is an error of the application", "[application][mi
   CHECK(trace_of(client, "/doubled") == "root-guard handler root-after 500");
 }
 
-TEST_CASE("After middleware that throws costs the response, not the worker", "[application][middleware]") {
+TEST_CASE("after middleware that throws costs the response, not the worker", "[application][middleware]") {
   TestClient client(middleware);
   const auto response = client.get("/broken");
   CHECK(response.status == 500);

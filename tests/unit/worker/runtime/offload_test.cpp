@@ -31,7 +31,7 @@ TEST_CASE("what offloaded work throws comes out of the co_await", "[task][offloa
   CHECK(ran == 1);
 }
 
-TEST_CASE("offloaded work whose coroutine was destroyed is forgotten and freed", "[task][offload][cancel]") {
+TEST_CASE("offloaded work whose coroutine was destroyed is abandoned and freed", "[task][offload][cancel]") {
   auto token = std::make_shared<int>(0);
   {
     TestLoop loop;

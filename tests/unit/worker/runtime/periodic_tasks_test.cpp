@@ -28,7 +28,7 @@ class NoWorker final : public Worker {
 
 }  // namespace
 
-TEST_CASE("a periodic task runs again and again, also after it has thrown", "[periodic]") {
+TEST_CASE("a periodic task runs repeatedly, even after it has thrown", "[periodic]") {
   NoWorker worker;
   TestLoop loop;
   int runs = 0;

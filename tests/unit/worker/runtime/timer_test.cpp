@@ -32,7 +32,7 @@ TEST_CASE("a sleep of less than a millisecond waits for at least that time", "[t
   CHECK(Clock::now() - begin >= 300us);
 }
 
-TEST_CASE("a sleep that begins after the loop was blocked is not cut short", "[task][timer]") {
+TEST_CASE("a sleep that begins after the loop was blocked does not end early", "[task][timer]") {
   TestLoop loop;
   auto blocked = []() -> Task<Clock::duration> {
     co_await sleep_for(1ms);
@@ -46,7 +46,7 @@ TEST_CASE("a sleep that begins after the loop was blocked is not cut short", "[t
   CHECK(loop.run(blocked()) >= 20ms);
 }
 
-TEST_CASE("a sleep of practically forever is accepted", "[task][timer]") {
+TEST_CASE("a practically infinite sleep is accepted", "[task][timer]") {
   TestLoop loop;
   auto forever = []() -> Task<void> { co_await sleep_for(std::chrono::nanoseconds::max()); };
   Task<void> task = forever();

@@ -121,7 +121,7 @@ TEST_CASE("a higher minor version is read as 1.1", "[http][parser]") {
   CHECK(parse("GET / HTTP/1.7\r\n\r\n").refusal.status == 400);
 }
 
-TEST_CASE("Host stands once and is one", "[http][parser]") {
+TEST_CASE("Host occurs exactly once and is valid", "[http][parser]") {
   CHECK(parse("GET / HTTP/1.1\r\n\r\n").refusal.status == 400);
   CHECK(parse("GET / HTTP/1.0\r\n\r\n").refusal.status == 0);
   CHECK(parse("GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n").refusal.status == 400);
@@ -140,7 +140,7 @@ TEST_CASE("Host stands once and is one", "[http][parser]") {
   }
 }
 
-TEST_CASE("a length that two readers could take differently is refused", "[http][parser]") {
+TEST_CASE("a length that two parsers could read differently is refused", "[http][parser]") {
   CHECK(*parse_fields("Content-Length: 12\r\n").head->content_length == 12);
   CHECK(*parse_fields("Content-Length: " + std::string(300, '0') + "12\r\n").head->content_length == 12);
   CHECK(*parse_fields("Content-Length: 000\r\n").head->content_length == 0);

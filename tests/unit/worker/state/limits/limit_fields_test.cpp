@@ -59,7 +59,7 @@ TEST_CASE("a decision without Redis has no fields", "[limit]") {
   CHECK_FALSE(response.header("RateLimit-Limit"));
 }
 
-TEST_CASE("a refusal says why and when to come back", "[limit]") {
+TEST_CASE("a refusal says why and when to retry", "[limit]") {
   LimitDecision decision;
   decision.allowed = false;
   decision.status = 429;

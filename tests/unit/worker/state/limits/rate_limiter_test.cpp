@@ -16,7 +16,7 @@ TEST_CASE("two workers share one count", "[limit]") {
   CHECK(allowed_of(one, limit, 6) + allowed_of(two, limit, 20) == 10);
 }
 
-TEST_CASE("an allowed request learns how many remain, a refused one when to retry", "[limit]") {
+TEST_CASE("an allowed request learns how many remain, a refused one learns when to retry", "[limit]") {
   RedisProcess redis;
   StateWorker worker(redis.url());
   worker.ready();

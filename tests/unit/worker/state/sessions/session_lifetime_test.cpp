@@ -150,7 +150,7 @@ TEST_CASE("rotate costs one round trip", "[session]") {
   CHECK(redis.command({"HGET", key_of(new_id), "user"}) == "bob");
 }
 
-TEST_CASE("rotate of a session that has ended keeps what was set, and nothing else", "[session]") {
+TEST_CASE("rotate of a session that has ended keeps the fields that were set, and nothing else", "[session]") {
   RedisProcess redis;
   StateWorker worker(redis.url());
   worker.ready();
