@@ -63,7 +63,7 @@ DirectoryLocks lock_directories(const Config& config) {
   return locks;
 }
 
-// A new build may have another layout. The old workers then write where nobody looks, until they have been replaced.
+// A new build may have another layout. The old workers then write memory that nobody reads, until they are replaced.
 Scoreboard resumed_scoreboard(int fd) {
   try {
     return Scoreboard::attach(fd);

@@ -1,6 +1,6 @@
 // The parent process: binds the sockets, starts the workers and keeps them running.
 //
-// It never loads an application and never parses a byte from a client: it must not be able to crash.
+// It never loads an application and never parses a byte from a client, because nothing may crash it.
 #pragma once
 
 #include "common/config/config.h"
@@ -11,8 +11,8 @@ namespace pronghorn::supervisor {
 // Runs the server until it has stopped, in the calling thread. That must be the program's main thread: a worker is
 // killed when the thread that started it ends. Opens the log.
 //
-// Returns the program's exit status, with the reason in the log: 0 stopped as asked, 2 the configuration has to change
-// (a port in use), 3 the application cannot start, 1 anything else.
+// Returns the program's exit status, with the reason in the log: 0 stopped as requested, 2 the configuration has to
+// change (a port in use), 3 the application cannot start, 1 any other error.
 //
 // Children run this program's own binary with internal commands that main() must know: `worker` and `check-app`
 // (descriptors as in common/ipc/handover.h), `symbolize` (supervisor/crash/dwarf_names.h), `check-state`

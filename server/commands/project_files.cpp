@@ -56,7 +56,8 @@ Response user(Request& request) {
   return json_response({{"id", id}});
 }
 
-// A coroutine may wait, here for Redis: whichever worker answers, and whether it has just been restarted, the count goes on.
+// A coroutine may wait, here for Redis: whichever worker answers, even one that has just been restarted, the count
+// continues.
 Task<Response> visits(Request& request) {
   Session session = co_await request.session();
   const auto count = co_await session.increment("visits");

@@ -23,7 +23,7 @@ struct ControlSocket::Client {
   std::array<char, 4096> buffer{};
   std::string line{};
   bool busy = false;     // a request is being answered; the next one waits
-  bool handing = false;  // the handler runs; when it replies at once, received() goes on by itself
+  bool handing = false;  // the handler runs; if it replies immediately, received() continues by itself
 };
 
 ControlSocket::ControlSocket(uv_loop_t* loop, const std::string& path, Handler handler)

@@ -47,7 +47,7 @@ void RequestListing::received(const Message& message) {
 
 void RequestListing::add_blocked(std::uint32_t slot) {
   const WorkerRow& row = board_.worker(slot, board_.slot(slot).row.load() % kRowsPerSlot);
-  json request{{"slot", slot}, {"state", "has the loop"}, {"route", ""}, {"client", ""}};
+  json request{{"slot", slot}, {"state", "running"}, {"route", ""}, {"client", ""}};
   if (row.running.active.load() == 0) {
     request["request"] = "no request";
     request["age_ms"] = stuck_seconds(row, monotonic_ms()) * 1000;

@@ -51,7 +51,7 @@ RecyclingPolicy::Advice RecyclingPolicy::next(const std::vector<RecycleFacts>& w
           "has {} left; waiting for {} s",
           worker.slot, worker.pid, worst->reason, mebibytes(worker.memory), mebibytes(*headroom), kPatienceMs / 1000);
     }
-    // The only ready worker does not end first: nobody would serve.
+    // The only ready worker does not end first: no worker would serve.
     if (now - waiting_since_ms_ < kPatienceMs || workers.size() < 2) return advice;
     way = Way::drain_first;
   }

@@ -1,4 +1,4 @@
-// Which request has killed a worker.
+// Finds the request that has killed a worker.
 //
 // Context: supervisor.
 #pragma once
@@ -12,9 +12,9 @@
 
 namespace pronghorn::supervisor {
 
-// Returns method and path of the request that has killed the worker ("POST /crash"), from the worker's row. Empty when
-// no request is to blame: the worker executed none, was asked to leave, got a signal from another process, or failed in
-// a thread of the offload pool. SIGKILL is never a request's fault: it comes from an operator, from the kernel when
+// Returns method and path of the request that has killed the worker ("POST /crash"), from the worker's row. Empty if no
+// request is to blame: the worker executed none, was told to drain, got a signal from another process, or failed in a
+// thread of the offload pool. SIGKILL is never a request's fault: it comes from an operator, from the kernel when
 // memory runs out, or from the watchdog when the worker is stopped.
 [[nodiscard]] std::string killing_request(const Slots::Exit& exit, const ChildExit& how, const WorkerRow& row);
 

@@ -158,8 +158,8 @@ std::optional<Slots::Exit> Slots::exited(int pid, std::uint64_t now, double jitt
   return exit;
 }
 
-// No limit while another slot serves or starts. Otherwise all slots would wait and nobody serve: the last one to fail
-// starts at once, unless its worker failed so early that the next one is likely to do the same.
+// No limit while another slot serves or starts. Otherwise all slots would wait and none would serve: the last one to
+// fail starts immediately, unless its worker failed so early that the next one is likely to do the same.
 std::chrono::milliseconds Slots::longest_delay(std::chrono::milliseconds ready_for) const noexcept {
   const auto serves = [](const Slot& slot) { return slot.wanted && has_serving(slot); };
   const auto workers = std::span(slots_).first(kMaxWorkers);

@@ -29,7 +29,7 @@ class Slots {
   };
   struct Exit {
     WorkerEntry worker;
-    bool counts = false;              // nobody asked for it
+    bool counts = false;              // it was unexpected
     std::chrono::milliseconds delay;  // until the slot may start another
     ExitSeries series;                // the exits that the delay is for
     bool replaced = false;            // the slot starts another worker
@@ -90,7 +90,7 @@ class Slots {
   };
   [[nodiscard]] std::optional<Backoff> backoff(std::uint32_t slot, std::uint64_t now) const noexcept;
   [[nodiscard]] SlotState state(std::uint32_t slot, std::uint64_t now) const noexcept;
-  // When the slot's worker ended unasked, until the next one is ready (monotonic milliseconds). 0: it did not.
+  // When the slot's worker ended unexpectedly, until the next one is ready (monotonic milliseconds). 0: it did not.
   [[nodiscard]] std::uint64_t lost_since(std::uint32_t slot) const noexcept { return slots_[slot].lost_since; }
   // Since when the slot has had no ready worker (monotonic milliseconds). 0: it has one, or was never wanted.
   [[nodiscard]] std::uint64_t unserved_since(std::uint32_t slot) const noexcept { return slots_[slot].unserved_since; }

@@ -1,4 +1,4 @@
-// Whether the application can start at all: bookkeeping without I/O.
+// Decides whether the application can start at all. No I/O.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +17,8 @@ class StartVerdict {
   void worker_ready() noexcept { ever_ready_ = true; }
   [[nodiscard]] bool ever_ready() const noexcept { return ever_ready_; }
 
-  // The worker has ended in a way that nobody asked for, or could not be started. True: restarting it is hopeless,
-  // because it said so itself, ran into boot_timeout, or a worker of every slot (`slots` of them) has failed.
+  // The worker has ended unexpectedly, or could not be started. True: restarting it is hopeless, because it reported so
+  // itself, exceeded boot_timeout, or a worker of every slot (`slots` of them) has failed.
   [[nodiscard]] bool is_hopeless(const WorkerEntry& worker, const ChildExit& how, std::uint32_t slots) {
     if (ever_ready_ || worker.slot == kAdminSlot) return false;
     const bool every_slot = every_slot_failed(worker.slot, slots);

@@ -1,4 +1,4 @@
-// What the supervisor holds of one worker process, beside the bookkeeping in Slots.
+// What the supervisor holds for one worker process, in addition to the bookkeeping in Slots.
 #pragma once
 
 #include <cstdint>

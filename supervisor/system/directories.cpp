@@ -98,7 +98,7 @@ Fd lock_redis_data(const std::string& data_dir, std::chrono::milliseconds patien
 void write_lock_pid(const Fd& lock, int pid) noexcept {
   std::array<char, 16> text{};
   const int size = std::snprintf(text.data(), text.size(), "%d\n", pid);
-  // On a full disk the file stays empty; the lock holds all the same.
+  // On a full disk the file stays empty, but the lock still holds.
   if (::ftruncate(lock.get(), 0) != 0 || ::pwrite(lock.get(), text.data(), static_cast<std::size_t>(size), 0) < 0)
     return;
 }

@@ -1,4 +1,4 @@
-// Exit statuses, and the error that leads to one of its own.
+// Exit statuses, and the exception that has its own.
 #pragma once
 
 #include <stdexcept>

@@ -24,7 +24,7 @@ struct Identity {
 // create folders such as /run/pronghorn. Throws ConfigurationError; `option` names the path in it.
 void create_directory_for(const Identity& identity, const std::string& path, const char* option);
 
-// Becomes the identity, for good: user, group and the user's other groups. Of root's capabilities only
+// Switches permanently to the identity: user, group and the user's other groups. Of root's capabilities only
 // CAP_NET_BIND_SERVICE remains, if root has it: slots that are added later bind ports below 1024, too, and so does the
 // program that replaces this one. Children must call drop_privileges(). Throws std::system_error.
 void adopt(const Identity& identity);

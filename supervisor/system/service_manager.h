@@ -1,5 +1,5 @@
-// The service manager's side of the server's life: systemd's notification protocol (sd_notify(3), sd_listen_fds(3)),
-// which is one datagram per message and needs no library.
+// Talks to the service manager with systemd's notification protocol (sd_notify(3), sd_listen_fds(3)), which is one
+// datagram per message and needs no library.
 //
 // Context: supervisor, main thread. Never blocks and never throws: a message that the manager does not take now waits
 // for flush(). Without a manager every call does nothing.

@@ -1,5 +1,5 @@
-// Notices that the files of this program were replaced on disk while it runs: new workers are then of another build
-// than the supervisor, and may not be able to work with it.
+// Detects that the files of this program were replaced on disk while it runs: new workers then are of another build
+// than the supervisor, and may not work with it.
 #pragma once
 
 #include <sys/types.h>

@@ -1,4 +1,4 @@
-// Replaces the supervisor's program in place: the process, its children and its sockets stay, the code is new.
+// Replaces the supervisor's program in place: the process, its children and its sockets remain, the code is new.
 //
 // The old image checks that the new program accepts its state (StateCheck) and that the application loads in it, then
 // executes it with that state (ResumeState). The new image takes the workers over and replaces them by a rollout.
@@ -71,7 +71,7 @@ class ProgramReplacement {
   // again (monotonic milliseconds; 0: never).
   std::uint64_t advance();
 
-  // In the new image: takes over what the old one has left.
+  // In the new image: takes over the state of the old one.
   void resume(const ResumeState& state, const Launch& launch);
   // In the new image: the rollout that replaces the workers has ended.
   void rollout_ended(const std::string& error);

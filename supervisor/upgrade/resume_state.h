@@ -1,4 +1,4 @@
-// What the old image of the supervisor's program leaves to the new one when it is replaced in place.
+// The state that the old image of the supervisor's program passes to the new one when it is replaced in place.
 //
 // The process stays the same, and so do its children and its descriptors. Their numbers and meanings are passed on as
 // JSON, in a memfd whose number is in the environment variable PRONGHORN_RESUME_FD.

@@ -1,4 +1,4 @@
-// Asks the program on disk whether it can take over from this one, before anything is given up.
+// Asks the program on disk whether it can take over from this one, before anything changes.
 #pragma once
 
 #include <uv.h>

@@ -20,7 +20,7 @@ class BodyReceiver {
   static constexpr std::uint64_t kMaxDropped = 256 * 1024;
 
   enum class Outcome : std::uint8_t {
-    more,       // goes on, or is complete
+    more,       // the body continues, or is complete
     too_large,  // the data exceed the request's limit, and were not delivered, or the chunks' overhead exceeds its own
     malformed,  // the chunked framing is broken: what follows cannot be framed
     unwanted,   // more than kMaxDropped was dropped
@@ -35,7 +35,7 @@ class BodyReceiver {
   // Takes bytes of the body from the beginning of `bytes`. May resume the handler, which may answer and end the exchange.
   Taken take(std::string_view bytes);
 
-  // The client was asked to go on ("100 Continue"). False when it did not wait for that.
+  // The client was told to continue ("100 Continue"). False if it did not wait for that.
   bool continue_now() noexcept;
   // The exchange reads no more, because it was answered: the rest is dropped.
   void drop_rest() noexcept;

@@ -250,7 +250,7 @@ void Http1Connection::check_deadline(std::chrono::steady_clock::time_point now) 
   if (exchange_ == nullptr) return;
   if (client_ == ClientSide::finished && waiting() == Waiting::for_handler &&
       context_.timeouts.waited(*this) >= kHalfClosedTicks) {
-    // A stream that goes on is not silence: if the client had left, writing would have failed.
+    // A stream that continues is not silence: if the client had disconnected, writing would have failed.
     if (!client_progressed()) return close(Lost::client_left);
     context_.timeouts.wait(*this, Waiting::for_handler);
   }

@@ -116,7 +116,7 @@ void StreamedResponse::finish() {
   connection_ = nullptr;
 }
 
-// Resumes each waiting write at most once: one that goes on may wait again, and may destroy others. If there is room for
+// Resumes each waiting write at most once: a resumed one may wait again, and may destroy others. If there is room for
 // only one of them, the next call begins with the next one.
 void StreamedResponse::drained() {
   for (std::size_t left = waiting_.size(); left > 0 && !waiting_.empty(); --left) {

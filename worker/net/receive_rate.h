@@ -22,7 +22,7 @@ class ReceiveRate {
     last_tick_ = tick;
     balance_ = 0;
   }
-  // Reading goes on after the server itself paused it: the pause costs the client nothing.
+  // Reading resumes after the server itself paused it: the pause costs the client nothing.
   void resume(std::uint64_t tick) noexcept { last_tick_ = tick; }
 
   // Counts `received` bytes. True when the account is overdrawn; it then starts again. `minimum` is in bytes per second;

@@ -59,7 +59,7 @@ class TimeoutLists {
     (list.last != nullptr ? list.last->next_ : list.first) = &entry;
     list.last = &entry;
   }
-  // Like wait(), but the time goes on if the entry waits for `kind` already.
+  // Like wait(), but does not restart the time if the entry waits for `kind` already.
   void keep_waiting(TimeoutEntry& entry, Waiting kind) noexcept {
     if (entry.waiting_ != kind) wait(entry, kind);
   }

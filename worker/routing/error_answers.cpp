@@ -23,7 +23,7 @@ bool is_http_error(const std::exception_ptr& error) noexcept {
   }
 }
 
-// A mistake of the application, which somebody has to look into.
+// An error of the application, which its developers should know about.
 bool is_unexpected(const ErrorAnswer& answer) noexcept {
   return answer.cause && answer.status == 500 && answer.detail.empty() && !is_http_error(answer.cause);
 }

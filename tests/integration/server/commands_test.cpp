@@ -240,7 +240,7 @@ TEST_CASE("pronghorn requests lists what is in flight, and what a blocked worker
   blocked.send_raw("GET /block?ms=2500 HTTP/1.1\r\nHost: a\r\n\r\n");
   CHECK(eventually(5s, [&] {
     const auto json = server.control_command({"requests", "--json"});
-    return contains(json.out, "GET /block") && contains(json.out, "has the loop");
+    return contains(json.out, "GET /block") && contains(json.out, "\"state\": \"running\"");
   }));
   CHECK(blocked.read_response().status == 200);
 }

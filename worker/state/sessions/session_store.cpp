@@ -153,8 +153,8 @@ Task<std::shared_ptr<SessionState>> SessionStore::load(Exchange& exchange) {
   co_return state;
 }
 
-// Renews the time to live, but not at every request: a write has a price in Redis' log and its replicas. If Redis does
-// not take the write, the session is read all the same.
+// Renews the time to live, but not at every request: a write has a price in Redis' log and its replicas. If Redis
+// refuses the write, the session is still read.
 Task<void> SessionStore::renew(std::string_view id, std::int64_t left_ms) {
   if (left_ms < 0 || left_ms >= ttl_.count() - ttl_.count() / 10 || client_->refuses_writes()) co_return;
   const std::string key = key_of(id);

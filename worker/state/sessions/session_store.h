@@ -37,8 +37,8 @@ class SessionStore {
 
   // Implements Request::session(): the session named by the request's cookie, or a new empty one that is not stored yet.
   // If there are several cookies of that name, the first whose session exists counts. One round trip, two if the time to
-  // live is renewed, none without a cookie that has the form of an id. A Redis that refuses writes is read all the same.
-  // Throws HttpError 503 with --redis none.
+  // live is renewed, none without a cookie that has the form of an id. If Redis refuses writes, the session is still
+  // read. Throws HttpError 503 with --redis none.
   [[nodiscard]] Task<std::shared_ptr<SessionState>> load(Exchange& exchange);
 
   // Writes the changes of the request, and adds Set-Cookie to the response if the id is new or deleted, or if the cookie

@@ -163,7 +163,7 @@ TEST_CASE("security_headers() sends what its options say", "[security_headers]")
   });
   const auto response = client.get("/");
   CHECK(response.header("Content-Security-Policy") == "default-src 'self'; frame-ancestors https://portal.example");
-  CHECK(response.header("X-Frame-Options").empty());  // which can not name a site
+  CHECK(response.header("X-Frame-Options").empty());  // which cannot name a site
   CHECK(response.header("Cross-Origin-Opener-Policy").empty());
   CHECK(response.header("Permissions-Policy") == "camera=()");
   CHECK_THROWS_AS(security_headers({.referrer_policy = "a\nb"}), std::invalid_argument);

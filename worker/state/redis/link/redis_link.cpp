@@ -216,7 +216,7 @@ void RedisLink::received(std::string_view bytes) {
   const std::uint64_t now = uv_hrtime();
   reader_->feed(bytes);
   Reply reply;
-  while (connection_ != nullptr) {  // until a reply makes somebody drop the connection
+  while (connection_ != nullptr) {  // until a reply causes the connection to be dropped
     const ReplyReader::Next next = reader_->next(reply);
     if (next == ReplyReader::Next::incomplete) break;
     if (next == ReplyReader::Next::malformed) return lost("malformed reply: " + reader_->error());
