@@ -22,7 +22,7 @@ std::vector<std::string> list_requests(const ExchangePool& exchanges, std::uint3
   for (const Exchange* each = exchanges.first(); each != nullptr && list.size() < kMaxListedRequests;
        each = each->pool_next) {
     if (!each->in_use || each->head.method.empty()) continue;
-    auto& exchange = const_cast<Exchange&>(*each);  // ids and clients are made when first asked for
+    auto& exchange = const_cast<Exchange&>(*each);  // ids and clients are computed on first use
     const std::chrono::duration<double, std::milli> age = now - exchange.started;
     const nlohmann::json request{
         {"slot", slot},

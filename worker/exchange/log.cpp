@@ -11,7 +11,7 @@ void write(Level level, std::string_view message, const Field* fields, std::size
   constexpr LogLevel kLevels[] = {LogLevel::debug, LogLevel::info, LogLevel::warning, LogLevel::error};
   std::vector<LogField> all;
   all.reserve(count + 2);
-  // Null on pool threads: offloaded work may outlive its request.
+  // Null on pool threads, because offloaded work may outlive its request.
   if (worker::Exchange* const exchange = worker::running_exchange()) {
     all.emplace_back("request", exchange->id());
     if (const std::string_view trace = exchange->caller_trace(); !trace.empty()) all.emplace_back("trace", trace);

@@ -1,5 +1,5 @@
-// Which characters may stand where in HTTP: tokens (RFC 9110 section 5.6.2), targets and hosts (RFC 3986), field values
-// (RFC 9110 section 5.5), cookie values (RFC 6265 section 4.1.1). Each test is one table lookup per character.
+// The character classes of HTTP: tokens (RFC 9110 section 5.6.2), targets and hosts (RFC 3986), field values (RFC 9110
+// section 5.5), cookie values (RFC 6265 section 4.1.1). Each test is one table lookup per character.
 #pragma once
 
 #include <array>

@@ -17,7 +17,7 @@ struct Representation {
   std::uint64_t size = 0;
 };
 
-// How to answer a GET or HEAD.
+// The response to a GET or HEAD.
 struct Selection {
   int status = 200;               // 200, 206, 304, 412 or 416
   std::vector<ByteRange> ranges;  // for 206, at least one; otherwise empty

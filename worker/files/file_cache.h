@@ -22,7 +22,7 @@
 
 namespace pronghorn::worker {
 
-// One representation of a file: the file itself, or a compressed neighbour ("a.js.br").
+// One representation of a file: the file itself, or a precompressed variant ("a.js.br").
 struct FileVariant {
   ContentCoding coding = ContentCoding::identity;
   std::shared_ptr<const OpenFile> file;

@@ -26,7 +26,7 @@ namespace {
 
 constexpr std::uint64_t kHeldInMemory = 16 * 1024;  // files up to this size are cached with their content
 
-// Compressed neighbours, in the server's order of preference.
+// Precompressed variants, in the server's order of preference.
 constexpr auto kNeighbours = std::to_array<std::pair<ContentCoding, std::string_view>>({
     {ContentCoding::br, ".br"},
     {ContentCoding::gzip, ".gz"},
@@ -36,7 +36,7 @@ std::uint64_t nanoseconds(const timespec& time) noexcept {
   return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000ULL + static_cast<std::uint64_t>(time.tv_nsec);
 }
 
-// The tag has the inode and its change time too: images of containers give all files one modification time.
+// The tag includes the inode and its change time, because container images give all files one modification time.
 std::string make_etag(const struct stat& facts, ContentCoding coding) {
   const bool plain = coding == ContentCoding::identity;
   return fmt::format("\"{:x}-{:x}-{:x}-{:x}{}{}\"", nanoseconds(facts.st_mtim), facts.st_size, facts.st_ino,
@@ -152,7 +152,7 @@ std::shared_ptr<const ServedFile> FileServer::load(const std::string& path) {
   return served;
 }
 
-// A neighbour that is older than the file was made from an earlier version of it.
+// A variant that is older than the file was made from an earlier version of it.
 void FileServer::add_neighbours(ServedFile& served, const std::string& path) {
   for (const auto& [coding, suffix] : kNeighbours) {
     Opened opened = open(path + std::string(suffix));

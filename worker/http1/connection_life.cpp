@@ -90,7 +90,7 @@ void Http1Connection::settle() {
   update_waiting();
 }
 
-// Whether to leave what the client sends in the kernel, so that it slows down.
+// Whether to leave received bytes in the kernel, so that the client slows down.
 bool Http1Connection::holds_back() const noexcept {
   if (end_ == End::lingering) return false;
   return (exchange_ != nullptr && body_.holds_back()) || unparsed_.size() > kMaxPipelined || owes_too_much();
@@ -128,7 +128,7 @@ void Http1Connection::decide_end() noexcept {
 void Http1Connection::end_if_last() {
   if (exchange_ != nullptr) return;
   const bool finished = client_ == ClientSide::finished;
-  // When everything is answered, what is left of a client that sends no more is not a whole request.
+  // When everything is answered, the remaining bytes of a client that sends no more are not a whole request.
   if (finished && (unparsed_.empty() || stream_.queued() == 0)) end_after_response(End::decided);
   if (end_ == End::asked || end_ == End::decided) {
     const bool sends_more = end_ == End::decided || body_.expected() || !unparsed_.empty();

@@ -42,10 +42,10 @@ class HttpServer {
   void adopt(int fd);
 
   // From now on each response is the last of its connection.
-  //  last == true (the server stops): idle connections are closed at once. New clients are still taken from the accept
-  //    queues until the last request has ended, so that nobody who has connected is reset; they have a second to send
-  //    their request.
-  //  last == false (another worker has the listeners): new clients are left to it. Idle connections stay open for two
+  //  last == true (the server stops): idle connections are closed at once. New clients are still accepted from the
+  //  queues until the last request has ended, so that no connected client is reset; they have a second to send their
+  //  request. last == false (another worker has the listeners): new clients are left to it. Idle connections stay open
+  //  for two
   //    seconds, because closing one just when its next request arrives would lose that request.
   void drain(bool last);
   // While draining: takes the clients that have connected meanwhile. False if there are no connections.

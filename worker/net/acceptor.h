@@ -33,7 +33,7 @@ class Acceptor {
 
   // Accepts all clients that wait in the queue now.
   void empty_queue();
-  // Accepts again after descriptors or memory ran out. To be called at each tick.
+  // Accepts again after descriptors or memory ran out. Call it at each tick.
   void retry() noexcept;
 
  private:

@@ -40,7 +40,7 @@ class ByteStream {
   ByteStream(const ByteStream&) = delete;
   ByteStream& operator=(const ByteStream&) = delete;
 
-  // Who is told what happens. Must be called once, before anything else; `events` must outlive the stream.
+  // Sets the receiver of events. Must be called once, before anything else; `events` must outlive the stream.
   void report_to(StreamEvents& events) noexcept { events_ = &events; }
 
   // The first call reports bytes that have already arrived before it returns, so it must come from the loop itself. Without

@@ -1,5 +1,5 @@
-// What programs that the application starts (popen(), posix_spawn(), fork() and exec) inherit from a worker: its
-// standard descriptors, and nothing else.
+// Makes programs that the application starts (popen(), posix_spawn(), fork() and exec) inherit nothing from a worker
+// but its standard descriptors.
 #pragma once
 
 namespace pronghorn::worker {

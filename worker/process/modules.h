@@ -1,4 +1,4 @@
-// Which executables and libraries are mapped where in this process: the supervisor turns addresses into names with it.
+// The executables and libraries mapped into this process: the supervisor uses the table to turn addresses into names.
 #pragma once
 
 #include "common/crash_record.h"

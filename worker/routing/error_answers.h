@@ -10,12 +10,12 @@
 
 namespace pronghorn::worker {
 
-// What the server answers to an exception that escaped a handler or its middleware: HttpError and RedisUnavailable say
-// it themselves, a mistake in the client's body is 400 (Request::explain_errors), anything else 500 without details.
+// The response to an exception that escaped a handler or its middleware: HttpError and RedisUnavailable determine it
+// themselves, an error in the client's body is 400 (Request::explain_errors), anything else 500 without details.
 [[nodiscard]] ErrorAnswer answer_to_exception(Exchange& exchange, std::exception_ptr thrown) noexcept;
 
 // Makes the response to a failed request: asks the application's on_error hook, if it has one, and answers with problem
-// details otherwise. Exceptions that are mistakes of the application are logged and counted.
+// details otherwise. Exceptions that are errors of the application are logged and counted.
 class ErrorAnswers {
  public:
   ErrorAnswers(const detail::ErrorHandler& hook, WorkerRow& row) noexcept : hook_(hook), row_(row) {}
@@ -27,10 +27,10 @@ class ErrorAnswers {
   // `answer` must outlive the task.
   [[nodiscard]] Task<Response> wait_for_response(Exchange& exchange, const ErrorAnswer& answer) const;
 
-  // Problem details, whatever the hook would say.
+  // Problem details, without asking the hook.
   [[nodiscard]] Response built_in_response(Exchange& exchange, const ErrorAnswer& answer) const;
 
-  // Logs an exception that is a mistake of the application, with the request, and counts it.
+  // Logs an exception that is an error of the application, with the request, and counts it.
   void report(Exchange& exchange, std::string_view what, const std::exception_ptr& error) const noexcept;
 
  private:

@@ -29,7 +29,7 @@ Task<void> run_or_log(const detail::Hook& hook, pronghorn::Worker& worker, const
 }
 
 constexpr std::string_view kOtherRoutes = "other";
-// For an on_error hook and after middleware that wait, when a request is refused or its deadline has passed.
+// Time limit of an on_error hook and after middleware, if a request is refused or its deadline has passed.
 constexpr std::chrono::seconds kTimeToAnswer{1};
 
 // Names the running request until the end of the scope. Does not touch the exchange when it ends.
@@ -58,7 +58,7 @@ class SendResponse {
 
 void name_row(RouteRow& row, std::string_view name) {
   if (row.route.get() == name) return;
-  // The figures of a previous application.
+  // Clears the figures of a previous application.
   row.requests.store(0, std::memory_order_relaxed);
   row.errors.store(0, std::memory_order_relaxed);
   std::construct_at(&row.latency);
@@ -367,7 +367,7 @@ const AfterChain& ServedApp::afters_of(const Exchange& exchange) const {
 void ServedApp::deadline_passed(Exchange& exchange) noexcept {
   exchange.running.reset();
   if (exchange.responded) return;
-  if (exchange.timed_out) {  // an on_error hook or after middleware that does not come to an end
+  if (exchange.timed_out) {  // an on_error hook or after middleware that does not end
     Response response = problem(504);
     seal(exchange, response);
     return exchange.owner->respond(exchange, std::move(response));

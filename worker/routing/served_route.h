@@ -22,7 +22,7 @@ struct AfterChain {
   bool waits = false;                                  // whether any of them is a coroutine
 };
 
-// That of a group and of the groups around it, innermost first, preceded by `own`.
+// The after middleware of a group and its enclosing groups, innermost first, preceded by `own`.
 [[nodiscard]] AfterChain after_chain(const detail::GroupEntry& group, const std::vector<Middleware>& own = {});
 
 class ServedRoute {

@@ -20,7 +20,7 @@ namespace pronghorn::worker {
 
 namespace {
 
-// dlopen's messages for files that are not shared objects are hard to understand, so the obvious is checked first.
+// dlopen's messages for files that are not shared objects are hard to understand, so these cases are checked first.
 void check_file(const std::filesystem::path& file, const std::filesystem::path& path) {
   std::error_code error;
   const auto status = std::filesystem::status(file, error);
@@ -40,7 +40,7 @@ void check_file(const std::filesystem::path& file, const std::filesystem::path& 
   }
 }
 
-// A library that was only partly copied: loading it would end the process with SIGBUS.
+// Detects a library that was only partly copied: loading it would end the process with SIGBUS.
 void check_size(const std::filesystem::path& file, const std::filesystem::path& path) {
   std::ifstream bytes(file, std::ios::binary);
   std::error_code error;

@@ -47,7 +47,7 @@ void TimerQueue::remove(Timer& timer) noexcept {
     sift_up(index);
     sift_down(last->position_ - 1);
   }
-  // A handle that is armed too early is harmless; one that is armed without timers would keep the loop alive.
+  // A handle that fires too early is harmless; one that is armed without timers would keep the loop alive.
   if (heap_.empty()) rearm();
 }
 

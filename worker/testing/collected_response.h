@@ -18,7 +18,7 @@ namespace pronghorn::worker {
 // Context: loop thread. One per request; outlives the exchange's use of it.
 class CollectedResponse final : public ExchangeOwner, private Writer {
  public:
-  // Whether the client leaves when the body is this.
+  // Returns true if the client disconnects when the body is this.
   using Enough = std::function<bool(const std::string&)>;
 
   explicit CollectedResponse(Enough enough = {}) : enough_(std::move(enough)) {}
@@ -30,7 +30,7 @@ class CollectedResponse final : public ExchangeOwner, private Writer {
   [[nodiscard]] bool complete() const noexcept { return complete_; }
   // Throws std::runtime_error if the producer of a stream failed: a client's connection would have been reset.
   [[nodiscard]] TestResponse take();
-  // The client leaves: destroys the producer of a stream. Not from inside it.
+  // The client disconnects: destroys the producer of a stream. Must not be called from inside it.
   void leave() noexcept { producing_.reset(); }
 
   // ExchangeOwner

@@ -3,7 +3,7 @@
 namespace pronghorn::worker {
 
 // Each algorithm returns what the script returns for it, and the function that counts the request. A request that is
-// refused leaves no trace. Every key expires when it has no meaning any more, so a missing one is a fresh limit. Where a
+// refused leaves no trace. Every key expires when it has no meaning any more, so a missing one is a fresh limit. If a
 // state comes from the future, the clock was set back.
 const Script& limit_script() {
   static const Script script(R"lua(

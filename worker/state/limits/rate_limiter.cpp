@@ -48,7 +48,7 @@ std::string unique_name(const Limit& limit, const std::vector<LimitOutcome>& ear
   return unique;
 }
 
-// The places of one request in concurrency limits. Gives them up when the request ends, which destroys its attachments.
+// The places of one request in concurrency limits. Releases them when the request ends, which destroys its attachments.
 class Places {
  public:
   Places(RedisClient& client, std::string request) : client_(&client), request_(std::move(request)) {}

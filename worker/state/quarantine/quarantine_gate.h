@@ -21,8 +21,8 @@ namespace pronghorn::worker {
 // All requests of a route, whatever the shape of their path; `route` is not empty.
 [[nodiscard]] QuarantinedRequest identify_route(std::string_view method, std::string_view route);
 
-// Checks each request against the quarantine table before its handler runs. While nothing is quarantined, active() is
-// the whole cost.
+// Checks each request against the quarantine table before its handler runs. While nothing is quarantined, the only cost
+// is active().
 //
 // Context:   loop thread; one per worker.
 // Ownership: must not outlive the table or the row.

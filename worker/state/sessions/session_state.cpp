@@ -50,8 +50,8 @@ void SessionState::counted(std::string_view name, std::int64_t value) {
   changes.insert_or_assign(std::string(name), Change{std::to_string(value), false});
 }
 
-// Cookies of one name may be set for several paths, by a site next to ours too. After a login or logout no other session
-// of the client may come to light.
+// Cookies of one name may be set for several paths, also by a neighbouring site. After a login or logout no other
+// session of the client may become active.
 void SessionState::doom_rivals() {
   doomed.insert(doomed.end(), std::make_move_iterator(rivals.begin()), std::make_move_iterator(rivals.end()));
   rivals.clear();
