@@ -179,7 +179,8 @@ TEST_CASE("clients that never read are disconnected, and cost no more than their
   const auto attack = [&] {
     auto connections = open_connections(
         server, 8, [](std::size_t i) { return i % 2 == 0 ? get_target("/stream?n=10000000&ms=0") : std::string(); });
-    // Pipelines: the server stops reading when too much is owed to it, so that sending must not wait either.
+    // Pipelines requests. The server stops reading when too many responses are unread, so sending must not block
+    // either.
     for (std::size_t i = 1; i < connections.size(); i += 2) {
       while (::send(connections[i].fd(), requests.data(), requests.size(), MSG_DONTWAIT | MSG_NOSIGNAL) > 0) {
       }

@@ -1,4 +1,4 @@
-// Mistakes at start: each gives one clear line and the right exit status, does not hang, and leaves nothing running.
+// Errors at start: each prints one clear line, exits with the right status, does not hang, and leaves nothing running.
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>

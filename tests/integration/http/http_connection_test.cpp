@@ -1,4 +1,4 @@
-// The life of a connection: half-closed clients, clients that do not read, bodies that nobody wants.
+// The life of a connection: half-closed clients, clients that do not read, bodies that no handler reads.
 #include <signal.h>
 
 #include <fstream>
@@ -40,7 +40,7 @@ TEST_CASE("a download continues although the client has finished sending", "[htt
   HttpConnection connection(server.address(), 20s);
   connection.send_raw(get_path("/files/big.bin"));
   connection.finish_sending();
-  // Longer than a client that looks as if it had gone is waited for.
+  // Longer than the server waits for a client that looks disconnected.
   CHECK_FALSE(eventually(2500ms, [&] { return server.status().at("totals").at("connections") == 1; }));
   CHECK(connection.read_response().body.size() == kSize);
 }

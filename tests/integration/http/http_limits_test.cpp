@@ -1,4 +1,4 @@
-// Limits and timeouts: what is too long, too large or too slow is answered by name and the connection ends.
+// Limits and timeouts: what is too long, too large or too slow gets its own status and the connection ends.
 #include "integration/http/framing_table.h"
 #include "support/catch.h"
 
@@ -164,7 +164,7 @@ TEST_CASE("connections above max_connections are answered 503 and those below ar
   CHECK(refused.has("Retry-After"));
   CHECK(third.closed_within(5s));
   CHECK(first.get("/hello").status == 200);
-  CHECK(limit_count(server, "connections") > 0);  // what asks is one too many itself, and yet it is told
+  CHECK(limit_count(server, "connections") > 0);  // this request itself is above the limit, but is answered
 }
 
 TEST_CASE("a handler that takes too long is answered 504", "[http]") {

@@ -1,4 +1,4 @@
-// Several requests on one connection: answered in order, and none behind one that ends the connection.
+// Several requests on one connection: answered in order, and none after one that ends the connection.
 #include "integration/http/framing_table.h"
 #include "support/catch.h"
 

@@ -1,4 +1,4 @@
-// Bodies over real sockets: clients that leave, read slowly, or are told to go while they are streamed to.
+// Bodies over real sockets: clients that disconnect, read slowly, or are disconnected during a stream.
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -28,7 +28,7 @@ HttpConnection begin(const ServerProcess& server, const std::string& target) {
 
 int running(const ServerProcess& server) { return get(server.address(), "/facts").json().at("running"); }
 
-// What a flood had got rid of when it stood still.
+// What a flood had sent when it stopped making progress.
 std::uint64_t written_when_stalled(const ServerProcess& server) {
   std::uint64_t before = 0;
   REQUIRE(eventually(10s, [&] {
@@ -70,7 +70,7 @@ TEST_CASE("a client that has only shut its sending side down gets the whole stre
   CHECK(half.read_response().body.ends_with("line 16\n"));
 }
 
-// The end of the connection is the end of the body for HTTP/1.0, so a part would pass for the whole.
+// The end of the connection is the end of the body for HTTP/1.0, so a part would look like the whole.
 TEST_CASE("a stream that fails resets a client that gets no chunks", "[streams]") {
   const ServerProcess server(streams_app());
   HttpConnection old(server.address());
@@ -108,7 +108,7 @@ TEST_CASE("a client that does not read holds the producer back", "[streams]") {
     HttpConnection slow = begin(server, target);
     const std::uint64_t stalled = written_when_stalled(server);
     CHECK(stalled - before < kMuch);
-    // It goes on when the client reads; of two branches, both.
+    // It continues when the client reads; with two branches, both do.
     std::string taken(1 << 20, '\0');
     REQUIRE(eventually(20s, [&] {
       while (::recv(slow.fd(), taken.data(), taken.size(), MSG_DONTWAIT) > 0) {

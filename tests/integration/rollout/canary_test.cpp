@@ -1,4 +1,4 @@
-// The canary of a rollout: it is compared with the other workers, and rolled back when it is worse.
+// The canary of a rollout: it is compared with the other workers, and rolled back if it is worse.
 #include <signal.h>
 
 #include <chrono>

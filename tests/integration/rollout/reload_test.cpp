@@ -27,14 +27,14 @@ struct DeployedApp {
   TempDir directory;
   std::string path = directory / "app.so";
   explicit DeployedApp(const std::string& name) { deploy(app_path(name)); }
-  // As a careful deployment does it: a new file under the old name; the mapped one is not touched.
+  // Like a careful deployment: renames a new file over the old name, so the mapped file is not touched.
   void deploy(const std::string& from) const {
     std::filesystem::copy_file(from, path + ".new", std::filesystem::copy_options::overwrite_existing);
     std::filesystem::rename(path + ".new", path);
   }
 };
 
-// After a reload that must fail: everything is as it was.
+// After a reload that must fail, nothing has changed.
 void check_unchanged(const ServerProcess& server, const std::vector<pid_t>& workers) {
   CHECK(server.worker_pids() == workers);
   CHECK(server.status().at("server").at("generation") == 1);

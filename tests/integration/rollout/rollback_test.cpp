@@ -1,4 +1,4 @@
-// Rollouts that go back: by `pronghorn rollback`, or because a new worker fails.
+// Rollouts that return to the previous generation: by `pronghorn rollback`, or because a new worker fails.
 #include <signal.h>
 
 #include <algorithm>
@@ -84,7 +84,7 @@ TEST_CASE("copies of applications that no rollback can reach are deleted", "[rol
     return names;
   };
   CHECK(copies() == std::vector<std::string>{"1-rollouts.so"});
-  // When the workers of the others have gone, and their ends are explained.
+  // When the other slots' workers have ended, and their exits are explained.
   const std::vector<std::string> kept{"2-rollouts.so", "3-rollouts.so"};
   CHECK(deployment.reload().status == 0);
   CHECK(deployment.reload().status == 0);

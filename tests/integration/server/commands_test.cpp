@@ -1,4 +1,4 @@
-// The commands of the program beside `serve`.
+// The commands of the program other than `serve`.
 #include <signal.h>
 
 #include <algorithm>
@@ -245,7 +245,7 @@ TEST_CASE("pronghorn requests lists what is in flight, and what a blocked worker
   CHECK(blocked.read_response().status == 200);
 }
 
-// It once printed success although the new address was not served.
+// Once, reload printed success although the new address was not served.
 TEST_CASE("pronghorn reload names the options that it left out", "[command][reload]") {
   const TempDir directory;
   write_file(directory / "p.toml", "backlog = 100\n");

@@ -9,7 +9,7 @@ using namespace pronghorn::test;
 
 namespace {
 
-// By another implementation than ours.
+// Computed by another implementation than Pronghorn's.
 std::string sha256_of_file(const std::string& path) { return run_program({"sha256sum", path}).out.substr(0, 64); }
 
 std::string in_chunks(const std::string& body, std::size_t size) {

@@ -149,7 +149,7 @@ TEST_CASE("the admin process answers when every worker is stuck", "[status]") {
   CHECK(wedged.read_response().status == 200);
 }
 
-// The admin process once said that a server was ready whose every worker was blocked.
+// The admin process once reported a server as ready although every worker was blocked.
 TEST_CASE("a server whose every worker is stuck is not ready, and says what they execute", "[status]") {
   const ServerProcess server({.workers = 1, .arguments = {"--admin", "127.0.0.1:0"}});
   const std::string line = server.log_lines("admin on http://").at(0);
@@ -185,7 +185,7 @@ TEST_CASE("the id of a request comes from a trusted proxy, and goes into the res
   }));
 }
 
-// Workers once blocked in write(2), and the watchdog killed them for ever.
+// Workers once blocked in write(2), and the watchdog killed each of them.
 TEST_CASE("an access log into a pipe that nobody reads stops nothing and counts what it drops", "[status]") {
   const TempDir directory;
   const std::string fifo = directory / "fifo";

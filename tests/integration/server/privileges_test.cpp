@@ -1,4 +1,4 @@
-// What the processes of a server may do that root has started.
+// The privileges of the processes of a server that root has started.
 #include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>

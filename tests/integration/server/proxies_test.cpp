@@ -1,5 +1,5 @@
-// Forwarding fields: who the client is, and who may say so. The proxies of these tests are at 127.0.0.1; all other
-// clients come over IPv6.
+// Forwarding fields: which client they name, and which peers are believed. The proxies of these tests are at 127.0.0.1;
+// all other clients come over IPv6.
 #include <string>
 
 #include "support/catch.h"
@@ -48,7 +48,7 @@ TEST_CASE("Forwarded is believed where the option says that the proxies set it",
   CHECK(origin(chosen, customary).ends_with(" http localhost"));
 }
 
-// A proxy appends to fields of one family. The client that sends the other one must not gain anything by it.
+// A proxy appends to fields of one family. A client that sends the other family must gain nothing.
 TEST_CASE("in a request with both families of forwarding fields neither is believed, and that is logged", "[proxy]") {
   const Headers both{{"X-Forwarded-For", "192.0.2.7"}, {"Forwarded", "for=192.0.2.8;proto=https;host=evil"}};
   for (const char* family : {"x-forwarded-for", "forwarded"}) {

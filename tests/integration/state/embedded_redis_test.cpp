@@ -11,7 +11,7 @@ using namespace pronghorn::test;
 
 namespace {
 
-// When the supervisor dies, running requests get 5 s; then the worker ends.
+// When the supervisor dies, running requests get 6 s; then an alarm ends the worker.
 constexpr auto kGrace = 9s;
 
 ServerOptions embedded() { return {.workers = 2, .redis = {}}; }
@@ -219,7 +219,7 @@ TEST_CASE("sessions in use survive a flood of new ones that fills the embedded R
   CHECK(browser.get("/visits").json().at("visits") == 3);
 }
 
-// In a data_dir that others can read, its files were readable too.
+// In a data_dir that other users can read, its files were once readable too.
 TEST_CASE("the files of the embedded Redis are private, and those of an earlier version are moved",
           "[redis][embedded]") {
   const TempDir data;

@@ -108,7 +108,7 @@ TEST_CASE("a concurrency limit holds across workers, and a client that disconnec
   HttpConnection two(server.address());
   one->send_raw(slow);
   two.send_raw(slow);
-  // Both run before a third asks: it would otherwise take a place of theirs.
+  // Both run before the third request, which could otherwise take one of their places.
   REQUIRE(eventually(10s, [&] { return places_taken(redis) == "2"; }));
   const HttpResponse refused = get(server.address(), "/limited/concurrent");
   CHECK(refused.header("RateLimit-Policy") == R"("concurrent";q=2;qu="concurrent-requests")");

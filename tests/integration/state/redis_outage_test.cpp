@@ -1,4 +1,4 @@
-// Redis goes away and comes back: what needs it says so, everything else is served.
+// Redis goes down and recovers: routes that need it answer 503, everything else is served.
 #include <signal.h>
 
 #include <filesystem>
@@ -42,7 +42,7 @@ TEST_CASE("while Redis is down sessions get 503, limits allow and other routes a
   REQUIRE(server.wait_redis());
   for (int i = 0; i < 6; ++i) CHECK(get(server.address(), "/visits").status == 200);
   CHECK(get(server.address(), "/ready").status == 200);
-  CHECK(server.worker_pids() == workers);  // no worker had to be replaced for it
+  CHECK(server.worker_pids() == workers);  // no worker was replaced
 }
 
 TEST_CASE("a request whose Redis stops answering gets 503 after its deadline", "[redis]") {

@@ -1,4 +1,4 @@
-// Whatever happens to workers, nothing of it is left: no process, descriptor, file or mapping; and the counters add up.
+// Whatever happens to workers, nothing is leaked: no process, descriptor, file or mapping; and the counters add up.
 #include <signal.h>
 
 #include <functional>

@@ -1,4 +1,4 @@
-// What a worker that has ended unasked leaves: its report and the lines in the log.
+// What a worker leaves that has ended unexpectedly: its report and the lines in the log.
 #include <signal.h>
 #include <sys/mount.h>
 #include <unistd.h>
@@ -28,7 +28,7 @@ TEST_CASE("a segmentation fault leaves a report with the function, the request a
   CHECK(report.at("thread") == "loop");
   CHECK(report.at("requests").get<int>() >= 1);
   CHECK(report.at("memory").at("verdict") == "");
-  // Of the worker itself, although it did not live for a second.
+  // Of the worker itself, although it ran for less than a second.
   CHECK(report.at("memory").at("rss_bytes").get<std::uint64_t>() > 1'000'000);
   CHECK(report.at("names") == "found");
   // The log tells the same: one event for the exit, one with the stack.

@@ -21,7 +21,7 @@ inline std::vector<std::string> report_files(const ServerProcess& server) {
   return files;
 }
 
-// The one report that there is, once it has function names if `named`.
+// The only report; if `named`, waits until it has function names.
 inline nlohmann::json wait_report(const ServerProcess& server, bool named) {
   nlohmann::json report;
   const bool there = eventually(20s, [&] {

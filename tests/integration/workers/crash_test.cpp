@@ -1,4 +1,4 @@
-// Handlers that take their worker down: replaced, explained, named.
+// Handlers that crash their worker: it is replaced, its exit is explained, the request is named.
 #include <signal.h>
 
 #include <algorithm>
@@ -72,7 +72,7 @@ TEST_CASE("a worker killed while idle has no request to name", "[crash]") {
 }
 
 TEST_CASE("a crash loop of one slot backs off while the others serve everything", "[crash]") {
-  // With this file there, slot 1 of the application ends while it starts; its neighbour serves its listener meanwhile.
+  // While this file exists, the worker of slot 1 exits during its start; the other worker covers its listener.
   const TempDir directory;
   const std::string marker = directory / "crash";
   const ServerProcess server(

@@ -97,7 +97,7 @@ TEST_CASE("the log says when a slot has a worker again", "[kill]") {
   REQUIRE(::kill(server.worker(1).at("pid").get<pid_t>(), SIGKILL) == 0);
   CHECK(eventually(10s, [&] { return server.log_lines("worker 1 is ready again after ").size() == 1; }));
   REQUIRE(server.control_command({"reload", "--wait"}).status == 0);
-  CHECK(server.log_lines("is ready again").size() == 1);  // not after a replacement that was asked for
+  CHECK(server.log_lines("is ready again").size() == 1);  // not after a requested replacement
 }
 
 TEST_CASE("requests that die with their worker are counted, and the exit line says how many", "[kill]") {

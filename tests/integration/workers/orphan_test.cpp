@@ -1,4 +1,4 @@
-// Nothing outlives the supervisor, and the supervisor takes nothing down that is not its own.
+// No process outlives the supervisor, and the supervisor ends no process that is not its own.
 #include <signal.h>
 
 #include <algorithm>
@@ -11,7 +11,7 @@ using namespace pronghorn::test;
 
 namespace {
 
-// Requests that are running when the supervisor dies get 5 s; then the kernel ends the worker.
+// Requests that are running when the supervisor dies get 6 s; then an alarm ends the worker.
 constexpr auto kGrace = 9s;
 
 }  // namespace

@@ -21,8 +21,8 @@ ServerOptions limited(int descriptors, const std::string& balance) {
 
 }  // namespace
 
-// Each lost confirmation kept a descriptor in the supervisor for good, so silent clients that left again stopped the server,
-// and the control socket with it.
+// Each lost confirmation once leaked a descriptor in the supervisor, so silent clients that disconnected stopped the
+// server and its control socket.
 TEST_CASE("silent clients that leave again cost no descriptor, and commands work meanwhile", "[passing]") {
   const ServerProcess server(limited(256, "ip-hash"));
   REQUIRE(get(server.address(), "/hello").status == 200);

@@ -1,4 +1,4 @@
-// Workers that are used, old or large are replaced, one at a time, and no client notices.
+// Workers above a limit of requests, age or memory are replaced, one at a time, and no client notices.
 #include <iostream>
 #include <set>
 
@@ -12,7 +12,7 @@ namespace {
 
 int recycled(const ServerProcess& server) { return server.status().at("totals").at("recycled"); }
 
-// Nothing of it looks like a failure.
+// Recycling must not look like a failure.
 void check_quiet(const ServerProcess& server) {
   const auto status = server.status();
   CHECK(status.at("totals").at("restarts") == 0);

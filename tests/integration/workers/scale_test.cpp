@@ -37,7 +37,7 @@ TEST_CASE("pronghorn scale takes a number, +N and -N", "[scale]") {
   CHECK(server.wait_ready(2));
 }
 
-// Each worker inherits every listener: 40 of them under a limit of 64 descriptors let no worker start.
+// Each worker inherits every listener: with 40 of them and a limit of 64 descriptors no worker could start.
 TEST_CASE("scaling above the limit of descriptors is refused and changes nothing", "[scale]") {
   const ServerProcess server(
       {.command = {"/bin/sh", "-c", "ulimit -n 64; exec \"$0\" \"$@\"", program_path(), "serve", app_path("demo")},

@@ -1,4 +1,4 @@
-// Stopping: what was begun is finished, nothing new is taken, nothing is left.
+// Stopping: requests in flight finish, no new ones are accepted, nothing is left running.
 #include <signal.h>
 
 #include "support/catch.h"
