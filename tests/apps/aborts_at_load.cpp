@@ -1,4 +1,4 @@
-// Ends the process while it is loaded, before anything can be asked of it.
+// Aborts the process while it is being loaded, before any of its functions can be called.
 #include <pronghorn/pronghorn.h>
 
 #include <cstdlib>

@@ -1,4 +1,4 @@
-// Starts programs, and answers with what they have inherited.
+// Starts programs and responds with what they have inherited.
 #include <pronghorn/pronghorn.h>
 
 #include <array>

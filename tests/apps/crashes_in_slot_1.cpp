@@ -1,5 +1,5 @@
-// Works in every slot; but while the file that CRASH_MARKER names exists, a worker of slot 1 ends when it starts: a
-// crash loop beside healthy workers.
+// Works in every slot, except that while the file named by CRASH_MARKER exists, a worker of slot 1 exits when it
+// starts: a crash loop beside healthy workers.
 #include <pronghorn/pronghorn.h>
 
 #include <chrono>

@@ -1,4 +1,4 @@
-// Keeps memory on request, and says which process answers.
+// Allocates memory on request, and responds with the pid of its process.
 #include <pronghorn/pronghorn.h>
 #include <unistd.h>
 

@@ -1,4 +1,4 @@
-// Says in the log when its hooks and background tasks run.
+// Logs when its hooks and background tasks run.
 #include <pronghorn/pronghorn.h>
 
 #include <chrono>

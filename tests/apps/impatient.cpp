@@ -1,4 +1,4 @@
-// A stream whose producer gives up a write that a client does not take.
+// A stream whose producer abandons a write that the client does not receive.
 #include <pronghorn/pronghorn.h>
 
 #include <chrono>

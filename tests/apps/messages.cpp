@@ -1,4 +1,4 @@
-// What surrounds a body: early hints before the response, trailers behind it.
+// What surrounds a body: early hints before the response, trailers after it.
 #include <pronghorn/pronghorn.h>
 
 #include <chrono>

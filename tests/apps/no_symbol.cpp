@@ -1,3 +1,3 @@
-// A shared library that is no application.
+// A shared library that is not an application.
 extern "C" __attribute__((visibility("default"))) int something_else();
 extern "C" int something_else() { return 1; }

@@ -1,4 +1,4 @@
-// Says whom it takes for the client: "address port scheme host".
+// Responds with the client that it sees: "address port scheme host".
 #include <pronghorn/pronghorn.h>
 
 using namespace pronghorn;

@@ -1,4 +1,4 @@
-// What the tests of rollouts need: an application that each configuration makes another one. [app] settings:
+// The application for tests of rollouts: its behaviour depends on the configuration. [app] settings:
 //   fail_percent  of the requests to / that are answered 500
 //   delay_ms      of each request to /
 //   start_ms      until a worker is ready

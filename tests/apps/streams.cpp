@@ -1,4 +1,4 @@
-// Bodies that do not end by themselves, and what becomes of them when their client leaves, is slow, or is told to go.
+// Bodies that do not end by themselves, for clients that disconnect, are slow, or are disconnected.
 #include <pronghorn/json.h>
 #include <pronghorn/pronghorn.h>
 
@@ -13,8 +13,8 @@ using namespace std::chrono_literals;
 namespace {
 
 int running = 0;            // producers and handlers that have not ended
-std::uint64_t written = 0;  // bytes that a flood has got rid of; of two branches, those of the slower
-bool released = false;      // whether /hold may go on
+std::uint64_t written = 0;  // bytes that a flood has sent; of two branches, those of the slower
+bool released = false;      // whether /hold may continue
 
 struct Running {
   Running() { ++running; }
@@ -23,7 +23,7 @@ struct Running {
   ~Running() { --running; }
 };
 
-// Writes once and then has nothing to say.
+// Writes once and then never again.
 Task<void> fall_silent(Writer& out) {
   const Running counted;
   co_await out.write("begin\n");

@@ -1,4 +1,4 @@
-// What the benchmark asks of Pronghorn.
+// The application that the benchmark runs in Pronghorn.
 //
 //   BENCH_FILES=DIR    serves that folder at /files
 //   BENCH_ROUTES=N     adds N routes, among them GET /api/items57/{id}
@@ -30,10 +30,10 @@ Task<Response> upload(Request& request) {
   co_return text(std::to_string(size));
 }
 
-// Which worker a connection belongs to.
+// Tells which worker a connection belongs to.
 Response which_worker(Request&) { return json_response({{"pid", ::getpid()}}); }
 
-// Five a resource, the first of which is the one that is asked for.
+// Five routes per resource; the benchmark requests the first.
 void add_routes(App& app, int count) {
   for (int i = 0; i < count / 5; ++i) {
     const std::string all = "/api/items" + std::to_string((57 + i) % 100);

@@ -1,4 +1,4 @@
-// What the benchmark's own clients share.
+// Code that the benchmark's own clients share.
 #pragma once
 
 #include <netinet/in.h>
@@ -12,7 +12,7 @@
 #include <string>
 #include <string_view>
 
-// A blocking socket to 127.0.0.1; ends the program when nobody listens there.
+// A blocking socket to 127.0.0.1; ends the program if nothing listens there.
 inline int connect_to(std::uint16_t port) {
   const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
   const int on = 1;
@@ -34,8 +34,8 @@ inline void send_all(int fd, std::string_view bytes) {
   std::exit(1);
 }
 
-// The bytes of the answer to one request. Every later answer has the same size, since only its Date may differ. Ends
-// the program when it is not a 200 that ends with `body`.
+// The bytes of the response to one request. Every later response has the same size, since only its Date may differ.
+// Ends the program if it is not a 200 that ends with `body`.
 inline std::size_t size_of_answer(int fd, std::string_view request, std::string_view body) {
   send_all(fd, request);
   std::string answer;

@@ -1,5 +1,5 @@
-// Asks an exact number of times, so that counts of instructions and system calls can be divided by it. Sends on every
-// connection, then reads every answer, and so on; ends with status 1 at the first answer that is not the expected one.
+// Sends an exact number of requests, so that counts of instructions and system calls can be divided by it. Sends on
+// every connection, then reads every response, and so on; exits with status 1 at the first unexpected response.
 //
 //   fixed_client PORT TARGET HEADERS BODY DEPTH REQUESTS      DEPTH: requests in one write
 //   HEADERS: lines after the request line, each ended by CRLF, or ""; REQUESTS: a multiple of 64 x DEPTH

@@ -1,5 +1,5 @@
-// Latency at a fixed load. Requests leave at fixed times, whether or not earlier ones have been answered, and each is
-// timed from the moment when it should have left: a server that stalls is charged for all whom it keeps waiting.
+// Latency at a fixed load. Requests are sent at fixed times, whether or not earlier ones have been answered, and each
+// is measured from its scheduled time: a stall counts for every request that it delays.
 //
 //   paced_client PORT TARGET BODY RATE SECONDS      RATE: requests a second over all connections
 //   prints {"requests":N,"p50_ms":…,"p99_ms":…}
@@ -28,7 +28,7 @@ constexpr std::chrono::seconds kPatience{5};  // for the last answers
 struct Connection {
   int fd = -1;
   std::size_t received = 0;             // bytes of the answer that is being received
-  std::deque<Clock::time_point> asked;  // when each unanswered request should have left
+  std::deque<Clock::time_point> asked;  // the scheduled time of each unanswered request
 };
 
 class PacedClient {
@@ -45,7 +45,7 @@ class PacedClient {
     }
   }
 
-  // The latencies of all requests. Does not sleep: waking up would take longer than most answers.
+  // The latencies of all requests. Does not sleep: waking up would take longer than most responses.
   std::vector<double> run(std::uint64_t rate, std::uint64_t requests) {
     const auto begin = Clock::now();
     const auto last = begin + std::chrono::nanoseconds(requests * 1'000'000'000 / rate);

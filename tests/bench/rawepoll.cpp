@@ -1,5 +1,5 @@
-// The physical limit: a bare epoll loop that finds the blank line after each head and sends fixed bytes. It understands
-// nothing of HTTP beyond that, so nothing that does can be cheaper on the same kernel.
+// The physical limit: a bare epoll loop that finds the blank line after each head and sends fixed bytes. It parses no
+// HTTP, so no server that does can be cheaper on the same kernel.
 //
 //   rawepoll PORT [close]      with `close`, each answer ends its connection
 #include <netinet/in.h>
@@ -117,7 +117,7 @@ class Server {
     if (requests > 0 && (!send_answers(fd, requests) || close_each_)) ::close(fd);
   }
 
-  // False when the client is gone.
+  // False if the client has disconnected.
   bool send_answers(int fd, std::size_t count) const {
     while (count > 0) {
       const std::size_t now = std::min(count, kAnswersPerSend);

@@ -1,6 +1,6 @@
-// The limit of Pronghorn's parts: libuv and llhttp with a fixed answer and nothing in between, used as well as they can
-// be: one read buffer for all connections, all requests of a read answered by one uv_try_write, a Date made once a
-// second.
+// The lower bound for Pronghorn's components: libuv and llhttp with a fixed response and nothing in between, used as
+// efficiently as possible: one read buffer for all connections, one uv_try_write for all requests of a read, a Date
+// formatted once per second.
 //
 //   uv_llhttp PORT
 #include <llhttp.h>

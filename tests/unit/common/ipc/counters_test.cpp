@@ -17,7 +17,7 @@ using nlohmann::json;
 
 namespace {
 
-// A power of two for each writer, so that a sum tells who was left out.
+// A power of two for each writer, so that a sum shows which one was left out.
 Scoreboard board_with(Count count) {
   Scoreboard board = Scoreboard::create();
   board.server().slots = 1;

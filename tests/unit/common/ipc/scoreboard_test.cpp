@@ -41,7 +41,7 @@ TEST_CASE("a reader of shared text sees whole texts while a writer changes it") 
   for (int i = 0; i < kReads; ++i) {
     const std::string seen = text->get();
     const bool whole = !seen.empty() && seen == std::string(static_cast<std::size_t>(seen[0] - 'a') * 4 + 1, seen[0]);
-    // While the kernel holds the writer back in the middle of a text, readers get what is there: that counts once.
+    // If the kernel preempts the writer in the middle of a text, readers get the incomplete text: that counts once.
     const std::uint64_t now = writes.load();
     if (!whole && now != last) ++torn;
     last = now;

@@ -134,7 +134,7 @@ TEST_CASE("what is counted here becomes shared when Redis has it", "[quarantine]
   CHECK(kept.entries()[0].shared);
 }
 
-// A kill here, then one elsewhere, a release, and the next kill here was the "second".
+// After a kill here, one elsewhere and a release, the next kill here counted as the second.
 TEST_CASE("after a release kills are counted from zero", "[quarantine]") {
   Kept kept;
   kept.quarantine.killed(request(1), 60s, kept.now);
@@ -166,7 +166,7 @@ TEST_CASE("the numbers of counted and quarantined requests are limited", "[quara
   CHECK(kept.entries().size() == kMaxQuarantined);
   CHECK(kept.board.quarantine().count.load() == kMaxQuarantined);
   kept.quarantine.release("all", kept.now);
-  // Many requests that kill once do not push out for ever the one that kills again.
+  // Many requests that kill once do not permanently displace the one that kills again.
   for (std::uint64_t number = 0; number < 1'000; ++number) kept.quarantine.killed(request(number), 60s, kept.now);
   kept.kill_twice(request(5'000));
   CHECK(kept.entries().size() == 1);

@@ -92,7 +92,7 @@ TEST_CASE("a descriptor goes to the store with its name", "[systemd]") {
   CHECK(manager.next() == "FDSTOREREMOVE=1\nFDNAME=pronghorn-0");
 }
 
-// A manager that hangs must not hang the server with it.
+// A manager that hangs must not block the server.
 TEST_CASE("messages that the manager does not read wait, in order, and are sent later", "[systemd]") {
   Manager manager;
   ServiceManager notifier;

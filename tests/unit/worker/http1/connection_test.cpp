@@ -79,7 +79,7 @@ TEST_CASE("an idle connection is closed by a drain, unless a request has just ar
   CHECK_FALSE(test.open());
 }
 
-// A part would pass for the whole: the end of the connection is the end of the body.
+// A part would look like the whole: the end of the connection is the end of the body.
 TEST_CASE("a stream that fails resets a client that gets no chunks", "[connection]") {
   const auto failing = [](Exchange& exchange) {
     exchange.owner->respond(exchange, stream("text/plain", [](Writer& out) -> Task<void> {
@@ -162,7 +162,7 @@ TEST_CASE("a body that is announced as too large is refused before it arrives", 
   CHECK(test.ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\n").starts_with("HTTP/1.1 413 "));
 }
 
-// Requests whose client left had no log line, no counter and no latency: the slowest were missing from p99.
+// Requests whose client disconnected had no log line, no counter and no latency, so p99 missed the slowest.
 TEST_CASE("a request whose client disconnects is counted, logged and timed", "[connection]") {
   const test::TempDir folder;
   Config config = TestConnection::quick_config();

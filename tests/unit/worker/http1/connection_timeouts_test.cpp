@@ -188,7 +188,7 @@ TEST_CASE("a head below min_receive_rate is answered 408", "[timeouts]") {
   CHECK(test.count(Count::limit_receive_rate) == 1);
 }
 
-// The rate was judged in windows of five seconds, so one pause ended an upload however fast it had been.
+// The rate was measured in windows of five seconds, so one pause ended an upload however fast it had been.
 TEST_CASE("a fast upload may pause", "[timeouts]") {
   Config config = TestConnection::quick_config();
   config.http.body_timeout = Milliseconds(60'000);

@@ -1,4 +1,4 @@
-// What the setup function can say.
+// What the setup function can add.
 #include "pronghorn/app.h"
 
 #include <functional>

@@ -118,7 +118,7 @@ TEST_CASE("destroying a task destroys the locals of the whole chain, innermost f
 }
 
 TEST_CASE("what a coroutine waits for may destroy the whole chain that awaits it", "[task][cancel]") {
-  // Writing to a client can find out that it has left, which destroys the handler from within its own co_await.
+  // A write can discover that the client has disconnected, which destroys the handler from within its own co_await.
   struct Destroyer {
     Task<void>& victim;
     [[nodiscard]] bool await_ready() const noexcept { return false; }

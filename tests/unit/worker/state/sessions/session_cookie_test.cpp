@@ -79,7 +79,7 @@ TEST_CASE("a cookie that was stamped in the future is sent again", "[session]") 
   CHECK(next.commit().empty());
 }
 
-// A stale cookie of a longer path comes first, and logged the user out.
+// A stale cookie of a longer path, which comes first, logged the user out.
 TEST_CASE("of several session cookies the first whose session exists counts", "[session]") {
   RedisProcess redis;
   StateWorker worker(redis.url());
