@@ -26,7 +26,7 @@ namespace pronghorn {
 
 inline constexpr std::uint32_t kMaxSlots = 256;
 inline constexpr std::uint32_t kRowsPerSlot = 3;
-inline constexpr std::size_t kMaxRoutes = 256;  // per worker; the rest is counted under "other"
+inline constexpr std::size_t kMaxRoutes = 256;  // per worker; the last is "other", for all further routes
 
 using Counter = std::atomic<std::uint64_t>;
 
@@ -146,7 +146,7 @@ struct alignas(64) WorkerRow {
   SharedText<256> redis_error;                // why redis_state is not `up`; empty if it is
 
   CounterArray counters;
-  LatencyHistogram latency;  // from the request read whole to the response written or begun
+  LatencyHistogram latency;  // from the end of the head until the whole response is handed to the socket
   RunningRequest running;
   std::array<RouteRow, kMaxRoutes> routes;
 

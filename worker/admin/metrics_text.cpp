@@ -207,7 +207,7 @@ void write_gauges(Exposition& out, const Scoreboard& board, const std::vector<Sl
 
 void write_latency(Exposition& out, const Scoreboard& board, const std::vector<SlotSum>& sums) {
   out.family("request_duration_seconds", "histogram",
-             "From the whole request to its response written or begun. The sum is estimated from the buckets.");
+             "From the end of the head to the whole response handed to the socket. The sum is an estimate.");
   histogram<LatencyHistogram>(out, {}, sum_all(board, sums).latency);
 }
 
