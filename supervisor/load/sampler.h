@@ -46,8 +46,8 @@ class Sampler {
 // The resident memory of a process in bytes; 0: there is no such process.
 [[nodiscard]] std::uint64_t resident_bytes(int pid);
 
-// The memory of a process in bytes, in which a page that n processes share counts 1/n (PSS). Its resident memory if the
-// kernel does not tell us that of another user's process; 0: there is no such process.
+// The memory of a process in bytes, in which a page that n processes share counts 1/n (PSS). Its resident memory if we
+// may not read the PSS of another user's process; 0: there is no such process.
 [[nodiscard]] std::uint64_t proportional_bytes(int pid);
 
 // The CPU time (user and system) in clock ticks, from the text of /proc/PID/stat. 0: the text is something else.

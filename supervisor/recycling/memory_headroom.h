@@ -15,8 +15,8 @@ struct MemoryRoom {
   std::filesystem::path group = {};
 };
 
-// Of our group and its ancestors the one with the least headroom. Page cache counts as free if it is inactive, and half
-// of it if it is active: the kernel frees it before it kills. Absent: no limit.
+// Of our group and its ancestors, the one with the least headroom. Inactive page cache counts as free, and so does half
+// of the active one: the kernel frees it before it kills. Absent: no limit.
 [[nodiscard]] std::optional<MemoryRoom> memory_room(const MemoryCgroups& groups);
 
 }  // namespace pronghorn::supervisor

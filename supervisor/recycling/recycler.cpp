@@ -29,7 +29,7 @@ Milliseconds Recycler::watch_memory(std::uint64_t now, bool may_replace) {
   if (!room) return kMemoryPeriod;
   const std::uint64_t reserve = RecyclingPolicy::reserve(room->limit);
   if (room->headroom >= reserve) {
-    static_cast<void>(policy_.relieve({}, *room, now));  // what it has told holds no longer
+    static_cast<void>(policy_.relieve({}, *room, now));  // what it has returned no longer holds
     return room->headroom >= 2 * reserve ? kMemoryPeriod : kTightMemoryPeriod;
   }
   const auto users = memory_users();

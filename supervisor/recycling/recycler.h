@@ -1,5 +1,5 @@
-// Replaces workers that have reached a limit of requests, age or memory, or that use the most of a control group's memory
-// when that is nearly used up; RecyclingPolicy chooses them.
+// Replaces workers that have reached a limit of requests, age or memory, and the largest one when a control group's
+// memory is nearly used up; RecyclingPolicy chooses them.
 //
 // Context: supervisor, main thread.
 #pragma once
@@ -23,8 +23,8 @@ class Recycler {
 
   // Call once a second, unless a rollout is replacing workers.
   void tick(std::uint64_t now);
-  // `may_replace`: no rollout is replacing workers; killing is always allowed. Returns when to call again: more often than
-  // kMemoryPeriod when memory is tight, and it may have begun to do something.
+  // `may_replace`: no rollout is replacing workers; killing is always allowed. Returns when to call again, which is
+  // sooner than kMemoryPeriod if memory is short. May have begun a replacement.
   static constexpr Milliseconds kMemoryPeriod{100};
   static constexpr Milliseconds kTightMemoryPeriod{20};
   Milliseconds watch_memory(std::uint64_t now, bool may_replace);

@@ -70,8 +70,8 @@ class RecyclingPolicy {
   // Call often, while no rollout runs: replaces the worker that uses the most memory when `room` is below reserve(). A
   // worker that has not grown since it became ready is never chosen: the next one would be no smaller.
   [[nodiscard]] Advice relieve(const std::vector<RecycleFacts>& workers, const MemoryRoom& room, std::uint64_t now);
-  // The pid to kill of these ready or draining workers, when `room` is below last_reserve(). 0: none. Returns no other
-  // one until gone() tells of it.
+  // The pid of the ready or draining worker to kill, if `room` is below last_reserve(). 0: none. Returns no other one
+  // until gone() reports it.
   [[nodiscard]] int sacrifice(const std::vector<RecycleFacts>& workers, const MemoryRoom& room);
 
   // A worker has become ready with these figures: its limits count from there. For a worker without this call they

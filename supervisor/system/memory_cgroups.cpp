@@ -42,7 +42,7 @@ bool has_memory(std::string_view controllers) {
   return ("," + std::string(controllers) + ",").find(",memory,") != std::string::npos;
 }
 
-// Of a group without a limit nobody asks for the page cache, and memory.stat costs the kernel most.
+// The page cache of a group without a limit is not needed, and memory.stat is the most expensive file.
 void read_files(MemoryGroup& group, std::string_view inactive, std::string_view active) {
   if (!group.limit) return;
   group.idle_files = entry(group.path / "memory.stat", inactive).value_or(0);

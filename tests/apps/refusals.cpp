@@ -1,5 +1,5 @@
-// Says on every response that it passed the error hook and the after middleware. With the setting hook = "waits" both
-// are coroutines.
+// Marks every response that passes through the error hook and the after middleware. With the setting hook = "waits"
+// both are coroutines.
 #include <pronghorn/middleware.h>
 #include <pronghorn/pronghorn.h>
 

@@ -194,7 +194,7 @@ const std::string_view kPageScript = R"js(
     let last = -9;
     for (const sample of samples) {
       const x = 360 - (newest - sample.at) / 10;
-      const isolated = x - last > 1.5;  // a dot, unless a line goes on from there
+      const isolated = x - last > 1.5;  // a dot, unless a line continues from there
       path += (isolated ? "M" : "L") + x.toFixed(1) + " " + (39 - 38 * value(sample) / top).toFixed(2) + (isolated ? "h0" : "");
       last = x;
     }

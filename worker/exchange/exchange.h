@@ -53,7 +53,7 @@ class RequestHandler {
   // The deadline of an unanswered request has passed: destroys the handler's coroutine and answers 504.
   virtual void deadline_passed(Exchange& exchange) noexcept = 0;
   // The protocol refuses an unanswered request: destroys the handler's coroutine, if it has one, and answers as
-  // handle() does. Unless the request has been handled, its head is empty or incomplete. `reason` is for the client.
+  // handle() does. If handle() has not been called, the head is empty or incomplete. `reason` is for the client.
   virtual void refuse(Exchange& exchange, int status, std::string_view reason) noexcept = 0;
 
  protected:

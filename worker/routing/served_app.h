@@ -74,13 +74,13 @@ class ServedApp final : public RequestHandler {
   void answer_without_route(Exchange& exchange, RouteMatch::Kind kind);
   void answer_options(Exchange& exchange, const std::string& allowed);
   [[nodiscard]] const AfterChain& preflight_afters(Exchange& exchange) const;
-  // The after middleware for what is answered in place of a handler.
+  // The after middleware for responses that no handler makes.
   [[nodiscard]] const AfterChain& afters_of(const RouteMatch& match) const;
   [[nodiscard]] const AfterChain& afters_of(const Exchange& exchange) const;
   void answer_plain(Exchange& exchange, const ServedRoute& route);
   [[nodiscard]] Task<void> serve(Exchange& exchange, const ServedRoute& route);
 
-  // Answers a request that is refused whatever its handler would say. Hooks that wait have kTimeToAnswer.
+  // Answers a refused request in place of its handler. Hooks that wait have kTimeToAnswer.
   void refuse_with(Exchange& exchange, const AfterChain& afters, ErrorAnswer error);
   // Answers a request that no handler has answered.
   void answer(Exchange& exchange, const AfterChain& afters, ErrorAnswer error);

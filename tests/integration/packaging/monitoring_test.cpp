@@ -1,4 +1,4 @@
-// deploy/prometheus and deploy/grafana say what the server says.
+// deploy/prometheus and deploy/grafana match the server's metrics.
 #include <filesystem>
 #include <regex>
 #include <set>
@@ -50,7 +50,7 @@ TEST_CASE("every metric in the alerts, their tests and the dashboard exists", "[
   }
 }
 
-TEST_CASE("promtool accepts the alerts, and each fires where it must", "[packaging][metrics]") {
+TEST_CASE("promtool accepts the alerts, and each fires when it must", "[packaging][metrics]") {
   const std::string alerts = read_file(source_path("/deploy/prometheus/pronghorn-alerts.yaml"));
   const std::string tests = read_file(source_path("/deploy/prometheus/pronghorn-alerts-test.yaml"));
   static const std::regex kAlert("- alert: ([A-Za-z]+)");

@@ -1,5 +1,5 @@
-// Whatever refuses a request, the client gets it through the application's error hook, with the fields that its after
-// middleware adds.
+// Whatever refuses a request, the response passes through the application's error hook and has the fields that its
+// after middleware adds.
 #include "support/catch.h"
 #include "support/processes/plain_signals.h"
 #include "support/processes/server_process.h"
@@ -37,7 +37,8 @@ HttpResponse sent(const ServerProcess& server, const std::string& bytes) {
 
 }  // namespace
 
-TEST_CASE("malformed and too large requests are refused by the error hook with the usual fields", "[http][errors]") {
+TEST_CASE("malformed and too large requests are refused through the error hook with the usual fields",
+          "[http][errors]") {
   const std::string hook = GENERATE("answers", "waits");
   const ServerProcess server(options(hook, {"--max-request-line", "1KiB", "--max-header-bytes", "4KiB"}));
   const std::string host = "Host: a\r\n" + kOrigin;
@@ -53,7 +54,8 @@ TEST_CASE("malformed and too large requests are refused by the error hook with t
   CHECK(get(server.address(), "/").status == 200);
 }
 
-TEST_CASE("requests that do not arrive in time are refused by the error hook with the usual fields", "[http][errors]") {
+TEST_CASE("requests that do not arrive in time are refused through the error hook with the usual fields",
+          "[http][errors]") {
   const std::string hook = GENERATE("answers", "waits");
   const ServerProcess server(options(hook, {"--header-timeout", "300ms", "--body-timeout", "300ms"}));
   check_dressed(sent(server, "GET / HTTP/1.1\r\nHost: a"), 408, hook);
@@ -63,7 +65,7 @@ TEST_CASE("requests that do not arrive in time are refused by the error hook wit
   CHECK(unread.header("Access-Control-Allow-Origin") == "https://shop.example");
 }
 
-TEST_CASE("a full server refuses by the error hook with the usual fields", "[http][errors]") {
+TEST_CASE("a full server refuses through the error hook with the usual fields", "[http][errors]") {
   const std::string hook = GENERATE("answers", "waits");
   const ServerProcess server(options(hook, {"--max-connections", "3", "--max-in-flight", "1"}));
   HttpConnection slow(server.address());
@@ -86,7 +88,7 @@ TEST_CASE("a full server refuses by the error hook with the usual fields", "[htt
   CHECK(full.header("Retry-After") == "1");
 }
 
-TEST_CASE("a quarantined request is refused by the error hook with the usual fields", "[quarantine][errors]") {
+TEST_CASE("a quarantined request is refused through the error hook with the usual fields", "[quarantine][errors]") {
   const std::string hook = GENERATE("answers", "waits");
   const ServerProcess server(options(hook, {}, 2));
   const auto kill = [&] {

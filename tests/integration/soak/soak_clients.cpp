@@ -187,7 +187,7 @@ void SoakClients::slow_reader(Client& client) {
   }
 }
 
-// Leaves in the middle of a response, of a body, or at once.
+// Disconnects in the middle of a response, of a body, or immediately.
 void SoakClients::aborting(Client& client) {
   connect(client);
   switch (between(client.random, 0, 2)) {

@@ -19,7 +19,7 @@ namespace pronghorn::test {
 // A request is counted once: as answered, aborted or unanswered.
 struct SoakCounts {
   std::uint64_t answered[6] = {};  // whole responses, by class of status: [2] is 2xx
-  std::uint64_t aborted = 0;       // the client gave the request up on purpose
+  std::uint64_t aborted = 0;       // the client aborted the request on purpose
   std::uint64_t unanswered = 0;    // the connection ended before the whole response
   std::uint64_t broken = 0;        // connections that ended so: several requests if they were pipelined
   // Of these, reset: the kernel does that when a process ends with bytes unread, so no worker had begun that request.

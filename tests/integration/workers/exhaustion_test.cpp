@@ -33,7 +33,7 @@ TEST_CASE("a handler that exhausts the memory costs its worker, and the exit say
   INFO(status.dump());
   const auto& totals = status.at("totals");  // its replacement may have begun before
   CHECK(totals.at("restarts").get<int>() + totals.at("recycled").get<int>() == 1);
-  // By the kernel, or by the supervisor if it has seen it coming.
+  // By the kernel, or by the supervisor if it was faster.
   const std::string why = "the cgroup's memory limit (400 MiB) was";
   CHECK_FALSE(server.log_lines(why).empty());
   const ProgramResult crashes = run_program({program_path(), "crashes", "--data-dir", server.file("data")});

@@ -24,8 +24,8 @@ TEST_CASE("a blocked loop is counted, and logged with its request and stack", "[
   CHECK(server.log_lines("has been blocked for").size() == 1);
 }
 
-// The supervisor asks where the loop is. The worker's handler for that wrote to the scoreboard, which was gone.
-TEST_CASE("a worker whose static objects take long to destroy ends in order", "[stall]") {
+// The supervisor requests the stack. The worker's signal handler wrote to the scoreboard, which was already unmapped.
+TEST_CASE("a worker whose static objects take long to destroy exits regularly", "[stall]") {
   const ServerProcess server({.app = app_path("apps/slow_exit"), .workers = 2});
   CHECK(server.control_command({"reload", "--wait"}).status == 0);
   CHECK(eventually(10s, [&] { return server.log_lines("has stopped").size() == 2; }));

@@ -18,7 +18,7 @@ class MemoryGroup {
   [[nodiscard]] bool ok() const noexcept { return ok_; }
   // Writing a process id to this file adds the process to the group.
   [[nodiscard]] std::string processes_file() const { return path_ + "/cgroup.procs"; }
-  // How many processes of the group the kernel has killed for want of memory.
+  // How many processes of the group the kernel has killed because memory ran out.
   [[nodiscard]] std::uint64_t oom_kills() const;
 
  private:

@@ -10,8 +10,8 @@
 namespace pronghorn::worker {
 namespace {
 
-// A request that went on killing after it was quarantined (for its second kill, and a third in another worker that was
-// executing it) kills where it is refused.
+// A request that kept killing after it was quarantined (after its second kill, and a third in another worker that was
+// executing it) kills in the code that runs for its refusal.
 constexpr std::uint32_t kKillsOfRefusals = 4;
 
 std::string visible_method(std::string_view method) { return visible(method, QuarantinedRequest::kMaxMethod); }
@@ -63,7 +63,7 @@ std::optional<QuarantineGate::Refusal> QuarantineGate::refusal(std::string_view 
   add(row_[Count::quarantined]);
   Refusal refusal{{.status = 503, .detail = "this request cannot be handled at the moment"}};
   refusal.answer.fields.emplace_back("Retry-After", std::to_string((until - now + 999) / 1000));
-  // Without a route nothing of the application runs but those two.
+  // Without a route, no other code of the application runs than those two.
   refusal.without_application = route.empty() || shared.kills.load(std::memory_order_relaxed) >= kKillsOfRefusals;
   return refusal;
 }

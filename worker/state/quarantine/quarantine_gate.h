@@ -36,8 +36,8 @@ class QuarantineGate {
     // The request may have killed workers in the error hook or in after middleware: neither must run.
     bool without_application = false;
   };
-  // The answer to a quarantined request, which is also counted; nullopt for other requests. The arguments are those of
-  // identify().
+  // The response to a quarantined request, which is also counted; nullopt for other requests. The arguments are those
+  // of identify().
   [[nodiscard]] std::optional<Refusal> refusal(std::string_view method, std::string_view route, std::string_view path);
 
  private:

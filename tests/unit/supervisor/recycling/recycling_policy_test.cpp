@@ -234,7 +234,7 @@ TEST_CASE("without room for a successor the largest worker ends first, unless it
   CHECK(only.step->way == RecyclingPolicy::Way::surge);
 }
 
-TEST_CASE("workers that have not grown are not replaced for the cgroup's memory, which is told once", "[recycling]") {
+TEST_CASE("workers that have not grown are not replaced for the cgroup's memory, which is logged once", "[recycling]") {
   Fleet fleet({});
   for (auto& worker : fleet.workers) worker.memory = 28 * kMiB;  // from 20 MiB
   const auto advice = fleet.policy.relieve(fleet.workers, room_of(10), fleet.now);

@@ -91,7 +91,7 @@ TEST_CASE("the text that identifies a request is bounded", "[quarantine]") {
   CHECK(identify("GET", "/a", path + "x").id != identify("GET", "/a", path).id);
 }
 
-TEST_CASE("a quarantined request is refused before middleware and handler, by the error hook", "[quarantine]") {
+TEST_CASE("a quarantined request is refused before middleware and handler, through the error hook", "[quarantine]") {
   Served served;
   QuarantineRow& entry = served.quarantine(served.identified("GET", "/users/17"));
   handled = 0;
@@ -108,7 +108,7 @@ TEST_CASE("a quarantined request is refused before middleware and handler, by th
   CHECK(served.row[Count::quarantined].load() == 1);
 }
 
-TEST_CASE("a quarantined request that goes on killing is refused without any code of the application", "[quarantine]") {
+TEST_CASE("a quarantined request that keeps killing is refused without any code of the application", "[quarantine]") {
   Served served;
   QuarantineRow& entry = served.quarantine(served.identified("GET", "/users/17"));
   entry.kills.store(3);
