@@ -1,4 +1,4 @@
-// Addresses as the kernel knows them.
+// Addresses in the kernel's form.
 #pragma once
 
 #include <sys/socket.h>
@@ -19,8 +19,8 @@ struct SocketAddress {
   [[nodiscard]] const sockaddr* get() const noexcept { return reinterpret_cast<const sockaddr*>(&storage); }
 };
 
-// The address that `address` names; an empty host is every address. Of a name with several addresses it is the first
-// IPv4 address: that is what people mean by "localhost". The error says why the name has none.
+// The address that `address` names; an empty host is every address. For a name with several addresses it is the first
+// IPv4 address, which is what users mean by "localhost". The error says why the name has none.
 [[nodiscard]] std::expected<SocketAddress, std::string> resolve(const Address& address, bool ipv6_only);
 [[nodiscard]] SocketAddress unix_address(const std::string& path) noexcept;
 // The address that the socket is bound to.
