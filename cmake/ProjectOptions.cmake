@@ -64,6 +64,9 @@ function(pronghorn_library folder)
   target_compile_options(${name} PRIVATE -ftls-model=initial-exec -fno-semantic-interposition)
   target_link_libraries(${name} PUBLIC ${name}_headers ${part_PUBLIC} PRIVATE pronghorn_options ${part_PRIVATE})
   pronghorn_harden(${name})
+  if(folder MATCHES "^(supervisor|server)")
+    target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-O1>)  # no request passes here; compiling takes half the time
+  endif()
   if(part_REQUEST_PATH)
     # Guards only functions with a character buffer that is larger than the one within std::string. The strong variant
     # guards most functions in C++, for 200 instructions more per small request (of 2,860).
