@@ -12,6 +12,7 @@
 
 #include "common/privileges.h"
 #include "common/version.h"
+#include "distributor/distributor_process.h"
 #include "pronghorn/plugin.h"
 #include "pronghorn/run.h"
 #include "server/command_line.h"
@@ -64,7 +65,8 @@ int run_command(const Command& command, const Arguments& arguments, const std::s
 
 // What the supervisor starts its children with; see supervisor/supervisor.h.
 bool is_internal(std::string_view name) {
-  return name == "worker" || name == "check-app" || name == "check-state" || name == "redis" || name == "symbolize";
+  return name == "worker" || name == "distributor" || name == "check-app" || name == "check-state" || name == "redis" ||
+         name == "symbolize";
 }
 
 bool is_global_flag(std::string_view name) {
@@ -75,6 +77,7 @@ int run_internal(int argc, char** argv, Setup setup) {
   const std::string_view name(argv[1]);
   drop_privileges();
   if (name == "worker") return worker::run_worker(setup);
+  if (name == "distributor") return distributor::run_distributor();
   if (name == "check-app") worker::check_app(setup);
   if (name == "check-state") return supervisor::run_check_state();
   if (name == "symbolize") return supervisor::run_symbolize();

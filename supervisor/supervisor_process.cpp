@@ -89,7 +89,6 @@ SupervisorProcess::SupervisorProcess(uv_loop_t* loop, Ground& ground, const Supe
                     .workers = workers_,
                     .rollouts = rollouts_,
                     .scaling = scaling_,
-                    .dispatcher = dispatcher_,
                     .redis = redis_},
                    hooks, [this] { schedule(); }),
       due_(loop, [this] { advance(); }),
@@ -103,9 +102,7 @@ SupervisorProcess::SupervisorProcess(uv_loop_t* loop, Ground& ground, const Supe
   if (ground.config->redis == "embedded") {
     redis_.emplace(loop, children_, ground.program, *ground.config, ground.locks.redis);
   }
-  if (passes_connections(ground.config->balance)) {
-    dispatcher_.emplace(loop, *ground.config, ground.listeners, workers_, ground.board, sampler_);
-  }
+  if (passes_connections(ground.config->balance)) distribution_.emplace(workers_);
   watch_signals();
 }
 
@@ -113,9 +110,11 @@ Workers::Callbacks SupervisorProcess::worker_callbacks() {
   return {.on_ready = [this](const WorkerEntry& worker) { worker_ready(worker); },
           .on_exit = [this](const WorkerEntry& worker, const std::string& reason) { worker_exited(worker, reason); },
           .on_cannot_start = [this](const std::string& reason) { cannot_start(reason); },
-          .on_accepted =
-              [this](int pid, std::uint64_t ticket, const std::string& not_taken) {
-                if (dispatcher_) dispatcher_->accepted(pid, ticket, not_taken);
+          .on_unlinked =
+              [this](int distributor, int worker) {
+                if (!distribution_) return;
+                distribution_->unlinked(distributor, worker);
+                schedule();
               },
           .on_killed = [this](const std::string& request,
                               std::uint64_t client) { quarantine_.killed(request, client, monotonic_ms()); },
@@ -223,6 +222,12 @@ void SupervisorProcess::resume() {
   schedule();
 }
 
+bool SupervisorProcess::all_ready() const noexcept {
+  const Slots& slots = workers_.slots();
+  const bool distributes = !distribution_ || slots.ready_worker(kDistributorSlot) != nullptr;
+  return distributes && slots.ready_slots() == slots.target();
+}
+
 void SupervisorProcess::announce() {
   announced_ = true;
   std::vector<std::string> urls;
@@ -242,11 +247,10 @@ void SupervisorProcess::announce() {
 void SupervisorProcess::advance() {
   std::uint64_t next = rollouts_.advance();
   next = earlier(next, workers_.advance());
-  if (dispatcher_) dispatcher_->advance();
+  if (distribution_ && !stopping()) next = earlier(next, distribution_->advance());
   next = earlier(next, replacement_.advance());
   tell_manager();
-  const bool running = phase_ == Phase::running;
-  if (!announced_ && running && workers_.slots().ready_slots() == workers_.slots().target()) announce();
+  if (!announced_ && phase_ == Phase::running && all_ready()) announce();
   finish_when_empty();
   if (next == 0) return due_.stop();
   const std::uint64_t now = monotonic_ms();
@@ -303,7 +307,7 @@ void SupervisorProcess::worker_ready(const WorkerEntry& worker) {
 }
 
 void SupervisorProcess::worker_exited(const WorkerEntry& worker, const std::string& reason) {
-  if (dispatcher_) dispatcher_->worker_gone(worker.pid);
+  if (distribution_) distribution_->gone(worker);
   quarantine_.worker_gone(worker.pid);
   recycler_.on_exit(worker);
   rollouts_.on_exit(worker, reason);
@@ -371,10 +375,11 @@ void SupervisorProcess::begin_stop() {
 
 // Ends the processes in order: workers, admin process, Redis. Then stops the loop.
 void SupervisorProcess::finish_when_empty() {
-  if (!stopping() || closing_redis_ || workers_.count_without_admin() > 0) return;
-  dispatcher_.reset();
-  forget_listeners();
-  ground_.listeners.close();  // clients are refused from now on, not left waiting
+  if (!stopping() || closing_redis_) return;
+  // Nobody accepts any more: clients are refused from now on, not left waiting.
+  if (distribution_ && workers_.slots().current(kDistributorSlot) == nullptr) close_listeners();
+  if (workers_.count_without_admin() > 0) return;
+  close_listeners();
   if (workers_.slots().current(kAdminSlot) != nullptr) return workers_.stop_admin();
   const std::size_t redis = redis_ && redis_->pid() != 0 ? 1 : 0;
   if (children_.count() > redis) {  // a cancelled check, or the symbolizer
@@ -463,11 +468,12 @@ void SupervisorProcess::store_listeners() {
 }
 
 // Nobody would answer clients that wait in the queue of a stored socket once this process has ended in order.
-void SupervisorProcess::forget_listeners() {
+void SupervisorProcess::close_listeners() {
   std::set<std::string> names;
   for (const auto& [name, fd] : stored_) names.insert(name);
   for (const std::string& name : names) manager_.forget(name);
   stored_.clear();
+  ground_.listeners.close();
 }
 
 // Somebody has deleted the socket's file: no command arrives any more, but signals do.

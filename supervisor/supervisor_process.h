@@ -24,7 +24,7 @@
 #include "supervisor/ground.h"
 #include "supervisor/launch/app_check.h"
 #include "supervisor/launch/supervisor_hooks.h"
-#include "supervisor/load/dispatcher.h"
+#include "supervisor/load/distribution.h"
 #include "supervisor/load/history.h"
 #include "supervisor/load/sampler.h"
 #include "supervisor/load/scaling.h"
@@ -62,6 +62,7 @@ class SupervisorProcess {
   void begin();
   void resume();
   void start_workers();
+  [[nodiscard]] bool all_ready() const noexcept;
   void announce();
 
   // Runs advance() in the next turn of the loop, so that no event handler runs within another.
@@ -90,7 +91,7 @@ class SupervisorProcess {
   void tell_reload();
   void tell_manager();
   void store_listeners();
-  void forget_listeners();
+  void close_listeners();
   [[nodiscard]] std::string status_line() const;
   void reopen_logs();
   // Returns one line that says why the level stays, or nothing.
@@ -101,7 +102,7 @@ class SupervisorProcess {
   Ground& ground_;
   Phase phase_ = Phase::starting;
   int status_ = 0;
-  bool announced_ = false;  // every slot has had a ready worker
+  bool announced_ = false;  // every slot has had a ready worker, and the distributor was
   bool closing_redis_ = false;
   std::string log_level_;             // set while the server runs; empty: that of the configuration
   std::uint64_t counted_drops_ = 0;   // of log lines, in the scoreboard
@@ -121,7 +122,7 @@ class SupervisorProcess {
   AppCheck check_;
   Rollouts rollouts_;
   Recycler recycler_;
-  std::optional<Dispatcher> dispatcher_;
+  std::optional<Distribution> distribution_;  // with a balance that passes connections
   Sampler sampler_;
   History history_;
   Scaling scaling_;

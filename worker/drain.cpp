@@ -54,6 +54,7 @@ void Drain::check_empty() {
   if (done_ || !parts_.http.draining()) return;
   if (parts_.http.connections() > 0 || parts_.runtime.background_tasks() > 0) return;
   if (parts_.http.accept_waiting()) return;
+  if (parts_.passed.linked()) return;
   done_ = true;
   uv_timer_stop(timer_.get());
   log_info("drained: all requests answered", {{"took_ms", monotonic_ms() - began_ms_},

@@ -12,6 +12,7 @@
 #include "common/log.h"
 #include "common/uv_ptr.h"
 #include "worker/http1/http_server.h"
+#include "worker/passed_connections.h"
 #include "worker/runtime/runtime.h"
 
 namespace pronghorn::worker {
@@ -24,6 +25,7 @@ class Drain {
     const ServerRow& server;
     WorkerRow& row;
     HttpServer& http;
+    const PassedConnections& passed;
     Runtime& runtime;
     std::chrono::milliseconds timeout;  // drain_timeout
   };
@@ -37,7 +39,7 @@ class Drain {
 
   // Serves for `delay` with /ready answering 503, then closes gracefully. A second call does nothing.
   void begin(std::chrono::milliseconds delay);
-  // Ends the drain if nothing is left. Call it when a connection or a background task has ended.
+  // Ends the drain if nothing is left. Call it when a connection, a background task or a link has ended.
   void check_empty();
 
  private:

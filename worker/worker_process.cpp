@@ -23,6 +23,7 @@
 #include "worker/admin/admin_handler.h"
 #include "worker/drain.h"
 #include "worker/http1/http_server.h"
+#include "worker/passed_connections.h"
 #include "worker/process/child_programs.h"
 #include "worker/process/crash_handler.h"
 #include "worker/process/heartbeat.h"
@@ -43,7 +44,6 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr int kExitCannotStart = 3;
-constexpr std::chrono::milliseconds kConfirmAgain = 20ms;
 constexpr std::chrono::seconds kOrphanGrace = 5s;  // for requests in flight when the supervisor dies
 
 std::string what_of(const std::exception_ptr& error) {
@@ -78,8 +78,6 @@ class WorkerProcess final : public pronghorn::Worker {
   [[nodiscard]] Task<void> leave();
   void cannot_start(const std::string& reason);
   void begin_accepting();
-  void take_connection(std::uint64_t ticket, int fd);
-  void confirm_connections();
   void received(const Message& message, int fd);
   void change_log_level(const std::string& level);
   void answer_requests(std::uint64_t query);
@@ -103,14 +101,12 @@ class WorkerProcess final : public pronghorn::Worker {
   std::optional<QuarantineKeeper> quarantine_;  // not in the admin process
   std::optional<AdminHandler> admin_;
   std::optional<HttpServer> http_;
-  std::optional<SlotListeners> listeners_;  // these two: once it accepts
+  std::optional<SlotListeners> listeners_;  // these three: once it accepts
+  std::optional<PassedConnections> passed_;
   std::optional<Drain> drain_;
   uv_signal_t terminate_{};
-  uv_timer_t confirm_timer_{};
   uv_timer_t leave_timer_{};
-  std::uint64_t last_ticket_ = 0;  // of the connections that the supervisor passed
-  std::string not_taken_;          // see MessageKind::accepted
-  std::string redis_refusal_;      // a wrong password or database: this worker cannot start
+  std::string redis_refusal_;  // a wrong password or database: this worker cannot start
   Task<void> booting_;
   Task<void> leaving_;
   int status_ = 0;
@@ -140,8 +136,6 @@ int WorkerProcess::run() {
   channel_.emplace(&loop_, kChannelFd,
                    Channel::Callbacks{[this](const Message& message, int fd) { received(message, fd); },
                                       [this] { supervisor_gone(); }});
-  uv_timer_init(&loop_, &confirm_timer_);
-  confirm_timer_.data = this;
   uv_timer_init(&loop_, &leave_timer_);
   leave_timer_.data = this;
   uv_signal_init(&loop_, &terminate_);
@@ -209,11 +203,15 @@ void WorkerProcess::begin_accepting() {
   // Probes and monitors connect to the admin process directly, not through the proxy.
   if (handover_.admin) config_.proxy_protocol.clear();
   http_.emplace(&loop_, config_, *admin_, state_ ? &*state_ : nullptr, row_);
+  passed_.emplace(&loop_, *http_, [this] {
+    if (drain_) drain_->check_empty();
+  });
   drain_.emplace(
       Drain::Parts{.loop = &loop_,
                    .server = board_.server(),
                    .row = row_,
                    .http = *http_,
+                   .passed = *passed_,
                    .runtime = *runtime_,
                    .timeout = config_.drain_timeout},
       Drain::Callbacks{.begins = [this] { spawn(application_->drain(*this)); }, .ended = [this] { begin_leaving(); }});
@@ -258,36 +256,14 @@ void WorkerProcess::received(const Message& message, int fd) {
     case MessageKind::release_quarantine:
       if (quarantine_) quarantine_->received(message);
       return;
-    case MessageKind::connection:
-      return take_connection(message.number, fd);
+    case MessageKind::link:
+      if (passed_) return passed_->add_link(fd);
+      if (fd >= 0) ::close(fd);
+      return;
     default:
+      if (fd >= 0) ::close(fd);
       log_warning("unknown message from the supervisor: ignored", {{"kind", static_cast<std::uint32_t>(message.kind)}});
   }
-}
-
-// Without a descriptor left in this process, the message arrives without its own: the supervisor gives the client to
-// another worker.
-void WorkerProcess::take_connection(std::uint64_t ticket, int fd) {
-  if (fd >= 0 && http_) {
-    http_->adopt(fd);
-  } else {
-    if (fd >= 0) ::close(fd);
-    not_taken_ += fmt::format("{} ", ticket);
-  }
-  last_ticket_ = ticket;
-  confirm_connections();
-}
-
-// A confirmation that does not fit into the channel is sent again with the next one, or a little later.
-void WorkerProcess::confirm_connections() {
-  if (channel_->send({MessageKind::accepted, last_ticket_, not_taken_})) {
-    not_taken_.clear();
-    uv_timer_stop(&confirm_timer_);
-    return;
-  }
-  uv_timer_start(
-      &confirm_timer_, [](uv_timer_t* timer) { static_cast<WorkerProcess*>(timer->data)->confirm_connections(); },
-      kConfirmAgain.count(), 0);
 }
 
 void WorkerProcess::change_log_level(const std::string& level) {
@@ -357,6 +333,7 @@ void WorkerProcess::close_handles() {
   report_requests_of(nullptr);
   drain_.reset();
   listeners_.reset();
+  passed_.reset();
   http_.reset();
   leaving_.reset();
   if (state_) state_->close();
@@ -364,7 +341,6 @@ void WorkerProcess::close_handles() {
   heartbeat_.reset();
   channel_.reset();
   uv_close(reinterpret_cast<uv_handle_t*>(&terminate_), nullptr);
-  uv_close(reinterpret_cast<uv_handle_t*>(&confirm_timer_), nullptr);
   uv_close(reinterpret_cast<uv_handle_t*>(&leave_timer_), nullptr);
   admin_.reset();
   runtime_->destroy_background_tasks();  // they may use the application's state

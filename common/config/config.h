@@ -31,6 +31,11 @@ enum class Balance {
   cookie_hash
 };
 
+// Whether a process of its own, the distributor, accepts connections and passes each to a worker.
+[[nodiscard]] constexpr bool passes_connections(Balance balance) noexcept {
+  return balance != Balance::reuseport && balance != Balance::shared;
+}
+
 // Limits and timeouts of the HTTP protocol. A duration of zero disables a timeout, a count of zero a limit.
 // clang-format off
 #define PRONGHORN_HTTP_LIMITS(FIELD) \

@@ -1,7 +1,8 @@
-// The channel between the supervisor and one worker: a SOCK_SEQPACKET pair, so a message arrives whole or not at all.
+// The channel between the supervisor and one worker, and the link between the distributor and one worker: SOCK_SEQPACKET
+// pairs, so a message arrives whole or not at all.
 //
-// MessageKind lists every message of the protocol. EOF means that the other side is gone: a worker drains and exits,
-// the supervisor waits for the worker's exit.
+// MessageKind lists every message of the protocol. EOF means that the other side is gone: a worker drains and exits when
+// the supervisor is, the supervisor waits for the worker's exit.
 #pragma once
 
 #include <sys/types.h>
@@ -27,8 +28,6 @@ enum class MessageKind : std::uint32_t {
   // worker to supervisor
   ready = 1,  // the application is loaded, on_start has finished, it accepts
   failed,     // text: why the worker cannot start; it exits with status 3 next
-  accepted,   // number: all connection messages with tickets up to this one have been received. text: those of them
-              // whose descriptor could not be taken, as decimal numbers with blanks between them
   // Of the quarantine; the texts are those of common/ipc/quarantine_table.h.
   kill_identified = 20,  // text: the request that a `killed` message was about, and in a second line all requests of
                          // its route, if it has one; number: quarantine_time in ms
@@ -36,6 +35,8 @@ enum class MessageKind : std::uint32_t {
   quarantine_ended,      // text: the id of an entry that Redis no longer has
   request_listed = 40,   // text: a request in flight as JSON (worker/request_list.h); number: that of list_requests
   requests_end,          // text: the worker's slot; number: the same
+  // distributor to supervisor, beside `ready`
+  unlinked = 60,  // number: pid of a worker to which it has no link any more, although nobody asked for that
   // supervisor to worker
   drain = 100,  // number: milliseconds to keep serving first (drain_delay); then close gracefully and exit 0
   stop,         // close everything and exit 0 now, without on_stop hooks
@@ -43,11 +44,20 @@ enum class MessageKind : std::uint32_t {
                 // with a descriptor: one listener of a slot that is younger than this worker, kept until uncover
   uncover,      // number: the slot that has a worker again
   reopen_logs,
-  connection,           // a descriptor: serve this client; number: its ticket
   killed = 120,         // text: method and path of a request that killed a worker: to be counted
   release_quarantine,   // text: the id of an entry to take out of Redis, or "all"
   list_requests = 130,  // number: of the query; answered with request_listed, for each request, and requests_end
   log_level,            // text: the new level of the log
+  link = 140,  // a descriptor: connections come over it as well (distributor/links.h); number: the distributor's pid
+  // supervisor to distributor, beside drain, stop, reopen_logs and log_level
+  link_worker = 160,  // a descriptor: pass connections over it; number: the worker's pid; text: its slot and row
+  unlink_worker,      // number: pid of a worker that gets no more connections
+  worker_gone,        // number: pid of a worker that has ended
+  // distributor to worker, over their link
+  connection = 180,  // a descriptor: serve this client; number: its ticket
+  // worker to distributor
+  accepted = 200,  // number: all connection messages with tickets up to this one have been received. text: those of
+                   // them whose descriptor could not be taken, as decimal numbers with blanks between them
 };
 
 struct Message {
@@ -58,7 +68,7 @@ struct Message {
 
 inline constexpr std::size_t kMaxMessageText = 4096;
 
-// One end, on a loop. Runs in: supervisor and worker.
+// One end, on a loop. Runs in: supervisor, worker and distributor.
 class Channel {
  public:
   struct Callbacks {
@@ -78,6 +88,9 @@ class Channel {
   // its queue is full; the message is then lost. Nothing is queued here.
   bool send(const Message& message, int fd = -1) noexcept;
 
+  // Delivers the messages that have arrived, without waiting for the loop.
+  void receive_now() { readable(0); }
+
  private:
   void readable(int status);
   bool receive_one();
@@ -89,8 +102,7 @@ class Channel {
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // false when a callback has destroyed us
 };
 
-// A connected pair: first for the supervisor, second for the worker (both close-on-exec: uv_spawn hands the second on).
-// Throws std::system_error.
+// A connected pair, both close-on-exec: uv_spawn and messages hand descriptors on. Throws std::system_error.
 [[nodiscard]] std::pair<int, int> make_channel_pair();
 
 }  // namespace pronghorn

@@ -19,7 +19,7 @@ bool was_used(const Scoreboard& board, std::uint32_t index) noexcept {
 // Calls `visit(slot number, row number, row)` for every row that a worker has ever taken.
 template <class Visit>
 void for_each_row(const Scoreboard& board, Visit&& visit) {
-  for (std::uint32_t slot = 0; slot < kMaxSlots; ++slot) {
+  for (std::uint32_t slot = 0; slot < kMaxWorkers; ++slot) {
     if (!was_used(board, slot)) continue;
     for (std::uint32_t index = 0; index < kRowsPerSlot; ++index) {
       const WorkerRow& row = board.worker(slot, index);
@@ -68,7 +68,7 @@ bool is_live(const SlotRow& slot, const WorkerRow& row) noexcept {
 
 std::vector<SlotSum> sum_slots(const Scoreboard& board) {
   std::vector<SlotSum> sums;
-  for (std::uint32_t index = 0; index < kMaxSlots; ++index) {
+  for (std::uint32_t index = 0; index < kMaxWorkers; ++index) {
     if (!was_used(board, index)) continue;
     SlotSum& sum = sums.emplace_back();
     sum.slot = index;
@@ -92,6 +92,8 @@ std::vector<SlotSum> sum_slots(const Scoreboard& board) {
 SlotSum sum_all(const Scoreboard& board, const std::vector<SlotSum>& slots) {
   SlotSum all;
   add_counters(all.counters, board.server().counters);
+  const CounterSums distributor = distributor_counters(board);
+  for (const Count count : {Count::accept_pauses, Count::log_lines_dropped}) all.counters[count] += distributor[count];
   for (const SlotSum& slot : slots) {
     for (std::size_t i = 0; i < kCounts; ++i) {
       merge(all.counters.values[i], kCounterFacts[i].kind, slot.counters.values[i]);
@@ -99,6 +101,20 @@ SlotSum sum_all(const Scoreboard& board, const std::vector<SlotSum>& slots) {
     all.latency.add(slot.latency);
   }
   return all;
+}
+
+bool has_distributor(const Scoreboard& board) noexcept { return board.slot(kDistributorSlot).started_ms.load() != 0; }
+
+CounterSums distributor_counters(const Scoreboard& board) noexcept {
+  CounterSums sums;
+  if (!has_distributor(board)) return sums;
+  for (std::uint32_t row = 0; row < kRowsPerSlot; ++row) {
+    for (const Count count : {Count::accept_pauses, Count::log_lines_dropped}) {
+      sums[count] += read(board.worker(kDistributorSlot, row)[count]);
+    }
+  }
+  sums[Count::restarts] = read(board.slot(kDistributorSlot)[Count::restarts]);
+  return sums;
 }
 
 std::vector<RouteSum> sum_routes(const Scoreboard& board) {
@@ -138,7 +154,7 @@ Readiness fleet_readiness(const Scoreboard& board) {
   Readiness readiness;
   bool turning = false;
   const std::uint64_t now = monotonic_ms();
-  for (std::uint32_t index = 0; index < kMaxSlots && !turning; ++index) {
+  for (std::uint32_t index = 0; index < kMaxWorkers && !turning; ++index) {
     const SlotRow& slot = board.slot(index);
     if (slot.state.load() != SlotState::ready) continue;
     readiness.started = true;
@@ -156,7 +172,7 @@ std::vector<std::string> degradations(const Scoreboard& board) {
   std::vector<std::string> reasons;
   const std::uint64_t now = monotonic_ms();
   if (board.server().draining.load() != 0) reasons.emplace_back("the server is draining");
-  for (std::uint32_t index = 0; index < std::min(board.server().slots.load(), kMaxSlots); ++index) {
+  for (std::uint32_t index = 0; index < std::min(board.server().slots.load(), kMaxWorkers); ++index) {
     const SlotRow& slot = board.slot(index);
     const SlotState state = slot.state.load();
     const bool restarting = state == SlotState::starting && slot.last_exit_at.load() != 0 && slot.old_pid.load() == 0;
@@ -168,6 +184,15 @@ std::vector<std::string> degradations(const Scoreboard& board) {
     if (slot.pid.load() != 0 && stuck > 0) {
       reasons.push_back("the worker in slot " + std::to_string(index) + " is stuck for " +
                         std::to_string(static_cast<std::uint64_t>(stuck)) + " s");
+    }
+  }
+  if (has_distributor(board) && board.server().draining.load() == 0) {
+    const SlotRow& slot = board.slot(kDistributorSlot);
+    const WorkerRow& row = board.worker(kDistributorSlot, slot.row.load() % kRowsPerSlot);
+    if (slot.pid.load() == 0) {
+      reasons.emplace_back("no distributor runs: connections wait in the accept queue");
+    } else if (stuck_seconds(row, now) > 0) {
+      reasons.emplace_back("the distributor is stuck: connections wait in the accept queue");
     }
   }
   if (board.server().redis_mode.get() == "none") return reasons;

@@ -35,7 +35,7 @@ struct RouteSum {
 // Every slot that was ever used, by number. Does not touch rows that nobody wrote: reading them would allocate memory.
 [[nodiscard]] std::vector<SlotSum> sum_slots(const Scoreboard& board);
 
-// The counters, gauges and latencies of all slots, and what the supervisor counts of no slot.
+// The counters, gauges and latencies of all slots, and what the supervisor and the distributor count of no slot.
 [[nodiscard]] SlotSum sum_all(const Scoreboard& board, const std::vector<SlotSum>& slots);
 
 // Every route of every worker, by name; the busiest first.
@@ -63,8 +63,15 @@ struct Readiness {
 // Of the whole server, for the admin process: it has neither an application nor a connection to Redis of its own.
 [[nodiscard]] Readiness fleet_readiness(const Scoreboard& board);
 
-// Why the server is degraded, one sentence per reason: slots without a worker, stuck workers, Redis, draining. A slot
-// that starts its first worker is not a reason.
+// Whether a distributor accepts for the workers, or did until it ended.
+[[nodiscard]] bool has_distributor(const Scoreboard& board) noexcept;
+
+// What distributors and the supervisor count of them: pauses of accepting, restarts, dropped log lines. What they accept
+// is counted by the workers.
+[[nodiscard]] CounterSums distributor_counters(const Scoreboard& board) noexcept;
+
+// Why the server is degraded, one sentence per reason: slots without a worker, stuck workers, the distributor, Redis,
+// draining. A slot that starts its first worker is not a reason.
 [[nodiscard]] std::vector<std::string> degradations(const Scoreboard& board);
 
 }  // namespace pronghorn

@@ -24,7 +24,12 @@
 
 namespace pronghorn {
 
-inline constexpr std::uint32_t kMaxSlots = 256;
+// The slots of workers come first; the two others belong to processes that run no application.
+inline constexpr std::uint32_t kMaxWorkers = 255;
+inline constexpr std::uint32_t kAdminSlot = kMaxWorkers;
+inline constexpr std::uint32_t kDistributorSlot = kMaxWorkers + 1;  // accepts for the workers (distributor/)
+inline constexpr std::uint32_t kMaxSlots = kMaxWorkers + 2;
+[[nodiscard]] constexpr bool is_worker_slot(std::uint32_t slot) noexcept { return slot < kMaxWorkers; }
 inline constexpr std::uint32_t kRowsPerSlot = 3;
 inline constexpr std::size_t kMaxRoutes = 256;  // per worker; the last is "other", for all further routes
 
@@ -174,6 +179,7 @@ struct alignas(64) SlotRow {
   Counter cpu_percent_x100;               // over the last second
   Counter requests_per_s_x100;
   Counter loop_utilisation_x10000;
+  Counter mean_latency_us;                      // of the requests of the last second; 0: there were none
   std::atomic<std::uint32_t> backoff_exits;     // exits that made the slot wait before it starts another; 0: no wait
   std::atomic<std::uint64_t> backoff_began_ms;  // monotonic: the first of these exits
   std::atomic<std::uint64_t> backoff_until_ms;  // monotonic

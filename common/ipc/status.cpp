@@ -30,7 +30,7 @@ json lines(const std::string& text) {
 // The generations that workers run now.
 json generations_json(const Scoreboard& board) {
   std::set<std::uint32_t> running;
-  for (std::uint32_t slot = 0; slot < std::min(board.server().slots.load(), kMaxSlots); ++slot) {
+  for (std::uint32_t slot = 0; slot < std::min(board.server().slots.load(), kMaxWorkers); ++slot) {
     if (board.slot(slot).pid.load() != 0) running.insert(board.slot(slot).generation.load());
   }
   return running;
@@ -136,7 +136,7 @@ json status_json(const Scoreboard& board, std::uint64_t history_s) {
   json status{{"server", server_json(board)},   {"totals", totals_json(board, sums)},
               {"workers", std::move(workers)},  {"routes", std::move(routes)},
               {"rollout", rollout_json(board)}, {"quarantine", quarantine_json(board)},
-              {"redis", redis_json(board)}};
+              {"redis", redis_json(board)},     {"distributor", distributor_json(board)}};
   status["lost_requests"] = status["totals"]["lost_requests"];
   if (history_s != 0) status["history"] = history_json(board, history_s);
   return status;

@@ -27,6 +27,9 @@ template <class Sum>
 // Every counter at its path, and the latency: what each slot and the totals have in common.
 [[nodiscard]] nlohmann::json counters_json(const SlotSum& sum);
 
+// What accepts for the workers; null with the balances for which nothing does.
+[[nodiscard]] nlohmann::json distributor_json(const Scoreboard& board);
+
 // An entry of `workers`.
 [[nodiscard]] nlohmann::json worker_json(const Scoreboard& board, const SlotSum& sum);
 

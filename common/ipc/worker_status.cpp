@@ -102,6 +102,24 @@ json counters_json(const SlotSum& sum) {
   return counters;
 }
 
+json distributor_json(const Scoreboard& board) {
+  if (!has_distributor(board)) return nullptr;
+  const SlotRow& slot = board.slot(kDistributorSlot);
+  const std::uint32_t pid = slot.pid.load();
+  const CounterSums counters = distributor_counters(board);
+  std::uint64_t waiting = 0;
+  for (std::uint32_t row = 0; row < kRowsPerSlot; ++row) {
+    waiting += board.worker(kDistributorSlot, row)[Count::connections].load();
+  }
+  return {{"pid", pid},
+          {"state", to_string(slot.state.load())},
+          {"uptime_s", pid == 0 ? 0.0 : seconds_since(slot.started_ms.load())},
+          {"waiting", waiting},
+          {"accept_pauses", counters[Count::accept_pauses]},
+          {"restarts", counters[Count::restarts]},
+          {"last_exit", last_exit_json(slot)}};
+}
+
 json worker_json(const Scoreboard& board, const SlotSum& sum) {
   const SlotRow& slot = board.slot(sum.slot);
   const bool running = slot.pid.load() != 0;

@@ -137,6 +137,19 @@ std::string redis_line(const json& redis) {
   return line + '\n';
 }
 
+// Nothing with the balances that need no distributor.
+std::string distributor_line(const json& distributor) {
+  if (!distributor.is_object()) return {};
+  std::string line =
+      fmt::format("distributor pid {}, {}, up {}, {} restarts, {} connections wait", text_of(at(distributor, {"pid"})),
+                  text_of(at(distributor, {"state"})), uptime(at(distributor, {"uptime_s"})),
+                  text_of(at(distributor, {"restarts"})), text_of(at(distributor, {"waiting"})));
+  const json& exit = at(distributor, {"last_exit"});
+  if (exit.is_object())
+    line += fmt::format("; last exit {}: {}", text_of(at(exit, {"at"})), cut(text_of(at(exit, {"reason"}))));
+  return line + '\n';
+}
+
 std::string server_lines(const json& status) {
   std::string listen;
   for (const json& address : at(status, {"server", "listen"})) listen += ' ' + text_of(address);
@@ -147,7 +160,7 @@ std::string server_lines(const json& status) {
                   text_of(at(status, {"server", "pid"})), uptime(at(status, {"server", "uptime_s"})),
                   text_of(at(status, {"server", "generation"})), listen.empty() ? " -" : listen);
   for (const json& reason : at(status, {"server", "degraded"})) out += "degraded: " + text_of(reason) + '\n';
-  return out + redis_line(at(status, {"redis"}));
+  return out + redis_line(at(status, {"redis"})) + distributor_line(at(status, {"distributor"}));
 }
 
 // What an operator asks about first, each only if there is any: lost requests, the quarantine, the last rollout.

@@ -24,6 +24,7 @@ void RequestListing::list(const ControlSocket::Reply& reply) {
   requests_ = json::array();
   unanswered_.clear();
   for (std::uint32_t slot = 0; slot < kMaxSlots; ++slot) {
+    if (slot == kDistributorSlot) continue;
     for (const WorkerEntry* worker : {workers_.slots().current(slot), workers_.slots().ready_worker(slot)}) {
       if (worker == nullptr || worker->state == WorkerState::starting || unanswered_.contains(slot)) continue;
       if (workers_.send(worker->pid, {MessageKind::list_requests, query_, {}})) unanswered_.insert(slot);

@@ -7,6 +7,7 @@
 
 namespace pronghorn::supervisor {
 std::string process_name(std::uint32_t slot) {
+  if (slot == kDistributorSlot) return "the distributor";
   return slot == kAdminSlot ? "the admin process" : "worker " + std::to_string(slot);
 }
 

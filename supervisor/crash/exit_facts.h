@@ -8,7 +8,7 @@
 
 namespace pronghorn::supervisor {
 
-// "worker 3" or "the admin process", for log lines.
+// "worker 3", "the distributor" or "the admin process", for log lines.
 [[nodiscard]] std::string process_name(std::uint32_t slot);
 
 // The request that the worker is executing: "POST /crash id=…". Empty when it executes none, or when the row belongs to

@@ -96,6 +96,11 @@ json memory_json(const EndedWorker& ended) {
           {"verdict", ended.verdict}};
 }
 
+std::string slot_name(std::uint32_t slot) {
+  if (slot == kDistributorSlot) return "distributor";
+  return slot == kAdminSlot ? "admin" : std::to_string(slot);
+}
+
 }  // namespace
 
 std::string describe_signal_code(int signal, int code) {
@@ -112,7 +117,7 @@ std::string describe_signal_code(int signal, int code) {
 std::string report_name(long long at, std::uint32_t slot, int pid) {
   std::string time = rfc3339(at);
   std::erase_if(time, [](char c) { return c == '-' || c == ':'; });
-  return fmt::format("crash-{}-{}-{}.json", time, slot == kAdminSlot ? "admin" : std::to_string(slot), pid);
+  return fmt::format("crash-{}-{}-{}.json", time, slot_name(slot), pid);
 }
 
 json crash_report(const EndedWorker& ended) {
@@ -123,7 +128,7 @@ json crash_report(const EndedWorker& ended) {
   const bool running = known && row.running.active.load() != 0;
   json report{{"version", kVersion},
               {"time", rfc3339(ended.at)},
-              {"slot", worker.slot == kAdminSlot ? json("admin") : json(worker.slot)},
+              {"slot", is_worker_slot(worker.slot) ? json(worker.slot) : json(slot_name(worker.slot))},
               {"pid", worker.pid},
               {"generation", worker.generation},
               {"app", ended.app},

@@ -7,10 +7,6 @@
 
 namespace pronghorn::supervisor {
 
-// The last slot is the admin process'; the others are for workers.
-inline constexpr std::uint32_t kAdminSlot = kMaxSlots - 1;
-inline constexpr std::uint32_t kMaxWorkers = kMaxSlots - 1;
-
 enum class WorkerState {
   starting,  // has not sent `ready` yet
   ready,

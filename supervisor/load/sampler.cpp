@@ -88,6 +88,7 @@ void Sampler::sample_slot(std::uint32_t slot, const WorkerEntry* worker, std::ui
     out.rss_bytes.store(0);
     out.cpu_percent_x100.store(0);
     out.loop_utilisation_x10000.store(0);
+    out.mean_latency_us.store(0);
     return;
   }
 
@@ -109,15 +110,10 @@ void Sampler::sample_slot(std::uint32_t slot, const WorkerEntry* worker, std::ui
     const double idle = static_cast<double>(fresh.idle_us - last.idle_us) / (elapsed_ms * 1e3);
     const double busy = std::clamp(1.0 - idle, 0.0, 1.0);
     out.loop_utilisation_x10000.store(static_cast<std::uint64_t>(busy * 10'000));
-    fresh.mean_latency_us = mean_between(last.latency, fresh.latency);
+    out.mean_latency_us.store(static_cast<std::uint64_t>(mean_between(last.latency, fresh.latency)));
     if (worker->state == WorkerState::ready) utilisations_.push_back(busy);
   }
   last_[worker->pid] = fresh;
-}
-
-double Sampler::mean_latency_us(int pid) const noexcept {
-  const auto found = last_.find(pid);
-  return found == last_.end() ? 0 : found->second.mean_latency_us;
 }
 
 }  // namespace pronghorn::supervisor

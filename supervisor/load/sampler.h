@@ -16,14 +16,12 @@ class Sampler {
  public:
   explicit Sampler(Scoreboard& board) : board_(board) {}
 
-  // Reads /proc and the worker rows, and writes the slot rows: memory now; CPU, requests per second and utilisation of
-  // the loop since the last call.
+  // Reads /proc and the worker rows, and writes the slot rows: memory now; CPU, requests per second, mean
+  // latency and utilisation of the loop since the last call.
   void sample(const Slots& slots, std::uint64_t now);
 
   // The share of time (0 to 1) that the loop of each ready worker was busy. Workers without two samples are left out.
   [[nodiscard]] const std::vector<double>& utilisations() const noexcept { return utilisations_; }
-  // The mean time of a request in the last second, in microseconds. 0: the worker answered none.
-  [[nodiscard]] double mean_latency_us(int pid) const noexcept;
 
  private:
   struct Last {
@@ -32,7 +30,6 @@ class Sampler {
     std::uint64_t requests = 0;
     std::uint64_t idle_us = 0;
     LatencyHistogram::Sum latency;
-    double mean_latency_us = 0;
   };
 
   void sample_slot(std::uint32_t slot, const WorkerEntry* worker, std::uint64_t now);

@@ -60,7 +60,7 @@ void Recycler::relieve(const std::vector<RecycleFacts>& users, const MemoryRoom&
 std::vector<RecycleFacts> Recycler::memory_users() const {
   std::vector<RecycleFacts> all;
   for (const WorkerEntry& worker : workers_.slots().workers()) {
-    if (worker.slot == kAdminSlot) continue;
+    if (!is_worker_slot(worker.slot)) continue;
     if (worker.state != WorkerState::ready && worker.state != WorkerState::draining) continue;
     all.push_back({.slot = worker.slot, .pid = worker.pid, .memory = proportional_bytes(worker.pid), .limits = {}});
   }

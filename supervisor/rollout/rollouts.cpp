@@ -131,13 +131,15 @@ bool Rollouts::is_done(std::uint32_t slot) const {
          worker->generation == target().generation && worker->state == WorkerState::ready;
 }
 
-// The lowest slot that is not done; the admin process is the last.
+// The lowest slot that is not done; the processes that are no workers are the last.
 std::optional<std::uint32_t> Rollouts::next_slot() const {
   const auto waits = [this](std::uint32_t slot) { return workers_.slots().wanted(slot) && !is_done(slot); };
   for (std::uint32_t slot = 0; slot < workers_.slots().target(); ++slot) {
     if (waits(slot)) return slot;
   }
-  if (waits(kAdminSlot)) return kAdminSlot;
+  for (const std::uint32_t slot : {kDistributorSlot, kAdminSlot}) {
+    if (waits(slot)) return slot;
+  }
   return std::nullopt;
 }
 
@@ -161,7 +163,7 @@ void Rollouts::on_ready(const WorkerEntry& worker) {
   if (worker.pid != successor_) return;
   successor_ = 0;
   workers_.commit(worker.pid, target());
-  if (stage_ == Stage::replacing && !watched_ && worker.slot != kAdminSlot) return watch(worker);
+  if (stage_ == Stage::replacing && !watched_ && is_worker_slot(worker.slot)) return watch(worker);
   replace_next();
 }
 

@@ -30,6 +30,7 @@ void SlotPublisher::publish_all(std::uint64_t now) noexcept {
     if (slots_.current(slot) != nullptr) used = std::max(used, slot + 1);
   }
   board_.server().slots.store(used);
+  if (slots_.wanted(kDistributorSlot) || slots_.current(kDistributorSlot) != nullptr) publish(kDistributorSlot, now);
 }
 
 }  // namespace pronghorn::supervisor

@@ -19,7 +19,7 @@ class SlotPublisher {
 
   // Writes the slot's row. Does nothing for the admin slot, which would be listed among the workers.
   void publish(std::uint32_t slot, std::uint64_t now) noexcept;
-  // Writes the rows of all slots, and how many are in use.
+  // Writes the rows of all slots, the distributor's included, and how many workers' slots are in use.
   void publish_all(std::uint64_t now) noexcept;
 
  private:

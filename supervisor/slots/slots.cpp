@@ -150,7 +150,7 @@ std::optional<Slots::Exit> Slots::exited(int pid, std::uint64_t now, double jitt
                              ? std::chrono::milliseconds(-1)
                              : std::chrono::milliseconds(static_cast<std::int64_t>(now - exit.worker.ready_ms));
   exit.delay = slot.policy.after_exit(now, ready_for, jitter);
-  if (exit.worker.slot != kAdminSlot) exit.delay = std::min(exit.delay, longest_delay(ready_for));
+  exit.delay = std::min(exit.delay, longest_delay(exit.worker.slot, ready_for));
   exit.series = slot.policy.series();
   exit.replaced = true;
   if (slot.lost_since == 0) slot.lost_since = now;
@@ -158,12 +158,15 @@ std::optional<Slots::Exit> Slots::exited(int pid, std::uint64_t now, double jitt
   return exit;
 }
 
-// No limit while another slot serves or starts. Otherwise all slots would wait and none would serve: the last one to
-// fail starts immediately, unless its worker failed so early that the next one is likely to do the same.
-std::chrono::milliseconds Slots::longest_delay(std::chrono::milliseconds ready_for) const noexcept {
-  const auto serves = [](const Slot& slot) { return slot.wanted && has_serving(slot); };
+// No limit for the admin process, and for a worker while another slot serves or starts. Otherwise all slots would wait
+// and none would serve: the last one to fail starts immediately, and so does the distributor, of which there is only one,
+// unless it failed so early that the next one is likely to do the same.
+std::chrono::milliseconds Slots::longest_delay(std::uint32_t slot, std::chrono::milliseconds ready_for) const noexcept {
+  const auto serves = [](const Slot& each) { return each.wanted && has_serving(each); };
   const auto workers = std::span(slots_).first(kMaxWorkers);
-  if (std::ranges::any_of(workers, serves)) return RestartPolicy::kLongestDelay * 2;
+  if (slot == kAdminSlot || (is_worker_slot(slot) && std::ranges::any_of(workers, serves))) {
+    return RestartPolicy::kLongestDelay * 2;
+  }
   if (ready_for < std::chrono::milliseconds::zero()) return kNeverReadyDelay;
   return ready_for < RestartPolicy::kFirstDelay ? RestartPolicy::kFirstDelay : std::chrono::milliseconds::zero();
 }

@@ -42,6 +42,8 @@ class Slots {
   [[nodiscard]] std::uint32_t target() const noexcept { return target_; }
   // Whether the admin slot is wanted.
   void set_admin(bool wanted) noexcept { slots_[kAdminSlot].wanted = wanted; }
+  // Whether the distributor's slot is wanted.
+  void set_distributor(bool wanted) noexcept { slots_[kDistributorSlot].wanted = wanted; }
   [[nodiscard]] bool wanted(std::uint32_t slot) const noexcept { return slots_[slot].wanted; }
 
   // A slot that needs a worker now: it is wanted, all of its workers are leaving, its delay has passed, and it has a
@@ -103,7 +105,7 @@ class Slots {
   [[nodiscard]] std::uint64_t next_due() const noexcept;
 
  private:
-  // When every other slot waits and this slot's worker did not even become ready.
+  // When nobody serves otherwise, and this slot's process did not even become ready.
   static constexpr std::chrono::milliseconds kNeverReadyDelay{1'000};
 
   struct Slot {
@@ -120,7 +122,8 @@ class Slots {
   [[nodiscard]] static bool has_serving(const Slot& slot) noexcept;
   [[nodiscard]] static bool may_start(const Slot& slot) noexcept;
   void note_served(Slot& slot, std::uint64_t now) noexcept;
-  [[nodiscard]] std::chrono::milliseconds longest_delay(std::chrono::milliseconds ready_for) const noexcept;
+  [[nodiscard]] std::chrono::milliseconds longest_delay(std::uint32_t slot,
+                                                        std::chrono::milliseconds ready_for) const noexcept;
 
   std::vector<Slot> slots_;
   std::uint32_t target_ = 0;

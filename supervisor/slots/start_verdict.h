@@ -20,14 +20,14 @@ class StartVerdict {
   // The worker has ended unexpectedly, or could not be started. True: restarting it is hopeless, because it reported so
   // itself, exceeded boot_timeout, or a worker of every slot (`slots` of them) has failed.
   [[nodiscard]] bool is_hopeless(const WorkerEntry& worker, const ChildExit& how, std::uint32_t slots) {
-    if (ever_ready_ || worker.slot == kAdminSlot) return false;
+    if (ever_ready_ || !is_worker_slot(worker.slot)) return false;
     const bool every_slot = every_slot_failed(worker.slot, slots);
     const bool cannot_start = how.signal == 0 && how.status == kExitApplication;
     return cannot_start || worker.state == WorkerState::dying || every_slot;
   }
   // The slot's process could not be created.
   [[nodiscard]] bool is_hopeless(std::uint32_t slot, std::uint32_t slots) {
-    return !ever_ready_ && slot != kAdminSlot && every_slot_failed(slot, slots);
+    return !ever_ready_ && is_worker_slot(slot) && every_slot_failed(slot, slots);
   }
 
  private:

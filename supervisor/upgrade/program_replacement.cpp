@@ -12,8 +12,7 @@
 namespace pronghorn::supervisor {
 namespace {
 
-constexpr std::uint64_t kFlushLimitMs = 1'000;  // for clients that we hold to reach a worker
-constexpr std::uint64_t kFlushPeriodMs = 10;
+constexpr std::uint64_t kAgainMs = 10;
 
 }  // namespace
 
@@ -46,13 +45,13 @@ void ProgramReplacement::state_checked(const std::string& error) {
 void ProgramReplacement::app_checked(const std::string& error) {
   if (!busy_) return;
   if (!error.empty()) return fail("the application does not load: " + error);
-  exec_by_ms_ = monotonic_ms() + kFlushLimitMs;
+  checked_ = true;
   schedule_();
 }
 
 void ProgramReplacement::fail(const std::string& reason) {
   busy_ = false;
-  exec_by_ms_ = 0;
+  checked_ = false;
   failure_ = "the program is not replaced: " + reason;
   log_error(failure_);
   if (const Waiter waiter = std::exchange(waiter_, nullptr)) waiter(failure_);
@@ -66,16 +65,8 @@ void ProgramReplacement::cancel() noexcept {
 }
 
 std::uint64_t ProgramReplacement::advance() {
-  if (exec_by_ms_ == 0) return 0;
-  const std::uint64_t now = monotonic_ms();
-  if (parts_.symbolizer.busy()) return now + kFlushPeriodMs;  // the new image would not know its child
-  // Descriptors of clients do not survive the exec: workers get them first.
-  if (parts_.dispatcher) {
-    parts_.dispatcher->flush();
-    const std::size_t left = parts_.dispatcher->waiting();
-    if (left > 0 && now < exec_by_ms_) return now + kFlushPeriodMs;
-    if (left > 0) log_warning("clients that no worker has taken are dropped", {{"clients", left}});
-  }
+  if (!checked_) return 0;
+  if (parts_.symbolizer.busy()) return monotonic_ms() + kAgainMs;  // the new image would not know its child
   if (parts_.rollouts.busy()) {
     fail("workers are being replaced");
     return 0;

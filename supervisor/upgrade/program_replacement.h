@@ -20,7 +20,6 @@
 #include "supervisor/launch/app_check.h"
 #include "supervisor/launch/supervisor_hooks.h"
 #include "supervisor/listen/listeners.h"
-#include "supervisor/load/dispatcher.h"
 #include "supervisor/load/scaling.h"
 #include "supervisor/redis/embedded_redis.h"
 #include "supervisor/rollout/rollouts.h"
@@ -52,7 +51,6 @@ class ProgramReplacement {
     Workers& workers;
     Rollouts& rollouts;
     Scaling& scaling;
-    std::optional<Dispatcher>& dispatcher;
     std::optional<EmbeddedRedis>& redis;
   };
 
@@ -96,7 +94,7 @@ class ProgramReplacement {
   std::optional<std::string> result_;                     // of the rollout after that; empty text: success
   std::string failure_ = "the program was not replaced";  // why the last attempt failed
   std::vector<ResultWaiter> result_waiters_;
-  std::uint64_t exec_by_ms_ = 0;  // executes by then, earlier when no client waits for a worker; 0: not checked yet
+  bool checked_ = false;  // the new program can be executed
 };
 
 }  // namespace pronghorn::supervisor

@@ -14,9 +14,10 @@ namespace {
 // "restarting slot 1 in 400 ms: 3 exits in 12 s"
 std::string restart_text(const Slots::Exit& exit) {
   const std::uint32_t slot = exit.worker.slot;
-  if (exit.delay.count() == 0) return fmt::format("restarting slot {} now", slot);
+  const std::string what = is_worker_slot(slot) ? fmt::format("slot {}", slot) : "it";
+  if (exit.delay.count() == 0) return fmt::format("restarting {} now", what);
   const auto within = static_cast<double>(monotonic_ms() - exit.series.began_ms) / 1e3;
-  return fmt::format("restarting slot {} in {} ms: {} exit{} in {:.3g} s", slot, exit.delay.count(), exit.series.exits,
+  return fmt::format("restarting {} in {} ms: {} exit{} in {:.3g} s", what, exit.delay.count(), exit.series.exits,
                      exit.series.exits == 1 ? "" : "s", within);
 }
 

@@ -31,6 +31,7 @@ Workers::Workers(Environment environment, Launch launch, Callbacks callbacks)
       launch_(std::move(launch)),
       launches_(kMaxSlots, launch_) {
   slots_.set_admin(environment_.admin_listeners != nullptr);
+  slots_.set_distributor(environment_.passes_connections);
 }
 
 std::uint64_t Workers::advance() {
@@ -160,7 +161,7 @@ Handover Workers::handover_for(Slots::Place place, const Launch& launch, std::ve
   handover.generation = launch.generation;
   handover.supervisor_pid = ::getpid();
   handover.admin = place.slot == kAdminSlot;
-  if (!handover.admin && environment_.passes_connections) return handover;
+  if (is_worker_slot(place.slot) && environment_.passes_connections) return handover;
   const Listeners& listeners = handover.admin ? *environment_.admin_listeners : environment_.listeners;
   for (const auto& listener : listeners.all()) {
     const Address& address = listeners.addresses()[listener.address];
@@ -194,14 +195,15 @@ std::expected<int, std::string> Workers::start(Slots::Place place, const Launch&
       if (auto restored = launch.app->restore(); !restored) return std::unexpected(std::move(restored.error()));
     }
     // Not when the first worker is ready: it accepts before it says so.
-    if (place.slot != kAdminSlot) environment_.listeners.listen(place.slot);
+    if (is_worker_slot(place.slot)) environment_.listeners.listen(place.slot);
     const auto [ours, theirs] = make_channel_pair();
     const Fd their_end(theirs);
     auto handle = make_handle(ours, launch);
     std::vector<int> fds{theirs, environment_.board.fd(), -1};  // kChannelFd, kScoreboardFd, kHandoverFd
     const Fd record(write_handover(handover_for(place, launch, fds)));
     fds[2] = record.get();
-    const auto pid = environment_.children.spawn({environment_.program, "worker"}, fds,
+    const char* const command = place.slot == kDistributorSlot ? "distributor" : "worker";
+    const auto pid = environment_.children.spawn({environment_.program, command}, fds,
                                                  [this](const ChildExit& exit) { on_exit(exit); });
     if (!pid) return pid;
     const std::uint64_t now = monotonic_ms();
@@ -245,8 +247,8 @@ void Workers::on_message(WorkerHandle& handle, const Message& message, int fd) {
     case MessageKind::failed:
       handle.failure = message.text;
       return;
-    case MessageKind::accepted:
-      return callbacks_.on_accepted(handle.pid, message.number, message.text);
+    case MessageKind::unlinked:
+      return callbacks_.on_unlinked(handle.pid, static_cast<int>(message.number));
     case MessageKind::kill_identified:
     case MessageKind::quarantined:
     case MessageKind::quarantine_ended:
@@ -265,7 +267,7 @@ void Workers::on_ready(int pid) {
   const std::uint64_t lost_since = slots_.lost_since(worker->slot);
   slots_.ready(pid, monotonic_ms());
   const WorkerEntry ready = *worker;
-  if (ready.slot != kAdminSlot) start_verdict_.worker_ready();
+  if (is_worker_slot(ready.slot)) start_verdict_.worker_ready();
   log_debug(process_name(ready.slot) + " is ready",
             {{"slot", ready.slot}, {"pid", ready.pid}, {"boot_ms", ready.ready_ms - ready.started_ms}});
   if (lost_since != 0) {
@@ -277,7 +279,7 @@ void Workers::on_ready(int pid) {
 
 // A worker that ends in order has no requests in flight.
 void Workers::count_lost(const WorkerRow& row, const WorkerEntry& worker) {
-  if (worker.slot == kAdminSlot || row.pid.load() != static_cast<std::uint32_t>(worker.pid)) return;
+  if (!is_worker_slot(worker.slot) || row.pid.load() != static_cast<std::uint32_t>(worker.pid)) return;
   add(environment_.board.slot(worker.slot)[Count::lost_worker_died], row[Count::in_flight].load());
 }
 
@@ -334,6 +336,7 @@ void Workers::stop(const WorkerEntry& worker) {
 void Workers::drain_all() {
   stopping_ = true;
   slots_.set_target(0, monotonic_ms());
+  slots_.set_distributor(false);
   for (const WorkerEntry& worker : slots_.workers()) {
     if (worker.slot == kAdminSlot) continue;
     if (worker.state == WorkerState::starting) {
@@ -347,6 +350,7 @@ void Workers::drain_all() {
 void Workers::stop_all() {
   stopping_ = true;
   slots_.set_target(0, monotonic_ms());
+  slots_.set_distributor(false);
   stop_admin();
   for (const WorkerEntry& worker : slots_.workers()) stop(worker);
 }

@@ -1,4 +1,5 @@
-// The worker processes: starts them, reads their messages, restarts and stops them.
+// The worker processes, the distributor and the admin process: starts them, reads their messages, restarts and stops
+// them.
 //
 // Context: supervisor, main thread. Slots decides what is due, Workers carries it out.
 #pragma once
@@ -49,8 +50,8 @@ class Workers {
     std::function<void(const WorkerEntry&, const std::string& reason)> on_exit;
     // No worker has ever been ready, and restarting them is hopeless. Called at most once.
     std::function<void(const std::string& reason)> on_cannot_start;
-    // MessageKind::accepted.
-    std::function<void(int pid, std::uint64_t ticket, const std::string& not_taken)> on_accepted;
+    // A distributor has lost its link to a worker: MessageKind::unlinked.
+    std::function<void(int distributor, int worker)> on_unlinked;
     // A request has killed a worker: see killing_request() and killing_client(). Called before on_exit.
     std::function<void(const std::string& request, std::uint64_t client)> on_killed;
     // kill_identified, quarantined, quarantine_ended.
@@ -65,7 +66,7 @@ class Workers {
     Children& children;
     Listeners& listeners;
     Listeners* admin_listeners;         // null: there is no admin process
-    bool passes_connections;            // workers get connections over their channel, and no listeners
+    bool passes_connections;            // a distributor has the listeners, and workers none
     CrashReporter* reporter = nullptr;  // null: no crash reports are written
   };
 

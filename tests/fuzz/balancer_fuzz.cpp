@@ -1,22 +1,22 @@
 // The cookie by which balance = "cookie-hash" chooses a worker: read from bytes that have not been parsed. Input: the
 // name of the cookie, a line feed, then what a client has sent so far.
+#include "distributor/cookie_look.h"
 #include "framing/framing_cases.h"
 #include "fuzz/fuzz_target.h"
-#include "supervisor/load/dispatch_policy.h"
 
 namespace pronghorn::fuzz {
 
 void fuzz(std::string_view input) {
-  using supervisor::CookieLook;
+  using distributor::CookieLook;
   const std::string name(take_line(input));
   const std::string bytes(input);
-  const CookieLook whole = supervisor::find_cookie(bytes, name);
+  const CookieLook whole = distributor::find_cookie(bytes, name);
   require(whole.value.empty() || bytes.find(name + "=" + whole.value) != std::string::npos, "the value was sent");
   require(whole.value.find_first_of(";\n") == std::string::npos, "the value ends with its cookie");
   require(whole.complete || whole.value.empty(), "a value is not taken before its line has ended");
   // Clients send heads in pieces: what is final stays so, whatever follows.
   for (std::size_t size = 0; size < bytes.size(); ++size) {
-    const CookieLook part = supervisor::find_cookie(std::string_view(bytes).substr(0, size), name);
+    const CookieLook part = distributor::find_cookie(std::string_view(bytes).substr(0, size), name);
     if (!part.complete) continue;
     require(whole.complete && part.value == whole.value, "more bytes change nothing");
     break;

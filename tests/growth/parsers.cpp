@@ -9,10 +9,10 @@
 #include <string_view>
 #include <vector>
 
+#include "distributor/cookie_look.h"
 #include "pronghorn/error.h"
 #include "pronghorn/json.h"
 #include "pronghorn/request.h"
-#include "supervisor/load/dispatch_policy.h"
 #include "worker/exchange/exchange.h"
 #include "worker/fields/content_coding.h"
 #include "worker/fields/forwarded.h"
@@ -249,7 +249,7 @@ void measure_fields() {
   });
   measure_repeated("the balancer's cookie", {"\n", "Cookie: a\n", ";", "a=b;", "\r", " "}, [](std::string_view text) {
     const std::string head = "GET / HTTP/1.1\r\nCookie: " + std::string(text);
-    static_cast<void>(supervisor::find_cookie(head, "session"));
+    static_cast<void>(distributor::find_cookie(head, "session"));
   });
 }
 

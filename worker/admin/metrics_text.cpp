@@ -154,8 +154,10 @@ void write_count(Exposition& out, std::size_t index, const std::string& labels, 
   }
 }
 
-// Counters of every slot that was ever used, gauges of those in use, and what the supervisor counts for itself.
+// Counters of every slot that was ever used, gauges of those in use, and what the supervisor and the distributor count for
+// themselves.
 void write_counters(Exposition& out, const Scoreboard& board, const std::vector<SlotSum>& sums) {
+  const CounterSums distributor = distributor_counters(board);
   std::size_t next = 0;
   for (std::size_t first = 0; first < kCounts; first = next) {
     const CounterFacts& family = kCounterFacts[first];
@@ -168,6 +170,7 @@ void write_counters(Exposition& out, const Scoreboard& board, const std::vector<
     for (std::size_t i = first; i < next; ++i) {
       const std::uint64_t own = board.server().counters.values[i].load(std::memory_order_relaxed);
       if (own != 0) write_count(out, i, "slot=\"supervisor\"", own);
+      if (distributor.values[i] != 0) write_count(out, i, "slot=\"distributor\"", distributor.values[i]);
     }
   }
 }

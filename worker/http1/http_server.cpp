@@ -77,6 +77,7 @@ HttpServer::HttpServer(uv_loop_t* loop, const Config& config, RequestHandler& ha
     : loop_(loop),
       read_buffer_(kReadBuffer, '\0'),
       context_(config, handler, state, row),
+      pauses_(row),
       proxy_protocol_(config.proxy_protocol),
       trusted_proxies_(config.trusted_proxies),
       proxies_send_forwarded_(config.forwarding_fields == "forwarded"),
@@ -114,7 +115,7 @@ void HttpServer::listen(const InheritedListener& listener, bool exclusive) {
   if (acceptors_.contains(listener.fd)) return;
   const bool is_unix = listener.is_unix;
   auto acceptor = std::make_unique<Acceptor>(
-      loop_, listener.fd, exclusive, context_.row,
+      loop_, listener.fd, exclusive, context_.row, pauses_,
       [this, is_unix](int fd, const sockaddr_storage& address) { accepted(fd, address, is_unix); });
   if (!full_) acceptor->start();
   acceptors_.emplace(listener.fd, std::move(acceptor));
@@ -230,6 +231,7 @@ void HttpServer::tick() {
   handshakes_.expire(now_ms, header_timeout(now_ms));
   expire_connections(context_, ticks, timeouts(now_ms), std::chrono::steady_clock::now());
   for (auto& [fd, acceptor] : acceptors_) acceptor->retry();
+  pauses_.look();
   if (context_.draining && !idle_closed_ && now_ms - drain_started_ms_ >= kIdleGraceMs) {
     idle_closed_ = true;
     drain_connections(true);

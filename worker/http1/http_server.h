@@ -38,7 +38,7 @@ class HttpServer {
   void listen(const InheritedListener& listener, bool exclusive);
   // Leaves the listener to its own worker again.
   void stop_listening(int fd);
-  // Serves a client that the supervisor accepted. Takes ownership of `fd`, a non-blocking socket.
+  // Serves a client that the distributor accepted. Takes ownership of `fd`, a non-blocking socket.
   void adopt(int fd);
 
   // From now on each response is the last of its connection.
@@ -79,6 +79,7 @@ class HttpServer {
   uv_loop_t* loop_;
   std::string read_buffer_;  // of all connections, in turn
   HttpContext context_;
+  AcceptPauses pauses_;
   std::map<int, std::unique_ptr<Acceptor>> acceptors_;  // by listener
   Networks proxy_protocol_;
   Networks trusted_proxies_;

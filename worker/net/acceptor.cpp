@@ -10,8 +10,6 @@
 #include <string>
 #include <utility>
 
-#include "common/log.h"
-
 namespace pronghorn::worker {
 namespace {
 
@@ -34,10 +32,12 @@ int make_exclusive(int listener) {
 
 }  // namespace
 
-Acceptor::Acceptor(uv_loop_t* loop, int listener, bool exclusive, WorkerRow& row, Accepted accepted)
+Acceptor::Acceptor(uv_loop_t* loop, int listener, bool exclusive, WorkerRow& row, AcceptPauses& pauses,
+                   Accepted accepted)
     : listener_(listener),
       watched_(exclusive ? make_exclusive(listener) : listener),
       row_(row),
+      pauses_(pauses),
       accepted_(std::move(accepted)) {
   auto poll = std::make_unique<uv_poll_t>();
   if (const int error = uv_poll_init(loop, poll.get(), watched_); error != 0) {
@@ -94,8 +94,7 @@ void Acceptor::pause(int error) noexcept {
   if (paused_) return;
   paused_ = true;
   uv_poll_stop(poll_.get());
-  add(row_[Count::accept_pauses]);
-  log_warning("accepting is paused", {{"error", std::strerror(error)}});
+  pauses_.paused(error);
 }
 
 void Acceptor::retry() noexcept {

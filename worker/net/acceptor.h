@@ -8,6 +8,7 @@
 
 #include "common/ipc/scoreboard.h"
 #include "common/uv_ptr.h"
+#include "worker/net/accept_pauses.h"
 
 namespace pronghorn::worker {
 
@@ -21,8 +22,8 @@ class Acceptor {
   using Accepted = std::function<void(int fd, const sockaddr_storage& address)>;
 
   // Watches `listener`, which stays open and is not owned. `exclusive`: all workers share the queue, and a client wakes
-  // one of them. Throws std::runtime_error if the loop cannot watch it.
-  Acceptor(uv_loop_t* loop, int listener, bool exclusive, WorkerRow& row, Accepted accepted);
+  // one of them. Throws std::runtime_error if the loop cannot watch it. `row` and `pauses` must outlive this.
+  Acceptor(uv_loop_t* loop, int listener, bool exclusive, WorkerRow& row, AcceptPauses& pauses, Accepted accepted);
   Acceptor(const Acceptor&) = delete;
   Acceptor& operator=(const Acceptor&) = delete;
   ~Acceptor();
@@ -44,6 +45,7 @@ class Acceptor {
   int listener_;
   int watched_;  // the listener, or an epoll descriptor around it
   WorkerRow& row_;
+  AcceptPauses& pauses_;
   Accepted accepted_;
   UvPtr<uv_poll_t> poll_;
   bool active_ = false;

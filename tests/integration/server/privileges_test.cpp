@@ -73,11 +73,11 @@ int low_port() {
 
 }  // namespace
 
-TEST_CASE("workers and Redis have no capabilities and cannot gain any", "[privileges]") {
-  const ServerProcess server({.workers = 2, .redis = {}});
+TEST_CASE("workers, distributor and Redis have no capabilities and cannot gain any", "[privileges]") {
+  const ServerProcess server({.workers = 2, .redis = {}, .arguments = {"--balance", "round-robin"}});
   REQUIRE(server.wait_redis());
   const auto children = children_of(server.pid());
-  CHECK(children.size() == 3);
+  CHECK(children.size() == 4);
   for (const pid_t pid : children) check_without_privileges(pid);
 }
 

@@ -133,7 +133,7 @@ TEST_CASE("a server stops although a PROXY header is awaited", "[proxy]") {
   CHECK(server.stop(8s) == ExitStatus{.code = 0, .signal = 0});
 }
 
-TEST_CASE("connections that the supervisor passes on have PROXY headers, too", "[proxy]") {
+TEST_CASE("connections that the distributor passes on have PROXY headers, too", "[proxy]") {
   const ServerProcess server(options({"--proxy-protocol", "127.0.0.1", "--balance", "round-robin"}));
   CHECK(origin_after(server, kLine) == "192.0.2.7 56280 http localhost");
 }

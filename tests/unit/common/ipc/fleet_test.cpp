@@ -2,6 +2,8 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
+
 #include "support/catch.h"
 #include "unit/common/ipc/board_fixture.h"
 
@@ -129,4 +131,39 @@ TEST_CASE("reporting allocates no memory for unused rows") {
   struct stat facts{};
   REQUIRE(::fstat(board.fd(), &facts) == 0);
   CHECK(facts.st_blocks * 512 < 1024 * 1024);
+}
+
+// Its row counts connections that workers count again, and it is not one of them.
+TEST_CASE("the distributor is no worker: only its pauses are added to the totals") {
+  Scoreboard board = make_board();
+  const auto before = sum_all(board, sum_slots(board));
+  CHECK_FALSE(has_distributor(board));
+  board.slot(kDistributorSlot).pid.store(9);
+  board.slot(kDistributorSlot).started_ms.store(1);
+  board.slot(kDistributorSlot)[Count::restarts].store(2);
+  WorkerRow& row = board.worker(kDistributorSlot, 0);
+  row.stamp_ms.store(monotonic_ms());
+  row[Count::accepted].store(100);
+  row[Count::connections].store(5);
+  row[Count::accept_pauses].store(3);
+  const auto sums = sum_slots(board);
+  const auto after = sum_all(board, sums);
+  CHECK(has_distributor(board));
+  CHECK(sums.size() == 2);
+  CHECK(after[Count::accepted] == before[Count::accepted]);
+  CHECK(after[Count::connections] == before[Count::connections]);
+  CHECK(after[Count::restarts] == before[Count::restarts]);
+  CHECK(after[Count::accept_pauses] == before[Count::accept_pauses] + 3);
+  CHECK(distributor_counters(board)[Count::restarts] == 2);
+}
+
+TEST_CASE("a server whose distributor has ended is degraded, unless it stops") {
+  Scoreboard board = make_board();
+  board.slot(kDistributorSlot).started_ms.store(1);
+  const auto says_so = [&] {
+    return std::ranges::count(degradations(board), "no distributor runs: connections wait in the accept queue") == 1;
+  };
+  CHECK(says_so());
+  board.server().draining.store(1);
+  CHECK_FALSE(says_so());
 }

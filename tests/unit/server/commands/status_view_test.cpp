@@ -76,3 +76,14 @@ TEST_CASE("a status with nothing of what is expected is shown without a crash", 
     CHECK_FALSE(status_table(json::parse(text)).empty());
   }
 }
+
+TEST_CASE("the status table shows the distributor only where there is one", "[status_view]") {
+  CHECK(status_table(example()).find("distributor") == std::string::npos);
+  json status = example();
+  status["distributor"] = {
+      {"pid", 77},      {"state", "ready"},
+      {"uptime_s", 61}, {"waiting", 3},
+      {"restarts", 1},  {"last_exit", {{"at", "2026-11-22T05:00:00Z"}, {"reason", "signal 9 (SIGKILL)"}}}};
+  CHECK(status_table(status).find("distributor pid 77, ready, up 1m01s, 1 restarts, 3 connections wait; last exit "
+                                  "2026-11-22T05:00:00Z: signal 9 (SIGKILL)") != std::string::npos);
+}

@@ -253,3 +253,24 @@ TEST_CASE("a held slot starts its next worker when the old one has ended", "[sup
   slots.draining(200, 4000, 30'000);  // the hold was for once
   CHECK(slots.next_start(4000)->slot == 0);
 }
+
+// Nobody else accepts meanwhile.
+TEST_CASE("the distributor is restarted at once however often it ends, unless it ends as soon as it is ready",
+          "[slots]") {
+  Slots slots;
+  slots.set_distributor(true);
+  std::uint64_t now = 1'000;
+  const auto lives_for = [&](std::uint64_t ms) {
+    const auto place = slots.next_start(now);
+    REQUIRE(place.has_value());
+    CHECK(place->slot == kDistributorSlot);
+    slots.started(*place, static_cast<int>(now), 1, now, 0);
+    slots.ready(static_cast<int>(now), now);
+    const auto exit = slots.exited(static_cast<int>(now), now + ms, 0);
+    REQUIRE(exit.has_value());
+    now += ms + static_cast<std::uint64_t>(exit->delay.count());
+    return exit->delay;
+  };
+  for (int i = 0; i < 10; ++i) CHECK(lives_for(200).count() == 0);
+  CHECK(lives_for(50) == RestartPolicy::kFirstDelay);
+}

@@ -34,5 +34,6 @@ TEST_CASE("after one worker was ready no failure is hopeless", "[start_verdict]"
 
 TEST_CASE("the admin process says nothing about the application", "[start_verdict]") {
   StartVerdict verdict;
-  CHECK_FALSE(verdict.is_hopeless({.slot = kAdminSlot}, kCannotStart, 1));
+  CHECK_FALSE(verdict.is_hopeless({.slot = pronghorn::kAdminSlot}, kCannotStart, 1));
+  CHECK_FALSE(verdict.is_hopeless({.slot = pronghorn::kDistributorSlot}, kCannotStart, 1));
 }

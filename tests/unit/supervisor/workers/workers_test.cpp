@@ -31,7 +31,7 @@ struct Fleet {
         Workers::Callbacks{.on_ready = [](const WorkerEntry&) {},
                            .on_exit = [](const WorkerEntry&, const std::string&) {},
                            .on_cannot_start = [this](const std::string& reason) { cannot_start.push_back(reason); },
-                           .on_accepted = [](int, std::uint64_t, const std::string&) {},
+                           .on_unlinked = [](int, int) {},
                            .on_killed = [](const std::string&, std::uint64_t) {},
                            .on_quarantine = [](const Message&) {},
                            .on_requests = [](const Message&) {}});

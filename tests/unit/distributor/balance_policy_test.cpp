@@ -1,4 +1,4 @@
-#include "supervisor/load/dispatch_policy.h"
+#include "distributor/balance_policy.h"
 
 #include <map>
 #include <set>
@@ -6,20 +6,20 @@
 #include "support/catch.h"
 
 using namespace pronghorn;
-using namespace pronghorn::supervisor;
+using namespace pronghorn::distributor;
 
 namespace {
 
 std::vector<Candidate> workers(std::uint32_t count) {
   std::vector<Candidate> all;
-  for (std::uint32_t slot = 0; slot < count; ++slot) all.push_back({static_cast<int>(100 + slot), slot, 0, 0, 0});
+  for (std::uint32_t slot = 0; slot < count; ++slot) all.push_back({.slot = slot});
   return all;
 }
 
 }  // namespace
 
-TEST_CASE("round-robin takes turns, even while a worker is missing", "[supervisor]") {
-  DispatchPolicy policy(Balance::round_robin, 1);
+TEST_CASE("round-robin takes turns, even while a worker is missing", "[distributor]") {
+  BalancePolicy policy(Balance::round_robin, 1);
   const auto all = workers(3);
   std::vector<std::uint32_t> slots;
   for (int i = 0; i < 4; ++i) slots.push_back(all[policy.choose(all, 0)].slot);
@@ -29,8 +29,8 @@ TEST_CASE("round-robin takes turns, even while a worker is missing", "[superviso
   CHECK(without[policy.choose(without, 0)].slot == 0);
 }
 
-TEST_CASE("least-connections chooses the emptiest worker, and goes round among equals", "[supervisor]") {
-  DispatchPolicy policy(Balance::least_connections, 1);
+TEST_CASE("least-connections chooses the emptiest worker, and goes round among equals", "[distributor]") {
+  BalancePolicy policy(Balance::least_connections, 1);
   auto all = workers(3);
   all[0].connections = 5;
   CHECK(policy.choose(all, 0) == 1);
@@ -41,8 +41,8 @@ TEST_CASE("least-connections chooses the emptiest worker, and goes round among e
   CHECK(policy.choose(all, 0) == 0);
 }
 
-TEST_CASE("least-response-time prefers the fast worker until its queue outweighs that", "[supervisor]") {
-  DispatchPolicy policy(Balance::least_response_time, 1);
+TEST_CASE("least-response-time prefers the fast worker until its queue outweighs that", "[distributor]") {
+  BalancePolicy policy(Balance::least_response_time, 1);
   auto all = workers(2);
   all[0].latency_us = 1'000;
   all[1].latency_us = 100;
@@ -51,16 +51,16 @@ TEST_CASE("least-response-time prefers the fast worker until its queue outweighs
   CHECK(policy.choose(all, 0) == 0);
 }
 
-TEST_CASE("random reaches every worker", "[supervisor]") {
-  DispatchPolicy policy(Balance::random, 7);
+TEST_CASE("random reaches every worker", "[distributor]") {
+  BalancePolicy policy(Balance::random, 7);
   const auto all = workers(4);
   std::set<std::size_t> seen;
   for (int i = 0; i < 200; ++i) seen.insert(policy.choose(all, 0));
   CHECK(seen.size() == 4);
 }
 
-TEST_CASE("a hashed client stays with its worker, and only those of a lost worker move", "[supervisor]") {
-  DispatchPolicy policy(Balance::cookie_hash, 1);
+TEST_CASE("a hashed client stays with its worker, and only those of a lost worker move", "[distributor]") {
+  BalancePolicy policy(Balance::cookie_hash, 1);
   const auto all = workers(4);
   const std::vector<Candidate> without{all[0], all[1], all[3]};
   std::map<std::uint32_t, int> load;
@@ -72,17 +72,4 @@ TEST_CASE("a hashed client stays with its worker, and only those of a lost worke
     ++load[slot];
   }
   for (const auto& [slot, clients] : load) CHECK(clients > 150);
-}
-
-TEST_CASE("the session cookie is found in the beginning of a request", "[supervisor]") {
-  const auto found = find_cookie("GET / HTTP/1.1\r\nHost: x\r\ncOOkie: a=1; session=abc; b=2\r\nAc", "session");
-  CHECK(found.complete);
-  CHECK(found.value == "abc");
-  const auto none = find_cookie("GET / HTTP/1.1\r\nHost: x\r\nCookie: mysession=no; xsession=no\r\n\r\n", "session");
-  CHECK(none.complete);
-  CHECK(none.value.empty());
-  CHECK_FALSE(find_cookie("GET / HTTP/1.1\r\nHost: x\r\nCookie: session=ab", "session").complete);
-  CHECK_FALSE(find_cookie("", "session").complete);
-  CHECK(find_cookie("\n\n", "session").complete);
-  CHECK(find_cookie("x\nCookie:;;;=; session=\r\n\n", "session").value.empty());
 }

@@ -4,27 +4,25 @@
 #include <cstddef>
 #include <cstdint>
 #include <random>
-#include <string>
 #include <string_view>
 #include <vector>
 
 #include "common/config/config.h"
 
-namespace pronghorn::supervisor {
+namespace pronghorn::distributor {
 
-// A ready worker.
+// A worker that takes connections.
 struct Candidate {
-  int pid = 0;
   std::uint32_t slot = 0;
   std::uint64_t connections = 0;  // open, and passed but not taken yet
   std::uint64_t in_flight = 0;    // requests in flight, and connections not taken yet
   double latency_us = 0;          // mean of the last second; 0: it answered none
 };
 
-class DispatchPolicy {
+class BalancePolicy {
  public:
   // `seed` is for Balance::random.
-  DispatchPolicy(Balance balance, std::uint32_t seed) : balance_(balance), random_(seed) {}
+  BalancePolicy(Balance balance, std::uint32_t seed) : balance_(balance), random_(seed) {}
 
   // Returns an index into `candidates`, which must be ordered by slot and not empty. For the two hash balances `key`
   // alone decides: it leads to the same slot as long as that slot has a worker, whatever happens to the others.
@@ -38,11 +36,4 @@ class DispatchPolicy {
 
 [[nodiscard]] std::uint64_t hash_key(std::string_view bytes) noexcept;
 
-// The session cookie in the first bytes of a request.
-struct CookieLook {
-  bool complete = false;  // more bytes would not change `value`
-  std::string value;      // empty: no such cookie
-};
-[[nodiscard]] CookieLook find_cookie(std::string_view head, std::string_view name);
-
-}  // namespace pronghorn::supervisor
+}  // namespace pronghorn::distributor

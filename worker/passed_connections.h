@@ -1,0 +1,55 @@
+// Takes the connections that distributors pass to this worker (distributor/links.h).
+//
+// Context: loop thread; one per worker that accepts.
+#pragma once
+
+#include <uv.h>
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <memory>
+#include <string>
+
+#include "common/ipc/channel.h"
+#include "common/uv_ptr.h"
+#include "worker/http1/http_server.h"
+
+namespace pronghorn::worker {
+
+class PassedConnections {
+ public:
+  // `on_unlinked` is called when a link has ended. `loop` and `http` must outlive this.
+  PassedConnections(uv_loop_t* loop, HttpServer& http, std::function<void()> on_unlinked);
+  PassedConnections(const PassedConnections&) = delete;
+  PassedConnections& operator=(const PassedConnections&) = delete;
+
+  // Takes connections over our end of a link as well, which is taken over. -1, because the process has no descriptor left:
+  // the distributor sees that nobody has the other end.
+  void add_link(int fd) noexcept;
+  // Whether more connections may come: the accept queue of a worker that has none of its own.
+  [[nodiscard]] bool linked() const noexcept { return !links_.empty(); }
+
+ private:
+  static constexpr std::chrono::milliseconds kConfirmAgain{20};
+
+  struct Link {
+    std::unique_ptr<Channel> channel;
+    std::uint64_t last_ticket = 0;
+    std::string not_taken;     // see MessageKind::accepted
+    bool unconfirmed = false;  // a confirmation did not fit into the queue
+  };
+
+  void take(Link& link, const Message& message, int fd);
+  void confirm(Link& link);
+  void ended(std::list<Link>::iterator link);
+
+  uv_loop_t* loop_;
+  HttpServer& http_;
+  std::function<void()> on_unlinked_;
+  std::list<Link> links_;
+  UvPtr<uv_timer_t> again_;
+};
+
+}  // namespace pronghorn::worker
