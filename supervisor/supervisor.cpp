@@ -16,7 +16,7 @@
 #include "common/log.h"
 #include "supervisor/ground.h"
 #include "supervisor/supervisor_process.h"
-#include "supervisor/system/errors.h"
+#include "supervisor/system/exit_status.h"
 #include "supervisor/upgrade/resume_state.h"
 
 namespace pronghorn::supervisor {

@@ -17,8 +17,8 @@
 #include "common/config/config.h"
 #include "supervisor/control/control_commands.h"
 #include "supervisor/control/control_socket.h"
+#include "supervisor/control/in_flight_query.h"
 #include "supervisor/control/quarantine_relay.h"
-#include "supervisor/control/request_listing.h"
 #include "supervisor/crash/crash_reporter.h"
 #include "supervisor/crash/symbolizer.h"
 #include "supervisor/ground.h"
@@ -127,7 +127,7 @@ class SupervisorProcess {
   History history_;
   Scaling scaling_;
   QuarantineRelay quarantine_;
-  RequestListing requests_;
+  InFlightQuery requests_;
   ControlCommands commands_;
   ProgramFiles program_files_;
   ProgramReplacement replacement_;

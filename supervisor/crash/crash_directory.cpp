@@ -12,7 +12,7 @@
 #include <system_error>
 
 #include "supervisor/system/directories.h"
-#include "supervisor/system/errors.h"
+#include "supervisor/system/exit_status.h"
 
 namespace pronghorn::supervisor {
 namespace {

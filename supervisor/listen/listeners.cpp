@@ -12,7 +12,7 @@
 
 #include "supervisor/listen/socket_address.h"
 #include "supervisor/listen/tcp_socket.h"
-#include "supervisor/system/errors.h"
+#include "supervisor/system/exit_status.h"
 
 namespace pronghorn::supervisor {
 namespace {

@@ -15,7 +15,7 @@
 #include <string_view>
 
 #include "common/config/config.h"
-#include "supervisor/system/errors.h"
+#include "supervisor/system/exit_status.h"
 
 namespace pronghorn::supervisor {
 namespace {

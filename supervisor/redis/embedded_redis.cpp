@@ -17,7 +17,7 @@
 #include "common/ipc/scoreboard.h"
 #include "common/log.h"
 #include "supervisor/system/directories.h"
-#include "supervisor/system/errors.h"
+#include "supervisor/system/exit_status.h"
 
 namespace pronghorn::supervisor {
 namespace {

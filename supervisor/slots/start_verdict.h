@@ -6,7 +6,7 @@
 
 #include "supervisor/launch/worker_entry.h"
 #include "supervisor/system/child_process.h"
-#include "supervisor/system/errors.h"
+#include "supervisor/system/exit_status.h"
 
 namespace pronghorn::supervisor {
 

@@ -16,7 +16,7 @@
 #include <utility>
 
 #include "common/log.h"
-#include "supervisor/system/errors.h"
+#include "supervisor/system/exit_status.h"
 
 namespace pronghorn::supervisor {
 namespace {

@@ -14,7 +14,7 @@
 #include <cstring>
 #include <system_error>
 
-#include "supervisor/system/errors.h"
+#include "supervisor/system/exit_status.h"
 
 namespace pronghorn::supervisor {
 namespace {

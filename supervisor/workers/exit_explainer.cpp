@@ -6,7 +6,7 @@
 
 #include "common/log.h"
 #include "supervisor/crash/exit_facts.h"
-#include "supervisor/system/errors.h"
+#include "supervisor/system/exit_status.h"
 
 namespace pronghorn::supervisor {
 namespace {

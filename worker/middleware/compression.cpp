@@ -14,15 +14,15 @@
 #include "worker/fields/content_types.h"
 #include "worker/fields/text.h"
 #include "worker/http/response_access.h"
-#include "worker/middleware/compressor.h"
+#include "worker/middleware/content_encoder.h"
 #include "worker/middleware/vary.h"
 
 namespace pronghorn {
 
 namespace {
 
-using worker::Compressor;
 using worker::ContentCoding;
+using worker::ContentEncoder;
 
 constexpr std::array kOffered{ContentCoding::br, ContentCoding::zstd, ContentCoding::gzip};
 constexpr std::size_t kSlice = 64 * 1024;       // of a large body; takes about a millisecond
@@ -32,16 +32,16 @@ constexpr std::size_t kMaxAtOnce = 256 * 1024;  // a larger body is compressed w
 // of one call is compressed and passed on without a suspension in between.
 class CompressingWriter final : public Writer {
  public:
-  CompressingWriter(Writer& out, ContentCoding coding) : out_(out), compressor_(worker::make_compressor(coding)) {}
+  CompressingWriter(Writer& out, ContentCoding coding) : out_(out), compressor_(worker::make_content_encoder(coding)) {}
 
   // Flushes, so that the client can read at once what has been written.
   Task<void> write(std::string_view data) override {
     std::string made;
     while (data.size() > kSlice) {
-      compressor_->add(data.substr(0, kSlice), Compressor::Then::go_on, made);
+      compressor_->add(data.substr(0, kSlice), ContentEncoder::Then::go_on, made);
       data.remove_prefix(kSlice);
     }
-    if (!data.empty()) compressor_->add(data, Compressor::Then::flush, made);
+    if (!data.empty()) compressor_->add(data, ContentEncoder::Then::flush, made);
     co_await out_.write(made);
   }
 
@@ -49,13 +49,13 @@ class CompressingWriter final : public Writer {
 
   Task<void> finish() {
     std::string made;
-    compressor_->add({}, Compressor::Then::finish, made);
+    compressor_->add({}, ContentEncoder::Then::finish, made);
     co_await out_.write(made);
   }
 
  private:
   Writer& out_;
-  std::unique_ptr<Compressor> compressor_;
+  std::unique_ptr<ContentEncoder> compressor_;
 };
 
 // `producer` belongs to the calling producer, which outlives the task.
@@ -103,7 +103,7 @@ bool compress_body(Response& response, ContentCoding coding, std::size_t min_siz
     return true;
   }
   std::string made;
-  worker::make_compressor(coding, body.size())->add(body, Compressor::Then::finish, made);
+  worker::make_content_encoder(coding, body.size())->add(body, ContentEncoder::Then::finish, made);
   if (made.size() >= body.size()) return false;
   body = std::move(made);
   return true;

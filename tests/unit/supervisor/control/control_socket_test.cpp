@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "common/ipc/scoreboard.h"
-#include "supervisor/system/errors.h"
+#include "supervisor/system/exit_status.h"
 #include "support/catch.h"
 
 using namespace pronghorn::supervisor;

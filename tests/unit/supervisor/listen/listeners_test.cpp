@@ -10,7 +10,7 @@
 
 #include <filesystem>
 
-#include "supervisor/system/errors.h"
+#include "supervisor/system/exit_status.h"
 #include "support/catch.h"
 
 using namespace pronghorn;

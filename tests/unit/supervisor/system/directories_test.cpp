@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "supervisor/system/errors.h"
+#include "supervisor/system/exit_status.h"
 #include "support/catch.h"
 
 using namespace pronghorn::supervisor;

@@ -10,11 +10,11 @@
 #include "pronghorn/pronghorn.h"
 #include "pronghorn/testing.h"
 #include "support/catch.h"
-#include "worker/middleware/compressor.h"
+#include "worker/middleware/content_encoder.h"
 
 using namespace pronghorn;
-using worker::Compressor;
 using worker::ContentCoding;
+using worker::ContentEncoder;
 
 namespace {
 
@@ -228,14 +228,14 @@ TEST_CASE("what branches of a producer write at a time stays together", "[compre
 TEST_CASE("what has been flushed can be decoded although more follows", "[compression]") {
   for (const auto coding : {ContentCoding::br, ContentCoding::zstd, ContentCoding::gzip}) {
     INFO(worker::name_of(coding));
-    const auto compressor = worker::make_compressor(coding);
+    const auto compressor = worker::make_content_encoder(coding);
     std::string sent;
-    compressor->add("data: one\n\n", Compressor::Then::flush, sent);
+    compressor->add("data: one\n\n", ContentEncoder::Then::flush, sent);
     CHECK(decode(worker::name_of(coding), sent) == "data: one\n\n");
-    compressor->add("data: ", Compressor::Then::go_on, sent);
-    compressor->add("two\n\n", Compressor::Then::flush, sent);
+    compressor->add("data: ", ContentEncoder::Then::go_on, sent);
+    compressor->add("two\n\n", ContentEncoder::Then::flush, sent);
     CHECK(decode(worker::name_of(coding), sent) == "data: one\n\ndata: two\n\n");
-    compressor->add({}, Compressor::Then::finish, sent);
+    compressor->add({}, ContentEncoder::Then::finish, sent);
     CHECK(decode(worker::name_of(coding), sent) == "data: one\n\ndata: two\n\n");
   }
 }

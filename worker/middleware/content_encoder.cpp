@@ -1,4 +1,4 @@
-#include "worker/middleware/compressor.h"
+#include "worker/middleware/content_encoder.h"
 
 #include <brotli/encode.h>
 #include <zlib.h>
@@ -29,7 +29,7 @@ int window_bits(std::optional<std::uint64_t> size) noexcept {
   return std::clamp(static_cast<int>(std::bit_width(*size)), kSmallestWindowBits, kLargestWindowBits);
 }
 
-class Gzip final : public Compressor {
+class Gzip final : public ContentEncoder {
  public:
   Gzip() {
     constexpr int kWindowBits = 15 + 16;  // 16: the gzip format
@@ -57,7 +57,7 @@ class Gzip final : public Compressor {
   z_stream stream_{};
 };
 
-class Brotli final : public Compressor {
+class Brotli final : public ContentEncoder {
  public:
   explicit Brotli(std::optional<std::uint64_t> size)
       : state_(BrotliEncoderCreateInstance(nullptr, nullptr, nullptr), BrotliEncoderDestroyInstance) {
@@ -91,7 +91,7 @@ class Brotli final : public Compressor {
   std::unique_ptr<BrotliEncoderState, void (*)(BrotliEncoderState*)> state_;
 };
 
-class Zstd final : public Compressor {
+class Zstd final : public ContentEncoder {
  public:
   explicit Zstd(std::optional<std::uint64_t> size) : context_(ZSTD_createCCtx(), ZSTD_freeCCtx) {
     if (!context_) throw std::bad_alloc();
@@ -119,7 +119,7 @@ class Zstd final : public Compressor {
 
 }  // namespace
 
-std::unique_ptr<Compressor> make_compressor(ContentCoding coding, std::optional<std::uint64_t> size) {
+std::unique_ptr<ContentEncoder> make_content_encoder(ContentCoding coding, std::optional<std::uint64_t> size) {
   if (coding == ContentCoding::br) return std::make_unique<Brotli>(size);
   if (coding == ContentCoding::zstd) return std::make_unique<Zstd>(size);
   return std::make_unique<Gzip>();

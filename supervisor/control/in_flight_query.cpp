@@ -1,4 +1,4 @@
-#include "supervisor/control/request_listing.h"
+#include "supervisor/control/in_flight_query.h"
 #include "common/json_text.h"
 
 #include <algorithm>
@@ -14,10 +14,10 @@ double age_of(const json& request) { return request.value("age_ms", 0.0); }
 
 }  // namespace
 
-RequestListing::RequestListing(uv_loop_t* loop, Workers& workers, const Scoreboard& board)
+InFlightQuery::InFlightQuery(uv_loop_t* loop, Workers& workers, const Scoreboard& board)
     : workers_(workers), board_(board), patience_(loop, [this] { finish(); }) {}
 
-void RequestListing::list(const ControlSocket::Reply& reply) {
+void InFlightQuery::list(const ControlSocket::Reply& reply) {
   waiting_.push_back(reply);
   if (waiting_.size() > 1) return;
   ++query_;
@@ -33,7 +33,7 @@ void RequestListing::list(const ControlSocket::Reply& reply) {
   patience_.start(unanswered_.empty() ? Milliseconds(0) : kPatience);
 }
 
-void RequestListing::received(const Message& message) {
+void InFlightQuery::received(const Message& message) {
   if (message.number != query_ || waiting_.empty()) return;
   if (message.kind == MessageKind::request_listed) {
     json request = try_parse_json(message.text);
@@ -46,7 +46,7 @@ void RequestListing::received(const Message& message) {
   if (unanswered_.empty()) finish();
 }
 
-void RequestListing::add_blocked(std::uint32_t slot) {
+void InFlightQuery::add_blocked(std::uint32_t slot) {
   const WorkerRow& row = board_.worker(slot, board_.slot(slot).row.load() % kRowsPerSlot);
   json request{{"slot", slot}, {"state", "running"}, {"route", ""}, {"client", ""}};
   if (row.running.active.load() == 0) {
@@ -62,7 +62,7 @@ void RequestListing::add_blocked(std::uint32_t slot) {
   requests_.push_back(std::move(request));
 }
 
-void RequestListing::finish() {
+void InFlightQuery::finish() {
   patience_.stop();
   for (const std::uint32_t slot : std::exchange(unanswered_, {})) add_blocked(slot);
   std::sort(requests_.begin(), requests_.end(),

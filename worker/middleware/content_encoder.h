@@ -13,7 +13,7 @@
 
 namespace pronghorn::worker {
 
-class Compressor {
+class ContentEncoder {
  public:
   enum class Then {
     go_on,   // more follows
@@ -21,10 +21,10 @@ class Compressor {
     finish,  // nothing follows
   };
 
-  Compressor() = default;
-  Compressor(const Compressor&) = delete;
-  Compressor& operator=(const Compressor&) = delete;
-  virtual ~Compressor() = default;
+  ContentEncoder() = default;
+  ContentEncoder(const ContentEncoder&) = delete;
+  ContentEncoder& operator=(const ContentEncoder&) = delete;
+  virtual ~ContentEncoder() = default;
 
   // Compresses `bytes` and appends the output that is ready to `out`.
   virtual void add(std::string_view bytes, Then then, std::string& out) = 0;
@@ -32,7 +32,7 @@ class Compressor {
 
 // `coding` must not be identity. `size` is the size of the whole body in bytes, if known. Otherwise windows are small,
 // because many streams may last long: they take up to 0.3 MiB each for gzip, 0.6 MiB for br, 0.8 MiB for zstd.
-[[nodiscard]] std::unique_ptr<Compressor> make_compressor(ContentCoding coding,
-                                                          std::optional<std::uint64_t> size = std::nullopt);
+[[nodiscard]] std::unique_ptr<ContentEncoder> make_content_encoder(ContentCoding coding,
+                                                                   std::optional<std::uint64_t> size = std::nullopt);
 
 }  // namespace pronghorn::worker

@@ -19,11 +19,11 @@ namespace pronghorn::supervisor {
 // For such a worker, the request that is running on its loop is listed, from the scoreboard.
 //
 // Context: supervisor, main thread. The references must outlive this.
-class RequestListing {
+class InFlightQuery {
  public:
   static constexpr Milliseconds kPatience{500};
 
-  RequestListing(uv_loop_t* loop, Workers& workers, const Scoreboard& board);
+  InFlightQuery(uv_loop_t* loop, Workers& workers, const Scoreboard& board);
 
   // Replies once: `ok` and `requests`, the oldest first. Several clients at once get the same answer.
   void list(const ControlSocket::Reply& reply);
