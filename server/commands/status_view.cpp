@@ -242,6 +242,16 @@ std::string running_table(const json& workers) {
     table.add({text_of(at(worker, {"slot"})), cut(text_of(at(running, {"what"}))), text_of(at(running, {"since"})),
                fmt::format("{:.1f}s", number_of(at(running, {"for_ms"})) / 1000), text_of(at(running, {"id"}))});
   }
+  // Workers that drain beside the one that serves the slot.
+  for (const json& worker : workers) {
+    for (const json& row : at(worker, {"rows"})) {
+      const json& running = at(row, {"running"});
+      if (at(row, {"pid"}) == at(worker, {"pid"}) || number_of(at(running, {"for_ms"})) < kMoment) continue;
+      const std::string what = text_of(at(running, {"method"})) + ' ' + text_of(at(running, {"path"})) + " (draining)";
+      table.add({text_of(at(worker, {"slot"})), cut(what), "-",
+                 fmt::format("{:.1f}s", number_of(at(running, {"for_ms"})) / 1000), text_of(at(running, {"id"}))});
+    }
+  }
   return table.empty() ? "" : "\n" + table.render();
 }
 

@@ -52,7 +52,10 @@ const tables = {
     ["Files", (w) => count(w.open_descriptors) + " of " + count(w.descriptor_limit), "minor"],
     ["Redis", (w) => w.redis.state, (w) => "minor text " + tone(w.redis.state)],
   ] },
-  running: { rows: (s) => s.workers.filter((w) => w.running && w.running.for_ms >= 100), columns: [
+  running: { rows: (s) => s.workers.flatMap((w) => [{ slot: w.slot, running: w.running }, ...w.rows
+    .filter((r) => r.pid !== w.pid && r.running)  // it drains
+    .map((r) => ({ slot: w.slot, running: { what: r.running.method + " " + r.running.path, ...r.running } }))])
+    .filter((w) => w.running && w.running.for_ms >= 100), columns: [
     ["Slot", (w) => String(w.slot), ""],
     ["What", (w) => w.running.what, "long"],
     ["For", (w) => time(w.running.for_ms / 1000), ""],

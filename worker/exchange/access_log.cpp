@@ -23,14 +23,34 @@ struct Entry {
   int status;
   std::uint64_t bytes;
   std::uint64_t microseconds;
-  std::chrono::system_clock::time_point at = std::chrono::system_clock::now();
-
-  [[nodiscard]] std::tm time() const { return fmt::gmtime(std::chrono::system_clock::to_time_t(at)); }
-  [[nodiscard]] long long milliseconds() const {
-    return std::chrono::time_point_cast<std::chrono::milliseconds>(at).time_since_epoch().count() % 1000;
-  }
-  [[nodiscard]] double duration_ms() const { return static_cast<double>(microseconds) / 1000.0; }
+  unsigned milliseconds;  // of the second
+  const AccessLogTime& time;
 };
+
+// fmt's own formats cost more than all of the rest of a small request, so lines are put together by hand.
+void append_number(std::string& out, std::uint64_t number) {
+  const fmt::format_int text(number);
+  out.append(text.data(), text.size());
+}
+
+// Three digits.
+void append_thousandths(std::string& out, std::uint64_t number) {
+  const char digits[] = {static_cast<char>('0' + number / 100 % 10), static_cast<char>('0' + number / 10 % 10),
+                         static_cast<char>('0' + number % 10)};
+  out.append(digits, sizeof digits);
+}
+
+void append_time(std::string& out, const Entry& entry) {
+  out.append(entry.time.iso).append(".");
+  append_thousandths(out, entry.milliseconds);
+  out += 'Z';
+}
+
+void append_duration_ms(std::string& out, const Entry& entry) {
+  append_number(out, entry.microseconds / 1000);
+  out += '.';
+  append_thousandths(out, entry.microseconds % 1000);
+}
 
 std::string escaped(std::string_view text) {
   std::string safe;
@@ -40,20 +60,45 @@ std::string escaped(std::string_view text) {
 
 void append_json(std::string& out, const Entry& entry) {
   const RequestHead& head = entry.exchange.head;
-  fmt::format_to(std::back_inserter(out),
-                 R"({{"time":"{:%Y-%m-%dT%H:%M:%S}.{:03}Z","client":"{}","method":"{}","target":"{}","route":"{}",)"
-                 R"("status":{},"bytes":{},"duration_ms":{:.3f},"request_id":"{}","trace_id":"{}","user_agent":"{}"}})",
-                 entry.time(), entry.milliseconds(), entry.exchange.client().address, escaped(head.method),
-                 escaped(head.target), escaped(entry.exchange.route), entry.status, entry.bytes, entry.duration_ms(),
-                 escaped(entry.exchange.id()), entry.exchange.caller_trace(),
-                 escaped(head.find("user-agent").value_or("")));
+  const auto member = [&out](std::string_view name, std::string_view value) {
+    out.append(",\"").append(name).append("\":\"");
+    append_json_escaped(out, value);
+    out += '"';
+  };
+  out += R"({"time":")";
+  append_time(out, entry);
+  out += '"';
+  member("client", entry.exchange.client().address);
+  member("method", head.method);
+  member("target", head.target);
+  member("route", entry.exchange.route);
+  out += R"(,"status":)";
+  append_number(out, static_cast<std::uint64_t>(entry.status));
+  out += R"(,"bytes":)";
+  append_number(out, entry.bytes);
+  out += R"(,"duration_ms":)";
+  append_duration_ms(out, entry);
+  member("request_id", entry.exchange.id());
+  member("trace_id", entry.exchange.caller_trace());
+  member("user_agent", head.find("user-agent").value_or(""));
+  out += '}';
 }
 
 void append_text(std::string& out, const Entry& entry) {
   const RequestHead& head = entry.exchange.head;
-  fmt::format_to(std::back_inserter(out), "{:%Y-%m-%dT%H:%M:%S}.{:03}Z {} \"{} {}\" {} {} {:.3f}ms {}", entry.time(),
-                 entry.milliseconds(), entry.exchange.client().address, escaped(head.method), escaped(head.target),
-                 entry.status, entry.bytes, entry.duration_ms(), escaped(entry.exchange.id()));
+  append_time(out, entry);
+  out.append(" ").append(entry.exchange.client().address).append(" \"");
+  append_json_escaped(out, head.method);
+  out += ' ';
+  append_json_escaped(out, head.target);
+  out += "\" ";
+  append_number(out, static_cast<std::uint64_t>(entry.status));
+  out += ' ';
+  append_number(out, entry.bytes);
+  out += ' ';
+  append_duration_ms(out, entry);
+  out += "ms ";
+  append_json_escaped(out, entry.exchange.id());
 }
 
 std::string or_dash(std::string_view text) { return text.empty() ? "-" : escaped(text); }
@@ -69,7 +114,8 @@ void append_directive(std::string& out, const AccessLogPiece& piece, const Entry
     case 's':
       return append(entry.status);
     case 't':
-      return append(fmt::format("[{:%d/%b/%Y:%H:%M:%S} +0000]", entry.time()));
+      out.append("[").append(entry.time.common).append(" +0000]");
+      return;
     case 'm':
       return append(escaped(head.method));
     case 'b':
@@ -78,7 +124,7 @@ void append_directive(std::string& out, const AccessLogPiece& piece, const Entry
     case 'D':
       return append(entry.microseconds);
     case 'T':
-      return append(fmt::format("{:.3f}", entry.duration_ms() / 1000.0));
+      return append(fmt::format("{:.3f}", static_cast<double>(entry.microseconds) / 1e6));
     case 'U':
       return append(escaped(head.path));
     case 'q':
@@ -130,7 +176,20 @@ AccessLog::AccessLog(const Config& config)
 }
 
 void AccessLog::add(Exchange& exchange, int status, std::uint64_t bytes, std::uint64_t microseconds) {
-  const Entry entry{.exchange = exchange, .status = status, .bytes = bytes, .microseconds = microseconds};
+  using namespace std::chrono;
+  const auto now = duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
+  if (now / 1000 != time_.second) {
+    time_.second = now / 1000;
+    const std::tm utc = fmt::gmtime(static_cast<std::time_t>(time_.second));
+    time_.iso = fmt::format("{:%Y-%m-%dT%H:%M:%S}", utc);
+    time_.common = fmt::format("{:%d/%b/%Y:%H:%M:%S}", utc);
+  }
+  const Entry entry{.exchange = exchange,
+                    .status = status,
+                    .bytes = bytes,
+                    .microseconds = microseconds,
+                    .milliseconds = static_cast<unsigned>(now % 1000),
+                    .time = time_};
   switch (format_) {
     case Format::json:
       append_json(lines_, entry);

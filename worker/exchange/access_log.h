@@ -21,6 +21,13 @@ namespace pronghorn::worker {
 
 using pronghorn::detail::Exchange;
 
+// The time of a line, as text that is made once a second.
+struct AccessLogTime {
+  std::int64_t second = -1;  // since 1970
+  std::string iso = {};      // 2026-11-22T12:04:46
+  std::string common = {};   // 22/Nov/2026:12:04:46
+};
+
 // Gathers lines and writes them at the end of each turn of the loop.
 //
 // Context: loop thread.
@@ -59,6 +66,7 @@ class AccessLog {
   std::vector<AccessLogPiece> pattern_;
   std::optional<LineWriter> writer_;
   std::string lines_;
+  AccessLogTime time_;
   std::uint64_t reported_ = 0;  // of the dropped lines, in the log
   std::uint64_t taken_ = 0;     // of the dropped lines, by take_dropped()
 };

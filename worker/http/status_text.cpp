@@ -63,7 +63,13 @@ std::string_view status_text(int status) noexcept {
 
 void append_json_escaped(std::string& json, std::string_view text) {
   constexpr char kHex[] = "0123456789abcdef";
+  const auto plain = [](char c) { return static_cast<signed char>(c) >= 0x20 && c != '"' && c != '\\'; };
   while (!text.empty()) {
+    // Nearly all texts are one run of these.
+    const auto end = std::find_if_not(text.begin(), text.end(), plain);
+    json.append(text.begin(), end);
+    text.remove_prefix(static_cast<std::size_t>(end - text.begin()));
+    if (text.empty()) return;
     const char c = text.front();
     const auto byte = static_cast<unsigned char>(c);
     if (byte >= 0x80) {
@@ -76,12 +82,10 @@ void append_json_escaped(std::string& json, std::string_view text) {
     if (c == '"' || c == '\\') {
       json += '\\';
       json += c;
-    } else if (byte < 0x20) {
+    } else {
       json.append("\\u00");
       json += kHex[byte >> 4];
       json += kHex[byte & 15];
-    } else {
-      json += c;
     }
   }
 }

@@ -283,6 +283,7 @@ Task<void> ServedApp::send_later(Exchange& exchange, const AfterChain& afters, R
 
 void ServedApp::finish(Exchange& exchange, const AfterChain& afters, Response& response) noexcept {
   add_request_id(exchange, response);  // before middleware may compress the body
+  if (afters.functions.empty() && is_final_status(response)) return;
   for (const Middleware::Function* function : afters.functions) {
     try {
       std::get<Middleware::After> (*function)(exchange.request, response);

@@ -65,6 +65,16 @@ TEST_CASE("the status table tells what is wrong, lost, quarantined and stuck", "
   CHECK_FALSE(pronghorn::server::is_degraded(example()));
 }
 
+TEST_CASE("the status table tells what a worker that drains is executing", "[status_view]") {
+  const json running{{"method", "GET"}, {"path", "/block"}, {"id", "7"}, {"for_ms", 9'000}};
+  const json status{
+      {"workers", {{{"slot", 0}, {"pid", 101}, {"rows", {{{"pid", 100}, {"running", running}}, {{"pid", 101}}}}}}}};
+  const std::string shown = status_table(status);
+  CAPTURE(shown);
+  CHECK(shown.find("GET /block (draining)") != std::string::npos);
+  CHECK(shown.find("9.0s") != std::string::npos);
+}
+
 TEST_CASE("the path of a request cannot steer the terminal that shows the status", "[status_view]") {
   CHECK(status_table(example()).find('\x1b') == std::string::npos);
 }
