@@ -96,15 +96,18 @@ volatile std::sig_atomic_t interrupted = 0;
 // Lets a stopped worker continue if the drill ends for any reason before the watchdog has killed the worker.
 class Stopped {
  public:
-  explicit Stopped(pid_t pid) noexcept : pid_(pid) {
+  explicit Stopped(pid_t pid) noexcept : pid_(pid) {  // 0: none
+    if (pid == 0) return;
     for (const int number : {SIGINT, SIGTERM, SIGHUP}) ::signal(number, [](int) { interrupted = 1; });
   }
   Stopped(const Stopped&) = delete;
   Stopped& operator=(const Stopped&) = delete;
-  ~Stopped() {
-    if (pid_ != 0) ::kill(pid_, SIGCONT);
-  }
+  ~Stopped() { go_on(); }
   void is_gone() noexcept { pid_ = 0; }
+  void go_on() noexcept {
+    if (pid_ != 0) ::kill(pid_, SIGCONT);
+    pid_ = 0;
+  }
 
  private:
   pid_t pid_;
@@ -194,11 +197,10 @@ int run_drill(const std::string& control, const Drill& drill) {
         fmt::format("cannot signal worker {} (pid {}): {}; run the drill as the user of the server, or as root",
                     victim->slot, victim->pid, std::strerror(errno)));
   }
-  std::optional<Stopped> stopped;
-  if (number == SIGSTOP) stopped.emplace(victim->pid);
+  Stopped stopped(number == SIGSTOP ? victim->pid : 0);
   const auto repair = wait_repaired(control, *victim);
-  if (stopped && repair) stopped->is_gone();
-  stopped.reset();
+  if (repair) stopped.is_gone();
+  stopped.go_on();
   std::this_thread::sleep_for(kAfter);
   const DrillResults results = load.stop();
   drill.json ? print_json(drill, *victim, repair, results) : print_table(repair, results);
