@@ -65,7 +65,8 @@ function(pronghorn_library folder)
   target_link_libraries(${name} PUBLIC ${name}_headers ${part_PUBLIC} PRIVATE pronghorn_options ${part_PRIVATE})
   pronghorn_harden(${name})
   if(folder MATCHES "^(supervisor|server)")
-    target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-O1>)  # no request passes here; compiling takes half the time
+    # No request passes here, and compiling takes a third less time. GCC 12 then gives false warnings about std::optional.
+    target_compile_options(${name} PRIVATE "$<$<CONFIG:Release>:-O1;-Wno-maybe-uninitialized>")
   endif()
   if(part_REQUEST_PATH)
     # Guards only functions with a character buffer that is larger than the one within std::string. The strong variant
