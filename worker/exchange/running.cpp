@@ -1,5 +1,6 @@
 #include "worker/exchange/running.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <utility>
@@ -32,9 +33,9 @@ void write_line(const RequestHead& head) noexcept {
   if (path.data() == method.data() + method.size() + 1) [[likely]] {
     std::memcpy(line, method.data(), method.size() + 1 + path.size());
   } else {
-    std::memcpy(line, method.data(), method.size());
-    line[method.size()] = ' ';
-    std::memcpy(line + method.size() + 1, path.data(), path.size());
+    // Not memcpy: both are null when the head of a request that is refused has neither.
+    *std::copy(method.begin(), method.end(), line) = ' ';
+    std::copy(path.begin(), path.end(), line + method.size() + 1);
   }
   line[method.size() + 1 + path.size()] = '\0';
 }

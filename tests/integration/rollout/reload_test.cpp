@@ -87,7 +87,7 @@ TEST_CASE("a reload under load fails no request", "[reload][load]") {
 TEST_CASE("a slow request of the old generation is finished", "[reload]") {
   const ServerProcess server({.workers = 1});
   HttpConnection slow(server.address());
-  slow.send_raw("GET /slow?ms=1500 HTTP/1.1\r\nHost: a\r\n\r\n");
+  slow.send_raw("GET /slow?ms=6000 HTTP/1.1\r\nHost: a\r\n\r\n");
   REQUIRE(eventually(5s, [&] { return server.status().at("totals").at("in_flight") == 2; }));
   server.signal(SIGHUP);
   REQUIRE(eventually(10s, [&] { return has_generation(server, 2); }));

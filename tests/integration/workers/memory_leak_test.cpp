@@ -1,0 +1,39 @@
+// A leak under a memory limit. Not under the sanitizers: their own memory exceeds the limit.
+#include "support/catch.h"
+#include "support/clients/load_generator.h"
+#include "support/processes/memory_group.h"
+#include "support/processes/server_process.h"
+
+using namespace pronghorn::test;
+
+// A leak that nobody limits: each request keeps a megabyte.
+TEST_CASE("a leaking handler in a small cgroup costs neither the server nor a request of another worker", "[chaos]") {
+  const MemoryGroup group(400U << 20);
+  if (!group.ok()) {
+    WARN("skipped: control groups cannot be made here");
+    return;
+  }
+  const ServerProcess server(
+      {.command = {"/bin/sh", "-c", "echo $$ > " + group.processes_file() + "; exec \"$0\" \"$@\"", program_path(),
+                   "serve", app_path("apps/grows")},
+       .workers = 2});
+  LoadGenerator others(server.address(), {.target = "/", .threads = 2});
+  int recycled = 0;
+  int failed = 0;
+  CHECK(eventually(60s, [&] {
+    try {
+      CHECK(post(server.address(), "/grow?mib=1").status == 200);
+    } catch (const ClientError&) {
+      ++failed;
+    }
+    recycled = server.status().at("totals").at("recycled");
+    return recycled >= 2;
+  }));
+  const LoadReport report = others.stop();
+  INFO(report.text());
+  CHECK(failed == 0);
+  CHECK(report.failed() == 0);
+  CHECK(server.status().at("totals").at("restarts") == 0);
+  CHECK(server.log_has("of memory, the most of 2 workers, and the cgroup"));
+  CHECK(group.oom_kills() == 0);
+}
