@@ -122,6 +122,7 @@ TEST_CASE("a worker killed during a reload leaves nothing behind", "[chaos][relo
   for (int i = 0; i < 60; ++i) (void)get(server.address(), "/hello");
   // Afterwards the generation before is kept, and libuv has the descriptor that it keeps in reserve.
   REQUIRE(server.control_command({"reload", "--wait"}).status == 0);
+  REQUIRE(server.wait_ready(3));  // the last of the old workers has ended
   const Surroundings before(server);
   LoadGenerator load(server.address(), {.threads = 2, .keep_alive = false, .pause = 1ms});
   REQUIRE(load.wait_for(20));

@@ -44,8 +44,7 @@ class Surroundings {
         files_(files_in(server.file("run"))) {}
 
   void check_unchanged() const {
-    // Names of functions for a crash report are found in a process of its own, which takes seconds under the sanitizers.
-    CHECK(eventually(60s, [this] { return server_.processes().size() == processes_; }));
+    CHECK(eventually(30s, [this] { return server_.processes().size() == processes_; }));
     CHECK(eventually(10s, [this] { return open_descriptors(server_.pid()) <= supervisor_descriptors_; }));
     CHECK(eventually(10s, [this] { return most_descriptors() <= worker_descriptors_; }));
     CHECK(shared_mappings(server_.pid()) == mappings_);
