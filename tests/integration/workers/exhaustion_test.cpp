@@ -34,7 +34,7 @@ TEST_CASE("a handler that exhausts the memory costs its worker, and the exit say
   CHECK(totals.at("restarts").get<int>() + totals.at("recycled").get<int>() == 1);
   // By the kernel, or by the supervisor if it was faster.
   const std::string why = "the cgroup's memory limit (400 MiB) was";
-  CHECK_FALSE(server.log_lines(why).empty());
+  CHECK(eventually(20s, [&] { return !server.log_lines(why).empty(); }));
   const ProgramResult crashes = run_program({program_path(), "crashes", "--data-dir", server.file("data")});
   INFO(crashes.all());
   CHECK(crashes.out.find(why) != std::string::npos);
