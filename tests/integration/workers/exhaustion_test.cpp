@@ -30,8 +30,11 @@ TEST_CASE("a handler that exhausts the memory costs its worker, and the exit say
   REQUIRE(eventually(20s, [&] { return server.wait_ready(2, 0ms) && server.worker_pids() != before; }));
   const auto status = server.status();
   INFO(status.dump());
-  const auto& totals = status.at("totals");  // its replacement may have begun before
-  CHECK(totals.at("restarts").get<int>() + totals.at("recycled").get<int>() == 1);
+  // Its replacement may have begun before it ended. While the supervisor kills it, the kernel may choose the other worker.
+  const auto& totals = status.at("totals");
+  const int replaced = totals.at("restarts").get<int>() + totals.at("recycled").get<int>();
+  CHECK(replaced >= 1);
+  CHECK(replaced <= 2);
   // By the kernel, or by the supervisor if it was faster.
   const std::string why = "the cgroup's memory limit (400 MiB) was";
   CHECK(eventually(20s, [&] { return !server.log_lines(why).empty(); }));
