@@ -90,9 +90,13 @@ TEST_CASE("a client that varies the path is refused by the route", "[quarantine]
 
 // Each worker is asked about the kill of another, and dies before it answers.
 TEST_CASE("requests that kill all workers at once are counted, each of them", "[quarantine]") {
-  const ServerProcess server({.app = app_path("apps/kills"), .workers = 3, .environment = kPlainSignals});
+  const ServerProcess server({.app = app_path("apps/kills"),
+                              .workers = 3,
+                              .arguments = {"--balance", "round-robin"},  // a connection for each worker
+                              .environment = kPlainSignals});
   std::vector<HttpConnection> connections;
-  for (int i = 0; i < 12; ++i) connections.emplace_back(server.address(), 15s);
+  for (int i = 0; i < 3; ++i) connections.emplace_back(server.address(), 15s);
+  for (HttpConnection& connection : connections) CHECK(connection.get("/").status == 200);
   int kills = 0;
   for (HttpConnection& connection : connections) {
     connection.send_raw("GET /kill/" + std::to_string(++kills) + " HTTP/1.1\r\nHost: a\r\n\r\n");
