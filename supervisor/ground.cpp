@@ -73,6 +73,12 @@ Scoreboard resumed_scoreboard(int fd) {
   }
 }
 
+// An earlier build may not have had one.
+HandoffQueue resumed_handoff_queue(const ResumeState& state) {
+  if (state.handoff_give_fd < 0 || state.handoff_take_fd < 0) return HandoffQueue::create();
+  return {.give = Fd(state.handoff_give_fd), .take = Fd(state.handoff_take_fd)};
+}
+
 }  // namespace
 
 void change_identity(const Config& config) {
@@ -102,6 +108,7 @@ Ground fresh_ground(const Config& config, std::vector<PassedSocket> passed) {
           .board = Scoreboard::create(),
           .listeners = std::move(listeners),
           .admin_listeners = std::move(admin),
+          .handoff = HandoffQueue::create(),
           .locks = std::move(locks),
           .resume = std::nullopt};
 }
@@ -118,6 +125,7 @@ Ground resumed_ground(ResumeState state) {
       .board = resumed_scoreboard(state.scoreboard_fd),
       .listeners = Listeners(state.listeners, config->balance, config->backlog),
       .admin_listeners = std::move(admin),
+      .handoff = resumed_handoff_queue(state),
       .locks = {.runtime = Fd(state.runtime_lock_fd), .data = Fd(state.data_lock_fd), .redis = Fd(state.redis_lock_fd)},
       .resume = std::move(state)};
 }

@@ -12,6 +12,7 @@
 #include "common/config/config.h"
 #include "common/ipc/scoreboard.h"
 #include "supervisor/launch/app_copy.h"
+#include "supervisor/launch/handoff_queue.h"
 #include "supervisor/listen/listeners.h"
 #include "supervisor/system/directories.h"
 #include "supervisor/system/service_manager.h"
@@ -26,6 +27,7 @@ struct Ground {
   Scoreboard board;
   Listeners listeners;
   std::unique_ptr<Listeners> admin_listeners;  // null: there is no admin process
+  HandoffQueue handoff;
   DirectoryLocks locks;
   std::optional<ResumeState> resume;  // left by the image that this program has replaced
 };

@@ -61,6 +61,7 @@ SupervisorProcess::SupervisorProcess(uv_loop_t* loop, Ground& ground, const Supe
                 .children = children_,
                 .listeners = ground.listeners,
                 .admin_listeners = ground.admin_listeners.get(),
+                .handoff = ground.handoff,
                 .passes_connections = passes_connections(ground.config->balance),
                 .reporter = &reporter_},
                {.generation = 1, .config = ground.config, .app = ground.app}, worker_callbacks()),
@@ -82,6 +83,7 @@ SupervisorProcess::SupervisorProcess(uv_loop_t* loop, Ground& ground, const Supe
                     .board = ground.board,
                     .listeners = ground.listeners,
                     .admin_listeners = ground.admin_listeners.get(),
+                    .handoff = ground.handoff,
                     .locks = ground.locks,
                     .control = control_,
                     .symbolizer = symbolizer_,
@@ -380,6 +382,7 @@ void SupervisorProcess::finish_when_empty() {
   if (distribution_ && workers_.slots().current(kDistributorSlot) == nullptr) close_listeners();
   if (workers_.count_without_admin() > 0) return;
   close_listeners();
+  workers_.guardians().kill_all();
   if (workers_.slots().current(kAdminSlot) != nullptr) return workers_.stop_admin();
   const std::size_t redis = redis_ && redis_->pid() != 0 ? 1 : 0;
   if (children_.count() > redis) {  // a cancelled check, or the symbolizer

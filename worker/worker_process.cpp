@@ -22,6 +22,7 @@
 #include "pronghorn/timer.h"
 #include "worker/admin/admin_handler.h"
 #include "worker/drain.h"
+#include "worker/guardian/survival.h"
 #include "worker/http1/http_server.h"
 #include "worker/passed_connections.h"
 #include "worker/process/child_programs.h"
@@ -58,7 +59,7 @@ std::string what_of(const std::exception_ptr& error) {
 
 class WorkerProcess final : public pronghorn::Worker {
  public:
-  WorkerProcess(Handover handover, Scoreboard& board, void (*setup)(App&));
+  WorkerProcess(Handover handover, Scoreboard& board, Survival* survival, void (*setup)(App&));
   ~WorkerProcess() override = default;
 
   int run();
@@ -72,6 +73,7 @@ class WorkerProcess final : public pronghorn::Worker {
   [[nodiscard]] void* find_state(const std::type_info& type) const noexcept override {
     return application_ ? application_->find_state(type) : nullptr;
   }
+  void tell_guardian();
   [[nodiscard]] auto find_setup() const -> void (*)(App&);
   [[nodiscard]] Task<void> boot();
   void begin_leaving();
@@ -91,6 +93,7 @@ class WorkerProcess final : public pronghorn::Worker {
   Config& config_;
   Scoreboard& board_;
   WorkerRow& row_;
+  Survival* survival_;  // null: connections end with this worker
   void (*setup_)(App&);
   uv_loop_t loop_{};
   std::optional<Runtime> runtime_;
@@ -112,11 +115,12 @@ class WorkerProcess final : public pronghorn::Worker {
   int status_ = 0;
 };
 
-WorkerProcess::WorkerProcess(Handover handover, Scoreboard& board, void (*setup)(App&))
+WorkerProcess::WorkerProcess(Handover handover, Scoreboard& board, Survival* survival, void (*setup)(App&))
     : handover_(std::move(handover)),
       config_(handover_.config),
       board_(board),
       row_(board_.worker(handover_.slot, handover_.row)),
+      survival_(survival),
       setup_(setup) {}
 
 Redis WorkerProcess::redis() {
@@ -129,6 +133,7 @@ int WorkerProcess::run() {
   copy_log_to(&row_.log);
   record_modules(row_.modules);
   install_crash_handler(row_);
+  if (survival_) blame_requests_in(&survival_->ledger());
   ::setenv("UV_THREADPOOL_SIZE", std::to_string(config_.offload_threads).c_str(), 1);
   uv_loop_init(&loop_);
   uv_loop_configure(&loop_, UV_METRICS_IDLE_TIME);
@@ -136,6 +141,7 @@ int WorkerProcess::run() {
   channel_.emplace(&loop_, kChannelFd,
                    Channel::Callbacks{[this](const Message& message, int fd) { received(message, fd); },
                                       [this] { supervisor_gone(); }});
+  tell_guardian();
   uv_timer_init(&loop_, &leave_timer_);
   leave_timer_.data = this;
   uv_signal_init(&loop_, &terminate_);
@@ -148,6 +154,13 @@ int WorkerProcess::run() {
   uv_run(&loop_, UV_RUN_DEFAULT);
   close_handles();
   return status_;
+}
+
+void WorkerProcess::tell_guardian() {
+  if (!survival_) return;
+  const auto& guardian = survival_->guardian();
+  channel_->send({MessageKind::guardian, static_cast<std::uint64_t>(guardian.value_or(0)),
+                  guardian ? std::string() : guardian.error()});
 }
 
 // The function that fills the application: the program's own or the plugin's. The admin process has none.
@@ -202,7 +215,7 @@ void WorkerProcess::begin_accepting() {
   admin_.emplace(config_, board_, *application_, [this] { return readiness(); });
   // Probes and monitors connect to the admin process directly, not through the proxy.
   if (handover_.admin) config_.proxy_protocol.clear();
-  http_.emplace(&loop_, config_, *admin_, state_ ? &*state_ : nullptr, row_);
+  http_.emplace(&loop_, config_, *admin_, state_ ? &*state_ : nullptr, row_, survival_);
   passed_.emplace(&loop_, *http_, [this] {
     if (drain_) drain_->check_empty();
   });
@@ -225,6 +238,7 @@ void WorkerProcess::begin_accepting() {
   record_modules(row_.modules);  // and what the application has loaded itself
   listeners_.emplace(handover_, *http_);
   listeners_->listen_to_own();
+  http_->take_connections();
   row_.phase.store(WorkerPhase::ready);
   channel_->send({MessageKind::ready, 0, {}});
 }
@@ -287,6 +301,7 @@ void WorkerProcess::answer_requests(std::uint64_t query) {
 // The supervisor was killed or has crashed: nobody would restart this worker or take over its listeners.
 void WorkerProcess::supervisor_gone() {
   log_error("the supervisor has died: draining and exiting");
+  if (survival_) survival_->supervisor_gone();
   drain(0ms);
 }
 
@@ -328,6 +343,7 @@ Readiness WorkerProcess::readiness() const {
 // A part that may still call another one is closed before it.
 void WorkerProcess::close_handles() {
   booting_.reset();
+  if (survival_) survival_->ledger().dismiss();
   if (http_) http_->close_all();
   while (http_ && http_->connections() > 0) uv_run(&loop_, UV_RUN_NOWAIT);
   report_requests_of(nullptr);
@@ -361,9 +377,14 @@ int run_worker(void (*setup)(App&)) {
   try {
     open_log({handover.config.log_format, handover.config.log_level, handover.config.log_file,
               handover.admin ? "admin" : "worker " + std::to_string(handover.slot)});
-    // Never destroyed: signal handlers write to it while the application's static objects are destroyed.
+    // Never destroyed: signal handlers write to both while the application's static objects are destroyed.
     static Scoreboard& board = *new Scoreboard(Scoreboard::attach(kScoreboardFd));
-    WorkerProcess process(std::move(handover), board, setup);
+    Survival* const survival = handover.admin
+                                   ? nullptr
+                                   : Survival::start(handover.config, {.give = kHandoffGiveFd, .take = kHandoffTakeFd},
+                                                     handover.supervisor_pid, board.worker(handover.slot, handover.row))
+                                         .release();
+    WorkerProcess process(std::move(handover), board, survival, setup);
     return process.run();
   } catch (const std::exception& error) {
     log_error("the worker cannot run: it exits", {{"error", error.what()}});

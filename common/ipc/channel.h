@@ -28,6 +28,8 @@ enum class MessageKind : std::uint32_t {
   // worker to supervisor
   ready = 1,  // the application is loaded, on_start has finished, it accepts
   failed,     // text: why the worker cannot start; it exits with status 3 next
+  guardian,   // number: the pid of the worker's guardian, which is the supervisor's child. 0: there is none, so that
+              // connections end with the worker; text: why
   // Of the quarantine; the texts are those of common/ipc/quarantine_table.h.
   kill_identified = 20,  // text: the request that a `killed` message was about, and in a second line all requests of
                          // its route, if it has one; number: quarantine_time in ms

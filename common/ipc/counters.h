@@ -87,6 +87,12 @@ enum class CounterKind : std::uint8_t {
     "Lines of the log and the access log that were dropped.") \
   X(open_descriptors, gauge, "open_descriptors", "open_descriptors", "", "File descriptors that the worker has open.") \
   X(descriptor_limit, gauge, "descriptor_limit", "descriptor_limit", "", "File descriptors that the worker may have.") \
+  X(handed_over_death, counter, "connections_handed_over/death", "connections_handed_over_total", "reason=\"death\"", \
+    "Connections that another worker went on with, by the reason.") \
+  X(handed_over_drain, counter, "connections_handed_over/drain", "connections_handed_over_total", "reason=\"drain\"", \
+    "Connections that another worker went on with, by the reason.") \
+  X(requests_replayed, counter, "requests_replayed", "requests_replayed_total", "", \
+    "Requests executed a second time because their worker died.") \
   X(restarts, counter, "restarts", "worker_restarts_total", "", "Workers replaced because they exited.") \
   X(recycled, counter, "recycled", "worker_recycled_total", "", \
     "Workers replaced because of their requests, age or memory.")

@@ -12,8 +12,10 @@ namespace pronghorn {
 // Descriptor numbers in every worker, assigned by uv_spawn. 0, 1 and 2 are the supervisor's.
 inline constexpr int kChannelFd = 3;
 inline constexpr int kScoreboardFd = 4;
-inline constexpr int kHandoverFd = 5;  // a memfd with the record as JSON
-inline constexpr int kFirstListenerFd = 6;
+inline constexpr int kHandoverFd = 5;     // a memfd with the record as JSON
+inline constexpr int kHandoffGiveFd = 6;  // the handoff queue: worker/guardian/handoff.h
+inline constexpr int kHandoffTakeFd = 7;
+inline constexpr int kFirstListenerFd = 8;
 
 struct InheritedListener {
   std::string address;  // as configured, for messages

@@ -126,6 +126,19 @@ enum class RedisState : std::uint32_t { off, connecting, up, down };
 
 enum class WorkerPhase : std::uint32_t { none, booting, ready, draining };
 
+// The guardian of a worker (worker/guardian/guardian.h), and what became of the connections of workers that died. Written
+// by guardians; several may share a row, so they count with locked instructions. Never reset.
+struct GuardianRow {
+  std::atomic<std::uint32_t> worker;  // whose guardian `pid` is
+  std::atomic<std::uint32_t> pid;
+  Counter handed_over;  // connections that are in the queue, or further
+  Counter lost;         // connections that ended with the worker
+  // Requests that the application had seen, on connections that were handed over.
+  Counter run_again;
+  Counter refused;  // answered 503
+  Counter crashed;  // answered 500: they crashed the worker
+};
+
 // What one process counts of one worker or slot, by Count.
 //
 // Who counts: the worker in the array of its row, the supervisor in the array of the slot (or, if no slot is concerned,
@@ -150,6 +163,7 @@ struct alignas(64) WorkerRow {
   std::atomic<std::uint64_t> redis_since_at;  // seconds since 1970: when redis_state changed; 0: never
   SharedText<256> redis_error;                // why redis_state is not `up`; empty if it is
 
+  GuardianRow guardian;
   CounterArray counters;
   LatencyHistogram latency;  // from the end of the head until the whole response is handed to the socket
   RunningRequest running;

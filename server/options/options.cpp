@@ -99,6 +99,10 @@ std::vector<Option> make_options() {
       duration({"quarantine_time", kProcesses,
                 "How long all workers refuse a request that killed two workers within a minute; 0: never."},
                &Config::quarantine_time),
+      size({"survival_memory", kProcesses,
+            "Memory per worker for what another worker needs to go on with its connections when it dies; what is not "
+            "used takes none. 0: connections end with their worker."},
+           &Config::survival_memory, {0, 1ULL << 40}),
       duration({"canary", kProcesses,
                 "How long a rollout watches its first new worker before it replaces the others; if it does worse, the "
                 "rollout is undone. 0: no canary."},

@@ -95,12 +95,17 @@ ResumeState ProgramReplacement::state() const {
   state.runtime_lock_fd = parts_.locks.runtime.get();
   state.data_lock_fd = parts_.locks.data.get();
   state.redis_lock_fd = parts_.locks.redis.get();
+  state.handoff_give_fd = parts_.handoff.give.get();
+  state.handoff_take_fd = parts_.handoff.take.get();
   state.redis_pid = parts_.redis ? parts_.redis->pid() : 0;
   state.listeners = parts_.listeners.handed_over();
   if (parts_.admin_listeners != nullptr) state.admin_listeners = parts_.admin_listeners->handed_over();
   for (const WorkerEntry& worker : parts_.workers.slots().workers()) {
     if (const WorkerHandle* handle = parts_.workers.handle(worker.pid)) {
-      state.workers.push_back({.worker = worker, .channel_fd = handle->channel_fd, .known_slots = handle->known_slots});
+      state.workers.push_back({.worker = worker,
+                               .channel_fd = handle->channel_fd,
+                               .known_slots = handle->known_slots,
+                               .guardian = parts_.workers.guardians().of(worker.pid)});
     }
   }
   return state;
@@ -128,7 +133,8 @@ void ProgramReplacement::resume(const ResumeState& state, const Launch& launch) 
   parts_.workers.set_launch(launch);
   for (const ResumedWorker& each : state.workers) {
     parts_.workers.adopt(each.worker, each.channel_fd, each.known_slots,
-                         {.generation = each.worker.generation, .config = launch.config, .app = launch.app});
+                         {.generation = each.worker.generation, .config = launch.config, .app = launch.app},
+                         each.guardian);
   }
   parts_.workers.forget_failures();
   parts_.rollouts.resume(launch, previous, state.last_generation);

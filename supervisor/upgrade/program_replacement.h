@@ -44,6 +44,7 @@ class ProgramReplacement {
     Scoreboard& board;
     const Listeners& listeners;
     const Listeners* admin_listeners;  // null: there is no admin process
+    const HandoffQueue& handoff;
     const DirectoryLocks& locks;
     const ControlSocket& control;
     const Symbolizer& symbolizer;

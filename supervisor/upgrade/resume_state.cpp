@@ -77,7 +77,8 @@ json to_record(const ResumedWorker& resumed) {
           {"ready_ms", worker.ready_ms},
           {"kill_at_ms", worker.kill_at_ms},
           {"channel_fd", resumed.channel_fd},
-          {"known_slots", resumed.known_slots}};
+          {"known_slots", resumed.known_slots},
+          {"guardian", resumed.guardian}};
 }
 
 ResumedWorker worker_from(const json& record) {
@@ -98,6 +99,7 @@ ResumedWorker worker_from(const json& record) {
   read(record, "ready_ms", worker.ready_ms);
   read(record, "kill_at_ms", worker.kill_at_ms);
   read(record, "known_slots", resumed.known_slots);
+  read(record, "guardian", resumed.guardian);
   if (worker.slot >= kMaxSlots || worker.row >= kRowsPerSlot) throw std::runtime_error("a worker without a slot");
   return resumed;
 }
@@ -125,7 +127,8 @@ std::vector<std::string> own_arguments() {
 }  // namespace
 
 std::vector<int> ResumeState::descriptors() const {
-  std::vector<int> all{scoreboard_fd, control_fd, runtime_lock_fd, data_lock_fd, redis_lock_fd};
+  std::vector<int> all{scoreboard_fd, control_fd,      runtime_lock_fd, data_lock_fd,
+                       redis_lock_fd, handoff_give_fd, handoff_take_fd};
   const auto add = [&all](const Listeners::Adopted& adopted) {
     for (const auto& listener : adopted.listeners) all.push_back(listener.fd);
     all.insert(all.end(), adopted.claims.begin(), adopted.claims.end());
@@ -153,6 +156,8 @@ std::string serialise(const ResumeState& state) {
               {"runtime_lock_fd", state.runtime_lock_fd},
               {"data_lock_fd", state.data_lock_fd},
               {"redis_lock_fd", state.redis_lock_fd},
+              {"handoff_give_fd", state.handoff_give_fd},
+              {"handoff_take_fd", state.handoff_take_fd},
               {"redis_pid", state.redis_pid},
               {"listeners", to_record(state.listeners)},
               {"admin_listeners", state.admin_listeners ? to_record(*state.admin_listeners) : json(nullptr)},
@@ -184,6 +189,8 @@ ResumeState parse_resume_state(const std::string& text) {
   read(record, "runtime_lock_fd", state.runtime_lock_fd);
   read(record, "data_lock_fd", state.data_lock_fd);
   read(record, "redis_lock_fd", state.redis_lock_fd);
+  read(record, "handoff_give_fd", state.handoff_give_fd);
+  read(record, "handoff_take_fd", state.handoff_take_fd);
   read(record, "redis_pid", state.redis_pid);
   if (const auto admin = record.find("admin_listeners"); admin != record.end() && !admin->is_null()) {
     state.admin_listeners = listeners_from(*admin);

@@ -21,6 +21,7 @@ struct ResumedWorker {
   WorkerEntry worker;
   int channel_fd = -1;
   std::uint32_t known_slots = 0;
+  int guardian = 0;  // its pid; 0: none
 };
 
 struct ResumeState {
@@ -39,6 +40,8 @@ struct ResumeState {
   int runtime_lock_fd = -1;  // -1: not locked
   int data_lock_fd = -1;
   int redis_lock_fd = -1;
+  int handoff_give_fd = -1;
+  int handoff_take_fd = -1;
   int redis_pid = 0;  // 0: none
   Listeners::Adopted listeners;
   std::optional<Listeners::Adopted> admin_listeners;

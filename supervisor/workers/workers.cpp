@@ -28,6 +28,7 @@ Workers::Workers(Environment environment, Launch launch, Callbacks callbacks)
       publisher_(environment_.board, slots_, environment_.listeners),
       explainer_(environment_.board, environment_.reporter),
       watchdog_(slots_, environment_.board, environment_.children, handles_),
+      guardians_(environment_.children, environment_.board),
       launch_(std::move(launch)),
       launches_(kMaxSlots, launch_) {
   slots_.set_admin(environment_.admin_listeners != nullptr);
@@ -199,7 +200,9 @@ std::expected<int, std::string> Workers::start(Slots::Place place, const Launch&
     const auto [ours, theirs] = make_channel_pair();
     const Fd their_end(theirs);
     auto handle = make_handle(ours, launch);
-    std::vector<int> fds{theirs, environment_.board.fd(), -1};  // kChannelFd, kScoreboardFd, kHandoverFd
+    // kChannelFd, kScoreboardFd, kHandoverFd, kHandoffGiveFd, kHandoffTakeFd
+    std::vector<int> fds{theirs, environment_.board.fd(), -1, environment_.handoff.give.get(),
+                         environment_.handoff.take.get()};
     const Fd record(write_handover(handover_for(place, launch, fds)));
     fds[2] = record.get();
     const char* const command = place.slot == kDistributorSlot ? "distributor" : "worker";
@@ -221,7 +224,8 @@ std::expected<int, std::string> Workers::start(Slots::Place place, const Launch&
   }
 }
 
-void Workers::adopt(const WorkerEntry& worker, int channel_fd, std::uint32_t known_slots, const Launch& launch) {
+void Workers::adopt(const WorkerEntry& worker, int channel_fd, std::uint32_t known_slots, const Launch& launch,
+                    int guardian) {
   auto handle = make_handle(channel_fd, launch);
   handle->pid = worker.pid;
   handle->known_slots = known_slots;
@@ -229,6 +233,7 @@ void Workers::adopt(const WorkerEntry& worker, int channel_fd, std::uint32_t kno
   if (worker.state != WorkerState::draining) launches_[worker.slot] = launch;
   slots_.adopt(worker);
   environment_.children.adopt(worker.pid, [this](const ChildExit& exit) { on_exit(exit); });
+  guardians_.started(worker, guardian);
 }
 
 const Config& Workers::config_of(const WorkerEntry& worker) const {
@@ -240,7 +245,8 @@ const Config& Workers::config_of(const WorkerEntry& worker) const {
 
 void Workers::on_message(WorkerHandle& handle, const Message& message, int fd) {
   if (fd >= 0) ::close(fd);  // no message to the supervisor carries one
-  if (slots_.find(handle.pid) == nullptr) return;
+  const WorkerEntry* worker = slots_.find(handle.pid);
+  if (worker == nullptr) return;
   switch (message.kind) {
     case MessageKind::ready:
       return on_ready(handle.pid);
@@ -249,6 +255,9 @@ void Workers::on_message(WorkerHandle& handle, const Message& message, int fd) {
       return;
     case MessageKind::unlinked:
       return callbacks_.on_unlinked(handle.pid, static_cast<int>(message.number));
+    case MessageKind::guardian:
+      if (message.number == 0) return guardians_.missing(message.text);
+      return guardians_.started(*worker, static_cast<int>(message.number));
     case MessageKind::kill_identified:
     case MessageKind::quarantined:
     case MessageKind::quarantine_ended:
@@ -277,10 +286,11 @@ void Workers::on_ready(int pid) {
   callbacks_.on_ready(ready);
 }
 
-// A worker that ends in order has no requests in flight.
-void Workers::count_lost(const WorkerRow& row, const WorkerEntry& worker) {
-  if (!is_worker_slot(worker.slot) || row.pid.load() != static_cast<std::uint32_t>(worker.pid)) return;
-  add(environment_.board.slot(worker.slot)[Count::lost_worker_died], row[Count::in_flight].load());
+// A worker that ends in order has none.
+std::uint64_t Workers::in_flight_of(const WorkerEntry& worker) const noexcept {
+  const WorkerRow& row = environment_.board.worker(worker.slot, worker.row);
+  const bool its_own = row.pid.load() == static_cast<std::uint32_t>(worker.pid);
+  return is_worker_slot(worker.slot) && its_own ? row[Count::in_flight].load() : 0;
 }
 
 void Workers::on_exit(const ChildExit& how) {
@@ -306,9 +316,10 @@ void Workers::on_exit(const ChildExit& how) {
   if (const std::string request = killing_request(*exit, how, row); !request.empty()) {
     callbacks_.on_killed(request, killing_client(row));
   }
-  count_lost(row, worker);
+  const std::uint64_t in_flight = in_flight_of(worker);
   release_row(row, worker.pid);
   handles_.erase(how.pid);
+  guardians_.worker_ended(worker, how, in_flight);
   publisher_.publish(worker.slot, now);
   callbacks_.on_exit(worker, reason);
   if (!hopeless) return;

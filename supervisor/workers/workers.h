@@ -23,6 +23,7 @@
 #include "common/ipc/scoreboard.h"
 #include "supervisor/crash/crash_reporter.h"
 #include "supervisor/launch/app_copy.h"
+#include "supervisor/launch/handoff_queue.h"
 #include "supervisor/listen/listeners.h"
 #include "supervisor/slots/handle_table.h"
 #include "supervisor/slots/slot_publisher.h"
@@ -31,6 +32,7 @@
 #include "supervisor/system/child_process.h"
 #include "supervisor/workers/covers.h"
 #include "supervisor/workers/exit_explainer.h"
+#include "supervisor/workers/guardians.h"
 #include "supervisor/workers/watchdog.h"
 
 namespace pronghorn::supervisor {
@@ -65,7 +67,8 @@ class Workers {
     Scoreboard& board;
     Children& children;
     Listeners& listeners;
-    Listeners* admin_listeners;         // null: there is no admin process
+    Listeners* admin_listeners;  // null: there is no admin process
+    const HandoffQueue& handoff;
     bool passes_connections;            // a distributor has the listeners, and workers none
     CrashReporter* reporter = nullptr;  // null: no crash reports are written
   };
@@ -114,12 +117,14 @@ class Workers {
   void stop_all();
   void stop_admin();
 
-  // Takes over a worker that an earlier image of this program has started.
-  void adopt(const WorkerEntry& worker, int channel_fd, std::uint32_t known_slots, const Launch& launch);
+  // Takes over a worker that an earlier image of this program has started, and its guardian; 0: it has none.
+  void adopt(const WorkerEntry& worker, int channel_fd, std::uint32_t known_slots, const Launch& launch, int guardian);
   // The application has started before: a failure does not end the server.
   void forget_failures() noexcept { start_verdict_.worker_ready(); }
 
   [[nodiscard]] const Slots& slots() const noexcept { return slots_; }
+  [[nodiscard]] Guardians& guardians() noexcept { return guardians_; }
+  [[nodiscard]] const Guardians& guardians() const noexcept { return guardians_; }
   // Null: no such worker.
   [[nodiscard]] const WorkerHandle* handle(int pid) const noexcept { return handles_.find(pid); }
   [[nodiscard]] std::size_t count_without_admin() const noexcept;
@@ -136,7 +141,7 @@ class Workers {
   [[nodiscard]] const Config& config_of(const WorkerEntry& worker) const;
   void on_message(WorkerHandle& handle, const Message& message, int fd);
   void on_ready(int pid);
-  void count_lost(const WorkerRow& row, const WorkerEntry& worker);
+  [[nodiscard]] std::uint64_t in_flight_of(const WorkerEntry& worker) const noexcept;
   void on_exit(const ChildExit& how);
   void drop_unused_listeners() noexcept;
   void drain(const WorkerEntry& worker, Milliseconds delay);
@@ -151,6 +156,7 @@ class Workers {
   SlotPublisher publisher_;
   ExitExplainer explainer_;
   Watchdog watchdog_;
+  Guardians guardians_;
   StartVerdict start_verdict_;
   Launch launch_;
   std::vector<Launch> launches_;  // by slot

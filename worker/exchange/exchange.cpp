@@ -58,6 +58,7 @@ void Exchange::clear() noexcept {
   trailer_bytes.clear();
   deadline = std::chrono::steady_clock::time_point::max();
   responded = false;
+  interrupted = Interrupted::no;
   timed_out = false;
   body_was_read = false;
   body_error_text = nullptr;

@@ -26,8 +26,16 @@ namespace pronghorn::worker {
 
 using pronghorn::detail::Exchange;  // the public headers name it
 struct StateServices;               // worker/state
+struct LedgerEntry;                 // worker/net
 
 inline constexpr std::size_t kMaxRouteParams = 16;
+
+// A request that is not run, because another worker has died while it ran it.
+enum class Interrupted : std::uint8_t {
+  no,
+  unknown,  // nobody knows whether it was carried out: 503
+  guilty,   // it crashed the worker: 500
+};
 
 // The protocol's side of an exchange.
 class ExchangeOwner {
@@ -110,12 +118,14 @@ class Exchange {
   RequestHead head;
   RequestBody body;
   const Peer* peer = nullptr;
+  const LedgerEntry* noted = nullptr;  // its connection in the ledger; null: it is not there
   ExchangeOwner* owner = nullptr;
   StateServices* state = nullptr;
   pronghorn::Worker* worker = nullptr;  // set by the application
 
   std::chrono::steady_clock::time_point started{};
   std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
+  Interrupted interrupted = Interrupted::no;
   bool surplus = false;        // of a connection above max_connections: answered 503 without a handler
   bool responded = false;      // respond() was called, or the client disconnected
   bool timed_out = false;      // the deadline has passed, and its response is being made

@@ -14,7 +14,8 @@ namespace pronghorn::worker {
 struct ExchangeOrigin {
   ExchangeOwner& owner;
   const Peer& peer;
-  StateServices* state;  // null: the worker has no Redis
+  const LedgerEntry* noted = nullptr;  // its connection in the ledger; null: it is not there
+  StateServices* state;                // null: the worker has no Redis
 };
 
 // Owns every exchange, keeps some for reuse, and can list those in use. An idle connection has none.
@@ -30,6 +31,7 @@ class ExchangePool {
     exchange->in_use = true;
     exchange->owner = &origin.owner;
     exchange->peer = &origin.peer;
+    exchange->noted = origin.noted;
     exchange->state = origin.state;
     exchange->started = std::chrono::steady_clock::now();
     return *exchange;

@@ -12,7 +12,6 @@
 #include <cerrno>
 #include <cstring>
 
-#include "common/ipc/scoreboard.h"
 #include "worker/guardian/verdict.h"
 
 namespace pronghorn::worker {
@@ -37,8 +36,22 @@ bool send_patiently(int queue, int fd, const HandoffRecord& record, std::string_
   }
 }
 
+void count(Counter& counter) noexcept { counter.fetch_add(1, std::memory_order_relaxed); }
+
+// Of requests that were pipelined, the first stands for all.
+void count_begun(GuardianRow& row, Begun begun, std::string_view unanswered) noexcept {
+  if (begun == Begun::guilty) return count(row.crashed);
+  if (begun == Begun::again && may_repeat(unanswered)) return count(row.run_again);
+  if (begun != Begun::no) count(row.refused);
+}
+
+Verdict verdict_on(const GuardianDuties& duties, const LedgerEntry& entry, int fd) noexcept {
+  return judge(entry, positions_of(fd),
+               {.was_reading = duties.ledger->was_reading(entry), .guilty = duties.ledger->is_guilty(entry)});
+}
+
 bool hand_over(const GuardianDuties& duties, const LedgerEntry& entry, int fd, std::uint64_t deadline_ms) noexcept {
-  const Verdict verdict = judge(entry, positions_of(fd), duties.ledger->was_reading(entry));
+  const Verdict verdict = verdict_on(duties, entry, fd);
   if (verdict.fate != Verdict::Fate::moves) return false;
   const std::uint64_t size = verdict.read - verdict.answered;
   if (size > unanswered_bytes.size()) return false;
@@ -50,13 +63,27 @@ bool hand_over(const GuardianDuties& duties, const LedgerEntry& entry, int fd, s
   record.opened_ms = entry.opened_ms.load(std::memory_order_relaxed);
   record.cookie = entry.cookie.load(std::memory_order_relaxed);
   record.requests = entry.requests.load(std::memory_order_relaxed);
+  record.begun = verdict.begun;
+  record.begun_until = verdict.begun_until;
   record.peer = entry.peer;
-  return send_patiently(duties.queue, fd, record, {unanswered_bytes.data(), size}, deadline_ms);
+  const std::string_view unanswered(unanswered_bytes.data(), size);
+  if (!send_patiently(duties.queue, fd, record, unanswered, deadline_ms)) return false;
+  count_begun(*duties.row, record.begun, unanswered);
+  return true;
 }
 
-void count(std::atomic<std::uint64_t>& counter) noexcept { counter.fetch_add(1, std::memory_order_relaxed); }
+template <class Visit>
+void for_each_connection(const Ledger& ledger, Visit visit) noexcept {
+  const std::uint32_t used = ledger.used();
+  for (std::uint32_t index = 0; index < used; ++index) {
+    const LedgerEntry& entry = ledger.entry(index);
+    if (entry.state.load(std::memory_order_acquire) == LedgerState::free) continue;
+    const int fd = entry.fd.load(std::memory_order_relaxed);
+    if (is_socket(fd, entry.cookie.load(std::memory_order_relaxed))) visit(entry, fd);
+  }
+}
 
-[[noreturn]] void guard(const GuardianDuties& duties, int worker_pidfd, int supervisor_pid) noexcept {
+[[noreturn]] void guard(const GuardianDuties& duties, int worker, int worker_pidfd, int supervisor_pid) noexcept {
   // Signals to the group are for the others. SIGKILL comes when the supervisor has died.
   sigset_t all;
   ::sigfillset(&all);
@@ -64,11 +91,14 @@ void count(std::atomic<std::uint64_t>& counter) noexcept { counter.fetch_add(1, 
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   ::prctl(PR_SET_NAME, "pronghorn-guard");
   if (::getppid() != supervisor_pid) ::_exit(0);
-  pollfd worker{worker_pidfd, POLLIN, 0};
-  while (::poll(&worker, 1, -1) < 0 && errno == EINTR) {
+  // The supervisor finds us here when the worker dies before it has named us.
+  duties.row->pid.store(static_cast<std::uint32_t>(::getpid()), std::memory_order_relaxed);
+  duties.row->worker.store(static_cast<std::uint32_t>(worker), std::memory_order_release);
+  pollfd end{worker_pidfd, POLLIN, 0};
+  while (::poll(&end, 1, -1) < 0 && errno == EINTR) {
   }
   // POLLNVAL: something in the worker has closed what is not its own, perhaps more than this; the worker lives.
-  if ((worker.revents & POLLIN) == 0 || duties.ledger->dismissed()) ::_exit(0);
+  if ((end.revents & POLLIN) == 0 || duties.ledger->dismissed()) ::_exit(0);
   hand_over_all(duties, kPatienceMs);
   ::_exit(0);
 }
@@ -86,31 +116,31 @@ std::string reason_of(const char* call) {
 
 void hand_over_all(const GuardianDuties& duties, std::uint64_t patience_ms) noexcept {
   const std::uint64_t deadline_ms = monotonic_ms() + patience_ms;
-  const std::uint32_t used = duties.ledger->used();
-  for (std::uint32_t index = 0; index < used; ++index) {
-    const LedgerEntry& entry = duties.ledger->entry(index);
-    if (entry.state.load(std::memory_order_acquire) == LedgerState::free) continue;
-    const int fd = entry.fd.load(std::memory_order_relaxed);
-    if (!is_socket(fd, entry.cookie.load(std::memory_order_relaxed))) continue;
-    const bool handed_over = hand_over(duties, entry, fd, deadline_ms);
-    count(handed_over ? duties.counts->handed_over : duties.counts->lost);
-    // Its client must see the end of one that is lost, and an entry that names the same descriptor must not find it.
+  // Clients whose connection ends see it at once, also while the others wait for takers.
+  for_each_connection(*duties.ledger, [&](const LedgerEntry& entry, int fd) {
+    if (verdict_on(duties, entry, fd).fate == Verdict::Fate::moves) return;
+    count(duties.row->lost);
     ::close(fd);
-  }
+  });
+  for_each_connection(*duties.ledger, [&](const LedgerEntry& entry, int fd) {
+    count(hand_over(duties, entry, fd, deadline_ms) ? duties.row->handed_over : duties.row->lost);
+    ::close(fd);  // an entry that names the same descriptor must not find it
+  });
   // What the worker had taken from the queue itself. If it had noted it already, the loop above has closed it.
   if (const auto left = duties.inbox->left_behind()) {
     const bool passed_on = send_patiently(duties.queue, left->fd, left->record, left->unanswered, deadline_ms);
-    count(passed_on ? duties.counts->handed_over : duties.counts->lost);
+    count(passed_on ? duties.row->handed_over : duties.row->lost);
     ::close(left->fd);
   }
 }
 
 std::expected<int, std::string> start_guardian(const GuardianDuties& duties, int supervisor_pid) {
-  const auto worker_pidfd = static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0));
+  const int worker = ::getpid();
+  const auto worker_pidfd = static_cast<int>(::syscall(SYS_pidfd_open, worker, 0));
   if (worker_pidfd < 0) return std::unexpected(reason_of("pidfd_open"));
   // Not through glibc, whose fork() does not share descriptors and runs handlers of libraries in the child.
   const long pid = ::syscall(SYS_clone, CLONE_FILES | CLONE_PARENT | SIGCHLD, nullptr, nullptr, nullptr, nullptr);
-  if (pid == 0) guard(duties, worker_pidfd, supervisor_pid);
+  if (pid == 0) guard(duties, worker, worker_pidfd, supervisor_pid);
   if (pid < 0) {
     std::string reason = reason_of("clone");
     ::close(worker_pidfd);

@@ -9,27 +9,21 @@
 // closes only what it has passed on.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <expected>
 #include <string>
 
+#include "common/ipc/scoreboard.h"
 #include "worker/guardian/handoff.h"
 #include "worker/net/ledger.h"
 
 namespace pronghorn::worker {
 
-// What became of the connections of a dead worker. Lies in memory that the reader shares; numbers only grow.
-struct GuardianCounts {
-  std::atomic<std::uint64_t> handed_over;  // connections that are in the queue, or further
-  std::atomic<std::uint64_t> lost;         // connections that ended with the worker
-};
-
 struct GuardianDuties {
   const Ledger* ledger;
   HandoffInbox* inbox;  // in shared memory
   int queue;            // the givers' end
-  GuardianCounts* counts;
+  GuardianRow* row;
 };
 
 // Clones the guardian of this process, and tells its pid. To be called once, after exec, while the process has one

@@ -13,7 +13,7 @@ namespace {
 bool is_valid(const HandoffRecord& record) noexcept {
   return record.magic == HandoffRecord::kMagic && record.version == HandoffRecord::kVersion &&
          (record.reason == HandoffReason::death || record.reason == HandoffReason::drain) &&
-         record.bytes <= kMaxHandoffBytes;
+         record.begun <= Begun::guilty && record.bytes <= kMaxHandoffBytes;
 }
 
 }  // namespace

@@ -39,6 +39,8 @@ struct HandoffRecord {
   std::uint64_t opened_ms = 0;
   std::uint64_t cookie = 0;  // SO_COOKIE of the descriptor: it is this connection and no other
   std::uint32_t requests = 0;
+  Begun begun = Begun::no;  // unanswered requests that begin before begun_until
+  std::uint64_t begun_until = 0;
   LedgerPeer peer;
 };
 static_assert(std::is_trivially_copyable_v<HandoffRecord>);

@@ -1,5 +1,7 @@
 #include "worker/guardian/verdict.h"
 
+#include <algorithm>
+
 namespace pronghorn::worker {
 namespace {
 
@@ -15,15 +17,47 @@ std::optional<SocketPositions> noted_positions(const LedgerEntry& entry, bool wa
   return positions;
 }
 
+struct Known {
+  Begun begun = Begun::no;
+  std::uint64_t until = 0;
+};
+
+// What was known of the requests from there on when this worker took the connection up.
+Known known_before(const LedgerEntry& entry, std::uint64_t answered) noexcept {
+  const Known known{.begun = entry.begun.load(kRelaxed), .until = entry.begun_until.load(kRelaxed)};
+  const bool valid = known.begun == Begun::again || known.begun == Begun::unknown || known.begun == Begun::guilty;
+  return valid && known.until > answered ? known : Known{};
+}
+
+// This worker had begun requests up to `dispatched` as well. A request that has had two workers is not run again; who
+// that was is not known of each, so none is.
+Known known_now(const Known& before, std::uint64_t answered, std::uint64_t dispatched, bool guilty) noexcept {
+  const std::uint64_t until = std::max(before.until, dispatched);
+  if (before.begun == Begun::no) return {.begun = guilty ? Begun::guilty : Begun::again, .until = until};
+  const bool alone = dispatched == answered + 1;
+  if (guilty && before.begun == Begun::again && alone) return {.begun = Begun::guilty, .until = dispatched};
+  if (before.begun == Begun::guilty && until == before.until) return before;
+  return {.begun = Begun::unknown, .until = until};
+}
+
 }  // namespace
 
-Verdict judge(const LedgerEntry& entry, const std::optional<SocketPositions>& positions, bool was_reading) noexcept {
+bool may_repeat(std::string_view request) noexcept {
+  while (request.starts_with("\r\n")) request.remove_prefix(2);
+  for (const std::string_view method : {"GET ", "HEAD ", "OPTIONS ", "PUT ", "DELETE "}) {
+    if (request.starts_with(method)) return true;
+  }
+  return false;
+}
+
+Verdict judge(const LedgerEntry& entry, const std::optional<SocketPositions>& positions, LastMoments moments) noexcept {
   if (entry.state.load(std::memory_order_acquire) != LedgerState::open) return {};
   const bool is_unix = (entry.peer.flags & LedgerPeer::kUnix) != 0;
-  const auto now = is_unix ? noted_positions(entry, was_reading) : positions;
+  const auto now = is_unix ? noted_positions(entry, moments.was_reading) : positions;
   if (!now || now->broken) return {};
 
   std::uint64_t answered = entry.answered.load(kRelaxed);
+  std::uint64_t answers_end = entry.answered_end.load(kRelaxed);
   std::uint64_t sent = entry.sent.load(kRelaxed);
   const std::uint64_t sending_until = entry.sending_until.load(kRelaxed);
   if (now->written != sent) {
@@ -31,9 +65,22 @@ Verdict judge(const LedgerEntry& entry, const std::optional<SocketPositions>& po
     if (sending_until == sent || now->written != sending_until) return {};
     sent = sending_until;
     answered = entry.answers_until.load(kRelaxed);
+    answers_end = entry.answers_end.load(kRelaxed);
   }
-  if (answered > now->read || entry.dispatched.load(kRelaxed) > answered) return {};
-  return {.fate = Verdict::Fate::moves, .answered = answered, .read = now->read, .sent = sent};
+  const std::uint64_t ends_at = entry.ends_at.load(kRelaxed);
+  if (ends_at != 0 && answered >= ends_at) return {};
+  if (answered > now->read) return {};
+  const std::uint64_t dispatched = entry.dispatched.load(kRelaxed);
+  const bool running = dispatched > answered;
+  if (running && sent > answers_end) return {};  // a part of its response has left
+  const Known before = known_before(entry, answered);
+  const Known known = running ? known_now(before, answered, dispatched, moments.guilty) : before;
+  return {.fate = Verdict::Fate::moves,
+          .answered = answered,
+          .read = now->read,
+          .sent = sent,
+          .begun = known.begun,
+          .begun_until = known.until};
 }
 
 }  // namespace pronghorn::worker

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string_view>
 
 #include "worker/net/ledger.h"
 #include "worker/net/socket_positions.h"
@@ -19,11 +20,23 @@ struct Verdict {
   std::uint64_t answered = 0;  // bytes of the client from here on are unanswered …
   std::uint64_t read = 0;      // … up to here; the kernel has the rest
   std::uint64_t sent = 0;
+  Begun begun = Begun::no;        // unanswered requests that begin …
+  std::uint64_t begun_until = 0;  // … before this
 };
 
-// `positions` is empty for a Unix socket, for which only the ledger speaks. `was_reading`: Ledger::was_reading(). Without
-// I/O; any content of the entry is allowed.
+// What the ledger says beside the entry.
+struct LastMoments {
+  bool was_reading = false;  // Ledger::was_reading()
+  bool guilty = false;       // Ledger::is_guilty()
+};
+
+// `positions` is empty for a Unix socket, for which only the ledger speaks. Without I/O; any content of the entry is
+// allowed.
 [[nodiscard]] Verdict judge(const LedgerEntry& entry, const std::optional<SocketPositions>& positions,
-                            bool was_reading) noexcept;
+                            LastMoments moments) noexcept;
+
+// Whether running the request a second time does no harm: its method is idempotent by RFC 9110 section 9.2.2 and known.
+// `request` is the beginning of its bytes.
+[[nodiscard]] bool may_repeat(std::string_view request) noexcept;
 
 }  // namespace pronghorn::worker

@@ -4,12 +4,17 @@
 #include <utility>
 
 #include "common/log.h"
+#include "worker/guardian/verdict.h"
 #include "worker/http1/parser/head_parser.h"
 
 namespace pronghorn::worker {
 
 void Http1Connection::on_data(std::string_view bytes) {
   add(context_.row[Count::bytes_in], bytes.size());
+  take_in(bytes);
+}
+
+void Http1Connection::take_in(std::string_view bytes) {
   if (end_ == End::lingering || end_ == End::closing) return drop(bytes.size());
   if (unparsed_.empty()) {
     if (!body_.expected()) rate_.restart(context_.timeouts.now());
@@ -23,6 +28,7 @@ void Http1Connection::on_data(std::string_view bytes) {
     unparsed_.append(bytes);
     consume_unparsed();
   }
+  stream_.notes().keep(bytes);
   if (waiting() == Waiting::for_body) context_.timeouts.wait(*this, Waiting::for_body);
   if ((body_.expected() || !unparsed_.empty()) &&
       rate_.is_too_slow(bytes.size(), context_.timeouts.now(), context_.limits.min_receive_rate)) {
@@ -69,16 +75,22 @@ std::size_t Http1Connection::begin_request(std::string_view bytes) {
   const HeadReceiver::Step step = heads_.next(bytes, context_.limits);
   if (step.state == HeadReceiver::Step::State::complete) {
     behind_ = bytes.size() - step.consumed;
+    stream_.notes().begin_request(step.consumed, requests_ + 1);
     begin_exchange(bytes.substr(0, step.consumed), step.first_line);
   } else if (step.state == HeadReceiver::Step::State::refused) {
+    stream_.notes().begin_request(bytes.size(), requests_);
     refuse(heads_.refusal());
     return bytes.size();
+  } else if (step.state == HeadReceiver::Step::State::empty_lines) {
+    stream_.notes().consume(step.consumed);
+    stream_.notes().end_request();
   }
   return step.consumed;
 }
 
 void Http1Connection::open_exchange() {
-  exchange_ = &context_.exchanges.open({.owner = *this, .peer = peer_, .state = context_.state});
+  exchange_ = &context_.exchanges.open(
+      {.owner = *this, .peer = peer_, .noted = stream_.notes().entry(), .state = context_.state});
   sender_.begin_response();
   add(context_.row[Count::in_flight]);
 }
@@ -98,12 +110,28 @@ void Http1Connection::begin_exchange(std::string_view head, std::size_t first_li
     rate_.restart(context_.timeouts.now());
   }
   exchange.surplus = surplus_;
+  if (begun_ != Begun::no) interrupt(exchange, stream_.notes().consumed() - head.size());
   context_.handler.handle(exchange);
+}
+
+// Workers have died while they ran requests of this connection.
+void Http1Connection::interrupt(Exchange& exchange, std::uint64_t position) noexcept {
+  if (position >= begun_until_) {
+    begun_ = Begun::no;
+  } else if (begun_ == Begun::guilty && position + 1 == begun_until_) {
+    exchange.interrupted = Interrupted::guilty;
+  } else if (begun_ == Begun::unknown || !may_repeat(exchange.head_bytes)) {
+    exchange.interrupted = Interrupted::unknown;
+  } else {
+    add(context_.row[Count::requests_replayed]);
+  }
 }
 
 std::size_t Http1Connection::take_body(std::string_view bytes) {
   if (exchange_ != nullptr && body_.holds_back()) return 0;
   const BodyReceiver::Taken taken = body_.take(bytes);
+  stream_.notes().consume(taken.bytes);
+  if (exchange_ == nullptr && !body_.expected()) stream_.notes().end_request();
   switch (taken.outcome) {
     case BodyReceiver::Outcome::more:
       break;
@@ -186,6 +214,8 @@ void Http1Connection::send(Exchange& exchange, Response& response) {
   const ResponseContent content = apply_response_rules(response, exchange.head.method);
   const bool until_close = content.sent && !content.length && exchange.head.minor_version == 0;
   if (until_close) end_after_response(End::asked);
+  if (end_ != End::open) stream_.notes().ends_with_request();
+  stream_.notes().begin_response(sender_.gathered());
   switch (sender_.send(exchange, response, content, end_ != End::open)) {
     case ResponseSender::Sent::whole:
       return response_sent();
@@ -245,6 +275,7 @@ void Http1Connection::response_sent() {
 void Http1Connection::finish_exchange() {
   Exchange* const exchange = std::exchange(exchange_, nullptr);
   subtract(context_.row[Count::in_flight]);
+  if (!body_.expected()) stream_.notes().end_request();
   if (exchange->running.valid()) return context_.end_of_turn.close(*exchange);
   context_.exchanges.close(*exchange);
 }

@@ -10,6 +10,7 @@
 
 #include "worker/exchange/exchange.h"
 #include "worker/exchange/request_record.h"
+#include "worker/guardian/handoff.h"
 #include "worker/http1/body_receiver.h"
 #include "worker/http1/head_receiver.h"
 #include "worker/http1/http_context.h"
@@ -52,6 +53,15 @@ class Http1Connection final : public StreamEvents, public ExchangeOwner, public 
 
   // Begins to read. Requests that have already arrived may be handled before it returns.
   void start();
+  // The same for a connection that another worker has served.
+  struct Resumed {
+    std::string_view unanswered;    // bytes of the client that were read and not answered; valid during the call
+    std::uint32_t requests = 0;     // before these
+    Begun begun = Begun::no;        // those of them that begin …
+    std::uint64_t begun_until = 0;  // … before this position
+    std::uint64_t age_ms = 0;
+  };
+  void resume(const Resumed& from);
 
   // What waiting() says has lasted for its timeout.
   void timed_out();
@@ -60,6 +70,15 @@ class Http1Connection final : public StreamEvents, public ExchangeOwner, public 
   // The worker drains: ends a stream that does not end by itself and, with `close_idle`, an idle connection. From now
   // on each response is the last of its connection (HttpContext::draining).
   void drain(bool close_idle);
+  // Whether another worker can go on with it now: no request is running, and everything was sent.
+  [[nodiscard]] bool can_move() const noexcept;
+  // What to move, without what belongs to the descriptor. The view is valid until the connection changes.
+  struct Moving {
+    HandoffRecord record;
+    std::string_view unanswered;
+  };
+  [[nodiscard]] Moving moving() const noexcept;
+  [[nodiscard]] LedgerNotes& notes() noexcept { return stream_.notes(); }
   // Closes the connection unconditionally. A request that is not answered counts as lost: Lost::cut.
   void close() noexcept { close(Lost::cut); }
 
@@ -91,10 +110,12 @@ class Http1Connection final : public StreamEvents, public ExchangeOwner, public 
   void want_body(Exchange& exchange) override;
   void send_early_hints(Exchange& exchange, std::string_view head) override;
 
+  void take_in(std::string_view bytes);
   void consume_unparsed();
   std::size_t consume(std::string_view bytes);
   std::size_t begin_request(std::string_view bytes);
   void open_exchange();
+  void interrupt(Exchange& exchange, std::uint64_t position) noexcept;
   void begin_exchange(std::string_view head, std::size_t first_line);
   std::size_t take_body(std::string_view bytes);
   void body_failed(int status, const char* reason);
@@ -110,6 +131,7 @@ class Http1Connection final : public StreamEvents, public ExchangeOwner, public 
   void end_after_response(End why) noexcept;
   void decide_end() noexcept;
   [[nodiscard]] bool request_running() const noexcept { return exchange_ != nullptr && !exchange_->responded; }
+  [[nodiscard]] bool will_move() const noexcept { return context_.hands_over && stream_.notes().entry() != nullptr; }
   [[nodiscard]] bool holds_back() const noexcept;
   [[nodiscard]] bool owes_too_much() const noexcept;
   void settle();
@@ -135,10 +157,12 @@ class Http1Connection final : public StreamEvents, public ExchangeOwner, public 
   std::size_t behind_ = 0;           // bytes behind the head or piece of a body that is being consumed
   std::uint64_t dropped_ = 0;        // while lingering
   std::uint64_t last_progress_ = 0;  // bytes that the client had acknowledged when that was last looked at
-  std::uint64_t counted_ = 0;        // bytes sent, as far as the scoreboard has them
+  std::uint64_t counted_;            // bytes sent, as far as the scoreboard has them
   std::uint64_t opened_;             // tick
+  std::uint64_t begun_until_ = 0;
   std::uint32_t requests_ = 0;
   std::uint32_t idle_after_ = 0;  // requests_ when it last became idle
+  Begun begun_ = Begun::no;       // requests that begin before begun_until_
   End end_ = End::open;
   ClientSide client_ = ClientSide::sending;
   bool surplus_;

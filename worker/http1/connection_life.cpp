@@ -21,6 +21,7 @@ Http1Connection::Http1Connection(HttpContext& context, ConnectionOwner& owner, B
       stream_(stream),
       peer_(std::move(peer)),
       sender_(context, stream, *this),
+      counted_(stream.bytes_sent()),
       opened_(context.timeouts.now()),
       surplus_(surplus) {}
 
@@ -29,6 +30,16 @@ Http1Connection::~Http1Connection() { context_.timeouts.remove(*this); }
 void Http1Connection::start() {
   context_.timeouts.wait(*this, Waiting::for_head);
   stream_.read_start();
+}
+
+void Http1Connection::resume(const Resumed& from) {
+  requests_ = from.requests;
+  begun_ = from.begun;
+  begun_until_ = from.begun_until;
+  opened_ = context_.timeouts.now() - from.age_ms / kTickMs;  // may wrap around: only differences matter
+  update_waiting();
+  if (!from.unanswered.empty()) take_in(from.unanswered);
+  if (!stream_.closing()) settle();
 }
 
 void Http1Connection::on_drained() {
@@ -78,6 +89,7 @@ void Http1Connection::close(Lost why) noexcept {
 void Http1Connection::settle() {
   if (stream_.closing()) return;
   count_sent();
+  stream_.notes().settle(stream_.queued() == 0);
   end_if_last();
   if (stream_.closing()) return;
   if (holds_back()) {
@@ -108,7 +120,7 @@ void Http1Connection::end_after_response(End why) noexcept {
 
 // Whether the response that is about to be sent is the last.
 void Http1Connection::decide_end() noexcept {
-  if (surplus_ || context_.draining || body_.awaits_continue() || body_.too_much_left()) {
+  if (surplus_ || (context_.draining && !will_move()) || body_.awaits_continue() || body_.too_much_left()) {
     end_after_response(End::decided);
   }
   if (end_ != End::open) return;
@@ -267,7 +279,25 @@ void Http1Connection::drain(bool close_idle) {
   }
   if (stream_.closing() || end_ != End::open) return;
   // A request that has just arrived is answered: closing would reset the connection.
-  if (close_idle && idle() && !stream_.has_input()) close();
+  if (close_idle && idle() && !will_move() && !stream_.has_input()) close();
+}
+
+bool Http1Connection::can_move() const noexcept {
+  return stream_.notes().entry() != nullptr && !stream_.closing() && exchange_ == nullptr && !body_.expected() &&
+         stream_.queued() == 0 && end_ == End::open && client_ == ClientSide::sending;
+}
+
+Http1Connection::Moving Http1Connection::moving() const noexcept {
+  const LedgerEntry& entry = *stream_.notes().entry();
+  HandoffRecord record;
+  record.reason = HandoffReason::drain;
+  record.answered = entry.read.load(std::memory_order_relaxed) - unparsed_.size();
+  record.sent = stream_.bytes_sent();
+  record.opened_ms = entry.opened_ms.load(std::memory_order_relaxed);
+  record.cookie = entry.cookie.load(std::memory_order_relaxed);
+  record.requests = requests_;
+  record.peer = entry.peer;
+  return {.record = record, .unanswered = unparsed_};
 }
 
 }  // namespace pronghorn::worker

@@ -65,7 +65,8 @@ struct HttpContext {
   EndOfTurn end_of_turn{exchanges};
   OutputBuffers outputs;
   Nobody nobody;
-  bool draining = false;  // responses carry "Connection: close"
+  bool draining = false;    // responses carry "Connection: close" …
+  bool hands_over = false;  // … except those of noted connections, which go to another worker when they owe nothing
 };
 
 }  // namespace pronghorn::worker

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <optional>
 #include <stdexcept>
 #include <utility>
 
@@ -16,7 +17,8 @@ namespace pronghorn::worker {
 namespace {
 
 constexpr std::size_t kReadBuffer = 64 * 1024;
-constexpr std::uint64_t kIdleGraceMs = 2000;       // for idle connections of a worker that is replaced
+constexpr std::uint64_t kIdleGraceMs = 2000;       // for idle connections that cannot be handed over
+constexpr std::uint64_t kQueueFullMs = 2;          // until the handoff queue is tried again
 constexpr Milliseconds kDrainHeaderTimeout{1000};  // for clients that have connected and not sent their request yet
 constexpr Milliseconds kLingerTimeout{3000};       // for a client to close after its last response
 constexpr Milliseconds kDrainLingerTimeout{1000};
@@ -27,6 +29,7 @@ Peer peer_of(const sockaddr_storage& address, bool is_unix) {
   if (is_unix || address.ss_family == AF_UNIX) {
     peer.client.address = "unix";
     peer.loopback = true;
+    peer.unix_socket = true;
   } else if (address.ss_family == AF_INET) {
     const auto& ip = reinterpret_cast<const sockaddr_in&>(address);
     ::inet_ntop(AF_INET, &ip.sin_addr, text, sizeof text);
@@ -54,9 +57,10 @@ std::size_t surplus_allowed(std::size_t limit) noexcept { return std::max<std::s
 // A connection with its socket.
 class HttpServer::Client final : public ConnectionOwner {
  public:
-  Client(HttpServer& server, int fd, Peer peer, bool surplus)
+  // `sent`: how much another worker has written to it.
+  Client(HttpServer& server, int fd, Peer peer, bool surplus, std::optional<std::uint64_t> sent = {})
       : server_(server),
-        stream_(server.loop_, fd, server.read_buffer_),
+        stream_(server.loop_, fd, server.read_buffer_, sent),
         connection_(server.context_, *this, stream_, std::move(peer), surplus) {
     stream_.report_to(connection_);
   }
@@ -73,32 +77,36 @@ class HttpServer::Client final : public ConnectionOwner {
 };
 
 HttpServer::HttpServer(uv_loop_t* loop, const Config& config, RequestHandler& handler, StateServices* state,
-                       WorkerRow& row)
+                       WorkerRow& row, Survival* survival)
     : loop_(loop),
-      read_buffer_(kReadBuffer, '\0'),
+      survival_(survival),
+      own_read_buffer_(survival != nullptr ? 0 : kReadBuffer, '\0'),
+      read_buffer_(survival != nullptr ? survival->ledger().read_buffer() : std::span<char>(own_read_buffer_)),
       context_(config, handler, state, row),
       pauses_(row),
       proxy_protocol_(config.proxy_protocol),
       trusted_proxies_(config.trusted_proxies),
       proxies_send_forwarded_(config.forwarding_fields == "forwarded"),
-      handshakes_(
-          loop, row,
-          {.done = [this](int fd, Peer peer) { serve(fd, std::move(peer)); }, .closed = [this] { client_gone(); }}),
+      handshakes_(loop, row,
+                  {.done = [this](int fd, Peer peer, std::size_t size) { serve(fd, std::move(peer), size); },
+                   .closed = [this] { client_gone(); }}),
       prepare_(new uv_prepare_t),
       check_(new uv_check_t),
       idle_(new uv_idle_t),
       timer_(new uv_timer_t),
+      full_timer_(new uv_timer_t),
       last_tick_ms_(monotonic_ms()) {
   uv_prepare_init(loop, prepare_.get());
   uv_check_init(loop, check_.get());
   uv_idle_init(loop, idle_.get());
   uv_timer_init(loop, timer_.get());
+  uv_timer_init(loop, full_timer_.get());
   start_loop_handles();
   refresh_response_date();
 }
 
 void HttpServer::start_loop_handles() {
-  for (void** data : {&prepare_->data, &check_->data, &idle_->data, &timer_->data}) *data = this;
+  for (void** data : {&prepare_->data, &check_->data, &idle_->data, &timer_->data, &full_timer_->data}) *data = this;
   // A turn ends after the poll and before it: timers run before the poll, and what their coroutines wrote must not wait.
   uv_prepare_start(prepare_.get(), [](uv_prepare_t* handle) { static_cast<HttpServer*>(handle->data)->end_turn(); });
   uv_check_start(check_.get(), [](uv_check_t* handle) { static_cast<HttpServer*>(handle->data)->end_turn(); });
@@ -140,30 +148,68 @@ void HttpServer::accepted(int fd, const sockaddr_storage& address, bool is_unix)
   if (!proxy_protocol_.empty() && proxy_protocol_.contains(peer.client.address)) {
     handshakes_.begin(fd, std::move(peer));
   } else {
-    serve(fd, std::move(peer));
+    serve(fd, std::move(peer), 0);
   }
-  const auto limit = context_.limits.max_connections;
-  if (limit != 0 && connections() >= limit + surplus_allowed(limit)) {
-    full_ = true;
-    stop_accepting();
-  }
+  limit_clients();
 }
 
-void HttpServer::serve(int fd, Peer peer) {
-  if (!trusted_proxies_.empty() && trusted_proxies_.contains(peer.client.address)) {
-    peer.trusted_proxies = &trusted_proxies_;
-    peer.sends_forwarded = proxies_send_forwarded_;
-  }
+void HttpServer::limit_clients() noexcept {
+  const auto limit = context_.limits.max_connections;
+  if (limit == 0 || connections() < limit + surplus_allowed(limit)) return;
+  full_ = true;
+  stop_accepting();
+}
+
+void HttpServer::know_proxy(Peer& peer) noexcept {
+  if (trusted_proxies_.empty() || !trusted_proxies_.contains(peer.client.address)) return;
+  peer.trusted_proxies = &trusted_proxies_;
+  peer.sends_forwarded = proxies_send_forwarded_;
+}
+
+// `read`: bytes of the connection that were read already, of its PROXY header.
+void HttpServer::serve(int fd, Peer peer, std::uint64_t read) {
+  know_proxy(peer);
   const auto limit = context_.limits.max_connections;
   const bool surplus = limit != 0 && connections() >= limit;
   if (surplus) add(context_.row[Count::limit_connections]);
+  LedgerEntry* const entry =
+      survival_ != nullptr && !surplus ? survival_->ledger().add(fd, LedgerPeer::of(peer), read, 0) : nullptr;
   auto* const client = new Client(*this, fd, std::move(peer), surplus);
+  if (survival_ != nullptr) client->connection().notes().begin(survival_->ledger(), entry, read);
   clients_.insert(client);
   client->start();
 }
 
+void HttpServer::take_connections() {
+  if (survival_ == nullptr) return;
+  taker_ = std::make_unique<HandoffTaker>(loop_, survival_->inbox(), survival_->queue().take,
+                                          [this](const HandoffInbox::Taken& taken) { take(taken); });
+  if (!full_) taker_->start();
+}
+
+void HttpServer::take(const HandoffInbox::Taken& taken) {
+  const HandoffRecord& record = taken.record;
+  add(context_.row[Count::connections]);
+  LedgerEntry* const entry = survival_->ledger().take_up(taken.fd, record.peer, record.answered, record.sent,
+                                                         record.begun, record.begun_until, taken.unanswered);
+  survival_->inbox().done();
+  Peer peer = record.peer.to_peer();
+  know_proxy(peer);
+  auto* const client = new Client(*this, taken.fd, std::move(peer), false, record.sent);
+  client->connection().notes().begin(survival_->ledger(), entry, record.answered);
+  clients_.insert(client);
+  const std::uint64_t now = monotonic_ms();
+  client->connection().resume({.unanswered = taken.unanswered,
+                               .requests = record.requests,
+                               .begun = record.begun,
+                               .begun_until = record.begun_until,
+                               .age_ms = now > record.opened_ms ? now - record.opened_ms : 0});
+  limit_clients();
+}
+
 void HttpServer::stop_accepting() noexcept {
   for (auto& [fd, acceptor] : acceptors_) acceptor->stop();
+  if (taker_) taker_->stop();
 }
 
 void HttpServer::closed(Client& client) noexcept {
@@ -178,12 +224,15 @@ void HttpServer::client_gone() noexcept {
   if (full_ && connections() < limit + surplus_allowed(limit)) {
     full_ = false;
     for (auto& [fd, acceptor] : acceptors_) acceptor->start();
+    if (taker_) taker_->start();
   }
   if (connections() == 0 && on_empty_) on_empty_();
 }
 
 void HttpServer::drain(bool last) {
   context_.draining = true;
+  context_.hands_over = !last && survival_ != nullptr && !survival_->orphaned();
+  taker_.reset();
   drain_started_ms_ = monotonic_ms();
   for (auto& [fd, acceptor] : acceptors_) acceptor->empty_queue();
   if (!last) acceptors_.clear();
@@ -198,6 +247,37 @@ void HttpServer::drain_connections(bool close_idle) {
   for (Client* client : all) client->connection().drain(close_idle);
 }
 
+// Those that wait for a request or for the rest of a head are at hand in the lists of the timeouts.
+void HttpServer::hand_over_idle() {
+  for (const Waiting kind : {Waiting::for_request, Waiting::for_head}) {
+    for (TimeoutEntry* entry = context_.timeouts.first(kind); entry != nullptr;) {
+      TimeoutEntry* const next = TimeoutLists::after(*entry);
+      auto& connection = *static_cast<Http1Connection*>(entry);
+      if (connection.can_move() && hand_over(connection) == HandoffSent::full) {
+        uv_timer_start(
+            full_timer_.get(), [](uv_timer_t* handle) { static_cast<HttpServer*>(handle->data)->hand_over_idle(); },
+            kQueueFullMs, 0);
+        return;
+      }
+      entry = next;
+    }
+  }
+}
+
+HandoffSent HttpServer::hand_over(Http1Connection& connection) {
+  const Http1Connection::Moving moving = connection.moving();
+  LedgerEntry& entry = *connection.notes().entry();
+  survival_->ledger().leave(entry);
+  const HandoffSent sent = send_handoff(survival_->queue().give, entry.fd.load(), moving.record, moving.unanswered);
+  if (sent == HandoffSent::yes) {
+    add(context_.row[Count::handed_over_drain]);
+    connection.close();  // this worker's descriptor: the connection stays open in the queue
+  } else {
+    survival_->ledger().stay(entry);
+  }
+  return sent;
+}
+
 bool HttpServer::accept_waiting() {
   for (auto& [fd, acceptor] : acceptors_) acceptor->empty_queue();
   return connections() > 0;
@@ -205,6 +285,7 @@ bool HttpServer::accept_waiting() {
 
 void HttpServer::close_all() {
   acceptors_.clear();
+  taker_.reset();
   const std::vector<Client*> all(clients_.begin(), clients_.end());
   for (Client* client : all) client->connection().close();
   subtract(context_.row[Count::connections], handshakes_.size());
@@ -213,6 +294,8 @@ void HttpServer::close_all() {
 
 void HttpServer::end_turn() {
   context_.end_of_turn.run();
+  if (context_.hands_over && uv_is_active(reinterpret_cast<const uv_handle_t*>(full_timer_.get())) == 0)
+    hand_over_idle();
   if (context_.end_of_turn.streams_wait()) {
     uv_idle_start(idle_.get(), [](uv_idle_t* handle) {
       uv_idle_stop(handle);
@@ -232,6 +315,7 @@ void HttpServer::tick() {
   expire_connections(context_, ticks, timeouts(now_ms), std::chrono::steady_clock::now());
   for (auto& [fd, acceptor] : acceptors_) acceptor->retry();
   pauses_.look();
+  if (taker_ && !full_) taker_->start();
   if (context_.draining && !idle_closed_ && now_ms - drain_started_ms_ >= kIdleGraceMs) {
     idle_closed_ = true;
     drain_connections(true);
@@ -240,7 +324,7 @@ void HttpServer::tick() {
 
 Milliseconds HttpServer::header_timeout(std::uint64_t now_ms) const noexcept {
   const Milliseconds configured = context_.limits.header_timeout;
-  const bool hurry = context_.draining && (last_ || now_ms - drain_started_ms_ >= kIdleGraceMs);
+  const bool hurry = context_.draining && !context_.hands_over && (last_ || now_ms - drain_started_ms_ >= kIdleGraceMs);
   if (!hurry) return configured;
   return configured.count() == 0 ? kDrainHeaderTimeout : std::min(configured, kDrainHeaderTimeout);
 }
@@ -249,7 +333,7 @@ ConnectionTimeouts HttpServer::timeouts(std::uint64_t now_ms) const noexcept {
   const HttpLimits& limits = context_.limits;
   // Once idle connections have been closed, one that becomes idle had a response that was begun before the drain and
   // did not say "Connection: close".
-  const bool no_idle = context_.draining && idle_closed_;
+  const bool no_idle = context_.draining && idle_closed_ && !context_.hands_over;
   return {.header = header_timeout(now_ms),
           .body = limits.body_timeout,
           .write = limits.write_timeout,

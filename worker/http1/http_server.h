@@ -6,6 +6,8 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <span>
+#include <string>
 #include <unordered_set>
 #include <vector>
 
@@ -14,6 +16,8 @@
 #include "common/ipc/handover.h"
 #include "common/ipc/scoreboard.h"
 #include "common/uv_ptr.h"
+#include "worker/guardian/handoff_taker.h"
+#include "worker/guardian/survival.h"
 #include "worker/http1/expiry.h"
 #include "worker/http1/http_context.h"
 #include "worker/net/acceptor.h"
@@ -21,12 +25,16 @@
 
 namespace pronghorn::worker {
 
+class Http1Connection;
+
 // Context: loop thread of a worker.
 class HttpServer {
  public:
   // All references must outlive the server. Throws std::runtime_error if the access log cannot be opened, and
   // std::invalid_argument for an entry of proxy_protocol or trusted_proxies that is not a network.
-  HttpServer(uv_loop_t* loop, const Config& config, RequestHandler& handler, StateServices* state, WorkerRow& row);
+  // `survival` is null if connections end with the worker.
+  HttpServer(uv_loop_t* loop, const Config& config, RequestHandler& handler, StateServices* state, WorkerRow& row,
+             Survival* survival = nullptr);
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
   // There must be no connections: close_all(), then turns of the loop until connections() is 0. The loop must turn once
@@ -41,12 +49,17 @@ class HttpServer {
   // Serves a client that the distributor accepted. Takes ownership of `fd`, a non-blocking socket.
   void adopt(int fd);
 
-  // From now on each response is the last of its connection.
-  //  last == true (the server stops): idle connections are closed at once. New clients are still accepted from the
-  //  queues until the last request has ended, so that no connected client is reset; they have a second to send their
-  //  request. last == false (another worker has the listeners): new clients are left to it. Idle connections stay open
-  //  for two
-  //    seconds, because closing one just when its next request arrives would lose that request.
+  // Goes on with connections of other workers.
+  void take_connections();
+
+  // Connections end, or go to other workers, from now on.
+  //  last == true (the server stops): idle connections are closed at once. New clients are still taken from the accept
+  //    queues until the last request has ended, so that nobody who has connected is reset; they have a second to send
+  //    their request.
+  //  last == false (another worker has the listeners): new clients are left to it, and each connection is sent to another
+  //    worker as soon as no request is running on it. Those that are not in the ledger get "Connection: close"; when they
+  //    are idle they stay open for two seconds, because closing one just when its next request arrives would lose that
+  //    request.
   void drain(bool last);
   // While draining: takes the clients that have connected meanwhile. False if there are no connections.
   bool accept_waiting();
@@ -65,19 +78,26 @@ class HttpServer {
   class Client;
 
   void accepted(int fd, const sockaddr_storage& address, bool is_unix);
-  void serve(int fd, Peer peer);
+  void serve(int fd, Peer peer, std::uint64_t read);
+  void take(const HandoffInbox::Taken& taken);
+  void know_proxy(Peer& peer) noexcept;
   void closed(Client& client) noexcept;
   void client_gone() noexcept;
   void start_loop_handles();
   void end_turn();
   void tick();
   void drain_connections(bool close_idle);
+  void hand_over_idle();
+  [[nodiscard]] HandoffSent hand_over(Http1Connection& connection);
   [[nodiscard]] Milliseconds header_timeout(std::uint64_t now_ms) const noexcept;
   [[nodiscard]] ConnectionTimeouts timeouts(std::uint64_t now_ms) const noexcept;
+  void limit_clients() noexcept;
   void stop_accepting() noexcept;
 
   uv_loop_t* loop_;
-  std::string read_buffer_;  // of all connections, in turn
+  Survival* survival_;
+  std::string own_read_buffer_;  // without a ledger
+  std::span<char> read_buffer_;  // of all connections, in turn
   HttpContext context_;
   AcceptPauses pauses_;
   std::map<int, std::unique_ptr<Acceptor>> acceptors_;  // by listener
@@ -91,6 +111,8 @@ class HttpServer {
   UvPtr<uv_check_t> check_;
   UvPtr<uv_idle_t> idle_;  // active while streams wait for the next turn: the loop then does not wait for events
   UvPtr<uv_timer_t> timer_;
+  UvPtr<uv_timer_t> full_timer_;         // while the handoff queue is full
+  std::unique_ptr<HandoffTaker> taker_;  // null: no connections of others are taken
   std::uint64_t last_tick_ms_;
   std::uint64_t drain_started_ms_ = 0;
   bool full_ = false;         // max_connections reached

@@ -35,6 +35,8 @@ class ResponseSender {
     ResponseSender& sender_;
   };
   [[nodiscard]] bool gathering() const noexcept { return output_ != nullptr; }
+  // Bytes that are not written yet. Within a batch.
+  [[nodiscard]] std::size_t gathered() const noexcept { return output_->size(); }
   // Writes what has gathered when that is much. Within a batch.
   void write_if_much();
 

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "pronghorn/response.h"
+#include "worker/net/ledger_notes.h"
 
 namespace pronghorn::worker {
 
@@ -78,6 +79,10 @@ class ByteStream {
   void reset() noexcept { end(true); }
   [[nodiscard]] bool closing() const noexcept { return closing_; }
 
+  // For whoever takes the connection up when this worker dies.
+  [[nodiscard]] LedgerNotes& notes() noexcept { return notes_; }
+  [[nodiscard]] const LedgerNotes& notes() const noexcept { return notes_; }
+
  protected:
   ByteStream() = default;
   ~ByteStream() = default;
@@ -87,6 +92,7 @@ class ByteStream {
   virtual void end(bool with_reset) noexcept = 0;
 
   StreamEvents* events_ = nullptr;
+  LedgerNotes notes_;
   std::uint64_t bytes_sent_ = 0;
   std::size_t queued_ = 0;
   bool reading_ = false;

@@ -22,6 +22,7 @@ constexpr std::size_t kPage = 4096;
 struct Ledger::Header {
   std::atomic<std::uint32_t> dismissed;
   std::atomic<std::uint32_t> used;
+  std::atomic<std::uint32_t> guilty;  // index + 1; 0: none
   // What is in the read buffer: bytes of this entry (index + 1; 0: of none), the first one at this position.
   std::atomic<std::uint32_t> buffer_owner;
   std::atomic<std::uint32_t> reading;  // 1 from begin_read() to end_read()
@@ -35,11 +36,11 @@ struct Ledger::Block {
   std::array<char, kBytes> bytes;
 };
 
-LedgerPeer LedgerPeer::of(const Peer& peer, bool is_unix) noexcept {
+LedgerPeer LedgerPeer::of(const Peer& peer) noexcept {
   LedgerPeer entry;
   entry.port = peer.client.port;
-  entry.flags =
-      static_cast<std::uint8_t>((peer.loopback ? kLoopback : 0) | (peer.https ? kHttps : 0) | (is_unix ? kUnix : 0));
+  entry.flags = static_cast<std::uint8_t>((peer.loopback ? kLoopback : 0) | (peer.https ? kHttps : 0) |
+                                          (peer.unix_socket ? kUnix : 0));
   entry.address_size = static_cast<std::uint8_t>(std::min(peer.client.address.size(), entry.address.size()));
   std::copy_n(peer.client.address.begin(), entry.address_size, entry.address.begin());
   return entry;
@@ -51,6 +52,7 @@ Peer LedgerPeer::to_peer() const {
   peer.client.port = port;
   peer.loopback = (flags & kLoopback) != 0;
   peer.https = (flags & kHttps) != 0;
+  peer.unix_socket = (flags & kUnix) != 0;
   return peer;
 }
 
@@ -79,6 +81,25 @@ std::uint32_t Ledger::index_of(const LedgerEntry& entry) const noexcept {
 // --- The worker that owns it ----------------------------------------------------------------------------------------
 
 LedgerEntry* Ledger::add(int fd, const LedgerPeer& peer, std::uint64_t read, std::uint64_t written) noexcept {
+  LedgerEntry* const entry = fill_entry(fd, peer, read, written);
+  if (entry != nullptr) entry->state.store(LedgerState::open, kRelease);
+  return entry;
+}
+
+LedgerEntry* Ledger::take_up(int fd, const LedgerPeer& peer, std::uint64_t answered, std::uint64_t written, Begun begun,
+                             std::uint64_t begun_until, std::string_view bytes) noexcept {
+  LedgerEntry* const entry = fill_entry(fd, peer, answered, written);
+  if (entry == nullptr) return nullptr;
+  entry->begun_until.store(begun_until, kRelease);
+  entry->begun.store(begun, kRelease);
+  static_cast<void>(save(*entry, answered, bytes));
+  entry->read.store(answered + bytes.size(), kRelease);
+  entry->state.store(LedgerState::open, kRelease);
+  return entry;
+}
+
+// Everything but `state`.
+LedgerEntry* Ledger::fill_entry(int fd, const LedgerPeer& peer, std::uint64_t read, std::uint64_t written) noexcept {
   std::uint64_t cookie = 0;
   socklen_t size = sizeof cookie;
   if (::getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &size) != 0) return nullptr;
@@ -100,10 +121,13 @@ LedgerEntry* Ledger::add(int fd, const LedgerPeer& peer, std::uint64_t read, std
   entry.sent.store(written, kRelease);
   entry.sending_until.store(written, kRelease);
   entry.answers_until.store(read, kRelease);
+  entry.answers_end.store(written, kRelease);
+  entry.answered_end.store(written, kRelease);
+  entry.ends_at.store(0, kRelease);
+  entry.begun.store(Begun::no, kRelease);
   entry.requests.store(0, kRelease);
   entry.opened_ms.store(monotonic_ms(), kRelease);
   entry.peer = peer;
-  entry.state.store(LedgerState::open, kRelease);
   return &entry;
 }
 
@@ -117,11 +141,12 @@ void Ledger::remove(LedgerEntry& entry) noexcept {
 
 std::span<char> Ledger::read_buffer() noexcept { return header_->buffer; }
 
-void Ledger::begin_read(const LedgerEntry& entry) noexcept {
+void Ledger::begin_read(const LedgerEntry* entry) noexcept {
   header_->buffer_owner.store(0, kRelease);
-  header_->buffer_from.store(entry.read.load(kRelaxed), kRelease);
+  if (entry == nullptr) return;
+  header_->buffer_from.store(entry->read.load(kRelaxed), kRelease);
   header_->reading.store(1, kRelease);
-  header_->buffer_owner.store(index_of(entry) + 1, kRelease);
+  header_->buffer_owner.store(index_of(*entry) + 1, kRelease);
 }
 
 void Ledger::end_read(LedgerEntry& entry, std::size_t size) noexcept {
@@ -184,6 +209,10 @@ std::uint32_t Ledger::take_block() noexcept {
   return block;
 }
 
+void Ledger::blame(const LedgerEntry* entry) noexcept {
+  header_->guilty.store(entry == nullptr ? 0 : index_of(*entry) + 1, kRelease);
+}
+
 void Ledger::dismiss() noexcept { header_->dismissed.store(1, kRelease); }
 
 // --- Whoever reads it -----------------------------------------------------------------------------------------------
@@ -192,6 +221,10 @@ bool Ledger::dismissed() const noexcept { return header_->dismissed.load(std::me
 
 std::uint32_t Ledger::used() const noexcept {
   return std::min(header_->used.load(std::memory_order_acquire), entry_count_);
+}
+
+bool Ledger::is_guilty(const LedgerEntry& entry) const noexcept {
+  return header_->guilty.load(kRelaxed) == index_of(entry) + 1;
 }
 
 bool Ledger::was_reading(const LedgerEntry& entry) const noexcept {

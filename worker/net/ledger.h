@@ -28,6 +28,14 @@ enum class LedgerState : std::uint32_t {
   leaving,  // the worker is passing it on: whether the other side has it already is not known
 };
 
+// What is known of unanswered requests of a connection that was taken up: workers have died while they ran them.
+enum class Begun : std::uint32_t {
+  no,
+  again,    // they may be run once more, if their methods allow that
+  unknown,  // they must not be run again, and nobody knows whether they were carried out
+  guilty,   // the last of them crashed the worker; the others are as with `again`
+};
+
 // The peer of a connection, as its requests see it: a proxy in front may have named another than the socket does.
 struct LedgerPeer {
   static constexpr std::uint8_t kLoopback = 1;
@@ -39,7 +47,7 @@ struct LedgerPeer {
   std::uint8_t address_size = 0;
   std::array<char, 60> address{};  // longer addresses do not occur: "unix", "unknown" or an IP address
 
-  [[nodiscard]] static LedgerPeer of(const Peer& peer, bool is_unix) noexcept;
+  [[nodiscard]] static LedgerPeer of(const Peer& peer) noexcept;
   // Without trusted_proxies, which is the reader's own configuration.
   [[nodiscard]] Peer to_peer() const;
 };
@@ -53,9 +61,15 @@ struct alignas(64) LedgerEntry {
   std::atomic<std::uint64_t> read;           // bytes that the worker knows it has read
   std::atomic<std::uint64_t> answered;       // requests that end here or earlier are done with
   std::atomic<std::uint64_t> dispatched;     // requests that begin before this were given to the application
-  std::atomic<std::uint64_t> sent;           // every response so far ends here
-  std::atomic<std::uint64_t> sending_until;  // a write is under way: once it has left whole, `sent` is this
-  std::atomic<std::uint64_t> answers_until;  //                      and `answered` this
+  std::atomic<std::uint64_t> sent;           // bytes that the kernel has taken
+  std::atomic<std::uint64_t> sending_until;  // a write is under way: once it has left whole, `sent` is this,
+  std::atomic<std::uint64_t> answers_until;  // `answered` is this,
+  std::atomic<std::uint64_t> answers_end;    // and `answered_end` is this
+  std::atomic<std::uint64_t> answered_end;   // what was sent after this belongs to requests that are not answered
+  std::atomic<std::uint64_t> ends_at;        // once `answered` is this or more, the connection ends; 0: it goes on
+
+  std::atomic<Begun> begun;                // of unanswered requests that begin …
+  std::atomic<std::uint64_t> begun_until;  // … before this; of others nothing is known
 
   // Unanswered bytes that are kept in blocks: `saved` of them, the first one at position saved_from.
   std::atomic<std::uint64_t> saved_from;
@@ -95,10 +109,15 @@ class Ledger {
   void leave(LedgerEntry& entry) noexcept { entry.state.store(LedgerState::leaving, std::memory_order_release); }
   void stay(LedgerEntry& entry) noexcept { entry.state.store(LedgerState::open, std::memory_order_release); }
 
+  // The same for a connection that another worker has served: `bytes` of its client, which begin at `answered`, are
+  // unanswered. When there is no room for them, it is noted and does not survive until they are answered.
+  [[nodiscard]] LedgerEntry* take_up(int fd, const LedgerPeer& peer, std::uint64_t answered, std::uint64_t written,
+                                     Begun begun, std::uint64_t begun_until, std::string_view bytes) noexcept;
+
   // What the loop reads into, one connection at a time: bytes that are in no block yet are here.
   [[nodiscard]] std::span<char> read_buffer() noexcept;
-  // To be called before each read into it.
-  void begin_read(const LedgerEntry& entry) noexcept;
+  // To be called before each read into it. Null: a connection that is not noted.
+  void begin_read(const LedgerEntry* entry) noexcept;
   // After it, also when nothing was read.
   void end_read(LedgerEntry& entry, std::size_t size) noexcept;
 
@@ -106,6 +125,9 @@ class Ledger {
   // is no room or they do not follow on.
   bool save(LedgerEntry& entry, std::uint64_t position, std::string_view bytes) noexcept;
   void discard_saved(LedgerEntry& entry) noexcept;
+
+  // The request of this connection crashes the worker. Async-signal-safe; null: none does.
+  void blame(const LedgerEntry* entry) noexcept;
 
   // The worker ends in order: nothing is to be taken up.
   void dismiss() noexcept;
@@ -118,6 +140,7 @@ class Ledger {
   [[nodiscard]] const LedgerEntry& entry(std::uint32_t index) const noexcept { return entries_[index]; }
   [[nodiscard]] std::uint32_t capacity() const noexcept { return entry_count_; }
   [[nodiscard]] std::uint32_t blocks() const noexcept { return block_count_; }
+  [[nodiscard]] bool is_guilty(const LedgerEntry& entry) const noexcept;
   // Whether the worker died during a read for this entry: then `read` may be behind the kernel.
   [[nodiscard]] bool was_reading(const LedgerEntry& entry) const noexcept;
   // Copies bytes from position `from` up to `until` to `out`, from blocks and the read buffer. False when they are not
@@ -129,6 +152,8 @@ class Ledger {
   struct Header;
   struct Block;
 
+  [[nodiscard]] LedgerEntry* fill_entry(int fd, const LedgerPeer& peer, std::uint64_t read,
+                                        std::uint64_t written) noexcept;
   [[nodiscard]] std::uint32_t index_of(const LedgerEntry& entry) const noexcept;
   [[nodiscard]] std::uint32_t take_block() noexcept;
   // Copies what blocks hold of [from, until); returns the position up to which it is contiguous from `from`.

@@ -11,6 +11,7 @@ struct Peer {
   Request::Client client;
   bool loopback = false;  // or a Unix socket
   bool https = false;
+  bool unix_socket = false;                   // what the connection is, whoever the client behind a proxy may be
   const Networks* trusted_proxies = nullptr;  // all trusted proxies if the peer is one of them, otherwise null
   bool sends_forwarded = false;               // such a proxy's Forwarded is believed, not its X-Forwarded-*
 };

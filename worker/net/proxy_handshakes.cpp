@@ -82,9 +82,10 @@ void ProxyHandshakes::watch(Waiting::iterator handshake) {
 void ProxyHandshakes::finish(Waiting::iterator handshake, const ProxyHeader& header) {
   const int fd = std::exchange(handshake->fd, -1);
   Peer peer = std::move(handshake->peer);
-  if (!header.local) peer = {.client = header.source};  // never loopback: that would be the proxy's machine
+  // Never loopback: that would be the proxy's machine.
+  if (!header.local) peer = {.client = header.source, .unix_socket = peer.unix_socket};
   waiting_.erase(handshake);  // libuv must stop watching the descriptor before the connection watches it
-  callbacks_.done(fd, std::move(peer));
+  callbacks_.done(fd, std::move(peer), header.size);
 }
 
 void ProxyHandshakes::refuse(Waiting::iterator handshake, const char* reason) {

@@ -22,8 +22,8 @@ namespace pronghorn::worker {
 class ProxyHandshakes {
  public:
   struct Callbacks {
-    // The header was read off the socket. The callee owns `fd`; `peer` is who the header names.
-    std::function<void(int fd, Peer peer)> done;
+    // The header, of `size` bytes, was read off the socket. The callee owns `fd`; `peer` is who the header names.
+    std::function<void(int fd, Peer peer, std::size_t size)> done;
     // The connection was closed: the proxy closed it, its header is invalid or did not arrive in time. The last two are
     // counted (bad_requests, timeouts).
     std::function<void()> closed;

@@ -27,8 +27,10 @@ struct SocketStream::PendingWrite {
   std::string bytes;
 };
 
-SocketStream::SocketStream(uv_loop_t* loop, int fd, std::string& read_buffer) noexcept
-    : handle_{}, fd_(fd), read_buffer_(read_buffer) {
+SocketStream::SocketStream(uv_loop_t* loop, int fd, std::span<char> read_buffer,
+                           std::optional<std::uint64_t> sent) noexcept
+    : handle_{}, fd_(fd), read_buffer_(read_buffer), read_before_(sent.has_value()) {
+  bytes_sent_ = sent.value_or(0);
   uv_tcp_init(loop, &handle_);
   handle_.data = this;
 }
@@ -52,8 +54,9 @@ void SocketStream::start_reading() {
   }
   if (!watch()) return;
   const auto allocate = [](uv_handle_t* handle, std::size_t, uv_buf_t* buffer) {
-    std::string& memory = static_cast<SocketStream*>(handle->data)->read_buffer_;
-    *buffer = uv_buf_init(memory.data(), static_cast<unsigned>(memory.size()));
+    auto* self = static_cast<SocketStream*>(handle->data);
+    self->notes_.begin_read();
+    *buffer = uv_buf_init(self->read_buffer_.data(), static_cast<unsigned>(self->read_buffer_.size()));
   };
   const auto read = [](uv_stream_t* handle, ssize_t size, const uv_buf_t* buffer) {
     static_cast<SocketStream*>(handle->data)->received(size, buffer->base);
@@ -63,10 +66,11 @@ void SocketStream::start_reading() {
 }
 
 void SocketStream::read_now() {
+  notes_.begin_read();
   const ssize_t size = ::recv(fd_, read_buffer_.data(), read_buffer_.size(), 0);
   if (size > 0) return received(size, read_buffer_.data());
   if (size == 0) return received(UV_EOF, nullptr);
-  if (errno != EAGAIN && errno != EINTR) received(-errno, nullptr);
+  received(errno == EAGAIN || errno == EINTR ? 0 : -errno, nullptr);
 }
 
 void SocketStream::stop_reading() noexcept {
@@ -75,6 +79,7 @@ void SocketStream::stop_reading() noexcept {
 }
 
 void SocketStream::received(ssize_t size, const char* bytes) {
+  notes_.end_read(static_cast<std::size_t>(std::max<ssize_t>(size, 0)));
   if (size > 0) {
     events_->on_data({bytes, static_cast<std::size_t>(size)});
   } else if (size == UV_EOF) {
@@ -94,6 +99,7 @@ void SocketStream::write(std::string_view first, std::string_view second, bool m
   if (closing_ || failed_) return;
   const std::size_t total = first.size() + second.size();
   if (total == 0) return;
+  notes_.will_write(total);
   std::size_t sent = 0;
   if (queued_ == 0) {
     const ssize_t result = try_write(first, second, more);
@@ -101,7 +107,7 @@ void SocketStream::write(std::string_view first, std::string_view second, bool m
     sent = static_cast<std::size_t>(result);
     bytes_sent_ += sent;
   }
-  if (sent == total) return;
+  if (sent == total) return notes_.all_written();
   std::string rest;
   rest.reserve(total - sent);
   if (sent < first.size()) {
@@ -140,6 +146,7 @@ void SocketStream::queue_write(std::string bytes) {
     auto* self = static_cast<SocketStream*>(request->handle->data);
     if (status == 0) self->bytes_sent_ += done->bytes.size();
     self->queued_ -= done->bytes.size();
+    if (self->queued_ == 0) self->notes_.all_written();
     self->write_finished(status);
   });
   if (error != 0) return fail();
@@ -160,6 +167,7 @@ void SocketStream::write_finished(int status) {
 
 void SocketStream::write_file(std::unique_ptr<detail::FilePart> part) {
   if (closing_ || failed_) return;
+  notes_.will_write(part->length);
   file_ = std::move(part);
   ++queued_;
   if (pending_writes_ == 0) pump_file();
@@ -182,7 +190,7 @@ void SocketStream::pump_file() {
   }
   if (part.length > 0) return queue_file_piece();
   file_.reset();
-  --queued_;
+  if (--queued_ == 0) notes_.all_written();
 }
 
 // libuv watches the descriptor already, and a descriptor has one watcher: so a piece is copied and queued with uv_write,
@@ -229,6 +237,7 @@ void SocketStream::end(bool with_reset) noexcept {
   if (closing_) return;
   closing_ = true;
   file_.reset();
+  notes_.end();
   if (with_reset) {
     const linger at_once{.l_onoff = 1, .l_linger = 0};
     ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);

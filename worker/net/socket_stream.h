@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -20,8 +22,9 @@ namespace pronghorn::worker {
 class SocketStream final : public ByteStream {
  public:
   // Takes ownership of `fd`, a connected, non-blocking stream socket. `read_buffer` is shared by all streams of the
-  // loop: each read is reported before the next begins.
-  SocketStream(uv_loop_t* loop, int fd, std::string& read_buffer) noexcept;
+  // loop: each read is reported before the next begins. `sent`: how much another worker has
+  // written to it; then no bytes are reported before read_start() returns.
+  SocketStream(uv_loop_t* loop, int fd, std::span<char> read_buffer, std::optional<std::uint64_t> sent = {}) noexcept;
   ~SocketStream() = default;
 
   // ByteStream
@@ -54,12 +57,12 @@ class SocketStream final : public ByteStream {
 
   uv_tcp_t handle_;  // for Unix sockets too: libuv treats all stream sockets alike
   int fd_;
-  std::string& read_buffer_;
+  std::span<char> read_buffer_;
   std::unique_ptr<detail::FilePart> file_;  // what is left of it
   std::uint32_t pending_writes_ = 0;
   Fin fin_ = Fin::open;
-  bool watched_ = false;      // libuv has the descriptor, and closes it
-  bool read_before_ = false;  // the first read does not wait for the loop
+  bool watched_ = false;  // libuv has the descriptor, and closes it
+  bool read_before_;      // the first read does not wait for the loop
   bool failed_ = false;
 };
 

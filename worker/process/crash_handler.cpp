@@ -25,17 +25,18 @@ constexpr std::uint64_t kUnknown = UINT64_MAX;  // on architectures that this fi
 
 WorkerRow* the_row = nullptr;
 const ExchangePool* the_exchanges = nullptr;
+Ledger* the_ledger = nullptr;
 std::atomic<int> crashing_thread{0};
 std::size_t next_step = 0;
 alignas(64) std::array<std::byte, kHandlerStack> handler_stack;
 
-struct Interrupted {
+struct Crash {
   int signal;
   const siginfo_t* info;
   const ucontext_t* where;
 };
 
-Interrupted the_crash{};
+Crash the_crash{};
 
 int thread_id() noexcept { return static_cast<int>(::syscall(SYS_gettid)); }
 
@@ -85,7 +86,7 @@ void write_frames(StackTrace& stack, const ucontext_t& where) noexcept {
 
 // --- A fatal signal -------------------------------------------------------------------------------------------------
 
-void write_facts(const Interrupted& at) noexcept {
+void write_facts(const Crash& at) noexcept {
   CrashRecord& crash = the_row->crash;
   crash.code = at.info->si_code;
   const bool sent = at.info->si_code <= 0;
@@ -97,13 +98,13 @@ void write_facts(const Interrupted& at) noexcept {
   crash.signal.store(static_cast<std::uint32_t>(at.signal), std::memory_order_release);
 }
 
-void write_caller(const Interrupted& at) noexcept {
+void write_caller(const Crash& at) noexcept {
   StackTrace& stack = the_row->crash.stack;
   stack.addresses[1] = return_address(*at.where);
   stack.count.store(2, std::memory_order_release);
 }
 
-void write_stack(const Interrupted& at) noexcept { write_frames(the_row->crash.stack, *at.where); }
+void write_stack(const Crash& at) noexcept { write_frames(the_row->crash.stack, *at.where); }
 
 void write_line(char (&line)[sizeof LostRequest::line], const RequestHead& head) noexcept {
   constexpr std::size_t kLongestMethod = 16;
@@ -115,7 +116,7 @@ void write_line(char (&line)[sizeof LostRequest::line], const RequestHead& head)
   line[method.size() + 1 + path.size()] = '\0';
 }
 
-void write_requests(const Interrupted&) noexcept {
+void write_requests(const Crash&) noexcept {
   if (the_exchanges == nullptr) return;
   CrashRecord& crash = the_row->crash;
   std::uint32_t count = 0;
@@ -133,25 +134,44 @@ void write_requests(const Interrupted&) noexcept {
   }
 }
 
-void write_client(const Interrupted&) noexcept {
-  if (the_exchanges == nullptr || the_row->running.active.load() == 0) return;
+// The exchange whose code has the loop; null: none has.
+const Exchange* running_exchange() noexcept {
+  if (the_exchanges == nullptr || the_row->running.active.load() == 0) return nullptr;
   const RequestId& running = the_row->running.id;
   std::size_t steps = 0;
   for (const Exchange* each = the_exchanges->first(); each != nullptr && steps < 100'000; each = each->pool_next) {
     ++steps;
     const RequestId& id = each->known_number();
-    if (!each->in_use || each->peer == nullptr || id.number != running.number || id.worker != running.worker) continue;
-    std::uint64_t digest = 0xcbf29ce484222325ULL;  // FNV-1a
-    for (const char byte : each->peer->client.address) {
-      digest = (digest ^ static_cast<unsigned char>(byte)) * 0x100000001b3ULL;
-    }
-    the_row->crash.client = digest;
-    return;
+    if (each->in_use && id.number == running.number && id.worker == running.worker) return each;
   }
+  return nullptr;
+}
+
+// A signal that another process sends says nothing about a request, except that of the watchdog: the request has had the
+// loop for too long.
+bool is_own_fault(const Crash& at) noexcept {
+  if (thread_id() != ::getpid()) return false;
+  const bool sent = at.info->si_code <= 0;
+  return !sent || at.info->si_pid == ::getpid() || (at.signal == SIGABRT && at.info->si_pid == ::getppid());
+}
+
+void write_guilty(const Crash& at) noexcept {
+  if (the_ledger == nullptr || !is_own_fault(at)) return;
+  if (const Exchange* running = running_exchange()) the_ledger->blame(running->noted);
+}
+
+void write_client(const Crash&) noexcept {
+  const Exchange* running = running_exchange();
+  if (running == nullptr || running->peer == nullptr) return;
+  std::uint64_t digest = 0xcbf29ce484222325ULL;  // FNV-1a
+  for (const char byte : running->peer->client.address) {
+    digest = (digest ^ static_cast<unsigned char>(byte)) * 0x100000001b3ULL;
+  }
+  the_row->crash.client = digest;
 }
 
 // If a step faults, only what it would have recorded is lost.
-constexpr std::array kSteps{write_facts, write_caller, write_stack, write_requests, write_client};
+constexpr std::array kSteps{write_facts, write_guilty, write_caller, write_stack, write_requests, write_client};
 
 [[noreturn]] void die_of(int signal) noexcept {
   struct sigaction action{};
@@ -222,5 +242,7 @@ void install_crash_handler(WorkerRow& row) noexcept {
 }
 
 void report_requests_of(const ExchangePool* exchanges) noexcept { the_exchanges = exchanges; }
+
+void blame_requests_in(Ledger* ledger) noexcept { the_ledger = ledger; }
 
 }  // namespace pronghorn::worker

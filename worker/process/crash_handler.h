@@ -6,6 +6,7 @@
 
 #include "common/ipc/scoreboard.h"
 #include "worker/exchange/exchange_pool.h"
+#include "worker/net/ledger.h"
 
 namespace pronghorn::worker {
 
@@ -17,5 +18,7 @@ void install_crash_handler(WorkerRow& row) noexcept;
 
 // The exchanges of which a crash reports those in flight; null: none. They must outlive their use.
 void report_requests_of(const ExchangePool* exchanges) noexcept;
+// Where the request that crashes the worker is blamed for it; null: nowhere. Must outlive the process.
+void blame_requests_in(Ledger* ledger) noexcept;
 
 }  // namespace pronghorn::worker

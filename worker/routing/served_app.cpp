@@ -132,6 +132,7 @@ void ServedApp::handle(Exchange& exchange) noexcept {
   exchange.param_count = match.param_count;
   exchange.route = route.entry().path;
   exchange.route_index = route.index();
+  if (exchange.interrupted != Interrupted::no) return answer_interrupted(exchange);
   if (route.deadline().count() > 0) exchange.deadline = exchange.started + route.deadline();
   if (!exchange.body.set_limit(route.max_body())) {
     add(row_[Count::limit_body]);
@@ -154,6 +155,18 @@ void ServedApp::refuse(Exchange& exchange, int status, std::string_view reason) 
   exchange.running.reset();
   if (exchange.responded) return;
   refuse_with(exchange, afters_of(exchange), {.status = status, .detail = std::string(reason)});
+}
+
+// Nothing of the application runs: it may have crashed for this request.
+void ServedApp::answer_interrupted(Exchange& exchange) {
+  const bool guilty = exchange.interrupted == Interrupted::guilty;
+  Response response = guilty ? problem(500, "the server failed while it handled this request")
+                             : problem(503,
+                                       "the server failed while it handled this request: it may or may not have "
+                                       "been carried out");
+  if (!guilty) response.set("Retry-After", "1");
+  add_request_id(exchange, response);
+  exchange.owner->respond(exchange, std::move(response));
 }
 
 std::string_view ServedApp::route_of(std::string_view method, std::string_view path) const {

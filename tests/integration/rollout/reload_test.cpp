@@ -200,7 +200,7 @@ TEST_CASE("reloads that overlap end with one generation of workers", "[reload]")
   for (int i = 0; i < 5; ++i) server.signal(SIGHUP);
   REQUIRE(eventually(15s, [&] {
     const int generation = server.status().at("server").at("generation");
-    return generation > 1 && has_generation(server, generation) && children_of(server.pid()).size() == 2;
+    return generation > 1 && has_generation(server, generation) && children_without_guardians(server.pid()).size() == 2;
   }));
   CHECK(server.status().at("totals").at("restarts") == 0);
 }

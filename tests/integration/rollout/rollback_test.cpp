@@ -133,7 +133,7 @@ TEST_CASE("a new worker that is killed before it is ready ends the rollout, and 
   REQUIRE(server.control_command({"reload"}).status == 0);
   pid_t successor = 0;
   REQUIRE(eventually(10s, [&] {
-    for (const pid_t pid : children_of(server.pid())) successor = pid != old ? pid : successor;
+    for (const pid_t pid : children_without_guardians(server.pid())) successor = pid != old ? pid : successor;
     return successor != 0;
   }));
   REQUIRE(::kill(successor, SIGKILL) == 0);

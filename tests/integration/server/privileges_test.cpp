@@ -76,7 +76,7 @@ int low_port() {
 TEST_CASE("workers, distributor and Redis have no capabilities and cannot gain any", "[privileges]") {
   const ServerProcess server({.workers = 2, .redis = {}, .arguments = {"--balance", "round-robin"}});
   REQUIRE(server.wait_redis());
-  const auto children = children_of(server.pid());
+  const auto children = children_without_guardians(server.pid());
   CHECK(children.size() == 4);
   for (const pid_t pid : children) check_without_privileges(pid);
 }
@@ -104,7 +104,7 @@ TEST_CASE("the whole server runs as the user of --user, on a port below 1024 as 
   CHECK(status_line(server.pid(), "Uid") == "65534\t65534\t65534\t65534");
   CHECK(status_line(server.pid(), "Gid") == "65534\t65534\t65534\t65534");
   CHECK(capabilities(server.pid(), "CapEff") == kBindService);
-  for (const pid_t pid : children_of(server.pid())) {
+  for (const pid_t pid : children_without_guardians(server.pid())) {
     CHECK(status_line(pid, "Uid") == "65534\t65534\t65534\t65534");
     check_without_privileges(pid);
   }

@@ -16,7 +16,7 @@ TEST_CASE("TTIN starts a worker more, TTOU stops one, but not the last", "[scale
   server.signal(SIGTTOU);
   CHECK(server.wait_ready(1));
   server.signal(SIGTTOU);
-  CHECK(eventually(5s, [&] { return children_of(server.pid()).size() == 1; }));
+  CHECK(eventually(5s, [&] { return children_without_guardians(server.pid()).size() == 1; }));
   CHECK(get(server.address(), "/hello").status == 200);
 }
 

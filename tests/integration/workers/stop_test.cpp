@@ -45,7 +45,7 @@ TEST_CASE("a client that connects while the last requests are finished is served
   ServerProcess server({.workers = 2});
   HttpConnection slow = begin_slow(server, 1500);
   server.signal(SIGTERM);
-  REQUIRE(eventually(5s, [&] { return children_of(server.pid()).size() == 1; }));
+  REQUIRE(eventually(5s, [&] { return children_without_guardians(server.pid()).size() == 1; }));
   for (int i = 0; i < 20; ++i) {
     const HttpResponse response = HttpConnection(server.address(), 1s).get("/hello");
     CHECK(response.status == 200);
@@ -139,7 +139,7 @@ TEST_CASE("a worker that hangs does not delay a stop beyond drain_timeout", "[st
   ServerProcess server({.workers = 1, .arguments = {"--drain-timeout", "500ms"}});
   HttpConnection blocked(server.address());
   blocked.send_raw("GET /block?ms=60000 HTTP/1.1\r\nHost: a\r\n\r\n");
-  REQUIRE(eventually(5s, [&] { return process_state(children_of(server.pid()).at(0)) == 'S'; }));
+  REQUIRE(eventually(5s, [&] { return process_state(children_without_guardians(server.pid()).at(0)) == 'S'; }));
   CHECK(server.stop(10s).has_value());
 }
 
@@ -221,6 +221,6 @@ TEST_CASE("on_stop hooks that do not finish are abandoned", "[stop]") {
 
 TEST_CASE("a stop while workers start ends the start", "[stop]") {
   ServerProcess server({.app = app_path("apps/never_ready"), .workers = 2, .wait = false});
-  REQUIRE(eventually(5s, [&] { return children_of(server.pid()).size() == 2; }));
+  REQUIRE(eventually(5s, [&] { return children_without_guardians(server.pid()).size() == 2; }));
   CHECK(server.stop(5s) == kStopped);
 }

@@ -26,7 +26,7 @@ TEST_CASE("each worker is a process of its own, a child of the supervisor", "[wo
   const ServerProcess server({.workers = 3});
   const auto pids = server.worker_pids();
   CHECK(std::set<pid_t>(pids.begin(), pids.end()).size() == 3);
-  const auto children = children_of(server.pid());
+  const auto children = children_without_guardians(server.pid());
   for (const pid_t pid : pids) CHECK(std::count(children.begin(), children.end(), pid) == 1);
 }
 

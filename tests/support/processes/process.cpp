@@ -175,6 +175,14 @@ std::vector<pid_t> children_of(pid_t pid) {
   return children;
 }
 
+std::vector<pid_t> children_without_guardians(pid_t pid) {
+  auto children = children_of(pid);
+  std::erase_if(children, [](pid_t child) {
+    return read_file("/proc/" + std::to_string(child) + "/comm") == "pronghorn-guard\n";
+  });
+  return children;
+}
+
 std::string command_line(pid_t pid) {
   std::string line = read_file("/proc/" + std::to_string(pid) + "/cmdline");
   std::replace(line.begin(), line.end(), '\0', ' ');

@@ -58,6 +58,8 @@ struct ProgramResult {
 // Facts from /proc. A process that has ended, even if not yet reaped, has no children and no descriptors.
 [[nodiscard]] bool is_running(pid_t pid);
 [[nodiscard]] std::vector<pid_t> children_of(pid_t pid);
+// Those without guardians, which come with workers.
+[[nodiscard]] std::vector<pid_t> children_without_guardians(pid_t pid);
 [[nodiscard]] std::string command_line(pid_t pid);
 [[nodiscard]] std::size_t open_descriptors(pid_t pid);
 [[nodiscard]] std::uint64_t peak_memory(pid_t pid);      // maximum of resident bytes so far

@@ -11,6 +11,7 @@ namespace {
 struct Fleet {
   uv_loop_t loop{};
   Scoreboard board = Scoreboard::create();
+  HandoffQueue handoff = HandoffQueue::create();
   Listeners listeners{{"127.0.0.1:0"}, Balance::reuseport, 16, 2, 1};
   std::vector<std::string> cannot_start;
   std::optional<Children> children;
@@ -26,6 +27,7 @@ struct Fleet {
                              .children = *children,
                              .listeners = listeners,
                              .admin_listeners = nullptr,
+                             .handoff = handoff,
                              .passes_connections = false},
         Launch{.generation = 1, .config = std::make_shared<const Config>()},
         Workers::Callbacks{.on_ready = [](const WorkerEntry&) {},

@@ -25,7 +25,7 @@ std::string line_in(const std::string& format, const std::string& log_format = "
   config.log_format = log_format;
   {
     AccessLog log(config);
-    const Peer peer{{"192.0.2.1", 5000}, false, false, nullptr};
+    const Peer peer{{"192.0.2.1", 5000}, false, false, false, nullptr};
     Exchange exchange;
     exchange.peer = &peer;
     exchange.head.method = "GET";

@@ -23,7 +23,7 @@ struct Fixture {
     exchange.head.fields[exchange.head.field_count++] = {name, value};
   }
   Networks proxies{{"127.0.0.0/8"}};
-  Peer peer{{"127.0.0.1", 5000}, true, false, &proxies};
+  Peer peer{{"127.0.0.1", 5000}, true, false, false, &proxies};
   Exchange exchange;
 };
 

@@ -30,7 +30,7 @@ namespace {
 // What a worker and its guardian share, and what this process, as their supervisor, sees of it.
 struct Shared {
   HandoffInbox inbox;
-  GuardianCounts counts;
+  pronghorn::GuardianRow row;
   std::atomic<int> guardian;
   std::atomic<int> ready;
 };
@@ -49,7 +49,7 @@ class Memory {
     ::close(queue[0]);
     ::close(queue[1]);
   }
-  [[nodiscard]] GuardianDuties duties() { return {&ledger, &shared->inbox, queue[0], &shared->counts}; }
+  [[nodiscard]] GuardianDuties duties() { return {&ledger, &shared->inbox, queue[0], &shared->row}; }
 
   Ledger ledger{Ledger::kMinimum};
   Shared* shared;
@@ -101,8 +101,8 @@ TEST_CASE("The connections of a killed worker are in the queue, open, and its gu
   ::kill(worker, SIGKILL);
   reap(worker);
   CHECK(reap(memory.shared->guardian) == 0);
-  CHECK(memory.shared->counts.handed_over == 3);
-  CHECK(memory.shared->counts.lost == 0);
+  CHECK(memory.shared->row.handed_over == 3);
+  CHECK(memory.shared->row.lost == 0);
   HandoffInbox inbox;
   for (const TcpPair& pair : pairs) {
     CHECK(seen_by_client(pair) == "open");
@@ -124,7 +124,7 @@ TEST_CASE("A worker that ends in order dismisses its guardian, and its connectio
   });
   reap(worker);
   CHECK(reap(memory.shared->guardian) == 0);
-  CHECK(memory.shared->counts.handed_over == 0);
+  CHECK(memory.shared->row.handed_over == 0);
   CHECK(eventually(5s, [&] { return seen_by_client(pairs[0]) == "closed"; }));
 }
 
@@ -144,7 +144,7 @@ TEST_CASE("A guardian waits for takers when the queue is full") {
     return taken == pairs.size();
   }));
   reap(memory.shared->guardian);
-  CHECK(memory.shared->counts.handed_over == 400);
+  CHECK(memory.shared->row.handed_over == 400);
 }
 
 TEST_CASE("A descriptor that has become another's is not handed over in its place") {
@@ -158,7 +158,7 @@ TEST_CASE("A descriptor that has become another's is not handed over in its plac
   });
   reap(worker);
   reap(memory.shared->guardian);
-  CHECK(memory.shared->counts.handed_over == 0);
+  CHECK(memory.shared->row.handed_over == 0);
   HandoffInbox inbox;
   CHECK_FALSE(inbox.receive(memory.queue[1]));
 }
@@ -172,7 +172,7 @@ TEST_CASE("Two entries that name one descriptor hand it over once") {
   });
   reap(worker);
   reap(memory.shared->guardian);
-  CHECK(memory.shared->counts.handed_over == 1);
+  CHECK(memory.shared->row.handed_over == 1);
 }
 
 TEST_CASE("What a worker had taken from the queue and not noted yet is passed on when it dies") {

@@ -30,7 +30,7 @@ std::string unanswered(const Ledger& ledger, const LedgerEntry& entry, std::uint
 
 // As the loop does when the socket has these bytes.
 void read(Ledger& ledger, LedgerEntry& entry, std::string_view bytes) {
-  ledger.begin_read(entry);
+  ledger.begin_read(&entry);
   std::copy(bytes.begin(), bytes.end(), ledger.read_buffer().begin());
   ledger.end_read(entry, bytes.size());
 }
@@ -38,7 +38,7 @@ void read(Ledger& ledger, LedgerEntry& entry, std::string_view bytes) {
 struct Noted {
   Ledger ledger{Ledger::kMinimum};
   TcpPair pair;
-  LedgerEntry& entry = *ledger.add(pair.server, LedgerPeer::of(someone(), false), 0, 0);
+  LedgerEntry& entry = *ledger.add(pair.server, LedgerPeer::of(someone()), 0, 0);
 };
 
 std::string pattern(std::size_t size) {
@@ -49,10 +49,33 @@ std::string pattern(std::size_t size) {
 
 }  // namespace
 
+TEST_CASE("A connection that is taken up has its unanswered bytes, and what is known of them") {
+  Ledger ledger(Ledger::kMinimum);
+  TcpPair pair;
+  const LedgerEntry* entry = ledger.take_up(pair.server, LedgerPeer::of(someone()), 28, 7, Begun::again, 29, "GET /");
+  REQUIRE(entry != nullptr);
+  CHECK(entry->state == LedgerState::open);
+  CHECK(entry->answered == 28);
+  CHECK(entry->read == 33);
+  CHECK(entry->sent == 7);
+  CHECK(entry->begun == Begun::again);
+  CHECK(entry->begun_until == 29);
+  CHECK(unanswered(ledger, *entry, 28, 33) == "GET /");
+}
+
+TEST_CASE("One connection is blamed for the end of the worker") {
+  Noted noted;
+  CHECK_FALSE(noted.ledger.is_guilty(noted.entry));
+  noted.ledger.blame(&noted.entry);
+  CHECK(noted.ledger.is_guilty(noted.entry));
+  noted.ledger.blame(nullptr);
+  CHECK_FALSE(noted.ledger.is_guilty(noted.entry));
+}
+
 TEST_CASE("A connection in the ledger has its descriptor, its positions and its peer") {
   Ledger ledger(Ledger::kMinimum);
   TcpPair pair;
-  const LedgerEntry* entry = ledger.add(pair.server, LedgerPeer::of(someone(), false), 28, 7);
+  const LedgerEntry* entry = ledger.add(pair.server, LedgerPeer::of(someone()), 28, 7);
   REQUIRE(entry != nullptr);
   REQUIRE(ledger.used() == 1);
   CHECK(&ledger.entry(0) == entry);
@@ -83,7 +106,7 @@ TEST_CASE("Bytes that were just read are found in the read buffer") {
 
 TEST_CASE("Bytes that the worker died over before it knew their number are found too") {
   Noted noted;
-  noted.ledger.begin_read(noted.entry);
+  noted.ledger.begin_read(&noted.entry);
   std::memcpy(noted.ledger.read_buffer().data(), "GET", 3);
   CHECK(noted.ledger.was_reading(noted.entry));
   CHECK(unanswered(noted.ledger, noted.entry, 0, 3) == "GET");
@@ -92,7 +115,7 @@ TEST_CASE("Bytes that the worker died over before it knew their number are found
 TEST_CASE("The read buffer of another connection is not taken for one's own") {
   Noted noted;
   TcpPair other_pair;
-  LedgerEntry& other = *noted.ledger.add(other_pair.server, LedgerPeer::of(someone(), false), 0, 0);
+  LedgerEntry& other = *noted.ledger.add(other_pair.server, LedgerPeer::of(someone()), 0, 0);
   read(noted.ledger, noted.entry, "mine");
   read(noted.ledger, other, "theirs");
   CHECK_FALSE(noted.ledger.was_reading(noted.entry));

@@ -1,0 +1,123 @@
+#include "supervisor/workers/guardians.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "common/log.h"
+#include "supervisor/crash/exit_facts.h"
+
+namespace pronghorn::supervisor {
+namespace {
+
+std::string how_it_ended(const ChildExit& how) {
+  return how.signal == SIGKILL ? "was killed" : "ended with " + describe(how);
+}
+
+// "1 connection", "212 connections".
+std::string counted(std::uint64_t number, const char* what) {
+  return fmt::format("{} {}{}", number, what, number == 1 ? "" : "s");
+}
+
+// What a worker says is not believed: its memory may be corrupt.
+bool is_our_child(int pid) noexcept {
+  siginfo_t info{};
+  return pid > 0 && ::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
+}  // namespace
+
+void Guardians::started(const WorkerEntry& worker, int guardian) {
+  if (guardians_.contains(worker.pid) || children_.contains(guardian) || !is_our_child(guardian)) return;
+  const Guardian& noted =
+      guardians_[worker.pid] = {.pid = guardian, .slot = worker.slot, .row = worker.row, .end = std::string()};
+  counted_.try_emplace({worker.slot, worker.row}, count_of(noted));
+  children_.adopt(guardian, [this, pid = worker.pid](const ChildExit&) { ended(pid); });
+}
+
+void Guardians::missing(const std::string& reason) {
+  if (!reasons_.insert(reason).second) return;
+  log_warning(fmt::format("connections will not survive the death of their worker: {}", reason));
+}
+
+void Guardians::worker_ended(const WorkerEntry& worker, const ChildExit& how, std::uint64_t in_flight) {
+  const GuardianRow& row = board_.worker(worker.slot, worker.row).guardian;
+  if (row.worker.load() == static_cast<std::uint32_t>(worker.pid)) started(worker, static_cast<int>(row.pid.load()));
+  const auto found = guardians_.find(worker.pid);
+  if (found == guardians_.end()) return add(board_.slot(worker.slot)[Count::lost_worker_died], in_flight);
+  found->second.end = how_it_ended(how);
+  found->second.in_flight = in_flight;
+  if (found->second.pid != 0) return;
+  report(found->second);
+  guardians_.erase(found);
+}
+
+void Guardians::ended(int worker) {
+  const auto found = guardians_.find(worker);
+  if (found == guardians_.end()) return;
+  Guardian& guardian = found->second;
+  guardian.pid = 0;
+  if (!guardian.end.empty()) {
+    report(guardian);
+    guardians_.erase(found);
+    return;
+  }
+  // Both may have ended, and the guardian was reaped first.
+  const char state = process_state(worker);
+  if (state == 'Z' || state == '\0') return;
+  log_warning(fmt::format("the guardian of {} has ended: connections of this worker will not survive its death",
+                          process_name(guardian.slot)),
+              {{"slot", guardian.slot}, {"pid", worker}});
+}
+
+Guardians::Counted Guardians::count_of(const Guardian& guardian) const noexcept {
+  const GuardianRow& counts = board_.worker(guardian.slot, guardian.row).guardian;
+  return {.handed_over = counts.handed_over.load(),
+          .lost = counts.lost.load(),
+          .run_again = counts.run_again.load(),
+          .refused = counts.refused.load(),
+          .crashed = counts.crashed.load()};
+}
+
+void Guardians::report(const Guardian& guardian) {
+  const Counted now = count_of(guardian);
+  const Counted before = std::exchange(counted_[{guardian.slot, guardian.row}], now);
+  const std::uint64_t handed_over = now.handed_over - before.handed_over;
+  const std::uint64_t closed = now.lost - before.lost;
+  const std::uint64_t run_again = now.run_again - before.run_again;
+  const std::uint64_t refused = now.refused - before.refused;
+  const std::uint64_t crashed = now.crashed - before.crashed;
+  const std::uint64_t answered = run_again + refused + crashed;
+  SlotRow& slot = board_.slot(guardian.slot);
+  add(slot[Count::handed_over_death], handed_over);
+  add(slot[Count::lost_worker_died], guardian.in_flight > answered ? guardian.in_flight - answered : 0);
+  if (handed_over == 0 && closed == 0) return;
+  std::string line = fmt::format("{} {}: {} handed over", process_name(guardian.slot), guardian.end,
+                                 counted(handed_over, "connection"));
+  if (run_again != 0) line += fmt::format(", {} run again", counted(run_again, "request"));
+  if (refused != 0) line += fmt::format(", {} answered 503", refused);
+  if (crashed != 0) line += fmt::format(", {} answered 500", crashed);
+  if (closed != 0) line += fmt::format(", {} closed", closed);
+  log_info(line, {{"slot", guardian.slot}});
+}
+
+void Guardians::kill_all() noexcept {
+  for (const auto& [worker, guardian] : guardians_) {
+    if (guardian.pid != 0) children_.kill(guardian.pid, SIGKILL);
+  }
+}
+
+int Guardians::of(int worker) const noexcept {
+  const auto found = guardians_.find(worker);
+  return found == guardians_.end() ? 0 : found->second.pid;
+}
+
+std::size_t Guardians::count() const noexcept {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(guardians_, [](const auto& each) { return each.second.pid != 0; }));
+}
+
+}  // namespace pronghorn::supervisor

@@ -1,0 +1,66 @@
+// The guardians of the workers (worker/guardian/guardian.h), as their parent process sees them.
+//
+// Context: supervisor, main thread. Owned by Workers.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <unordered_map>
+
+#include "common/ipc/scoreboard.h"
+#include "supervisor/launch/worker_entry.h"
+#include "supervisor/system/child_process.h"
+
+namespace pronghorn::supervisor {
+
+// Reaps guardians, and says in one line what each has done for the connections of its worker.
+class Guardians {
+ public:
+  // Both must outlive this.
+  Guardians(Children& children, Scoreboard& board) noexcept : children_(children), board_(board) {}
+
+  // The worker says that this is its guardian. Ignored if it is no child of ours, or another is known.
+  void started(const WorkerEntry& worker, int guardian);
+  // A worker has none. Each reason is logged once.
+  void missing(const std::string& reason);
+  // The worker has been reaped, with so many requests in flight. Those that get no answer from another worker are
+  // counted as lost.
+  void worker_ended(const WorkerEntry& worker, const ChildExit& how, std::uint64_t in_flight);
+  // Nobody takes what they still hold.
+  void kill_all() noexcept;
+  // The living guardian of the worker; 0: none.
+  [[nodiscard]] int of(int worker) const noexcept;
+  [[nodiscard]] std::size_t count() const noexcept;
+
+ private:
+  // One worker's.
+  struct Guardian {
+    int pid = 0;  // 0: it has ended
+    std::uint32_t slot = 0;
+    std::uint32_t row = 0;
+    std::string end;              // of the worker; empty: it lives
+    std::uint64_t in_flight = 0;  // when it ended
+  };
+  struct Counted {
+    std::uint64_t handed_over = 0;
+    std::uint64_t lost = 0;
+    std::uint64_t run_again = 0;
+    std::uint64_t refused = 0;
+    std::uint64_t crashed = 0;
+  };
+
+  void ended(int worker);
+  void report(const Guardian& guardian);
+  [[nodiscard]] Counted count_of(const Guardian& guardian) const noexcept;
+
+  Children& children_;
+  Scoreboard& board_;
+  std::unordered_map<int, Guardian> guardians_;                         // by the pid of the worker
+  std::map<std::pair<std::uint32_t, std::uint32_t>, Counted> counted_;  // by slot and row: what was reported
+  std::set<std::string> reasons_;
+};
+
+}  // namespace pronghorn::supervisor

@@ -1,0 +1,38 @@
+#include "worker/guardian/survival.h"
+
+#include <sys/mman.h>
+
+#include <cerrno>
+#include <exception>
+#include <new>
+#include <system_error>
+
+#include "common/log.h"
+
+namespace pronghorn::worker {
+namespace {
+
+HandoffInbox* make_shared_inbox() {
+  void* memory = ::mmap(nullptr, sizeof(HandoffInbox), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) throw std::system_error(errno, std::generic_category(), "cannot allocate the inbox");
+  return ::new (memory) HandoffInbox;
+}
+
+}  // namespace
+
+Survival::Survival(std::uint64_t memory, Queue queue) : ledger_(memory), inbox_(make_shared_inbox()), queue_(queue) {}
+
+std::unique_ptr<Survival> Survival::start(const Config& config, Queue queue, int supervisor_pid, WorkerRow& row) {
+  if (config.survival_memory == 0) return nullptr;
+  try {
+    std::unique_ptr<Survival> survival(new Survival(config.survival_memory, queue));
+    survival->guardian_ =
+        start_guardian({&survival->ledger_, survival->inbox_, queue.give, &row.guardian}, supervisor_pid);
+    return survival;
+  } catch (const std::exception& error) {
+    log_warning("connections will not outlive this worker; lower --survival-memory", {{"error", error.what()}});
+    return nullptr;
+  }
+}
+
+}  // namespace pronghorn::worker
