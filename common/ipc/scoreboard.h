@@ -135,8 +135,10 @@ struct GuardianRow {
   Counter lost;         // connections that ended with the worker
   // Requests that the application had seen, on connections that were handed over.
   Counter run_again;
-  Counter refused;  // answered 503
-  Counter crashed;  // answered 500: they crashed the worker
+  Counter refused;   // answered 503
+  Counter crashed;   // answered 500: they crashed the worker
+  Counter finished;  // their response was known: what had not left is sent
+  Counter cut;       // on connections that ended with the worker: not answered, or not whole
 };
 
 // What one process counts of one worker or slot, by Count.

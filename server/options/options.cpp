@@ -201,7 +201,7 @@ std::vector<Option> make_options() {
             &HttpLimits::max_connections, {0, kAny}),
       count({"max_in_flight", kHttp, "Requests handled at once per worker; more get 503."}, &HttpLimits::max_in_flight,
             {0, kAny}),
-      size({"max_queued_output", kHttp, "Unread response bytes of a client above which its next request waits."},
+      size({"max_queued_output", kHttp, "Unread response bytes of a client above which it is not read from."},
            &HttpLimits::max_queued_output, {0, 1ULL << 40}),
   };
   // Defaults that depend on the machine or on another option; see server/options/machine.h.

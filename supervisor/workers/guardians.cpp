@@ -79,7 +79,9 @@ Guardians::Counted Guardians::count_of(const Guardian& guardian) const noexcept 
           .lost = counts.lost.load(),
           .run_again = counts.run_again.load(),
           .refused = counts.refused.load(),
-          .crashed = counts.crashed.load()};
+          .crashed = counts.crashed.load(),
+          .finished = counts.finished.load(),
+          .cut = counts.cut.load()};
 }
 
 void Guardians::report(const Guardian& guardian) {
@@ -90,13 +92,17 @@ void Guardians::report(const Guardian& guardian) {
   const std::uint64_t run_again = now.run_again - before.run_again;
   const std::uint64_t refused = now.refused - before.refused;
   const std::uint64_t crashed = now.crashed - before.crashed;
-  const std::uint64_t answered = run_again + refused + crashed;
+  const std::uint64_t finished = now.finished - before.finished;
+  const std::uint64_t cut = now.cut - before.cut;
+  // Requests on connections that the ledger had no room for are known by their number only.
+  const std::uint64_t seen = run_again + refused + crashed + finished + cut;
   SlotRow& slot = board_.slot(guardian.slot);
   add(slot[Count::handed_over_death], handed_over);
-  add(slot[Count::lost_worker_died], guardian.in_flight > answered ? guardian.in_flight - answered : 0);
+  add(slot[Count::lost_worker_died], cut + (guardian.in_flight > seen ? guardian.in_flight - seen : 0));
   if (handed_over == 0 && closed == 0) return;
   std::string line = fmt::format("{} {}: {} handed over", process_name(guardian.slot), guardian.end,
                                  counted(handed_over, "connection"));
+  if (finished != 0) line += fmt::format(", {} finished", counted(finished, "response"));
   if (run_again != 0) line += fmt::format(", {} run again", counted(run_again, "request"));
   if (refused != 0) line += fmt::format(", {} answered 503", refused);
   if (crashed != 0) line += fmt::format(", {} answered 500", crashed);

@@ -50,6 +50,8 @@ class Guardians {
     std::uint64_t run_again = 0;
     std::uint64_t refused = 0;
     std::uint64_t crashed = 0;
+    std::uint64_t finished = 0;
+    std::uint64_t cut = 0;
   };
 
   void ended(int worker);

@@ -20,14 +20,14 @@ namespace {
 constexpr std::uint64_t kPatienceMs = 60'000;  // then nobody is left who would take the connections
 constexpr int kRetryMs = 50;                   // the kernel does not say when its limits have room again
 
-// Not on the stack: 128 KiB that no guardian touches unless a connection has that much to say.
-std::array<char, kMaxHandoffBytes> unanswered_bytes;
+// Not on the stack: 200 KiB that no guardian touches unless a connection has that much to say.
+std::array<char, kMaxHandedUnanswered> unanswered_bytes;
+std::array<char, kMaxHandedUnsent> unsent_bytes;
 
 // Waits while the queue is full. False when that was in vain.
-bool send_patiently(int queue, int fd, const HandoffRecord& record, std::string_view unanswered,
-                    std::uint64_t deadline_ms) noexcept {
+bool send_patiently(int queue, const Handed& handed, const HandoffRecord& record, std::uint64_t deadline_ms) noexcept {
   for (;;) {
-    const HandoffSent sent = send_handoff(queue, fd, record, unanswered);
+    const HandoffSent sent = send_handoff(queue, handed, record);
     if (sent != HandoffSent::full) return sent == HandoffSent::yes;
     if (monotonic_ms() >= deadline_ms) return false;
     pollfd wait{queue, POLLOUT, 0};
@@ -50,25 +50,59 @@ Verdict verdict_on(const GuardianDuties& duties, const LedgerEntry& entry, int f
                {.was_reading = duties.ledger->was_reading(entry), .guilty = duties.ledger->is_guilty(entry)});
 }
 
-bool hand_over(const GuardianDuties& duties, const LedgerEntry& entry, int fd, std::uint64_t deadline_ms) noexcept {
-  const Verdict verdict = verdict_on(duties, entry, fd);
-  if (verdict.fate != Verdict::Fate::moves) return false;
-  const std::uint64_t size = verdict.read - verdict.answered;
-  if (size > unanswered_bytes.size()) return false;
-  if (!duties.ledger->copy_unanswered(entry, verdict.answered, verdict.read, unanswered_bytes)) return false;
+// What the client has sent. Of one request that was begun and is longer than the ledger keeps, the beginning will do: it is
+// not run again.
+bool gather_unanswered(const Ledger& ledger, const LedgerEntry& entry, const Verdict& verdict, Handed& handed,
+                       HandoffRecord& record) noexcept {
+  std::uint64_t until = verdict.read;
+  if (!ledger.copy_unanswered(entry, verdict.answered, until, unanswered_bytes)) {
+    until = std::min(until, entry.unanswered.from.load(std::memory_order_relaxed) +
+                                entry.unanswered.size.load(std::memory_order_relaxed));
+    const bool begun = verdict.begun != Begun::no && verdict.begun_until == verdict.answered + 1;
+    if (!begun || until <= verdict.answered) return false;
+    if (!ledger.copy_unanswered(entry, verdict.answered, until, unanswered_bytes)) return false;
+    record.truncated = 1;
+    if (record.begun == Begun::again) record.begun = Begun::unknown;
+  }
+  handed.unanswered = {unanswered_bytes.data(), until - verdict.answered};
+  return true;
+}
+
+// What the client was to be sent: bytes from memory, then those of a file. False when they are not all there.
+bool gather_unsent(const Ledger& ledger, const LedgerEntry& entry, const Verdict& verdict, Handed& handed,
+                   HandoffRecord& record) noexcept {
+  const int file = entry.file.load(std::memory_order_relaxed);
+  const std::uint64_t file_from = file < 0 ? UINT64_MAX : entry.file_from.load(std::memory_order_relaxed);
+  const std::uint64_t memory_until = std::clamp(file_from, verdict.sent, verdict.owed_until);
+  if (!ledger.copy_unsent(entry, verdict.sent, memory_until, unsent_bytes)) return false;
+  handed.unsent = {unsent_bytes.data(), memory_until - verdict.sent};
+  record.file_bytes = verdict.owed_until - memory_until;
+  if (record.file_bytes == 0) return true;
+  handed.file = file;
+  record.file_offset = entry.file_offset.load(std::memory_order_relaxed) + (memory_until - file_from);
+  return true;
+}
+
+bool hand_over(const GuardianDuties& duties, const LedgerEntry& entry, int fd, const Verdict& verdict,
+               std::uint64_t deadline_ms) noexcept {
+  const Ledger& ledger = *duties.ledger;
+  Handed handed{.connection = fd};
   HandoffRecord record;
+  record.begun = verdict.begun;
+  if (!gather_unanswered(ledger, entry, verdict, handed, record)) return false;
+  if (!gather_unsent(ledger, entry, verdict, handed, record)) return false;
   record.reason = HandoffReason::death;
   record.answered = verdict.answered;
   record.sent = verdict.sent;
+  record.ends = verdict.ends ? 1 : 0;
   record.opened_ms = entry.opened_ms.load(std::memory_order_relaxed);
   record.cookie = entry.cookie.load(std::memory_order_relaxed);
   record.requests = entry.requests.load(std::memory_order_relaxed);
-  record.begun = verdict.begun;
   record.begun_until = verdict.begun_until;
   record.peer = entry.peer;
-  const std::string_view unanswered(unanswered_bytes.data(), size);
-  if (!send_patiently(duties.queue, fd, record, unanswered, deadline_ms)) return false;
-  count_begun(*duties.row, record.begun, unanswered);
+  if (!send_patiently(duties.queue, handed, record, deadline_ms)) return false;
+  if (verdict.owed_until > verdict.sent) count(duties.row->finished);
+  count_begun(*duties.row, record.begun, handed.unanswered);
   return true;
 }
 
@@ -116,21 +150,32 @@ std::string reason_of(const char* call) {
 
 void hand_over_all(const GuardianDuties& duties, std::uint64_t patience_ms) noexcept {
   const std::uint64_t deadline_ms = monotonic_ms() + patience_ms;
+  const auto lose = [&duties](const Verdict& verdict) {
+    count(duties.row->lost);
+    if (verdict.owes) count(duties.row->cut);
+  };
   // Clients whose connection ends see it at once, also while the others wait for takers.
   for_each_connection(*duties.ledger, [&](const LedgerEntry& entry, int fd) {
-    if (verdict_on(duties, entry, fd).fate == Verdict::Fate::moves) return;
-    count(duties.row->lost);
+    const Verdict verdict = verdict_on(duties, entry, fd);
+    if (verdict.fate == Verdict::Fate::moves) return;
+    lose(verdict);
     ::close(fd);
   });
   for_each_connection(*duties.ledger, [&](const LedgerEntry& entry, int fd) {
-    count(hand_over(duties, entry, fd, deadline_ms) ? duties.row->handed_over : duties.row->lost);
+    const Verdict verdict = verdict_on(duties, entry, fd);
+    if (verdict.fate == Verdict::Fate::moves && hand_over(duties, entry, fd, verdict, deadline_ms)) {
+      count(duties.row->handed_over);
+    } else {
+      lose(verdict);
+    }
     ::close(fd);  // an entry that names the same descriptor must not find it
   });
   // What the worker had taken from the queue itself. If it had noted it already, the loop above has closed it.
   if (const auto left = duties.inbox->left_behind()) {
-    const bool passed_on = send_patiently(duties.queue, left->fd, left->record, left->unanswered, deadline_ms);
+    const bool passed_on = send_patiently(duties.queue, left->handed, left->record, deadline_ms);
     count(passed_on ? duties.row->handed_over : duties.row->lost);
-    ::close(left->fd);
+    ::close(left->handed.connection);
+    if (left->handed.file >= 0) ::close(left->handed.file);
   }
 }
 

@@ -1,5 +1,6 @@
 #include "worker/guardian/handoff.h"
 
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -13,7 +14,13 @@ namespace {
 bool is_valid(const HandoffRecord& record) noexcept {
   return record.magic == HandoffRecord::kMagic && record.version == HandoffRecord::kVersion &&
          (record.reason == HandoffReason::death || record.reason == HandoffReason::drain) &&
-         record.begun <= Begun::guilty && record.bytes <= kMaxHandoffBytes;
+         record.begun <= Begun::guilty && record.unanswered <= kMaxHandedUnanswered &&
+         record.unsent <= kMaxHandedUnsent;
+}
+
+bool is_file(int fd) noexcept {
+  struct stat now{};
+  return fd >= 0 && ::fstat(fd, &now) == 0 && S_ISREG(now.st_mode);
 }
 
 }  // namespace
@@ -24,21 +31,26 @@ bool is_socket(int fd, std::uint64_t cookie) noexcept {
   return fd >= 0 && ::getsockopt(fd, SOL_SOCKET, SO_COOKIE, &now, &size) == 0 && now == cookie;
 }
 
-HandoffSent send_handoff(int queue, int connection, const HandoffRecord& record, std::string_view unanswered) noexcept {
+HandoffSent send_handoff(int queue, const Handed& handed, const HandoffRecord& record) noexcept {
   HandoffRecord header = record;
-  header.bytes = static_cast<std::uint32_t>(std::min(unanswered.size(), kMaxHandoffBytes));
-  iovec parts[2] = {{&header, sizeof header}, {const_cast<char*>(unanswered.data()), header.bytes}};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  header.unanswered = static_cast<std::uint32_t>(handed.unanswered.size());
+  header.unsent = static_cast<std::uint32_t>(handed.unsent.size());
+  iovec parts[3] = {{&header, sizeof header},
+                    {const_cast<char*>(handed.unanswered.data()), handed.unanswered.size()},
+                    {const_cast<char*>(handed.unsent.data()), handed.unsent.size()}};
+  const std::array<int, 2> descriptors{handed.connection, handed.file};
+  const std::size_t size = sizeof(int) * (handed.file < 0 ? 1 : 2);
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof descriptors)] = {};
   msghdr packet{};
   packet.msg_iov = parts;
-  packet.msg_iovlen = 2;
+  packet.msg_iovlen = 3;
   packet.msg_control = control;
-  packet.msg_controllen = sizeof control;
+  packet.msg_controllen = CMSG_SPACE(size);
   cmsghdr* rights = CMSG_FIRSTHDR(&packet);
   rights->cmsg_level = SOL_SOCKET;
   rights->cmsg_type = SCM_RIGHTS;
-  rights->cmsg_len = CMSG_LEN(sizeof(int));
-  std::memcpy(CMSG_DATA(rights), &connection, sizeof connection);
+  rights->cmsg_len = CMSG_LEN(size);
+  std::memcpy(CMSG_DATA(rights), descriptors.data(), size);
   ssize_t sent = 0;
   do {
     sent = ::sendmsg(queue, &packet, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -66,8 +78,11 @@ std::optional<HandoffInbox::Taken> HandoffInbox::receive(int queue) noexcept {
       return std::nullopt;
     }
     const auto taken = look();
-    if (taken && sizeof(HandoffRecord) + taken->record.bytes == static_cast<std::size_t>(received)) return taken;
-    if (taken) ::close(taken->fd);
+    if (!taken) continue;
+    const std::size_t size = sizeof(HandoffRecord) + taken->record.unanswered + taken->record.unsent;
+    if (size == static_cast<std::size_t>(received)) return taken;
+    ::close(taken->handed.connection);
+    if (taken->handed.file >= 0) ::close(taken->handed.file);
   }
 }
 
@@ -75,22 +90,30 @@ std::optional<HandoffInbox::Taken> HandoffInbox::left_behind() noexcept {
   return busy_.load(std::memory_order_acquire) != 0 ? look() : std::nullopt;
 }
 
-// Closes a socket that came without a valid record.
+// Closes descriptors that came without a valid record.
 std::optional<HandoffInbox::Taken> HandoffInbox::look() noexcept {
   cmsghdr rights{};
   std::memcpy(&rights, control_.data(), sizeof rights);
-  if (rights.cmsg_level != SOL_SOCKET || rights.cmsg_type != SCM_RIGHTS || rights.cmsg_len != CMSG_LEN(sizeof(int))) {
-    return std::nullopt;
-  }
-  int fd = -1;
-  std::memcpy(&fd, control_.data() + CMSG_LEN(0), sizeof fd);
+  if (rights.cmsg_level != SOL_SOCKET || rights.cmsg_type != SCM_RIGHTS) return std::nullopt;
+  const bool has_file = rights.cmsg_len == CMSG_LEN(sizeof(int) * 2);
+  if (!has_file && rights.cmsg_len != CMSG_LEN(sizeof(int))) return std::nullopt;
+  std::array<int, kMaxDescriptors> descriptors{-1, -1};
+  std::memcpy(descriptors.data(), control_.data() + CMSG_LEN(0), sizeof(int) * (has_file ? 2 : 1));
+  const auto [connection, file] = descriptors;
   HandoffRecord record;
   std::memcpy(&record, message_.data(), sizeof record);
-  if (!is_valid(record) || !is_socket(fd, record.cookie)) {
-    if (fd >= 0) ::close(fd);
+  const bool file_fits = has_file ? is_file(file) && record.file_bytes > 0 : record.file_bytes == 0;
+  if (!is_valid(record) || !is_socket(connection, record.cookie) || !file_fits) {
+    if (connection >= 0) ::close(connection);
+    if (file >= 0) ::close(file);
     return std::nullopt;
   }
-  return Taken{fd, record, {message_.data() + sizeof record, record.bytes}};
+  const char* const bytes = message_.data() + sizeof record;
+  return Taken{record,
+               {.connection = connection,
+                .file = file,
+                .unanswered = {bytes, record.unanswered},
+                .unsent = {bytes + record.unanswered, record.unsent}}};
 }
 
 }  // namespace pronghorn::worker

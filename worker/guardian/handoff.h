@@ -1,8 +1,9 @@
 // The handoff queue: how a connection goes from one worker, or the guardian of a dead one, to another worker.
 //
 // A SOCK_SEQPACKET pair that the supervisor makes and every worker inherits: givers share one end, takers the other, and
-// the supervisor holds both, so what is in the queue outlives all of them. A message is one connection: its descriptor, a
-// HandoffRecord, and the bytes of its client that no worker has answered.
+// the supervisor holds both, so what is in the queue outlives all of them. A message is one connection: its descriptor,
+// that of a file which its client has not received whole, a HandoffRecord, the bytes of its client that no worker has
+// answered, and those that it has not been sent yet.
 #pragma once
 
 #include <sys/socket.h>
@@ -28,14 +29,20 @@ enum class HandoffReason : std::uint32_t {
 // Fixed layout: both ends are of one build, or of two that agree on kVersion.
 struct HandoffRecord {
   static constexpr std::uint32_t kMagic = 0x50524848;  // "PRHH"
-  static constexpr std::uint32_t kVersion = 1;
+  static constexpr std::uint32_t kVersion = 2;
 
   std::uint32_t magic = kMagic;
   std::uint32_t version = kVersion;
   HandoffReason reason = HandoffReason::death;
-  std::uint32_t bytes = 0;     // that follow the record: the unanswered ones
-  std::uint64_t answered = 0;  // position of the first of them
-  std::uint64_t sent = 0;      // bytes written to the client so far
+  std::uint32_t unanswered = 0;  // bytes that follow the record, …
+  std::uint32_t unsent = 0;      // … and bytes that follow those
+  std::uint32_t ends = 0;        // 1: nothing is answered after what is unsent
+  std::uint32_t truncated = 0;   // 1: the unanswered bytes are the beginning of a request whose rest is gone
+  std::uint64_t answered = 0;    // position of the first unanswered byte
+  std::uint64_t sent = 0;        // position of the first unsent byte: what was written to the client so far
+  // The file's part that follows the unsent bytes; 0 bytes: there is none, and no descriptor of it.
+  std::uint64_t file_offset = 0;
+  std::uint64_t file_bytes = 0;
   std::uint64_t opened_ms = 0;
   std::uint64_t cookie = 0;  // SO_COOKIE of the descriptor: it is this connection and no other
   std::uint32_t requests = 0;
@@ -48,30 +55,37 @@ static_assert(std::is_trivially_copyable_v<HandoffRecord>);
 // Whether the descriptor is the socket with this SO_COOKIE.
 [[nodiscard]] bool is_socket(int fd, std::uint64_t cookie) noexcept;
 
-inline constexpr std::size_t kMaxHandoffBytes = Ledger::kMaxSaved + Ledger::kReadBuffer;
-inline constexpr std::size_t kMaxHandoffMessage = sizeof(HandoffRecord) + kMaxHandoffBytes;
+inline constexpr std::size_t kMaxHandedUnanswered = Ledger::kMaxUnanswered + Ledger::kReadBuffer;
+inline constexpr std::size_t kMaxHandedUnsent = Ledger::kMaxUnsent;
+inline constexpr std::size_t kMaxHandoffMessage = sizeof(HandoffRecord) + kMaxHandedUnanswered + kMaxHandedUnsent;
+
+// What is handed over, without the record: views and descriptors are the caller's.
+struct Handed {
+  int connection = -1;
+  int file = -1;                     // -1: none
+  std::string_view unanswered = {};  // at most kMaxHandedUnanswered
+  std::string_view unsent = {};      // at most kMaxHandedUnsent
+};
 
 enum class HandoffSent {
   yes,
   full,    // the queue, or what the kernel lets a user have in flight: try again
   refused  // this descriptor cannot be sent, or the queue is gone
 };
-// Sends a copy of `connection`; `unanswered` is at most kMaxHandoffBytes. Never blocks; allocates nothing.
-[[nodiscard]] HandoffSent send_handoff(int queue, int connection, const HandoffRecord& record,
-                                       std::string_view unanswered) noexcept;
+// Sends a copy of the descriptors. Fills in the sizes of the record. Never blocks; allocates nothing.
+[[nodiscard]] HandoffSent send_handoff(int queue, const Handed& handed, const HandoffRecord& record) noexcept;
 
-// Where a message is received. It lies in shared memory, and the kernel itself writes the descriptor's number into it:
+// Where a message is received. It lies in shared memory, and the kernel itself writes the descriptors' numbers into it:
 // should the taker die before it has noted the connection in its ledger, its guardian finds it here.
 class HandoffInbox {
  public:
   struct Taken {
-    int fd;
     HandoffRecord record;
-    std::string_view unanswered;  // valid until the next receive()
+    Handed handed;  // valid until the next receive(); the descriptors are the caller's
   };
 
-  // Takes one message; the descriptor is the caller's. Messages that make no sense are dropped, and their descriptors
-  // closed. Empty when there is none. The caller says done() as soon as the connection is in its ledger, or closed.
+  // Takes one message. Messages that make no sense are dropped, and their descriptors closed. Empty when there is none. The
+  // caller says done() as soon as the connection is in its ledger, or closed.
   [[nodiscard]] std::optional<Taken> receive(int queue) noexcept;
   void done() noexcept { busy_.store(0, std::memory_order_release); }
 
@@ -81,8 +95,10 @@ class HandoffInbox {
  private:
   [[nodiscard]] std::optional<Taken> look() noexcept;
 
+  static constexpr std::size_t kMaxDescriptors = 2;  // the connection's and a file's
+
   std::atomic<std::uint32_t> busy_;
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control_;
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * kMaxDescriptors)> control_;
   alignas(HandoffRecord) std::array<char, kMaxHandoffMessage> message_;
 };
 

@@ -10,7 +10,7 @@ constexpr auto kRelaxed = std::memory_order_relaxed;  // the writer is dead
 // What the kernel does not know of a Unix socket, the ledger says exactly, unless a system call was under way.
 std::optional<SocketPositions> noted_positions(const LedgerEntry& entry, bool was_reading) noexcept {
   const std::uint64_t sent = entry.sent.load(kRelaxed);
-  if (was_reading || entry.sending_until.load(kRelaxed) != sent) return std::nullopt;
+  if (was_reading || entry.output().until != sent) return std::nullopt;
   SocketPositions positions;
   positions.read = entry.read.load(kRelaxed);
   positions.written = sent;
@@ -52,35 +52,34 @@ bool may_repeat(std::string_view request) noexcept {
 
 Verdict judge(const LedgerEntry& entry, const std::optional<SocketPositions>& positions, LastMoments moments) noexcept {
   if (entry.state.load(std::memory_order_acquire) != LedgerState::open) return {};
-  const bool is_unix = (entry.peer.flags & LedgerPeer::kUnix) != 0;
-  const auto now = is_unix ? noted_positions(entry, moments.was_reading) : positions;
-  if (!now || now->broken) return {};
-
-  std::uint64_t answered = entry.answered.load(kRelaxed);
-  std::uint64_t answers_end = entry.answered_end.load(kRelaxed);
-  std::uint64_t sent = entry.sent.load(kRelaxed);
-  const std::uint64_t sending_until = entry.sending_until.load(kRelaxed);
-  if (now->written != sent) {
-    // The worker died after a write and before it could note that all of it has left, or in the middle of a response.
-    if (sending_until == sent || now->written != sending_until) return {};
-    sent = sending_until;
-    answered = entry.answers_until.load(kRelaxed);
-    answers_end = entry.answers_end.load(kRelaxed);
-  }
-  const std::uint64_t ends_at = entry.ends_at.load(kRelaxed);
-  if (ends_at != 0 && answered >= ends_at) return {};
-  if (answered > now->read) return {};
+  const LedgerOutput output = entry.output();
+  const std::uint64_t answered = output.answers_until;
   const std::uint64_t dispatched = entry.dispatched.load(kRelaxed);
   const bool running = dispatched > answered;
-  if (running && sent > answers_end) return {};  // a part of its response has left
+  Verdict verdict{.owes = running || entry.sent.load(kRelaxed) != output.until};
+  const bool is_unix = (entry.peer.flags & LedgerPeer::kUnix) != 0;
+  const auto now = is_unix ? noted_positions(entry, moments.was_reading) : positions;
+  if (!now) return verdict;
+  const std::uint64_t sent = now->written;
+  verdict.owes = !now->broken && (running || sent < output.until);
+  if (now->broken || sent < entry.sent.load(kRelaxed) || sent > output.until || answered > now->read) return verdict;
+  if (running && sent > output.answers_end) return verdict;  // a part of its response has left
+  const std::uint64_t owed_until = std::max(sent, std::min(output.until, output.answers_end));
+  const std::uint64_t ends_at = entry.ends_at.load(kRelaxed);
+  const bool ends = ends_at != 0 && answered >= ends_at;
+  if (ends && owed_until == sent) return verdict;
+
   const Known before = known_before(entry, answered);
   const Known known = running ? known_now(before, answered, dispatched, moments.guilty) : before;
-  return {.fate = Verdict::Fate::moves,
-          .answered = answered,
-          .read = now->read,
-          .sent = sent,
-          .begun = known.begun,
-          .begun_until = known.until};
+  verdict.fate = Verdict::Fate::moves;
+  verdict.answered = answered;
+  verdict.read = now->read;
+  verdict.sent = sent;
+  verdict.owed_until = owed_until;
+  verdict.ends = ends;
+  verdict.begun = known.begun;
+  verdict.begun_until = known.until;
+  return verdict;
 }
 
 }  // namespace pronghorn::worker

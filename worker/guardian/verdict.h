@@ -16,10 +16,13 @@ struct Verdict {
     ends,   // it was closing already, or nobody can tell what its client still needs
   };
   Fate fate = Fate::ends;
+  bool owes = false;  // a response or the rest of one, as far as that is known
   // moves:
-  std::uint64_t answered = 0;  // bytes of the client from here on are unanswered …
-  std::uint64_t read = 0;      // … up to here; the kernel has the rest
-  std::uint64_t sent = 0;
+  std::uint64_t answered = 0;     // bytes of the client from here on are unanswered …
+  std::uint64_t read = 0;         // … up to here; the kernel has the rest
+  std::uint64_t sent = 0;         // bytes of the server's that the kernel has taken; it owes the client those …
+  std::uint64_t owed_until = 0;   // … up to here
+  bool ends = false;              // and nothing after them
   Begun begun = Begun::no;        // unanswered requests that begin …
   std::uint64_t begun_until = 0;  // … before this
 };

@@ -60,7 +60,7 @@ std::size_t Http1Connection::consume(std::string_view bytes) {
     std::size_t taken = 0;
     if (body_.expected()) {
       taken = take_body(rest);
-    } else if (exchange_ == nullptr && end_ == End::open && !owes_too_much()) {
+    } else if (exchange_ == nullptr && end_ == End::open && !next_waits()) {
       taken = begin_request(rest);
     }
     if (taken == 0) break;
@@ -215,7 +215,12 @@ void Http1Connection::send(Exchange& exchange, Response& response) {
   const bool until_close = content.sent && !content.length && exchange.head.minor_version == 0;
   if (until_close) end_after_response(End::asked);
   if (end_ != End::open) stream_.notes().ends_with_request();
-  stream_.notes().begin_response(sender_.gathered());
+  const bool known_whole = !content.sent || content.length;
+  if (known_whole && !body_.expected()) {
+    stream_.notes().end_request();
+  } else {
+    stream_.notes().begin_response(sender_.gathered());
+  }
   switch (sender_.send(exchange, response, content, end_ != End::open)) {
     case ResponseSender::Sent::whole:
       return response_sent();

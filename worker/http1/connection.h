@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -55,13 +56,17 @@ class Http1Connection final : public StreamEvents, public ExchangeOwner, public 
   void start();
   // The same for a connection that another worker has served.
   struct Resumed {
-    std::string_view unanswered;    // bytes of the client that were read and not answered; valid during the call
-    std::uint32_t requests = 0;     // before these
-    Begun begun = Begun::no;        // those of them that begin …
-    std::uint64_t begun_until = 0;  // … before this position
+    std::string_view unanswered;  // bytes of the client that were read and not answered; valid during the call
+    std::string_view unsent;      // bytes that the client is owed before any answer to those, the same; then …
+    std::unique_ptr<detail::FilePart> file;  // … this, unless it is null
+    bool ends = false;                       // after that
+    bool truncated = false;                  // the rest of the first unanswered request is gone
+    std::uint32_t requests = 0;              // before these
+    Begun begun = Begun::no;                 // those of them that begin …
+    std::uint64_t begun_until = 0;           // … before this position
     std::uint64_t age_ms = 0;
   };
-  void resume(const Resumed& from);
+  void resume(Resumed from);
 
   // What waiting() says has lasted for its timeout.
   void timed_out();
@@ -134,6 +139,7 @@ class Http1Connection final : public StreamEvents, public ExchangeOwner, public 
   [[nodiscard]] bool will_move() const noexcept { return context_.hands_over && stream_.notes().entry() != nullptr; }
   [[nodiscard]] bool holds_back() const noexcept;
   [[nodiscard]] bool owes_too_much() const noexcept;
+  [[nodiscard]] bool next_waits() const noexcept;
   void settle();
   void end_if_last();
   void linger();
@@ -163,6 +169,8 @@ class Http1Connection final : public StreamEvents, public ExchangeOwner, public 
   std::uint32_t requests_ = 0;
   std::uint32_t idle_after_ = 0;  // requests_ when it last became idle
   Begun begun_ = Begun::no;       // requests that begin before begun_until_
+  bool catches_up_ = false;       // what another worker owed the client is being sent
+  bool truncated_ = false;        // the rest of the request is gone
   End end_ = End::open;
   ClientSide client_ = ClientSide::sending;
   bool surplus_;

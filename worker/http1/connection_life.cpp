@@ -32,17 +32,23 @@ void Http1Connection::start() {
   stream_.read_start();
 }
 
-void Http1Connection::resume(const Resumed& from) {
+void Http1Connection::resume(Resumed from) {
   requests_ = from.requests;
   begun_ = from.begun;
   begun_until_ = from.begun_until;
   opened_ = context_.timeouts.now() - from.age_ms / kTickMs;  // may wrap around: only differences matter
+  if (!from.unsent.empty() || from.file != nullptr) stream_.write_owed(from.unsent, std::move(from.file));
+  if (stream_.closing()) return;
+  catches_up_ = stream_.queued() != 0;
+  if (from.ends) end_after_response(End::decided);
+  truncated_ = from.truncated;
   update_waiting();
   if (!from.unanswered.empty()) take_in(from.unanswered);
   if (!stream_.closing()) settle();
 }
 
 void Http1Connection::on_drained() {
+  catches_up_ = false;
   if (end_ == End::closing) return close();
   if (sender_.file_sent()) response_sent();
   if (StreamedResponse* const produced = sender_.produced()) produced->drained();
@@ -114,13 +120,20 @@ bool Http1Connection::owes_too_much() const noexcept {
   return limit != 0 && stream_.queued() > limit;
 }
 
+// Whether the next request waits until the client has taken what is queued. The ledger has room for one response.
+bool Http1Connection::next_waits() const noexcept {
+  if (catches_up_ || stream_.notes().entry() != nullptr) return stream_.queued() != 0;
+  return owes_too_much();
+}
+
 void Http1Connection::end_after_response(End why) noexcept {
   if (end_ == End::open || (end_ == End::asked && why == End::decided)) end_ = why;
 }
 
 // Whether the response that is about to be sent is the last.
 void Http1Connection::decide_end() noexcept {
-  if (surplus_ || (context_.draining && !will_move()) || body_.awaits_continue() || body_.too_much_left()) {
+  if (surplus_ || truncated_ || (context_.draining && !will_move()) || body_.awaits_continue() ||
+      body_.too_much_left()) {
     end_after_response(End::decided);
   }
   if (end_ != End::open) return;
@@ -284,7 +297,8 @@ void Http1Connection::drain(bool close_idle) {
 
 bool Http1Connection::can_move() const noexcept {
   return stream_.notes().entry() != nullptr && !stream_.closing() && exchange_ == nullptr && !body_.expected() &&
-         stream_.queued() == 0 && end_ == End::open && client_ == ClientSide::sending;
+         stream_.queued() == 0 && end_ == End::open && client_ == ClientSide::sending &&
+         unparsed_.size() <= kMaxHandedUnanswered;
 }
 
 Http1Connection::Moving Http1Connection::moving() const noexcept {

@@ -190,16 +190,34 @@ void HttpServer::take_connections() {
 void HttpServer::take(const HandoffInbox::Taken& taken) {
   const HandoffRecord& record = taken.record;
   add(context_.row[Count::connections]);
-  LedgerEntry* const entry = survival_->ledger().take_up(taken.fd, record.peer, record.answered, record.sent,
-                                                         record.begun, record.begun_until, taken.unanswered);
+  const Handed& handed = taken.handed;
+  LedgerEntry* const entry = survival_->ledger().take_up(handed.connection, record.peer,
+                                                         {.answered = record.answered,
+                                                          .unanswered = handed.unanswered,
+                                                          .sent = record.sent,
+                                                          .unsent = handed.unsent,
+                                                          .file = handed.file,
+                                                          .file_offset = record.file_offset,
+                                                          .file_bytes = record.file_bytes,
+                                                          .begun = record.begun,
+                                                          .begun_until = record.begun_until});
   survival_->inbox().done();
+  std::unique_ptr<detail::FilePart> file;
+  if (handed.file >= 0) {
+    file = std::make_unique<detail::FilePart>(std::make_shared<const OpenFile>(handed.file), record.file_offset,
+                                              record.file_bytes);
+  }
   Peer peer = record.peer.to_peer();
   know_proxy(peer);
-  auto* const client = new Client(*this, taken.fd, std::move(peer), false, record.sent);
+  auto* const client = new Client(*this, handed.connection, std::move(peer), false, record.sent);
   client->connection().notes().begin(survival_->ledger(), entry, record.answered);
   clients_.insert(client);
   const std::uint64_t now = monotonic_ms();
-  client->connection().resume({.unanswered = taken.unanswered,
+  client->connection().resume({.unanswered = handed.unanswered,
+                               .unsent = handed.unsent,
+                               .file = std::move(file),
+                               .ends = record.ends != 0,
+                               .truncated = record.truncated != 0,
                                .requests = record.requests,
                                .begun = record.begun,
                                .begun_until = record.begun_until,
@@ -268,7 +286,8 @@ HandoffSent HttpServer::hand_over(Http1Connection& connection) {
   const Http1Connection::Moving moving = connection.moving();
   LedgerEntry& entry = *connection.notes().entry();
   survival_->ledger().leave(entry);
-  const HandoffSent sent = send_handoff(survival_->queue().give, entry.fd.load(), moving.record, moving.unanswered);
+  const HandoffSent sent = send_handoff(
+      survival_->queue().give, {.connection = entry.fd.load(), .unanswered = moving.unanswered}, moving.record);
   if (sent == HandoffSent::yes) {
     add(context_.row[Count::handed_over_drain]);
     connection.close();  // this worker's descriptor: the connection stays open in the queue

@@ -8,8 +8,9 @@
 namespace pronghorn::worker {
 namespace {
 
-constexpr std::size_t kMaxGathered = 64 * 1024;  // bytes of a batch before they are written
+constexpr std::size_t kMaxGathered = 32 * 1024;  // bytes of a batch before they are written
 constexpr std::size_t kCopied = 32 * 1024;       // below, a copy costs less than one more system call
+constexpr std::size_t kMaxNoted = 64 * 1024;     // the ledger has room for as much at a time, beside heads
 
 }  // namespace
 
@@ -62,6 +63,12 @@ ResponseSender::Sent ResponseSender::send_body(const std::string& body) {
     output_->append(body);
     return Sent::whole;
   }
+  // A long body becomes a file, so that what its client has not received outlives this worker.
+  if (body.size() > kMaxNoted && stream_.notes().entry() != nullptr) {
+    if (auto file = OpenFile::with(body)) {
+      return send_file(std::make_unique<detail::FilePart>(std::move(file), 0, body.size()));
+    }
+  }
   stream_.write(*output_, body);
   output_->clear();
   return stream_.closing() ? Sent::closed : Sent::whole;
@@ -75,9 +82,8 @@ ResponseSender::Sent ResponseSender::send_file(std::unique_ptr<detail::FilePart>
     output_->clear();
     return stream_.closing() ? Sent::closed : Sent::short_file;
   }
-  stream_.write(*output_, {}, true);
+  stream_.write_file(*output_, std::move(part));
   output_->clear();
-  stream_.write_file(std::move(part));
   if (stream_.closing()) return Sent::closed;
   if (stream_.queued() == 0) return Sent::whole;
   state_ = State::file;

@@ -56,11 +56,14 @@ class ByteStream {
   // Whether bytes have arrived that were not reported yet.
   [[nodiscard]] virtual bool has_input() const noexcept = 0;
 
-  // Sends both, in order. `more`: a write_file() follows at once, so the two may share segments.
-  virtual void write(std::string_view first, std::string_view second = {}, bool more = false) = 0;
-  // Sends part of a file after everything written before. Nothing may be written until queued() is 0 again. When the
-  // file turns out to be shorter than the part, on_error() is called and file_was_short() is true.
-  virtual void write_file(std::unique_ptr<detail::FilePart> part) = 0;
+  // Sends both, in order.
+  virtual void write(std::string_view first, std::string_view second = {}) = 0;
+  // Sends `first` and part of a file. Nothing may be written until queued() is 0 again. When the file turns out to be
+  // shorter than the part, on_error() is called and file_was_short() is true.
+  virtual void write_file(std::string_view first, std::unique_ptr<detail::FilePart> part) = 0;
+  // Sends what another worker owed the client and the ledger has already: bytes, then part of a file unless `part` is null.
+  // To be called before anything is written; otherwise like write_file().
+  virtual void write_owed(std::string_view bytes, std::unique_ptr<detail::FilePart> part) = 0;
   // Bytes that wait for the client; the rest of a file counts as one.
   [[nodiscard]] std::size_t queued() const noexcept { return queued_; }
   [[nodiscard]] bool file_was_short() const noexcept { return file_was_short_; }

@@ -19,15 +19,21 @@ constexpr std::size_t kPage = 4096;
 
 }  // namespace
 
+// Bytes of one connection at a time.
+template <std::size_t Size>
+struct Ledger::Buffer {
+  std::atomic<std::uint32_t> owner;  // index + 1 of its entry; 0: none
+  std::atomic<std::uint64_t> from;   // position of the first byte
+  alignas(64) std::array<char, Size> bytes;
+};
+
 struct Ledger::Header {
   std::atomic<std::uint32_t> dismissed;
   std::atomic<std::uint32_t> used;
-  std::atomic<std::uint32_t> guilty;  // index + 1; 0: none
-  // What is in the read buffer: bytes of this entry (index + 1; 0: of none), the first one at this position.
-  std::atomic<std::uint32_t> buffer_owner;
+  std::atomic<std::uint32_t> guilty;   // index + 1; 0: none
   std::atomic<std::uint32_t> reading;  // 1 from begin_read() to end_read()
-  std::atomic<std::uint64_t> buffer_from;
-  alignas(64) std::array<char, kReadBuffer> buffer;
+  Buffer<kReadBuffer> input;
+  Buffer<kWriteBuffer> output;
 };
 
 struct Ledger::Block {
@@ -56,11 +62,26 @@ Peer LedgerPeer::to_peer() const {
   return peer;
 }
 
+LedgerOutput LedgerEntry::output() const noexcept {
+  const Output& output = outputs[output_index.load(std::memory_order_acquire) & 1U];
+  return {.until = output.until.load(kRelaxed),
+          .answers_until = output.answers_until.load(kRelaxed),
+          .answers_end = output.answers_end.load(kRelaxed)};
+}
+
+void LedgerEntry::set_output(const LedgerOutput& output) noexcept {
+  const std::uint32_t next = output_index.load(kRelaxed) ^ 1U;
+  outputs[next & 1U].until.store(output.until, kRelease);
+  outputs[next & 1U].answers_until.store(output.answers_until, kRelease);
+  outputs[next & 1U].answers_end.store(output.answers_end, kRelease);
+  output_index.store(next, kRelease);
+}
+
 Ledger::Ledger(std::size_t bytes) {
   static_assert(sizeof(Block) == kPage);
   constexpr std::size_t kHeader = (sizeof(Header) + kPage - 1) / kPage * kPage;
   const std::size_t room = std::max(bytes, kMinimum) - kHeader;
-  const std::size_t entry_bytes = room / 8 / kPage * kPage;
+  const std::size_t entry_bytes = room / 6 / kPage * kPage;
   entry_count_ = static_cast<std::uint32_t>(std::min<std::size_t>(entry_bytes / sizeof(LedgerEntry), 1U << 20U));
   block_count_ = static_cast<std::uint32_t>(std::min<std::size_t>((room - entry_bytes) / kPage, 1U << 20U));
   size_ = kHeader + entry_bytes + std::size_t{block_count_} * kPage;
@@ -86,14 +107,19 @@ LedgerEntry* Ledger::add(int fd, const LedgerPeer& peer, std::uint64_t read, std
   return entry;
 }
 
-LedgerEntry* Ledger::take_up(int fd, const LedgerPeer& peer, std::uint64_t answered, std::uint64_t written, Begun begun,
-                             std::uint64_t begun_until, std::string_view bytes) noexcept {
-  LedgerEntry* const entry = fill_entry(fd, peer, answered, written);
+LedgerEntry* Ledger::take_up(int fd, const LedgerPeer& peer, const TakenUp& from) noexcept {
+  LedgerEntry* const entry = fill_entry(fd, peer, from.answered, from.sent);
   if (entry == nullptr) return nullptr;
-  entry->begun_until.store(begun_until, kRelease);
-  entry->begun.store(begun, kRelease);
-  static_cast<void>(save(*entry, answered, bytes));
-  entry->read.store(answered + bytes.size(), kRelease);
+  entry->begun_until.store(from.begun_until, kRelease);
+  entry->begun.store(from.begun, kRelease);
+  if (!from.unanswered.empty()) static_cast<void>(keep_unanswered(*entry, from.answered, from.unanswered));
+  entry->read.store(from.answered + from.unanswered.size(), kRelease);
+  if (!from.unsent.empty()) static_cast<void>(keep_unsent(*entry, from.sent, from.unsent));
+  entry->file_from.store(from.sent + from.unsent.size(), kRelease);
+  entry->file_offset.store(from.file_offset, kRelease);
+  entry->file.store(from.file, kRelease);
+  const std::uint64_t until = from.sent + from.unsent.size() + from.file_bytes;
+  entry->set_output({.until = until, .answers_until = from.answered, .answers_end = until});
   entry->state.store(LedgerState::open, kRelease);
   return entry;
 }
@@ -116,13 +142,10 @@ LedgerEntry* Ledger::fill_entry(int fd, const LedgerPeer& peer, std::uint64_t re
   entry.fd.store(fd, kRelease);
   entry.cookie.store(cookie, kRelease);
   entry.read.store(read, kRelease);
-  entry.answered.store(read, kRelease);
   entry.dispatched.store(read, kRelease);
   entry.sent.store(written, kRelease);
-  entry.sending_until.store(written, kRelease);
-  entry.answers_until.store(read, kRelease);
-  entry.answers_end.store(written, kRelease);
-  entry.answered_end.store(written, kRelease);
+  entry.set_output({.until = written, .answers_until = read, .answers_end = written});
+  entry.file.store(-1, kRelease);
   entry.ends_at.store(0, kRelease);
   entry.begun.store(Begun::no, kRelease);
   entry.requests.store(0, kRelease);
@@ -133,20 +156,23 @@ LedgerEntry* Ledger::fill_entry(int fd, const LedgerPeer& peer, std::uint64_t re
 
 void Ledger::remove(LedgerEntry& entry) noexcept {
   entry.state.store(LedgerState::free, kRelease);
-  discard_saved(entry);
+  discard(entry.unanswered);
+  discard(entry.unsent);
   const std::uint32_t index = index_of(entry);
-  if (header_->buffer_owner.load(kRelaxed) == index + 1) header_->buffer_owner.store(0, kRelease);
+  for (auto* owner : {&header_->input.owner, &header_->output.owner}) {
+    if (owner->load(kRelaxed) == index + 1) owner->store(0, kRelease);
+  }
   free_entries_.push_back(index);
 }
 
-std::span<char> Ledger::read_buffer() noexcept { return header_->buffer; }
+std::span<char> Ledger::read_buffer() noexcept { return header_->input.bytes; }
 
 void Ledger::begin_read(const LedgerEntry* entry) noexcept {
-  header_->buffer_owner.store(0, kRelease);
+  header_->input.owner.store(0, kRelease);
   if (entry == nullptr) return;
-  header_->buffer_from.store(entry->read.load(kRelaxed), kRelease);
+  header_->input.from.store(entry->read.load(kRelaxed), kRelease);
   header_->reading.store(1, kRelease);
-  header_->buffer_owner.store(index_of(*entry) + 1, kRelease);
+  header_->input.owner.store(index_of(*entry) + 1, kRelease);
 }
 
 void Ledger::end_read(LedgerEntry& entry, std::size_t size) noexcept {
@@ -154,40 +180,52 @@ void Ledger::end_read(LedgerEntry& entry, std::size_t size) noexcept {
   header_->reading.store(0, kRelease);
 }
 
-bool Ledger::save(LedgerEntry& entry, std::uint64_t position, std::string_view bytes) noexcept {
-  const std::uint32_t saved = entry.saved.load(kRelaxed);
-  if (saved == 0) entry.saved_from.store(position, kRelease);
-  if (entry.saved_from.load(kRelaxed) + saved != position || saved + bytes.size() > kMaxSaved) {
-    discard_saved(entry);
+bool Ledger::fill_write_buffer(const LedgerEntry& entry, std::uint64_t position, std::string_view first,
+                               std::string_view second) noexcept {
+  if (first.size() + second.size() > kWriteBuffer) return false;
+  auto& output = header_->output;
+  output.owner.store(0, kRelease);
+  std::memcpy(output.bytes.data(), first.data(), first.size());
+  if (!second.empty()) std::memcpy(output.bytes.data() + first.size(), second.data(), second.size());
+  output.from.store(position, kRelease);
+  output.owner.store(index_of(entry) + 1, kRelease);
+  return true;
+}
+
+bool Ledger::keep(KeptBytes& kept, std::size_t most, std::uint64_t position, std::string_view bytes) noexcept {
+  const std::uint32_t size = kept.size.load(kRelaxed);
+  if (size == 0) kept.from.store(position, kRelease);
+  if (kept.from.load(kRelaxed) + size != position || size + bytes.size() > most) {
+    discard(kept);
     return false;
   }
-  std::uint32_t end = saved;
+  std::uint32_t end = size;
   while (!bytes.empty()) {
     const std::size_t in_block = end % Block::kBytes;
     if (in_block == 0) {
       const std::uint32_t block = take_block();
       if (block == 0) {
-        discard_saved(entry);
+        discard(kept);
         return false;
       }
-      const std::uint32_t last = entry.last_block.load(kRelaxed);
-      (end == 0 ? entry.first_block : blocks_[last - 1].next).store(block, kRelease);
-      entry.last_block.store(block, kRelease);
+      const std::uint32_t last = kept.last_block.load(kRelaxed);
+      (end == 0 ? kept.first_block : blocks_[last - 1].next).store(block, kRelease);
+      kept.last_block.store(block, kRelease);
     }
-    const std::size_t size = std::min(bytes.size(), Block::kBytes - in_block);
-    std::memcpy(blocks_[entry.last_block.load(kRelaxed) - 1].bytes.data() + in_block, bytes.data(), size);
-    bytes.remove_prefix(size);
-    end += static_cast<std::uint32_t>(size);
+    const std::size_t part = std::min(bytes.size(), Block::kBytes - in_block);
+    std::memcpy(blocks_[kept.last_block.load(kRelaxed) - 1].bytes.data() + in_block, bytes.data(), part);
+    bytes.remove_prefix(part);
+    end += static_cast<std::uint32_t>(part);
   }
-  entry.saved.store(end, kRelease);
+  kept.size.store(end, kRelease);
   return true;
 }
 
-void Ledger::discard_saved(LedgerEntry& entry) noexcept {
-  std::uint32_t block = entry.first_block.load(kRelaxed);
+void Ledger::discard(KeptBytes& kept) noexcept {
+  std::uint32_t block = kept.first_block.load(kRelaxed);
   if (block == 0) return;
-  entry.saved.store(0, kRelease);
-  entry.first_block.store(0, kRelease);
+  kept.size.store(0, kRelease);
+  kept.first_block.store(0, kRelease);
   while (block != 0) {
     free_blocks_.push_back(block);
     block = blocks_[block - 1].next.load(kRelaxed);
@@ -228,27 +266,27 @@ bool Ledger::is_guilty(const LedgerEntry& entry) const noexcept {
 }
 
 bool Ledger::was_reading(const LedgerEntry& entry) const noexcept {
-  return header_->reading.load(kRelaxed) != 0 && header_->buffer_owner.load(kRelaxed) == index_of(entry) + 1;
+  return header_->reading.load(kRelaxed) != 0 && header_->input.owner.load(kRelaxed) == index_of(entry) + 1;
 }
 
-std::uint64_t Ledger::copy_blocks(const LedgerEntry& entry, std::uint64_t from, std::uint64_t until,
+std::uint64_t Ledger::copy_blocks(const KeptBytes& kept, std::size_t most, std::uint64_t from, std::uint64_t until,
                                   std::span<char> out) const noexcept {
-  const std::uint64_t begin = entry.saved_from.load(kRelaxed);
-  const std::uint64_t saved = std::min<std::uint64_t>(entry.saved.load(kRelaxed), kMaxSaved);
-  if (from < begin || from - begin >= saved) return from;
+  const std::uint64_t begin = kept.from.load(kRelaxed);
+  const std::uint64_t size = std::min<std::uint64_t>(kept.size.load(kRelaxed), most);
+  if (from < begin || from - begin >= size) return from;
   std::uint64_t skip = from - begin;
-  std::uint64_t left = std::min(saved - skip, until - from);
+  std::uint64_t left = std::min(size - skip, until - from);
   std::uint64_t copied = 0;
-  std::uint32_t block = entry.first_block.load(kRelaxed);
-  // kMaxSaved bounds the walk, whatever the chain looks like.
-  for (std::uint64_t seen = 0; seen < saved && left > 0; seen += Block::kBytes) {
+  std::uint32_t block = kept.first_block.load(kRelaxed);
+  // `most` bounds the walk, whatever the chain looks like.
+  for (std::uint64_t seen = 0; seen < size && left > 0; seen += Block::kBytes) {
     if (block == 0 || block > block_count_) break;
     const Block& here = blocks_[block - 1];
     if (skip < Block::kBytes) {
-      const std::uint64_t size = std::min<std::uint64_t>(left, Block::kBytes - skip);
-      std::memcpy(out.data() + copied, here.bytes.data() + skip, size);
-      copied += size;
-      left -= size;
+      const std::uint64_t part = std::min<std::uint64_t>(left, Block::kBytes - skip);
+      std::memcpy(out.data() + copied, here.bytes.data() + skip, part);
+      copied += part;
+      left -= part;
       skip = 0;
     } else {
       skip -= Block::kBytes;
@@ -258,16 +296,28 @@ std::uint64_t Ledger::copy_blocks(const LedgerEntry& entry, std::uint64_t from, 
   return from + copied;
 }
 
+// `reached`: up to where blocks have it.
+template <std::size_t Size>
+bool Ledger::copy(const LedgerEntry& entry, const Buffer<Size>& buffer, std::uint64_t reached, std::uint64_t from,
+                  std::uint64_t until, std::span<char> out) const noexcept {
+  if (reached == until) return true;
+  const std::uint64_t begin = buffer.from.load(kRelaxed);
+  if (buffer.owner.load(kRelaxed) != index_of(entry) + 1) return false;
+  if (reached < begin || until < begin || until - begin > Size) return false;
+  std::memcpy(out.data() + (reached - from), buffer.bytes.data() + (reached - begin), until - reached);
+  return true;
+}
+
 bool Ledger::copy_unanswered(const LedgerEntry& entry, std::uint64_t from, std::uint64_t until,
                              std::span<char> out) const noexcept {
   if (from > until || until - from > out.size()) return false;
-  const std::uint64_t reached = copy_blocks(entry, from, until, out);
-  if (reached == until) return true;
-  const std::uint64_t begin = header_->buffer_from.load(kRelaxed);
-  if (header_->buffer_owner.load(kRelaxed) != index_of(entry) + 1) return false;
-  if (reached < begin || until < begin || until - begin > kReadBuffer) return false;
-  std::memcpy(out.data() + (reached - from), header_->buffer.data() + (reached - begin), until - reached);
-  return true;
+  return copy(entry, header_->input, copy_blocks(entry.unanswered, kMaxUnanswered, from, until, out), from, until, out);
+}
+
+bool Ledger::copy_unsent(const LedgerEntry& entry, std::uint64_t from, std::uint64_t until,
+                         std::span<char> out) const noexcept {
+  if (from > until || until - from > out.size()) return false;
+  return copy(entry, header_->output, copy_blocks(entry.unsent, kMaxUnsent, from, until, out), from, until, out);
 }
 
 }  // namespace pronghorn::worker

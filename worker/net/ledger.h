@@ -6,6 +6,8 @@
 // Order:     every store is a release store, so a reader finds the stores of the dead worker in program order.
 // Positions: bytes since the connection began, as the kernel counts them (worker/net/socket_positions.h). A connection
 //            is idle when everything read has been answered and everything written has been sent.
+// Buffers:   what the loop reads into and what it writes from are part of the ledger, one connection at a time. Bytes that
+//            stay unanswered, or that a socket has no room for, move into blocks before the next connection's turn.
 // Trust:     a reader takes sizes and counts from its own Ledger object, which the worker cannot scribble on, and treats
 //            whatever is in the shared part as data: indexes are checked, chains end, there are no pointers.
 #pragma once
@@ -52,45 +54,84 @@ struct LedgerPeer {
   [[nodiscard]] Peer to_peer() const;
 };
 
+// What was written to a connection, or waits to be.
+struct LedgerOutput {
+  std::uint64_t until = 0;          // position of its end
+  std::uint64_t answers_until = 0;  // requests that end here or earlier are answered by it
+  std::uint64_t answers_end = 0;    // where the last of these responses ends; the rest belongs to one that is not whole
+};
+
+// Bytes of a connection that are kept in blocks.
+struct KeptBytes {
+  std::atomic<std::uint64_t> from;  // position of the first one
+  std::atomic<std::uint32_t> size;
+  std::atomic<std::uint32_t> first_block;  // index + 1; 0: none
+  std::atomic<std::uint32_t> last_block;   // for the writer
+};
+
 // One connection. Zeroed memory is a free entry.
 struct alignas(64) LedgerEntry {
   std::atomic<LedgerState> state;
   std::atomic<std::int32_t> fd;
   std::atomic<std::uint64_t> cookie;  // SO_COOKIE: the descriptor still is this socket
 
-  std::atomic<std::uint64_t> read;           // bytes that the worker knows it has read
-  std::atomic<std::uint64_t> answered;       // requests that end here or earlier are done with
-  std::atomic<std::uint64_t> dispatched;     // requests that begin before this were given to the application
-  std::atomic<std::uint64_t> sent;           // bytes that the kernel has taken
-  std::atomic<std::uint64_t> sending_until;  // a write is under way: once it has left whole, `sent` is this,
-  std::atomic<std::uint64_t> answers_until;  // `answered` is this,
-  std::atomic<std::uint64_t> answers_end;    // and `answered_end` is this
-  std::atomic<std::uint64_t> answered_end;   // what was sent after this belongs to requests that are not answered
-  std::atomic<std::uint64_t> ends_at;        // once `answered` is this or more, the connection ends; 0: it goes on
+  std::atomic<std::uint64_t> read;        // bytes that the worker knows it has read
+  std::atomic<std::uint64_t> dispatched;  // requests that begin before this were given to the application
+  std::atomic<std::uint64_t> sent;        // bytes that the kernel has taken, as far as the worker knows
+  std::atomic<std::uint64_t> ends_at;     // once requests up to here are answered, the connection ends; 0: it goes on
+  // The last bytes of the output are those of this file, …
+  std::atomic<std::int32_t> file;  // -1: of none
+  // … and the outputs[] that is valid: a new one is written beside it.
+  std::atomic<std::uint32_t> output_index;
+  struct Output {
+    std::atomic<std::uint64_t> until;
+    std::atomic<std::uint64_t> answers_until;
+    std::atomic<std::uint64_t> answers_end;
+  };
+  std::array<Output, 2> outputs;
+  std::atomic<std::uint64_t> file_from;    // position of the file's first byte
+  std::atomic<std::uint64_t> file_offset;  // in the file, of that byte
 
   std::atomic<Begun> begun;                // of unanswered requests that begin …
   std::atomic<std::uint64_t> begun_until;  // … before this; of others nothing is known
 
-  // Unanswered bytes that are kept in blocks: `saved` of them, the first one at position saved_from.
-  std::atomic<std::uint64_t> saved_from;
-  std::atomic<std::uint32_t> saved;
-  std::atomic<std::uint32_t> first_block;  // index + 1; 0: none
-  std::atomic<std::uint32_t> last_block;   // for the writer
+  KeptBytes unanswered;
+  KeptBytes unsent;
 
   std::atomic<std::uint32_t> requests;  // on this connection, ever: keep_alive_requests counts on
   std::atomic<std::uint64_t> opened_ms;
   LedgerPeer peer;
+
+  [[nodiscard]] LedgerOutput output() const noexcept;
+  // The worker's own.
+  void set_output(const LedgerOutput& output) noexcept;
 };
-static_assert(sizeof(LedgerEntry) <= 256);
+static_assert(sizeof(LedgerEntry) <= 320);
+
+// A connection that another worker has served, as its ledger and the kernel had it.
+struct TakenUp {
+  std::uint64_t answered = 0;   // requests up to here are answered, once `unsent` has been sent
+  std::string_view unanswered;  // bytes of the client from there on
+  std::uint64_t sent = 0;       // bytes that the kernel has taken
+  std::string_view unsent;      // what follows them …
+  int file = -1;                // … and then, if not -1, file_bytes from file_offset of this one
+  std::uint64_t file_offset = 0;
+  std::uint64_t file_bytes = 0;
+  Begun begun = Begun::no;
+  std::uint64_t begun_until = 0;
+};
 
 class Ledger {
  public:
   static constexpr std::size_t kReadBuffer = 64 * 1024;
+  static constexpr std::size_t kWriteBuffer = 72 * 1024;
   static constexpr std::size_t kMinimum = 1024 * 1024;
-  // Of one connection: a client that sends more before it is answered is not saved.
-  static constexpr std::size_t kMaxSaved = 64 * 1024;
+  // Of one connection, in blocks: more unanswered bytes than this are not kept …
+  static constexpr std::size_t kMaxUnanswered = 64 * 1024;
+  // … and no more unsent ones than this.
+  static constexpr std::size_t kMaxUnsent = kWriteBuffer;
 
-  // Shared, zeroed memory of about `bytes` (at least kMinimum): one eighth for entries, the rest for blocks. Pages that
+  // Shared, zeroed memory of about `bytes` (at least kMinimum): one sixth for entries, the rest for blocks. Pages that
   // are never written cost nothing. Inherited by clone() and fork(), not by exec. Throws std::system_error.
   explicit Ledger(std::size_t bytes);
   Ledger(const Ledger&) = delete;
@@ -109,10 +150,9 @@ class Ledger {
   void leave(LedgerEntry& entry) noexcept { entry.state.store(LedgerState::leaving, std::memory_order_release); }
   void stay(LedgerEntry& entry) noexcept { entry.state.store(LedgerState::open, std::memory_order_release); }
 
-  // The same for a connection that another worker has served: `bytes` of its client, which begin at `answered`, are
-  // unanswered. When there is no room for them, it is noted and does not survive until they are answered.
-  [[nodiscard]] LedgerEntry* take_up(int fd, const LedgerPeer& peer, std::uint64_t answered, std::uint64_t written,
-                                     Begun begun, std::uint64_t begun_until, std::string_view bytes) noexcept;
+  // The same for a connection that another worker has served. When there is no room for its bytes, it is noted and does
+  // not survive until they are answered and sent.
+  [[nodiscard]] LedgerEntry* take_up(int fd, const LedgerPeer& peer, const TakenUp& connection) noexcept;
 
   // What the loop reads into, one connection at a time: bytes that are in no block yet are here.
   [[nodiscard]] std::span<char> read_buffer() noexcept;
@@ -121,10 +161,20 @@ class Ledger {
   // After it, also when nothing was read.
   void end_read(LedgerEntry& entry, std::size_t size) noexcept;
 
-  // Keeps `bytes`, which begin at `position`, behind those kept already. False, and nothing is kept any more, when there
-  // is no room or they do not follow on.
-  bool save(LedgerEntry& entry, std::uint64_t position, std::string_view bytes) noexcept;
-  void discard_saved(LedgerEntry& entry) noexcept;
+  // Copies what is written next, `first` and `second`, which begin at `position`. False when it is longer than the buffer:
+  // then nothing is known of it.
+  bool fill_write_buffer(const LedgerEntry& entry, std::uint64_t position, std::string_view first,
+                         std::string_view second) noexcept;
+
+  // Keep `bytes`, which begin at `position`, behind those kept already. False, and nothing is kept any more, when there is
+  // no room or they do not follow on.
+  bool keep_unanswered(LedgerEntry& entry, std::uint64_t position, std::string_view bytes) noexcept {
+    return keep(entry.unanswered, kMaxUnanswered, position, bytes);
+  }
+  bool keep_unsent(LedgerEntry& entry, std::uint64_t position, std::string_view bytes) noexcept {
+    return keep(entry.unsent, kMaxUnsent, position, bytes);
+  }
+  void discard(KeptBytes& kept) noexcept;
 
   // The request of this connection crashes the worker. Async-signal-safe; null: none does.
   void blame(const LedgerEntry* entry) noexcept;
@@ -143,12 +193,16 @@ class Ledger {
   [[nodiscard]] bool is_guilty(const LedgerEntry& entry) const noexcept;
   // Whether the worker died during a read for this entry: then `read` may be behind the kernel.
   [[nodiscard]] bool was_reading(const LedgerEntry& entry) const noexcept;
-  // Copies bytes from position `from` up to `until` to `out`, from blocks and the read buffer. False when they are not
-  // all there. Allocates nothing.
+  // Copy bytes from position `from` up to `until` to `out`, from blocks and from the buffer. False when they are not all
+  // there. Allocate nothing.
   [[nodiscard]] bool copy_unanswered(const LedgerEntry& entry, std::uint64_t from, std::uint64_t until,
                                      std::span<char> out) const noexcept;
+  [[nodiscard]] bool copy_unsent(const LedgerEntry& entry, std::uint64_t from, std::uint64_t until,
+                                 std::span<char> out) const noexcept;
 
  private:
+  template <std::size_t Size>
+  struct Buffer;
   struct Header;
   struct Block;
 
@@ -156,9 +210,13 @@ class Ledger {
                                         std::uint64_t written) noexcept;
   [[nodiscard]] std::uint32_t index_of(const LedgerEntry& entry) const noexcept;
   [[nodiscard]] std::uint32_t take_block() noexcept;
+  bool keep(KeptBytes& kept, std::size_t most, std::uint64_t position, std::string_view bytes) noexcept;
   // Copies what blocks hold of [from, until); returns the position up to which it is contiguous from `from`.
-  [[nodiscard]] std::uint64_t copy_blocks(const LedgerEntry& entry, std::uint64_t from, std::uint64_t until,
-                                          std::span<char> out) const noexcept;
+  [[nodiscard]] std::uint64_t copy_blocks(const KeptBytes& kept, std::size_t most, std::uint64_t from,
+                                          std::uint64_t until, std::span<char> out) const noexcept;
+  template <std::size_t Size>
+  [[nodiscard]] bool copy(const LedgerEntry& entry, const Buffer<Size>& buffer, std::uint64_t reached,
+                          std::uint64_t from, std::uint64_t until, std::span<char> out) const noexcept;
 
   std::size_t size_;
   Header* header_;

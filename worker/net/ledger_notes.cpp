@@ -14,46 +14,98 @@ void LedgerNotes::begin(Ledger& ledger, LedgerEntry* entry, std::uint64_t answer
   ledger_ = &ledger;
   entry_ = entry;
   consumed_ = answerable_ = answered;
+  keeps_output_ = entry != nullptr && entry->sent.load(kRelaxed) != entry->output().until;
 }
 
 void LedgerNotes::end() noexcept {
   if (LedgerEntry* const entry = std::exchange(entry_, nullptr)) ledger_->remove(*entry);
 }
 
-// Saved bytes follow on each other from a request that is not answered. When some are missing (the ledger was full), none
-// are kept until everything is answered: without them the connection does not survive.
+void LedgerNotes::note_output(std::string_view first, std::string_view second, bool queued) noexcept {
+  const std::uint64_t position = entry_->output().until;
+  held_ = hold(position, first, second, queued);
+  written_until_ = position + first.size() + second.size();
+  set_output(written_until_, held_);
+}
+
+void LedgerNotes::will_write_file(std::string_view first, bool queued, int file, std::uint64_t offset,
+                                  std::uint64_t size) noexcept {
+  if (entry_ == nullptr) return;
+  const std::uint64_t position = entry_->output().until;
+  held_ = hold(position, first, {}, queued);
+  written_until_ = position + first.size();
+  entry_->file_from.store(written_until_, kRelease);
+  entry_->file_offset.store(offset, kRelease);
+  entry_->file.store(file, kRelease);
+  keeps_output_ = true;
+  set_output(written_until_ + size, held_);
+}
+
+// Bytes of a response that is not known whole are of no use to anybody.
+bool LedgerNotes::hold(std::uint64_t position, std::string_view first, std::string_view second, bool queued) noexcept {
+  if (position >= unfinished_from_) return false;
+  if (!queued) return ledger_->fill_write_buffer(*entry_, position, first, second);
+  keeps_output_ = true;
+  return ledger_->keep_unsent(*entry_, position, first) &&
+         (second.empty() || ledger_->keep_unsent(*entry_, position + first.size(), second));
+}
+
+// What is not held answers nothing until it has left: see answer_late().
+void LedgerNotes::set_output(std::uint64_t until, bool held) noexcept {
+  const LedgerOutput before = entry_->output();
+  entry_->set_output({.until = until,
+                      .answers_until = held ? answerable_ : before.answers_until,
+                      .answers_end = held ? std::min(until, unfinished_from_) : before.answers_end});
+}
+
+void LedgerNotes::keep_rest(std::string_view rest) noexcept {
+  if (entry_ == nullptr || !held_ || rest.empty()) return;
+  keeps_output_ = true;
+  static_cast<void>(ledger_->keep_unsent(*entry_, written_until_ - rest.size(), rest));
+}
+
+void LedgerNotes::discard_output() noexcept {
+  keeps_output_ = false;
+  ledger_->discard(entry_->unsent);
+  entry_->file.store(-1, kRelease);
+}
+
+// Kept bytes follow on each other from a request that is not answered. When some are missing (the ledger was full), none
+// are kept until everything is answered: without them the connection does not survive. Of a request that is too long, the
+// beginning is kept.
 void LedgerNotes::keep_unanswered(std::string_view bytes) noexcept {
+  KeptBytes& kept = entry_->unanswered;
   const std::uint64_t end = entry_->read.load(kRelaxed);
   const std::uint64_t begin = end - bytes.size();
-  const std::uint32_t saved = entry_->saved.load(kRelaxed);
+  const std::uint32_t size = kept.size.load(kRelaxed);
   std::uint64_t from = std::max(begin, answerable_);
-  if (saved != 0) {
-    from = entry_->saved_from.load(kRelaxed) + saved;
+  if (size != 0) {
+    from = kept.from.load(kRelaxed) + size;
     if (from >= end) return;
   } else if (from > answerable_) {
     return;
   }
-  if (from < begin || ledger_->save(*entry_, from, bytes.substr(from - begin))) return;
-  // A client that never lets everything be answered: what was kept is answered by now, at least in part.
-  if (saved != 0 && begin <= answerable_) {
-    static_cast<void>(ledger_->save(*entry_, answerable_, bytes.substr(answerable_ - begin)));
+  if (from < begin) return;
+  const std::uint64_t room = Ledger::kMaxUnanswered - size;
+  if (end - from > room && begin <= answerable_) {
+    // A client that never lets everything be answered: what was kept is answered by now, at least in part.
+    ledger_->discard(kept);
+    from = answerable_;
+  } else {
+    bytes = bytes.substr(0, static_cast<std::size_t>(from - begin + std::min(room, end - from)));
   }
+  static_cast<void>(ledger_->keep_unanswered(*entry_, from, bytes.substr(from - begin)));
 }
 
-// The request ended after its last byte had been written: a streamed response, or the rest of a body that is dropped.
-// `answered` first: with `answered_end` alone the request would look like one whose response has not begun to leave.
-void LedgerNotes::answer_late(bool all_sent) noexcept {
-  const std::uint64_t end = entry_->sending_until.load(kRelaxed);
-  if (all_sent) {
-    entry_->answered.store(answerable_, kRelease);
-    entry_->answered_end.store(end, kRelease);
-  }
-  entry_->answers_until.store(answerable_, kRelease);
-  entry_->answers_end.store(end, kRelease);
+// The request ended after its last byte had been written: a streamed response, one that was not held, or the rest of a
+// body that is dropped.
+void LedgerNotes::answer_late() noexcept {
+  const std::uint64_t end = entry_->output().until;
+  entry_->set_output({.until = end, .answers_until = answerable_, .answers_end = std::min(end, unfinished_from_)});
 }
 
 void LedgerNotes::discard_answered() noexcept {
-  if (entry_->answered.load(kRelaxed) == entry_->read.load(kRelaxed)) ledger_->discard_saved(*entry_);
+  if (entry_->output().answers_until == entry_->read.load(kRelaxed)) ledger_->discard(entry_->unanswered);
 }
 
 }  // namespace pronghorn::worker

@@ -1,7 +1,6 @@
 // What one connection writes into the ledger while it is served.
 #pragma once
 
-#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -15,16 +14,14 @@ namespace pronghorn::worker {
 // are those of the ledger. Does nothing for a connection that is not noted: there is no ledger, it is full, or the
 // connection is in memory.
 //
-// Order of stores, because the worker can die between any two. Before a write `sending_until` is stored, then
-// `answers_until` and `answers_end`: as long as the kernel has not taken the whole write, its position is not
-// `sending_until`, so nobody believes them. After it `answered` and `answered_end` are stored, then `sent`: until then the
-// kernel's position still differs from `sent`, which makes a reader take the other two.
+// A write is noted before it begins: first its bytes, then, with one store, that they are the output. Whether and how far
+// it came, the kernel knows.
 //
 // Context: loop thread.
 class LedgerNotes {
  public:
   // `entry` is null for a connection that is not noted, which reads into the ledger's buffer all the same. Requests up to
-  // `answered` are answered.
+  // `answered` are answered, by what was sent or what the entry has of it.
   void begin(Ledger& ledger, LedgerEntry* entry, std::uint64_t answered) noexcept;
   // Null: the connection is not noted.
   [[nodiscard]] LedgerEntry* entry() const noexcept { return entry_; }
@@ -39,20 +36,21 @@ class LedgerNotes {
   void end_read(std::size_t size) noexcept {
     if (entry_ != nullptr) ledger_->end_read(*entry_, size);
   }
-  // `size` bytes are about to be written or queued, behind those that were.
-  void will_write(std::uint64_t size) noexcept {
-    if (entry_ == nullptr) return;
-    const std::uint64_t until = entry_->sending_until.load(std::memory_order_relaxed) + size;
-    entry_->sending_until.store(until, kRelease);
-    entry_->answers_until.store(answerable_, kRelease);
-    entry_->answers_end.store(std::min(until, unfinished_from_), kRelease);
+  // Both are about to be written, or, if something is queued already, behind that.
+  void will_write(std::string_view first, std::string_view second, bool queued) noexcept {
+    if (entry_ != nullptr) note_output(first, second, queued);
   }
+  // The same for `first` and then `size` bytes from `offset` of a file. The descriptor stays open until all_written() or
+  // end().
+  void will_write_file(std::string_view first, bool queued, int file, std::uint64_t offset,
+                       std::uint64_t size) noexcept;
+  // The kernel has not taken the last ones of the bytes just written.
+  void keep_rest(std::string_view rest) noexcept;
   // The kernel has taken everything.
   void all_written() noexcept {
     if (entry_ == nullptr) return;
-    entry_->answered.store(entry_->answers_until.load(std::memory_order_relaxed), kRelease);
-    entry_->answered_end.store(entry_->answers_end.load(std::memory_order_relaxed), kRelease);
-    entry_->sent.store(entry_->sending_until.load(std::memory_order_relaxed), kRelease);
+    entry_->sent.store(entry_->output().until, kRelease);
+    if (keeps_output_) discard_output();
   }
 
   // --- The protocol -------------------------------------------------------------------------------------------------
@@ -69,16 +67,16 @@ class LedgerNotes {
   }
   // The next `size` bytes of the client have been dealt with.
   void consume(std::size_t size) noexcept { consumed_ += size; }
-  // The response to the request that has begun comes next, behind `gathered` bytes that are not written yet.
+  // A response comes next, behind `gathered` bytes that are not written yet, and is not known whole.
   void begin_response(std::size_t gathered) noexcept {
-    if (entry_ != nullptr) unfinished_from_ = entry_->sending_until.load(std::memory_order_relaxed) + gathered;
+    if (entry_ != nullptr) unfinished_from_ = entry_->output().until + gathered;
   }
   // Everything consumed so far is answered by what has been written, or is written next.
   void end_request() noexcept {
     answerable_ = consumed_;
     unfinished_from_ = UINT64_MAX;
   }
-  // The connection ends after the response to the request that has begun.
+  // The connection ends after the response to the request that has begun. To be called before end_request().
   void ends_with_request() noexcept {
     if (entry_ != nullptr) entry_->ends_at.store(answerable_ + 1, kRelease);
   }
@@ -89,22 +87,30 @@ class LedgerNotes {
   // To be called after whatever happened. `all_sent`: nothing waits to be written.
   void settle(bool all_sent) noexcept {
     if (entry_ == nullptr) return;
-    if (entry_->answers_until.load(std::memory_order_relaxed) != answerable_) answer_late(all_sent);
-    if (entry_->saved.load(std::memory_order_relaxed) != 0) discard_answered();
+    if (all_sent && entry_->output().answers_until != answerable_) answer_late();
+    if (entry_->unanswered.size.load(std::memory_order_relaxed) != 0) discard_answered();
   }
 
  private:
   static constexpr auto kRelease = std::memory_order_release;
 
+  void note_output(std::string_view first, std::string_view second, bool queued) noexcept;
+  [[nodiscard]] bool hold(std::uint64_t position, std::string_view first, std::string_view second,
+                          bool queued) noexcept;
+  void set_output(std::uint64_t until, bool held) noexcept;
+  void discard_output() noexcept;
   void keep_unanswered(std::string_view bytes) noexcept;
-  void answer_late(bool all_sent) noexcept;
+  void answer_late() noexcept;
   void discard_answered() noexcept;
 
   Ledger* ledger_ = nullptr;
   LedgerEntry* entry_ = nullptr;
   std::uint64_t consumed_ = 0;    // bytes of the client that were parsed
   std::uint64_t answerable_ = 0;  // requests up to here are answered, perhaps by bytes that are not written yet
-  std::uint64_t unfinished_from_ = UINT64_MAX;  // where the response that is being made begins
+  std::uint64_t unfinished_from_ = UINT64_MAX;  // where the response that is not known whole begins
+  std::uint64_t written_until_ = 0;             // where the bytes from memory that were noted last end
+  bool held_ = false;                           // the ledger has them
+  bool keeps_output_ = false;                   // blocks or a file are noted
 };
 
 }  // namespace pronghorn::worker

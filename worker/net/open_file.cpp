@@ -1,5 +1,6 @@
 #include "worker/net/open_file.h"
 
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -8,6 +9,19 @@ namespace pronghorn::detail {
 
 OpenFile::~OpenFile() {
   if (fd_ >= 0) ::close(fd_);
+}
+
+std::shared_ptr<const OpenFile> OpenFile::with(std::string_view bytes) {
+  const int fd = ::memfd_create("pronghorn-body", MFD_CLOEXEC);
+  if (fd < 0) return nullptr;
+  auto file = std::make_shared<const OpenFile>(fd);
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(fd, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) return nullptr;
+    bytes.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return file;
 }
 
 bool OpenFile::append(std::string& out, std::uint64_t offset, std::size_t size) const {

@@ -3,8 +3,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace pronghorn::detail {
@@ -17,6 +19,8 @@ class OpenFile {
   explicit OpenFile(int fd) noexcept : fd_(fd) {}
   // A file whose bytes are in memory.
   explicit OpenFile(std::string content) noexcept : content_(std::move(content)) {}
+  // A file of the kernel's memory with these bytes. Null, with errno, when there is no descriptor or no memory for it.
+  [[nodiscard]] static std::shared_ptr<const OpenFile> with(std::string_view bytes);
   OpenFile(const OpenFile&) = delete;
   OpenFile& operator=(const OpenFile&) = delete;
   ~OpenFile();

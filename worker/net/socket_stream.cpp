@@ -95,19 +95,31 @@ bool SocketStream::has_input() const noexcept {
   return ::recv(fd_, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
-void SocketStream::write(std::string_view first, std::string_view second, bool more) {
-  if (closing_ || failed_) return;
+void SocketStream::write(std::string_view first, std::string_view second) {
+  if (closing_ || failed_ || first.size() + second.size() == 0) return;
+  notes_.will_write(first, second, queued_ != 0);
+  send(first, second, false);
+  if (queued_ == 0 && !failed_) notes_.all_written();
+}
+
+void SocketStream::write_owed(std::string_view bytes, std::unique_ptr<detail::FilePart> part) {
+  if (part != nullptr) return send_file(bytes, std::move(part));
+  send(bytes, {}, false);
+  if (queued_ == 0 && !failed_) notes_.all_written();
+}
+
+void SocketStream::send(std::string_view first, std::string_view second, bool more) {
   const std::size_t total = first.size() + second.size();
   if (total == 0) return;
-  notes_.will_write(total);
   std::size_t sent = 0;
-  if (queued_ == 0) {
+  const bool is_next = queued_ == 0;
+  if (is_next) {
     const ssize_t result = try_write(first, second, more);
     if (result < 0) return fail();
     sent = static_cast<std::size_t>(result);
     bytes_sent_ += sent;
   }
-  if (sent == total) return notes_.all_written();
+  if (sent == total) return;
   std::string rest;
   rest.reserve(total - sent);
   if (sent < first.size()) {
@@ -115,6 +127,7 @@ void SocketStream::write(std::string_view first, std::string_view second, bool m
   } else {
     rest.append(second.substr(sent - first.size()));
   }
+  if (is_next) notes_.keep_rest(rest);  // what is queued was kept before
   queue_write(std::move(rest));
 }
 
@@ -146,7 +159,7 @@ void SocketStream::queue_write(std::string bytes) {
     auto* self = static_cast<SocketStream*>(request->handle->data);
     if (status == 0) self->bytes_sent_ += done->bytes.size();
     self->queued_ -= done->bytes.size();
-    if (self->queued_ == 0) self->notes_.all_written();
+    if (status == 0 && self->queued_ == 0) self->notes_.all_written();
     self->write_finished(status);
   });
   if (error != 0) return fail();
@@ -165,9 +178,15 @@ void SocketStream::write_finished(int status) {
   events_->on_drained();
 }
 
-void SocketStream::write_file(std::unique_ptr<detail::FilePart> part) {
+void SocketStream::write_file(std::string_view first, std::unique_ptr<detail::FilePart> part) {
   if (closing_ || failed_) return;
-  notes_.will_write(part->length);
+  notes_.will_write_file(first, queued_ != 0, part->file->fd(), part->offset, part->length);
+  send_file(first, std::move(part));
+}
+
+void SocketStream::send_file(std::string_view first, std::unique_ptr<detail::FilePart> part) {
+  send(first, {}, true);
+  if (closing_ || failed_) return;
   file_ = std::move(part);
   ++queued_;
   if (pending_writes_ == 0) pump_file();
@@ -189,8 +208,8 @@ void SocketStream::pump_file() {
     bytes_sent_ += static_cast<std::uint64_t>(sent);
   }
   if (part.length > 0) return queue_file_piece();
-  file_.reset();
   if (--queued_ == 0) notes_.all_written();
+  file_.reset();
 }
 
 // libuv watches the descriptor already, and a descriptor has one watcher: so a piece is copied and queued with uv_write,
@@ -236,8 +255,8 @@ void SocketStream::fail() noexcept {
 void SocketStream::end(bool with_reset) noexcept {
   if (closing_) return;
   closing_ = true;
-  file_.reset();
   notes_.end();
+  file_.reset();
   if (with_reset) {
     const linger at_once{.l_onoff = 1, .l_linger = 0};
     ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);

@@ -29,8 +29,9 @@ class SocketStream final : public ByteStream {
 
   // ByteStream
   [[nodiscard]] bool has_input() const noexcept override;
-  void write(std::string_view first, std::string_view second, bool more) override;
-  void write_file(std::unique_ptr<detail::FilePart> part) override;
+  void write(std::string_view first, std::string_view second) override;
+  void write_file(std::string_view first, std::unique_ptr<detail::FilePart> part) override;
+  void write_owed(std::string_view bytes, std::unique_ptr<detail::FilePart> part) override;
   [[nodiscard]] std::uint64_t acknowledged() const noexcept override;
   void shutdown() noexcept override;
 
@@ -47,6 +48,8 @@ class SocketStream final : public ByteStream {
   [[nodiscard]] bool watch();
   void read_now();
   void received(ssize_t size, const char* bytes);
+  void send(std::string_view first, std::string_view second, bool more);
+  void send_file(std::string_view first, std::unique_ptr<detail::FilePart> part);
   [[nodiscard]] ssize_t try_write(std::string_view first, std::string_view second, bool more) noexcept;
   void queue_write(std::string bytes);
   void write_finished(int status);

@@ -126,13 +126,14 @@ void ServedApp::handle(Exchange& exchange) noexcept {
       (max_in_flight_ != 0 && row_[Count::in_flight].load(std::memory_order_relaxed) > max_in_flight_)) {
     return shed(exchange, afters_of(match));
   }
+  // Before the quarantine, which may be due to this very request.
+  if (exchange.interrupted != Interrupted::no) return answer_interrupted(exchange);
   if (quarantine_ != nullptr && quarantine_->active() && refuse_quarantined(exchange, match)) return;
   if (match.kind != RouteMatch::Kind::found) return answer_without_route(exchange, match.kind);
   const ServedRoute& route = routes_[match.route];
   exchange.param_count = match.param_count;
   exchange.route = route.entry().path;
   exchange.route_index = route.index();
-  if (exchange.interrupted != Interrupted::no) return answer_interrupted(exchange);
   if (route.deadline().count() > 0) exchange.deadline = exchange.started + route.deadline();
   if (!exchange.body.set_limit(route.max_body())) {
     add(row_[Count::limit_body]);

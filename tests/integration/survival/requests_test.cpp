@@ -44,7 +44,7 @@ TEST_CASE("a GET that blocks its worker when that is killed is run again", "[sur
   const auto victim = server.worker_pids().at(0);
   HttpConnection connection(server.address());
   REQUIRE(connection.send_raw(request("GET", "/block?ms=1000")));
-  REQUIRE(eventually(5s, [&] { return server.log_has("has stood still"); }));
+  REQUIRE(eventually(5s, [&] { return server.log_has("has been blocked"); }));
   REQUIRE(::kill(victim, SIGKILL) == 0);
   CHECK(connection.read_response().status == 200);
 }

@@ -108,8 +108,8 @@ TEST_CASE("The connections of a killed worker are in the queue, open, and its gu
     CHECK(seen_by_client(pair) == "open");
     const auto taken = inbox.receive(memory.queue[1]);
     REQUIRE(taken);
-    REQUIRE(::write(taken->fd, "x", 1) == 1);
-    ::close(taken->fd);
+    REQUIRE(::write(taken->handed.connection, "x", 1) == 1);
+    ::close(taken->handed.connection);
     CHECK(eventually(5s, [&] { return seen_by_client(pair) == "data"; }));
   }
   CHECK_FALSE(inbox.receive(memory.queue[1]));
@@ -138,7 +138,7 @@ TEST_CASE("A guardian waits for takers when the queue is full") {
   std::size_t taken = 0;
   CHECK(eventually(5s, [&] {
     while (const auto connection = inbox.receive(memory.queue[1])) {
-      ::close(connection->fd);
+      ::close(connection->handed.connection);
       ++taken;
     }
     return taken == pairs.size();
@@ -182,7 +182,7 @@ TEST_CASE("What a worker had taken from the queue and not noted yet is passed on
   HandoffRecord record;
   socklen_t size = sizeof record.cookie;
   REQUIRE(::getsockopt(pair.server, SOL_SOCKET, SO_COOKIE, &record.cookie, &size) == 0);
-  REQUIRE(send_handoff(memory.queue[0], pair.server, record, "abc") == HandoffSent::yes);
+  REQUIRE(send_handoff(memory.queue[0], {.connection = pair.server, .unanswered = "abc"}, record) == HandoffSent::yes);
   pair.close_server();
   const int worker = start_worker(memory, pairs, [&] {
     static_cast<void>(memory.shared->inbox.receive(memory.queue[1]));
@@ -193,8 +193,8 @@ TEST_CASE("What a worker had taken from the queue and not noted yet is passed on
   HandoffInbox inbox;
   const auto taken = inbox.receive(memory.queue[1]);
   REQUIRE(taken);
-  CHECK(taken->unanswered == "abc");
-  ::close(taken->fd);
+  CHECK(taken->handed.unanswered == "abc");
+  ::close(taken->handed.connection);
 }
 
 TEST_CASE("Where no process can be made, the reason is told and the worker goes on") {

@@ -9,6 +9,7 @@
 
 #include "support/catch.h"
 #include "support/clients/tcp_pair.h"
+#include "worker/net/open_file.h"
 
 using namespace pronghorn::worker;
 using pronghorn::test::TcpPair;
@@ -50,8 +51,10 @@ TEST_CASE("A connection goes through the queue with its record and its unanswere
   Queue queue;
   TcpPair pair;
   const auto inbox = std::make_unique<HandoffInbox>();
-  const std::string bytes(kMaxHandoffBytes, 'x');
-  REQUIRE(send_handoff(queue.givers(), pair.server, record_of(pair.server), bytes) == HandoffSent::yes);
+  const std::string unanswered(kMaxHandedUnanswered, 'x');
+  const std::string unsent(kMaxHandedUnsent, 'y');
+  REQUIRE(send_handoff(queue.givers(), {.connection = pair.server, .unanswered = unanswered, .unsent = unsent},
+                       record_of(pair.server)) == HandoffSent::yes);
   pair.close_server();
   const auto taken = inbox->receive(queue.takers());
   REQUIRE(taken);
@@ -59,13 +62,15 @@ TEST_CASE("A connection goes through the queue with its record and its unanswere
   CHECK(taken->record.answered == 100);
   CHECK(taken->record.sent == 1000);
   CHECK(taken->record.requests == 7);
-  CHECK(taken->unanswered == bytes);
-  pair.server = taken->fd;
-  CHECK((::fcntl(taken->fd, F_GETFD) & FD_CLOEXEC) != 0);
+  CHECK(taken->handed.unanswered == unanswered);
+  CHECK(taken->handed.unsent == unsent);
+  CHECK(taken->handed.file == -1);
+  pair.server = taken->handed.connection;
+  CHECK((::fcntl(pair.server, F_GETFD) & FD_CLOEXEC) != 0);
   inbox->done();
   pair.client_sends("still open");
   char text[11] = {};
-  CHECK(::read(taken->fd, text, 10) == 10);
+  CHECK(::read(pair.server, text, 10) == 10);
   CHECK(std::string(text) == "still open");
 }
 
@@ -76,7 +81,7 @@ TEST_CASE("An empty queue gives nothing, a full one takes nothing") {
   CHECK_FALSE(inbox->receive(queue.takers()));
   HandoffSent last = HandoffSent::yes;
   for (int i = 0; i < 100'000 && last == HandoffSent::yes; ++i) {
-    last = send_handoff(queue.givers(), pair.server, record_of(pair.server), "");
+    last = send_handoff(queue.givers(), {.connection = pair.server}, record_of(pair.server));
   }
   CHECK(last == HandoffSent::full);
 }
@@ -84,8 +89,8 @@ TEST_CASE("An empty queue gives nothing, a full one takes nothing") {
 TEST_CASE("What cannot be sent is refused") {
   Queue queue;
   TcpPair pair;
-  CHECK(send_handoff(queue.givers(), -1, {}, "") == HandoffSent::refused);
-  CHECK(send_handoff(-1, pair.server, {}, "") == HandoffSent::refused);
+  CHECK(send_handoff(queue.givers(), {.connection = -1}, {}) == HandoffSent::refused);
+  CHECK(send_handoff(-1, {.connection = pair.server}, {}) == HandoffSent::refused);
 }
 
 TEST_CASE("Messages that make no sense are dropped, and those behind them arrive") {
@@ -95,17 +100,57 @@ TEST_CASE("Messages that make no sense are dropped, and those behind them arrive
   REQUIRE(::send(queue.givers(), "nonsense", 8, 0) == 8);
   HandoffRecord wrong = record_of(pair.server);
   wrong.cookie += 1;
-  REQUIRE(send_handoff(queue.givers(), pair.server, wrong, "") == HandoffSent::yes);
+  REQUIRE(send_handoff(queue.givers(), {.connection = pair.server}, wrong) == HandoffSent::yes);
   wrong = record_of(pair.server);
   wrong.version += 1;
-  REQUIRE(send_handoff(queue.givers(), pair.server, wrong, "") == HandoffSent::yes);
-  REQUIRE(send_handoff(queue.givers(), STDIN_FILENO, record_of(pair.server), "") == HandoffSent::yes);
-  REQUIRE(send_handoff(queue.givers(), pair.server, record_of(pair.server), "abc") == HandoffSent::yes);
+  REQUIRE(send_handoff(queue.givers(), {.connection = pair.server}, wrong) == HandoffSent::yes);
+  REQUIRE(send_handoff(queue.givers(), {.connection = STDIN_FILENO}, record_of(pair.server)) == HandoffSent::yes);
+  REQUIRE(send_handoff(queue.givers(), {.connection = pair.server, .unanswered = "abc"}, record_of(pair.server)) ==
+          HandoffSent::yes);
   const auto taken = inbox->receive(queue.takers());
   REQUIRE(taken);
-  CHECK(taken->unanswered == "abc");
-  ::close(taken->fd);
+  CHECK(taken->handed.unanswered == "abc");
+  ::close(taken->handed.connection);
   inbox->done();
+  CHECK_FALSE(inbox->receive(queue.takers()));
+}
+
+TEST_CASE("The file whose rest the client is owed goes with its connection") {
+  Queue queue;
+  TcpPair pair;
+  const auto inbox = std::make_unique<HandoffInbox>();
+  HandoffRecord record = record_of(pair.server);
+  record.file_offset = 3;
+  record.file_bytes = 4;
+  {
+    const auto file = OpenFile::with("0123456789");
+    REQUIRE(file != nullptr);
+    REQUIRE(send_handoff(queue.givers(), {.connection = pair.server, .file = file->fd(), .unsent = "head"}, record) ==
+            HandoffSent::yes);
+  }
+  const auto taken = inbox->receive(queue.takers());
+  REQUIRE(taken);
+  CHECK(taken->handed.unsent == "head");
+  CHECK(taken->record.file_offset == 3);
+  CHECK(taken->record.file_bytes == 4);
+  std::string text;
+  CHECK(OpenFile(taken->handed.file).append(text, 3, 4));
+  CHECK(text == "3456");
+  ::close(taken->handed.connection);
+}
+
+TEST_CASE("A record and descriptors that do not fit together are dropped") {
+  Queue queue;
+  TcpPair pair;
+  TcpPair other;
+  const auto inbox = std::make_unique<HandoffInbox>();
+  HandoffRecord with_file = record_of(pair.server);
+  with_file.file_bytes = 4;
+  REQUIRE(send_handoff(queue.givers(), {.connection = pair.server}, with_file) == HandoffSent::yes);
+  REQUIRE(send_handoff(queue.givers(), {.connection = pair.server, .file = other.server}, with_file) ==
+          HandoffSent::yes);
+  REQUIRE(send_handoff(queue.givers(), {.connection = pair.server, .file = other.server}, record_of(pair.server)) ==
+          HandoffSent::yes);
   CHECK_FALSE(inbox->receive(queue.takers()));
 }
 
@@ -114,13 +159,14 @@ TEST_CASE("A taker that dies before it has noted a connection leaves it behind i
   TcpPair pair;
   const auto inbox = std::make_unique<HandoffInbox>();
   CHECK_FALSE(inbox->left_behind());
-  REQUIRE(send_handoff(queue.givers(), pair.server, record_of(pair.server), "abc") == HandoffSent::yes);
+  REQUIRE(send_handoff(queue.givers(), {.connection = pair.server, .unanswered = "abc"}, record_of(pair.server)) ==
+          HandoffSent::yes);
   REQUIRE(inbox->receive(queue.takers()));
   const auto left = inbox->left_behind();
   REQUIRE(left);
-  CHECK(left->unanswered == "abc");
-  CHECK(is_socket(left->fd, cookie_of(pair.server)));
-  ::close(left->fd);
+  CHECK(left->handed.unanswered == "abc");
+  CHECK(is_socket(left->handed.connection, cookie_of(pair.server)));
+  ::close(left->handed.connection);
   CHECK_FALSE(inbox->left_behind());  // closed: it was noted after all
   inbox->done();
   CHECK_FALSE(inbox->left_behind());

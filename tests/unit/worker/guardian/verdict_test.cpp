@@ -15,8 +15,12 @@ struct Note {
 
   Note() {
     entry.state = LedgerState::open;
-    entry.read = entry.answered = entry.dispatched = entry.answers_until = 100;
-    entry.sent = entry.sending_until = entry.answered_end = 1000;
+    entry.read = entry.dispatched = 100;
+    entry.sent = 1000;
+    output(1000, 100, 1000);
+  }
+  void output(std::uint64_t until, std::uint64_t answers_until, std::uint64_t answers_end) {
+    entry.set_output({.until = until, .answers_until = answers_until, .answers_end = answers_end});
   }
   [[nodiscard]] Verdict verdict() const { return judge(entry, kernel, {.guilty = guilty}); }
 };
@@ -29,6 +33,8 @@ TEST_CASE("An idle connection moves") {
   CHECK(verdict.answered == 100);
   CHECK(verdict.read == 100);
   CHECK(verdict.sent == 1000);
+  CHECK(verdict.owed_until == 1000);
+  CHECK_FALSE(verdict.owes);
 }
 
 TEST_CASE("A connection whose worker died between reading a request and beginning it moves with the request") {
@@ -44,28 +50,49 @@ TEST_CASE("A worker that died right after a whole response left has answered the
   note.kernel.read = 130;
   note.kernel.written = 1500;
   note.entry.dispatched = 101;
-  note.entry.answers_until = 125;
-  note.entry.answers_end = 1500;
-  note.entry.sending_until = 1500;
+  note.output(1500, 125, 1500);
   CHECK(note.verdict().fate == Fate::moves);
   CHECK(note.verdict().answered == 125);
   CHECK(note.verdict().sent == 1500);
+  CHECK(note.verdict().owed_until == 1500);
 }
 
-TEST_CASE("A worker that died right before the write has not answered the request") {
-  Note note;
-  note.kernel.read = 130;
-  note.entry.answers_until = 125;
-  CHECK(note.verdict().answered == 100);
-  note.entry.sending_until = 1500;
-  CHECK(note.verdict().answered == 100);
+TEST_CASE("What a worker had not sent of a whole response is owed, from nothing to the last byte") {
+  for (const std::uint64_t written : {1000, 1001, 1499}) {
+    Note note;
+    note.kernel.read = 130;
+    note.kernel.written = written;
+    note.entry.dispatched = 101;
+    note.output(1500, 125, 1500);
+    const Verdict verdict = note.verdict();
+    CHECK(verdict.fate == Fate::moves);
+    CHECK(verdict.owes);
+    CHECK(verdict.answered == 125);
+    CHECK(verdict.begun == Begun::no);
+    CHECK(verdict.sent == written);
+    CHECK(verdict.owed_until == 1500);
+  }
 }
 
-TEST_CASE("A connection in the middle of a response ends") {
+TEST_CASE("A whole response is owed, and the one behind it that is not whole is run again") {
   Note note;
+  note.kernel.read = 200;
   note.kernel.written = 1200;
+  note.entry.dispatched = 131;
+  note.output(1700, 130, 1500);  // 200 bytes of a stream follow
+  CHECK(note.verdict().owed_until == 1500);
+  CHECK(note.verdict().answered == 130);
+  CHECK(note.verdict().begun == Begun::again);
+  note.kernel.written = 1501;
   CHECK(note.verdict().fate == Fate::ends);
-  note.entry.sending_until = 1500;
+  CHECK(note.verdict().owes);
+}
+
+TEST_CASE("A kernel that has taken less or more than was given to it is not believed") {
+  Note note;
+  note.kernel.written = 999;
+  CHECK(note.verdict().fate == Fate::ends);
+  note.kernel.written = 1001;
   CHECK(note.verdict().fate == Fate::ends);
 }
 
@@ -84,22 +111,20 @@ TEST_CASE("A request whose response has begun to leave is not run again") {
   Note note;
   note.kernel.read = 130;
   note.entry.dispatched = 101;
-  note.entry.sending_until = 1500;
+  note.output(1500, 100, 1000);
+  CHECK(note.verdict().begun == Begun::again);
   note.kernel.written = 1001;
   CHECK(note.verdict().fate == Fate::ends);
+  CHECK(note.verdict().owes);
   note.kernel.written = note.entry.sent = 1500;  // all of it that was made so far
-  CHECK(note.verdict().fate == Fate::ends);
-  note.entry.sent = 1000;
-  note.entry.answers_until = 100;
-  note.entry.answers_end = 1000;
   CHECK(note.verdict().fate == Fate::ends);
 }
 
 TEST_CASE("A request behind one whose response has left whole may be run again") {
   Note note;
   note.kernel.read = 200;
-  note.kernel.written = note.entry.sending_until = note.entry.answers_end = 1500;
-  note.entry.answers_until = 130;
+  note.kernel.written = 1500;
+  note.output(1500, 130, 1500);
   note.entry.dispatched = 131;
   CHECK(note.verdict().fate == Fate::moves);
   CHECK(note.verdict().answered == 130);
@@ -174,15 +199,21 @@ TEST_CASE("A connection whose last response has left ends, and one whose last re
   Note note;
   note.entry.ends_at = 101;
   CHECK(note.verdict().fate == Fate::moves);
-  note.kernel.read = note.entry.answered = note.entry.dispatched = 130;
+  CHECK_FALSE(note.verdict().ends);
+  note.kernel.read = note.entry.dispatched = 130;
+  note.output(1500, 130, 1500);
+  CHECK(note.verdict().fate == Fate::moves);
+  CHECK(note.verdict().ends);
+  note.kernel.written = 1500;
   CHECK(note.verdict().fate == Fate::ends);
+  CHECK_FALSE(note.verdict().owes);
 }
 
 TEST_CASE("A ledger that says more was answered than the kernel has seen is not believed") {
   Note note;
-  note.entry.answered = 101;
+  note.output(1000, 101, 1000);
   CHECK(note.verdict().fate == Fate::ends);
-  note.entry.answered = 100;
+  note.output(1000, 100, 1000);
   CHECK(judge(note.entry, std::nullopt, {}).fate == Fate::ends);
 }
 
@@ -194,6 +225,7 @@ TEST_CASE("A connection of a Unix socket moves when no system call was under way
   CHECK(verdict.fate == Fate::moves);
   CHECK(verdict.read == 110);
   CHECK(judge(note.entry, std::nullopt, {.was_reading = true}).fate == Fate::ends);
-  note.entry.sending_until = 1500;
+  note.output(1500, 110, 1500);
   CHECK(judge(note.entry, std::nullopt, {}).fate == Fate::ends);
+  CHECK(judge(note.entry, std::nullopt, {}).owes);
 }

@@ -45,7 +45,7 @@ class MemoryStream final : public ByteStream {
 
   // ByteStream
   [[nodiscard]] bool has_input() const noexcept override { return has_input_; }
-  void write(std::string_view first, std::string_view second, bool) override {
+  void write(std::string_view first, std::string_view second) override {
     if (closing_) return;
     std::string bytes = std::string(first).append(second);
     const std::size_t now = queued_ == 0 ? std::min(room_, bytes.size()) : 0;
@@ -54,13 +54,17 @@ class MemoryStream final : public ByteStream {
     waiting_.append(bytes, now);
     queued_ += bytes.size() - now;
   }
-  void write_file(std::unique_ptr<detail::FilePart> part) override {
+  void write_file(std::string_view first, std::unique_ptr<detail::FilePart> part) override {
+    write(first, {});
     part_ = std::move(part);
     if (queued_ == 0 && part_->length <= room_) {
       pump_file();
     } else {
       ++queued_;
     }
+  }
+  void write_owed(std::string_view bytes, std::unique_ptr<detail::FilePart> part) override {
+    part != nullptr ? write_file(bytes, std::move(part)) : write(bytes, {});
   }
   [[nodiscard]] std::uint64_t acknowledged() const noexcept override { return std::min(acknowledged_, bytes_sent_); }
   void shutdown() noexcept override { fin_sent_ = true; }

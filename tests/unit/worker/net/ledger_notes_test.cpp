@@ -23,16 +23,25 @@ struct Connection {
   void answer() {
     notes.begin_request(10, ++requests);
     notes.end_request();
-    notes.will_write(100);
+    write(100);
     notes.all_written();
     notes.settle(true);
   }
+  void write(std::size_t size) { notes.will_write(std::string(size, 'r'), {}, false); }
   // What a successor would be given; "(gone)" if that is not known.
   [[nodiscard]] std::string unanswered() const {
-    std::string out(Ledger::kMaxSaved + Ledger::kReadBuffer, '\0');
-    if (!ledger.copy_unanswered(entry, entry.answered, entry.read, out)) return "(gone)";
-    return out.substr(0, entry.read - entry.answered);
+    std::string out(Ledger::kMaxUnanswered + Ledger::kReadBuffer, '\0');
+    if (!ledger.copy_unanswered(entry, answered(), entry.read, out)) return "(gone)";
+    return out.substr(0, entry.read - answered());
   }
+
+  [[nodiscard]] std::string unsent(std::uint64_t from) const {
+    std::string out(Ledger::kWriteBuffer, '\0');
+    const std::uint64_t until = entry.output().answers_end;
+    return ledger.copy_unsent(entry, from, until, out) ? out.substr(0, until - from) : "(gone)";
+  }
+  [[nodiscard]] std::uint64_t answered() const { return entry.output().answers_until; }
+  [[nodiscard]] std::uint64_t answers_end() const { return entry.output().answers_end; }
 
   Ledger ledger{Ledger::kMinimum};
   TcpPair pair;
@@ -47,10 +56,10 @@ TEST_CASE("An answered request leaves a connection that owes nothing") {
   Connection connection;
   connection.read("0123456789");
   connection.answer();
-  CHECK(connection.entry.answered == 10);
+  CHECK(connection.answered() == 10);
   CHECK(connection.entry.dispatched == 1);
   CHECK(connection.entry.sent == 100);
-  CHECK(connection.entry.answered_end == 100);
+  CHECK(connection.answers_end() == 100);
   CHECK(connection.entry.requests == 1);
   CHECK(connection.unanswered().empty());
 }
@@ -61,11 +70,12 @@ TEST_CASE("A request counts as answered only by a position that the whole respon
   connection.notes.begin_request(10, 1);
   CHECK(connection.entry.dispatched == 1);
   connection.notes.end_request();
-  connection.notes.will_write(100);
-  CHECK(connection.entry.sending_until == 100);
-  CHECK(connection.entry.answers_until == 10);
-  CHECK(connection.entry.answered == 0);
+  connection.write(100);
+  CHECK(connection.entry.output().until == 100);
+  CHECK(connection.answered() == 10);
+  CHECK(connection.answers_end() == 100);
   CHECK(connection.entry.sent == 0);
+  CHECK(connection.unsent(0) == std::string(100, 'r'));
 }
 
 TEST_CASE("The beginning of a head is kept over reads of other connections") {
@@ -98,10 +108,10 @@ TEST_CASE("What was kept is given back once it is answered") {
   Connection connection;
   connection.read("01234");
   connection.notes.keep("01234");
-  CHECK(connection.entry.saved == 5);
+  CHECK(connection.entry.unanswered.size == 5);
   connection.read("56789");
   connection.answer();
-  CHECK(connection.entry.saved == 0);
+  CHECK(connection.entry.unanswered.size == 0);
   CHECK(connection.unanswered().empty());
 }
 
@@ -122,22 +132,21 @@ TEST_CASE("The beginning of a response belongs to no request that is answered") 
   Connection connection;
   connection.read("01234567890123456789");
   connection.notes.begin_request(10, 1);
-  connection.notes.begin_response(0);
   connection.notes.end_request();  // its 100 bytes are gathered
   connection.notes.begin_request(10, 2);
   connection.notes.begin_response(100);
-  connection.notes.will_write(150);  // with the head of a streamed response
+  connection.write(150);  // with the head of a streamed response
   connection.notes.all_written();
-  CHECK(connection.entry.answered == 10);
-  CHECK(connection.entry.answered_end == 100);
+  CHECK(connection.answered() == 10);
+  CHECK(connection.answers_end() == 100);
   CHECK(connection.entry.sent == 150);
   CHECK(connection.entry.dispatched == 11);
   connection.notes.settle(true);
-  CHECK(connection.entry.answered_end == 100);
+  CHECK(connection.answers_end() == 100);
   connection.notes.end_request();
   connection.notes.settle(true);
-  CHECK(connection.entry.answered == 20);
-  CHECK(connection.entry.answered_end == 150);
+  CHECK(connection.answered() == 20);
+  CHECK(connection.answers_end() == 150);
 }
 
 TEST_CASE("An answered request whose body is still being received is not answered yet") {
@@ -145,27 +154,29 @@ TEST_CASE("An answered request whose body is still being received is not answere
   connection.read("0123456789abcde");
   connection.notes.begin_request(10, 1);
   connection.notes.begin_response(0);
-  connection.notes.will_write(100);
+  connection.write(100);
   connection.notes.all_written();
-  CHECK(connection.entry.answered == 0);
-  CHECK(connection.entry.answered_end == 0);
+  CHECK(connection.answered() == 0);
+  CHECK(connection.answers_end() == 0);
   connection.notes.consume(5);
   connection.notes.end_request();
   connection.notes.settle(true);
-  CHECK(connection.entry.answered == 15);
-  CHECK(connection.entry.answered_end == 100);
+  CHECK(connection.answered() == 15);
+  CHECK(connection.answers_end() == 100);
 }
 
 TEST_CASE("A request that ends after its last byte was written is answered when that is sent") {
   Connection connection;
   connection.read("0123456789");
   connection.notes.begin_request(10, 1);
-  connection.notes.will_write(100);  // of a streamed response
+  connection.notes.begin_response(0);
+  connection.write(100);  // of a streamed response
   connection.notes.end_request();
   connection.notes.settle(false);
-  CHECK(connection.entry.answered == 0);
   connection.notes.all_written();
-  CHECK(connection.entry.answered == 10);
+  CHECK(connection.answered() == 0);
+  connection.notes.settle(true);
+  CHECK(connection.answered() == 10);
 }
 
 TEST_CASE("A last request is noted before its response") {
@@ -176,4 +187,64 @@ TEST_CASE("A last request is noted before its response") {
   connection.notes.begin_request(10, 2);
   connection.notes.ends_with_request();
   CHECK(connection.entry.ends_at == 11);
+}
+
+TEST_CASE("What the socket had no room for is kept until it is sent") {
+  Connection connection;
+  connection.read("0123456789");
+  connection.notes.begin_request(10, 1);
+  connection.notes.end_request();
+  connection.notes.will_write("abcdef", "ghij", false);
+  connection.notes.keep_rest("fghij");
+  connection.notes.will_write("klm", "no", true);
+  TcpPair other_pair;
+  LedgerNotes other;
+  other.begin(connection.ledger, connection.ledger.add(other_pair.server, {}, 0, 0), 0);
+  other.will_write("theirs", {}, false);
+  CHECK(connection.unsent(5) == "fghijklmno");
+  CHECK(connection.unsent(12) == "mno");
+  connection.notes.all_written();
+  CHECK(connection.entry.sent == 15);
+  CHECK(connection.entry.unsent.size == 0);
+}
+
+TEST_CASE("A file that is sent is noted with the position of its first byte, until all of it has left") {
+  Connection connection;
+  connection.read("0123456789");
+  connection.notes.begin_request(10, 1);
+  connection.notes.end_request();
+  connection.notes.will_write_file("head", false, 42, 1'000, 500);
+  CHECK(connection.entry.file == 42);
+  CHECK(connection.entry.file_from == 4);
+  CHECK(connection.entry.file_offset == 1'000);
+  CHECK(connection.entry.output().until == 504);
+  CHECK(connection.answered() == 10);
+  connection.notes.all_written();
+  CHECK(connection.entry.file == -1);
+}
+
+TEST_CASE("A response that the ledger has no room for answers its request when it has left") {
+  Connection connection;
+  connection.read("0123456789");
+  connection.notes.begin_request(10, 1);
+  connection.notes.end_request();
+  connection.write(Ledger::kWriteBuffer + 1);
+  CHECK(connection.answered() == 0);
+  CHECK(connection.answers_end() == 0);
+  connection.notes.all_written();
+  connection.notes.settle(true);
+  CHECK(connection.answered() == 10);
+}
+
+TEST_CASE("Of a request that is longer than what is kept, the beginning is kept") {
+  Connection connection;
+  const std::string piece(40'000, 'b');
+  connection.notes.begin_request(10, 1);
+  for (int i = 0; i < 4; ++i) {
+    connection.read(piece);
+    connection.notes.keep(piece);
+  }
+  CHECK(connection.entry.unanswered.from == 0);
+  CHECK(connection.entry.unanswered.size == Ledger::kMaxUnanswered);
+  CHECK(connection.unanswered() == "(gone)");
 }

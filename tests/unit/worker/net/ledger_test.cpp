@@ -23,8 +23,14 @@ Peer someone() {
 
 // Everything from `from` to `until`, or "(gone)".
 std::string unanswered(const Ledger& ledger, const LedgerEntry& entry, std::uint64_t from, std::uint64_t until) {
-  std::string out(Ledger::kMaxSaved + Ledger::kReadBuffer, '\0');
+  std::string out(Ledger::kMaxUnanswered + Ledger::kReadBuffer, '\0');
   if (!ledger.copy_unanswered(entry, from, until, out)) return "(gone)";
+  return out.substr(0, until - from);
+}
+
+std::string unsent(const Ledger& ledger, const LedgerEntry& entry, std::uint64_t from, std::uint64_t until) {
+  std::string out(Ledger::kWriteBuffer, '\0');
+  if (!ledger.copy_unsent(entry, from, until, out)) return "(gone)";
   return out.substr(0, until - from);
 }
 
@@ -52,15 +58,20 @@ std::string pattern(std::size_t size) {
 TEST_CASE("A connection that is taken up has its unanswered bytes, and what is known of them") {
   Ledger ledger(Ledger::kMinimum);
   TcpPair pair;
-  const LedgerEntry* entry = ledger.take_up(pair.server, LedgerPeer::of(someone()), 28, 7, Begun::again, 29, "GET /");
+  const LedgerEntry* entry = ledger.take_up(
+      pair.server, LedgerPeer::of(someone()),
+      {.answered = 28, .unanswered = "GET /", .sent = 7, .unsent = "llo", .begun = Begun::again, .begun_until = 29});
   REQUIRE(entry != nullptr);
   CHECK(entry->state == LedgerState::open);
-  CHECK(entry->answered == 28);
+  CHECK(entry->output().answers_until == 28);
+  CHECK(entry->output().until == 10);
+  CHECK(entry->output().answers_end == 10);
   CHECK(entry->read == 33);
   CHECK(entry->sent == 7);
   CHECK(entry->begun == Begun::again);
   CHECK(entry->begun_until == 29);
   CHECK(unanswered(ledger, *entry, 28, 33) == "GET /");
+  CHECK(unsent(ledger, *entry, 7, 10) == "llo");
 }
 
 TEST_CASE("One connection is blamed for the end of the worker") {
@@ -82,7 +93,7 @@ TEST_CASE("A connection in the ledger has its descriptor, its positions and its 
   CHECK(entry->state == LedgerState::open);
   CHECK(entry->fd == pair.server);
   CHECK(entry->read == 28);
-  CHECK(entry->answered == 28);
+  CHECK(entry->output().answers_until == 28);
   CHECK(entry->sent == 7);
   const Peer peer = entry->peer.to_peer();
   CHECK(peer.client.address == "192.0.2.7");
@@ -127,9 +138,9 @@ TEST_CASE("Saved bytes and those in the read buffer make one whole") {
   Noted noted;
   const std::string all = pattern(20'000);
   read(noted.ledger, noted.entry, all.substr(0, 9'000));
-  REQUIRE(noted.ledger.save(noted.entry, 0, all.substr(0, 9'000)));
+  REQUIRE(noted.ledger.keep_unanswered(noted.entry, 0, all.substr(0, 9'000)));
   read(noted.ledger, noted.entry, all.substr(9'000, 1'000));
-  REQUIRE(noted.ledger.save(noted.entry, 9'000, all.substr(9'000, 1'000)));
+  REQUIRE(noted.ledger.keep_unanswered(noted.entry, 9'000, all.substr(9'000, 1'000)));
   read(noted.ledger, noted.entry, all.substr(10'000));
   CHECK(unanswered(noted.ledger, noted.entry, 0, 20'000) == all);
   CHECK(unanswered(noted.ledger, noted.entry, 4'500, 19'999) == all.substr(4'500, 15'499));
@@ -138,19 +149,40 @@ TEST_CASE("Saved bytes and those in the read buffer make one whole") {
 TEST_CASE("Bytes with a gap between them are not handed out") {
   Noted noted;
   read(noted.ledger, noted.entry, "abc");
-  REQUIRE(noted.ledger.save(noted.entry, 0, "abc"));
+  REQUIRE(noted.ledger.keep_unanswered(noted.entry, 0, "abc"));
   read(noted.ledger, noted.entry, "def");
   read(noted.ledger, noted.entry, "ghi");
   CHECK(unanswered(noted.ledger, noted.entry, 0, 9) == "(gone)");
-  CHECK_FALSE(noted.ledger.save(noted.entry, 6, "ghi"));
-  CHECK(noted.entry.saved == 0);
+  CHECK_FALSE(noted.ledger.keep_unanswered(noted.entry, 6, "ghi"));
+  CHECK(noted.entry.unanswered.size == 0);
 }
 
 TEST_CASE("More than is saved of one connection is not saved at all") {
   Noted noted;
-  CHECK(noted.ledger.save(noted.entry, 0, pattern(Ledger::kMaxSaved)));
-  CHECK_FALSE(noted.ledger.save(noted.entry, Ledger::kMaxSaved, "x"));
-  CHECK(noted.entry.saved == 0);
+  CHECK(noted.ledger.keep_unanswered(noted.entry, 0, pattern(Ledger::kMaxUnanswered)));
+  CHECK_FALSE(noted.ledger.keep_unanswered(noted.entry, Ledger::kMaxUnanswered, "x"));
+  CHECK(noted.entry.unanswered.size == 0);
+}
+
+TEST_CASE("What was written last, and what the socket had no room for before, make one whole") {
+  Noted noted;
+  const std::string all = pattern(20'000);
+  REQUIRE(noted.ledger.fill_write_buffer(noted.entry, 100, all.substr(0, 5'000), all.substr(5'000, 4'000)));
+  CHECK(unsent(noted.ledger, noted.entry, 100, 9'100) == all.substr(0, 9'000));
+  CHECK(unsent(noted.ledger, noted.entry, 8'000, 9'100) == all.substr(7'900, 1'100));
+  REQUIRE(noted.ledger.keep_unsent(noted.entry, 8'100, all.substr(8'000, 1'000)));
+  REQUIRE(noted.ledger.fill_write_buffer(noted.entry, 9'100, all.substr(9'000), {}));
+  CHECK(unsent(noted.ledger, noted.entry, 8'200, 20'100) == all.substr(8'100));
+  CHECK(unsent(noted.ledger, noted.entry, 8'000, 20'100) == "(gone)");
+  TcpPair other;
+  REQUIRE(noted.ledger.fill_write_buffer(*noted.ledger.add(other.server, {}, 0, 0), 9'100, "theirs", {}));
+  CHECK(unsent(noted.ledger, noted.entry, 9'100, 9'106) == "(gone)");
+}
+
+TEST_CASE("A write that is longer than the buffer is not noted") {
+  Noted noted;
+  CHECK(noted.ledger.fill_write_buffer(noted.entry, 0, std::string(Ledger::kWriteBuffer, 'x'), {}));
+  CHECK_FALSE(noted.ledger.fill_write_buffer(noted.entry, 0, std::string(Ledger::kWriteBuffer, 'x'), "y"));
 }
 
 TEST_CASE("A full ledger takes no further connection until one is removed") {
@@ -169,17 +201,17 @@ TEST_CASE("A full ledger takes no further connection until one is removed") {
 TEST_CASE("A ledger without free blocks saves nothing further, and gets blocks back with what is discarded") {
   Ledger ledger(Ledger::kMinimum);
   TcpPair pair;
-  const std::string most = pattern(Ledger::kMaxSaved);
+  const std::string most = pattern(Ledger::kMaxUnanswered);
   std::vector<LedgerEntry*> entries;
   bool saved = true;
   while (saved) {
     entries.push_back(ledger.add(pair.server, {}, 0, 0));
     REQUIRE(entries.back() != nullptr);
-    saved = ledger.save(*entries.back(), 0, most);
+    saved = ledger.keep_unanswered(*entries.back(), 0, most);
   }
   REQUIRE(entries.size() > 2);
   ledger.remove(*entries[0]);
-  CHECK(ledger.save(*entries.back(), 0, most));
+  CHECK(ledger.keep_unanswered(*entries.back(), 0, most));
   CHECK(unanswered(ledger, *entries.back(), 0, most.size()) == most);
   CHECK(unanswered(ledger, *entries[1], 0, most.size()) == most);
 }
@@ -189,20 +221,21 @@ TEST_CASE("A corrupt ledger is read without harm") {
   TcpPair pair;
   for (int i = 0; i < 20; ++i) {
     LedgerEntry* entry = ledger.add(pair.server, {}, 0, 0);
-    REQUIRE(ledger.save(*entry, 0, pattern(10'000)));
+    REQUIRE(ledger.keep_unanswered(*entry, 0, pattern(10'000)));
   }
   std::mt19937_64 random(4711);  // the same each time
-  std::string out(Ledger::kMaxSaved + Ledger::kReadBuffer, '\0');
+  std::string out(Ledger::kMaxUnanswered + Ledger::kReadBuffer, '\0');
   for (int round = 0; round < 2'000; ++round) {
     // Of entry 0, or of what stands before the entries: the header.
     auto* bytes = reinterpret_cast<unsigned char*>(const_cast<LedgerEntry*>(&ledger.entry(0)));
     for (int i = 0; i < 16; ++i) bytes[random() % (20 * sizeof(LedgerEntry))] = static_cast<unsigned char>(random());
     auto* header = reinterpret_cast<unsigned char*>(ledger.read_buffer().data()) - 64;
-    header[random() % 32] = static_cast<unsigned char>(random());
+    header[random() % 64] = static_cast<unsigned char>(random());
     REQUIRE(ledger.used() <= ledger.capacity());
     for (std::uint32_t i = 0; i < 20; ++i) {
       const LedgerEntry& entry = ledger.entry(i);
-      const std::uint64_t from = entry.answered;
+      const std::uint64_t from = entry.output().answers_until;
+      static_cast<void>(ledger.copy_unsent(entry, entry.sent, entry.output().until, out));
       static_cast<void>(ledger.copy_unanswered(entry, from, from + random() % 200'000, out));
       static_cast<void>(ledger.copy_unanswered(entry, from, entry.read, out));
       static_cast<void>(ledger.was_reading(entry));

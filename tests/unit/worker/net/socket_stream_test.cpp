@@ -141,8 +141,7 @@ TEST_CASE("a file follows the head", "[stream]") {
   const test::TempDir folder;
   test::write_file(folder / "file", std::string(8'000'000, 'a'));
   Served served;
-  served.stream().write("head", {}, true);
-  served.stream().write_file(part_of(folder / "file", 8'000'000));
+  served.stream().write_file("head", part_of(folder / "file", 8'000'000));
   const std::string received = served.client_receives(8'000'004);
   CHECK(received.starts_with("heada"));
   CHECK(received.size() == 8'000'004);
@@ -152,7 +151,7 @@ TEST_CASE("a file that is shorter than announced breaks the stream", "[stream]")
   const test::TempDir folder;
   test::write_file(folder / "file", "short");
   Served served;
-  served.stream().write_file(part_of(folder / "file", 1000));
+  served.stream().write_file({}, part_of(folder / "file", 1000));
   CHECK(served.broken);
   CHECK(served.stream().file_was_short());
 }

@@ -1,0 +1,126 @@
+// Responses that were under way when their worker was killed: what is known whole arrives whole.
+#include <signal.h>
+
+#include <string>
+
+#include "support/catch.h"
+#include "support/clients/http_client.h"
+#include "support/processes/server_process.h"
+
+using namespace pronghorn::test;
+
+namespace {
+
+constexpr std::size_t kLong = 20'000'000;  // more than the buffers of both sockets
+
+// The body of /download?bytes=N.
+std::string numbered(std::size_t size) {
+  std::string bytes(size, '\0');
+  for (std::size_t i = 0; i < size; ++i) bytes[i] = static_cast<char>(i % 251);
+  return bytes;
+}
+
+std::string request(const std::string& target, std::string_view more = "\r\n") {
+  return "GET " + target + " HTTP/1.1\r\nHost: localhost\r\n" + std::string(more);
+}
+
+std::string download(std::size_t size) { return "/download?bytes=" + std::to_string(size); }
+
+void kill_worker(const ServerProcess& server) {
+  REQUIRE(::kill(server.worker_pids().at(0), SIGKILL) == 0);
+  REQUIRE(server.wait_ready(1));
+}
+
+// Kills the worker that serves `connection` once its response has begun to arrive.
+void kill_under(const ServerProcess& server, HttpConnection& connection) {
+  REQUIRE(connection.readable_within(5s));
+  kill_worker(server);
+}
+
+}  // namespace
+
+TEST_CASE("a long response of a handler arrives whole, whatever is killed", "[survival]") {
+  const ServerProcess server({.workers = 1});
+  HttpConnection connection(server.address());
+  REQUIRE(connection.send_raw(request(download(kLong))));
+  for (int kills = 0; kills < 3; ++kills) kill_under(server, connection);
+  CHECK(connection.read_response().body == numbered(kLong));
+  CHECK(connection.get("/hello").status == 200);
+  const auto totals = server.status().at("totals");
+  CHECK(totals.at("lost_requests").at("worker_died") == 0);
+  CHECK(totals.at("requests_replayed") == 0);
+  CHECK(server.log_has("1 response finished"));
+}
+
+TEST_CASE("a file arrives whole, also when it was deleted meanwhile", "[survival]") {
+  const TempDir folder;
+  const std::string content = numbered(kLong);
+  write_file(folder / "long.bin", content);
+  const ServerProcess server(
+      {.app = app_path("apps/files"), .workers = 1, .environment = {{"FILES_FOLDER", folder.path()}}});
+  HttpConnection connection(server.address());
+  SECTION("all of it") {
+    REQUIRE(connection.send_raw(request("/files/long.bin")));
+    kill_under(server, connection);
+    REQUIRE(::unlink((folder / "long.bin").c_str()) == 0);
+    kill_worker(server);
+    CHECK(connection.read_response().body == content);
+  }
+  SECTION("a range of it") {
+    REQUIRE(connection.send_raw(request("/files/long.bin", "Range: bytes=1000-18000000\r\n\r\n")));
+    kill_under(server, connection);
+    CHECK(connection.read_response().body == content.substr(1'000, 17'999'001));
+  }
+}
+
+TEST_CASE("requests behind a long response are answered after it, in order", "[survival]") {
+  const ServerProcess server({.workers = 1});
+  HttpConnection connection(server.address());
+  std::string requests = request(download(kLong));
+  for (int id = 1; id <= 10; ++id) requests += request("/users/" + std::to_string(id));
+  REQUIRE(connection.send_raw(requests));
+  kill_under(server, connection);
+  kill_worker(server);
+  CHECK(connection.read_response().body == numbered(kLong));
+  for (int id = 1; id <= 10; ++id) CHECK(connection.read_response().json().at("id") == id);
+}
+
+TEST_CASE("a client that pipelines and does not read gets everything", "[survival]") {
+  const ServerProcess server({.workers = 1});
+  HttpConnection connection(server.address());
+  const std::string body = numbered(50'000);
+  constexpr int kRequests = 300;
+  std::string requests;
+  for (int i = 0; i < kRequests; ++i) requests += request(download(body.size()));
+  REQUIRE(connection.send_raw(requests));
+  kill_under(server, connection);
+  kill_worker(server);
+  for (int i = 0; i < kRequests; ++i) REQUIRE(connection.read_response().body == body);
+}
+
+TEST_CASE("the last response of a connection arrives whole, then the connection ends", "[survival]") {
+  const ServerProcess server({.workers = 1});
+  HttpConnection connection(server.address());
+  REQUIRE(connection.send_raw(request(download(kLong), "Connection: close\r\n\r\n")));
+  kill_under(server, connection);
+  const HttpResponse response = connection.read_response();
+  CHECK(response.header("Connection") == "close");
+  CHECK(response.body == numbered(kLong));
+  CHECK(connection.closed_within(5s));
+}
+
+TEST_CASE("a long upload whose worker is killed is answered 503, and its connection ends", "[survival]") {
+  const ServerProcess server({.workers = 1});
+  HttpConnection connection(server.address());
+  const std::string half(300'000, 'x');
+  const auto before = server.status().at("totals").at("bytes_in").get<std::uint64_t>();
+  REQUIRE(connection.send_raw("POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 600000\r\n\r\n" + half));
+  REQUIRE(eventually(5s, [&] { return server.status().at("totals").at("bytes_in") >= before + half.size(); }));
+  kill_worker(server);
+  REQUIRE(connection.send_raw(half));
+  const HttpResponse response = connection.read_response();
+  CHECK(response.status == 503);
+  CHECK(response.header("Retry-After") == "1");
+  CHECK(response.header("Connection") == "close");
+  CHECK(connection.closed_within(5s));
+}
