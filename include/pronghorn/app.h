@@ -8,11 +8,11 @@
 // but none for the method, the client gets 405 with Allow; for an unknown path, 404.
 //
 // A request passes through, in this order: the route's limits in the order of their calls; middleware of the
-// application, of each enclosing group from the outside in, and of the route, each in the order of use(); the handler;
-// the session, whose changes are written; after middleware in reverse order, so that the one used first sees what is
-// really sent. An exception skips the rest up to the handler's end and becomes an error response (on_error), which
-// passes through the after middleware. If after middleware throws, a plain 500 replaces the response, and the rest of
-// it still runs.
+// application, of each enclosing group from the outside in, and of the route, each in the order of use(); the check of
+// an Idempotency-Key, if the route is idempotent(); the handler; the session, whose changes are written; after
+// middleware in reverse order, so that the one used first sees what is really sent. An exception skips the rest up to
+// the handler's end and becomes an error response (on_error), which passes through the after middleware. If after
+// middleware throws, a plain 500 replaces the response, and the rest of it still runs.
 //
 // Mistakes in the setup function (an invalid or duplicate path, an empty function, a limit of zero) throw
 // std::invalid_argument. An exception that escapes setup is logged and ends the worker; if no worker ever becomes
@@ -73,6 +73,17 @@ StateMaker make_state_maker(F make) {
 
 }  // namespace detail
 
+// How an idempotent() route treats the field Idempotency-Key.
+struct IdempotentOptions {
+  bool required = false;  // whether a request without a key is answered 400; otherwise its handler runs unprotected
+  // How long a key is remembered with its response: as long as clients may repeat a request. At most 366 days.
+  std::chrono::milliseconds keep = std::chrono::hours(24);
+  // Whom a key belongs to, such as the id of the user: requests for which this differs never share a key. Empty: the
+  // credentials of the request, which are its Authorization fields and its session cookies (option session_cookie). Set
+  // it if a client may get new credentials between two attempts, because it would then count as another client.
+  std::function<std::string(Request&)> scope = {};
+};
+
 // The options of one route, chained where it is added: app.get("/a", handler).limit(...).max_body(4_KiB). If an option
 // is set twice, the last call wins; limit() and use() accumulate. Valid while the setup function runs.
 class PRONGHORN_API Route {
@@ -87,6 +98,24 @@ class PRONGHORN_API Route {
   Route& deadline(std::chrono::milliseconds limit);
   // The largest request body in bytes; a larger one is answered 413. Default: option max_body (1 MiB). Zero: no limit.
   Route& max_body(std::uint64_t bytes);
+  // Lets clients repeat a request safely by giving it a key (draft-ietf-httpapi-idempotency-key-header): a string of 1
+  // to 255 visible characters, quoted or not. The handler finishes once per key; its response is kept in Redis and sent
+  // to later requests with the key, with "Idempotency-Replayed: true". A request whose key is in use gets 409 with
+  // Retry-After; one that differs from the first in target, Content-Type or body gets 422; a malformed or missing key
+  // 400; and if Redis is down, 503 without running the handler. Keys of different routes or scopes are independent.
+  //
+  // Middleware runs for every request, replayed ones too. Not kept, so that the client can try again: what a handler
+  // throws, and responses with 408, 425, 429 or 5xx. Streams, files and bodies above 256 KiB cannot be kept: the first
+  // client gets them, repetitions get 409. Set-Cookie is never kept. The body is read whole, up to max_body, before the
+  // handler runs.
+  //
+  // If the worker dies, its keys are free at once, and a request that another worker takes up with its connection runs
+  // again under its key (docs/survival.md). So a handler that is interrupted runs again from its beginning: what it did
+  // outside must tolerate that.
+  //
+  // For POST and PATCH: the other methods may be repeated anyway. Throws std::invalid_argument for any other method,
+  // and if `keep` is not above zero and at most 366 days.
+  Route& idempotent(IdempotentOptions options = {});
   // Replaces "GET /path" as the route's name in logs and metrics. Throws std::invalid_argument if empty.
   Route& name(std::string_view name);
   // Adds middleware for this route alone; it runs after that of the groups.

@@ -21,10 +21,12 @@
 #include "worker/files/folder.h"
 #include "worker/forms/multipart_parser.h"
 #include "worker/forms/parameters.h"
+#include "worker/guardian/verdict.h"
 #include "worker/http1/parser/chunked_decoder.h"
 #include "worker/http1/parser/head_guard.h"
 #include "worker/http1/parser/head_parser.h"
 #include "worker/routing/router.h"
+#include "worker/state/idempotency/idempotency_key.h"
 #include "worker/state/quarantine/path_shape.h"
 
 namespace pronghorn {
@@ -241,6 +243,12 @@ void measure_fields() {
     one.head().method = "GET";
     one.add("If-None-Match", text);
     static_cast<void>(select(one.request(), {"\"tag\"", 0, 100}));
+  });
+  measure_repeated("Idempotency-Key", {"\\\"", "a", "\"", "\r\n", "\r\nI", ";"}, [](std::string_view text) {
+    static_cast<void>(parse_idempotency_key(text));
+    static_cast<void>(parse_idempotency_key("\"" + std::string(text)));
+    static_cast<void>(may_repeat_under_key("POST / HTTP/1.1" + std::string(text)));
+    static_cast<void>(may_repeat_under_key(text));
   });
   measure_repeated("trailers", {"X: a\r\n", "X:\r\n"}, [](std::string_view text) {
     OneRequest one;

@@ -30,10 +30,11 @@ struct LedgerEntry;                 // worker/net
 
 inline constexpr std::size_t kMaxRouteParams = 16;
 
-// A request that is not run, because another worker has died while it ran it.
+// A request that is not run without more ado, because another worker has died while it ran it.
 enum class Interrupted : std::uint8_t {
   no,
-  unknown,  // nobody knows whether it was carried out: 503
+  once,     // nobody knows whether it was carried out: 503, unless an Idempotency-Key lets it run again
+  unknown,  // the same, and it has had two workers: 503
   guilty,   // it crashed the worker: 500
 };
 

@@ -38,10 +38,12 @@ bool send_patiently(int queue, const Handed& handed, const HandoffRecord& record
 
 void count(Counter& counter) noexcept { counter.fetch_add(1, std::memory_order_relaxed); }
 
-// Of requests that were pipelined, the first stands for all.
+// Of requests that were pipelined, the first stands for all. Routes are not known here: a request with an
+// Idempotency-Key is taken to have a route that runs it again. (Count::requests_replayed has what was run.)
 void count_begun(GuardianRow& row, Begun begun, std::string_view unanswered) noexcept {
   if (begun == Begun::guilty) return count(row.crashed);
-  if (begun == Begun::again && may_repeat(unanswered)) return count(row.run_again);
+  const bool runs = may_repeat(unanswered) || may_repeat_under_key(unanswered);
+  if (begun == Begun::again && runs) return count(row.run_again);
   if (begun != Begun::no) count(row.refused);
 }
 

@@ -1,6 +1,9 @@
 #include "worker/guardian/verdict.h"
 
 #include <algorithm>
+#include <initializer_list>
+
+#include "worker/fields/text.h"
 
 namespace pronghorn::worker {
 namespace {
@@ -36,16 +39,33 @@ Known known_now(const Known& before, std::uint64_t answered, std::uint64_t dispa
   if (before.begun == Begun::no) return {.begun = guilty ? Begun::guilty : Begun::again, .until = until};
   const bool alone = dispatched == answered + 1;
   if (guilty && before.begun == Begun::again && alone) return {.begun = Begun::guilty, .until = dispatched};
-  if (before.begun == Begun::guilty && until == before.until) return before;
+  if (before.begun == Begun::guilty && alone && dispatched == before.until) return before;
   return {.begun = Begun::unknown, .until = until};
+}
+
+std::string_view without_empty_lines(std::string_view request) noexcept {
+  while (request.starts_with("\r\n")) request.remove_prefix(2);
+  return request;
+}
+
+bool has_method(std::string_view request, std::initializer_list<std::string_view> methods) noexcept {
+  request = without_empty_lines(request);
+  return std::ranges::any_of(methods, [request](std::string_view method) { return request.starts_with(method); });
 }
 
 }  // namespace
 
 bool may_repeat(std::string_view request) noexcept {
-  while (request.starts_with("\r\n")) request.remove_prefix(2);
-  for (const std::string_view method : {"GET ", "HEAD ", "OPTIONS ", "PUT ", "DELETE "}) {
-    if (request.starts_with(method)) return true;
+  return has_method(request, {"GET ", "HEAD ", "OPTIONS ", "PUT ", "DELETE "});
+}
+
+bool may_repeat_under_key(std::string_view request) noexcept {
+  if (!has_method(request, {"POST ", "PATCH "})) return false;
+  constexpr std::string_view kField = "\r\nidempotency-key:";
+  request = without_empty_lines(request);
+  const std::string_view head = request.substr(0, request.find("\r\n\r\n"));
+  for (std::size_t at = head.find("\r\n"); at != std::string_view::npos; at = head.find("\r\n", at + 2)) {
+    if (equal_ignoring_case(head.substr(at, kField.size()), kField)) return true;
   }
   return false;
 }

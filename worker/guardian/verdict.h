@@ -42,4 +42,7 @@ struct LastMoments {
 // `request` is the beginning of its bytes.
 [[nodiscard]] bool may_repeat(std::string_view request) noexcept;
 
+// Whether an idempotent() route runs the request again: a POST or PATCH with an Idempotency-Key in its head.
+[[nodiscard]] bool may_repeat_under_key(std::string_view request) noexcept;
+
 }  // namespace pronghorn::worker

@@ -51,6 +51,10 @@ class ResponseAccess {
     response.producer_.reset();
   }
 
+  // Whether the body is held in memory: it is neither a file nor a stream.
+  static bool has_whole_body(const Response& response) noexcept {
+    return response.file_ == nullptr && response.producer_ == nullptr;
+  }
   // All fields except Content-Type, rendered.
   static std::string_view fields(const Response& response) noexcept { return response.fields_; }
   static std::string& body(Response& response) noexcept { return response.body_; }

@@ -120,8 +120,10 @@ void Http1Connection::interrupt(Exchange& exchange, std::uint64_t position) noex
     begun_ = Begun::no;
   } else if (begun_ == Begun::guilty && position + 1 == begun_until_) {
     exchange.interrupted = Interrupted::guilty;
-  } else if (begun_ == Begun::unknown || !may_repeat(exchange.head_bytes)) {
+  } else if (begun_ == Begun::unknown) {
     exchange.interrupted = Interrupted::unknown;
+  } else if (!may_repeat(exchange.head_bytes)) {
+    exchange.interrupted = Interrupted::once;
   } else {
     add(context_.row[Count::requests_replayed]);
   }

@@ -13,6 +13,8 @@ namespace pronghorn {
 
 namespace {
 
+constexpr std::chrono::milliseconds kLongestKeep = std::chrono::days(366);
+
 bool is_empty(const auto& one_of_several_functions) {
   return std::visit([](const auto& function) { return !function; }, one_of_several_functions);
 }
@@ -45,6 +47,19 @@ Route& Route::deadline(std::chrono::milliseconds limit) {
 
 Route& Route::max_body(std::uint64_t bytes) {
   entry_->max_body = bytes;
+  return *this;
+}
+
+Route& Route::idempotent(IdempotentOptions options) {
+  if (entry_->method != "POST" && entry_->method != "PATCH") {
+    throw std::invalid_argument(fmt::format("route \"{}\": idempotent() is for POST and PATCH", entry_->name));
+  }
+  if (options.keep.count() <= 0 || options.keep > kLongestKeep) {
+    throw std::invalid_argument(
+        fmt::format("route \"{}\": keys must be kept for more than zero and at most 366 days, not {} ms", entry_->name,
+                    options.keep.count()));
+  }
+  entry_->idempotent = std::move(options);
   return *this;
 }
 

@@ -36,6 +36,7 @@ struct RouteEntry {
   std::vector<Limit> limits;
   std::optional<std::chrono::milliseconds> deadline;
   std::optional<std::uint64_t> max_body;
+  std::optional<IdempotentOptions> idempotent;
 };
 
 struct StateEntry {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <optional>
 #include <vector>
 
 #include "worker/routing/served_app.h"
@@ -14,7 +15,7 @@ namespace pronghorn::worker {
 
 namespace {
 
-using Row = std::array<std::string, 7>;
+using Row = std::array<std::string, 8>;
 
 std::string duration_text(std::chrono::milliseconds duration) {
   const auto ms = duration.count();
@@ -45,6 +46,11 @@ std::string limits_text(const std::vector<Limit>& limits) {
   return text.empty() ? "-" : text;
 }
 
+std::string idempotent_text(const std::optional<IdempotentOptions>& options) {
+  if (!options) return "-";
+  return duration_text(options->keep) + (options->required ? " required" : "");
+}
+
 std::size_t middleware_count(const detail::GroupEntry* group) {
   std::size_t count = 0;
   for (; group != nullptr; group = group->parent) count += group->middleware.size();
@@ -60,6 +66,7 @@ Row describe(const detail::RouteEntry& route, const HttpLimits& limits) {
           limits_text(route.limits),
           deadline.count() == 0 ? "none" : duration_text(deadline),
           max_body == 0 ? "any" : size_text(max_body),
+          idempotent_text(route.idempotent),
           std::to_string(middleware_count(route.group)),
           named ? route.name : ""};
 }
@@ -69,9 +76,9 @@ Row describe(const detail::RouteEntry& route, const HttpLimits& limits) {
 std::string list_routes(const Config& config, void (*setup)(App&)) {
   const auto state = run_setup(config, setup);
   if (state->routes.empty()) return "The application has no routes.\n";
-  std::vector<Row> rows{{"METHOD", "PATH", "LIMIT", "DEADLINE", "MAX BODY", "MIDDLEWARE", "NAME"}};
+  std::vector<Row> rows{{"METHOD", "PATH", "LIMIT", "DEADLINE", "MAX BODY", "IDEMPOTENT", "MIDDLEWARE", "NAME"}};
   for (const detail::RouteEntry& route : state->routes) rows.push_back(describe(route, config.http));
-  std::array<std::size_t, 7> widths{};
+  std::array<std::size_t, 8> widths{};
   for (const Row& row : rows) {
     for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
   }

@@ -8,9 +8,9 @@
 
 namespace pronghorn::worker {
 
-// A table, one line a route in the order in which they were added: method, path, limits, deadline, largest body, number
-// of middleware, and the name where it is not the default one. Runs `setup` and throws what it throws; needs neither a
-// loop nor Redis.
+// A table, one line a route in the order in which they were added: method, path, limits, deadline, largest body, how
+// long an idempotent() route keeps its responses, number of middleware, and the name where it is not the default one.
+// Runs `setup` and throws what it throws; needs neither a loop nor Redis.
 [[nodiscard]] std::string list_routes(const Config& config, void (*setup)(App&));
 
 }  // namespace pronghorn::worker

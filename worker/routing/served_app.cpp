@@ -127,7 +127,9 @@ void ServedApp::handle(Exchange& exchange) noexcept {
     return shed(exchange, afters_of(match));
   }
   // Before the quarantine, which may be due to this very request.
-  if (exchange.interrupted != Interrupted::no) return answer_interrupted(exchange);
+  if (exchange.interrupted != Interrupted::no && !runs_again(exchange, match)) [[unlikely]] {
+    return answer_interrupted(exchange);
+  }
   if (quarantine_ != nullptr && quarantine_->active() && refuse_quarantined(exchange, match)) return;
   if (match.kind != RouteMatch::Kind::found) return answer_without_route(exchange, match.kind);
   const ServedRoute& route = routes_[match.route];
@@ -156,6 +158,14 @@ void ServedApp::refuse(Exchange& exchange, int status, std::string_view reason) 
   exchange.running.reset();
   if (exchange.responded) return;
   refuse_with(exchange, afters_of(exchange), {.status = status, .detail = std::string(reason)});
+}
+
+// Under its key: what the dead worker had claimed is free, and if it had finished, its response is sent.
+bool ServedApp::runs_again(Exchange& exchange, const RouteMatch& match) noexcept {
+  if (exchange.interrupted != Interrupted::once || match.kind != RouteMatch::Kind::found) return false;
+  if (!routes_[match.route].entry().idempotent || !exchange.head.find("idempotency-key")) return false;
+  add(row_[Count::requests_replayed]);
+  return true;
 }
 
 // Nothing of the application runs: it may have crashed for this request.

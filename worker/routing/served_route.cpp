@@ -5,6 +5,10 @@
 #include <utility>
 #include <variant>
 
+#include "pronghorn/error.h"
+#include "worker/exchange/exchange.h"
+#include "worker/state/state_services.h"
+
 namespace pronghorn::worker {
 
 namespace {
@@ -27,6 +31,12 @@ std::vector<const Function*> all_middleware(const detail::GroupEntry& group, con
   }
   for (const Middleware& middleware : own) functions.push_back(&middleware.function());
   return functions;
+}
+
+Task<Response> run_idempotent(Request& request, Next next, const IdempotentOptions& options) {
+  StateServices* const state = request.exchange().state;
+  if (state == nullptr) throw HttpError(503, "an Idempotency-Key needs Redis");
+  return state->idempotency.run(request, std::move(next), options);
 }
 
 }  // namespace
@@ -52,6 +62,11 @@ ServedRoute::ServedRoute(const detail::RouteEntry& entry, const HttpLimits& limi
       before_(all_middleware(*entry.group, entry.middleware)),
       afters_(after_chain(*entry.group, entry.middleware)) {
   std::erase_if(before_, [](const Function* function) { return is_after(*function); });
+  if (entry.idempotent) {
+    idempotent_ = std::make_unique<Function>(Middleware::Wrap(
+        [&entry](Request& request, Next next) { return run_idempotent(request, std::move(next), *entry.idempotent); }));
+    before_.push_back(idempotent_.get());
+  }
   for (std::size_t i = 0; i < entry.limits.size(); ++i) {
     // Not the name that the application gave: two routes may share one.
     limit_names_.push_back(entry.method + " " + entry.path + (i == 0 ? "" : "#" + std::to_string(i + 1)));

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -53,7 +54,8 @@ class ServedRoute {
   std::uint32_t index_;
   std::uint64_t max_body_;
   std::chrono::milliseconds deadline_;
-  std::vector<const Middleware::Function*> before_;  // guards and wraps, outermost first
+  std::unique_ptr<Middleware::Function> idempotent_;  // of an idempotent() route: the innermost wrap
+  std::vector<const Middleware::Function*> before_;   // guards and wraps, outermost first
   AfterChain afters_;
   std::vector<std::string> limit_names_;
   bool plain_;

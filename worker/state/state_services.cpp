@@ -21,7 +21,10 @@ std::unique_ptr<RedisClient> make_client(uv_loop_t* loop, const Config& config, 
 }  // namespace
 
 StateServices::StateServices(uv_loop_t* loop, const Config& config, WorkerRow& row)
-    : redis(make_client(loop, config, row)), sessions(redis.get(), config), limiter(redis.get(), config, row) {}
+    : redis(make_client(loop, config, row)),
+      sessions(redis.get(), config),
+      limiter(redis.get(), config, row),
+      idempotency(redis.get(), sessions, config) {}
 
 void StateServices::start(std::function<void(std::string)> on_fatal) {
   if (redis) redis->start(std::move(on_fatal));

@@ -9,6 +9,7 @@
 
 #include "common/config/config.h"
 #include "common/ipc/scoreboard.h"
+#include "worker/state/idempotency/idempotency.h"
 #include "worker/state/limits/rate_limiter.h"
 #include "worker/state/redis/redis_client.h"
 #include "worker/state/sessions/session_store.h"
@@ -38,6 +39,7 @@ struct StateServices {
   std::unique_ptr<RedisClient> redis;  // null with --redis none
   SessionStore sessions;
   RateLimiter limiter;
+  Idempotency idempotency;
 };
 
 }  // namespace pronghorn::worker

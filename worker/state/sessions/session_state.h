@@ -57,6 +57,7 @@ class SessionState {
   std::int64_t cookie_sent = 0;
   bool made_here = false;           // this request created `id`: nobody else knows it
   bool stored = false;              // Redis has the session
+  bool cookie_added = false;        // the response has its cookie
   bool rotating = false;            // the session gets a new id
   std::vector<std::string> rivals;  // ids of other sessions that the client's cookies name, all stored
 

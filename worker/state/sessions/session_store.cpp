@@ -174,8 +174,8 @@ bool SessionStore::cookie_is_old(const SessionState& state) const {
 bool SessionStore::has_changes(const Exchange& exchange) const {
   if (!exchange.session) return false;
   const SessionState& state = *exchange.session;
-  return state.made_here || state.rotating || !state.doomed.empty() || state.has_staged_changes() ||
-         (state.stored && cookie_is_old(state));
+  if (state.rotating || !state.doomed.empty() || state.has_staged_changes()) return true;
+  return !state.cookie_added && (state.made_here || (state.stored && cookie_is_old(state)));
 }
 
 Task<void> SessionStore::commit(Exchange& exchange, Response& response) {
@@ -185,7 +185,9 @@ Task<void> SessionStore::commit(Exchange& exchange, Response& response) {
   Task<Saved> saving = save(exchange.session);
   if (!one_step) saving = shield(std::move(saving));
   const Saved saved = co_await std::move(saving);
-  if (saved.cookie) add_cookie(exchange, response, *saved.cookie, saved.max_age);
+  if (!saved.cookie) co_return;
+  add_cookie(exchange, response, *saved.cookie, saved.max_age);
+  exchange.session->cookie_added = !saved.cookie->empty();
 }
 
 Task<SessionStore::Saved> SessionStore::save(std::shared_ptr<SessionState> state) {
@@ -218,7 +220,7 @@ Task<void> SessionStore::remove_doomed(SessionState& state) {
 Task<bool> SessionStore::write(SessionState& state) {
   const bool rotating = std::exchange(state.rotating, false);
   if (state.made_here && !state.has_staged_changes()) co_return state.stored;  // increment() has written everything
-  const bool send_cookie = state.made_here || rotating || cookie_is_old(state);
+  const bool send_cookie = rotating || (!state.cookie_added && (state.made_here || cookie_is_old(state)));
   const bool only_cookie = !state.made_here && !rotating && !state.has_staged_changes();
   if (only_cookie && (!send_cookie || client_->refuses_writes())) co_return false;
 

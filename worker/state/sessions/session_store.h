@@ -43,7 +43,8 @@ class SessionStore {
 
   // Writes the changes of the request, and adds Set-Cookie to the response if the id is new or deleted, or if the cookie
   // was last sent more than half of session_ttl ago. Await it after the handler has returned and before the response is
-  // sent, not if the handler threw. No round trip if there is nothing to write.
+  // sent, not if the handler threw; a second time, for what has changed since. No round trip if there is nothing to
+  // write.
   [[nodiscard]] Task<void> commit(Exchange& exchange, Response& response);
 
   // Implements Session::increment().

@@ -1,5 +1,7 @@
 #include "worker/guardian/verdict.h"
 
+#include <string>
+
 #include "support/catch.h"
 
 using namespace pronghorn::worker;
@@ -156,6 +158,15 @@ TEST_CASE("The request that crashed the worker is guilty, and stays so") {
   CHECK(note.verdict().begun == Begun::guilty);
 }
 
+TEST_CASE("A request before the guilty one is not run a third time") {
+  Note note;
+  note.kernel.read = 200;
+  note.entry.begun = Begun::guilty;
+  note.entry.begun_until = 131;
+  note.entry.dispatched = 101;
+  CHECK(note.verdict().begun == Begun::unknown);
+}
+
 TEST_CASE("What was known of a request is not held against the next one") {
   Note note;
   note.kernel.read = note.entry.dispatched = 130;
@@ -181,6 +192,18 @@ TEST_CASE("Requests with idempotent methods may be repeated") {
   }
   for (const char* request : {"POST / HTTP/1.1", "PATCH /", "get /", "GETX /", "G", "", "\r\n", " GET /"}) {
     CHECK_FALSE(may_repeat(request));
+  }
+}
+
+TEST_CASE("Requests with an Idempotency-Key may be repeated if their method is POST or PATCH") {
+  const std::string key = " / HTTP/1.1\r\nHost: a\r\nidempotency-KEY:k\r\n";
+  for (const std::string& request : {"POST" + key + "\r\n{}", "\r\n\r\nPATCH" + key, "POST" + key}) {
+    CHECK(may_repeat_under_key(request));
+  }
+  const std::string none = "POST / HTTP/1.1\r\nX-Idempotency-Key: k\r\n";
+  for (const std::string& request : {none + "\r\nIdempotency-Key: k\r\n\r\n", "LINK" + key, std::string("POST "),
+                                     std::string(), std::string("POST / HTTP/1.1\r\nIdempotency-Ke")}) {
+    CHECK_FALSE(may_repeat_under_key(request));
   }
 }
 
