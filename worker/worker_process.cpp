@@ -234,6 +234,10 @@ void WorkerProcess::begin_accepting() {
   runtime_->on_idle([this] {
     if (drain_) drain_->check_empty();
   });
+  application_->use_admission(http_->admission());
+  heartbeat_->on_long_turn([this](std::uint64_t began_ms, std::uint64_t ended_ms) {
+    if (http_) http_->turn_was_long(began_ms, ended_ms);
+  });
   report_requests_of(&http_->exchanges());
   record_modules(row_.modules);  // and what the application has loaded itself
   listeners_.emplace(handover_, *http_);

@@ -96,6 +96,7 @@ enum class Balance {
   FIELD(std::uint64_t, recycle_memory, 0)         /* resident bytes */ \
   FIELD(Milliseconds, quarantine_time, 600'000)   /* a request that killed two workers is refused; 0: never */ \
   FIELD(std::uint64_t, survival_memory, 32ULL << 20)  /* bytes of the ledger of connections, per worker; 0: none */ \
+  FIELD(std::string, overload, "on")              /* on: an overloaded worker refuses requests; off */ \
   FIELD(Milliseconds, canary, 0)                  /* how long a rollout watches its first worker; 0: not */ \
   \
   FIELD(std::string, log_format, "text")  /* text, json */ \

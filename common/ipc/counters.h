@@ -52,6 +52,13 @@ enum class CounterKind : std::uint8_t {
     "Requests that got no whole response, by reason.") \
   X(shed, counter, "shed", "shed_requests_total", "", \
     "Requests refused with 503 because of max_in_flight or max_connections.") \
+  X(overload_critical, counter, "overload/shed/critical", "overload_shed_total", "priority=\"critical\"", \
+    "Requests refused with 503 because the worker was overloaded, by the priority of their route.") \
+  X(overload_normal, counter, "overload/shed/normal", "overload_shed_total", "priority=\"normal\"", \
+    "Requests refused with 503 because the worker was overloaded, by the priority of their route.") \
+  X(overload_background, counter, "overload/shed/background", "overload_shed_total", "priority=\"background\"", \
+    "Requests refused with 503 because the worker was overloaded, by the priority of their route.") \
+  X(overloaded, gauge, "overload/workers", "overloaded_workers", "", "Workers that are overloaded now.") \
   X(accept_pauses, counter, "accept_pauses", "accept_pauses_total", "", \
     "Times that accepting was paused because descriptors or memory ran out.") \
   X(limits_refused, counter, "limits_refused", "rate_limit_refused_total", "", "Requests refused by a rate limit.") \

@@ -45,6 +45,11 @@ void add_gauges(CounterSums& sums, const CounterArray& counters) noexcept {
   }
 }
 
+// The earlier of two moments, of which 0 is none.
+std::uint64_t earlier(std::uint64_t one, std::uint64_t other) noexcept {
+  return one == 0 || other == 0 ? std::max(one, other) : std::min(one, other);
+}
+
 int usefulness(RedisState state) noexcept {
   switch (state) {
     case RedisState::up:
@@ -84,6 +89,7 @@ std::vector<SlotSum> sum_slots(const Scoreboard& board) {
     sum->latency.add(row.latency);
     if (!is_live(board.slot(slot), row)) return;
     add_gauges(sum->counters, row.counters);
+    sum->overloaded_since_at = earlier(sum->overloaded_since_at, row.overloaded_since_at.load());
     if (row.pid.load() == board.slot(slot).pid.load()) sum->redis_state = row.redis_state.load();
   });
   return sums;
@@ -99,6 +105,7 @@ SlotSum sum_all(const Scoreboard& board, const std::vector<SlotSum>& slots) {
       merge(all.counters.values[i], kCounterFacts[i].kind, slot.counters.values[i]);
     }
     all.latency.add(slot.latency);
+    all.overloaded_since_at = earlier(all.overloaded_since_at, slot.overloaded_since_at);
   }
   return all;
 }

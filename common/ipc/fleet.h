@@ -21,6 +21,7 @@ struct SlotSum {
   CounterSums counters;
   LatencyHistogram::Sum latency;
   RedisState redis_state = RedisState::off;  // of the current worker
+  std::uint64_t overloaded_since_at = 0;  // seconds since 1970: of the worker that has been overloaded longest; 0: none
 
   [[nodiscard]] std::uint64_t operator[](Count count) const noexcept { return counters[count]; }
 };

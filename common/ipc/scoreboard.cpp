@@ -67,6 +67,7 @@ void clear_gauges(WorkerRow& row) noexcept {
   for (std::size_t i = 0; i < kCounts; ++i) {
     if (is_gauge(kCounterFacts[i].kind)) row.counters.values[i].store(0);
   }
+  row.overloaded_since_at.store(0);
 }
 
 void take_row(WorkerRow& row) noexcept {

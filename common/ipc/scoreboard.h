@@ -165,6 +165,8 @@ struct alignas(64) WorkerRow {
   std::atomic<std::uint64_t> redis_since_at;  // seconds since 1970: when redis_state changed; 0: never
   SharedText<256> redis_error;                // why redis_state is not `up`; empty if it is
 
+  std::atomic<std::uint64_t> overloaded_since_at;  // seconds since 1970: when Count::overloaded became 1; 0: it is not
+
   GuardianRow guardian;
   CounterArray counters;
   LatencyHistogram latency;  // from the end of the head until the whole response is handed to the socket

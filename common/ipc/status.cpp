@@ -137,6 +137,7 @@ json status_json(const Scoreboard& board, std::uint64_t history_s) {
               {"workers", std::move(workers)},  {"routes", std::move(routes)},
               {"rollout", rollout_json(board)}, {"quarantine", quarantine_json(board)},
               {"redis", redis_json(board)},     {"distributor", distributor_json(board)}};
+  status["overload"] = status["totals"]["overload"];
   status["lost_requests"] = status["totals"]["lost_requests"];
   if (history_s != 0) status["history"] = history_json(board, history_s);
   return status;

@@ -98,6 +98,8 @@ json counters_json(const SlotSum& sum) {
       value = sum.counters.values[i];
     }
   }
+  const std::uint64_t since = sum.overloaded_since_at;
+  counters["overload"]["since"] = since == 0 ? json(nullptr) : json(rfc3339(static_cast<long long>(since)));
   counters["latency_ms"] = latency_json(sum.latency);
   return counters;
 }

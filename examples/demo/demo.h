@@ -11,7 +11,7 @@ void add_basic_routes(pronghorn::App& app);    // basics.cpp: /hello /json /user
 void add_session_routes(pronghorn::App& app);  // sessions.cpp: /visits /login /me /logout
 void add_limit_routes(pronghorn::App& app);    // limits.cpp: /limited, /limited/KIND
 void add_order_routes(pronghorn::App& app);    // orders.cpp: /orders
-void add_waiting_routes(pronghorn::App& app);  // waiting.cpp: /slow /block /burn
+void add_waiting_routes(pronghorn::App& app);  // waiting.cpp: /slow /block /burn[/PRIORITY]
 void add_stream_routes(pronghorn::App& app);   // streams.cpp: /stream /download /upload /attachments /events
 void add_file_routes(pronghorn::App& app);     // files.cpp: / /files/…
 void add_crash_routes(pronghorn::App& app);    // crash.cpp: /crash

@@ -58,6 +58,8 @@ void add_waiting_routes(App& app) {
   app.get("/slow", slow).deadline(kLongest + 1min);
   app.get("/block", block);
   app.get("/burn", burn);
+  app.get("/burn/critical", burn).priority(Priority::critical);
+  app.get("/burn/background", burn).priority(Priority::background);
 }
 
 }  // namespace demo

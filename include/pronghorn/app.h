@@ -32,6 +32,7 @@
 #include "pronghorn/detail/export.h"
 #include "pronghorn/handler.h"
 #include "pronghorn/limit.h"
+#include "pronghorn/priority.h"
 #include "pronghorn/request.h"
 #include "pronghorn/response.h"
 #include "pronghorn/task.h"
@@ -116,6 +117,8 @@ class PRONGHORN_API Route {
   // For POST and PATCH: the other methods may be repeated anyway. Throws std::invalid_argument for any other method,
   // and if `keep` is not above zero and at most 366 days.
   Route& idempotent(IdempotentOptions options = {});
+  // What is refused first when the worker is overloaded. Default: Priority::normal. See docs/overload.md.
+  Route& priority(Priority priority);
   // Replaces "GET /path" as the route's name in logs and metrics. Throws std::invalid_argument if empty.
   Route& name(std::string_view name);
   // Adds middleware for this route alone; it runs after that of the groups.
@@ -264,11 +267,12 @@ class PRONGHORN_API App : public Group {
 
   // Produces the response to every error that the server would otherwise answer itself with problem details: exceptions
   // that escape a handler, 404, 405, 413, 504, refusals by limits (429, 503), Redis being down (503), malformed or slow
-  // requests (400, 408, 414, 431), a full server and quarantined requests (503). What a malformed head lacks is empty:
-  // method, path, fields. The hook is Response(Request&, const ErrorAnswer&), or takes a std::exception_ptr in place of
-  // the ErrorAnswer, and may return a Task; for a refused request the Task must end within a second, else the client
-  // gets 504. Unless the hook changes the status, the server adds the fields of the ErrorAnswer that its response
-  // lacks, such as Retry-After. If the hook throws, the client gets a plain 500. Later calls replace the hook.
+  // requests (400, 408, 414, 431), a full server and quarantined requests (503); not if a worker is overloaded. What a
+  // malformed head lacks is empty: method, path, fields. The hook is Response(Request&, const ErrorAnswer&), or takes a
+  // std::exception_ptr in place of the ErrorAnswer, and may return a Task; for a refused request it must end within a
+  // second, else the client gets 504. Unless the hook changes the status, the server adds the fields of the ErrorAnswer
+  // that its response lacks, such as Retry-After. If the hook throws, the client gets a plain 500. Later calls replace
+  // the hook.
   template <class F>
   void on_error(F hook) {
     set_error_handler(detail::make_error_handler(std::move(hook)));

@@ -13,6 +13,7 @@
 #include "pronghorn/multipart.h"
 #include "pronghorn/offload.h"
 #include "pronghorn/plugin.h"
+#include "pronghorn/priority.h"
 #include "pronghorn/redis.h"
 #include "pronghorn/request.h"
 #include "pronghorn/response.h"

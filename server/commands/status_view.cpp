@@ -163,7 +163,21 @@ std::string server_lines(const json& status) {
   return out + redis_line(at(status, {"redis"})) + distributor_line(at(status, {"distributor"}));
 }
 
-// What an operator asks about first, each only if there is any: lost requests, the quarantine, the last rollout.
+// "overloaded: 1 worker since 2026-…; shed so far: normal 1.2k". Empty if no worker ever was.
+std::string overload_line(const json& overload) {
+  std::string shed;
+  for (const auto& [priority, number] : at(overload, {"shed"}).items()) {
+    if (number_of(number) > 0)
+      shed += fmt::format("{}{} {}", shed.empty() ? "" : ", ", printable(priority), short_count(number));
+  }
+  const double workers = number_of(at(overload, {"workers"}));
+  if (workers == 0) return shed.empty() ? "" : fmt::format("shed by overload control: {}\n", shed);
+  return fmt::format("overloaded: {} {} since {}; shed so far: {}\n", workers, workers == 1 ? "worker" : "workers",
+                     text_of(at(overload, {"since"})), shed.empty() ? "nothing" : shed);
+}
+
+// What an operator asks about first, each only if there is any: lost requests, overload, the quarantine, the last
+// rollout.
 std::string event_lines(const json& status) {
   std::string out;
   double lost = 0;
@@ -174,6 +188,7 @@ std::string event_lines(const json& status) {
     reasons += fmt::format("{}{} {}", reasons.empty() ? "" : ", ", printable(reason), short_count(number));
   }
   if (lost > 0) out += fmt::format("lost requests {} ({})\n", short_count(json(lost)), reasons);
+  out += overload_line(at(status, {"overload"}));
   const json& quarantine = at(status, {"quarantine"});
   if (quarantine.is_array() && !quarantine.empty()) {
     out += fmt::format("quarantine: {} of request; \"pronghorn quarantine\" lists them\n",

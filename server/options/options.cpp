@@ -103,6 +103,11 @@ std::vector<Option> make_options() {
             "Memory per worker for what another worker needs to go on with its connections when it dies; what is not "
             "used takes none. 0: connections end with their worker."},
            &Config::survival_memory, {0, 1ULL << 40}),
+      choice(
+          {"overload", kProcesses,
+           "Whether an overloaded worker refuses requests that have waited for too long with 503, instead of serving "
+           "all of them too late."},
+          &Config::overload, {"on", "off"}),
       duration({"canary", kProcesses,
                 "How long a rollout watches its first new worker before it replaces the others; if it does worse, the "
                 "rollout is undone. 0: no canary."},

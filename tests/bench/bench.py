@@ -14,13 +14,15 @@ import time
 
 import counts
 import load
+import overload
 import processes
 import report
 import restart
 import servers
 
 SCENARIOS = ("keepalive", "browser", "pipelined", "close", "file_1k", "file_1m", "routes", "coroutine", "access_log",
-             "latency", "session", "syscalls", "instructions", "idle", "upload", "restart")
+             "latency", "session", "syscalls", "instructions", "idle", "upload", "restart",
+             "overload")
 SMALL = {"small": load.Load()}
 SESSIONS = 256
 WARM_UP_SECONDS = 2
@@ -119,6 +121,24 @@ class Bench:
                     results.setdefault(server.name, []).append(one)
         progress("")
         print(f"at {load.PACED_RATE:,} requests/s\n" + report.latency_table(results))
+        return results
+
+    def overload(self):
+        """{server: figures}; with and without overload control."""
+        results = {}
+        for name, arguments in (("pronghorn", []), ("overload off", ["--overload", "off"])):
+            with servers.demo(self.options.build, name, arguments).start(self.folder, self.server_core) as server:
+                progress(name)
+                figures = overload.measure(server, self.options.build, self.client_core, self.options.rounds,
+                                           self.options.seconds)
+                if not arguments:
+                    figures["with_critical"] = overload.critical(server, self.options.build, self.client_core,
+                                                                 figures["capacity"], self.options.seconds)
+                    figures["after"] = overload.recovery(server, self.options.build, self.client_core,
+                                                         figures["capacity"], self.options.seconds)
+                results[name] = figures
+        progress("")
+        print(report.overload_table(results))
         return results
 
     def session(self):

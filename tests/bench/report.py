@@ -49,6 +49,25 @@ def latency_table(results):
     return table(["server", "p50 ms", "p99 ms", *(f"p99 / {base}" for base in bases)], rows)
 
 
+def overload_table(results):
+    rows = []
+    for name, figures in results.items():
+        for times, row in figures["times"].items():
+            rows.append([name, f"{times} x", f"{row['goodput']:,.0f}", f"{100 * row['share']:.0f} %",
+                         f"{row['p50_ms']:.1f}", f"{row['p99_ms']:.1f}", f"{row['refused']:,.0f}",
+                         f"{row['gave_up']:,.0f}"])
+    text = table(["server", "asked for", "goodput/s", "of capacity", "p50 ms", "p99 ms", "refused", "gave up"], rows)
+    for name, figures in results.items():
+        text += f"\n{name}: capacity {figures['capacity']:,.0f}/s, unloaded p99 {figures['unloaded_p99_ms']:.1f} ms"
+        if "with_critical" in figures:
+            both = figures["with_critical"]
+            text += (f"\ncritical beside 4 x: {both['critical']['served']} of {both['critical']['sent']} served, p99 "
+                     f"{both['critical']['p99_ms']:.1f} ms; normal: {both['normal']['refused']} refused"
+                     f"\n0.7 x, one second after 4 x: {figures['after']['refused']} of {figures['after']['sent']} "
+                     "refused")
+    return text
+
+
 def _latency(ms):
     return f"{ms:.3f}" if ms > 0 else "-"  # wrk has no figure if too many responses were slower than it records
 

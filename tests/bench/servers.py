@@ -103,6 +103,15 @@ def pronghorn(build, workers=1, redis="none", target="/", expected=HELLO, name="
     return Server(name, command, env, target, expected)
 
 
+def demo(build, name, arguments):
+    """The demo application with one worker, for its routes that use the CPU."""
+    def command(port, folder):
+        return [build / "pronghorn", "serve", build / "examples/demo.so", "--listen", f"127.0.0.1:{port}", "--workers",
+                1, "--redis", "none", "--log-level", "warning", "--runtime-dir", folder / "run", "--data-dir",
+                folder / "data", *arguments]
+    return Server(name, command, target="/hello", expected=HELLO)
+
+
 def _configured(program):
     """The command of a server whose configuration is made from a file of this folder, `program`.conf."""
     def command(port, folder):

@@ -59,6 +59,7 @@ void Exchange::clear() noexcept {
   deadline = std::chrono::steady_clock::time_point::max();
   responded = false;
   interrupted = Interrupted::no;
+  pressed = false;
   timed_out = false;
   body_was_read = false;
   body_error_text = nullptr;

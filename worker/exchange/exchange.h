@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <typeinfo>
@@ -127,6 +128,8 @@ class Exchange {
   std::chrono::steady_clock::time_point started{};
   std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
   Interrupted interrupted = Interrupted::no;
+  bool pressed = false;                                       // overload control decides whether it is executed …
+  std::optional<std::chrono::steady_clock::duration> waited;  // … by how long the worker made it wait; none: unknown
   bool surplus = false;        // of a connection above max_connections: answered 503 without a handler
   bool responded = false;      // respond() was called, or the client disconnected
   bool timed_out = false;      // the deadline has passed, and its response is being made

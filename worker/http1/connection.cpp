@@ -26,7 +26,7 @@ void Http1Connection::take_in(std::string_view bytes) {
     if (used < bytes.size() && !stream_.closing()) unparsed_.assign(bytes.substr(used));
   } else {
     unparsed_.append(bytes);
-    consume_unparsed();
+    consume_unparsed(true);
   }
   stream_.notes().keep(bytes);
   if (waiting() == Waiting::for_body) context_.timeouts.wait(*this, Waiting::for_body);
@@ -37,15 +37,17 @@ void Http1Connection::take_in(std::string_view bytes) {
   settle();
 }
 
-void Http1Connection::consume_unparsed() {
+void Http1Connection::consume_unparsed(bool just_read) {
   if (unparsed_.empty() || sender_.gathering()) return;
   // Taken out, because handlers may lead back here while it is parsed.
   std::string bytes = std::exchange(unparsed_, {});
   std::size_t used = 0;
+  arrival_.set_kept(!just_read);
   {
     const ResponseSender::Batch batch(sender_);
     used = consume(bytes);
   }
+  arrival_.set_kept(false);
   if (used == bytes.size() || stream_.closing()) return;
   // Moved, not copied: a head that arrives byte by byte would be copied as often.
   bytes.erase(0, used);
@@ -111,6 +113,7 @@ void Http1Connection::begin_exchange(std::string_view head, std::size_t first_li
   }
   exchange.surplus = surplus_;
   if (begun_ != Begun::no) interrupt(exchange, stream_.notes().consumed() - head.size());
+  if (arrival_.client_left(context_, stream_, exchange)) return close(Lost::client_left);
   context_.handler.handle(exchange);
 }
 

@@ -12,6 +12,7 @@
 #include "worker/exchange/exchange.h"
 #include "worker/exchange/request_record.h"
 #include "worker/guardian/handoff.h"
+#include "worker/http1/arrival.h"
 #include "worker/http1/body_receiver.h"
 #include "worker/http1/head_receiver.h"
 #include "worker/http1/http_context.h"
@@ -56,14 +57,14 @@ class Http1Connection final : public StreamEvents, public ExchangeOwner, public 
   void start();
   // The same for a connection that another worker has served.
   struct Resumed {
-    std::string_view unanswered;  // bytes of the client that were read and not answered; valid during the call
-    std::string_view unsent;      // bytes that the client is owed before any answer to those, the same; then …
-    std::unique_ptr<detail::FilePart> file;  // … this, unless it is null
-    bool ends = false;                       // after that
-    bool truncated = false;                  // the rest of the first unanswered request is gone
-    std::uint32_t requests = 0;              // before these
-    Begun begun = Begun::no;                 // those of them that begin …
-    std::uint64_t begun_until = 0;           // … before this position
+    std::string_view unanswered = {};  // bytes of the client that were read and not answered; valid during the call
+    std::string_view unsent = {};      // bytes that the client is owed before any answer to those, the same; then …
+    std::unique_ptr<detail::FilePart> file = {};  // … this, unless it is null
+    bool ends = false;                            // after that
+    bool truncated = false;                       // the rest of the first unanswered request is gone
+    std::uint32_t requests = 0;                   // before these
+    Begun begun = Begun::no;                      // those of them that begin …
+    std::uint64_t begun_until = 0;                // … before this position
     std::uint64_t age_ms = 0;
   };
   void resume(Resumed from);
@@ -116,7 +117,7 @@ class Http1Connection final : public StreamEvents, public ExchangeOwner, public 
   void send_early_hints(Exchange& exchange, std::string_view head) override;
 
   void take_in(std::string_view bytes);
-  void consume_unparsed();
+  void consume_unparsed(bool just_read = false);
   std::size_t consume(std::string_view bytes);
   std::size_t begin_request(std::string_view bytes);
   void open_exchange();
@@ -157,6 +158,7 @@ class Http1Connection final : public StreamEvents, public ExchangeOwner, public 
   HeadReceiver heads_;
   BodyReceiver body_;
   ResponseSender sender_;
+  Arrival arrival_;
   ReceiveRate rate_;  // of the head or body that is being received
   Exchange* exchange_ = nullptr;
   std::string unparsed_;

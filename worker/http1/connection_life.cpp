@@ -43,7 +43,9 @@ void Http1Connection::resume(Resumed from) {
   if (from.ends) end_after_response(End::decided);
   truncated_ = from.truncated;
   update_waiting();
+  arrival_.set_kept(true);
   if (!from.unanswered.empty()) take_in(from.unanswered);
+  arrival_.set_kept(false);
   if (!stream_.closing()) settle();
 }
 
@@ -102,7 +104,10 @@ void Http1Connection::settle() {
     if (stream_.reading() && owes_too_much()) add(context_.row[Count::limit_queued_output]);
     stream_.read_stop();
   } else if (client_ == ClientSide::sending) {
-    if (!stream_.reading()) rate_.resume(context_.timeouts.now());
+    if (!stream_.reading()) {
+      rate_.resume(context_.timeouts.now());
+      arrival_.held_back();
+    }
     stream_.read_start();
   }
   update_waiting();

@@ -1,6 +1,8 @@
 // What all connections of a worker share.
 #pragma once
 
+#include <uv.h>
+
 #include <cstddef>
 #include <memory>
 #include <string>
@@ -11,6 +13,7 @@
 #include "worker/exchange/access_log.h"
 #include "worker/exchange/exchange_pool.h"
 #include "worker/http1/end_of_turn.h"
+#include "worker/net/admission.h"
 #include "worker/net/timeout_lists.h"
 
 namespace pronghorn::worker {
@@ -52,7 +55,8 @@ struct HttpContext {
         handler(request_handler),
         state(services),
         row(scoreboard_row),
-        access_log(config) {}
+        access_log(config),
+        admission(config.overload == "on") {}
 
   const HttpLimits& limits;
   const bool early_hints;
@@ -60,6 +64,8 @@ struct HttpContext {
   StateServices* state;
   WorkerRow& row;
   AccessLog access_log;
+  Admission admission;
+  uv_loop_t* loop = nullptr;  // whose turns make requests wait; null: nothing does
   TimeoutLists timeouts;
   ExchangePool exchanges;
   EndOfTurn end_of_turn{exchanges};

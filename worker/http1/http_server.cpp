@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "worker/http1/connection.h"
+#include "worker/http1/overload_report.h"
 #include "worker/http1/response_head.h"
 #include "worker/net/socket_stream.h"
 
@@ -101,6 +102,7 @@ HttpServer::HttpServer(uv_loop_t* loop, const Config& config, RequestHandler& ha
   uv_idle_init(loop, idle_.get());
   uv_timer_init(loop, timer_.get());
   uv_timer_init(loop, full_timer_.get());
+  context_.loop = loop;
   start_loop_handles();
   refresh_response_date();
 }
@@ -144,6 +146,7 @@ void HttpServer::adopt(int fd) {
 
 void HttpServer::accepted(int fd, const sockaddr_storage& address, bool is_unix) {
   Peer peer = peer_of(address, is_unix);
+  count_accepted();
   add(context_.row[Count::connections]);
   if (!proxy_protocol_.empty() && proxy_protocol_.contains(peer.client.address)) {
     handshakes_.begin(fd, std::move(peer));
@@ -151,6 +154,12 @@ void HttpServer::accepted(int fd, const sockaddr_storage& address, bool is_unix)
     serve(fd, std::move(peer), 0);
   }
   limit_clients();
+}
+
+// More clients may wait in the queue than one turn takes.
+void HttpServer::count_accepted() noexcept {
+  if (const std::uint64_t turn = uv_now(loop_); std::exchange(accepting_ms_, turn) != turn) accepted_ = 0;
+  if (++accepted_ == Acceptor::kAcceptsPerTurn) turn_was_long(uv_now(loop_), monotonic_ms());
 }
 
 void HttpServer::limit_clients() noexcept {
@@ -311,6 +320,11 @@ void HttpServer::close_all() {
   handshakes_.close_all();
 }
 
+void HttpServer::turn_was_long(std::uint64_t began_ms, std::uint64_t ended_ms) noexcept {
+  const auto time = [](std::uint64_t ms) { return Admission::Time(std::chrono::milliseconds(ms)); };
+  context_.admission.turn_was_long(time(began_ms), time(ended_ms));
+}
+
 void HttpServer::end_turn() {
   context_.end_of_turn.run();
   if (context_.hands_over && uv_is_active(reinterpret_cast<const uv_handle_t*>(full_timer_.get())) == 0)
@@ -334,6 +348,7 @@ void HttpServer::tick() {
   expire_connections(context_, ticks, timeouts(now_ms), std::chrono::steady_clock::now());
   for (auto& [fd, acceptor] : acceptors_) acceptor->retry();
   pauses_.look();
+  report_overload(context_.admission, context_.row);
   if (taker_ && !full_) taker_->start();
   if (context_.draining && !idle_closed_ && now_ms - drain_started_ms_ >= kIdleGraceMs) {
     idle_closed_ = true;

@@ -65,10 +65,13 @@ class HttpServer {
   bool accept_waiting();
   // Closes every connection unconditionally.
   void close_all();
+  // The loop has been busy from `began_ms` to `ended_ms` (monotonic) without looking for what has arrived.
+  void turn_was_long(std::uint64_t began_ms, std::uint64_t ended_ms) noexcept;
   void reopen_logs() noexcept { context_.access_log.reopen(); }
 
   // Valid for as long as the server.
   [[nodiscard]] const ExchangePool& exchanges() const noexcept { return context_.exchanges; }
+  [[nodiscard]] Admission& admission() noexcept { return context_.admission; }
   [[nodiscard]] bool draining() const noexcept { return context_.draining; }
   [[nodiscard]] std::size_t connections() const noexcept { return clients_.size() + handshakes_.size(); }
   // Called when the last connection has closed.
@@ -91,6 +94,7 @@ class HttpServer {
   [[nodiscard]] HandoffSent hand_over(Http1Connection& connection);
   [[nodiscard]] Milliseconds header_timeout(std::uint64_t now_ms) const noexcept;
   [[nodiscard]] ConnectionTimeouts timeouts(std::uint64_t now_ms) const noexcept;
+  void count_accepted() noexcept;
   void limit_clients() noexcept;
   void stop_accepting() noexcept;
 
@@ -115,9 +119,11 @@ class HttpServer {
   std::unique_ptr<HandoffTaker> taker_;  // null: no connections of others are taken
   std::uint64_t last_tick_ms_;
   std::uint64_t drain_started_ms_ = 0;
-  bool full_ = false;         // max_connections reached
-  bool last_ = false;         // draining because the server stops
-  bool idle_closed_ = false;  // draining, and idle connections have been closed
+  std::uint64_t accepting_ms_ = 0;  // the turn in which …
+  int accepted_ = 0;                // … clients were accepted, and how many
+  bool full_ = false;               // max_connections reached
+  bool last_ = false;               // draining because the server stops
+  bool idle_closed_ = false;        // draining, and idle connections have been closed
 };
 
 }  // namespace pronghorn::worker

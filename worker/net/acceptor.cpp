@@ -13,8 +13,6 @@
 namespace pronghorn::worker {
 namespace {
 
-constexpr int kAcceptsPerTurn = 64;  // then clients that are connected have their turn
-
 // libuv has no EPOLLEXCLUSIVE: with one queue for all, each client would wake every idle worker. So an epoll descriptor
 // of its own watches the listener exclusively, and libuv watches that descriptor.
 int make_exclusive(int listener) {

@@ -18,6 +18,7 @@ namespace pronghorn::worker {
 // Context: loop thread.
 class Acceptor {
  public:
+  static constexpr int kAcceptsPerTurn = 64;  // then clients that are connected have their turn
   // `fd` is a new client's non-blocking socket, which the callee owns.
   using Accepted = std::function<void(int fd, const sockaddr_storage& address)>;
 

@@ -11,6 +11,7 @@
 
 #include "pronghorn/response.h"
 #include "worker/net/ledger_notes.h"
+#include "worker/net/socket_positions.h"
 
 namespace pronghorn::worker {
 
@@ -55,6 +56,8 @@ class ByteStream {
   [[nodiscard]] bool reading() const noexcept { return reading_; }
   // Whether bytes have arrived that were not reported yet.
   [[nodiscard]] virtual bool has_input() const noexcept = 0;
+  // How long the bytes that were reported last have waited, and whether the client is still there. A system call.
+  [[nodiscard]] virtual SocketWait waited() const noexcept = 0;
 
   // Sends both, in order.
   virtual void write(std::string_view first, std::string_view second = {}) = 0;

@@ -69,14 +69,6 @@ LedgerOutput LedgerEntry::output() const noexcept {
           .answers_end = output.answers_end.load(kRelaxed)};
 }
 
-void LedgerEntry::set_output(const LedgerOutput& output) noexcept {
-  const std::uint32_t next = output_index.load(kRelaxed) ^ 1U;
-  outputs[next & 1U].until.store(output.until, kRelease);
-  outputs[next & 1U].answers_until.store(output.answers_until, kRelease);
-  outputs[next & 1U].answers_end.store(output.answers_end, kRelease);
-  output_index.store(next, kRelease);
-}
-
 Ledger::Ledger(std::size_t bytes) {
   static_assert(sizeof(Block) == kPage);
   constexpr std::size_t kHeader = (sizeof(Header) + kPage - 1) / kPage * kPage;

@@ -104,7 +104,13 @@ struct alignas(64) LedgerEntry {
 
   [[nodiscard]] LedgerOutput output() const noexcept;
   // The worker's own.
-  void set_output(const LedgerOutput& output) noexcept;
+  void set_output(const LedgerOutput& output) noexcept {
+    const std::uint32_t next = (output_index.load(std::memory_order_relaxed) ^ 1U) & 1U;
+    outputs[next].until.store(output.until, std::memory_order_release);
+    outputs[next].answers_until.store(output.answers_until, std::memory_order_release);
+    outputs[next].answers_end.store(output.answers_end, std::memory_order_release);
+    output_index.store(next, std::memory_order_release);
+  }
 };
 static_assert(sizeof(LedgerEntry) <= 320);
 

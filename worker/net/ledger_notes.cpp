@@ -14,7 +14,9 @@ void LedgerNotes::begin(Ledger& ledger, LedgerEntry* entry, std::uint64_t answer
   ledger_ = &ledger;
   entry_ = entry;
   consumed_ = answerable_ = answered;
-  keeps_output_ = entry != nullptr && entry->sent.load(kRelaxed) != entry->output().until;
+  if (entry == nullptr) return;
+  output_ = entry->output();
+  keeps_output_ = entry->sent.load(kRelaxed) != output_.until;
 }
 
 void LedgerNotes::end() noexcept {
@@ -22,7 +24,7 @@ void LedgerNotes::end() noexcept {
 }
 
 void LedgerNotes::note_output(std::string_view first, std::string_view second, bool queued) noexcept {
-  const std::uint64_t position = entry_->output().until;
+  const std::uint64_t position = output_.until;
   held_ = hold(position, first, second, queued);
   written_until_ = position + first.size() + second.size();
   set_output(written_until_, held_);
@@ -31,7 +33,7 @@ void LedgerNotes::note_output(std::string_view first, std::string_view second, b
 void LedgerNotes::will_write_file(std::string_view first, bool queued, int file, std::uint64_t offset,
                                   std::uint64_t size) noexcept {
   if (entry_ == nullptr) return;
-  const std::uint64_t position = entry_->output().until;
+  const std::uint64_t position = output_.until;
   held_ = hold(position, first, {}, queued);
   written_until_ = position + first.size();
   entry_->file_from.store(written_until_, kRelease);
@@ -52,10 +54,12 @@ bool LedgerNotes::hold(std::uint64_t position, std::string_view first, std::stri
 
 // What is not held answers nothing until it has left: see answer_late().
 void LedgerNotes::set_output(std::uint64_t until, bool held) noexcept {
-  const LedgerOutput before = entry_->output();
-  entry_->set_output({.until = until,
-                      .answers_until = held ? answerable_ : before.answers_until,
-                      .answers_end = held ? std::min(until, unfinished_from_) : before.answers_end});
+  output_.until = until;
+  if (held) {
+    output_.answers_until = answerable_;
+    output_.answers_end = std::min(until, unfinished_from_);
+  }
+  entry_->set_output(output_);
 }
 
 void LedgerNotes::keep_rest(std::string_view rest) noexcept {
@@ -100,12 +104,13 @@ void LedgerNotes::keep_unanswered(std::string_view bytes) noexcept {
 // The request ended after its last byte had been written: a streamed response, one that was not held, or the rest of a
 // body that is dropped.
 void LedgerNotes::answer_late() noexcept {
-  const std::uint64_t end = entry_->output().until;
-  entry_->set_output({.until = end, .answers_until = answerable_, .answers_end = std::min(end, unfinished_from_)});
+  output_.answers_until = answerable_;
+  output_.answers_end = std::min(output_.until, unfinished_from_);
+  entry_->set_output(output_);
 }
 
 void LedgerNotes::discard_answered() noexcept {
-  if (entry_->output().answers_until == entry_->read.load(kRelaxed)) ledger_->discard(entry_->unanswered);
+  if (output_.answers_until == entry_->read.load(kRelaxed)) ledger_->discard(entry_->unanswered);
 }
 
 }  // namespace pronghorn::worker

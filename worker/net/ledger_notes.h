@@ -49,7 +49,7 @@ class LedgerNotes {
   // The kernel has taken everything.
   void all_written() noexcept {
     if (entry_ == nullptr) return;
-    entry_->sent.store(entry_->output().until, kRelease);
+    entry_->sent.store(output_.until, kRelease);
     if (keeps_output_) discard_output();
   }
 
@@ -69,7 +69,7 @@ class LedgerNotes {
   void consume(std::size_t size) noexcept { consumed_ += size; }
   // A response comes next, behind `gathered` bytes that are not written yet, and is not known whole.
   void begin_response(std::size_t gathered) noexcept {
-    if (entry_ != nullptr) unfinished_from_ = entry_->output().until + gathered;
+    if (entry_ != nullptr) unfinished_from_ = output_.until + gathered;
   }
   // Everything consumed so far is answered by what has been written, or is written next.
   void end_request() noexcept {
@@ -87,7 +87,7 @@ class LedgerNotes {
   // To be called after whatever happened. `all_sent`: nothing waits to be written.
   void settle(bool all_sent) noexcept {
     if (entry_ == nullptr) return;
-    if (all_sent && entry_->output().answers_until != answerable_) answer_late();
+    if (all_sent && output_.answers_until != answerable_) answer_late();
     if (entry_->unanswered.size.load(std::memory_order_relaxed) != 0) discard_answered();
   }
 
@@ -105,6 +105,7 @@ class LedgerNotes {
 
   Ledger* ledger_ = nullptr;
   LedgerEntry* entry_ = nullptr;
+  LedgerOutput output_;           // what the entry has
   std::uint64_t consumed_ = 0;    // bytes of the client that were parsed
   std::uint64_t answerable_ = 0;  // requests up to here are answered, perhaps by bytes that are not written yet
   std::uint64_t unfinished_from_ = UINT64_MAX;  // where the response that is not known whole begins

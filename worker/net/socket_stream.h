@@ -29,6 +29,7 @@ class SocketStream final : public ByteStream {
 
   // ByteStream
   [[nodiscard]] bool has_input() const noexcept override;
+  [[nodiscard]] SocketWait waited() const noexcept override { return wait_of(fd_); }
   void write(std::string_view first, std::string_view second) override;
   void write_file(std::string_view first, std::unique_ptr<detail::FilePart> part) override;
   void write_owed(std::string_view bytes, std::unique_ptr<detail::FilePart> part) override;

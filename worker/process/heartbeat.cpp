@@ -12,6 +12,8 @@
 namespace pronghorn::worker {
 namespace {
 
+constexpr std::uint64_t kLongTurnMs = 2;
+
 // Accurate to a few milliseconds, at a quarter of the exact clock's cost.
 std::uint64_t coarse_ms() noexcept {
   timespec now{};
@@ -45,22 +47,30 @@ Heartbeat::Heartbeat(uv_loop_t* loop, WorkerRow& row, std::chrono::milliseconds 
   uv_check_start(check_.get(), [](uv_check_t* check) {
     auto* self = static_cast<Heartbeat*>(check->data);
     self->row_.waiting.store(0, std::memory_order_relaxed);
-    self->look_for_stall();
+    self->look_at_turn();
     self->row_.stamp_ms.store(uv_now(self->loop_), std::memory_order_relaxed);
   });
   uv_prepare_init(loop, prepare_.get());
   prepare_->data = this;
   uv_prepare_start(prepare_.get(), [](uv_prepare_t* prepare) {
     auto* self = static_cast<Heartbeat*>(prepare->data);
-    self->look_for_stall();
+    self->look_at_turn();
     self->row_.waiting.store(1, std::memory_order_relaxed);
   });
   row_.stamp_ms.store(monotonic_ms(), std::memory_order_relaxed);
 }
 
 // libuv reads its clock after waiting and before running timers: the time since then was spent in callbacks.
-void Heartbeat::look_for_stall() noexcept {
-  if (stall_ms_ != 0 && coarse_ms() >= uv_now(loop_) + stall_ms_) tell_stall();
+void Heartbeat::look_at_turn() noexcept {
+  if (coarse_ms() >= uv_now(loop_) + kLongTurnMs) [[unlikely]]
+    turn_was_long();
+}
+
+void Heartbeat::turn_was_long() noexcept {
+  const std::uint64_t began = uv_now(loop_);
+  const std::uint64_t ended = monotonic_ms();
+  if (long_turn_) long_turn_(began, ended);
+  if (stall_ms_ != 0 && ended >= began + stall_ms_) tell_stall();
 }
 
 void Heartbeat::tell_stall() noexcept {

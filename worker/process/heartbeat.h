@@ -8,6 +8,8 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
+#include <utility>
 
 #include "common/ipc/scoreboard.h"
 #include "common/uv_ptr.h"
@@ -24,9 +26,15 @@ class Heartbeat {
   Heartbeat(const Heartbeat&) = delete;
   Heartbeat& operator=(const Heartbeat&) = delete;
 
+  // Called when callbacks have kept the loop from waiting for events for 2 ms (by a clock that may be 10 ms late) or
+  // longer, with the times at which that began and ended (monotonic).
+  using LongTurn = std::function<void(std::uint64_t began_ms, std::uint64_t ended_ms)>;
+  void on_long_turn(LongTurn callback) { long_turn_ = std::move(callback); }
+
  private:
   void beat() noexcept;
-  void look_for_stall() noexcept;
+  void look_at_turn() noexcept;
+  void turn_was_long() noexcept;
   void tell_stall() noexcept;
   void record_process() noexcept;
 
@@ -40,6 +48,7 @@ class Heartbeat {
   std::uint64_t second_began_ms_ = 0;
   std::uint64_t stall_ms_;         // 0: stalls are not counted
   std::uint32_t stacks_told_ = 0;  // of StallRecord::taken
+  LongTurn long_turn_;
   UvPtr<uv_timer_t> timer_;
   UvPtr<uv_prepare_t> prepare_;
   UvPtr<uv_check_t> check_;

@@ -63,6 +63,11 @@ Route& Route::idempotent(IdempotentOptions options) {
   return *this;
 }
 
+Route& Route::priority(Priority priority) {
+  entry_->priority = priority;
+  return *this;
+}
+
 Route& Route::name(std::string_view name) {
   if (name.empty()) throw std::invalid_argument(fmt::format("route \"{}\": the name is empty", entry_->name));
   entry_->name = name;

@@ -37,6 +37,7 @@ struct RouteEntry {
   std::optional<std::chrono::milliseconds> deadline;
   std::optional<std::uint64_t> max_body;
   std::optional<IdempotentOptions> idempotent;
+  Priority priority = Priority::normal;
 };
 
 struct StateEntry {

@@ -15,7 +15,7 @@ namespace pronghorn::worker {
 
 namespace {
 
-using Row = std::array<std::string, 8>;
+using Row = std::array<std::string, 9>;
 
 std::string duration_text(std::chrono::milliseconds duration) {
   const auto ms = duration.count();
@@ -51,6 +51,18 @@ std::string idempotent_text(const std::optional<IdempotentOptions>& options) {
   return duration_text(options->keep) + (options->required ? " required" : "");
 }
 
+const char* name_of(Priority priority) {
+  switch (priority) {
+    case Priority::background:
+      return "background";
+    case Priority::normal:
+      return "normal";
+    case Priority::critical:
+      return "critical";
+  }
+  return "";
+}
+
 std::size_t middleware_count(const detail::GroupEntry* group) {
   std::size_t count = 0;
   for (; group != nullptr; group = group->parent) count += group->middleware.size();
@@ -67,6 +79,7 @@ Row describe(const detail::RouteEntry& route, const HttpLimits& limits) {
           deadline.count() == 0 ? "none" : duration_text(deadline),
           max_body == 0 ? "any" : size_text(max_body),
           idempotent_text(route.idempotent),
+          name_of(route.priority),
           std::to_string(middleware_count(route.group)),
           named ? route.name : ""};
 }
@@ -76,9 +89,10 @@ Row describe(const detail::RouteEntry& route, const HttpLimits& limits) {
 std::string list_routes(const Config& config, void (*setup)(App&)) {
   const auto state = run_setup(config, setup);
   if (state->routes.empty()) return "The application has no routes.\n";
-  std::vector<Row> rows{{"METHOD", "PATH", "LIMIT", "DEADLINE", "MAX BODY", "IDEMPOTENT", "MIDDLEWARE", "NAME"}};
+  std::vector<Row> rows{
+      {"METHOD", "PATH", "LIMIT", "DEADLINE", "MAX BODY", "IDEMPOTENT", "PRIORITY", "MIDDLEWARE", "NAME"}};
   for (const detail::RouteEntry& route : state->routes) rows.push_back(describe(route, config.http));
-  std::array<std::size_t, 8> widths{};
+  std::array<std::size_t, 9> widths{};
   for (const Row& row : rows) {
     for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
   }

@@ -10,7 +10,9 @@
 #include <utility>
 
 #include "common/log.h"
+#include "worker/exchange/deadline.h"
 #include "worker/exchange/running.h"
+#include "worker/http/response_access.h"
 #include "worker/runtime/exception_text.h"
 #include "worker/state/limits/limit_fields.h"
 #include "worker/state/limits/rate_limiter.h"
@@ -130,6 +132,8 @@ void ServedApp::handle(Exchange& exchange) noexcept {
   if (exchange.interrupted != Interrupted::no && !runs_again(exchange, match)) [[unlikely]] {
     return answer_interrupted(exchange);
   }
+  if (exchange.pressed && refuse_overloaded(exchange, match)) [[unlikely]]
+    return;
   if (quarantine_ != nullptr && quarantine_->active() && refuse_quarantined(exchange, match)) return;
   if (match.kind != RouteMatch::Kind::found) return answer_without_route(exchange, match.kind);
   const ServedRoute& route = routes_[match.route];
@@ -137,6 +141,10 @@ void ServedApp::handle(Exchange& exchange) noexcept {
   exchange.route = route.entry().path;
   exchange.route_index = route.index();
   if (route.deadline().count() > 0) exchange.deadline = exchange.started + route.deadline();
+  if (exchange.peer != nullptr && exchange.peer->trusted_proxies != nullptr && shorten_deadline(exchange)) {
+    add(row_[Count::limit_deadline]);
+    return refuse_with(exchange, route.afters(), {.status = 504, .detail = "the deadline of the request has passed"});
+  }
   if (!exchange.body.set_limit(route.max_body())) {
     add(row_[Count::limit_body]);
     return answer(exchange, route.afters(), {.status = 413, .detail = "the body is larger than this route accepts"});
@@ -152,6 +160,22 @@ void ServedApp::shed(Exchange& exchange, const AfterChain& afters) {
               {.status = 503,
                .detail = exchange.surplus ? "too many connections" : "too many requests in progress",
                .fields = {{"Retry-After", "1"}}});
+}
+
+// Nothing of the application runs, no hook and no middleware: at ten times of what a worker can do, it must be able to
+// refuse nine requests of ten in the time that is left.
+bool ServedApp::refuse_overloaded(Exchange& exchange, const RouteMatch& match) {
+  constexpr std::array kCounters{Count::overload_background, Count::overload_normal, Count::overload_critical};
+  if (admission_ == nullptr || exchange.interrupted != Interrupted::no) return false;
+  const bool found = match.kind == RouteMatch::Kind::found;
+  const Priority priority = found ? routes_[match.route].entry().priority : Priority::normal;
+  if (admission_->admits(priority, exchange.started, exchange.waited)) return false;
+  add(row_[kCounters[static_cast<std::size_t>(priority)]]);
+  Response response = problem(503, "the server is overloaded");
+  ResponseAccess::fields(response, "Retry-After: 1\r\n");
+  add_request_id(exchange, response);
+  exchange.owner->respond(exchange, std::move(response));
+  return true;
 }
 
 void ServedApp::refuse(Exchange& exchange, int status, std::string_view reason) noexcept {

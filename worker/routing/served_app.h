@@ -17,6 +17,7 @@
 #include "common/ipc/scoreboard.h"
 #include "pronghorn/app.h"
 #include "worker/exchange/exchange.h"
+#include "worker/net/admission.h"
 #include "worker/routing/app_state.h"
 #include "worker/routing/error_answers.h"
 #include "worker/routing/router.h"
@@ -49,6 +50,10 @@ class ServedApp final : public RequestHandler {
   // The path of the route for such a request; empty if there is none.
   [[nodiscard]] std::string_view route_of(std::string_view method, std::string_view path) const;
 
+  // From now on `admission` decides which of the requests that may have waited are executed. It must outlive the
+  // exchanges.
+  void use_admission(Admission& admission) noexcept { admission_ = &admission; }
+
   void handle(Exchange& exchange) noexcept override;
   void deadline_passed(Exchange& exchange) noexcept override;
   void refuse(Exchange& exchange, int status, std::string_view reason) noexcept override;
@@ -71,6 +76,7 @@ class ServedApp final : public RequestHandler {
   void name_routes();
   void shed(Exchange& exchange, const AfterChain& afters);
   [[nodiscard]] bool runs_again(Exchange& exchange, const RouteMatch& match) noexcept;
+  [[nodiscard]] bool refuse_overloaded(Exchange& exchange, const RouteMatch& match);
   void answer_interrupted(Exchange& exchange);
   [[nodiscard]] bool refuse_quarantined(Exchange& exchange, const RouteMatch& match);
   void answer_without_route(Exchange& exchange, RouteMatch::Kind kind);
@@ -106,6 +112,7 @@ class ServedApp final : public RequestHandler {
   AfterChain root_afters_;
   ErrorAnswers errors_;
   QuarantineGate* quarantine_ = nullptr;
+  Admission* admission_ = nullptr;
   pronghorn::Worker* worker_ = nullptr;
   WorkerState objects_;
   PeriodicTasks periodic_;

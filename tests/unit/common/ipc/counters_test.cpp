@@ -100,6 +100,6 @@ TEST_CASE("every counter is explained in docs/status.md") {
     INFO(path);
     CHECK(page.find("`pronghorn_" + std::string(facts.family) + "`") != std::string::npos);
     CHECK(page.find("`" + path.substr(0, path.find('/')) + "`") != std::string::npos);
-    CHECK(page.find("`" + path.substr(path.find('/') + 1) + "`") != std::string::npos);
+    CHECK(page.find("`" + path.substr(path.rfind('/') + 1) + "`") != std::string::npos);
   }
 }

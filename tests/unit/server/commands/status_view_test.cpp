@@ -65,6 +65,19 @@ TEST_CASE("the status table tells what is wrong, lost, quarantined and stuck", "
   CHECK_FALSE(pronghorn::server::is_degraded(example()));
 }
 
+TEST_CASE("the status table tells of overload while it lasts, and what it has refused", "[status_view]") {
+  json status = example();
+  CHECK(status_table(status).find("overload") == std::string::npos);
+  status["overload"] = {{"workers", 1},
+                        {"since", "2026-11-22T05:00:00Z"},
+                        {"shed", {{"critical", 0}, {"normal", 1234}, {"background", 5}}}};
+  CHECK(status_table(status).find(
+            "overloaded: 1 worker since 2026-11-22T05:00:00Z; shed so far: background 5, normal 1234") !=
+        std::string::npos);
+  status["overload"]["workers"] = 0;
+  CHECK(status_table(status).find("shed by overload control: background 5, normal 1234") != std::string::npos);
+}
+
 TEST_CASE("the status table tells what a worker that drains is executing", "[status_view]") {
   const json running{{"method", "GET"}, {"path", "/block"}, {"id", "7"}, {"for_ms", 9'000}};
   const json status{

@@ -38,6 +38,9 @@ class MemoryStream final : public ByteStream {
   // The client acknowledges what it has; until it is called it acknowledges everything at once.
   void acknowledge(std::uint64_t bytes) { acknowledged_ = bytes; }
   void set_input(bool there) noexcept { has_input_ = there; }
+  // What the "kernel" says of what was sent last, and how often it was asked.
+  void set_wait(const SocketWait& wait) noexcept { wait_ = wait; }
+  [[nodiscard]] int asked() const noexcept { return asked_; }
 
   // What the connection has done.
   [[nodiscard]] bool fin_sent() const noexcept { return fin_sent_; }
@@ -45,6 +48,10 @@ class MemoryStream final : public ByteStream {
 
   // ByteStream
   [[nodiscard]] bool has_input() const noexcept override { return has_input_; }
+  [[nodiscard]] SocketWait waited() const noexcept override {
+    ++asked_;
+    return wait_;
+  }
   void write(std::string_view first, std::string_view second) override {
     if (closing_) return;
     std::string bytes = std::string(first).append(second);
@@ -95,6 +102,8 @@ class MemoryStream final : public ByteStream {
   std::unique_ptr<detail::FilePart> part_;
   std::size_t room_ = std::numeric_limits<std::size_t>::max();
   std::uint64_t acknowledged_ = std::numeric_limits<std::uint64_t>::max();
+  SocketWait wait_;
+  mutable int asked_ = 0;
   bool has_input_ = false;
   bool fin_sent_ = false;
   Ended ended_ = Ended::no;

@@ -81,3 +81,37 @@ TEST_CASE("Descriptors that are no TCP sockets have no positions") {
   CHECK_FALSE(positions_of(-1));
   CHECK_FALSE(positions_of(STDOUT_FILENO));
 }
+
+TEST_CASE("The kernel tells how long bytes have waited, also after they were read") {
+  TcpPair pair;
+  pair.client_sends("request");
+  REQUIRE(pronghorn::test::eventually(5s, [&] { return wait_of(pair.server).age >= 50ms; }));
+  read_exactly(pair.server, 7);
+  CHECK(wait_of(pair.server).age >= 50ms);
+  CHECK(wait_of(pair.server).peer == PeerState::there);
+  pair.client_sends("another");
+  CHECK(wait_of(pair.server).age < 50ms);
+}
+
+TEST_CASE("The kernel tells that the client has finished or reset the connection") {
+  TcpPair pair;
+  pair.client_sends("request");
+  ::shutdown(pair.client, SHUT_WR);
+  CHECK(pronghorn::test::eventually(5s, [&] { return wait_of(pair.server).peer == PeerState::finished; }));
+  const linger at_once{.l_onoff = 1, .l_linger = 0};
+  ::setsockopt(pair.client, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  pair.close_client();
+  CHECK(pronghorn::test::eventually(5s, [&] { return wait_of(pair.server).peer == PeerState::gone; }));
+}
+
+TEST_CASE("A Unix socket tells whether the client is there, and not how long bytes have waited") {
+  int ends[2];
+  REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
+  CHECK(wait_of(ends[0]).peer == PeerState::there);
+  CHECK_FALSE(wait_of(ends[0]).age);
+  ::shutdown(ends[1], SHUT_WR);
+  CHECK(wait_of(ends[0]).peer == PeerState::finished);
+  ::close(ends[1]);
+  CHECK(wait_of(ends[0]).peer == PeerState::gone);
+  ::close(ends[0]);
+}

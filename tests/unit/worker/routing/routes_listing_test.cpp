@@ -19,15 +19,16 @@ TEST_CASE("the routes of an application are listed with their options", "[routes
         .name("login");
     api.use([](Request&, Response&) {});
     app.post("/orders", [](Request&) { return text(""); }).idempotent({.required = true});
-    app.put("/any", [](Request&) { return text(""); }).max_body(0).deadline(0ms);
+    app.put("/any", [](Request&) { return text(""); }).max_body(0).deadline(0ms).priority(Priority::critical);
   });
-  CHECK(
-      table ==
-      "METHOD  PATH        LIMIT                                 DEADLINE  MAX BODY  IDEMPOTENT    MIDDLEWARE  NAME\n"
-      "GET     /hello      -                                     1m        1MiB      -             0\n"
-      "POST    /api/login  5 per 1m, 10 per 500ms bucket by key  1500ms    4KiB      -             1           login\n"
-      "POST    /orders     -                                     1m        1MiB      24h required  0\n"
-      "PUT     /any        -                                     none      any       -             0\n");
+  CHECK(table ==
+        "METHOD  PATH        LIMIT                                 DEADLINE  MAX BODY  IDEMPOTENT    PRIORITY  "
+        "MIDDLEWARE  NAME\n"
+        "GET     /hello      -                                     1m        1MiB      -             normal    0\n"
+        "POST    /api/login  5 per 1m, 10 per 500ms bucket by key  1500ms    4KiB      -             normal    1       "
+        "    login\n"
+        "POST    /orders     -                                     1m        1MiB      24h required  normal    0\n"
+        "PUT     /any        -                                     none      any       -             critical  0\n");
 }
 
 TEST_CASE("an application without routes says so", "[routes]") {

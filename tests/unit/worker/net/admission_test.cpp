@@ -1,0 +1,312 @@
+#include "worker/net/admission.h"
+
+#include <optional>
+
+#include "support/catch.h"
+
+using namespace pronghorn;
+using namespace pronghorn::worker;
+using namespace std::chrono_literals;
+
+namespace {
+
+using Change = Admission::Change;
+
+// A worker whose clock the test moves. Every request is dispatched in a turn that has been long.
+class Worker {
+ public:
+  explicit Worker(bool on = true) : admission(on) {}
+
+  void pass(std::chrono::nanoseconds time) { now += time; }
+  bool dispatch(Priority priority, std::optional<std::chrono::nanoseconds> wait) {
+    admission.dispatched(now, now);
+    return admission.admits(priority, now, wait);
+  }
+  bool dispatch(std::chrono::nanoseconds wait) { return dispatch(Priority::normal, wait); }
+  bool usual(Admission::Time at, Admission::Time polled) {
+    return admission.usual(at) || admission.looks_calm(at, polled);
+  }
+  // A turn with this request alone.
+  bool turn(Priority priority, std::chrono::nanoseconds wait) {
+    pass(1ms);
+    const bool admitted = dispatch(priority, wait);
+    pass(1ms);
+    return admitted;
+  }
+  // A request every 2 ms for `time`; the number that was refused.
+  int busy(std::chrono::milliseconds time, std::chrono::milliseconds wait, Priority priority = Priority::normal) {
+    int refused = 0;
+    for (const auto end = now + time; now < end; pass(2ms)) refused += dispatch(priority, wait) ? 0 : 1;
+    return refused;
+  }
+  void overload() {
+    busy(102ms, 30ms);
+    REQUIRE(admission.overloaded_since());
+  }
+  // The target grows with the time for which one handler after the other occupies the loop.
+  void occupy(std::chrono::milliseconds each, int times) {
+    for (int i = 0; i < times; ++i) {
+      const auto began = now;
+      pass(each);
+      admission.turn_was_long(began, now);
+    }
+  }
+
+  Admission admission;
+  Admission::Time now = Admission::Time(1h);
+};
+
+}  // namespace
+
+TEST_CASE("a request in a short turn after a short turn is executed, and the kernel is not asked", "[overload]") {
+  for (const auto into_the_turn : {0ms, 5ms}) {
+    Worker worker;
+    CHECK(worker.usual(worker.now, worker.now - into_the_turn));
+  }
+  Worker worker;
+  CHECK_FALSE(worker.usual(worker.now, worker.now - 6ms));
+  CHECK(worker.admission.may_have_waited(worker.now, worker.now - 6ms));
+}
+
+TEST_CASE("what is dispatched within 5 ms of a calm poll has not waited for long", "[overload]") {
+  Worker worker;
+  CHECK_FALSE(worker.admission.usual(worker.now));
+  REQUIRE(worker.admission.looks_calm(worker.now, worker.now - 1ms));
+  CHECK(worker.admission.usual(worker.now + 4ms));
+  CHECK_FALSE(worker.admission.usual(worker.now + 5ms));
+  worker.admission.turn_was_long(worker.now, worker.now + 3ms);
+  CHECK_FALSE(worker.admission.usual(worker.now + 4ms));
+}
+
+TEST_CASE("a request that is polled right after a long turn may have waited during it", "[overload]") {
+  Worker worker;
+  worker.admission.turn_was_long(worker.now - 30ms, worker.now);
+  CHECK_FALSE(worker.usual(worker.now + 1ms, worker.now + 1ms));
+  CHECK(worker.admission.may_have_waited(worker.now + 1ms, worker.now + 1ms));
+  CHECK(worker.admission.longest_wait(worker.now + 1ms, worker.now + 1ms) == 31ms);
+}
+
+TEST_CASE("a request for which the loop has waited since the long turn has not waited", "[overload]") {
+  Worker worker;
+  worker.admission.turn_was_long(worker.now - 30ms, worker.now);
+  CHECK(worker.usual(worker.now + 6ms, worker.now + 6ms));
+  CHECK_FALSE(worker.admission.may_have_waited(worker.now + 6ms, worker.now + 6ms));
+  CHECK(worker.admission.longest_wait(worker.now + 7ms, worker.now + 6ms) == 1ms);
+}
+
+// A poll reports sockets in an order of its own: what has just arrived may come before what waits.
+TEST_CASE("one request that has waited makes a turn a late one, whatever else is in it", "[overload]") {
+  Worker worker;
+  for (const auto end = worker.now + 100ms; worker.now < end; worker.pass(4ms)) {
+    const auto polled = worker.now;
+    for (const auto wait : {0ms, 1ms, 30ms, 2ms}) {
+      worker.admission.dispatched(worker.now, polled);
+      CHECK(worker.admission.admits(Priority::normal, worker.now, wait));
+    }
+  }
+  CHECK_FALSE(worker.dispatch(30ms));
+}
+
+TEST_CASE("what a request waits within its turn does not make the turn a late one", "[overload]") {
+  Worker worker;
+  for (const auto end = worker.now + 500ms; worker.now < end;) {
+    const auto polled = worker.now;
+    for (const auto wait : {0ms, 4ms, 8ms, 12ms}) {
+      worker.admission.dispatched(worker.now, polled);
+      CHECK(worker.admission.admits(Priority::normal, worker.now, wait));
+      worker.pass(4ms);
+    }
+  }
+  CHECK_FALSE(worker.admission.overloaded_since());
+}
+
+TEST_CASE("a turn of more than 100 ms is an overload of its own", "[overload]") {
+  Worker worker;
+  const auto polled = worker.now;
+  int refused = 0;
+  for (int i = 0; i < 60; ++i, worker.pass(2ms)) {
+    worker.admission.dispatched(worker.now, polled);
+    refused += worker.admission.admits(Priority::normal, worker.now, worker.now - polled) ? 0 : 1;
+  }
+  CHECK(refused > 0);
+  CHECK(refused < 10);
+}
+
+TEST_CASE("nothing is refused until for 100 ms every turn had a wait above 5 ms", "[overload]") {
+  Worker worker;
+  CHECK(worker.busy(100ms, 30ms) == 0);
+  CHECK_FALSE(worker.admission.overloaded_since());
+  CHECK_FALSE(worker.dispatch(30ms));
+  CHECK(worker.admission.overloaded_since());
+}
+
+TEST_CASE("one turn of short waits starts the 100 ms again", "[overload]") {
+  Worker worker;
+  worker.busy(98ms, 30ms);
+  worker.turn(Priority::normal, 5ms);
+  CHECK(worker.busy(100ms, 30ms) == 0);
+  CHECK_FALSE(worker.dispatch(30ms));
+}
+
+TEST_CASE("a usual request starts the 100 ms again", "[overload]") {
+  Worker worker;
+  worker.busy(98ms, 30ms);
+  REQUIRE(worker.usual(worker.now, worker.now));
+  CHECK(worker.busy(100ms, 30ms) == 0);
+}
+
+TEST_CASE("waits that are more than 100 ms apart are not one queue", "[overload]") {
+  Worker worker;
+  for (int i = 0; i < 10; ++i) {
+    CHECK(worker.dispatch(300ms));
+    worker.pass(101ms);
+  }
+  CHECK_FALSE(worker.admission.overloaded_since());
+}
+
+TEST_CASE("a queue that one stall has made is served", "[overload]") {
+  Worker worker;
+  worker.busy(50ms, 1ms);
+  worker.pass(200ms);
+  for (int i = 0; i < 40; ++i) CHECK(worker.dispatch(200ms));
+  CHECK(worker.dispatch(1ms));
+}
+
+TEST_CASE("an overloaded worker refuses normal requests that have waited for more than 10 ms", "[overload]") {
+  Worker worker;
+  worker.overload();
+  CHECK(worker.dispatch(10ms));
+  CHECK_FALSE(worker.dispatch(11ms));
+}
+
+TEST_CASE("an overloaded worker refuses every background request", "[overload]") {
+  Worker worker;
+  worker.overload();
+  CHECK_FALSE(worker.dispatch(Priority::background, 6ms));
+  CHECK_FALSE(worker.dispatch(Priority::background, std::nullopt));
+}
+
+TEST_CASE("an overloaded worker executes critical requests, however long they have waited", "[overload]") {
+  Worker worker;
+  worker.overload();
+  for (int i = 0; i < 1000; ++i) {
+    worker.pass(2ms);
+    CHECK(worker.dispatch(Priority::critical, i % 10 == 0 ? 15ms : 80ms));
+    CHECK_FALSE(worker.dispatch(Priority::normal, 30ms));
+  }
+}
+
+TEST_CASE("if critical requests alone are too many, everything else is refused, and of them the late ones",
+          "[overload]") {
+  Worker worker;
+  worker.overload();
+  CHECK(worker.busy(100ms, 101ms, Priority::critical) == 0);
+  CHECK_FALSE(worker.dispatch(Priority::critical, 101ms));
+  CHECK_FALSE(worker.dispatch(Priority::critical, 30ms));
+  CHECK(worker.dispatch(Priority::critical, 8ms));
+  CHECK_FALSE(worker.dispatch(Priority::normal, 8ms));
+  CHECK_FALSE(worker.dispatch(Priority::normal, std::nullopt));
+}
+
+TEST_CASE("priorities come back one after the other", "[overload]") {
+  Worker worker;
+  worker.overload();
+  worker.busy(104ms, 101ms, Priority::critical);
+  REQUIRE_FALSE(worker.dispatch(Priority::normal, 8ms));
+  CHECK(worker.turn(Priority::critical, 1ms));
+  CHECK(worker.turn(Priority::normal, 8ms));
+  CHECK_FALSE(worker.turn(Priority::normal, 30ms));
+  CHECK(worker.turn(Priority::critical, 1ms));
+  CHECK(worker.turn(Priority::normal, 30ms));
+  CHECK_FALSE(worker.dispatch(Priority::background, 0ms));  // until the spell has ended
+}
+
+TEST_CASE("one turn of short waits ends the refusing of normal requests, and 20 ms of long waits begin it again",
+          "[overload]") {
+  Worker worker;
+  worker.overload();
+  worker.turn(Priority::normal, 4ms);
+  CHECK(worker.busy(20ms, 30ms) == 0);
+  CHECK_FALSE(worker.dispatch(30ms));
+}
+
+TEST_CASE("a request that waited behind its own connection says nothing about the worker", "[overload]") {
+  Worker worker;
+  for (int i = 0; i < 200; ++i) {
+    worker.pass(2ms);
+    CHECK(worker.dispatch(Priority::normal, std::nullopt));
+  }
+  worker.overload();
+  CHECK(worker.dispatch(Priority::normal, std::nullopt));
+}
+
+TEST_CASE("a spell of overload is told when it begins and when half a second was quiet", "[overload]") {
+  Worker worker;
+  CHECK(worker.admission.tick(worker.now) == Change::none);
+  worker.overload();
+  CHECK_FALSE(worker.dispatch(30ms));
+  CHECK(worker.admission.tick(worker.now) == Change::began);
+  CHECK(worker.admission.tick(worker.now) == Change::none);
+  worker.dispatch(1ms);
+  worker.pass(499ms);
+  CHECK(worker.admission.tick(worker.now) == Change::none);
+  worker.pass(2ms);
+  CHECK(worker.admission.tick(worker.now) == Change::ended);
+  CHECK(worker.admission.shed(Priority::normal) == 2);
+  CHECK_FALSE(worker.admission.overloaded_since());
+  CHECK(worker.admission.tick(worker.now) == Change::none);
+}
+
+TEST_CASE("a spell ends without further requests", "[overload]") {
+  Worker worker;
+  worker.overload();
+  CHECK(worker.admission.tick(worker.now) == Change::began);
+  worker.pass(501ms);
+  CHECK(worker.admission.tick(worker.now) == Change::ended);
+  CHECK(worker.usual(worker.now, worker.now));
+  CHECK(worker.busy(100ms, 30ms) == 0);
+}
+
+TEST_CASE("within a spell every request is looked at, but the kernel is asked only after long turns", "[overload]") {
+  Worker worker;
+  worker.overload();
+  CHECK_FALSE(worker.usual(worker.now, worker.now));
+  CHECK_FALSE(worker.admission.may_have_waited(worker.now, worker.now));
+}
+
+TEST_CASE("a worker of long handlers lets requests wait for one of them", "[overload]") {
+  Worker worker;
+  worker.occupy(30ms, 100);
+  CHECK(worker.admission.longest_admitted_wait() > 55ms);
+  CHECK(worker.admission.longest_admitted_wait() <= 60ms);
+  CHECK(worker.busy(500ms, 25ms) == 0);  // below the target of such a worker
+}
+
+TEST_CASE("a worker of very long handlers lets requests wait for 100 ms at most", "[overload]") {
+  Worker worker;
+  worker.occupy(400ms, 100);
+  CHECK(worker.admission.longest_admitted_wait() > 95ms);
+  CHECK(worker.admission.longest_admitted_wait() <= 100ms);
+}
+
+TEST_CASE("one stall hardly changes how long requests may wait", "[overload]") {
+  Worker worker;
+  worker.occupy(2ms, 1000);
+  worker.occupy(300ms, 1);
+  CHECK(worker.admission.longest_admitted_wait() < 15ms);
+}
+
+TEST_CASE("short handlers let the target shrink again", "[overload]") {
+  Worker worker;
+  worker.occupy(50ms, 50);
+  REQUIRE(worker.admission.longest_admitted_wait() > 90ms);
+  worker.occupy(2ms, 1500);
+  CHECK(worker.admission.longest_admitted_wait() == 10ms);
+}
+
+TEST_CASE("without overload control every request is usual", "[overload]") {
+  Worker worker(false);
+  worker.admission.turn_was_long(worker.now - 1s, worker.now);
+  CHECK(worker.admission.usual(worker.now));
+  CHECK(worker.admission.tick(worker.now) == Change::none);
+}
