@@ -23,8 +23,10 @@ void write_hex(std::uint32_t value, char* out) noexcept {
 void write_request_id(const RequestId& id, char (&text)[24]) noexcept {
   write_hex(static_cast<std::uint32_t>(id.worker >> 32), text);
   write_hex(static_cast<std::uint32_t>(id.worker), text + 8);
-  write_hex(id.number, text + 16);
+  write_request_number(id.number, text);
 }
+
+void write_request_number(std::uint32_t number, char (&text)[24]) noexcept { write_hex(number, text + 16); }
 
 std::string to_string(const RequestId& id) {
   char text[24];

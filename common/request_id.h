@@ -12,6 +12,8 @@ struct RequestId {
   std::uint32_t number = 0;  // counts its requests; 0: none assigned yet
 };
 void write_request_id(const RequestId& id, char (&text)[24]) noexcept;
+// The same for a text that has the id of another request of the same worker.
+void write_request_number(std::uint32_t number, char (&text)[24]) noexcept;
 [[nodiscard]] std::string to_string(const RequestId& id);
 
 }  // namespace pronghorn

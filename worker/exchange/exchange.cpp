@@ -74,10 +74,7 @@ void Exchange::clear() noexcept {
 }
 
 const RequestId& Exchange::number() noexcept {
-  if (number_.number == 0) {
-    number_ = ids.next();
-    id_[0] = '\0';
-  }
+  if (number_.number == 0) number_ = ids.next();
   return number_;
 }
 
@@ -110,7 +107,12 @@ std::string_view Exchange::traceparent() noexcept {
 std::string_view Exchange::id() {
   if (const std::string_view taken = client_id(); !taken.empty()) return taken;
   const RequestId& number_of_it = number();
-  if (id_[0] == '\0') write_request_id(number_of_it, id_);
+  if (id_has_.worker != number_of_it.worker) {
+    write_request_id(number_of_it, id_);
+  } else if (id_has_.number != number_of_it.number) {
+    write_request_number(number_of_it.number, id_);
+  }
+  id_has_ = number_of_it;
   return {id_, sizeof id_};
 }
 

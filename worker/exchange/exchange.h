@@ -169,7 +169,8 @@ class Exchange {
   std::string decoded_path_;
   std::optional<Forwarding> forwarding_;
   RequestId number_;
-  char id_[24] = {};                              // NUL at its beginning: not made yet
+  char id_[24] = {};                              // text of …
+  RequestId id_has_;                              // … this, which may be an earlier request
   std::optional<std::string_view> client_id_;     // absent: not looked for yet; empty: there is none
   std::optional<std::string_view> caller_trace_;  // the same
   char traceparent_[kTraceparent] = {};           // NUL at its beginning: not made yet

@@ -3,6 +3,11 @@
 #include <algorithm>
 
 namespace pronghorn::worker {
+namespace {
+
+constexpr int kQueue = 2;  // requests that wait
+
+}  // namespace
 
 void Admission::turn_was_long(Time began, Time ended) noexcept {
   if (!on_) return;
@@ -35,19 +40,20 @@ void Admission::dispatched(Time now, Time polled) noexcept {
 
 void Admission::end_turn() noexcept {
   critical_queue_.end_turn();
-  if (queue_.seen && !queue_.stood) level_ = level_ == Level::only_critical ? Level::late : Level::none;
+  if (queue_.seen && queue_.stood < kQueue) level_ = level_ == Level::only_critical ? Level::late : Level::none;
   queue_.end_turn();
 }
 
 void Admission::Queue::add(Duration wait, Duration before_turn, Duration limit, Time now) noexcept {
   seen = true;
-  stood = stood || before_turn > limit;
+  if (before_turn > limit) ++stood;
   if (wait > limit && since == kNever) since = now;
 }
 
 void Admission::Queue::end_turn() noexcept {
-  if (seen && !stood) since = kNever;
-  seen = stood = false;
+  if (seen && stood < kQueue) since = kNever;
+  seen = false;
+  stood = 0;
 }
 
 // An average in which every millisecond counts the same: of requests of 1 ms and of 100 ms, one of each, nearly 100 ms.

@@ -15,9 +15,10 @@ namespace pronghorn::worker {
 // No I/O; the clock is passed in: `now`, and `polled`, the time at which the loop's poll returned that reported what is
 // handled now.
 //
-// A worker is overloaded when requests have waited for more than 5 ms for 100 ms, in each turn of its loop one: a queue
-// stands that no burst explains. It no longer is after a turn that has found none. (CoDel looks at the
-// shortest wait, of a queue whose oldest comes first. A poll reports sockets in an order of its own.) A spell of overload
+// A worker is overloaded when requests have waited for more than 5 ms for 100 ms, in each turn of its loop several: a
+// queue stands that no burst explains. It no longer is after a turn that has found none or one: refusing the only one
+// that waits helps nobody. (CoDel looks at the shortest wait, of a queue whose oldest comes first, and never drops the
+// last packet. A poll reports sockets in an order of its own.) A spell of overload
 // lasts until the worker has not been overloaded for half a second; within a spell, 20 ms are enough to be overloaded
 // again.
 //
@@ -93,8 +94,8 @@ class Admission {
   // a burst that arrived together.
   struct Queue {
     Time since = kNever;
-    bool seen = false;   // in this turn: a request …
-    bool stood = false;  // … and one that had waited for longer when the turn began
+    bool seen = false;  // in this turn: a request …
+    int stood = 0;      // … and how many that had waited for longer when the turn began
 
     void add(Duration wait, Duration before_turn, Duration limit, Time now) noexcept;
     void end_turn() noexcept;

@@ -23,43 +23,22 @@ void LedgerNotes::end() noexcept {
   if (LedgerEntry* const entry = std::exchange(entry_, nullptr)) ledger_->remove(*entry);
 }
 
-void LedgerNotes::note_output(std::string_view first, std::string_view second, bool queued) noexcept {
-  const std::uint64_t position = output_.until;
-  held_ = hold(position, first, second, queued);
-  written_until_ = position + first.size() + second.size();
-  set_output(written_until_, held_);
-}
-
 void LedgerNotes::will_write_file(std::string_view first, bool queued, int file, std::uint64_t offset,
                                   std::uint64_t size) noexcept {
   if (entry_ == nullptr) return;
-  const std::uint64_t position = output_.until;
-  held_ = hold(position, first, {}, queued);
-  written_until_ = position + first.size();
+  written_until_ = output_.until + first.size();
+  held_ = hold(first, {}, queued);
   entry_->file_from.store(written_until_, kRelease);
   entry_->file_offset.store(offset, kRelease);
   entry_->file.store(file, kRelease);
   keeps_output_ = true;
-  set_output(written_until_ + size, held_);
+  set_output(written_until_ + size);
 }
 
-// Bytes of a response that is not known whole are of no use to anybody.
-bool LedgerNotes::hold(std::uint64_t position, std::string_view first, std::string_view second, bool queued) noexcept {
-  if (position >= unfinished_from_) return false;
-  if (!queued) return ledger_->fill_write_buffer(*entry_, position, first, second);
+bool LedgerNotes::hold_behind(std::string_view first, std::string_view second) noexcept {
   keeps_output_ = true;
-  return ledger_->keep_unsent(*entry_, position, first) &&
-         (second.empty() || ledger_->keep_unsent(*entry_, position + first.size(), second));
-}
-
-// What is not held answers nothing until it has left: see answer_late().
-void LedgerNotes::set_output(std::uint64_t until, bool held) noexcept {
-  output_.until = until;
-  if (held) {
-    output_.answers_until = answerable_;
-    output_.answers_end = std::min(until, unfinished_from_);
-  }
-  entry_->set_output(output_);
+  return ledger_->keep_unsent(*entry_, output_.until, first) &&
+         (second.empty() || ledger_->keep_unsent(*entry_, output_.until + first.size(), second));
 }
 
 void LedgerNotes::keep_rest(std::string_view rest) noexcept {

@@ -1,6 +1,7 @@
 // What one connection writes into the ledger while it is served.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -38,7 +39,10 @@ class LedgerNotes {
   }
   // Both are about to be written, or, if something is queued already, behind that.
   void will_write(std::string_view first, std::string_view second, bool queued) noexcept {
-    if (entry_ != nullptr) note_output(first, second, queued);
+    if (entry_ == nullptr) return;
+    written_until_ = output_.until + first.size() + second.size();
+    held_ = hold(first, second, queued);
+    set_output(written_until_);
   }
   // The same for `first` and then `size` bytes from `offset` of a file. The descriptor stays open until all_written() or
   // end().
@@ -94,10 +98,22 @@ class LedgerNotes {
  private:
   static constexpr auto kRelease = std::memory_order_release;
 
-  void note_output(std::string_view first, std::string_view second, bool queued) noexcept;
-  [[nodiscard]] bool hold(std::uint64_t position, std::string_view first, std::string_view second,
-                          bool queued) noexcept;
-  void set_output(std::uint64_t until, bool held) noexcept;
+  // Bytes of a response that is not known whole are of no use to anybody.
+  [[nodiscard]] bool hold(std::string_view first, std::string_view second, bool queued) noexcept {
+    if (output_.until >= unfinished_from_) return false;
+    if (queued) return hold_behind(first, second);
+    return ledger_->fill_write_buffer(*entry_, output_.until, first, second);
+  }
+  [[nodiscard]] bool hold_behind(std::string_view first, std::string_view second) noexcept;
+  // What is not held answers nothing until it has left: see answer_late().
+  void set_output(std::uint64_t until) noexcept {
+    output_.until = until;
+    if (held_) {
+      output_.answers_until = answerable_;
+      output_.answers_end = std::min(until, unfinished_from_);
+    }
+    entry_->set_output(output_);
+  }
   void discard_output() noexcept;
   void keep_unanswered(std::string_view bytes) noexcept;
   void answer_late() noexcept;

@@ -98,36 +98,43 @@ bool SocketStream::has_input() const noexcept {
 void SocketStream::write(std::string_view first, std::string_view second) {
   if (closing_ || failed_ || first.size() + second.size() == 0) return;
   notes_.will_write(first, second, queued_ != 0);
-  send(first, second, false);
-  if (queued_ == 0 && !failed_) notes_.all_written();
+  if (send(first, second, false)) notes_.all_written();
 }
 
 void SocketStream::write_owed(std::string_view bytes, std::unique_ptr<detail::FilePart> part) {
   if (part != nullptr) return send_file(bytes, std::move(part));
-  send(bytes, {}, false);
-  if (queued_ == 0 && !failed_) notes_.all_written();
+  if (send(bytes, {}, false)) notes_.all_written();
 }
 
-void SocketStream::send(std::string_view first, std::string_view second, bool more) {
+// Whether the socket has taken everything that was ever sent.
+bool SocketStream::send(std::string_view first, std::string_view second, bool more) {
   const std::size_t total = first.size() + second.size();
-  if (total == 0) return;
-  std::size_t sent = 0;
-  const bool is_next = queued_ == 0;
-  if (is_next) {
-    const ssize_t result = try_write(first, second, more);
-    if (result < 0) return fail();
-    sent = static_cast<std::size_t>(result);
-    bytes_sent_ += sent;
+  if (total == 0) return queued_ == 0;
+  if (queued_ != 0) {
+    queue_write(std::string(first).append(second));  // noted before
+    return false;
   }
-  if (sent == total) return;
+  const ssize_t result = try_write(first, second, more);
+  if (result < 0) {
+    fail();
+    return false;
+  }
+  const auto sent = static_cast<std::size_t>(result);
+  bytes_sent_ += sent;
+  if (sent == total) return true;
+  queue_rest(first, second, sent);
+  return false;
+}
+
+void SocketStream::queue_rest(std::string_view first, std::string_view second, std::size_t sent) {
   std::string rest;
-  rest.reserve(total - sent);
+  rest.reserve(first.size() + second.size() - sent);
   if (sent < first.size()) {
     rest.append(first.substr(sent)).append(second);
   } else {
     rest.append(second.substr(sent - first.size()));
   }
-  if (is_next) notes_.keep_rest(rest);  // what is queued was kept before
+  notes_.keep_rest(rest);
   queue_write(std::move(rest));
 }
 
@@ -185,7 +192,7 @@ void SocketStream::write_file(std::string_view first, std::unique_ptr<detail::Fi
 }
 
 void SocketStream::send_file(std::string_view first, std::unique_ptr<detail::FilePart> part) {
-  send(first, {}, true);
+  static_cast<void>(send(first, {}, true));
   if (closing_ || failed_) return;
   file_ = std::move(part);
   ++queued_;

@@ -49,7 +49,8 @@ class SocketStream final : public ByteStream {
   [[nodiscard]] bool watch();
   void read_now();
   void received(ssize_t size, const char* bytes);
-  void send(std::string_view first, std::string_view second, bool more);
+  [[nodiscard]] bool send(std::string_view first, std::string_view second, bool more);
+  void queue_rest(std::string_view first, std::string_view second, std::size_t sent);
   void send_file(std::string_view first, std::unique_ptr<detail::FilePart> part);
   [[nodiscard]] ssize_t try_write(std::string_view first, std::string_view second, bool more) noexcept;
   void queue_write(std::string bytes);

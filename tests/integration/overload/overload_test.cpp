@@ -172,7 +172,7 @@ TEST_CASE("the requests of clients that have left are not executed", "[overload]
   CHECK(requests_of(server, "GET /hello") == before);
 }
 
-TEST_CASE("--overload off refuses nothing", "[overload]") {
+TEST_CASE("with overload off nothing is refused", "[overload]") {
   const ServerProcess server(one_worker({"--overload", "off"}));
   const ImpatientReport report = ask(server, 3 * kCapacity, 1500ms);
   CHECK(report.refused == 0);
