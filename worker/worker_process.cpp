@@ -385,8 +385,8 @@ int run_worker(void (*setup)(App&)) {
     static Scoreboard& board = *new Scoreboard(Scoreboard::attach(kScoreboardFd));
     Survival* const survival = handover.admin
                                    ? nullptr
-                                   : Survival::start(handover.config, {.give = kHandoffGiveFd, .take = kHandoffTakeFd},
-                                                     handover.supervisor_pid, board.worker(handover.slot, handover.row))
+                                   : Survival::start(handover, {.give = kHandoffGiveFd, .take = kHandoffTakeFd},
+                                                     board.worker(handover.slot, handover.row))
                                          .release();
     WorkerProcess process(std::move(handover), board, survival, setup);
     return process.run();

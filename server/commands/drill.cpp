@@ -125,9 +125,24 @@ std::optional<Repair> wait_repaired(const std::string& control, const Victim& vi
   return std::nullopt;
 }
 
+// What the server says it has done for clients of dead workers since it started.
+struct Survival {
+  std::int64_t handed_over = 0;  // connections
+  std::int64_t run_again = 0;    // requests
+
+  static Survival of(const json& status) {
+    const json& totals = status.at("totals");
+    return {totals.at("connections_handed_over").at("death").get<std::int64_t>(),
+            totals.at("requests_replayed").get<std::int64_t>()};
+  }
+  [[nodiscard]] Survival since(const Survival& before) const noexcept {
+    return {handed_over - before.handed_over, run_again - before.run_again};
+  }
+};
+
 double ms(std::uint64_t microseconds) { return static_cast<double>(microseconds) / 1e3; }
 
-void print_json(const Drill& drill, const Victim& victim, const std::optional<Repair>& repair,
+void print_json(const Drill& drill, const Victim& victim, const std::optional<Repair>& repair, const Survival& survival,
                 const DrillResults& results) {
   json report{{"drill", drill.how},
               {"slot", victim.slot},
@@ -143,6 +158,8 @@ void print_json(const Drill& drill, const Victim& victim, const std::optional<Re
                {{"p50", ms(results.latency.percentile(0.5))},
                 {"p99", ms(results.latency.percentile(0.99))},
                 {"max", ms(results.latency.max)}}},
+              {"connections_handed_over", survival.handed_over},
+              {"requests_run_again", survival.run_again},
               {"repaired_in_ms", nullptr},
               {"new_pid", nullptr}};
   if (repair) {
@@ -152,11 +169,12 @@ void print_json(const Drill& drill, const Victim& victim, const std::optional<Re
   fmt::print("{}\n", dump_json(report, 2));
 }
 
-void print_table(const std::optional<Repair>& repair, const DrillResults& results) {
+void print_table(const std::optional<Repair>& repair, const Survival& survival, const DrillResults& results) {
   fmt::print("requests  {} sent, {} answered ({} with 5xx), {} lost\n", results.sent, results.answered, results.errors,
              results.lost());
   fmt::print("lost      {} closed before the answer, {} not connected, {} not answered within {} s\n", results.closed,
              results.refused, results.timed_out, DrillLoad::kPatience.count());
+  fmt::print("survival  {} connections handed over, {} requests run again\n", survival.handed_over, survival.run_again);
   fmt::print("latency   p50 {:.2f} ms, p99 {:.2f} ms, longest {:.2f} ms\n", ms(results.latency.percentile(0.5)),
              ms(results.latency.percentile(0.99)), ms(results.latency.max));
   if (results.late > 0) {
@@ -203,7 +221,8 @@ int run_drill(const std::string& control, const Drill& drill) {
   stopped.go_on();
   std::this_thread::sleep_for(kAfter);
   const DrillResults results = load.stop();
-  drill.json ? print_json(drill, *victim, repair, results) : print_table(repair, results);
+  const Survival survival = Survival::of(ask_status(control)).since(Survival::of(status));
+  drill.json ? print_json(drill, *victim, repair, survival, results) : print_table(repair, survival, results);
   return repair ? 0 : 1;
 }
 

@@ -119,6 +119,19 @@ void for_each_connection(const Ledger& ledger, Visit visit) noexcept {
   }
 }
 
+// To be called when all connections that were noted are closed.
+void pass_on_newcomers(const GuardianDuties& duties, std::uint64_t deadline_ms) noexcept {
+  for (int fd = 0, end = newcomers_end(); fd < end; ++fd) {
+    if (!is_newcomer(fd, duties.ports)) continue;
+    HandoffRecord record;
+    record.reason = HandoffReason::accepted;
+    record.cookie = cookie_of(fd);
+    const bool passed_on = send_patiently(duties.queue, {.connection = fd}, record, deadline_ms);
+    count(passed_on ? duties.row->handed_over : duties.row->lost);
+    ::close(fd);
+  }
+}
+
 [[noreturn]] void guard(const GuardianDuties& duties, int worker, int worker_pidfd, int supervisor_pid) noexcept {
   // Signals to the group are for the others. SIGKILL comes when the supervisor has died.
   sigset_t all;
@@ -172,6 +185,7 @@ void hand_over_all(const GuardianDuties& duties, std::uint64_t patience_ms) noex
     }
     ::close(fd);  // an entry that names the same descriptor must not find it
   });
+  pass_on_newcomers(duties, deadline_ms);
   // What the worker had taken from the queue itself. If it had noted it already, the loop above has closed it.
   if (const auto left = duties.inbox->left_behind()) {
     const bool passed_on = send_patiently(duties.queue, left->handed, left->record, deadline_ms);

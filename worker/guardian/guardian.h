@@ -15,6 +15,7 @@
 
 #include "common/ipc/scoreboard.h"
 #include "worker/guardian/handoff.h"
+#include "worker/guardian/newcomers.h"
 #include "worker/net/ledger.h"
 
 namespace pronghorn::worker {
@@ -24,6 +25,7 @@ struct GuardianDuties {
   HandoffInbox* inbox;  // in shared memory
   int queue;            // the givers' end
   GuardianRow* row;
+  ListeningPorts ports = {};
 };
 
 // Clones the guardian of this process, and tells its pid. To be called once, after exec, while the process has one

@@ -13,7 +13,7 @@ namespace {
 
 bool is_valid(const HandoffRecord& record) noexcept {
   return record.magic == HandoffRecord::kMagic && record.version == HandoffRecord::kVersion &&
-         (record.reason == HandoffReason::death || record.reason == HandoffReason::drain) &&
+         record.reason >= HandoffReason::death && record.reason <= HandoffReason::accepted &&
          record.begun <= Begun::guilty && record.unanswered <= kMaxHandedUnanswered &&
          record.unsent <= kMaxHandedUnsent;
 }
@@ -25,11 +25,13 @@ bool is_file(int fd) noexcept {
 
 }  // namespace
 
-bool is_socket(int fd, std::uint64_t cookie) noexcept {
-  std::uint64_t now = 0;
-  socklen_t size = sizeof now;
-  return fd >= 0 && ::getsockopt(fd, SOL_SOCKET, SO_COOKIE, &now, &size) == 0 && now == cookie;
+std::uint64_t cookie_of(int fd) noexcept {
+  std::uint64_t cookie = 0;
+  socklen_t size = sizeof cookie;
+  return fd >= 0 && ::getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &size) == 0 ? cookie : 0;
 }
+
+bool is_socket(int fd, std::uint64_t cookie) noexcept { return cookie != 0 && cookie_of(fd) == cookie; }
 
 HandoffSent send_handoff(int queue, const Handed& handed, const HandoffRecord& record) noexcept {
   HandoffRecord header = record;

@@ -24,6 +24,7 @@ namespace pronghorn::worker {
 enum class HandoffReason : std::uint32_t {
   death = 1,  // its worker was killed or has crashed
   drain,      // its worker is leaving
+  accepted,   // its worker died right after it had accepted it: it is served from its beginning
 };
 
 // Fixed layout: both ends are of one build, or of two that agree on kVersion.
@@ -54,6 +55,8 @@ static_assert(std::is_trivially_copyable_v<HandoffRecord>);
 
 // Whether the descriptor is the socket with this SO_COOKIE.
 [[nodiscard]] bool is_socket(int fd, std::uint64_t cookie) noexcept;
+// 0: it is no socket.
+[[nodiscard]] std::uint64_t cookie_of(int fd) noexcept;
 
 inline constexpr std::size_t kMaxHandedUnanswered = Ledger::kMaxUnanswered + Ledger::kReadBuffer;
 inline constexpr std::size_t kMaxHandedUnsent = Ledger::kMaxUnsent;

@@ -22,12 +22,17 @@ HandoffInbox* make_shared_inbox() {
 
 Survival::Survival(std::uint64_t memory, Queue queue) : ledger_(memory), inbox_(make_shared_inbox()), queue_(queue) {}
 
-std::unique_ptr<Survival> Survival::start(const Config& config, Queue queue, int supervisor_pid, WorkerRow& row) {
-  if (config.survival_memory == 0) return nullptr;
+std::unique_ptr<Survival> Survival::start(const Handover& handover, Queue queue, WorkerRow& row) {
+  const std::uint64_t memory = handover.config.survival_memory;
+  if (memory == 0) return nullptr;
   try {
-    std::unique_ptr<Survival> survival(new Survival(config.survival_memory, queue));
-    survival->guardian_ =
-        start_guardian({&survival->ledger_, survival->inbox_, queue.give, &row.guardian}, supervisor_pid);
+    std::unique_ptr<Survival> survival(new Survival(memory, queue));
+    survival->guardian_ = start_guardian({.ledger = &survival->ledger_,
+                                          .inbox = survival->inbox_,
+                                          .queue = queue.give,
+                                          .row = &row.guardian,
+                                          .ports = ListeningPorts(handover.listeners)},
+                                         handover.supervisor_pid);
     return survival;
   } catch (const std::exception& error) {
     log_warning("connections will not outlive this worker; lower --survival-memory", {{"error", error.what()}});

@@ -5,7 +5,7 @@
 #include <memory>
 #include <string>
 
-#include "common/config/config.h"
+#include "common/ipc/handover.h"
 #include "common/ipc/scoreboard.h"
 #include "worker/guardian/guardian.h"
 #include "worker/guardian/handoff.h"
@@ -23,8 +23,7 @@ class Survival {
   };
   // Must be called once, before the process has threads. Null if the option survival_memory is 0 or there is no memory
   // for the ledger. Without a guardian the connections end with the worker: see guardian().
-  [[nodiscard]] static std::unique_ptr<Survival> start(const Config& config, Queue queue, int supervisor_pid,
-                                                       WorkerRow& row);
+  [[nodiscard]] static std::unique_ptr<Survival> start(const Handover& handover, Queue queue, WorkerRow& row);
   Survival(const Survival&) = delete;
   Survival& operator=(const Survival&) = delete;
 

@@ -198,6 +198,10 @@ void HttpServer::take_connections() {
 
 void HttpServer::take(const HandoffInbox::Taken& taken) {
   const HandoffRecord& record = taken.record;
+  if (record.reason == HandoffReason::accepted) {
+    adopt(taken.handed.connection);
+    return survival_->inbox().done();
+  }
   add(context_.row[Count::connections]);
   const Handed& handed = taken.handed;
   LedgerEntry* const entry = survival_->ledger().take_up(handed.connection, record.peer,

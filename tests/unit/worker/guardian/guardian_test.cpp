@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <cstring>
 #include <memory>
@@ -195,6 +196,43 @@ TEST_CASE("What a worker had taken from the queue and not noted yet is passed on
   REQUIRE(taken);
   CHECK(taken->handed.unanswered == "abc");
   ::close(taken->handed.connection);
+}
+
+TEST_CASE("A connection that its worker had just accepted is passed on, to be served from its beginning") {
+  Memory memory;
+  TcpPair accepted;
+  TcpPair elsewhere;
+  TcpPair read_from;
+  read_from.client_sends("x");
+  const std::array<pronghorn::InheritedListener, 2> ours{
+      {{.address = {}, .slot = 0, .fd = accepted.server, .is_unix = false},
+       {.address = {}, .slot = 0, .fd = read_from.server, .is_unix = false}}};
+  GuardianDuties duties = memory.duties();
+  duties.ports = ListeningPorts(ours);
+  const int supervisor = ::getpid();
+  const int worker = ::fork();
+  if (worker == 0) {
+    char byte = 0;
+    if (::read(read_from.server, &byte, 1) != 1) ::_exit(1);
+    const auto guardian = start_guardian(duties, supervisor);
+    memory.shared->guardian = guardian ? *guardian : -1;
+    ::kill(::getpid(), SIGKILL);
+  }
+  accepted.close_server();
+  elsewhere.close_server();
+  read_from.close_server();
+  reap(worker);
+  REQUIRE(memory.shared->guardian > 0);
+  reap(memory.shared->guardian);
+  HandoffInbox inbox;
+  const auto taken = inbox.receive(memory.queue[1]);
+  REQUIRE(taken);
+  CHECK(taken->record.reason == HandoffReason::accepted);
+  CHECK(seen_by_client(accepted) == "open");
+  ::close(taken->handed.connection);
+  CHECK_FALSE(inbox.receive(memory.queue[1]));
+  CHECK(eventually(5s, [&] { return seen_by_client(elsewhere) == "closed"; }));
+  CHECK(eventually(5s, [&] { return seen_by_client(read_from) == "closed"; }));
 }
 
 TEST_CASE("Where no process can be made, the reason is told and the worker goes on") {

@@ -29,13 +29,6 @@ struct Queue {
   int ends[2] = {};
 };
 
-std::uint64_t cookie_of(int fd) {
-  std::uint64_t cookie = 0;
-  socklen_t size = sizeof cookie;
-  REQUIRE(::getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &size) == 0);
-  return cookie;
-}
-
 HandoffRecord record_of(int fd) {
   HandoffRecord record;
   record.answered = 100;
