@@ -42,9 +42,10 @@ endif()
 # pronghorn_library(folder SOURCES files… PUBLIC targets… PRIVATE targets…): a static library of one folder, named after
 # it (worker/http1 is pronghorn_worker_http1). SOURCES lists every file of the folder, headers included: headers are
 # symlinked into an include root of their own, so `#include "folder/file.h"` compiles only in targets that link this one.
-# REQUEST_PATH: the folder's code runs for every request.
+# REQUEST_PATH: the folder's code runs for every request. APART: sources that cannot share a translation unit with the
+# others of the folder, because they have the same local names or include headers that exclude each other.
 function(pronghorn_library folder)
-  cmake_parse_arguments(PARSE_ARGV 1 part "REQUEST_PATH" "" "SOURCES;PUBLIC;PRIVATE")
+  cmake_parse_arguments(PARSE_ARGV 1 part "REQUEST_PATH" "" "SOURCES;APART;PUBLIC;PRIVATE")
   string(REPLACE "/" "_" name "pronghorn_${folder}")
   set(root "${PROJECT_BINARY_DIR}/include-roots/${name}")
   file(REMOVE_RECURSE "${root}")
@@ -59,6 +60,11 @@ function(pronghorn_library folder)
 
   add_library(${name} STATIC ${part_SOURCES})
   set_target_properties(${name} PROPERTIES LINKER_LANGUAGE CXX)
+  if(PRONGHORN_SANITIZE)
+    # Most of what is compiled there are instrumented templates of headers: once per folder instead of once per source.
+    set_target_properties(${name} PROPERTIES UNITY_BUILD ON)
+    set_source_files_properties(${part_APART} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+  endif()
   # libpronghorn is loaded at program start, so thread-local variables need no call (initial-exec). Its functions are
   # not interposed, so calls between them skip the PLT.
   target_compile_options(${name} PRIVATE -ftls-model=initial-exec -fno-semantic-interposition)

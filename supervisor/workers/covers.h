@@ -35,7 +35,7 @@ class Covers {
 
  private:
   // A restart is usually faster, and then covering would only cost messages.
-  static constexpr std::uint64_t kAfterMs = 200;
+  static constexpr std::uint64_t kAfterMs = 20;
 
   [[nodiscard]] bool send_cover(int pid, std::uint32_t slot) const;
   [[nodiscard]] std::uint64_t next_due(std::uint64_t now) const noexcept;
