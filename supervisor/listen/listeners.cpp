@@ -133,7 +133,7 @@ bool Listeners::adopt_passed(const Address& address) {
     const bool first = std::ranges::find(listeners_, index, &Listener::address) == listeners_.end();
     if (!slot && !first) continue;  // one is enough for all slots
     ::fcntl(socket.fd.get(), F_SETFL, O_NONBLOCK);
-    if (!address.is_unix) send_without_delay(socket.fd.get());
+    if (!address.is_unix) set_connection_options(socket.fd.get());
     listeners_.push_back({index, slot, socket.fd.get()});
     owned_.push_back(std::move(socket.fd));
     has_own_ = has_own_ || slot.has_value();

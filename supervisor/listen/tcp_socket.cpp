@@ -33,14 +33,17 @@ std::string explain(int error) {
   }
 }
 
-void send_without_delay(int fd) noexcept { set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1); }
+void set_connection_options(int fd) noexcept {
+  set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  set_option(fd, SOL_SOCKET, SO_OOBINLINE, 1);
+}
 
 std::expected<Fd, std::string> bound_socket(const SocketAddress& address, bool reuse_port) {
   Fd fd(::socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) return std::unexpected(explain(errno));
   set_option(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
   if (reuse_port) set_option(fd.get(), SOL_SOCKET, SO_REUSEPORT, 1);
-  send_without_delay(fd.get());
+  set_connection_options(fd.get());
   if (address.storage.ss_family == AF_INET6) {
     set_option(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, address.dual_stack ? 0 : 1);
   }

@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -119,6 +120,12 @@ void for_each_connection(const Ledger& ledger, Visit visit) noexcept {
   }
 }
 
+// The end of the connection may be the end of its last response: half of one must not look like the whole.
+void reset_on_close(int fd) noexcept {
+  const linger at_once{.l_onoff = 1, .l_linger = 0};
+  ::setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+}
+
 // To be called when all connections that were noted are closed.
 void pass_on_newcomers(const GuardianDuties& duties, std::uint64_t deadline_ms) noexcept {
   for (int fd = 0, end = newcomers_end(); fd < end; ++fd) {
@@ -174,6 +181,7 @@ void hand_over_all(const GuardianDuties& duties, std::uint64_t patience_ms) noex
     const Verdict verdict = verdict_on(duties, entry, fd);
     if (verdict.fate == Verdict::Fate::moves) return;
     lose(verdict);
+    if (verdict.owes && entry.ends_at.load(std::memory_order_relaxed) != 0) reset_on_close(fd);
     ::close(fd);
   });
   for_each_connection(*duties.ledger, [&](const LedgerEntry& entry, int fd) {

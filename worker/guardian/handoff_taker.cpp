@@ -13,10 +13,13 @@ namespace {
 
 constexpr int kTakesPerTurn = 256;  // about what the queue holds; then clients that are connected have their turn
 
-bool has_free_descriptor(int any) noexcept {
-  const int copy = ::fcntl(any, F_DUPFD_CLOEXEC, 0);
-  if (copy >= 0) ::close(copy);
-  return copy >= 0;
+// A message may bring a connection and a file.
+bool has_free_descriptors(int any) noexcept {
+  const int first = ::fcntl(any, F_DUPFD_CLOEXEC, 0);
+  const int second = ::fcntl(any, F_DUPFD_CLOEXEC, 0);
+  if (first >= 0) ::close(first);
+  if (second >= 0) ::close(second);
+  return second >= 0;
 }
 
 }  // namespace
@@ -44,7 +47,7 @@ void HandoffTaker::stop() noexcept { uv_poll_stop(poll_.get()); }
 void HandoffTaker::take_some() {
   for (int count = 0; count < kTakesPerTurn; ++count) {
     if (uv_is_active(reinterpret_cast<const uv_handle_t*>(poll_.get())) == 0) return;  // the callee has called stop()
-    if (!has_free_descriptor(queue_)) return stop();
+    if (!has_free_descriptors(queue_)) return stop();
     const auto taken = inbox_.receive(queue_);
     if (!taken) return;
     taken_(*taken);

@@ -82,6 +82,8 @@ Verdict judge(const LedgerEntry& entry, const std::optional<SocketPositions>& po
   if (!now) return verdict;
   const std::uint64_t sent = now->written;
   verdict.owes = !now->broken && (running || sent < output.until);
+  // The kernel has passed bytes over, or the ledger is not to be believed.
+  if (!moments.was_reading && now->read != entry.read.load(kRelaxed)) return verdict;
   if (now->broken || sent < entry.sent.load(kRelaxed) || sent > output.until || answered > now->read) return verdict;
   if (running && sent > output.answers_end) return verdict;  // a part of its response has left
   const std::uint64_t owed_until = std::max(sent, std::min(output.until, output.answers_end));

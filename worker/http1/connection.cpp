@@ -272,6 +272,7 @@ void Http1Connection::stream_ended(std::exception_ptr error) {
   if (stream_.closing()) return;
   response_sent();
   if (sender_.gathering()) return;
+  stream_.notes().settle(stream_.queued() == 0);
   consume_unparsed();
   settle();
 }

@@ -55,6 +55,7 @@ void Http1Connection::on_drained() {
   if (sender_.file_sent()) response_sent();
   if (StreamedResponse* const produced = sender_.produced()) produced->drained();
   if (stream_.closing()) return;
+  stream_.notes().settle(stream_.queued() == 0);  // before another request begins
   consume_unparsed();
   settle();
 }
@@ -235,6 +236,7 @@ void Http1Connection::timed_out() {
     case Waiting::for_head:
       if (!unparsed_.empty()) {
         add(context_.row[Count::timeouts]);
+        stream_.notes().begin_request(unparsed_.size(), requests_);
         refuse({408, "the head of the request did not arrive in time", Count::limit_header_time});
         return settle();
       }
@@ -268,6 +270,7 @@ void Http1Connection::received_too_slowly() {
     return body_too_slow(kReason);
   }
   add(context_.row[Count::timeouts]);
+  stream_.notes().begin_request(unparsed_.size(), requests_);
   refuse({408, kReason, Count::limit_receive_rate});
   settle();
 }

@@ -212,8 +212,11 @@ void HttpServer::take(const HandoffInbox::Taken& taken) {
                                                           .file = handed.file,
                                                           .file_offset = record.file_offset,
                                                           .file_bytes = record.file_bytes,
+                                                          .ends = record.ends != 0,
                                                           .begun = record.begun,
-                                                          .begun_until = record.begun_until});
+                                                          .begun_until = record.begun_until,
+                                                          .requests = record.requests,
+                                                          .opened_ms = record.opened_ms});
   survival_->inbox().done();
   std::unique_ptr<detail::FilePart> file;
   if (handed.file >= 0) {
@@ -304,8 +307,10 @@ HandoffSent HttpServer::hand_over(Http1Connection& connection) {
   if (sent == HandoffSent::yes) {
     add(context_.row[Count::handed_over_drain]);
     connection.close();  // this worker's descriptor: the connection stays open in the queue
-  } else {
+  } else if (sent == HandoffSent::full) {
     survival_->ledger().stay(entry);
+  } else {
+    connection.notes().end();  // it ends with this worker, like one that the ledger had no room for
   }
   return sent;
 }

@@ -10,7 +10,6 @@ namespace {
 
 constexpr std::size_t kMaxGathered = 32 * 1024;  // bytes of a batch before they are written
 constexpr std::size_t kCopied = 32 * 1024;       // below, a copy costs less than one more system call
-constexpr std::size_t kMaxNoted = 64 * 1024;     // the ledger has room for as much at a time, beside heads
 
 }  // namespace
 
@@ -64,7 +63,7 @@ ResponseSender::Sent ResponseSender::send_body(const std::string& body) {
     return Sent::whole;
   }
   // A long body becomes a file, so that what its client has not received outlives this worker.
-  if (body.size() > kMaxNoted && stream_.notes().entry() != nullptr) {
+  if (output_->size() + body.size() > Ledger::kWriteBuffer && stream_.notes().entry() != nullptr) {
     if (auto file = OpenFile::with(body)) {
       return send_file(std::make_unique<detail::FilePart>(std::move(file), 0, body.size()));
     }
@@ -77,7 +76,8 @@ ResponseSender::Sent ResponseSender::send_body(const std::string& body) {
 ResponseSender::Sent ResponseSender::send_file(std::unique_ptr<detail::FilePart> part) {
   if (part->file->in_memory() || part->length <= kCopied) {
     if (part->file->append(*output_, part->offset, static_cast<std::size_t>(part->length))) return Sent::whole;
-    // The connection is closed before the batch ends, and what has gathered would be lost.
+    // The connection is closed before the batch ends, and what has gathered would be lost. It answers nothing.
+    stream_.notes().begin_response(0);
     stream_.write(*output_);
     output_->clear();
     return stream_.closing() ? Sent::closed : Sent::short_file;

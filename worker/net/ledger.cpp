@@ -23,6 +23,7 @@ constexpr std::size_t kPage = 4096;
 template <std::size_t Size>
 struct Ledger::Buffer {
   std::atomic<std::uint32_t> owner;  // index + 1 of its entry; 0: none
+  std::atomic<std::uint32_t> size;   // bytes that are its; while they are read: all that may be
   std::atomic<std::uint64_t> from;   // position of the first byte
   alignas(64) std::array<char, Size> bytes;
 };
@@ -102,6 +103,9 @@ LedgerEntry* Ledger::add(int fd, const LedgerPeer& peer, std::uint64_t read, std
 LedgerEntry* Ledger::take_up(int fd, const LedgerPeer& peer, const TakenUp& from) noexcept {
   LedgerEntry* const entry = fill_entry(fd, peer, from.answered, from.sent);
   if (entry == nullptr) return nullptr;
+  entry->requests.store(from.requests, kRelease);
+  entry->opened_ms.store(from.opened_ms, kRelease);
+  if (from.ends) entry->ends_at.store(std::max<std::uint64_t>(from.answered, 1), kRelease);
   entry->begun_until.store(from.begun_until, kRelease);
   entry->begun.store(from.begun, kRelease);
   if (!from.unanswered.empty()) static_cast<void>(keep_unanswered(*entry, from.answered, from.unanswered));
@@ -163,12 +167,14 @@ void Ledger::begin_read(const LedgerEntry* entry) noexcept {
   header_->input.owner.store(0, kRelease);
   if (entry == nullptr) return;
   header_->input.from.store(entry->read.load(kRelaxed), kRelease);
+  header_->input.size.store(kReadBuffer, kRelease);
   header_->reading.store(1, kRelease);
   header_->input.owner.store(index_of(*entry) + 1, kRelease);
 }
 
 void Ledger::end_read(LedgerEntry& entry, std::size_t size) noexcept {
   entry.read.store(entry.read.load(kRelaxed) + size, kRelease);
+  header_->input.size.store(static_cast<std::uint32_t>(size), kRelease);
   header_->reading.store(0, kRelease);
 }
 
@@ -180,6 +186,7 @@ bool Ledger::fill_write_buffer(const LedgerEntry& entry, std::uint64_t position,
   std::memcpy(output.bytes.data(), first.data(), first.size());
   if (!second.empty()) std::memcpy(output.bytes.data() + first.size(), second.data(), second.size());
   output.from.store(position, kRelease);
+  output.size.store(static_cast<std::uint32_t>(first.size() + second.size()), kRelease);
   output.owner.store(index_of(entry) + 1, kRelease);
   return true;
 }
@@ -295,7 +302,8 @@ bool Ledger::copy(const LedgerEntry& entry, const Buffer<Size>& buffer, std::uin
   if (reached == until) return true;
   const std::uint64_t begin = buffer.from.load(kRelaxed);
   if (buffer.owner.load(kRelaxed) != index_of(entry) + 1) return false;
-  if (reached < begin || until < begin || until - begin > Size) return false;
+  const std::uint64_t size = std::min<std::uint64_t>(buffer.size.load(kRelaxed), Size);
+  if (reached < begin || until < begin || until - begin > size) return false;
   std::memcpy(out.data() + (reached - from), buffer.bytes.data() + (reached - begin), until - reached);
   return true;
 }

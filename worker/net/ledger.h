@@ -123,8 +123,11 @@ struct TakenUp {
   int file = -1;                // … and then, if not -1, file_bytes from file_offset of this one
   std::uint64_t file_offset = 0;
   std::uint64_t file_bytes = 0;
+  bool ends = false;  // after that
   Begun begun = Begun::no;
   std::uint64_t begun_until = 0;
+  std::uint32_t requests = 0;
+  std::uint64_t opened_ms = 0;
 };
 
 class Ledger {

@@ -1,5 +1,6 @@
 // What clients on open connections see when the worker that serves them dies.
 #include <signal.h>
+#include <sys/socket.h>
 
 #include <string>
 #include <vector>
@@ -222,4 +223,26 @@ TEST_CASE("thousands of idle connections are served within a second of a kill", 
   auto connections = keep(server, kConnections);
   kill_worker(server, 0);
   check_served(connections);
+}
+
+TEST_CASE("a connection keeps its number of requests over deaths with no request between them", "[survival]") {
+  const ServerProcess server({.workers = 1, .arguments = {"--keep-alive-requests", "3"}});
+  HttpConnection connection(server.address());
+  for (int request = 1; request <= 2; ++request) CHECK_FALSE(connection.get("/hello").has("Connection"));
+  for (int death = 0; death < 2; ++death) {
+    kill_worker(server, 0);
+    REQUIRE(server.wait_ready(1));
+  }
+  CHECK(connection.get("/hello").header("Connection") == "close");
+}
+
+TEST_CASE("bytes that a client sends as urgent do not cost it its connection", "[survival]") {
+  const ServerProcess server({.workers = 1});
+  HttpConnection connection(server.address());
+  REQUIRE(connection.get("/hello").status == 200);
+  REQUIRE(::send(connection.fd(), "G", 1, MSG_OOB) == 1);
+  REQUIRE(connection.send_raw("ET /hello HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+  CHECK(connection.read_response().status == 200);
+  kill_worker(server, 0);
+  CHECK(connection.get("/hello").status == 200);
 }

@@ -44,7 +44,8 @@ struct Scenario {
 
 void die_at(std::uint64_t point, const Scenario& scenario) {
   ServerOptions options = scenario.server;
-  options.environment.emplace_back("LD_BIND_NOW", "1");  // the loader's work is not the worker's
+  options.environment.emplace_back("LD_BIND_NOW", "1");                      // the loader's work is not the worker's
+  options.arguments.insert(options.arguments.end(), {"--overload", "off"});  // one instruction at a time is slow
   ServerProcess server(options);
   HttpConnection connection(server.address());
   const auto before = server.status().at("totals").at("bytes_in").get<std::uint64_t>();

@@ -1,6 +1,9 @@
 // Responses that were under way when their worker was killed: what is known whole arrives whole.
 #include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <string>
 
 #include "support/catch.h"
@@ -123,4 +126,27 @@ TEST_CASE("a long upload whose worker is killed is answered 503, and its connect
   CHECK(response.header("Retry-After") == "1");
   CHECK(response.header("Connection") == "close");
   CHECK(connection.closed_within(5s));
+}
+
+TEST_CASE("nothing is executed behind the last response of a connection, however many workers die", "[survival]") {
+  const ServerProcess server({.workers = 1});
+  HttpConnection connection(server.address());
+  REQUIRE(connection.send_raw(request(download(kLong), "Connection: close\r\n\r\n") + request("/users/1")));
+  for (int kills = 0; kills < 2; ++kills) kill_under(server, connection);
+  CHECK(connection.read_response().body == numbered(kLong));
+  CHECK(connection.closed_within(5s));
+}
+
+TEST_CASE("a stream that ends with its connection is reset when its worker dies, not ended", "[survival]") {
+  const ServerProcess server({.workers = 1});
+  HttpConnection connection(server.address());
+  REQUIRE(connection.send_raw("GET /stream?n=1000000&ms=1 HTTP/1.0\r\nHost: localhost\r\n\r\n"));
+  kill_under(server, connection);
+  char bytes[65536];
+  ssize_t size = 0;
+  do {
+    size = ::recv(connection.fd(), bytes, sizeof bytes, 0);
+  } while (size > 0);
+  CHECK(size < 0);
+  CHECK(errno == ECONNRESET);
 }

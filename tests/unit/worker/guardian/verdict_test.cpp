@@ -24,7 +24,9 @@ struct Note {
   void output(std::uint64_t until, std::uint64_t answers_until, std::uint64_t answers_end) {
     entry.set_output({.until = until, .answers_until = answers_until, .answers_end = answers_end});
   }
-  [[nodiscard]] Verdict verdict() const { return judge(entry, kernel, {.guilty = guilty}); }
+  [[nodiscard]] Verdict verdict() const {
+    return judge(entry, kernel, {.was_reading = kernel.read != entry.read, .guilty = guilty});
+  }
 };
 
 }  // namespace
@@ -230,6 +232,14 @@ TEST_CASE("A connection whose last response has left ends, and one whose last re
   note.kernel.written = 1500;
   CHECK(note.verdict().fate == Fate::ends);
   CHECK_FALSE(note.verdict().owes);
+}
+
+TEST_CASE("A connection of which the kernel has passed bytes over ends: urgent data is read and never seen") {
+  Note note;
+  note.kernel.read = 130;
+  CHECK(judge(note.entry, note.kernel, {}).fate == Fate::ends);
+  note.entry.read = 130;
+  CHECK(judge(note.entry, note.kernel, {}).fate == Fate::moves);
 }
 
 TEST_CASE("A ledger that says more was answered than the kernel has seen is not believed") {

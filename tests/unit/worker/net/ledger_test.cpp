@@ -58,9 +58,16 @@ std::string pattern(std::size_t size) {
 TEST_CASE("A connection that is taken up has its unanswered bytes, and what is known of them") {
   Ledger ledger(Ledger::kMinimum);
   TcpPair pair;
-  const LedgerEntry* entry = ledger.take_up(
-      pair.server, LedgerPeer::of(someone()),
-      {.answered = 28, .unanswered = "GET /", .sent = 7, .unsent = "llo", .begun = Begun::again, .begun_until = 29});
+  const LedgerEntry* entry = ledger.take_up(pair.server, LedgerPeer::of(someone()),
+                                            {.answered = 28,
+                                             .unanswered = "GET /",
+                                             .sent = 7,
+                                             .unsent = "llo",
+                                             .ends = true,
+                                             .begun = Begun::again,
+                                             .begun_until = 29,
+                                             .requests = 3,
+                                             .opened_ms = 4711});
   REQUIRE(entry != nullptr);
   CHECK(entry->state == LedgerState::open);
   CHECK(entry->output().answers_until == 28);
@@ -68,6 +75,12 @@ TEST_CASE("A connection that is taken up has its unanswered bytes, and what is k
   CHECK(entry->output().answers_end == 10);
   CHECK(entry->read == 33);
   CHECK(entry->sent == 7);
+  CHECK(entry->ends_at == 28);
+  CHECK(entry->requests == 3);
+  CHECK(entry->opened_ms == 4711);
+  CHECK(entry->ends_at == 28);
+  CHECK(entry->requests == 3);
+  CHECK(entry->opened_ms == 4711);
   CHECK(entry->begun == Begun::again);
   CHECK(entry->begun_until == 29);
   CHECK(unanswered(ledger, *entry, 28, 33) == "GET /");
@@ -177,6 +190,18 @@ TEST_CASE("What was written last, and what the socket had no room for before, ma
   TcpPair other;
   REQUIRE(noted.ledger.fill_write_buffer(*noted.ledger.add(other.server, {}, 0, 0), 9'100, "theirs", {}));
   CHECK(unsent(noted.ledger, noted.entry, 9'100, 9'106) == "(gone)");
+}
+
+TEST_CASE("Bytes that an earlier connection left behind in a buffer are not handed out") {
+  Noted noted;
+  TcpPair other_pair;
+  LedgerEntry& other = *noted.ledger.add(other_pair.server, {}, 0, 0);
+  read(noted.ledger, other, "a secret of somebody else");
+  read(noted.ledger, noted.entry, "mine");
+  CHECK(unanswered(noted.ledger, noted.entry, 0, 5) == "(gone)");
+  REQUIRE(noted.ledger.fill_write_buffer(other, 0, "a secret for somebody else", {}));
+  REQUIRE(noted.ledger.fill_write_buffer(noted.entry, 0, "mine", {}));
+  CHECK(unsent(noted.ledger, noted.entry, 0, 5) == "(gone)");
 }
 
 TEST_CASE("A write that is longer than the buffer is not noted") {
