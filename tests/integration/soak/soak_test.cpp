@@ -148,13 +148,14 @@ void check_counters(const SoakCounts& seen, const Counted& counted) {
   for (const int code : {2, 3, 4, 5}) {
     const std::uint64_t of_class = counted("responses/" + std::to_string(code) + "xx");
     INFO(code << "xx: counted " << of_class << ", seen " << seen.answered[code]);
-    CHECK(seen.answered[code] <= of_class);
+    // A worker that dies while a response leaves has not counted it; another one sends the rest.
+    CHECK(seen.answered[code] <= of_class + counted("restarts"));
     CHECK(of_class <= seen.answered[code] + seen.aborted + seen.unanswered);
     responses += of_class;
   }
   CHECK(responses == counted("requests"));
   // Each request that a worker has begun is counted once; others had not been looked at when their connection ended.
-  CHECK(counted("requests") + left + lost <= sent);
+  CHECK(counted("requests") + left + lost <= sent + counted("restarts"));
   CHECK(left <= seen.aborted + seen.unanswered);
   CHECK(seen.broken - seen.unread - seen.idle <= lost);
 }
