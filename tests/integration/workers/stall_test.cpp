@@ -20,7 +20,7 @@ TEST_CASE("a blocked loop is counted, and logged with its request and stack", "[
   CHECK(server.worker(0).at("stalls") == 1);
   CHECK(get(server.address(), "/metrics").body.find("pronghorn_loop_stalls_total{slot=\"0\"} 1") != std::string::npos);
   CHECK(get(server.address(), "/block?ms=400").status == 200);  // counted too; its stack would be too much
-  CHECK(server.worker(0).at("stalls") == 2);
+  CHECK(eventually(5s, [&] { return server.worker(0).at("stalls") == 2; }));
   CHECK(server.log_lines("has been blocked for").size() == 1);
 }
 

@@ -27,6 +27,17 @@ SingleStep::SingleStep(pid_t pid) : pid_(pid) {
   if (::waitpid(pid, nullptr, __WALL) != pid) fail("waitpid");
 }
 
+bool SingleStep::is_allowed() {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    for (;;) ::pause();
+  }
+  const bool allowed = ::ptrace(PTRACE_SEIZE, child, nullptr, nullptr) == 0;
+  ::kill(child, SIGKILL);
+  ::waitpid(child, nullptr, __WALL);
+  return allowed;
+}
+
 SingleStep::~SingleStep() {
   if (ended_) return;
   if (!stopped_) {

@@ -18,6 +18,9 @@ class SingleStep {
   // Lets it run, unless it was killed.
   ~SingleStep();
 
+  // Whether this machine lets a process trace others.
+  [[nodiscard]] static bool is_allowed();
+
   // Runs up to `count` instructions; a system call is one. Returns how many were run before the process began to wait for
   // something (for 5 ms), or ended.
   std::uint64_t run(std::uint64_t count);
