@@ -12,7 +12,6 @@
 #include "common/log.h"
 #include "worker/exchange/deadline.h"
 #include "worker/exchange/running.h"
-#include "worker/http/response_access.h"
 #include "worker/runtime/exception_text.h"
 #include "worker/state/limits/limit_fields.h"
 #include "worker/state/limits/rate_limiter.h"
@@ -31,8 +30,6 @@ Task<void> run_or_log(const detail::Hook& hook, pronghorn::Worker& worker, const
 }
 
 constexpr std::string_view kOtherRoutes = "other";
-// Time limit of an on_error hook and after middleware, if a request is refused or its deadline has passed.
-constexpr std::chrono::seconds kTimeToAnswer{1};
 
 // Names the running request until the end of the scope. Does not touch the exchange when it ends.
 class RunningScope {
@@ -153,85 +150,11 @@ void ServedApp::handle(Exchange& exchange) noexcept {
   run(exchange, serve(exchange, route));
 }
 
-void ServedApp::shed(Exchange& exchange, const AfterChain& afters) {
-  add(row_[Count::shed]);
-  if (!exchange.surplus) add(row_[Count::limit_in_flight]);
-  refuse_with(exchange, afters,
-              {.status = 503,
-               .detail = exchange.surplus ? "too many connections" : "too many requests in progress",
-               .fields = {{"Retry-After", "1"}}});
-}
-
-// Nothing of the application runs, no hook and no middleware: at ten times of what a worker can do, it must be able to
-// refuse nine requests of ten in the time that is left.
-bool ServedApp::refuse_overloaded(Exchange& exchange, const RouteMatch& match) {
-  constexpr std::array kCounters{Count::overload_background, Count::overload_normal, Count::overload_critical};
-  if (admission_ == nullptr || exchange.interrupted != Interrupted::no) return false;
-  const bool found = match.kind == RouteMatch::Kind::found;
-  const Priority priority = found ? routes_[match.route].entry().priority : Priority::normal;
-  if (admission_->admits(priority, exchange.started, exchange.waited)) return false;
-  add(row_[kCounters[static_cast<std::size_t>(priority)]]);
-  Response response = problem(503, "the server is overloaded");
-  ResponseAccess::fields(response, "Retry-After: 1\r\n");
-  add_request_id(exchange, response);
-  exchange.owner->respond(exchange, std::move(response));
-  return true;
-}
-
-void ServedApp::refuse(Exchange& exchange, int status, std::string_view reason) noexcept {
-  exchange.running.reset();
-  if (exchange.responded) return;
-  refuse_with(exchange, afters_of(exchange), {.status = status, .detail = std::string(reason)});
-}
-
-// Under its key: what the dead worker had claimed is free, and if it had finished, its response is sent.
-bool ServedApp::runs_again(Exchange& exchange, const RouteMatch& match) noexcept {
-  if (exchange.interrupted != Interrupted::once || match.kind != RouteMatch::Kind::found) return false;
-  if (!routes_[match.route].entry().idempotent || !exchange.head.find("idempotency-key")) return false;
-  add(row_[Count::requests_replayed]);
-  return true;
-}
-
-// Nothing of the application runs: it may have crashed for this request.
-void ServedApp::answer_interrupted(Exchange& exchange) {
-  const bool guilty = exchange.interrupted == Interrupted::guilty;
-  Response response = guilty ? problem(500, "the server failed while it handled this request")
-                             : problem(503,
-                                       "the server failed while it handled this request: it may or may not have "
-                                       "been carried out");
-  if (!guilty) response.set("Retry-After", "1");
-  add_request_id(exchange, response);
-  exchange.owner->respond(exchange, std::move(response));
-}
-
 std::string_view ServedApp::route_of(std::string_view method, std::string_view path) const {
   std::array<RouteMatch::Param, kMaxRouteParams> params;
   const RouteMatch match = state_->router.find(method, path, params);
   return match.kind == RouteMatch::Kind::found ? std::string_view(routes_[match.route].entry().path)
                                                : std::string_view();
-}
-
-// Uses method and path as the journal has them, so that both sides see the same request. A path that is too long for
-// the journal is truncated there, and the truncated one may have another route.
-bool ServedApp::refuse_quarantined(Exchange& exchange, const RouteMatch& match) {
-  const std::string_view method = exchange.head.method.substr(0, kMaxRunningMethod);
-  const std::string_view path = exchange.head.path.substr(0, kMaxRunningPath);
-  std::string_view route;
-  if (path.size() < exchange.head.path.size()) {
-    route = route_of(method, path);
-  } else if (match.kind == RouteMatch::Kind::found) {
-    route = routes_[match.route].entry().path;
-  }
-  auto refusal = quarantine_->refusal(method, route, path);
-  if (!refusal) return false;
-  if (refusal->without_application) {
-    Response response = errors_.built_in_response(exchange, refusal->answer);
-    seal(exchange, response);
-    exchange.owner->respond(exchange, std::move(response));
-  } else {
-    refuse_with(exchange, afters_of(match), std::move(refusal->answer));
-  }
-  return true;
 }
 
 void ServedApp::answer_plain(Exchange& exchange, const ServedRoute& route) {
@@ -289,12 +212,6 @@ void ServedApp::run(Exchange& exchange, Task<void> task) {
   exchange.running = std::move(task);
   const RunningScope running(exchange);
   exchange.running.start();
-}
-
-void ServedApp::refuse_with(Exchange& exchange, const AfterChain& afters, ErrorAnswer error) {
-  exchange.timed_out = true;
-  exchange.deadline = std::chrono::steady_clock::now() + kTimeToAnswer;
-  answer(exchange, afters, std::move(error));
 }
 
 void ServedApp::answer(Exchange& exchange, const AfterChain& afters, ErrorAnswer error) {
@@ -373,35 +290,6 @@ void ServedApp::seal(Exchange& exchange, Response& response) {
   add_request_id(exchange, response);
 }
 
-void ServedApp::answer_without_route(Exchange& exchange, RouteMatch::Kind kind) {
-  if (!state_->router.knows_method(exchange.head.method)) {
-    return answer(exchange, root_afters_, {.status = 501, .detail = "no route of this server has this method"});
-  }
-  const std::string allowed = state_->router.allowed_methods(exchange.head.path);
-  if (!allowed.empty()) {
-    if (exchange.head.method == "OPTIONS") return answer_options(exchange, allowed);
-    return answer(exchange, root_afters_,
-                  {.status = 405, .detail = "this path does not support the method", .fields = {{"Allow", allowed}}});
-  }
-  if (kind == RouteMatch::Kind::malformed && exchange.head.path != "*") {
-    return answer(exchange, root_afters_, {.status = 400, .detail = "the path is malformed or has a dot segment"});
-  }
-  answer(exchange, root_afters_, {.status = 404});
-}
-
-void ServedApp::answer_options(Exchange& exchange, const std::string& allowed) {
-  Response response(204);
-  response.set("Allow", allowed);
-  send(exchange, preflight_afters(exchange), std::move(response));
-}
-
-// A CORS preflight concerns the route that the actual request will find: the middleware of its group answers.
-const AfterChain& ServedApp::preflight_afters(Exchange& exchange) const {
-  const auto method = exchange.head.find("access-control-request-method");
-  if (!method) return root_afters_;
-  return afters_of(state_->router.find(*method, exchange.head.path, exchange.params));
-}
-
 const AfterChain& ServedApp::afters_of(const RouteMatch& match) const {
   return match.kind == RouteMatch::Kind::found ? routes_[match.route].afters() : root_afters_;
 }
@@ -411,17 +299,6 @@ const AfterChain& ServedApp::afters_of(const Exchange& exchange) const {
   const auto route = std::ranges::find_if(
       routes_, [&exchange](const ServedRoute& served) { return served.entry().path.data() == exchange.route.data(); });
   return route == routes_.end() ? root_afters_ : route->afters();
-}
-
-void ServedApp::deadline_passed(Exchange& exchange) noexcept {
-  exchange.running.reset();
-  if (exchange.responded) return;
-  if (exchange.timed_out) {  // an on_error hook or after middleware that does not end
-    Response response = problem(504);
-    seal(exchange, response);
-    return exchange.owner->respond(exchange, std::move(response));
-  }
-  refuse_with(exchange, afters_of(exchange), {.status = 504, .detail = "the handler took too long"});
 }
 
 Task<void> ServedApp::start(pronghorn::Worker& worker) {

@@ -35,6 +35,8 @@ using Setup = std::function<void(App&)>;
 
 // Context:   loop thread; one per worker. Its handlers run with the Runtime of the thread.
 // Ownership: must outlive every exchange. `config` and `row` must outlive it.
+//
+// In two files: served_app.cpp (requests that have a handler) and served_app_refusals.cpp (the others).
 class ServedApp final : public RequestHandler {
  public:
   // Runs `setup`, writes the names of the routes to row.routes, and from now on the running request to row.running.
