@@ -5,7 +5,8 @@
 // unit of a program has to agree on it. The CMake target pronghorn::pronghorn and the pkg-config file therefore include
 // this file ahead of everything else (-include), whatever a source includes first. A JSON_ASSERT of your own wins.
 //
-// Macros only: a declaration here would keep GCC from using a precompiled header.
+// GCC ignores a precompiled header behind an -include. A CMake target with one includes this file first there, and sets
+// its property PRONGHORN_JSON_ASSERT_PRECOMPILED.
 #pragma once
 
 #define PRONGHORN_JSON_ASSERT_PREFIX "nlohmann-json assertion: "
