@@ -43,7 +43,7 @@ endif()
 # it (worker/http1 is pronghorn_worker_http1). SOURCES lists every file of the folder, headers included: headers are
 # symlinked into an include root of their own, so `#include "folder/file.h"` compiles only in targets that link this one.
 # REQUEST_PATH: the folder's code runs for every request. APART: sources that cannot share a translation unit with the
-# others of the folder, because they have the same local names or include headers that exclude each other.
+# others of the folder: the same local names, headers that exclude each other, or more libraries than a test links.
 function(pronghorn_library folder)
   cmake_parse_arguments(PARSE_ARGV 1 part "REQUEST_PATH" "" "SOURCES;APART;PUBLIC;PRIVATE")
   string(REPLACE "/" "_" name "pronghorn_${folder}")

@@ -29,12 +29,13 @@ void Drain::log_step(std::string_view step, const LogField& limit) const {
 }
 
 void Drain::close_gracefully() {
-  log_step("draining: finishing requests in flight, closing idle connections",
+  const bool server_stops = parts_.server.draining.load() != 0;
+  log_step(server_stops ? "draining: finishing requests in flight, closing idle connections"
+                        : "draining: finishing requests in flight, handing over the other connections",
            {"drain_timeout_ms", parts_.timeout.count()});
   uv_timer_start(
       timer_.get(), [](uv_timer_t* timer) { static_cast<Drain*>(timer->data)->expire(); },
       static_cast<std::uint64_t>(parts_.timeout.count()), 0);
-  const bool server_stops = parts_.server.draining.load() != 0;
   parts_.http.drain(server_stops);
   check_empty();
 }

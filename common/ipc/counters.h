@@ -76,7 +76,7 @@ enum class CounterKind : std::uint8_t {
   PRONGHORN_LIMIT(X, write_time)          /* write_timeout: the connection is reset */ \
   PRONGHORN_LIMIT(X, keep_alive_time)     /* keep_alive_timeout: an idle connection is closed */ \
   PRONGHORN_LIMIT(X, keep_alive_requests) /* keep_alive_requests: the connection closes after its response */ \
-  PRONGHORN_LIMIT(X, keep_alive_age)      /* keep_alive_max_age: the same */ \
+  PRONGHORN_LIMIT(X, keep_alive_age)      /* keep_alive_age: the same */ \
   PRONGHORN_LIMIT(X, deadline)            /* request_timeout, or the route's own: 504 */ \
   PRONGHORN_LIMIT(X, connections)         /* max_connections: 503 */ \
   PRONGHORN_LIMIT(X, in_flight)           /* max_in_flight: 503 */ \

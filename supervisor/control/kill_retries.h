@@ -1,5 +1,5 @@
-// Recognises a kill that repeats another one: a browser resends a request whose connection ended, so one click kills
-// two workers.
+// Recognises a kill that repeats another one: a browser resends a request whose connection ended (of a worker without a
+// ledger, or with a stream), so one click kills two workers.
 //
 // Context: supervisor, main thread. No I/O; the time is passed in (monotonic milliseconds).
 #pragma once

@@ -12,8 +12,10 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "worker/guardian/verdict.h"
+#include "worker/net/open_file.h"
 
 namespace pronghorn::worker {
 namespace {
@@ -21,9 +23,9 @@ namespace {
 constexpr std::uint64_t kPatienceMs = 60'000;  // then nobody is left who would take the connections
 constexpr int kRetryMs = 50;                   // the kernel does not say when its limits have room again
 
-// Not on the stack: 200 KiB that no guardian touches unless a connection has that much to say.
+// Not on the stack: memory that no guardian touches unless a connection has that much to say.
 std::array<char, kMaxHandedUnanswered> unanswered_bytes;
-std::array<char, kMaxHandedUnsent> unsent_bytes;
+std::array<char, Ledger::kMaxUnsent> unsent_bytes;
 
 // Waits while the queue is full. False when that was in vain.
 bool send_patiently(int queue, const Handed& handed, const HandoffRecord& record, std::uint64_t deadline_ms) noexcept {
@@ -71,7 +73,8 @@ bool gather_unanswered(const Ledger& ledger, const LedgerEntry& entry, const Ver
   return true;
 }
 
-// What the client was to be sent: bytes from memory, then those of a file. False when they are not all there.
+// What the client was to be sent: bytes from memory, then those of a file. More bytes than a message takes become a file.
+// False when they are not all there.
 bool gather_unsent(const Ledger& ledger, const LedgerEntry& entry, const Verdict& verdict, Handed& handed,
                    HandoffRecord& record) noexcept {
   const int file = entry.file.load(std::memory_order_relaxed);
@@ -80,6 +83,12 @@ bool gather_unsent(const Ledger& ledger, const LedgerEntry& entry, const Verdict
   if (!ledger.copy_unsent(entry, verdict.sent, memory_until, unsent_bytes)) return false;
   handed.unsent = {unsent_bytes.data(), memory_until - verdict.sent};
   record.file_bytes = verdict.owed_until - memory_until;
+  if (handed.unsent.size() > kMaxHandedUnsent) {
+    if (record.file_bytes != 0) return false;  // nothing writes so much before a file
+    record.file_bytes = handed.unsent.size();
+    handed.file = memory_file(std::exchange(handed.unsent, {}));
+    return handed.file >= 0;
+  }
   if (record.file_bytes == 0) return true;
   handed.file = file;
   record.file_offset = entry.file_offset.load(std::memory_order_relaxed) + (memory_until - file_from);
@@ -103,7 +112,9 @@ bool hand_over(const GuardianDuties& duties, const LedgerEntry& entry, int fd, c
   record.requests = entry.requests.load(std::memory_order_relaxed);
   record.begun_until = verdict.begun_until;
   record.peer = entry.peer;
-  if (!send_patiently(duties.queue, handed, record, deadline_ms)) return false;
+  const bool sent = send_patiently(duties.queue, handed, record, deadline_ms);
+  if (handed.file != entry.file.load(std::memory_order_relaxed)) ::close(handed.file);  // it was made here
+  if (!sent) return false;
   if (verdict.owed_until > verdict.sent) count(duties.row->finished);
   count_begun(*duties.row, record.begun, handed.unanswered);
   return true;

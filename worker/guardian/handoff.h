@@ -59,7 +59,7 @@ static_assert(std::is_trivially_copyable_v<HandoffRecord>);
 [[nodiscard]] std::uint64_t cookie_of(int fd) noexcept;
 
 inline constexpr std::size_t kMaxHandedUnanswered = Ledger::kMaxUnanswered + Ledger::kReadBuffer;
-inline constexpr std::size_t kMaxHandedUnsent = Ledger::kMaxUnsent;
+inline constexpr std::size_t kMaxHandedUnsent = Ledger::kWriteBuffer;  // more goes as a file
 inline constexpr std::size_t kMaxHandoffMessage = sizeof(HandoffRecord) + kMaxHandedUnanswered + kMaxHandedUnsent;
 
 // What is handed over, without the record: views and descriptors are the caller's.

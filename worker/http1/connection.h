@@ -55,19 +55,9 @@ class Http1Connection final : public StreamEvents, public ExchangeOwner, public 
 
   // Begins to read. Requests that have already arrived may be handled before it returns.
   void start();
-  // The same for a connection that another worker has served.
-  struct Resumed {
-    std::string_view unanswered = {};  // bytes of the client that were read and not answered; valid during the call
-    std::string_view unsent = {};      // bytes that the client is owed before any answer to those, the same; then …
-    std::unique_ptr<detail::FilePart> file = {};  // … this, unless it is null
-    bool ends = false;                            // after that
-    bool truncated = false;                       // the rest of the first unanswered request is gone
-    std::uint32_t requests = 0;                   // before these
-    Begun begun = Begun::no;                      // those of them that begin …
-    std::uint64_t begun_until = 0;                // … before this position
-    std::uint64_t age_ms = 0;
-  };
-  void resume(Resumed from);
+  // The same for a connection that another worker has served. `handed` must be valid during the call; `file` is the open
+  // one that it names, null if it names none.
+  void resume(const HandoffRecord& record, const Handed& handed, std::unique_ptr<detail::FilePart> file);
 
   // What waiting() says has lasted for its timeout.
   void timed_out();

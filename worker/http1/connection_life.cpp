@@ -32,19 +32,22 @@ void Http1Connection::start() {
   stream_.read_start();
 }
 
-void Http1Connection::resume(Resumed from) {
-  requests_ = from.requests;
-  begun_ = from.begun;
-  begun_until_ = from.begun_until;
-  opened_ = context_.timeouts.now() - from.age_ms / kTickMs;  // may wrap around: only differences matter
-  if (!from.unsent.empty() || from.file != nullptr) stream_.write_owed(from.unsent, std::move(from.file));
+void Http1Connection::resume(const HandoffRecord& record, const Handed& handed,
+                             std::unique_ptr<detail::FilePart> file) {
+  const std::uint64_t now = monotonic_ms();
+  requests_ = record.requests;
+  begun_ = record.begun;
+  begun_until_ = record.begun_until;
+  truncated_ = record.truncated != 0;
+  // May wrap around: only differences matter.
+  opened_ = context_.timeouts.now() - (now > record.opened_ms ? now - record.opened_ms : 0) / kTickMs;
+  if (!handed.unsent.empty() || file != nullptr) stream_.write_owed(handed.unsent, std::move(file));
   if (stream_.closing()) return;
   catches_up_ = stream_.queued() != 0;
-  if (from.ends) end_after_response(End::decided);
-  truncated_ = from.truncated;
+  if (record.ends != 0) end_after_response(End::decided);
   update_waiting();
   arrival_.set_kept(true);
-  if (!from.unanswered.empty()) take_in(from.unanswered);
+  if (!handed.unanswered.empty()) take_in(handed.unanswered);
   arrival_.set_kept(false);
   if (!stream_.closing()) settle();
 }

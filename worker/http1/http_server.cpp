@@ -228,16 +228,7 @@ void HttpServer::take(const HandoffInbox::Taken& taken) {
   auto* const client = new Client(*this, handed.connection, std::move(peer), false, record.sent);
   client->connection().notes().begin(survival_->ledger(), entry, record.answered);
   clients_.insert(client);
-  const std::uint64_t now = monotonic_ms();
-  client->connection().resume({.unanswered = handed.unanswered,
-                               .unsent = handed.unsent,
-                               .file = std::move(file),
-                               .ends = record.ends != 0,
-                               .truncated = record.truncated != 0,
-                               .requests = record.requests,
-                               .begun = record.begun,
-                               .begun_until = record.begun_until,
-                               .age_ms = now > record.opened_ms ? now - record.opened_ms : 0});
+  client->connection().resume(record, handed, std::move(file));
   limit_clients();
 }
 

@@ -62,10 +62,10 @@ ResponseSender::Sent ResponseSender::send_body(const std::string& body) {
     output_->append(body);
     return Sent::whole;
   }
-  // A long body becomes a file, so that what its client has not received outlives this worker.
-  if (output_->size() + body.size() > Ledger::kWriteBuffer && stream_.notes().entry() != nullptr) {
-    if (auto file = OpenFile::with(body)) {
-      return send_file(std::make_unique<detail::FilePart>(std::move(file), 0, body.size()));
+  // What the ledger has no room for becomes a file, so that what its client has not received outlives this worker.
+  if (output_->size() + body.size() > Ledger::kMaxUnsent && stream_.notes().entry() != nullptr) {
+    if (const int file = memory_file(body); file >= 0) {
+      return send_file(std::make_unique<detail::FilePart>(std::make_shared<const OpenFile>(file), 0, body.size()));
     }
   }
   stream_.write(*output_, body);

@@ -138,7 +138,7 @@ class Ledger {
   // Of one connection, in blocks: more unanswered bytes than this are not kept …
   static constexpr std::size_t kMaxUnanswered = 64 * 1024;
   // … and no more unsent ones than this.
-  static constexpr std::size_t kMaxUnsent = kWriteBuffer;
+  static constexpr std::size_t kMaxUnsent = 1024 * 1024;
 
   // Shared, zeroed memory of about `bytes` (at least kMinimum): one sixth for entries, the rest for blocks. Pages that
   // are never written cost nothing. Inherited by clone() and fork(), not by exec. Throws std::system_error.

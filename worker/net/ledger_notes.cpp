@@ -35,14 +35,15 @@ void LedgerNotes::will_write_file(std::string_view first, bool queued, int file,
   set_output(written_until_ + size);
 }
 
-bool LedgerNotes::hold_behind(std::string_view first, std::string_view second) noexcept {
+bool LedgerNotes::hold_in_blocks(std::string_view first, std::string_view second) noexcept {
   keeps_output_ = true;
   return ledger_->keep_unsent(*entry_, output_.until, first) &&
          (second.empty() || ledger_->keep_unsent(*entry_, output_.until + first.size(), second));
 }
 
 void LedgerNotes::keep_rest(std::string_view rest) noexcept {
-  if (entry_ == nullptr || !held_ || rest.empty()) return;
+  if (entry_ == nullptr || !held_ || entry_->unsent.size.load(kRelaxed) != 0)
+    return;  // a long write is in blocks already
   keeps_output_ = true;
   static_cast<void>(ledger_->keep_unsent(*entry_, written_until_ - rest.size(), rest));
 }

@@ -101,10 +101,10 @@ class LedgerNotes {
   // Bytes of a response that is not known whole are of no use to anybody.
   [[nodiscard]] bool hold(std::string_view first, std::string_view second, bool queued) noexcept {
     if (output_.until >= unfinished_from_) return false;
-    if (queued) return hold_behind(first, second);
+    if (queued || first.size() + second.size() > Ledger::kWriteBuffer) return hold_in_blocks(first, second);
     return ledger_->fill_write_buffer(*entry_, output_.until, first, second);
   }
-  [[nodiscard]] bool hold_behind(std::string_view first, std::string_view second) noexcept;
+  [[nodiscard]] bool hold_in_blocks(std::string_view first, std::string_view second) noexcept;
   // What is not held answers nothing until it has left: see answer_late().
   void set_output(std::uint64_t until) noexcept {
     output_.until = until;

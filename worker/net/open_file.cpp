@@ -11,19 +11,6 @@ OpenFile::~OpenFile() {
   if (fd_ >= 0) ::close(fd_);
 }
 
-std::shared_ptr<const OpenFile> OpenFile::with(std::string_view bytes) {
-  const int fd = ::memfd_create("pronghorn-body", MFD_CLOEXEC);
-  if (fd < 0) return nullptr;
-  auto file = std::make_shared<const OpenFile>(fd);
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(fd, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return nullptr;
-    bytes.remove_prefix(static_cast<std::size_t>(written));
-  }
-  return file;
-}
-
 bool OpenFile::append(std::string& out, std::uint64_t offset, std::size_t size) const {
   if (content_) {
     if (offset > content_->size()) return false;
@@ -45,3 +32,21 @@ bool OpenFile::append(std::string& out, std::uint64_t offset, std::size_t size) 
 }
 
 }  // namespace pronghorn::detail
+
+namespace pronghorn::worker {
+
+int memory_file(std::string_view bytes) noexcept {
+  const int file = ::memfd_create("pronghorn-body", MFD_CLOEXEC);
+  while (file >= 0 && !bytes.empty()) {
+    const ssize_t written = ::write(file, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) {
+      ::close(file);
+      return -1;
+    }
+    bytes.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return file;
+}
+
+}  // namespace pronghorn::worker

@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -19,8 +18,6 @@ class OpenFile {
   explicit OpenFile(int fd) noexcept : fd_(fd) {}
   // A file whose bytes are in memory.
   explicit OpenFile(std::string content) noexcept : content_(std::move(content)) {}
-  // A file of the kernel's memory with these bytes. Null, with errno, when there is no descriptor or no memory for it.
-  [[nodiscard]] static std::shared_ptr<const OpenFile> with(std::string_view bytes);
   OpenFile(const OpenFile&) = delete;
   OpenFile& operator=(const OpenFile&) = delete;
   ~OpenFile();
@@ -42,4 +39,8 @@ class OpenFile {
 
 namespace pronghorn::worker {
 using pronghorn::detail::OpenFile;  // the public headers name it
-}
+
+// The descriptor of a new file of the kernel's memory with these bytes. -1 when there is no descriptor or no memory for
+// it. Allocates nothing itself.
+[[nodiscard]] int memory_file(std::string_view bytes) noexcept;
+}  // namespace pronghorn::worker

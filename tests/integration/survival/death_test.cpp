@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "integration/survival/clients.h"
 #include "support/catch.h"
 #include "support/clients/http_client.h"
 #include "support/processes/process.h"
@@ -17,13 +18,6 @@ namespace {
 std::vector<HttpConnection> connect(const ServerProcess& server, int count) {
   std::vector<HttpConnection> connections;
   for (int i = 0; i < count; ++i) connections.emplace_back(server.address());
-  return connections;
-}
-
-// Connections that have been served and are idle.
-std::vector<HttpConnection> keep(const ServerProcess& server, int count) {
-  auto connections = connect(server, count);
-  for (HttpConnection& connection : connections) REQUIRE(connection.get("/hello").status == 200);
   return connections;
 }
 

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "integration/survival/clients.h"
 #include "support/catch.h"
 #include "support/clients/http_client.h"
 #include "support/processes/server_process.h"
@@ -11,12 +12,6 @@
 using namespace pronghorn::test;
 
 namespace {
-
-std::vector<HttpConnection> keep(const ServerProcess& server, int count) {
-  std::vector<HttpConnection> connections;
-  for (int i = 0; i < count; ++i) REQUIRE(connections.emplace_back(server.address()).get("/hello").status == 200);
-  return connections;
-}
 
 void check_kept(std::vector<HttpConnection>& connections) {
   for (HttpConnection& connection : connections) {

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "integration/survival/clients.h"
 #include "support/catch.h"
 #include "support/clients/http_client.h"
 #include "support/processes/plain_signals.h"
@@ -11,10 +12,6 @@
 using namespace pronghorn::test;
 
 namespace {
-
-std::string request(std::string_view method, std::string_view target, std::string_view more = "\r\n") {
-  return std::string(method) + " " + std::string(target) + " HTTP/1.1\r\nHost: localhost\r\n" + std::string(more);
-}
 
 // Waits until the worker executes `count` requests, beside the one for /status; kills it.
 void kill_while_executing(const ServerProcess& server, int count) {

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <string>
 
+#include "integration/survival/clients.h"
 #include "support/catch.h"
 #include "support/clients/http_client.h"
 #include "support/processes/server_process.h"
@@ -15,17 +16,6 @@ using namespace pronghorn::test;
 namespace {
 
 constexpr std::size_t kLong = 20'000'000;  // more than the buffers of both sockets
-
-// The body of /download?bytes=N.
-std::string numbered(std::size_t size) {
-  std::string bytes(size, '\0');
-  for (std::size_t i = 0; i < size; ++i) bytes[i] = static_cast<char>(i % 251);
-  return bytes;
-}
-
-std::string request(const std::string& target, std::string_view more = "\r\n") {
-  return "GET " + target + " HTTP/1.1\r\nHost: localhost\r\n" + std::string(more);
-}
 
 std::string download(std::size_t size) { return "/download?bytes=" + std::to_string(size); }
 
@@ -45,7 +35,7 @@ void kill_under(const ServerProcess& server, HttpConnection& connection) {
 TEST_CASE("a long response of a handler arrives whole, whatever is killed", "[survival]") {
   const ServerProcess server({.workers = 1});
   HttpConnection connection(server.address());
-  REQUIRE(connection.send_raw(request(download(kLong))));
+  REQUIRE(connection.send_raw(request("GET", download(kLong))));
   for (int kills = 0; kills < 3; ++kills) kill_under(server, connection);
   CHECK(connection.read_response().body == numbered(kLong));
   CHECK(connection.get("/hello").status == 200);
@@ -63,14 +53,14 @@ TEST_CASE("a file arrives whole, also when it was deleted meanwhile", "[survival
       {.app = app_path("apps/files"), .workers = 1, .environment = {{"FILES_FOLDER", folder.path()}}});
   HttpConnection connection(server.address());
   SECTION("all of it") {
-    REQUIRE(connection.send_raw(request("/files/long.bin")));
+    REQUIRE(connection.send_raw(request("GET", "/files/long.bin")));
     kill_under(server, connection);
     REQUIRE(::unlink((folder / "long.bin").c_str()) == 0);
     kill_worker(server);
     CHECK(connection.read_response().body == content);
   }
   SECTION("a range of it") {
-    REQUIRE(connection.send_raw(request("/files/long.bin", "Range: bytes=1000-18000000\r\n\r\n")));
+    REQUIRE(connection.send_raw(request("GET", "/files/long.bin", "Range: bytes=1000-18000000\r\n\r\n")));
     kill_under(server, connection);
     CHECK(connection.read_response().body == content.substr(1'000, 17'999'001));
   }
@@ -79,8 +69,8 @@ TEST_CASE("a file arrives whole, also when it was deleted meanwhile", "[survival
 TEST_CASE("requests behind a long response are answered after it, in order", "[survival]") {
   const ServerProcess server({.workers = 1});
   HttpConnection connection(server.address());
-  std::string requests = request(download(kLong));
-  for (int id = 1; id <= 10; ++id) requests += request("/users/" + std::to_string(id));
+  std::string requests = request("GET", download(kLong));
+  for (int id = 1; id <= 10; ++id) requests += request("GET", "/users/" + std::to_string(id));
   REQUIRE(connection.send_raw(requests));
   kill_under(server, connection);
   kill_worker(server);
@@ -91,10 +81,11 @@ TEST_CASE("requests behind a long response are answered after it, in order", "[s
 TEST_CASE("a client that pipelines and does not read gets everything", "[survival]") {
   const ServerProcess server({.workers = 1});
   HttpConnection connection(server.address());
-  const std::string body = numbered(50'000);
-  constexpr int kRequests = 300;
+  // What the ledger's buffer has room for, what its blocks have, and what becomes a file.
+  const auto [size, kRequests] = GENERATE(table<std::size_t, int>({{50'000, 300}, {700'000, 20}, {1'500'000, 10}}));
+  const std::string body = numbered(size);
   std::string requests;
-  for (int i = 0; i < kRequests; ++i) requests += request(download(body.size()));
+  for (int i = 0; i < kRequests; ++i) requests += request("GET", download(body.size()));
   REQUIRE(connection.send_raw(requests));
   kill_under(server, connection);
   kill_worker(server);
@@ -104,7 +95,7 @@ TEST_CASE("a client that pipelines and does not read gets everything", "[surviva
 TEST_CASE("the last response of a connection arrives whole, then the connection ends", "[survival]") {
   const ServerProcess server({.workers = 1});
   HttpConnection connection(server.address());
-  REQUIRE(connection.send_raw(request(download(kLong), "Connection: close\r\n\r\n")));
+  REQUIRE(connection.send_raw(request("GET", download(kLong), "Connection: close\r\n\r\n")));
   kill_under(server, connection);
   const HttpResponse response = connection.read_response();
   CHECK(response.header("Connection") == "close");
@@ -131,7 +122,8 @@ TEST_CASE("a long upload whose worker is killed is answered 503, and its connect
 TEST_CASE("nothing is executed behind the last response of a connection, however many workers die", "[survival]") {
   const ServerProcess server({.workers = 1});
   HttpConnection connection(server.address());
-  REQUIRE(connection.send_raw(request(download(kLong), "Connection: close\r\n\r\n") + request("/users/1")));
+  REQUIRE(
+      connection.send_raw(request("GET", download(kLong), "Connection: close\r\n\r\n") + request("GET", "/users/1")));
   for (int kills = 0; kills < 2; ++kills) kill_under(server, connection);
   CHECK(connection.read_response().body == numbered(kLong));
   CHECK(connection.closed_within(5s));

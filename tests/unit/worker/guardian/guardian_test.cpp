@@ -20,6 +20,7 @@
 #include "support/catch.h"
 #include "support/clients/tcp_pair.h"
 #include "support/eventually.h"
+#include "worker/net/open_file.h"
 
 using namespace pronghorn::worker;
 using namespace std::chrono_literals;
@@ -196,6 +197,29 @@ TEST_CASE("What a worker had taken from the queue and not noted yet is passed on
   REQUIRE(taken);
   CHECK(taken->handed.unanswered == "abc");
   ::close(taken->handed.connection);
+}
+
+TEST_CASE("What a client was not sent goes with its connection: as a file if a message has no room for it") {
+  for (const std::size_t size : {std::size_t{1'000}, 2 * kMaxHandedUnsent}) {
+    Memory memory;
+    std::vector<TcpPair> pairs(1);
+    const int worker = start_worker(memory, pairs, [&] {
+      auto& entry = const_cast<LedgerEntry&>(memory.ledger.entry(0));
+      static_cast<void>(memory.ledger.keep_unsent(entry, 0, std::string(size, 'r')));
+      entry.set_output({.until = size, .answers_until = 0, .answers_end = size});
+      ::kill(::getpid(), SIGKILL);
+    });
+    reap(worker);
+    reap(memory.shared->guardian);
+    CHECK(memory.shared->row.finished == 1);
+    HandoffInbox inbox;
+    const auto taken = inbox.receive(memory.queue[1]);
+    REQUIRE(taken);
+    std::string bytes(taken->handed.unsent);
+    if (taken->handed.file >= 0) CHECK(OpenFile(taken->handed.file).append(bytes, 0, taken->record.file_bytes));
+    CHECK(bytes == std::string(size, 'r'));
+    ::close(taken->handed.connection);
+  }
 }
 
 TEST_CASE("A connection that its worker had just accepted is passed on, to be served from its beginning") {

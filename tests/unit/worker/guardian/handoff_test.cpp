@@ -116,9 +116,9 @@ TEST_CASE("The file whose rest the client is owed goes with its connection") {
   record.file_offset = 3;
   record.file_bytes = 4;
   {
-    const auto file = OpenFile::with("0123456789");
-    REQUIRE(file != nullptr);
-    REQUIRE(send_handoff(queue.givers(), {.connection = pair.server, .file = file->fd(), .unsent = "head"}, record) ==
+    const OpenFile file(memory_file("0123456789"));
+    REQUIRE(file.fd() >= 0);
+    REQUIRE(send_handoff(queue.givers(), {.connection = pair.server, .file = file.fd(), .unsent = "head"}, record) ==
             HandoffSent::yes);
   }
   const auto taken = inbox->receive(queue.takers());

@@ -86,7 +86,7 @@ TEST_CASE("what another worker has read is not measured", "[overload]") {
   BusyWorker test;
   test.busy();
   test.connection.client().set_wait({.age = 40ms});
-  test.connection.connection().resume({.unanswered = kRequest, .requests = 3});
+  test.connection.connection().resume({}, {.unanswered = kRequest}, nullptr);
   CHECK(test.pressed == std::vector{true});
   CHECK(test.waits == std::vector{Wait()});
 }

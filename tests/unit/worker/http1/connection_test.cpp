@@ -47,6 +47,17 @@ TEST_CASE("when the server ends the connection it drops what still comes until t
   CHECK(test.client().ended() == MemoryStream::Ended::closed);
 }
 
+TEST_CASE("what a client has asked another worker waits until it has taken the response before",
+          "[connection][survival]") {
+  TestConnection test(answer);
+  test.client().set_room(0);
+  test.connection().resume({}, {.unanswered = kGet, .unsent = "the end of a response"}, nullptr);
+  CHECK(test.count(Count::requests) == 0);
+  test.client().drain();
+  CHECK(test.count(Count::requests) == 1);
+  CHECK(test.client().received().starts_with("the end of a responseHTTP/1.1 200 "));
+}
+
 TEST_CASE("a client that keeps sending after the last response is disconnected", "[connection]") {
   TestConnection test(answer);
   CHECK(contains(test.ask("nonsense\r\n\r\n"), " 400 "));

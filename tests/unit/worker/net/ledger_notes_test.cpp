@@ -208,6 +208,21 @@ TEST_CASE("What the socket had no room for is kept until it is sent") {
   CHECK(connection.entry.unsent.size == 0);
 }
 
+TEST_CASE("A write that is longer than the buffer is in blocks before it begins, and once") {
+  Connection connection;
+  connection.read("0123456789");
+  connection.notes.begin_request(10, 1);
+  connection.notes.end_request();
+  const std::size_t size = 2 * Ledger::kWriteBuffer;
+  connection.write(size);
+  CHECK(connection.answered() == 10);
+  CHECK(connection.entry.unsent.size == size);
+  connection.notes.keep_rest(std::string(100, 'r'));
+  CHECK(connection.entry.unsent.size == size);
+  connection.notes.all_written();
+  CHECK(connection.entry.unsent.size == 0);
+}
+
 TEST_CASE("A file that is sent is noted with the position of its first byte, until all of it has left") {
   Connection connection;
   connection.read("0123456789");
@@ -228,7 +243,7 @@ TEST_CASE("A response that the ledger has no room for answers its request when i
   connection.read("0123456789");
   connection.notes.begin_request(10, 1);
   connection.notes.end_request();
-  connection.write(Ledger::kWriteBuffer + 1);
+  connection.write(Ledger::kMaxUnsent + 1);
   CHECK(connection.answered() == 0);
   CHECK(connection.answers_end() == 0);
   connection.notes.all_written();
