@@ -37,7 +37,7 @@ class Surroundings {
  public:
   explicit Surroundings(const ServerProcess& server)
       : server_(server),
-        processes_(server.processes().size()),
+        processes_(settled_processes(server)),
         supervisor_descriptors_(open_descriptors(server.pid())),
         worker_descriptors_(most_descriptors()),
         mappings_(shared_mappings(server.pid())),
@@ -53,6 +53,12 @@ class Surroundings {
   }
 
  private:
+  // The supervisor, and each worker with its guardian. The guardian of a worker before may end a moment after it.
+  static std::size_t settled_processes(const ServerProcess& server) {
+    const std::size_t processes = 1 + 2 * server.worker_pids().size();
+    REQUIRE(eventually(10s, [&] { return server.processes().size() == processes; }));
+    return processes;
+  }
   [[nodiscard]] std::size_t most_descriptors() const {
     std::size_t most = 0;
     for (const pid_t pid : server_.worker_pids()) most = std::max(most, open_descriptors(pid));

@@ -2,9 +2,12 @@
 
 #include <signal.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <stdexcept>
@@ -17,12 +20,16 @@
 namespace pronghorn::test {
 namespace {
 
+constexpr int kSystemCall = SIGTRAP | 0x80;
+constexpr std::array<std::uint64_t, 6> kReadsAndWrites{SYS_read,   SYS_recvmsg, SYS_write,
+                                                       SYS_writev, SYS_sendmsg, SYS_sendfile};
+
 [[noreturn]] void fail(const char* what) { throw std::system_error(errno, std::generic_category(), what); }
 
 }  // namespace
 
 SingleStep::SingleStep(pid_t pid) : pid_(pid) {
-  if (::ptrace(PTRACE_SEIZE, pid, nullptr, nullptr) != 0) fail("PTRACE_SEIZE");
+  if (::ptrace(PTRACE_SEIZE, pid, nullptr, PTRACE_O_TRACESYSGOOD) != 0) fail("PTRACE_SEIZE");
   if (::ptrace(PTRACE_INTERRUPT, pid, nullptr, nullptr) != 0) fail("PTRACE_INTERRUPT");
   if (::waitpid(pid, nullptr, __WALL) != pid) fail("waitpid");
 }
@@ -60,21 +67,43 @@ bool SingleStep::wait_for_stop() {
   if (got != pid_) fail("waitpid");
   ended_ = !WIFSTOPPED(status);
   stopped_ = !ended_;
-  if (stopped_ && WSTOPSIG(status) != SIGTRAP) signal_ = WSTOPSIG(status);
+  if (stopped_ && WSTOPSIG(status) != SIGTRAP && WSTOPSIG(status) != kSystemCall) signal_ = WSTOPSIG(status);
   return stopped_;
+}
+
+// False if it waits for something, or has ended.
+bool SingleStep::go_on(int how) {
+  if (ended_) return false;
+  if (stopped_) {
+    if (::ptrace(static_cast<__ptrace_request>(how), pid_, nullptr, signal_) != 0) fail("ptrace");
+    signal_ = 0;
+    stopped_ = false;
+  }
+  return wait_for_stop();
 }
 
 std::uint64_t SingleStep::run(std::uint64_t count) {
   for (std::uint64_t done = 0; done < count; ++done) {
-    if (ended_) return done;
-    if (stopped_) {
-      if (::ptrace(PTRACE_SINGLESTEP, pid_, nullptr, signal_) != 0) fail("PTRACE_SINGLESTEP");
-      signal_ = 0;
-      stopped_ = false;
-    }
-    if (!wait_for_stop()) return done;
+    if (!go_on(PTRACE_SINGLESTEP)) return done;
   }
   return count;
+}
+
+void SingleStep::run_until_idle() {
+  while (!ended_ && go_on(PTRACE_SYSCALL)) {
+  }
+}
+
+void SingleStep::run_until_io(std::chrono::milliseconds deadline) {
+  const auto end = Clock::now() + deadline;
+  while (Clock::now() < end) {
+    if (!go_on(PTRACE_SYSCALL)) continue;
+    __ptrace_syscall_info call{};
+    if (::ptrace(PTRACE_GET_SYSCALL_INFO, pid_, sizeof call, &call) <= 0) fail("PTRACE_GET_SYSCALL_INFO");
+    const bool io = std::ranges::find(kReadsAndWrites, call.entry.nr) != kReadsAndWrites.end();
+    if (call.op == PTRACE_SYSCALL_INFO_ENTRY && io) return;
+  }
+  throw std::runtime_error("the process neither reads nor writes");
 }
 
 void SingleStep::kill() {

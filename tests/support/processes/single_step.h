@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstdint>
 
 namespace pronghorn::test {
@@ -24,10 +25,15 @@ class SingleStep {
   // Runs up to `count` instructions; a system call is one. Returns how many were run before the process began to wait for
   // something (for 5 ms), or ended.
   std::uint64_t run(std::uint64_t count);
+  // Both run it at full speed.
+  void run_until_idle();  // it waits for something (for 5 ms)
+  // Until it is about to read or write. Throws std::runtime_error at the deadline.
+  void run_until_io(std::chrono::milliseconds deadline = std::chrono::seconds(10));
   // Kills it where it stands.
   void kill();
 
  private:
+  [[nodiscard]] bool go_on(int how);
   [[nodiscard]] bool wait_for_stop();
 
   pid_t pid_;
