@@ -5,7 +5,15 @@
 
 #include <pronghorn/pronghorn.h>
 
+#include <chrono>
+#include <cstdint>
+#include <string_view>
+
 namespace demo {
+
+// A time that the client asks for, in milliseconds, by the query parameter `name`; at most kLongestTime.
+constexpr std::chrono::milliseconds kLongestTime = std::chrono::minutes(10);
+std::chrono::milliseconds asked_time(const pronghorn::Request& request, std::string_view name, std::uint32_t otherwise);
 
 void add_basic_routes(pronghorn::App& app);    // basics.cpp: /hello /json /users/{id} /echo
 void add_session_routes(pronghorn::App& app);  // sessions.cpp: /visits /login /me /logout

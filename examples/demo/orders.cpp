@@ -4,7 +4,6 @@
 #include <pronghorn/timer.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <chrono>
 #include <thread>
 
@@ -17,16 +16,10 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr std::chrono::milliseconds kLongest = 10min;
-
-std::chrono::milliseconds time_of(const Request& request, std::string_view name) {
-  return std::min(std::chrono::milliseconds(request.query<std::uint32_t>(name).value_or(0)), kLongest);
-}
-
 // ?ms= how long it waits before the order is placed, ?burn= how long it blocks
 Task<Response> order(Request& request) {
-  const auto blocked = time_of(request, "burn");
-  co_await sleep_for(time_of(request, "ms"));
+  const auto blocked = asked_time(request, "burn", 0);
+  co_await sleep_for(asked_time(request, "ms", 0));
   std::this_thread::sleep_for(blocked);
   const Reply number = co_await request.redis().command("INCR", "demo:orders");
   co_return json_response({{"order", number.integer()}, {"pid", ::getpid()}}, 201);
@@ -34,6 +27,6 @@ Task<Response> order(Request& request) {
 
 }  // namespace
 
-void add_order_routes(App& app) { app.post("/orders", order).idempotent().deadline(2 * kLongest + 1min); }
+void add_order_routes(App& app) { app.post("/orders", order).idempotent().deadline(2 * kLongestTime + 1min); }
 
 }  // namespace demo

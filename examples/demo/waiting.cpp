@@ -16,16 +16,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr std::chrono::milliseconds kLongest = 10min;
-
-// The query parameter `ms`, at most kLongest.
-std::chrono::milliseconds asked_time(const Request& request) {
-  const auto ms = request.query<std::uint32_t>("ms").value_or(1000);
-  return std::min(std::chrono::milliseconds(ms), kLongest);
-}
-
 Task<Response> slow(Request& request) {
-  const auto time = asked_time(request);
+  const auto time = asked_time(request, "ms", 1000);
   co_await sleep_for(time);
   co_return json_response({{"waited_ms", time.count()}});
 }
@@ -33,14 +25,14 @@ Task<Response> slow(Request& request) {
 // A mistake, made on purpose: the worker serves nobody else meanwhile, and the supervisor's watchdog kills a worker
 // that blocks for longer than worker_timeout.
 Response block(Request& request) {
-  const auto time = asked_time(request);
+  const auto time = asked_time(request, "ms", 1000);
   std::this_thread::sleep_for(time);
   return json_response({{"blocked_ms", time.count()}});
 }
 
 // Uses CPU time of this thread, not wall-clock time: a busy machine makes it take longer, not less work.
 Response burn(Request& request) {
-  const auto time = std::min(std::chrono::milliseconds(request.query<std::uint32_t>("ms").value_or(2)), kLongest);
+  const auto time = asked_time(request, "ms", 2);
   const auto used = [] {
     timespec now{};
     ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
@@ -54,8 +46,12 @@ Response burn(Request& request) {
 
 }  // namespace
 
+std::chrono::milliseconds asked_time(const Request& request, std::string_view name, std::uint32_t otherwise) {
+  return std::min(std::chrono::milliseconds(request.query<std::uint32_t>(name).value_or(otherwise)), kLongestTime);
+}
+
 void add_waiting_routes(App& app) {
-  app.get("/slow", slow).deadline(kLongest + 1min);
+  app.get("/slow", slow).deadline(kLongestTime + 1min);
   app.get("/block", block);
   app.get("/burn", burn);
   app.get("/burn/critical", burn).priority(Priority::critical);

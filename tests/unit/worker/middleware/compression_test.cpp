@@ -5,6 +5,7 @@
 
 #include <array>
 #include <chrono>
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "pronghorn/pronghorn.h"
