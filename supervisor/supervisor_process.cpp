@@ -49,7 +49,7 @@ SupervisorProcess::SupervisorProcess(uv_loop_t* loop, Ground& ground, const Supe
     : loop_(loop),
       ground_(ground),
       began_ms_(monotonic_ms()),
-      children_(loop),
+      children_(loop, [this] { schedule(); }),
       control_(make_control(
           loop, ground,
           [this](const std::string& line, const ControlSocket::Reply& reply) { commands_.run(line, reply); })),

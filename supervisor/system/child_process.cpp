@@ -26,7 +26,8 @@ char process_state(int pid) {
   return name_end == std::string::npos || name_end + 2 >= text.size() ? '\0' : text[name_end + 2];
 }
 
-Children::Children(uv_loop_t* loop) : loop_(loop), sigchld_(loop, SIGCHLD, [this] { reap(); }) {}
+Children::Children(uv_loop_t* loop, std::function<void()> on_exits)
+    : loop_(loop), on_exits_(std::move(on_exits)), sigchld_(loop, SIGCHLD, [this] { reap(); }) {}
 
 void Children::reap() {
   reap_ours();
@@ -86,6 +87,7 @@ void Children::reap_ours() {
     }
   }
   for (const ChildExit& exit : exits) exited(exit);
+  if (!exits.empty()) on_exits_();
 }
 
 // The first process of a container becomes the parent of every orphan in it.

@@ -35,8 +35,9 @@ class Children {
  public:
   using OnExit = std::function<void(const ChildExit&)>;
 
-  // Throws std::runtime_error when the loop cannot watch for SIGCHLD.
-  explicit Children(uv_loop_t* loop);
+  // `on_exits` is called when children have been reaped, after the callback of each. Throws std::runtime_error when the
+  // loop cannot watch for SIGCHLD.
+  Children(uv_loop_t* loop, std::function<void()> on_exits);
 
   // Runs args[0], a path, and returns its pid. The child gets our standard input, output and error, and `fds` as its
   // descriptors 3, 4, …; nothing else. With `output_fd` it gets no input, and output and error go there. `on_exit` is
@@ -61,6 +62,7 @@ class Children {
   void exited(const ChildExit& exit);
 
   uv_loop_t* loop_;
+  std::function<void()> on_exits_;
   std::unordered_map<int, OnExit> children_;  // by pid
   Signal sigchld_;
 };

@@ -19,7 +19,7 @@ struct Fleet {
 
   Fleet() {
     uv_loop_init(&loop);
-    children.emplace(&loop);
+    children.emplace(&loop, [] {});
     workers.emplace(
         Workers::Environment{.loop = &loop,
                              .program = "/nonexistent/pronghorn",
