@@ -29,6 +29,7 @@
 #include "worker/process/crash_handler.h"
 #include "worker/process/heartbeat.h"
 #include "worker/process/modules.h"
+#include "worker/process/oom_choice.h"
 #include "worker/process/orphan_guard.h"
 #include "worker/quarantine_keeper.h"
 #include "worker/request_list.h"
@@ -388,6 +389,7 @@ int run_worker(void (*setup)(App&)) {
                                    : Survival::start(handover, {.give = kHandoffGiveFd, .take = kHandoffTakeFd},
                                                      board.worker(handover.slot, handover.row))
                                          .release();
+    offer_to_oom_killer();  // unlike its guardian
     WorkerProcess process(std::move(handover), board, survival, setup);
     return process.run();
   } catch (const std::exception& error) {

@@ -157,7 +157,7 @@ bool is_own_fault(const Crash& at) noexcept {
 
 void write_guilty(const Crash& at) noexcept {
   if (the_ledger == nullptr || !is_own_fault(at)) return;
-  if (const Exchange* running = running_exchange()) the_ledger->blame(running->noted);
+  if (const Exchange* running = running_exchange()) the_ledger->blame(running->noted, running->known_number());
 }
 
 void write_client(const Crash&) noexcept {

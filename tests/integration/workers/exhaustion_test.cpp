@@ -3,6 +3,7 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 
@@ -42,6 +43,17 @@ TEST_CASE("a handler that exhausts the memory costs its worker, and the exit say
   INFO(crashes.all());
   CHECK(crashes.out.find(why) != std::string::npos);
   CHECK(get(server.address(), "/").status == 200);
+}
+
+TEST_CASE("when memory runs out the kernel prefers workers to the supervisor and to guardians", "[chaos]") {
+  const ServerProcess server;
+  const auto score = [](pid_t pid) { return std::stoi(read_file("/proc/" + std::to_string(pid) + "/oom_score_adj")); };
+  const int supervisor = score(server.pid());
+  const auto workers = server.worker_pids();
+  for (const pid_t pid : server.processes()) {
+    const bool is_worker = std::ranges::find(workers, pid) != workers.end();
+    CHECK(score(pid) == (is_worker ? std::min(supervisor + 300, 1000) : supervisor));
+  }
 }
 
 TEST_CASE("logs that cannot be written cost their lines, and nothing else", "[chaos]") {
