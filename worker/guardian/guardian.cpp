@@ -10,10 +10,12 @@
 
 #include <algorithm>
 #include <array>
+#include <bitset>
 #include <cerrno>
 #include <cstring>
 #include <utility>
 
+#include "worker/guardian/unnoted.h"
 #include "worker/guardian/verdict.h"
 #include "worker/net/open_file.h"
 
@@ -23,9 +25,10 @@ namespace {
 constexpr std::uint64_t kPatienceMs = 60'000;  // then nobody is left who would take the connections
 constexpr int kRetryMs = 50;                   // the kernel does not say when its limits have room again
 
-// Not on the stack: memory that no guardian touches unless a connection has that much to say.
+// Not on the stack: memory that no guardian touches unless it is needed.
 std::array<char, kMaxHandedUnanswered> unanswered_bytes;
 std::array<char, Ledger::kMaxUnsent> unsent_bytes;
+std::bitset<kMostDescriptors> noted;
 
 // Waits while the queue is full. False when that was in vain.
 bool send_patiently(int queue, const Handed& handed, const HandoffRecord& record, std::uint64_t deadline_ms) noexcept {
@@ -111,6 +114,7 @@ bool hand_over(const GuardianDuties& duties, const LedgerEntry& entry, int fd, c
   record.cookie = entry.cookie.load(std::memory_order_relaxed);
   record.requests = entry.requests.load(std::memory_order_relaxed);
   record.begun_until = verdict.begun_until;
+  if (ledger.is_guilty(entry)) record.crashed = ledger.guilty_request();
   record.peer = entry.peer;
   const bool sent = send_patiently(duties.queue, handed, record, deadline_ms);
   if (handed.file != entry.file.load(std::memory_order_relaxed)) ::close(handed.file);  // it was made here
@@ -137,10 +141,23 @@ void reset_on_close(int fd) noexcept {
   ::setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 }
 
+// Connections that the ledger had no room for end. Their clients see it at once, also while the others wait for takers.
+void close_what_had_no_room(const GuardianDuties& duties) noexcept {
+  if (duties.ledger->used() < duties.ledger->capacity()) return;
+  for_each_connection(*duties.ledger, [](const LedgerEntry&, int fd) {
+    if (fd < kMostDescriptors) noted.set(static_cast<std::size_t>(fd));
+  });
+  for (int fd = 0, end = descriptors_end(); fd < end; ++fd) {
+    if (noted.test(static_cast<std::size_t>(fd)) || unnoted(fd, duties.ports) != Unnoted::served) continue;
+    count(duties.row->lost);
+    ::close(fd);
+  }
+}
+
 // To be called when all connections that were noted are closed.
 void pass_on_newcomers(const GuardianDuties& duties, std::uint64_t deadline_ms) noexcept {
-  for (int fd = 0, end = newcomers_end(); fd < end; ++fd) {
-    if (!is_newcomer(fd, duties.ports)) continue;
+  for (int fd = 0, end = descriptors_end(); fd < end; ++fd) {
+    if (unnoted(fd, duties.ports) != Unnoted::newcomer) continue;
     HandoffRecord record;
     record.reason = HandoffReason::accepted;
     record.cookie = cookie_of(fd);
@@ -195,6 +212,7 @@ void hand_over_all(const GuardianDuties& duties, std::uint64_t patience_ms) noex
     if (verdict.owes && entry.ends_at.load(std::memory_order_relaxed) != 0) reset_on_close(fd);
     ::close(fd);
   });
+  close_what_had_no_room(duties);
   for_each_connection(*duties.ledger, [&](const LedgerEntry& entry, int fd) {
     const Verdict verdict = verdict_on(duties, entry, fd);
     if (verdict.fate == Verdict::Fate::moves && hand_over(duties, entry, fd, verdict, deadline_ms)) {

@@ -15,7 +15,7 @@
 
 #include "common/ipc/scoreboard.h"
 #include "worker/guardian/handoff.h"
-#include "worker/guardian/newcomers.h"
+#include "worker/guardian/unnoted.h"
 #include "worker/net/ledger.h"
 
 namespace pronghorn::worker {

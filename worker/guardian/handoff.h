@@ -30,7 +30,7 @@ enum class HandoffReason : std::uint32_t {
 // Fixed layout: both ends are of one build, or of two that agree on kVersion.
 struct HandoffRecord {
   static constexpr std::uint32_t kMagic = 0x50524848;  // "PRHH"
-  static constexpr std::uint32_t kVersion = 2;
+  static constexpr std::uint32_t kVersion = 3;
 
   std::uint32_t magic = kMagic;
   std::uint32_t version = kVersion;
@@ -49,6 +49,7 @@ struct HandoffRecord {
   std::uint32_t requests = 0;
   Begun begun = Begun::no;  // unanswered requests that begin before begun_until
   std::uint64_t begun_until = 0;
+  RequestId crashed;  // the request that is guilty; its number is 0 if that is not known
   LedgerPeer peer;
 };
 static_assert(std::is_trivially_copyable_v<HandoffRecord>);

@@ -1,4 +1,4 @@
-#include "worker/guardian/newcomers.h"
+#include "worker/guardian/unnoted.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -35,18 +35,18 @@ bool ListeningPorts::contains(std::uint16_t port) const noexcept {
   return std::ranges::find(known, port) != known.end();
 }
 
-bool is_newcomer(int fd, const ListeningPorts& ports) noexcept {
+Unnoted unnoted(int fd, const ListeningPorts& ports) noexcept {
   const std::uint16_t port = local_port(fd);
-  if (port == 0 || !ports.contains(port)) return false;
-  const auto positions = positions_of(fd);  // of a listener: broken
-  return positions && !positions->broken && positions->read == 0 && positions->written == 0;
+  if (port == 0 || !ports.contains(port)) return Unnoted::other;
+  const auto positions = positions_of(fd);
+  if (!positions || positions->broken) return Unnoted::other;  // a listener, for example
+  return positions->read == 0 && positions->written == 0 ? Unnoted::newcomer : Unnoted::served;
 }
 
-int newcomers_end() noexcept {
-  constexpr rlim_t kMost = 65'536;
+int descriptors_end() noexcept {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024;
-  return static_cast<int>(std::min(limit.rlim_cur, kMost));
+  return static_cast<int>(std::min(limit.rlim_cur, rlim_t{kMostDescriptors}));
 }
 
 }  // namespace pronghorn::worker

@@ -1,4 +1,4 @@
-// Connections that a worker had accepted and could not note before it died.
+// Connections that a worker had when it died, and that its ledger does not know.
 #pragma once
 
 #include <sys/socket.h>
@@ -25,10 +25,16 @@ class ListeningPorts {
   std::size_t count_ = 0;
 };
 
-// Whether the descriptor is a TCP connection to one of the ports over which nothing has been read or written.
-[[nodiscard]] bool is_newcomer(int fd, const ListeningPorts& ports) noexcept;
+// A descriptor that the ledger does not name.
+enum class Unnoted : std::uint8_t {
+  other,     // no TCP connection to one of the ports
+  newcomer,  // nothing has been read or written: the worker has just accepted it
+  served,    // the ledger had no room for it
+};
+[[nodiscard]] Unnoted unnoted(int fd, const ListeningPorts& ports) noexcept;
 
-// One above the highest descriptor that is looked at for newcomers: few processes have as many.
-[[nodiscard]] int newcomers_end() noexcept;
+// Descriptors from here on are not looked at: few processes have as many.
+inline constexpr int kMostDescriptors = 65'536;
+[[nodiscard]] int descriptors_end() noexcept;
 
 }  // namespace pronghorn::worker

@@ -123,6 +123,7 @@ void Http1Connection::interrupt(Exchange& exchange, std::uint64_t position) noex
     begun_ = Begun::no;
   } else if (begun_ == Begun::guilty && position + 1 == begun_until_) {
     exchange.interrupted = Interrupted::guilty;
+    exchange.keep_number(crashed_);
   } else if (begun_ == Begun::unknown) {
     exchange.interrupted = Interrupted::unknown;
   } else if (!may_repeat(exchange.head_bytes)) {

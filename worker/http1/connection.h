@@ -158,6 +158,7 @@ class Http1Connection final : public StreamEvents, public ExchangeOwner, public 
   std::uint64_t counted_;            // bytes sent, as far as the scoreboard has them
   std::uint64_t opened_;             // tick
   std::uint64_t begun_until_ = 0;
+  RequestId crashed_;  // of the request that is guilty
   std::uint32_t requests_ = 0;
   std::uint32_t idle_after_ = 0;  // requests_ when it last became idle
   Begun begun_ = Begun::no;       // requests that begin before begun_until_

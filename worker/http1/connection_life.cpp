@@ -38,6 +38,7 @@ void Http1Connection::resume(const HandoffRecord& record, const Handed& handed,
   requests_ = record.requests;
   begun_ = record.begun;
   begun_until_ = record.begun_until;
+  crashed_ = record.crashed;
   truncated_ = record.truncated != 0;
   // May wrap around: only differences matter.
   opened_ = context_.timeouts.now() - (now > record.opened_ms ? now - record.opened_ms : 0) / kTickMs;

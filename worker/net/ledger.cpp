@@ -32,6 +32,7 @@ struct Ledger::Header {
   std::atomic<std::uint32_t> dismissed;
   std::atomic<std::uint32_t> used;
   std::atomic<std::uint32_t> guilty;   // index + 1; 0: none
+  RequestId guilty_request;            // stored before it
   std::atomic<std::uint32_t> reading;  // 1 from begin_read() to end_read()
   Buffer<kReadBuffer> input;
   Buffer<kWriteBuffer> output;
@@ -246,7 +247,8 @@ std::uint32_t Ledger::take_block() noexcept {
   return block;
 }
 
-void Ledger::blame(const LedgerEntry* entry) noexcept {
+void Ledger::blame(const LedgerEntry* entry, const RequestId& request) noexcept {
+  header_->guilty_request = request;
   header_->guilty.store(entry == nullptr ? 0 : index_of(*entry) + 1, kRelease);
 }
 
@@ -263,6 +265,8 @@ std::uint32_t Ledger::used() const noexcept {
 bool Ledger::is_guilty(const LedgerEntry& entry) const noexcept {
   return header_->guilty.load(kRelaxed) == index_of(entry) + 1;
 }
+
+RequestId Ledger::guilty_request() const noexcept { return header_->guilty_request; }
 
 bool Ledger::was_reading(const LedgerEntry& entry) const noexcept {
   return header_->reading.load(kRelaxed) != 0 && header_->input.owner.load(kRelaxed) == index_of(entry) + 1;

@@ -20,6 +20,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/request_id.h"
 #include "worker/net/peer.h"
 
 namespace pronghorn::worker {
@@ -186,7 +187,7 @@ class Ledger {
   void discard(KeptBytes& kept) noexcept;
 
   // The request of this connection crashes the worker. Async-signal-safe; null: none does.
-  void blame(const LedgerEntry* entry) noexcept;
+  void blame(const LedgerEntry* entry, const RequestId& request) noexcept;
 
   // The worker ends in order: nothing is to be taken up.
   void dismiss() noexcept;
@@ -200,6 +201,7 @@ class Ledger {
   [[nodiscard]] std::uint32_t capacity() const noexcept { return entry_count_; }
   [[nodiscard]] std::uint32_t blocks() const noexcept { return block_count_; }
   [[nodiscard]] bool is_guilty(const LedgerEntry& entry) const noexcept;
+  [[nodiscard]] RequestId guilty_request() const noexcept;
   // Whether the worker died during a read for this entry: then `read` may be behind the kernel.
   [[nodiscard]] bool was_reading(const LedgerEntry& entry) const noexcept;
   // Copy bytes from position `from` up to `until` to `out`, from blocks and from the buffer. False when they are not all

@@ -82,7 +82,8 @@ TEST_CASE("the request that crashed its worker is answered 500, and bystanders a
     const HttpResponse response = connection.request("POST", std::string("/crash?how=") + how);
     CHECK(response.status == 500);
     CHECK(response.header("Content-Type") == "application/problem+json");
-    CHECK_FALSE(response.json().at("request_id").get<std::string>().empty());
+    const std::string id = response.json().at("request_id");
+    CHECK(eventually(5s, [&] { return server.log_has("while executing POST /crash id=" + id); }));
     CHECK(connection.get("/hello").status == 200);
     if (how == std::string("segv")) CHECK(bystander.read_response().status == 200);
   }

@@ -259,6 +259,39 @@ TEST_CASE("A connection that its worker had just accepted is passed on, to be se
   CHECK(eventually(5s, [&] { return seen_by_client(read_from) == "closed"; }));
 }
 
+TEST_CASE("Clients that a full ledger has no room for do not wait until the queue takes the others") {
+  Memory memory;
+  TcpPair in_ledger;
+  TcpPair without_room;
+  without_room.client_sends("x");
+  const std::array<pronghorn::InheritedListener, 1> ours{
+      {{.address = {}, .slot = 0, .fd = without_room.server, .is_unix = false}}};
+  GuardianDuties duties = memory.duties();
+  duties.ports = ListeningPorts(ours);
+  while (::send(memory.queue[0], "full", 4, 0) == 4) {
+  }
+  const int supervisor = ::getpid();
+  const int worker = ::fork();
+  if (worker == 0) {
+    while (memory.ledger.add(in_ledger.server, {}, 0, 0) != nullptr) {
+    }
+    char byte = 0;
+    if (::read(without_room.server, &byte, 1) != 1) ::_exit(1);
+    const auto guardian = start_guardian(duties, supervisor);
+    memory.shared->guardian = guardian ? *guardian : -1;
+    ::kill(::getpid(), SIGKILL);
+  }
+  in_ledger.close_server();
+  without_room.close_server();
+  reap(worker);
+  REQUIRE(memory.shared->guardian > 0);
+  CHECK(eventually(5s, [&] { return seen_by_client(without_room) == "closed"; }));
+  CHECK(seen_by_client(in_ledger) == "open");
+  CHECK(memory.shared->row.lost == 1);
+  ::kill(memory.shared->guardian, SIGKILL);
+  reap(memory.shared->guardian);
+}
+
 TEST_CASE("Where no process can be made, the reason is told and the worker goes on") {
   Memory memory;
   const int pid = ::fork();

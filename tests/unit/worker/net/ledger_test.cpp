@@ -90,9 +90,10 @@ TEST_CASE("A connection that is taken up has its unanswered bytes, and what is k
 TEST_CASE("One connection is blamed for the end of the worker") {
   Noted noted;
   CHECK_FALSE(noted.ledger.is_guilty(noted.entry));
-  noted.ledger.blame(&noted.entry);
+  noted.ledger.blame(&noted.entry, {.worker = 7, .number = 3});
   CHECK(noted.ledger.is_guilty(noted.entry));
-  noted.ledger.blame(nullptr);
+  CHECK(noted.ledger.guilty_request().number == 3);
+  noted.ledger.blame(nullptr, {});
   CHECK_FALSE(noted.ledger.is_guilty(noted.entry));
 }
 
