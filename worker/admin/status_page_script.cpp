@@ -61,7 +61,8 @@ const tables = {
     ["For", (w) => time(w.running.for_ms / 1000), ""],
     ["Id", (w) => w.running.id || "–", "minor text"],
   ] },
-  exits: { rows: (s) => s.workers.filter((w) => w.last_exit), columns: [
+  exits: { rows: (s) => [...s.workers, ...(s.distributor ? [{ slot: "distributor", ...s.distributor }] : [])]
+    .filter((w) => w.last_exit), columns: [
     ["Slot", (w) => String(w.slot), ""],
     ["Reason", (w) => w.last_exit.reason, "long"],
     ["Request", (w) => w.last_exit.request || "–", "long"],
@@ -184,6 +185,13 @@ const std::string_view kPageScript = R"js(
     const facts = [server.name + " " + server.version, "pid " + server.pid, "up " + time(server.uptime_s), "generation " + server.generation,
       "listening on " + server.listen.join(", "),
       redis.mode === "none" ? "no Redis" : "Redis " + redis.mode + ", " + redis.state + (redis.address ? " at " + redis.address : "") + (redis.since ? " since " + redis.since : "")];
+    const distributor = status.distributor;
+    if (distributor) {
+      facts.push("distributor " + distributor.state + (distributor.pid ? ", pid " + distributor.pid : "")
+        + (distributor.waiting > 0 ? ", " + count(distributor.waiting) + " connections waiting" : "")
+        + (distributor.accept_pauses > 0 ? ", " + count(distributor.accept_pauses) + " pauses" : "")
+        + (distributor.restarts > 0 ? ", " + count(distributor.restarts) + " restarts" : ""));
+    }
     const rollout = status.rollout;
     if (rollout) facts.push("last rollout " + rollout.result + " at " + rollout.at + ": " + rollout.message);
     fillList(byId("facts"), "span", facts);

@@ -92,7 +92,8 @@ TEST_CASE("empty lines do not keep an idle connection open", "[http]") {
 }
 
 TEST_CASE("a client that sends requests and reads nothing gets a limited number of responses", "[http]") {
-  const ServerProcess server({.workers = 1, .arguments = {"--survival-memory", "0", "--max-queued-output", "64KiB"}});
+  const ServerProcess server(
+      {.workers = 1, .arguments = {"--survival-memory", "0", "--max-queued-output", "64KiB", "--overload", "off"}});
   HttpConnection connection(server.address());
   const int count = 900;  // below keep_alive_requests
   std::string all;

@@ -171,7 +171,7 @@ TEST_CASE("soak: everything at once leaves nothing behind, and the counters are 
   const SmallDisk disk;
   const ServerProcess server({.workers = kWorkers,
                               .redis = redis.url(),
-                              .arguments = {"--access-log", disk.log(), "--drain-timeout", "10s"},
+                              .arguments = {"--access-log", disk.log(), "--drain-timeout", "10s", "--overload", "off"},
                               .environment = kPlainSignals});
   REQUIRE(server.wait_redis());
   // What stays from the first time on: the listener of a slot that is scaled away, the copy of the version before.
