@@ -64,8 +64,7 @@ bool gather_unanswered(const Ledger& ledger, const LedgerEntry& entry, const Ver
                        HandoffRecord& record) noexcept {
   std::uint64_t until = verdict.read;
   if (!ledger.copy_unanswered(entry, verdict.answered, until, unanswered_bytes)) {
-    until = std::min(until, entry.unanswered.from.load(std::memory_order_relaxed) +
-                                entry.unanswered.size.load(std::memory_order_relaxed));
+    until = std::min(until, ledger.span_of(entry.unanswered).until);
     const bool begun = verdict.begun != Begun::no && verdict.begun_until == verdict.answered + 1;
     if (!begun || until <= verdict.answered) return false;
     if (!ledger.copy_unanswered(entry, verdict.answered, until, unanswered_bytes)) return false;

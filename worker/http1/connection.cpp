@@ -39,6 +39,7 @@ void Http1Connection::take_in(std::string_view bytes) {
 
 void Http1Connection::consume_unparsed(bool just_read) {
   if (unparsed_.empty() || sender_.gathering()) return;
+  stream_.notes().keep(unparsed_);
   // Taken out, because handlers may lead back here while it is parsed.
   std::string bytes = std::exchange(unparsed_, {});
   std::size_t used = 0;

@@ -39,7 +39,8 @@ struct Ledger::Header {
 };
 
 struct Ledger::Block {
-  static constexpr std::size_t kBytes = kPage - sizeof(std::uint32_t);
+  static constexpr std::size_t kBytes = kPage - sizeof(std::uint64_t) - sizeof(std::uint32_t);
+  std::atomic<std::uint64_t> from;  // position of its first byte
   std::atomic<std::uint32_t> next;  // index + 1; 0: the last one
   std::array<char, kBytes> bytes;
 };
@@ -193,42 +194,62 @@ bool Ledger::fill_write_buffer(const LedgerEntry& entry, std::uint64_t position,
 }
 
 bool Ledger::keep(KeptBytes& kept, std::size_t most, std::uint64_t position, std::string_view bytes) noexcept {
-  const std::uint32_t size = kept.size.load(kRelaxed);
-  if (size == 0) kept.from.store(position, kRelease);
-  if (kept.from.load(kRelaxed) + size != position || size + bytes.size() > most) {
+  std::uint32_t first = kept.first_block.load(kRelaxed);
+  const bool begins = first == 0;
+  const Span span = begins ? Span{.from = position, .until = position} : span_of(kept);
+  // The first block may begin with bytes that are of no use any more.
+  if (span.until != position || position - span.from + bytes.size() > most + Block::kBytes) {
     discard(kept);
     return false;
   }
-  std::uint32_t end = size;
   while (!bytes.empty()) {
-    const std::size_t in_block = end % Block::kBytes;
-    if (in_block == 0) {
-      const std::uint32_t block = take_block();
-      if (block == 0) {
-        discard(kept);
-        return false;
+    const std::uint32_t last = kept.last_block.load(kRelaxed);
+    const bool full = first == 0 || position - blocks_[last - 1].from.load(kRelaxed) == Block::kBytes;
+    const std::uint32_t block = full ? take_block() : last;
+    if (block == 0) {
+      kept.first_block.store(first, kRelease);
+      discard(kept);
+      return false;
+    }
+    Block& here = blocks_[block - 1];
+    if (full) {
+      here.from.store(position, kRelease);
+      if (first == 0) {
+        first = block;
+      } else {
+        blocks_[last - 1].next.store(block, kRelease);
       }
-      const std::uint32_t last = kept.last_block.load(kRelaxed);
-      (end == 0 ? kept.first_block : blocks_[last - 1].next).store(block, kRelease);
       kept.last_block.store(block, kRelease);
     }
-    const std::size_t part = std::min(bytes.size(), Block::kBytes - in_block);
-    std::memcpy(blocks_[kept.last_block.load(kRelaxed) - 1].bytes.data() + in_block, bytes.data(), part);
+    const std::uint64_t in_block = position - here.from.load(kRelaxed);
+    const std::size_t part = std::min<std::size_t>(bytes.size(), Block::kBytes - in_block);
+    std::memcpy(here.bytes.data() + in_block, bytes.data(), part);
     bytes.remove_prefix(part);
-    end += static_cast<std::uint32_t>(part);
+    position += part;
   }
-  kept.size.store(end, kRelease);
+  kept.until.store(position, kRelease);
+  if (begins) kept.first_block.store(first, kRelease);
   return true;
 }
 
 void Ledger::discard(KeptBytes& kept) noexcept {
   std::uint32_t block = kept.first_block.load(kRelaxed);
   if (block == 0) return;
-  kept.size.store(0, kRelease);
   kept.first_block.store(0, kRelease);
   while (block != 0) {
     free_blocks_.push_back(block);
     block = blocks_[block - 1].next.load(kRelaxed);
+  }
+}
+
+void Ledger::discard_until(KeptBytes& kept, std::uint64_t position) noexcept {
+  if (position >= kept.until.load(kRelaxed)) return discard(kept);
+  for (std::uint32_t first = kept.first_block.load(kRelaxed); first != 0;) {
+    const std::uint32_t next = blocks_[first - 1].next.load(kRelaxed);
+    if (next == 0 || blocks_[next - 1].from.load(kRelaxed) > position) return;
+    kept.first_block.store(next, kRelease);
+    free_blocks_.push_back(first);
+    first = next;
   }
 }
 
@@ -272,31 +293,34 @@ bool Ledger::was_reading(const LedgerEntry& entry) const noexcept {
   return header_->reading.load(kRelaxed) != 0 && header_->input.owner.load(kRelaxed) == index_of(entry) + 1;
 }
 
+Ledger::Span Ledger::span_of(const KeptBytes& kept) const noexcept {
+  const std::uint32_t first = kept.first_block.load(kRelaxed);
+  if (first == 0 || first > block_count_) return {};
+  const std::uint64_t from = blocks_[first - 1].from.load(kRelaxed);
+  return {.from = from, .until = std::max(from, kept.until.load(kRelaxed))};
+}
+
 std::uint64_t Ledger::copy_blocks(const KeptBytes& kept, std::size_t most, std::uint64_t from, std::uint64_t until,
                                   std::span<char> out) const noexcept {
-  const std::uint64_t begin = kept.from.load(kRelaxed);
-  const std::uint64_t size = std::min<std::uint64_t>(kept.size.load(kRelaxed), most);
-  if (from < begin || from - begin >= size) return from;
-  std::uint64_t skip = from - begin;
-  std::uint64_t left = std::min(size - skip, until - from);
-  std::uint64_t copied = 0;
+  const Span span = span_of(kept);
+  if (from < span.from || from >= span.until) return from;
+  const std::uint64_t end = std::min(until, span.until);
+  std::uint64_t reached = from;
   std::uint32_t block = kept.first_block.load(kRelaxed);
   // `most` bounds the walk, whatever the chain looks like.
-  for (std::uint64_t seen = 0; seen < size && left > 0; seen += Block::kBytes) {
+  for (std::size_t seen = 0; seen <= most + Block::kBytes && reached < end; seen += Block::kBytes) {
     if (block == 0 || block > block_count_) break;
     const Block& here = blocks_[block - 1];
-    if (skip < Block::kBytes) {
-      const std::uint64_t part = std::min<std::uint64_t>(left, Block::kBytes - skip);
-      std::memcpy(out.data() + copied, here.bytes.data() + skip, part);
-      copied += part;
-      left -= part;
-      skip = 0;
-    } else {
-      skip -= Block::kBytes;
+    const std::uint64_t begin = here.from.load(kRelaxed);
+    if (begin > reached) break;
+    if (const std::uint64_t skip = reached - begin; skip < Block::kBytes) {
+      const std::uint64_t part = std::min<std::uint64_t>(end - reached, Block::kBytes - skip);
+      std::memcpy(out.data() + (reached - from), here.bytes.data() + skip, part);
+      reached += part;
     }
     block = here.next.load(kRelaxed);
   }
-  return from + copied;
+  return reached;
 }
 
 // `reached`: up to where blocks have it.

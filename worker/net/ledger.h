@@ -62,11 +62,10 @@ struct LedgerOutput {
   std::uint64_t answers_end = 0;    // where the last of these responses ends; the rest belongs to one that is not whole
 };
 
-// Bytes of a connection that are kept in blocks.
+// Bytes of a connection that are kept in blocks. A block says where it begins, so blocks are dropped with one store.
 struct KeptBytes {
-  std::atomic<std::uint64_t> from;  // position of the first one
-  std::atomic<std::uint32_t> size;
-  std::atomic<std::uint32_t> first_block;  // index + 1; 0: none
+  std::atomic<std::uint64_t> until;        // position of their end
+  std::atomic<std::uint32_t> first_block;  // index + 1; 0: none, and `until` means nothing
   std::atomic<std::uint32_t> last_block;   // for the writer
 };
 
@@ -185,6 +184,8 @@ class Ledger {
     return keep(entry.unsent, kMaxUnsent, position, bytes);
   }
   void discard(KeptBytes& kept) noexcept;
+  // The same for blocks that end at `position` or before.
+  void discard_until(KeptBytes& kept, std::uint64_t position) noexcept;
 
   // The request of this connection crashes the worker. Async-signal-safe; null: none does.
   void blame(const LedgerEntry* entry, const RequestId& request) noexcept;
@@ -200,6 +201,12 @@ class Ledger {
   [[nodiscard]] const LedgerEntry& entry(std::uint32_t index) const noexcept { return entries_[index]; }
   [[nodiscard]] std::uint32_t capacity() const noexcept { return entry_count_; }
   [[nodiscard]] std::uint32_t blocks() const noexcept { return block_count_; }
+  // Positions from and until which bytes are kept. The same when there are none.
+  struct Span {
+    std::uint64_t from = 0;
+    std::uint64_t until = 0;
+  };
+  [[nodiscard]] Span span_of(const KeptBytes& kept) const noexcept;
   [[nodiscard]] bool is_guilty(const LedgerEntry& entry) const noexcept;
   [[nodiscard]] RequestId guilty_request() const noexcept;
   // Whether the worker died during a read for this entry: then `read` may be behind the kernel.

@@ -42,7 +42,7 @@ bool LedgerNotes::hold_in_blocks(std::string_view first, std::string_view second
 }
 
 void LedgerNotes::keep_rest(std::string_view rest) noexcept {
-  if (entry_ == nullptr || !held_ || entry_->unsent.size.load(kRelaxed) != 0)
+  if (entry_ == nullptr || !held_ || entry_->unsent.first_block.load(kRelaxed) != 0)
     return;  // a long write is in blocks already
   keeps_output_ = true;
   static_cast<void>(ledger_->keep_unsent(*entry_, written_until_ - rest.size(), rest));
@@ -54,31 +54,21 @@ void LedgerNotes::discard_output() noexcept {
   entry_->file.store(-1, kRelease);
 }
 
-// Kept bytes follow on each other from a request that is not answered. When some are missing (the ledger was full), none
-// are kept until everything is answered: without them the connection does not survive. Of a request that is too long, the
-// beginning is kept.
+// Kept bytes follow on each other from a request that is not answered. When some are missing (the ledger was full, or a
+// request is too long), no more are kept until that is answered: without them the connection does not survive. Of a
+// request that is too long, the beginning is kept.
 void LedgerNotes::keep_unanswered(std::string_view bytes) noexcept {
   KeptBytes& kept = entry_->unanswered;
   const std::uint64_t end = entry_->read.load(kRelaxed);
   const std::uint64_t begin = end - bytes.size();
-  const std::uint32_t size = kept.size.load(kRelaxed);
-  std::uint64_t from = std::max(begin, answerable_);
-  if (size != 0) {
-    from = kept.from.load(kRelaxed) + size;
-    if (from >= end) return;
-  } else if (from > answerable_) {
-    return;
-  }
-  if (from < begin) return;
-  const std::uint64_t room = Ledger::kMaxUnanswered - size;
-  if (end - from > room && begin <= answerable_) {
-    // A client that never lets everything be answered: what was kept is answered by now, at least in part.
-    ledger_->discard(kept);
-    from = answerable_;
-  } else {
-    bytes = bytes.substr(0, static_cast<std::size_t>(from - begin + std::min(room, end - from)));
-  }
-  static_cast<void>(ledger_->keep_unanswered(*entry_, from, bytes.substr(from - begin)));
+  const std::uint64_t answered = output_.answers_until;
+  ledger_->discard_until(kept, answered);
+  const bool empty = kept.first_block.load(kRelaxed) == 0;
+  if (empty && begin > answered) return;
+  const std::uint64_t from = empty ? answered : kept.until.load(kRelaxed);
+  if (from >= end || from < begin) return;
+  const std::uint64_t room = Ledger::kMaxUnanswered - std::min(Ledger::kMaxUnanswered, from - answered);
+  if (room != 0) static_cast<void>(ledger_->keep_unanswered(*entry_, from, bytes.substr(from - begin, room)));
 }
 
 // The request ended after its last byte had been written: a streamed response, one that was not held, or the rest of a
@@ -87,10 +77,6 @@ void LedgerNotes::answer_late() noexcept {
   output_.answers_until = answerable_;
   output_.answers_end = std::min(output_.until, unfinished_from_);
   entry_->set_output(output_);
-}
-
-void LedgerNotes::discard_answered() noexcept {
-  if (output_.answers_until == entry_->read.load(kRelaxed)) ledger_->discard(entry_->unanswered);
 }
 
 }  // namespace pronghorn::worker

@@ -84,7 +84,14 @@ class LedgerNotes {
   void ends_with_request() noexcept {
     if (entry_ != nullptr) entry_->ends_at.store(answerable_ + 1, kRelease);
   }
-  // To be called after `bytes`, the last ones read, have been worked on: keeps those of them that are not answered.
+  // How many bytes of the client's may be read before some that are unanswered are not kept.
+  [[nodiscard]] std::size_t room() const noexcept {
+    if (entry_ == nullptr) return Ledger::kMaxUnanswered;
+    const std::uint64_t unanswered = entry_->read.load(std::memory_order_relaxed) - output_.answers_until;
+    return Ledger::kMaxUnanswered - std::min<std::uint64_t>(Ledger::kMaxUnanswered, unanswered);
+  }
+  // To be called after `bytes`, the last ones read, have been worked on, and before those that had to wait are: keeps
+  // those of them that are not answered.
   void keep(std::string_view bytes) noexcept {
     if (entry_ != nullptr && answerable_ != entry_->read.load(std::memory_order_relaxed)) keep_unanswered(bytes);
   }
@@ -92,7 +99,8 @@ class LedgerNotes {
   void settle(bool all_sent) noexcept {
     if (entry_ == nullptr) return;
     if (all_sent && output_.answers_until != answerable_) answer_late();
-    if (entry_->unanswered.size.load(std::memory_order_relaxed) != 0) discard_answered();
+    KeptBytes& kept = entry_->unanswered;
+    if (kept.first_block.load(std::memory_order_relaxed) != 0) ledger_->discard_until(kept, output_.answers_until);
   }
 
  private:
@@ -117,7 +125,6 @@ class LedgerNotes {
   void discard_output() noexcept;
   void keep_unanswered(std::string_view bytes) noexcept;
   void answer_late() noexcept;
-  void discard_answered() noexcept;
 
   Ledger* ledger_ = nullptr;
   LedgerEntry* entry_ = nullptr;

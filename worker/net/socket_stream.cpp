@@ -56,7 +56,7 @@ void SocketStream::start_reading() {
   const auto allocate = [](uv_handle_t* handle, std::size_t, uv_buf_t* buffer) {
     auto* self = static_cast<SocketStream*>(handle->data);
     self->notes_.begin_read();
-    *buffer = uv_buf_init(self->read_buffer_.data(), static_cast<unsigned>(self->read_buffer_.size()));
+    *buffer = uv_buf_init(self->read_buffer_.data(), static_cast<unsigned>(self->read_size()));
   };
   const auto read = [](uv_stream_t* handle, ssize_t size, const uv_buf_t* buffer) {
     static_cast<SocketStream*>(handle->data)->received(size, buffer->base);
@@ -65,9 +65,15 @@ void SocketStream::start_reading() {
   reading_ = error == 0 || error == UV_EALREADY;
 }
 
+// No more than the ledger keeps, unless the protocol reads on all the same.
+std::size_t SocketStream::read_size() const noexcept {
+  const std::size_t room = notes_.room();
+  return room == 0 ? read_buffer_.size() : std::min(room, read_buffer_.size());
+}
+
 void SocketStream::read_now() {
   notes_.begin_read();
-  const ssize_t size = ::recv(fd_, read_buffer_.data(), read_buffer_.size(), 0);
+  const ssize_t size = ::recv(fd_, read_buffer_.data(), read_size(), 0);
   if (size > 0) return received(size, read_buffer_.data());
   if (size == 0) return received(UV_EOF, nullptr);
   received(errno == EAGAIN || errno == EINTR ? 0 : -errno, nullptr);

@@ -47,6 +47,7 @@ class SocketStream final : public ByteStream {
   [[nodiscard]] uv_stream_t* stream() noexcept { return reinterpret_cast<uv_stream_t*>(&handle_); }
   [[nodiscard]] const uv_stream_t* stream() const noexcept { return reinterpret_cast<const uv_stream_t*>(&handle_); }
   [[nodiscard]] bool watch();
+  [[nodiscard]] std::size_t read_size() const noexcept;
   void read_now();
   void received(ssize_t size, const char* bytes);
   [[nodiscard]] bool send(std::string_view first, std::string_view second, bool more);

@@ -40,6 +40,12 @@ struct Connection {
     const std::uint64_t until = entry.output().answers_end;
     return ledger.copy_unsent(entry, from, until, out) ? out.substr(0, until - from) : "(gone)";
   }
+  [[nodiscard]] std::uint64_t kept(const KeptBytes& bytes) const {
+    const Ledger::Span span = ledger.span_of(bytes);
+    return span.until - span.from;
+  }
+  // So the read buffer has nothing of this connection any more.
+  void others_are_read() { ledger.begin_read(nullptr); }
   [[nodiscard]] std::uint64_t answered() const { return entry.output().answers_until; }
   [[nodiscard]] std::uint64_t answers_end() const { return entry.output().answers_end; }
 
@@ -108,10 +114,10 @@ TEST_CASE("What was kept is given back once it is answered") {
   Connection connection;
   connection.read("01234");
   connection.notes.keep("01234");
-  CHECK(connection.entry.unanswered.size == 5);
+  CHECK(connection.kept(connection.entry.unanswered) == 5);
   connection.read("56789");
   connection.answer();
-  CHECK(connection.entry.unanswered.size == 0);
+  CHECK(connection.kept(connection.entry.unanswered) == 0);
   CHECK(connection.unanswered().empty());
 }
 
@@ -205,7 +211,7 @@ TEST_CASE("What the socket had no room for is kept until it is sent") {
   CHECK(connection.unsent(12) == "mno");
   connection.notes.all_written();
   CHECK(connection.entry.sent == 15);
-  CHECK(connection.entry.unsent.size == 0);
+  CHECK(connection.kept(connection.entry.unsent) == 0);
 }
 
 TEST_CASE("A write that is longer than the buffer is in blocks before it begins, and once") {
@@ -216,11 +222,11 @@ TEST_CASE("A write that is longer than the buffer is in blocks before it begins,
   const std::size_t size = 2 * Ledger::kWriteBuffer;
   connection.write(size);
   CHECK(connection.answered() == 10);
-  CHECK(connection.entry.unsent.size == size);
+  CHECK(connection.kept(connection.entry.unsent) == size);
   connection.notes.keep_rest(std::string(100, 'r'));
-  CHECK(connection.entry.unsent.size == size);
+  CHECK(connection.kept(connection.entry.unsent) == size);
   connection.notes.all_written();
-  CHECK(connection.entry.unsent.size == 0);
+  CHECK(connection.kept(connection.entry.unsent) == 0);
 }
 
 TEST_CASE("A file that is sent is noted with the position of its first byte, until all of it has left") {
@@ -259,7 +265,47 @@ TEST_CASE("Of a request that is longer than what is kept, the beginning is kept"
     connection.read(piece);
     connection.notes.keep(piece);
   }
-  CHECK(connection.entry.unanswered.from == 0);
-  CHECK(connection.entry.unanswered.size == Ledger::kMaxUnanswered);
+  CHECK(connection.ledger.span_of(connection.entry.unanswered).from == 0);
+  CHECK(connection.kept(connection.entry.unanswered) == Ledger::kMaxUnanswered);
   CHECK(connection.unanswered() == "(gone)");
+}
+
+// The bytes that were read last are in the buffer until another connection is read.
+TEST_CASE("A client that never lets everything be answered keeps what is not") {
+  Connection connection;
+  const std::string request(1'000, 'r');
+  std::uint64_t begun = 0;
+  for (int i = 0; i < 200; ++i) {
+    connection.read(request + "half");
+    for (; begun + 1'000 <= connection.entry.read; begun += 1'000) {
+      connection.notes.begin_request(1'000, 1);
+      connection.notes.end_request();
+      connection.write(10);
+      connection.notes.all_written();
+    }
+    connection.notes.keep(request + "half");
+    connection.notes.settle(true);
+    connection.others_are_read();
+    CHECK(connection.unanswered().size() == connection.entry.read - begun);
+    CHECK(connection.notes.room() == Ledger::kMaxUnanswered - (connection.entry.read - begun));
+  }
+}
+
+TEST_CASE("What follows on a request that is too long is kept as soon as that is answered") {
+  Connection connection;
+  const std::string piece(50'000, 'b');
+  connection.notes.begin_request(10, 1);
+  for (int i = 0; i < 3; ++i) {
+    connection.read(piece);
+    connection.notes.keep(piece);
+  }
+  CHECK(connection.notes.room() == 0);
+  connection.read("GET /");
+  connection.notes.consume(3 * piece.size() - 10);
+  connection.notes.keep("GET /");
+  connection.others_are_read();
+  connection.notes.end_request();
+  connection.write(10);
+  connection.notes.keep("GET /");  // which had to wait
+  CHECK(connection.unanswered() == "GET /");
 }

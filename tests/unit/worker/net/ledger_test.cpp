@@ -47,6 +47,12 @@ struct Noted {
   LedgerEntry& entry = *ledger.add(pair.server, LedgerPeer::of(someone()), 0, 0);
 };
 
+// How many unanswered bytes are in blocks.
+std::uint64_t kept(const Noted& noted) {
+  const Ledger::Span span = noted.ledger.span_of(noted.entry.unanswered);
+  return span.until - span.from;
+}
+
 std::string pattern(std::size_t size) {
   std::string text(size, '\0');
   for (std::size_t i = 0; i < size; ++i) text[i] = static_cast<char>('a' + i % 23);
@@ -168,14 +174,29 @@ TEST_CASE("Bytes with a gap between them are not handed out") {
   read(noted.ledger, noted.entry, "ghi");
   CHECK(unanswered(noted.ledger, noted.entry, 0, 9) == "(gone)");
   CHECK_FALSE(noted.ledger.keep_unanswered(noted.entry, 6, "ghi"));
-  CHECK(noted.entry.unanswered.size == 0);
+  CHECK(kept(noted) == 0);
+}
+
+TEST_CASE("Blocks whose bytes are of no use any more are given back, the others stay") {
+  Noted noted;
+  const std::string all = pattern(20'000);
+  read(noted.ledger, noted.entry, all);
+  REQUIRE(noted.ledger.keep_unanswered(noted.entry, 0, all));
+  noted.ledger.discard_until(noted.entry.unanswered, 10'000);
+  CHECK(noted.ledger.span_of(noted.entry.unanswered).from > 0);
+  CHECK(unanswered(noted.ledger, noted.entry, 10'000, 20'000) == all.substr(10'000));
+  REQUIRE(noted.ledger.keep_unanswered(noted.entry, 20'000, "more"));
+  noted.entry.read = 20'004;
+  CHECK(unanswered(noted.ledger, noted.entry, 12'345, 20'004) == all.substr(12'345) + "more");
+  noted.ledger.discard_until(noted.entry.unanswered, 20'004);
+  CHECK(kept(noted) == 0);
 }
 
 TEST_CASE("More than is saved of one connection is not saved at all") {
   Noted noted;
   CHECK(noted.ledger.keep_unanswered(noted.entry, 0, pattern(Ledger::kMaxUnanswered)));
-  CHECK_FALSE(noted.ledger.keep_unanswered(noted.entry, Ledger::kMaxUnanswered, "x"));
-  CHECK(noted.entry.unanswered.size == 0);
+  CHECK_FALSE(noted.ledger.keep_unanswered(noted.entry, Ledger::kMaxUnanswered, pattern(4'096)));
+  CHECK(kept(noted) == 0);
 }
 
 TEST_CASE("What was written last, and what the socket had no room for before, make one whole") {
