@@ -171,6 +171,14 @@ void reopen_log() noexcept {
 
 void set_log_level(const std::string& name) { the_log().logger.set_level(spdlog_level(parse_level(name))); }
 
+void change_log_level(const std::string& name) {
+  try {
+    set_log_level(name);
+  } catch (const std::exception& error) {
+    log_warning(error.what());
+  }
+}
+
 void flush_log() noexcept { the_log().sink->flush_pending(); }
 
 std::uint64_t dropped_log_lines() noexcept { return the_log().sink->dropped(); }

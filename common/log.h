@@ -50,6 +50,8 @@ void copy_log_to(LogRing* ring) noexcept;
 void reopen_log() noexcept;
 // Changes the level while the process runs. Throws std::runtime_error if it is unknown.
 void set_log_level(const std::string& name);
+// The same for a level that another process has sent: logs what is wrong with it.
+void change_log_level(const std::string& name);
 
 // Writes buffered lines, if the destination now accepts them. Call it a few times per second.
 void flush_log() noexcept;

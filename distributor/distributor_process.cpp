@@ -64,14 +64,6 @@ DistributorProcess::DistributorProcess(uv_loop_t* loop, const Handover& handover
   channel_.send({MessageKind::ready, 0, {}});
 }
 
-void change_log_level(const std::string& level) {
-  try {
-    set_log_level(level);
-  } catch (const std::exception& error) {
-    log_warning(error.what());
-  }
-}
-
 void DistributorProcess::received(const Message& message, int fd) {
   const int pid = static_cast<int>(message.number);
   switch (message.kind) {

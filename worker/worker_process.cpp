@@ -82,7 +82,6 @@ class WorkerProcess final : public pronghorn::Worker {
   void cannot_start(const std::string& reason);
   void begin_accepting();
   void received(const Message& message, int fd);
-  void change_log_level(const std::string& level);
   void answer_requests(std::uint64_t query);
   void supervisor_gone();
   void drain(std::chrono::milliseconds delay);
@@ -282,14 +281,6 @@ void WorkerProcess::received(const Message& message, int fd) {
     default:
       if (fd >= 0) ::close(fd);
       log_warning("unknown message from the supervisor: ignored", {{"kind", static_cast<std::uint32_t>(message.kind)}});
-  }
-}
-
-void WorkerProcess::change_log_level(const std::string& level) {
-  try {
-    set_log_level(level);
-  } catch (const std::exception& error) {
-    log_warning(error.what());
   }
 }
 

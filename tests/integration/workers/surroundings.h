@@ -45,7 +45,8 @@ class Surroundings {
 
   void check_unchanged() const {
     CHECK(eventually(30s, [this] { return server_.processes().size() == processes_; }));
-    CHECK(eventually(10s, [this] { return open_descriptors(server_.pid()) <= supervisor_descriptors_; }));
+    // Function names for a stack are looked up in another process, for up to 10 s.
+    CHECK(eventually(30s, [this] { return open_descriptors(server_.pid()) <= supervisor_descriptors_; }));
     CHECK(eventually(10s, [this] { return most_descriptors() <= worker_descriptors_; }));
     CHECK(shared_mappings(server_.pid()) == mappings_);
     CHECK(files_in(server_.file("run")) == files_);

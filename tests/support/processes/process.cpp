@@ -178,7 +178,8 @@ std::vector<pid_t> children_of(pid_t pid) {
 std::vector<pid_t> children_without_guardians(pid_t pid) {
   auto children = children_of(pid);
   std::erase_if(children, [](pid_t child) {
-    return read_file("/proc/" + std::to_string(child) + "/comm") == "pronghorn-guard\n";
+    return read_file("/proc/" + std::to_string(child) + "/comm") == "pronghorn-guard\n" ||
+           command_line(child).find(" symbolize ") != std::string::npos;
   });
   return children;
 }

@@ -58,7 +58,7 @@ struct ProgramResult {
 // Facts from /proc. A process that has ended, even if not yet reaped, has no children and no descriptors.
 [[nodiscard]] bool is_running(pid_t pid);
 [[nodiscard]] std::vector<pid_t> children_of(pid_t pid);
-// Those without guardians, which come with workers.
+// Those without guardians, which come with workers, and without the process that looks up function names.
 [[nodiscard]] std::vector<pid_t> children_without_guardians(pid_t pid);
 [[nodiscard]] std::string command_line(pid_t pid);
 [[nodiscard]] std::size_t open_descriptors(pid_t pid);
