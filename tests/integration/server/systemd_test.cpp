@@ -110,11 +110,14 @@ TEST_CASE("the watchdog is fed while the supervisor's loop turns", "[systemd]") 
 
 TEST_CASE("a notify socket that nobody reads does not block the server", "[systemd]") {
   NotifySocket manager;
-  const int filler = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   sockaddr_un to{};
   to.sun_family = AF_UNIX;
   std::memcpy(to.sun_path, manager.address().data(), manager.address().size());
-  while (::sendto(filler, "x", 1, 0, reinterpret_cast<const sockaddr*>(&to), sizeof to) == 1) {
+  // Until a new socket, whose own buffer is empty, finds the queue full.
+  std::vector<int> fillers;
+  for (int sent = 1; sent != 0;) {
+    fillers.push_back(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    for (sent = 0; ::sendto(fillers.back(), "x", 1, 0, reinterpret_cast<const sockaddr*>(&to), sizeof to) == 1;) ++sent;
   }
   {
     ServerProcess server({.workers = 2, .environment = {{"NOTIFY_SOCKET", manager.address()}}});
@@ -124,7 +127,7 @@ TEST_CASE("a notify socket that nobody reads does not block the server", "[syste
     CHECK_FALSE(manager.wait_for("READY=1").empty());
     CHECK(server.stop() == ExitStatus{.code = 0, .signal = 0});
   }
-  ::close(filler);
+  for (const int filler : fillers) ::close(filler);
 }
 
 TEST_CASE("a socket of a socket unit is served, by all workers", "[systemd]") {
