@@ -99,7 +99,7 @@ int check(const Invocation& invocation) {
   }
   for (const auto& [key, value] : effective.config.app_settings) {
     lines.push_back(
-        {"app." + printable(key), is_secret(key) ? "***" : printable(value), printable(effective.app_sources.at(key))});
+        {"app." + printable(key), printable(shown_setting(key, value)), printable(effective.app_sources.at(key))});
   }
   print(fmt::format("configuration file: {}\n\n", effective.file.empty() ? "none" : printable(effective.file)) +
         table(lines));

@@ -20,6 +20,17 @@ bool is_default(const Effective& effective, std::string_view option) {
   return found == effective.sources.end() || found->second == "default";
 }
 
+bool is_secret(std::string_view key) {
+  std::string name(key);
+  for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  constexpr std::array<std::string_view, 8> kParts{"secret", "password", "passwd",     "token",
+                                                   "apikey", "api_key",  "credential", "private"};
+  constexpr std::array<std::string_view, 6> kEnds{"pass", "_key", "_auth", "salt", "pepper", "dsn"};
+  return name == "key" || name == "auth" ||
+         std::ranges::any_of(kParts, [&name](std::string_view part) { return name.find(part) != std::string::npos; }) ||
+         std::ranges::any_of(kEnds, [&name](std::string_view end) { return name.ends_with(end); });
+}
+
 bool has_password(const std::string& redis) {
   return redis.starts_with("redis") && !parse_redis_url(redis).password.empty();
 }
@@ -65,14 +76,17 @@ std::vector<std::string> warnings_of(const Effective& effective, const KernelLim
   return warnings;
 }
 
-bool is_secret(std::string_view key) {
-  std::string name(key);
-  for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  constexpr std::array<std::string_view, 8> kParts{"secret", "password", "passwd",     "token",
-                                                   "apikey", "api_key",  "credential", "private"};
-  return name == "key" || name.ends_with("_key") ||
-         std::any_of(kParts.begin(), kParts.end(),
-                     [&name](std::string_view part) { return name.find(part) != std::string::npos; });
+std::string shown_setting(std::string_view key, std::string_view value) {
+  if (is_secret(key)) return "***";
+  std::string shown(value);
+  const std::size_t scheme = shown.find("://");
+  if (scheme == std::string::npos) return shown;
+  const std::size_t begin = scheme + 3;
+  const std::size_t end = shown.find_first_of("/?#", begin);
+  const std::size_t at = shown.rfind('@', end);
+  const std::size_t colon = shown.find(':', begin);
+  if (at != std::string::npos && at > begin && colon < at) shown.replace(colon + 1, at - colon - 1, "***");
+  return shown;
 }
 
 }  // namespace pronghorn::server

@@ -19,7 +19,8 @@ struct KernelLimits {
 // One line each: what will happen, why, and what to do.
 [[nodiscard]] std::vector<std::string> warnings_of(const Effective& effective, const KernelLimits& limits);
 
-// Whether the value of a setting of the application is to be masked when it is printed: its key names a secret.
-[[nodiscard]] bool is_secret(std::string_view key);
+// The value of a setting of the application, as it may be printed: "***" if its key names a secret, and without the
+// password of a URL ("postgres://shop:***@db/orders").
+[[nodiscard]] std::string shown_setting(std::string_view key, std::string_view value);
 
 }  // namespace pronghorn::server

@@ -71,6 +71,7 @@ void make_private_directory(const std::string& path, const char* option) {
 Fd lock_directory(const std::string& path, const char* option) {
   Fd fd = open_lock(path, option, "lock");
   if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) refuse(path, option, fmt::format("it cannot be locked: {}", std::strerror(errno)));
     refuse(path, option, fmt::format("another server{} is using it", pid_in(fd.get())));
   }
   write_lock_pid(fd, ::getpid());
@@ -82,6 +83,8 @@ Fd lock_redis_data(const std::string& data_dir, std::chrono::milliseconds patien
   const auto limit = std::chrono::steady_clock::now() + patience;
   bool told = false;
   while (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK)
+      refuse(data_dir, "data_dir", fmt::format("it cannot be locked: {}", std::strerror(errno)));
     const std::string owner = pid_in(fd.get());
     if (std::chrono::steady_clock::now() >= limit) {
       throw std::runtime_error(

@@ -120,6 +120,23 @@ TEST_CASE("the whole server runs as the user of --user, on a port below 1024 as 
   }));
 }
 
+TEST_CASE("a data_dir of another user is told at start, not at the first crash", "[privileges]") {
+  if (::geteuid() != 0) {
+    WARN("skipped: only root can change the user");
+    return;
+  }
+  const PublicCopy copy;
+  const std::string folder = copy.directory.path();
+  std::filesystem::create_directory(folder + "/data");
+  std::filesystem::permissions(folder + "/data", std::filesystem::perms::owner_all);
+  const ServerProcess server({.command = {folder + "/pronghorn", "serve", folder + "/hello.so"},
+                              .workers = 1,
+                              .arguments = {"--user", "nobody", "--group", "nogroup", "--runtime-dir",
+                                            folder + "/new/run", "--data-dir", folder + "/data"}});
+  CHECK(get(server.address(), "/hello/Ann").status == 200);
+  CHECK(server.log_lines("crash reports cannot be written to data_dir").size() == 1);
+}
+
 TEST_CASE("a user or group that does not exist is refused", "[privileges]") {
   const TempDir directory;
   for (const auto& [option, name] : {std::pair{"--user", "nobody-by-this-name"}, {"--group", "no-such-group"}}) {

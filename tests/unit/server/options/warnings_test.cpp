@@ -57,13 +57,23 @@ TEST_CASE("a password on the command line causes a warning that does not repeat 
   CHECK(warnings(config, {{"name", "file"}, {"redis", "REDIS_URL"}}).empty());
 }
 
-TEST_CASE("settings of the application that name a secret are masked", "[warnings]") {
-  for (const char* key : {"password", "DB_PASSWORD", "api_key", "apiKey", "jwt-secret", "token", "key"}) {
-    CAPTURE(key);
-    CHECK(is_secret(key));
+TEST_CASE("the password of a URL in a setting is masked", "[warnings]") {
+  CHECK(shown_setting("database_url", "postgres://shop:hunter2@db/orders") == "postgres://shop:***@db/orders");
+  CHECK(shown_setting("url", "amqp://u:a@b:c@host:5672?x=1@2") == "amqp://u:***@host:5672?x=1@2");
+  for (const char* url : {"https://host:8080/a@b", "redis://user@host", "a:b@c", "http://", "://"}) {
+    CAPTURE(url);
+    CHECK(shown_setting("url", url) == url);
   }
-  for (const char* key : {"greeting", "keyboard", "monkey", "url"}) {
+}
+
+TEST_CASE("settings of the application that name a secret are masked", "[warnings]") {
+  for (const char* key : {"password", "DB_PASSWORD", "api_key", "apiKey", "jwt-secret", "token", "key", "smtp_pass",
+                          "auth", "pepper", "salt", "db_dsn"}) {
     CAPTURE(key);
-    CHECK_FALSE(is_secret(key));
+    CHECK(shown_setting(key, "hunter2") == "***");
+  }
+  for (const char* key : {"greeting", "keyboard", "monkey", "url", "author"}) {
+    CAPTURE(key);
+    CHECK(shown_setting(key, "hunter2") == "hunter2");
   }
 }
