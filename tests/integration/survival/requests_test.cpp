@@ -40,8 +40,8 @@ TEST_CASE("a GET that blocks its worker when that is killed is run again", "[sur
   const ServerProcess server({.workers = 1});
   const auto victim = server.worker_pids().at(0);
   HttpConnection connection(server.address());
-  REQUIRE(connection.send_raw(request("GET", "/block?ms=1000")));
-  REQUIRE(eventually(5s, [&] { return server.log_has("has been blocked"); }));
+  REQUIRE(connection.send_raw(request("GET", "/block?ms=3000")));
+  REQUIRE(eventually(5s, [&] { return server.control_command({"status"}).out.find("/block") != std::string::npos; }));
   REQUIRE(::kill(victim, SIGKILL) == 0);
   CHECK(connection.read_response().status == 200);
 }

@@ -61,6 +61,9 @@ std::string app_path(const std::string& name) {
 
 ServerProcess::ServerProcess(ServerOptions options) {
   std::filesystem::create_directories(directory_ / "data");
+#ifdef PRONGHORN_SANITIZED  // what is no load for a worker is too much for an instrumented one
+  options.environment.emplace_back("PRONGHORN_OVERLOAD", "off");
+#endif
   pid_ = start_program({.command = serve_command(options),
                         .environment = base_environment(directory_, options.environment),
                         .directory = directory_.path(),
