@@ -207,8 +207,8 @@ bool Ledger::keep(KeptBytes& kept, std::size_t most, std::uint64_t position, std
     const bool full = first == 0 || position - blocks_[last - 1].from.load(kRelaxed) == Block::kBytes;
     const std::uint32_t block = full ? take_block() : last;
     if (block == 0) {
-      kept.first_block.store(first, kRelease);
-      discard(kept);
+      kept.first_block.store(0, kRelease);
+      free_chain(first);  // never noted, perhaps: `until` may be that of another connection
       return false;
     }
     Block& here = blocks_[block - 1];
@@ -233,9 +233,13 @@ bool Ledger::keep(KeptBytes& kept, std::size_t most, std::uint64_t position, std
 }
 
 void Ledger::discard(KeptBytes& kept) noexcept {
-  std::uint32_t block = kept.first_block.load(kRelaxed);
-  if (block == 0) return;
+  const std::uint32_t first = kept.first_block.load(kRelaxed);
+  if (first == 0) return;
   kept.first_block.store(0, kRelease);
+  free_chain(first);
+}
+
+void Ledger::free_chain(std::uint32_t block) noexcept {
   while (block != 0) {
     free_blocks_.push_back(block);
     block = blocks_[block - 1].next.load(kRelaxed);

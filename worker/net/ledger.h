@@ -227,6 +227,7 @@ class Ledger {
   [[nodiscard]] LedgerEntry* fill_entry(int fd, const LedgerPeer& peer, std::uint64_t read,
                                         std::uint64_t written) noexcept;
   [[nodiscard]] std::uint32_t index_of(const LedgerEntry& entry) const noexcept;
+  void free_chain(std::uint32_t block) noexcept;
   [[nodiscard]] std::uint32_t take_block() noexcept;
   bool keep(KeptBytes& kept, std::size_t most, std::uint64_t position, std::string_view bytes) noexcept;
   // Copies what blocks hold of [from, until); returns the position up to which it is contiguous from `from`.
