@@ -13,8 +13,8 @@ using namespace pronghorn::test;
 namespace {
 
 // A GET of about 1 KiB.
-std::string long_get(int id) {
-  return request("GET", "/users/" + std::to_string(id), "X-Padding: " + std::string(950, 'p') + "\r\n\r\n");
+std::string padded_get(const std::string& target) {
+  return request("GET", target, "X-Padding: " + std::string(950, 'p') + "\r\n\r\n");
 }
 
 void check_user(HttpConnection& connection, int id) {
@@ -26,7 +26,7 @@ void check_user(HttpConnection& connection, int id) {
 // Once the worker has read something of another client, which has the read buffer then.
 void kill_worker(const ServerProcess& server) {
   const auto victim = server.worker_pids().at(0);
-  for (int i = 0; i < 3; ++i) CHECK(get(server.address(), "/hello").status == 200);
+  for (int i = 0; i < 3; ++i) CHECK(get(server.address(), "/health").status == 200);
   REQUIRE(::kill(victim, SIGKILL) == 0);
 }
 
@@ -40,32 +40,36 @@ TEST_CASE("a client that always has requests under way gets them all answered", 
   const ServerProcess server({.workers = 1});
   HttpConnection connection(server.address());
   constexpr int kWindow = 4;
-  constexpr int kRequests = 300;
-  // The last one is sent by halves, so that something is unanswered whenever the worker has read.
-  std::string half;
+  constexpr int kRequests = 210;
+  constexpr int kKill = 200;  // by then three times what the ledger keeps has passed
+  const auto wait_of = [](int id) { return id > kKill ? 100 : 1 + id % 3; };
   const auto send = [&](int id) {
-    const std::string bytes = long_get(id);
-    REQUIRE(connection.send_raw(half + bytes.substr(0, 500)));
-    half = bytes.substr(500);
+    REQUIRE(connection.send_raw(padded_get("/slow?ms=" + std::to_string(wait_of(id)))));
   };
   for (int id = 1; id <= kWindow; ++id) send(id);
   for (int id = 1; id + kWindow <= kRequests; ++id) {
-    check_user(connection, id);
+    CHECK(connection.read_response().json().at("waited_ms") == wait_of(id));
     send(id + kWindow);
-    if (id == 200) kill_worker(server);
+    if (id == kKill) kill_worker(server);
   }
 }
 
 TEST_CASE("requests behind a long body outlive the worker that has answered it", "[survival]") {
-  const ServerProcess server({.workers = 1});
+  const TempDir folder;
+  const ServerProcess server(
+      {.app = app_path("apps/counts"), .workers = 1, .environment = {{"COUNTS_FILE", folder / "counts"}}});
   HttpConnection connection(server.address());
   constexpr std::size_t kBody = 1'000'000;
-  REQUIRE(connection.send_raw(request("POST", "/upload", "Content-Length: " + std::to_string(kBody) + "\r\n\r\n") +
-                              std::string(kBody, 'b') + request("GET", "/slow?ms=700") + request("GET", "/users/7")));
-  CHECK(connection.read_response().status == 200);
-  kill_worker(server);
-  CHECK(connection.read_response().json().at("waited_ms") == 700);
-  check_user(connection, 7);
+  const std::string followers = request("GET", "/?ms=700") + request("GET", "/");
+  // They arrive while the POST waits, and while it does not.
+  for (const char* post : {"/?ms=300", "/"}) {
+    REQUIRE(server.wait_ready(1));
+    REQUIRE(connection.send_raw(request("POST", post, "Content-Length: " + std::to_string(kBody) + "\r\n\r\n") +
+                                std::string(kBody, 'b') + followers));
+    CHECK(connection.read_response().body == "counted");
+    kill_worker(server);
+    for (int i = 0; i < 2; ++i) CHECK(connection.read_response().body == "not counted");
+  }
 }
 
 TEST_CASE("more requests than the ledger keeps, behind one that waits, are answered all the same", "[survival]") {
@@ -73,7 +77,7 @@ TEST_CASE("more requests than the ledger keeps, behind one that waits, are answe
   HttpConnection connection(server.address());
   constexpr int kRequests = 150;
   std::string requests = request("GET", "/slow?ms=700");
-  for (int id = 1; id <= kRequests; ++id) requests += long_get(id);
+  for (int id = 1; id <= kRequests; ++id) requests += padded_get("/users/" + std::to_string(id));
   REQUIRE(connection.send_raw(requests));
   wait_read(server, 60'000);
   kill_worker(server);
@@ -87,7 +91,7 @@ TEST_CASE("requests that are sent while a response is read late are answered", "
   constexpr int kRequests = 150;
   const std::string body = numbered(12'000'000);
   std::string requests = request("GET", "/download?bytes=" + std::to_string(body.size()));
-  for (int id = 1; id <= kRequests; ++id) requests += long_get(id);
+  for (int id = 1; id <= kRequests; ++id) requests += padded_get("/users/" + std::to_string(id));
   REQUIRE(connection.send_raw(requests));
   wait_read(server, 60'000);
   kill_worker(server);
