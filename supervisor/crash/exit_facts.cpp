@@ -6,6 +6,10 @@
 #include "supervisor/launch/worker_entry.h"
 
 namespace pronghorn::supervisor {
+std::string counted(std::uint64_t number, const char* what) {
+  return std::to_string(number) + ' ' + what + (number == 1 ? "" : "s");
+}
+
 std::string process_name(std::uint32_t slot) {
   if (slot == kDistributorSlot) return "the distributor";
   return slot == kAdminSlot ? "the admin process" : "worker " + std::to_string(slot);

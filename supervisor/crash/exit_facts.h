@@ -8,6 +8,9 @@
 
 namespace pronghorn::supervisor {
 
+// "1 connection", "212 connections".
+[[nodiscard]] std::string counted(std::uint64_t number, const char* what);
+
 // "worker 3", "the distributor" or "the admin process", for log lines.
 [[nodiscard]] std::string process_name(std::uint32_t slot);
 

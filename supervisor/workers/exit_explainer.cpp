@@ -59,8 +59,7 @@ void ExitExplainer::explain(const Ended& ended, bool quietly) {
   const std::string reason = report.verdict.empty() ? ended.cause : ended.cause + ": " + report.verdict;
   if (worker.slot != kAdminSlot) record_exit(board_.slot(worker.slot), reason, request, report.name);
   std::string doing = !request.empty() ? "while executing " + request : in_flight == 0 ? "while idle" : "while waiting";
-  if (in_flight > (request.empty() ? 0 : 1))
-    doing += fmt::format(" with {} request{} in flight", in_flight, in_flight == 1 ? "" : "s");
+  if (in_flight > (request.empty() ? 0 : 1)) doing += " with " + counted(in_flight, "request") + " in flight";
   std::string line = fmt::format("{} (pid {}) ended after {:.1f} s {}: {}", name, worker.pid, uptime, doing, reason);
   if (exit.replaced) {
     if (worker.slot != kAdminSlot) add(board_.slot(worker.slot)[Count::restarts]);

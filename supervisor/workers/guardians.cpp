@@ -17,11 +17,6 @@ std::string how_it_ended(const ChildExit& how) {
   return how.signal == SIGKILL ? "was killed" : "ended with " + describe(how);
 }
 
-// "1 connection", "212 connections".
-std::string counted(std::uint64_t number, const char* what) {
-  return fmt::format("{} {}{}", number, what, number == 1 ? "" : "s");
-}
-
 // What a worker says is not believed: its memory may be corrupt.
 bool is_our_child(int pid) noexcept {
   siginfo_t info{};

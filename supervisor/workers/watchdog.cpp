@@ -45,8 +45,9 @@ void Watchdog::kill_due(std::uint64_t now) {
     slots_.kill_sent(worker.pid);
     if (worker.state == WorkerState::draining) {
       const WorkerRow& row = board_.worker(worker.slot, worker.row);
-      log_warning(fmt::format("{} did not exit in time: killing it with {} connections and {} requests in flight",
-                              process_name(worker.slot), row[Count::connections].load(), row[Count::in_flight].load()),
+      log_warning(fmt::format("{} did not exit in time: killing it with {} and {} in flight", process_name(worker.slot),
+                              counted(row[Count::connections].load(), "connection"),
+                              counted(row[Count::in_flight].load(), "request")),
                   {{"slot", worker.slot}, {"pid", worker.pid}, {"request", running_request(row, worker.pid)}});
     }
     children_.kill(worker.pid, SIGKILL);
