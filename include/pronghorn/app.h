@@ -268,11 +268,11 @@ class PRONGHORN_API App : public Group {
   // Produces the response to every error that the server would otherwise answer itself with problem details: exceptions
   // that escape a handler, 404, 405, 413, 504, refusals by limits (429, 503), Redis being down (503), malformed or slow
   // requests (400, 408, 414, 431), a full server and quarantined requests (503); not if a worker is overloaded, nor
-  // for a request whose worker died (500, 503: docs/survival.md). What a malformed head lacks is empty: method, path, fields. The hook is Response(Request&, const ErrorAnswer&), or takes a
-  // std::exception_ptr in place of the ErrorAnswer, and may return a Task; for a refused request it must end within a
-  // second, else the client gets 504. Unless the hook changes the status, the server adds the fields of the ErrorAnswer
-  // that its response lacks, such as Retry-After. If the hook throws, the client gets a plain 500. Later calls replace
-  // the hook.
+  // for a request whose worker died (500, 503: docs/survival.md). If a head is malformed, its method, path or fields may
+  // be empty. The hook is Response(Request&, const ErrorAnswer&), or takes a std::exception_ptr in place of the
+  // ErrorAnswer, and may return a Task; for a refused request it must end within a second, else the client gets 504.
+  // Unless the hook changes the status, the server adds the fields of the ErrorAnswer that its response lacks, such as
+  // Retry-After. If the hook throws, the client gets a plain 500. Later calls replace the hook.
   template <class F>
   void on_error(F hook) {
     set_error_handler(detail::make_error_handler(std::move(hook)));

@@ -94,7 +94,7 @@ class Exchange {
 
   // The server's own number of the request, assigned on the first call.
   [[nodiscard]] const RequestId& number() noexcept;
-  // Another worker has run this request under that number. Ignored if it has none.
+  // Another worker has run this request under that number, which stays. With a `number` of 0 it gets one of its own.
   void keep_number(const RequestId& number) noexcept { number_ = number; }
   // The request's id in logs: X-Request-Id if a trusted proxy sends a valid one, else the text of number().
   [[nodiscard]] std::string_view id();

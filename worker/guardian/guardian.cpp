@@ -75,8 +75,8 @@ bool gather_unanswered(const Ledger& ledger, const LedgerEntry& entry, const Ver
   return true;
 }
 
-// What the client was to be sent: bytes from memory, then those of a file. More bytes than a message takes become a file.
-// False when they are not all there.
+// What the client was to be sent: bytes from memory, then those of a file. More bytes than a message takes become a
+// file. False when they are not all there.
 bool gather_unsent(const Ledger& ledger, const LedgerEntry& entry, const Verdict& verdict, Handed& handed,
                    HandoffRecord& record) noexcept {
   const int file = entry.file.load(std::memory_order_relaxed);

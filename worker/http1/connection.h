@@ -55,8 +55,8 @@ class Http1Connection final : public StreamEvents, public ExchangeOwner, public 
 
   // Begins to read. Requests that have already arrived may be handled before it returns.
   void start();
-  // The same for a connection that another worker has served. `handed` must be valid during the call; `file` is the open
-  // one that it names, null if it names none.
+  // The same for a connection that another worker has served. `handed` must be valid during the call; `file` is the
+  // open one that it names, null if it names none.
   void resume(const HandoffRecord& record, const Handed& handed, std::unique_ptr<detail::FilePart> file);
 
   // What waiting() says has lasted for its timeout.

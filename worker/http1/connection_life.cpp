@@ -121,6 +121,7 @@ void Http1Connection::settle() {
 // Whether to leave received bytes in the kernel, so that the client slows down.
 bool Http1Connection::holds_back() const noexcept {
   if (end_ == End::lingering) return false;
+  // Whatever waits behind a request must outlive this worker, so no more is read than the ledger keeps.
   if (!unparsed_.empty() && !body_.expected() && stream_.notes().room() == 0) return true;
   return (exchange_ != nullptr && body_.holds_back()) || unparsed_.size() > kMaxPipelined || owes_too_much();
 }

@@ -1,5 +1,5 @@
-// When a fatal signal arrives, records where the worker was and which requests were in flight (WorkerRow::crash); then lets
-// the signal end it. The supervisor writes the report.
+// When a fatal signal arrives, records where the worker was and which requests were in flight (WorkerRow::crash); then
+// lets the signal end it. The supervisor writes the report.
 //
 // Context: a worker, once, from its main thread. The handlers run in the thread that gets the signal.
 #pragma once

@@ -1,5 +1,5 @@
-// refuse_call CALL ERRNO PROGRAM ARGUMENTS…: runs a program in whose processes a system call fails, as a seccomp filter of
-// a container or an older kernel would have it.
+// refuse_call CALL ERRNO PROGRAM ARGUMENTS…: runs a program in whose processes a system call fails, as a seccomp filter
+// of a container or an older kernel would have it.
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sched.h>
