@@ -12,6 +12,7 @@
 
 #include "common/config/redis_url.h"
 #include "common/log.h"
+#include "supervisor/crash/exit_facts.h"
 #include "supervisor/system/exit_status.h"
 #include "supervisor/upgrade/resume_state.h"
 
@@ -389,6 +390,10 @@ void SupervisorProcess::finish_when_empty() {
     if (alone_since_ms_ == 0) alone_since_ms_ = monotonic_ms();
     if (monotonic_ms() - alone_since_ms_ > kStackLimitMs) symbolizer_.cancel();
     return;
+  }
+  if (const std::size_t left = ground_.handoff.close_waiting(); left != 0) {
+    log_warning(fmt::format("closed {} of workers that were killed while the server stopped: no worker was left",
+                            counted(left, "connection")));
   }
   closing_redis_ = true;
   const auto stopped = [this] {

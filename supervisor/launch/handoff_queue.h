@@ -1,6 +1,8 @@
 // The queue in which connections go from one worker to another (worker/guardian/handoff.h).
 #pragma once
 
+#include <cstddef>
+
 #include "supervisor/system/fd.h"
 
 namespace pronghorn::supervisor {
@@ -12,6 +14,9 @@ struct HandoffQueue {
 
   // Throws std::system_error.
   [[nodiscard]] static HandoffQueue create();
+
+  // Closes the connections that no worker has taken. Returns how many these were.
+  [[nodiscard]] std::size_t close_waiting() const noexcept;
 };
 
 }  // namespace pronghorn::supervisor

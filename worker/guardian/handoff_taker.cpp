@@ -39,12 +39,12 @@ HandoffTaker::~HandoffTaker() { uv_poll_stop(poll_.get()); }
 void HandoffTaker::start() noexcept {
   if (uv_is_active(reinterpret_cast<const uv_handle_t*>(poll_.get())) != 0) return;
   uv_poll_start(poll_.get(), UV_READABLE,
-                [](uv_poll_t* handle, int, int) { static_cast<HandoffTaker*>(handle->data)->take_some(); });
+                [](uv_poll_t* handle, int, int) { static_cast<HandoffTaker*>(handle->data)->take_waiting(); });
 }
 
 void HandoffTaker::stop() noexcept { uv_poll_stop(poll_.get()); }
 
-void HandoffTaker::take_some() {
+void HandoffTaker::take_waiting() {
   for (int count = 0; count < kTakesPerTurn; ++count) {
     if (uv_is_active(reinterpret_cast<const uv_handle_t*>(poll_.get())) == 0) return;  // the callee has called stop()
     if (!has_free_descriptors(queue_)) return stop();

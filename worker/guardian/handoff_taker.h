@@ -27,10 +27,10 @@ class HandoffTaker {
   // out, because a connection that arrives then would be lost.
   void start() noexcept;
   void stop() noexcept;
+  // Takes what is in the queue now, if started.
+  void take_waiting();
 
  private:
-  void take_some();
-
   HandoffInbox& inbox_;
   int queue_;
   Taken taken_;

@@ -229,6 +229,7 @@ void HttpServer::take(const HandoffInbox::Taken& taken) {
   client->connection().notes().begin(survival_->ledger(), entry, record.answered);
   clients_.insert(client);
   client->connection().resume(record, handed, std::move(file));
+  if (context_.draining) client->connection().drain(true);
   limit_clients();
 }
 
@@ -257,7 +258,7 @@ void HttpServer::client_gone() noexcept {
 void HttpServer::drain(bool last) {
   context_.draining = true;
   context_.hands_over = !last && survival_ != nullptr && !survival_->orphaned();
-  taker_.reset();
+  if (!last) taker_.reset();  // when the server stops, only workers that drain are left to take connections
   drain_started_ms_ = monotonic_ms();
   for (auto& [fd, acceptor] : acceptors_) acceptor->empty_queue();
   if (!last) acceptors_.clear();
@@ -308,6 +309,7 @@ HandoffSent HttpServer::hand_over(Http1Connection& connection) {
 
 bool HttpServer::accept_waiting() {
   for (auto& [fd, acceptor] : acceptors_) acceptor->empty_queue();
+  if (taker_) taker_->take_waiting();
   return connections() > 0;
 }
 
