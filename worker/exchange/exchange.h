@@ -31,9 +31,10 @@ struct LedgerEntry;                 // worker/net
 
 inline constexpr std::size_t kMaxRouteParams = 16;
 
-// A request that is not run without more ado, because another worker has died while it ran it.
+// What becomes of a request because a worker has died while it ran it.
 enum class Interrupted : std::uint8_t {
-  no,
+  no,       // none has
+  again,    // its method is idempotent: it is run again
   once,     // nobody knows whether it was carried out: 503, unless an Idempotency-Key lets it run again
   unknown,  // the same, and it has had two workers: 503
   guilty,   // it crashed the worker: 500

@@ -130,7 +130,7 @@ void Http1Connection::interrupt(Exchange& exchange, std::uint64_t position) noex
   } else if (!may_repeat(exchange.head_bytes)) {
     exchange.interrupted = Interrupted::once;
   } else {
-    add(context_.row[Count::requests_replayed]);
+    exchange.interrupted = Interrupted::again;
   }
 }
 

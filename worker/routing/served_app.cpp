@@ -146,6 +146,8 @@ void ServedApp::handle(Exchange& exchange) noexcept {
     add(row_[Count::limit_body]);
     return answer(exchange, route.afters(), {.status = 413, .detail = "the body is larger than this route accepts"});
   }
+  if (exchange.interrupted != Interrupted::no) [[unlikely]]
+    add(row_[Count::requests_replayed]);
   if (route.plain()) return answer_plain(exchange, route);
   run(exchange, serve(exchange, route));
 }

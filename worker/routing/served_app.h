@@ -77,7 +77,7 @@ class ServedApp final : public RequestHandler {
  private:
   void name_routes();
   void shed(Exchange& exchange, const AfterChain& afters);
-  [[nodiscard]] bool runs_again(Exchange& exchange, const RouteMatch& match) noexcept;
+  [[nodiscard]] bool runs_again(Exchange& exchange, const RouteMatch& match) const noexcept;
   [[nodiscard]] bool refuse_overloaded(Exchange& exchange, const RouteMatch& match);
   void answer_interrupted(Exchange& exchange);
   [[nodiscard]] bool refuse_quarantined(Exchange& exchange, const RouteMatch& match);

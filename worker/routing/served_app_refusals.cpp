@@ -46,12 +46,11 @@ void ServedApp::refuse(Exchange& exchange, int status, std::string_view reason) 
   refuse_with(exchange, afters_of(exchange), {.status = status, .detail = std::string(reason)});
 }
 
-// Under its key: what the dead worker had claimed is free, and if it had finished, its response is sent.
-bool ServedApp::runs_again(Exchange& exchange, const RouteMatch& match) noexcept {
+// Under its key, if it has one: what the dead worker had claimed is free, and if it had finished, its response is sent.
+bool ServedApp::runs_again(Exchange& exchange, const RouteMatch& match) const noexcept {
+  if (exchange.interrupted == Interrupted::again) return true;
   if (exchange.interrupted != Interrupted::once || match.kind != RouteMatch::Kind::found) return false;
-  if (!routes_[match.route].entry().idempotent || !exchange.head.find("idempotency-key")) return false;
-  add(row_[Count::requests_replayed]);
-  return true;
+  return routes_[match.route].entry().idempotent && exchange.head.find("idempotency-key").has_value();
 }
 
 // Nothing of the application runs: it may have crashed for this request.
