@@ -140,6 +140,7 @@ class Http1Connection final : public StreamEvents, public ExchangeOwner, public 
   void body_too_slow(const char* reason);
   void count_sent() noexcept;
   [[nodiscard]] bool client_progressed() noexcept;
+  [[nodiscard]] bool client_reads() noexcept;
 
   HttpContext& context_;
   ConnectionOwner& owner_;
@@ -155,6 +156,7 @@ class Http1Connection final : public StreamEvents, public ExchangeOwner, public 
   std::size_t behind_ = 0;           // bytes behind the head or piece of a body that is being consumed
   std::uint64_t dropped_ = 0;        // while lingering
   std::uint64_t last_progress_ = 0;  // bytes that the client had acknowledged when that was last looked at
+  std::uint64_t silent_ticks_ = 0;   // for how long they have been the same
   std::uint64_t counted_;            // bytes sent, as far as the scoreboard has them
   std::uint64_t opened_;             // tick
   std::uint64_t begun_until_ = 0;

@@ -1,4 +1,5 @@
 // When a connection reads, what it waits for and how it ends: see connection.h.
+#include <algorithm>
 #include <utility>
 
 #include "worker/http1/connection.h"
@@ -11,6 +12,16 @@ constexpr std::size_t kMaxPipelined = 64 * 1024;  // bytes kept of requests that
 // and simple clients read the response only after they have sent their whole body.
 constexpr std::uint64_t kMaxLingered = 64 * 1024 * 1024;
 constexpr std::uint64_t kProgressUnknown = UINT64_MAX;  // of last_progress_
+
+// How long a client may need for what it has acknowledged. The kernel of a slow one acknowledges megabytes ahead, and
+// then nothing before half of its buffer is free again.
+std::uint64_t reading_time_ms(std::uint64_t acknowledged) noexcept {
+  constexpr std::uint64_t kSmallBuffer = 1024 * 1024;  // which a client that reads nothing may fill
+  constexpr std::uint64_t kSlowReader = 64 * 1024;     // bytes per second
+  constexpr std::uint64_t kLongestMs = 120'000;
+  if (acknowledged <= kSmallBuffer) return 0;
+  return std::min((acknowledged - kSmallBuffer) / kSlowReader * 1000, kLongestMs);
+}
 
 }  // namespace
 
@@ -191,7 +202,10 @@ void Http1Connection::drop(std::size_t bytes) {
 void Http1Connection::update_waiting() {
   TimeoutLists& timeouts = context_.timeouts;
   if (stream_.queued() > 0) {
-    if (waiting() != Waiting::for_writes) last_progress_ = kProgressUnknown;
+    if (waiting() != Waiting::for_writes) {
+      last_progress_ = kProgressUnknown;
+      silent_ticks_ = 0;
+    }
     return timeouts.keep_waiting(*this, Waiting::for_writes);
   }
   if (end_ == End::lingering) return timeouts.keep_waiting(*this, Waiting::for_end);
@@ -219,11 +233,21 @@ bool Http1Connection::client_progressed() noexcept {
   return std::exchange(last_progress_, acknowledged) != acknowledged;
 }
 
+// To be asked when a wait for the client has expired: whether it may still be reading.
+bool Http1Connection::client_reads() noexcept {
+  if (client_progressed()) {
+    silent_ticks_ = 0;
+    return true;
+  }
+  silent_ticks_ += context_.timeouts.waited(*this);
+  return silent_ticks_ * kTickMs <= reading_time_ms(last_progress_);
+}
+
 void Http1Connection::timed_out() {
   const bool receiving = stream_.acknowledged() != stream_.bytes_sent();  // what the kernel has for it
   switch (waiting()) {
     case Waiting::for_writes:
-      if (client_progressed()) {
+      if (client_reads()) {
         const bool sent = end_ == End::lingering && stream_.queued() == 0 && !receiving;
         return context_.timeouts.wait(*this, sent ? Waiting::for_end : Waiting::for_writes);
       }
@@ -236,7 +260,7 @@ void Http1Connection::timed_out() {
       }
       return close();
     case Waiting::for_request:
-      if (receiving && client_progressed()) return context_.timeouts.wait(*this, Waiting::for_request);
+      if (receiving && client_reads()) return context_.timeouts.wait(*this, Waiting::for_request);
       add(context_.row[Count::limit_keep_alive_time]);
       return close();  // not an error, so not counted as a timeout
     case Waiting::for_head:

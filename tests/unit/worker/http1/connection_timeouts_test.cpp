@@ -119,6 +119,23 @@ TEST_CASE("a client that reads nothing of a response is disconnected after write
   CHECK(test.count(Count::limit_write_time) == 1);
 }
 
+// The kernel of a slow client acknowledges megabytes ahead, and then nothing until half of its buffer is free.
+TEST_CASE("a client that has received megabytes has longer than write_timeout to read them", "[timeouts]") {
+  constexpr std::uint64_t kMiB = 1024 * 1024;
+  TestConnection test([](Exchange& exchange) { exchange.owner->respond(exchange, text(std::string(8 * kMiB, 'a'))); });
+  test.client().set_room(6 * kMiB);
+  test.client().acknowledge(3 * kMiB);
+  test.client().send(kGet);
+  test.pass(30s);  // ten times write_timeout
+  CHECK(test.open());
+  test.client().acknowledge(5 * kMiB);
+  test.pass(60s);
+  CHECK(test.open());
+  test.pass(10s);
+  CHECK_FALSE(test.open());
+  CHECK(test.count(Count::limit_write_time) == 1);
+}
+
 // Progress used to be what the kernel took: with a large socket buffer it takes nothing for minutes while a slow client
 // empties it.
 TEST_CASE("a client that receives slowly but steadily is not disconnected", "[timeouts]") {
