@@ -187,6 +187,10 @@ std::vector<std::string> degradations(const Scoreboard& board) {
       reasons.push_back("slot " + std::to_string(index) + " has no worker: " + to_string(state));
       continue;
     }
+    if (slot.pid.load() != 0 && slot.pid.load() == slot.unguarded_pid.load()) {
+      reasons.push_back("the guardian of worker " + std::to_string(index) +
+                        " has ended: its connections would end with it (pronghorn reload replaces it)");
+    }
     const double stuck = stuck_seconds(board.worker(index, slot.row.load() % kRowsPerSlot), now);
     if (slot.pid.load() != 0 && stuck > 0) {
       reasons.push_back("the worker in slot " + std::to_string(index) + " is stuck for " +

@@ -189,8 +189,9 @@ enum class SlotState : std::uint32_t { empty, starting, ready, draining, backoff
 struct alignas(64) SlotRow {
   std::atomic<std::uint32_t> pid;  // of the current worker, 0: none
   std::atomic<SlotState> state;
-  std::atomic<std::uint32_t> row;      // 0 to kRowsPerSlot - 1: the row of the current worker
-  std::atomic<std::uint32_t> old_pid;  // of the worker being replaced, 0: none
+  std::atomic<std::uint32_t> row;            // 0 to kRowsPerSlot - 1: the row of the current worker
+  std::atomic<std::uint32_t> old_pid;        // of the worker being replaced, 0: none
+  std::atomic<std::uint32_t> unguarded_pid;  // of the last worker whose guardian ended before it
   std::atomic<std::uint32_t> generation;
   std::atomic<std::uint64_t> started_ms;  // monotonic
   Counter rss_bytes;                      // sampled once a second from /proc
@@ -205,6 +206,7 @@ struct alignas(64) SlotRow {
   SharedText<256> last_exit_reason;             // "signal 11 (SIGSEGV)", "exit status 1"
   SharedText<288> last_exit_request;            // "POST /crash id=…"; empty: it was not executing any
   SharedText<96> last_exit_report;              // file name of the crash report; empty: none
+  SharedText<160> last_exit_connections;        // "3 connections handed over"; empty: it had none
   CounterArray counters;
 
   [[nodiscard]] Counter& operator[](Count count) noexcept { return counters[count]; }

@@ -66,6 +66,7 @@ json last_exit_json(const SlotRow& slot) {
   return {{"reason", slot.last_exit_reason.get()},
           {"request", slot.last_exit_request.get()},
           {"report", slot.last_exit_report.get()},
+          {"connections", slot.last_exit_connections.get()},
           {"at", rfc3339(static_cast<long long>(at))}};
 }
 

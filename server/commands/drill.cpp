@@ -129,14 +129,21 @@ std::optional<Repair> wait_repaired(const std::string& control, const Victim& vi
 struct Survival {
   std::int64_t handed_over = 0;  // connections
   std::int64_t run_again = 0;    // requests
+  std::string last;              // the same and more, of the last worker
 
-  static Survival of(const json& status) {
+  static Survival of(const json& status, std::int64_t slot) {
     const json& totals = status.at("totals");
-    return {totals.at("connections_handed_over").at("death").get<std::int64_t>(),
-            totals.at("requests_replayed").get<std::int64_t>()};
+    Survival survival{totals.at("connections_handed_over").at("death").get<std::int64_t>(),
+                      totals.at("requests_replayed").get<std::int64_t>(), ""};
+    for (const json& worker : status.at("workers")) {
+      if (worker.at("slot") == slot && worker.at("last_exit").is_object()) {
+        survival.last = worker.at("last_exit").value("connections", "");
+      }
+    }
+    return survival;
   }
-  [[nodiscard]] Survival since(const Survival& before) const noexcept {
-    return {handed_over - before.handed_over, run_again - before.run_again};
+  [[nodiscard]] Survival since(const Survival& before) const {
+    return {handed_over - before.handed_over, run_again - before.run_again, last};
   }
 };
 
@@ -160,6 +167,7 @@ void print_json(const Drill& drill, const Victim& victim, const std::optional<Re
                 {"max", ms(results.latency.max)}}},
               {"connections_handed_over", survival.handed_over},
               {"requests_run_again", survival.run_again},
+              {"survival", survival.last},
               {"repaired_in_ms", nullptr},
               {"new_pid", nullptr}};
   if (repair) {
@@ -174,7 +182,7 @@ void print_table(const std::optional<Repair>& repair, const Survival& survival, 
              results.lost());
   fmt::print("lost      {} closed before the answer, {} not connected, {} not answered within {} s\n", results.closed,
              results.refused, results.timed_out, DrillLoad::kPatience.count());
-  fmt::print("survival  {} connections handed over, {} requests run again\n", survival.handed_over, survival.run_again);
+  fmt::print("survival  {}\n", survival.last.empty() ? "no connection was on the worker" : survival.last);
   fmt::print("latency   p50 {:.2f} ms, p99 {:.2f} ms, longest {:.2f} ms\n", ms(results.latency.percentile(0.5)),
              ms(results.latency.percentile(0.99)), ms(results.latency.max));
   if (results.late > 0) {
@@ -221,7 +229,7 @@ int run_drill(const std::string& control, const Drill& drill) {
   stopped.go_on();
   std::this_thread::sleep_for(kAfter);
   const DrillResults results = load.stop();
-  const Survival survival = Survival::of(ask_status(control)).since(Survival::of(status));
+  const Survival survival = Survival::of(ask_status(control), victim->slot).since(Survival::of(status, victim->slot));
   drill.json ? print_json(drill, *victim, repair, survival, results) : print_table(repair, survival, results);
   return repair ? 0 : 1;
 }

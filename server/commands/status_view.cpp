@@ -271,12 +271,12 @@ std::string running_table(const json& workers) {
 }
 
 std::string exit_table(const json& workers) {
-  Table table({"slot", "<last exit", "<reason", "<request"});
+  Table table({"slot", "<last exit", "<reason", "<request", "<connections"});
   for (const json& worker : workers) {
     const json& last = at(worker, {"last_exit"});
     if (!last.is_object()) continue;
     table.add({text_of(at(worker, {"slot"})), text_of(at(last, {"at"})), cut(text_of(at(last, {"reason"}))),
-               cut(text_of(at(last, {"request"})))});
+               cut(text_of(at(last, {"request"}))), cut(text_of(at(last, {"connections"})))});
   }
   return table.empty() ? "" : "\n" + table.render();
 }

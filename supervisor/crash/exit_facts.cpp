@@ -26,6 +26,7 @@ void record_exit(SlotRow& slot, const std::string& reason, const std::string& re
   slot.last_exit_reason.set(reason);
   slot.last_exit_request.set(request);
   slot.last_exit_report.set(report);
+  slot.last_exit_connections.set("");  // Guardians say what became of them
   slot.last_exit_at.store(static_cast<std::uint64_t>(std::time(nullptr)));
 }
 

@@ -63,6 +63,7 @@ void Guardians::ended(int worker) {
   // Both may have ended, and the guardian was reaped first.
   const char state = process_state(worker);
   if (state == 'Z' || state == '\0') return;
+  board_.slot(guardian.slot).unguarded_pid.store(static_cast<std::uint32_t>(worker));
   log_warning(fmt::format("the guardian of {} has ended: connections of this worker will not survive its death",
                           process_name(guardian.slot)),
               {{"slot", guardian.slot}, {"pid", worker}});
@@ -95,14 +96,14 @@ void Guardians::report(const Guardian& guardian) {
   add(slot[Count::handed_over_death], handed_over);
   add(slot[Count::lost_worker_died], cut + (guardian.in_flight > seen ? guardian.in_flight - seen : 0));
   if (handed_over == 0 && closed == 0) return;
-  std::string line = fmt::format("{} {}: {} handed over", process_name(guardian.slot), guardian.end,
-                                 counted(handed_over, "connection"));
+  std::string line = fmt::format("{} handed over", counted(handed_over, "connection"));
   if (finished != 0) line += fmt::format(", {} finished", counted(finished, "response"));
   if (run_again != 0) line += fmt::format(", {} run again", counted(run_again, "request"));
   if (refused != 0) line += fmt::format(", {} answered 503", refused);
   if (crashed != 0) line += fmt::format(", {} answered 500", crashed);
   if (closed != 0) line += fmt::format(", {} closed", closed);
-  log_info(line, {{"slot", guardian.slot}});
+  slot.last_exit_connections.set(line);
+  log_info(fmt::format("{} {}: {}", process_name(guardian.slot), guardian.end, line), {{"slot", guardian.slot}});
 }
 
 void Guardians::kill_all() noexcept {

@@ -66,6 +66,7 @@ const tables = {
     ["Slot", (w) => String(w.slot), ""],
     ["Reason", (w) => w.last_exit.reason, "long"],
     ["Request", (w) => w.last_exit.request || "–", "long"],
+    ["Connections", (w) => w.last_exit.connections || "–", "long"],
     ["At", (w) => w.last_exit.at, "text minor"],
   ] },
   quarantine: { rows: (s) => s.quarantine, columns: [

@@ -193,6 +193,9 @@ TEST_CASE("a guardian that ends alone is logged, and its worker goes on", "[surv
   CHECK(eventually(5s, [&] { return server.log_has("the guardian of worker 0 has ended"); }));
   CHECK(server.worker_pids().at(0) == worker);
   CHECK(get(server.address(), "/hello").status == 200);
+  CHECK(server.status().at("server").at("degraded").dump().find("guardian of worker 0") != std::string::npos);
+  REQUIRE(server.control_command({"reload", "--wait"}).status == 0);
+  CHECK(server.status().at("server").at("degraded").empty());
 }
 
 TEST_CASE("with survival_memory 0 connections end with their worker, and no guardian runs", "[survival]") {

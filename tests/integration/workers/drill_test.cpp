@@ -21,6 +21,7 @@ void check_repaired(const ServerProcess& server, const nlohmann::json& report, c
         report.at("requests").at("sent"));
   CHECK(report.at("lost").at("total") == 0);
   CHECK(report.at("connections_handed_over") > 0);
+  CHECK(report.at("survival").get<std::string>().find(" handed over") != std::string::npos);
   CHECK(report.at("responses_5xx") == 0);
   CHECK(report.at("repaired_in_ms") > 0);
   const auto worker = server.worker(report.at("slot"));
