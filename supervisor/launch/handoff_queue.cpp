@@ -34,9 +34,9 @@ std::size_t HandoffQueue::close_waiting() const noexcept {
     message.msg_control = control.data();
     message.msg_controllen = control.size();
     if (::recvmsg(take.get(), &message, MSG_CMSG_CLOEXEC) <= 0) return connections;
-    ++connections;
     const cmsghdr* const head = CMSG_FIRSTHDR(&message);
     if (head == nullptr || head->cmsg_type != SCM_RIGHTS) continue;
+    ++connections;
     for (std::size_t at = 0; at + CMSG_LEN(sizeof(int)) <= head->cmsg_len; at += sizeof(int)) {
       int fd = -1;
       std::memcpy(&fd, CMSG_DATA(head) + at, sizeof fd);

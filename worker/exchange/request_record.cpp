@@ -6,8 +6,17 @@
 namespace pronghorn::worker {
 namespace {
 
-constexpr int kStatusClientLeft = 499;
-constexpr int kStatusCut = 444;
+int logged_status(Lost why) noexcept {
+  switch (why) {
+    case Lost::client_left:
+      return 499;
+    case Lost::cut:
+      return 444;
+    case Lost::worker_died:
+      return 445;
+  }
+  return 0;
+}
 
 std::uint64_t microseconds_since(std::chrono::steady_clock::time_point start) noexcept {
   const auto elapsed = std::chrono::steady_clock::now() - start;
@@ -33,7 +42,8 @@ void record_request(WorkerRow& row, AccessLog& log, Exchange& exchange, int stat
 }
 
 void count_lost_response(WorkerRow& row, Lost why) noexcept {
-  add(row[why == Lost::cut ? Count::lost_cut : Count::lost_client_left]);
+  if (why == Lost::cut) add(row[Count::lost_cut]);
+  if (why == Lost::client_left) add(row[Count::lost_client_left]);
 }
 
 void record_lost_request(WorkerRow& row, AccessLog& log, Exchange& exchange, Lost why, std::uint64_t bytes) {
@@ -41,7 +51,7 @@ void record_lost_request(WorkerRow& row, AccessLog& log, Exchange& exchange, Los
   count_lost_response(row, why);
   row.latency.record(microseconds);
   if (exchange.route_index < kMaxRoutes) row.routes[exchange.route_index].latency.record(microseconds);
-  if (log.enabled()) log.add(exchange, why == Lost::cut ? kStatusCut : kStatusClientLeft, bytes, microseconds);
+  if (log.enabled()) log.add(exchange, logged_status(why), bytes, microseconds);
 }
 
 }  // namespace pronghorn::worker

@@ -97,6 +97,20 @@ bool gather_unsent(const Ledger& ledger, const LedgerEntry& entry, const Verdict
   return true;
 }
 
+// A request that ends with its worker: another worker logs it, if the queue has room now.
+void report_lost(const GuardianDuties& duties, const LedgerEntry& entry) noexcept {
+  const std::uint64_t answered = entry.output().answers_until;
+  const std::uint64_t read = entry.read.load(std::memory_order_relaxed);
+  if (entry.dispatched.load(std::memory_order_relaxed) <= answered || read <= answered) return;
+  const std::uint64_t until = std::min(read, answered + kMaxHandedUnanswered);
+  if (!duties.ledger->copy_unanswered(entry, answered, until, unanswered_bytes)) return;
+  HandoffRecord record;
+  record.reason = HandoffReason::lost;
+  record.begun_ns = entry.begun_ns.load(std::memory_order_relaxed);
+  record.peer = entry.peer;
+  static_cast<void>(send_handoff(duties.queue, {.unanswered = {unanswered_bytes.data(), until - answered}}, record));
+}
+
 bool hand_over(const GuardianDuties& duties, const LedgerEntry& entry, int fd, const Verdict& verdict,
                std::uint64_t deadline_ms) noexcept {
   const Ledger& ledger = *duties.ledger;
@@ -199,15 +213,17 @@ std::string reason_of(const char* call) {
 
 void hand_over_all(const GuardianDuties& duties, std::uint64_t patience_ms) noexcept {
   const std::uint64_t deadline_ms = monotonic_ms() + patience_ms;
-  const auto lose = [&duties](const Verdict& verdict) {
+  const auto lose = [&duties](const LedgerEntry& entry, const Verdict& verdict) {
     count(duties.row->lost);
-    if (verdict.owes) count(duties.row->cut);
+    if (!verdict.owes) return;
+    count(duties.row->cut);
+    report_lost(duties, entry);
   };
   // Clients whose connection ends see it at once, also while the others wait for takers.
   for_each_connection(*duties.ledger, [&](const LedgerEntry& entry, int fd) {
     const Verdict verdict = verdict_on(duties, entry, fd);
     if (verdict.fate == Verdict::Fate::moves) return;
-    lose(verdict);
+    lose(entry, verdict);
     if (verdict.owes && entry.ends_at.load(std::memory_order_relaxed) != 0) reset_on_close(fd);
     ::close(fd);
   });
@@ -217,7 +233,7 @@ void hand_over_all(const GuardianDuties& duties, std::uint64_t patience_ms) noex
     if (verdict.fate == Verdict::Fate::moves && hand_over(duties, entry, fd, verdict, deadline_ms)) {
       count(duties.row->handed_over);
     } else {
-      lose(verdict);
+      lose(entry, verdict);
     }
     ::close(fd);  // an entry that names the same descriptor must not find it
   });
@@ -226,7 +242,7 @@ void hand_over_all(const GuardianDuties& duties, std::uint64_t patience_ms) noex
   if (const auto left = duties.inbox->left_behind()) {
     const bool passed_on = send_patiently(duties.queue, left->handed, left->record, deadline_ms);
     count(passed_on ? duties.row->handed_over : duties.row->lost);
-    ::close(left->handed.connection);
+    if (left->handed.connection >= 0) ::close(left->handed.connection);
     if (left->handed.file >= 0) ::close(left->handed.file);
   }
 }

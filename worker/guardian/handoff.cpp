@@ -13,7 +13,7 @@ namespace {
 
 bool is_valid(const HandoffRecord& record) noexcept {
   return record.magic == HandoffRecord::kMagic && record.version == HandoffRecord::kVersion &&
-         record.reason >= HandoffReason::death && record.reason <= HandoffReason::accepted &&
+         record.reason >= HandoffReason::death && record.reason <= HandoffReason::lost &&
          record.begun <= Begun::guilty && record.unanswered <= kMaxHandedUnanswered &&
          record.unsent <= kMaxHandedUnsent;
 }
@@ -34,6 +34,7 @@ std::uint64_t cookie_of(int fd) noexcept {
 bool is_socket(int fd, std::uint64_t cookie) noexcept { return cookie != 0 && cookie_of(fd) == cookie; }
 
 HandoffSent send_handoff(int queue, const Handed& handed, const HandoffRecord& record) noexcept {
+  if ((handed.connection < 0) != (record.reason == HandoffReason::lost)) return HandoffSent::refused;
   HandoffRecord header = record;
   header.unanswered = static_cast<std::uint32_t>(handed.unanswered.size());
   header.unsent = static_cast<std::uint32_t>(handed.unsent.size());
@@ -41,18 +42,20 @@ HandoffSent send_handoff(int queue, const Handed& handed, const HandoffRecord& r
                     {const_cast<char*>(handed.unanswered.data()), handed.unanswered.size()},
                     {const_cast<char*>(handed.unsent.data()), handed.unsent.size()}};
   const std::array<int, 2> descriptors{handed.connection, handed.file};
-  const std::size_t size = sizeof(int) * (handed.file < 0 ? 1 : 2);
+  const std::size_t size = sizeof(int) * (handed.connection < 0 ? 0 : handed.file < 0 ? 1 : 2);
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof descriptors)] = {};
   msghdr packet{};
   packet.msg_iov = parts;
   packet.msg_iovlen = 3;
-  packet.msg_control = control;
-  packet.msg_controllen = CMSG_SPACE(size);
-  cmsghdr* rights = CMSG_FIRSTHDR(&packet);
-  rights->cmsg_level = SOL_SOCKET;
-  rights->cmsg_type = SCM_RIGHTS;
-  rights->cmsg_len = CMSG_LEN(size);
-  std::memcpy(CMSG_DATA(rights), descriptors.data(), size);
+  if (size != 0) {
+    packet.msg_control = control;
+    packet.msg_controllen = CMSG_SPACE(size);
+    cmsghdr* rights = CMSG_FIRSTHDR(&packet);
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(size);
+    std::memcpy(CMSG_DATA(rights), descriptors.data(), size);
+  }
   ssize_t sent = 0;
   do {
     sent = ::sendmsg(queue, &packet, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -83,7 +86,7 @@ std::optional<HandoffInbox::Taken> HandoffInbox::receive(int queue) noexcept {
     if (!taken) continue;
     const std::size_t size = sizeof(HandoffRecord) + taken->record.unanswered + taken->record.unsent;
     if (size == static_cast<std::size_t>(received)) return taken;
-    ::close(taken->handed.connection);
+    if (taken->handed.connection >= 0) ::close(taken->handed.connection);
     if (taken->handed.file >= 0) ::close(taken->handed.file);
   }
 }
@@ -94,23 +97,27 @@ std::optional<HandoffInbox::Taken> HandoffInbox::left_behind() noexcept {
 
 // Closes descriptors that came without a valid record.
 std::optional<HandoffInbox::Taken> HandoffInbox::look() noexcept {
+  HandoffRecord record;
+  std::memcpy(&record, message_.data(), sizeof record);
+  const char* const bytes = message_.data() + sizeof record;
   cmsghdr rights{};
   std::memcpy(&rights, control_.data(), sizeof rights);
+  if (rights.cmsg_len == 0) {
+    if (!is_valid(record) || record.reason != HandoffReason::lost || record.unsent != 0) return std::nullopt;
+    return Taken{record, {.unanswered = {bytes, record.unanswered}}};
+  }
   if (rights.cmsg_level != SOL_SOCKET || rights.cmsg_type != SCM_RIGHTS) return std::nullopt;
   const bool has_file = rights.cmsg_len == CMSG_LEN(sizeof(int) * 2);
   if (!has_file && rights.cmsg_len != CMSG_LEN(sizeof(int))) return std::nullopt;
   std::array<int, kMaxDescriptors> descriptors{-1, -1};
   std::memcpy(descriptors.data(), control_.data() + CMSG_LEN(0), sizeof(int) * (has_file ? 2 : 1));
   const auto [connection, file] = descriptors;
-  HandoffRecord record;
-  std::memcpy(&record, message_.data(), sizeof record);
   const bool file_fits = has_file ? is_file(file) && record.file_bytes > 0 : record.file_bytes == 0;
   if (!is_valid(record) || !is_socket(connection, record.cookie) || !file_fits) {
     if (connection >= 0) ::close(connection);
     if (file >= 0) ::close(file);
     return std::nullopt;
   }
-  const char* const bytes = message_.data() + sizeof record;
   return Taken{record,
                {.connection = connection,
                 .file = file,

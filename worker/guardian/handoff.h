@@ -25,12 +25,13 @@ enum class HandoffReason : std::uint32_t {
   death = 1,  // its worker was killed or has crashed
   drain,      // its worker is leaving
   accepted,   // its worker died right after it had accepted it: it is served from its beginning
+  lost,       // no connection: a request that ended with its worker, for the access log
 };
 
 // Fixed layout: both ends are of one build, or of two that agree on kVersion.
 struct HandoffRecord {
   static constexpr std::uint32_t kMagic = 0x50524848;  // "PRHH"
-  static constexpr std::uint32_t kVersion = 3;
+  static constexpr std::uint32_t kVersion = 4;
 
   std::uint32_t magic = kMagic;
   std::uint32_t version = kVersion;
@@ -45,7 +46,8 @@ struct HandoffRecord {
   std::uint64_t file_offset = 0;
   std::uint64_t file_bytes = 0;
   std::uint64_t opened_ms = 0;
-  std::uint64_t cookie = 0;  // SO_COOKIE of the descriptor: it is this connection and no other
+  std::uint64_t begun_ns = 0;  // steady clock: when the request that was lost began
+  std::uint64_t cookie = 0;    // SO_COOKIE of the descriptor: it is this connection and no other
   std::uint32_t requests = 0;
   Begun begun = Begun::no;  // unanswered requests that begin before begun_until
   std::uint64_t begun_until = 0;
@@ -65,7 +67,7 @@ inline constexpr std::size_t kMaxHandoffMessage = sizeof(HandoffRecord) + kMaxHa
 
 // What is handed over, without the record: views and descriptors are the caller's.
 struct Handed {
-  int connection = -1;
+  int connection = -1;               // -1: none, with HandoffReason::lost
   int file = -1;                     // -1: none
   std::string_view unanswered = {};  // at most kMaxHandedUnanswered
   std::string_view unsent = {};      // at most kMaxHandedUnsent

@@ -94,6 +94,7 @@ std::size_t Http1Connection::begin_request(std::string_view bytes) {
 void Http1Connection::open_exchange() {
   exchange_ = &context_.exchanges.open(
       {.owner = *this, .peer = peer_, .noted = stream_.notes().entry(), .state = context_.state});
+  stream_.notes().begun_at(exchange_->started);
   sender_.begin_response();
   add(context_.row[Count::in_flight]);
 }

@@ -1,16 +1,18 @@
 #include "worker/http1/http_server.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <optional>
 #include <stdexcept>
 #include <utility>
 
+#include "worker/exchange/request_record.h"
 #include "worker/http1/connection.h"
+#include "worker/http1/head_receiver.h"
 #include "worker/http1/overload_report.h"
+#include "worker/http1/parser/head_parser.h"
 #include "worker/http1/response_head.h"
 #include "worker/net/socket_stream.h"
 
@@ -23,32 +25,6 @@ constexpr std::uint64_t kQueueFullMs = 2;          // until the handoff queue is
 constexpr Milliseconds kDrainHeaderTimeout{1000};  // for clients that have connected and not sent their request yet
 constexpr Milliseconds kLingerTimeout{3000};       // for a client to close after its last response
 constexpr Milliseconds kDrainLingerTimeout{1000};
-
-Peer peer_of(const sockaddr_storage& address, bool is_unix) {
-  Peer peer;
-  char text[INET6_ADDRSTRLEN] = {};
-  if (is_unix || address.ss_family == AF_UNIX) {
-    peer.client.address = "unix";
-    peer.loopback = true;
-    peer.unix_socket = true;
-  } else if (address.ss_family == AF_INET) {
-    const auto& ip = reinterpret_cast<const sockaddr_in&>(address);
-    ::inet_ntop(AF_INET, &ip.sin_addr, text, sizeof text);
-    peer.client = {text, ntohs(ip.sin_port)};
-    peer.loopback = (ntohl(ip.sin_addr.s_addr) >> 24) == 127;
-  } else if (address.ss_family == AF_INET6) {
-    const auto& ip = reinterpret_cast<const sockaddr_in6&>(address);
-    if (IN6_IS_ADDR_V4MAPPED(&ip.sin6_addr)) {
-      ::inet_ntop(AF_INET, ip.sin6_addr.s6_addr + 12, text, sizeof text);
-      peer.loopback = ip.sin6_addr.s6_addr[12] == 127;
-    } else {
-      ::inet_ntop(AF_INET6, &ip.sin6_addr, text, sizeof text);
-      peer.loopback = IN6_IS_ADDR_LOOPBACK(&ip.sin6_addr);
-    }
-    peer.client = {text, ntohs(ip.sin6_port)};
-  }
-  return peer;
-}
 
 // Connections above max_connections that are answered 503. More wait in the accept queue.
 std::size_t surplus_allowed(std::size_t limit) noexcept { return std::max<std::size_t>(limit / 16, 16); }
@@ -198,6 +174,10 @@ void HttpServer::take_connections() {
 
 void HttpServer::take(const HandoffInbox::Taken& taken) {
   const HandoffRecord& record = taken.record;
+  if (record.reason == HandoffReason::lost) {
+    record_lost(record, taken.handed.unanswered);
+    return survival_->inbox().done();
+  }
   if (record.reason == HandoffReason::accepted) {
     adopt(taken.handed.connection);
     return survival_->inbox().done();
@@ -231,6 +211,24 @@ void HttpServer::take(const HandoffInbox::Taken& taken) {
   client->connection().resume(record, handed, std::move(file));
   if (context_.draining) client->connection().drain(true);
   limit_clients();
+}
+
+// A request that ended with another worker. `bytes` begin with its head, unless that is malformed.
+void HttpServer::record_lost(const HandoffRecord& record, std::string_view bytes) {
+  using std::chrono::steady_clock;
+  HeadReceiver heads;
+  const HeadReceiver::Step step = bytes.empty() ? HeadReceiver::Step{} : heads.next(bytes, context_.limits);
+  if (step.state != HeadReceiver::Step::State::complete) return;
+  Peer peer = record.peer.to_peer();
+  know_proxy(peer);
+  Exchange& exchange = context_.exchanges.open({.owner = context_.nobody, .peer = peer, .state = nullptr});
+  if (record.begun_ns != 0) {
+    exchange.started = std::min(exchange.started, steady_clock::time_point(std::chrono::nanoseconds(record.begun_ns)));
+  }
+  exchange.head_bytes.assign(bytes.substr(0, step.consumed));
+  const Refusal refusal = parse_head(exchange.head_bytes, step.first_line, context_.limits, exchange.head);
+  if (refusal.status == 0) record_lost_request(context_.row, context_.access_log, exchange, Lost::worker_died, 0);
+  context_.exchanges.close(exchange);
 }
 
 void HttpServer::stop_accepting() noexcept {

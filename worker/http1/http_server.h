@@ -83,6 +83,7 @@ class HttpServer {
   void accepted(int fd, const sockaddr_storage& address, bool is_unix);
   void serve(int fd, Peer peer, std::uint64_t read);
   void take(const HandoffInbox::Taken& taken);
+  void record_lost(const HandoffRecord& record, std::string_view bytes);
   void know_proxy(Peer& peer) noexcept;
   void closed(Client& client) noexcept;
   void client_gone() noexcept;

@@ -100,6 +100,7 @@ struct alignas(64) LedgerEntry {
 
   std::atomic<std::uint32_t> requests;  // on this connection, ever: keep_alive_requests counts on
   std::atomic<std::uint64_t> opened_ms;
+  std::atomic<std::uint64_t> begun_ns;  // steady clock: when the last request began, for the access log
   LedgerPeer peer;
 
   [[nodiscard]] LedgerOutput output() const noexcept;

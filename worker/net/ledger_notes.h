@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -68,6 +69,11 @@ class LedgerNotes {
       entry_->dispatched.store(consumed_ + 1, kRelease);
     }
     consumed_ += size;
+  }
+  // When the request began, by the steady clock.
+  void begun_at(std::chrono::steady_clock::time_point time) noexcept {
+    const auto ns = static_cast<std::uint64_t>(time.time_since_epoch().count());
+    if (entry_ != nullptr) entry_->begun_ns.store(ns, std::memory_order_relaxed);
   }
   // The next `size` bytes of the client have been dealt with.
   void consume(std::size_t size) noexcept { consumed_ += size; }

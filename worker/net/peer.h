@@ -1,6 +1,8 @@
 // The other end of a connection: a client or a proxy.
 #pragma once
 
+#include <sys/socket.h>
+
 #include "common/config/networks.h"
 #include "pronghorn/request.h"
 
@@ -15,5 +17,8 @@ struct Peer {
   const Networks* trusted_proxies = nullptr;  // all trusted proxies if the peer is one of them, otherwise null
   bool sends_forwarded = false;               // such a proxy's Forwarded is believed, not its X-Forwarded-*
 };
+
+// `address`: what accept() or getpeername() says. IPv4 addresses that are mapped into IPv6 become IPv4 again.
+[[nodiscard]] Peer peer_of(const sockaddr_storage& address, bool is_unix);
 
 }  // namespace pronghorn::worker

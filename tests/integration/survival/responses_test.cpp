@@ -10,6 +10,7 @@
 #include "support/catch.h"
 #include "support/clients/http_client.h"
 #include "support/processes/server_process.h"
+#include "support/temp_dir.h"
 
 using namespace pronghorn::test;
 
@@ -141,4 +142,16 @@ TEST_CASE("a stream that ends with its connection is reset when its worker dies,
   } while (size > 0);
   CHECK(size < 0);
   CHECK(errno == ECONNRESET);
+}
+
+TEST_CASE("a request that ends with its worker is in the access log of another", "[survival]") {
+  const TempDir folder;
+  const std::string log = folder / "access.log";
+  const ServerProcess server({.workers = 1, .arguments = {"--access-log", log, "--access-log-format", "combined"}});
+  HttpConnection connection(server.address());
+  REQUIRE(connection.send_raw(request("GET", "/stream?n=1000000&ms=1")));
+  kill_under(server, connection);
+  CHECK(eventually(
+      10s, [&] { return read_file(log).find("\"GET /stream?n=1000000&ms=1 HTTP/1.1\" 445 ") != std::string::npos; }));
+  CHECK(server.status().at("totals").at("lost_requests").at("worker_died") == 1);
 }

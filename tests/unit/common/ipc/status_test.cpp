@@ -182,6 +182,7 @@ TEST_CASE("a slot whose worker is dead tells how it ended and uses nothing") {
   CHECK(worker["last_exit"] == json{{"reason", "signal 11 (SIGSEGV)"},
                                     {"request", "POST /crash id=abc"},
                                     {"report", ""},
+                                    {"connections", ""},
                                     {"at", "2026-11-22T04:46:36Z"}});
 }
 

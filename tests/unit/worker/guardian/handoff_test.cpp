@@ -86,6 +86,24 @@ TEST_CASE("What cannot be sent is refused") {
   CHECK(send_handoff(-1, {.connection = pair.server}, {}) == HandoffSent::refused);
 }
 
+TEST_CASE("What is told of a request that ended with its worker has no descriptor") {
+  Queue queue;
+  const auto inbox = std::make_unique<HandoffInbox>();
+  HandoffRecord record;
+  record.reason = HandoffReason::lost;
+  record.begun_ns = 17;
+  REQUIRE(send_handoff(queue.givers(), {.unanswered = "GET / HTTP/1.1\r\n\r\n"}, record) == HandoffSent::yes);
+  const auto taken = inbox->receive(queue.takers());
+  REQUIRE(taken);
+  CHECK(taken->record.reason == HandoffReason::lost);
+  CHECK(taken->record.begun_ns == 17);
+  CHECK(taken->handed.connection == -1);
+  CHECK(taken->handed.unanswered == "GET / HTTP/1.1\r\n\r\n");
+  inbox->done();
+  record.reason = HandoffReason::death;  // which needs a connection
+  CHECK(send_handoff(queue.givers(), {}, record) == HandoffSent::refused);
+}
+
 TEST_CASE("Messages that make no sense are dropped, and those behind them arrive") {
   Queue queue;
   TcpPair pair;
