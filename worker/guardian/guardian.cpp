@@ -18,6 +18,7 @@
 #include "worker/guardian/unnoted.h"
 #include "worker/guardian/verdict.h"
 #include "worker/net/open_file.h"
+#include "worker/net/socket_identity.h"
 
 namespace pronghorn::worker {
 namespace {
@@ -124,7 +125,7 @@ bool hand_over(const GuardianDuties& duties, const LedgerEntry& entry, int fd, c
   record.sent = verdict.sent;
   record.ends = verdict.ends ? 1 : 0;
   record.opened_ms = entry.opened_ms.load(std::memory_order_relaxed);
-  record.cookie = entry.cookie.load(std::memory_order_relaxed);
+  record.identity = entry.identity.load(std::memory_order_relaxed);
   record.requests = entry.requests.load(std::memory_order_relaxed);
   record.begun_until = verdict.begun_until;
   if (ledger.is_guilty(entry)) record.crashed = ledger.guilty_request();
@@ -144,7 +145,8 @@ void for_each_connection(const Ledger& ledger, Visit visit) noexcept {
     const LedgerEntry& entry = ledger.entry(index);
     if (entry.state.load(std::memory_order_acquire) == LedgerState::free) continue;
     const int fd = entry.fd.load(std::memory_order_relaxed);
-    if (is_socket(fd, entry.cookie.load(std::memory_order_relaxed))) visit(entry, fd);
+    const std::uint64_t identity = entry.identity.load(std::memory_order_relaxed);
+    if (identity != 0 && identity_of(fd) == identity) visit(entry, fd);
   }
 }
 
@@ -173,7 +175,7 @@ void pass_on_newcomers(const GuardianDuties& duties, std::uint64_t deadline_ms) 
     if (unnoted(fd, duties.ports) != Unnoted::newcomer) continue;
     HandoffRecord record;
     record.reason = HandoffReason::accepted;
-    record.cookie = cookie_of(fd);
+    record.identity = identity_of(fd);
     const bool passed_on = send_patiently(duties.queue, {.connection = fd}, record, deadline_ms);
     count(passed_on ? duties.row->handed_over : duties.row->lost);
     ::close(fd);

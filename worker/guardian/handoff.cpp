@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "worker/net/socket_identity.h"
+
 namespace pronghorn::worker {
 namespace {
 
@@ -24,14 +26,6 @@ bool is_file(int fd) noexcept {
 }
 
 }  // namespace
-
-std::uint64_t cookie_of(int fd) noexcept {
-  std::uint64_t cookie = 0;
-  socklen_t size = sizeof cookie;
-  return fd >= 0 && ::getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &size) == 0 ? cookie : 0;
-}
-
-bool is_socket(int fd, std::uint64_t cookie) noexcept { return cookie != 0 && cookie_of(fd) == cookie; }
 
 HandoffSent send_handoff(int queue, const Handed& handed, const HandoffRecord& record) noexcept {
   if ((handed.connection < 0) != (record.reason == HandoffReason::lost)) return HandoffSent::refused;
@@ -113,7 +107,7 @@ std::optional<HandoffInbox::Taken> HandoffInbox::look() noexcept {
   std::memcpy(descriptors.data(), control_.data() + CMSG_LEN(0), sizeof(int) * (has_file ? 2 : 1));
   const auto [connection, file] = descriptors;
   const bool file_fits = has_file ? is_file(file) && record.file_bytes > 0 : record.file_bytes == 0;
-  if (!is_valid(record) || !is_socket(connection, record.cookie) || !file_fits) {
+  if (!is_valid(record) || record.identity == 0 || identity_of(connection) != record.identity || !file_fits) {
     if (connection >= 0) ::close(connection);
     if (file >= 0) ::close(file);
     return std::nullopt;

@@ -31,7 +31,7 @@ enum class HandoffReason : std::uint32_t {
 // Fixed layout: both ends are of one build, or of two that agree on kVersion.
 struct HandoffRecord {
   static constexpr std::uint32_t kMagic = 0x50524848;  // "PRHH"
-  static constexpr std::uint32_t kVersion = 4;
+  static constexpr std::uint32_t kVersion = 5;
 
   std::uint32_t magic = kMagic;
   std::uint32_t version = kVersion;
@@ -47,7 +47,7 @@ struct HandoffRecord {
   std::uint64_t file_bytes = 0;
   std::uint64_t opened_ms = 0;
   std::uint64_t begun_ns = 0;  // steady clock: when the request that was lost began
-  std::uint64_t cookie = 0;    // SO_COOKIE of the descriptor: it is this connection and no other
+  std::uint64_t identity = 0;  // of the descriptor: it is this connection and no other (worker/net/socket_identity.h)
   std::uint32_t requests = 0;
   Begun begun = Begun::no;  // unanswered requests that begin before begun_until
   std::uint64_t begun_until = 0;
@@ -55,11 +55,6 @@ struct HandoffRecord {
   LedgerPeer peer;
 };
 static_assert(std::is_trivially_copyable_v<HandoffRecord>);
-
-// Whether the descriptor is the socket with this SO_COOKIE.
-[[nodiscard]] bool is_socket(int fd, std::uint64_t cookie) noexcept;
-// 0: it is no socket.
-[[nodiscard]] std::uint64_t cookie_of(int fd) noexcept;
 
 inline constexpr std::size_t kMaxHandedUnanswered = Ledger::kMaxUnanswered + Ledger::kReadBuffer;
 inline constexpr std::size_t kMaxHandedUnsent = Ledger::kWriteBuffer;  // more goes as a file

@@ -346,7 +346,7 @@ Http1Connection::Moving Http1Connection::moving() const noexcept {
   record.answered = entry.read.load(std::memory_order_relaxed) - unparsed_.size();
   record.sent = stream_.bytes_sent();
   record.opened_ms = entry.opened_ms.load(std::memory_order_relaxed);
-  record.cookie = entry.cookie.load(std::memory_order_relaxed);
+  record.identity = entry.identity.load(std::memory_order_relaxed);
   record.requests = requests_;
   record.peer = entry.peer;
   return {.record = record, .unanswered = unparsed_};

@@ -14,6 +14,7 @@
 #include "worker/http1/overload_report.h"
 #include "worker/http1/parser/head_parser.h"
 #include "worker/http1/response_head.h"
+#include "worker/net/socket_identity.h"
 #include "worker/net/socket_stream.h"
 
 namespace pronghorn::worker {
@@ -65,7 +66,7 @@ HttpServer::HttpServer(uv_loop_t* loop, const Config& config, RequestHandler& ha
       trusted_proxies_(config.trusted_proxies),
       proxies_send_forwarded_(config.forwarding_fields == "forwarded"),
       handshakes_(loop, row,
-                  {.done = [this](int fd, Peer peer, std::size_t size) { serve(fd, std::move(peer), size); },
+                  {.done = [this](int fd, Peer peer, std::size_t size) { serve(fd, std::move(peer), size, 0); },
                    .closed = [this] { client_gone(); }}),
       prepare_(new uv_prepare_t),
       check_(new uv_check_t),
@@ -127,7 +128,7 @@ void HttpServer::accepted(int fd, const sockaddr_storage& address, bool is_unix)
   if (!proxy_protocol_.empty() && proxy_protocol_.contains(peer.client.address)) {
     handshakes_.begin(fd, std::move(peer));
   } else {
-    serve(fd, std::move(peer), 0);
+    serve(fd, std::move(peer), 0, identity_of(address));
   }
   limit_clients();
 }
@@ -151,14 +152,14 @@ void HttpServer::know_proxy(Peer& peer) noexcept {
   peer.sends_forwarded = proxies_send_forwarded_;
 }
 
-// `read`: bytes of the connection that were read already, of its PROXY header.
-void HttpServer::serve(int fd, Peer peer, std::uint64_t read) {
+// `read`: bytes of the connection that were read already, of its PROXY header. `identity`: of the socket; 0: unknown.
+void HttpServer::serve(int fd, Peer peer, std::uint64_t read, std::uint64_t identity) {
   know_proxy(peer);
   const auto limit = context_.limits.max_connections;
   const bool surplus = limit != 0 && connections() >= limit;
   if (surplus) add(context_.row[Count::limit_connections]);
   LedgerEntry* const entry =
-      survival_ != nullptr && !surplus ? survival_->ledger().add(fd, LedgerPeer::of(peer), read, 0) : nullptr;
+      survival_ != nullptr && !surplus ? survival_->ledger().add(fd, LedgerPeer::of(peer), read, 0, identity) : nullptr;
   auto* const client = new Client(*this, fd, std::move(peer), surplus);
   if (survival_ != nullptr) client->connection().notes().begin(survival_->ledger(), entry, read);
   clients_.insert(client);

@@ -81,7 +81,7 @@ class HttpServer {
   class Client;
 
   void accepted(int fd, const sockaddr_storage& address, bool is_unix);
-  void serve(int fd, Peer peer, std::uint64_t read);
+  void serve(int fd, Peer peer, std::uint64_t read, std::uint64_t identity);
   void take(const HandoffInbox::Taken& taken);
   void record_lost(const HandoffRecord& record, std::string_view bytes);
   void know_proxy(Peer& peer) noexcept;

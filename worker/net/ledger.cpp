@@ -1,7 +1,6 @@
 #include "worker/net/ledger.h"
 
 #include <sys/mman.h>
-#include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -9,6 +8,7 @@
 #include <system_error>
 
 #include "common/ipc/scoreboard.h"
+#include "worker/net/socket_identity.h"
 
 namespace pronghorn::worker {
 namespace {
@@ -96,14 +96,15 @@ std::uint32_t Ledger::index_of(const LedgerEntry& entry) const noexcept {
 
 // --- The worker that owns it ----------------------------------------------------------------------------------------
 
-LedgerEntry* Ledger::add(int fd, const LedgerPeer& peer, std::uint64_t read, std::uint64_t written) noexcept {
-  LedgerEntry* const entry = fill_entry(fd, peer, read, written);
+LedgerEntry* Ledger::add(int fd, const LedgerPeer& peer, std::uint64_t read, std::uint64_t written,
+                         std::uint64_t identity) noexcept {
+  LedgerEntry* const entry = fill_entry(fd, peer, read, written, identity);
   if (entry != nullptr) entry->state.store(LedgerState::open, kRelease);
   return entry;
 }
 
 LedgerEntry* Ledger::take_up(int fd, const LedgerPeer& peer, const TakenUp& from) noexcept {
-  LedgerEntry* const entry = fill_entry(fd, peer, from.answered, from.sent);
+  LedgerEntry* const entry = fill_entry(fd, peer, from.answered, from.sent, 0);
   if (entry == nullptr) return nullptr;
   entry->requests.store(from.requests, kRelease);
   entry->opened_ms.store(from.opened_ms, kRelease);
@@ -123,10 +124,10 @@ LedgerEntry* Ledger::take_up(int fd, const LedgerPeer& peer, const TakenUp& from
 }
 
 // Everything but `state`.
-LedgerEntry* Ledger::fill_entry(int fd, const LedgerPeer& peer, std::uint64_t read, std::uint64_t written) noexcept {
-  std::uint64_t cookie = 0;
-  socklen_t size = sizeof cookie;
-  if (::getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &size) != 0) return nullptr;
+LedgerEntry* Ledger::fill_entry(int fd, const LedgerPeer& peer, std::uint64_t read, std::uint64_t written,
+                                std::uint64_t identity) noexcept {
+  if (identity == 0) identity = identity_of(fd);
+  if (identity == 0) return nullptr;
   std::uint32_t index = header_->used.load(kRelaxed);
   if (!free_entries_.empty()) {
     index = free_entries_.back();
@@ -138,7 +139,7 @@ LedgerEntry* Ledger::fill_entry(int fd, const LedgerPeer& peer, std::uint64_t re
   }
   LedgerEntry& entry = entries_[index];
   entry.fd.store(fd, kRelease);
-  entry.cookie.store(cookie, kRelease);
+  entry.identity.store(identity, kRelease);
   entry.read.store(read, kRelease);
   entry.dispatched.store(read, kRelease);
   entry.sent.store(written, kRelease);

@@ -73,7 +73,7 @@ struct KeptBytes {
 struct alignas(64) LedgerEntry {
   std::atomic<LedgerState> state;
   std::atomic<std::int32_t> fd;
-  std::atomic<std::uint64_t> cookie;  // SO_COOKIE: the descriptor still is this socket
+  std::atomic<std::uint64_t> identity;  // of the socket (worker/net/socket_identity.h): the descriptor still is it
 
   std::atomic<std::uint64_t> read;        // bytes that the worker knows it has read
   std::atomic<std::uint64_t> dispatched;  // requests that begin before this were given to the application
@@ -151,8 +151,9 @@ class Ledger {
   // --- The worker that owns it ---------------------------------------------------------------------------------------
 
   // Notes an open socket that has read and written so many bytes and owes nothing. Null, and the connection simply does
-  // not survive, when the ledger is full. One system call.
-  [[nodiscard]] LedgerEntry* add(int fd, const LedgerPeer& peer, std::uint64_t read, std::uint64_t written) noexcept;
+  // not survive, when the ledger is full. `identity` is that of the socket; 0: ask the kernel.
+  [[nodiscard]] LedgerEntry* add(int fd, const LedgerPeer& peer, std::uint64_t read, std::uint64_t written,
+                                 std::uint64_t identity = 0) noexcept;
   // Before the descriptor is closed: its number may be another connection's right after.
   void remove(LedgerEntry& entry) noexcept;
 
@@ -225,8 +226,8 @@ class Ledger {
   struct Header;
   struct Block;
 
-  [[nodiscard]] LedgerEntry* fill_entry(int fd, const LedgerPeer& peer, std::uint64_t read,
-                                        std::uint64_t written) noexcept;
+  [[nodiscard]] LedgerEntry* fill_entry(int fd, const LedgerPeer& peer, std::uint64_t read, std::uint64_t written,
+                                        std::uint64_t identity) noexcept;
   [[nodiscard]] std::uint32_t index_of(const LedgerEntry& entry) const noexcept;
   void free_chain(std::uint32_t block) noexcept;
   [[nodiscard]] std::uint32_t take_block() noexcept;

@@ -21,6 +21,7 @@
 #include "support/clients/tcp_pair.h"
 #include "support/eventually.h"
 #include "worker/net/open_file.h"
+#include "worker/net/socket_identity.h"
 
 using namespace pronghorn::worker;
 using namespace std::chrono_literals;
@@ -182,8 +183,8 @@ TEST_CASE("What a worker had taken from the queue and not noted yet is passed on
   std::vector<TcpPair> pairs;
   TcpPair pair;
   HandoffRecord record;
-  socklen_t size = sizeof record.cookie;
-  REQUIRE(::getsockopt(pair.server, SOL_SOCKET, SO_COOKIE, &record.cookie, &size) == 0);
+  record.identity = identity_of(pair.server);
+  REQUIRE(record.identity != 0);
   REQUIRE(send_handoff(memory.queue[0], {.connection = pair.server, .unanswered = "abc"}, record) == HandoffSent::yes);
   pair.close_server();
   const int worker = start_worker(memory, pairs, [&] {

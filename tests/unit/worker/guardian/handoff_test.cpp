@@ -10,6 +10,7 @@
 #include "support/catch.h"
 #include "support/clients/tcp_pair.h"
 #include "worker/net/open_file.h"
+#include "worker/net/socket_identity.h"
 
 using namespace pronghorn::worker;
 using pronghorn::test::TcpPair;
@@ -34,7 +35,7 @@ HandoffRecord record_of(int fd) {
   record.answered = 100;
   record.sent = 1000;
   record.requests = 7;
-  record.cookie = cookie_of(fd);
+  record.identity = identity_of(fd);
   return record;
 }
 
@@ -110,7 +111,7 @@ TEST_CASE("Messages that make no sense are dropped, and those behind them arrive
   const auto inbox = std::make_unique<HandoffInbox>();
   REQUIRE(::send(queue.givers(), "nonsense", 8, 0) == 8);
   HandoffRecord wrong = record_of(pair.server);
-  wrong.cookie += 1;
+  wrong.identity += 1;
   REQUIRE(send_handoff(queue.givers(), {.connection = pair.server}, wrong) == HandoffSent::yes);
   wrong = record_of(pair.server);
   wrong.version += 1;
@@ -176,7 +177,7 @@ TEST_CASE("A taker that dies before it has noted a connection leaves it behind i
   const auto left = inbox->left_behind();
   REQUIRE(left);
   CHECK(left->handed.unanswered == "abc");
-  CHECK(is_socket(left->handed.connection, cookie_of(pair.server)));
+  CHECK(identity_of(left->handed.connection) == identity_of(pair.server));
   ::close(left->handed.connection);
   CHECK_FALSE(inbox->left_behind());  // closed: it was noted after all
   inbox->done();
