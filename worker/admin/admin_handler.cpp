@@ -122,7 +122,7 @@ Response AdminHandler::status(Exchange& exchange) const {
   if (!history_s) return problem(400, "history: use a duration such as 10m or 1h.");
   if (!prefers_html(exchange.head.find("accept").value_or(""))) return json_text(status_json_text(board_, *history_s));
   const std::string nonce = random_hex();
-  Response response = html(status_page(nonce));
+  Response response = html(status_page(board_.server().name.get(), nonce));
   response.set("Content-Security-Policy", content_security_policy(nonce)).set("Referrer-Policy", "no-referrer");
   return response;
 }

@@ -4,7 +4,26 @@
 
 namespace pronghorn::worker {
 
-std::string status_page(std::string_view nonce) {
+namespace {
+
+void append_escaped(std::string& page, std::string_view text) {
+  for (const char c : text) {
+    switch (c) {
+      case '&':
+        page += "&amp;";
+        break;
+      case '<':
+        page += "&lt;";
+        break;
+      default:
+        page += c;
+    }
+  }
+}
+
+}  // namespace
+
+std::string status_page(std::string_view name, std::string_view nonce) {
   std::string page;
   page.reserve(kPageStyle.size() + kPageBody.size() + kPageColumns.size() + kPageScript.size() + 512);
   page += R"(<!doctype html>
@@ -13,12 +32,14 @@ std::string status_page(std::string_view nonce) {
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<title>Pronghorn status</title>
-<style nonce=")";
+<title>)";
+  append_escaped(page, name);
+  page += " status</title>\n<style nonce=\"";
   page += nonce;
   page += "\">";
   page += kPageStyle;
-  page += "</style>\n</head>\n";
+  page += "</style>\n</head>\n<body>\n<main>\n<header>\n  <h1>";
+  append_escaped(page, name);
   page += kPageBody;
   page += "<script nonce=\"";
   page += nonce;

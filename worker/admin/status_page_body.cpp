@@ -2,10 +2,7 @@
 
 namespace pronghorn::worker {
 
-const std::string_view kPageBody = R"html(<body>
-<main>
-<header>
-  <h1 id="name">Pronghorn</h1>
+const std::string_view kPageBody = R"html(</h1>
   <span id="state" class="wait">loading</span>
   <span id="note" class="note" role="status"></span>
 </header>

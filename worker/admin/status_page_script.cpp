@@ -175,9 +175,6 @@ const std::string_view kPageScript = R"js(
 
   function fillHead(status) {
     const server = status.server;
-    const name = server.app || "Pronghorn";
-    setText(byId("name"), name);
-    document.title = name + " status";
     const ready = status.workers.filter((w) => w.state === "ready" && !(w.stuck_s > 0)).length;
     const state = byId("state");
     setText(state, server.draining ? "draining" : ready + " of " + status.workers.length + " workers ready");

@@ -102,12 +102,13 @@ TEST_CASE("/status has real figures of the processes", "[status]") {
   CHECK(status.at("totals").at("in_flight") == 1);  // this request itself
 }
 
-TEST_CASE("a browser gets /status as a page", "[status]") {
-  const ServerProcess server({.workers = 1});
+TEST_CASE("a browser gets /status as a page, headed by the application's name", "[status]") {
+  const ServerProcess server({.workers = 1, .arguments = {"--name", "shop"}});
   const HttpResponse page = get(server.address(), "/status", {{"Accept", "text/html,application/xhtml+xml,*/*;q=0.8"}});
   CHECK(page.status == 200);
   CHECK(page.header("Content-Type").starts_with("text/html"));
-  CHECK(page.body.find("<html") != std::string::npos);
+  CHECK(page.body.find("<title>shop status</title>") != std::string::npos);
+  CHECK(page.body.find("<h1>shop</h1>") != std::string::npos);
 }
 
 TEST_CASE("/health and /ready answer, and HEAD of them", "[status]") {
