@@ -63,6 +63,7 @@ void Guardians::ended(int worker) {
   // Both may have ended, and the guardian was reaped first.
   const char state = process_state(worker);
   if (state == 'Z' || state == '\0') return;
+  guardian.ended_alone = true;
   board_.slot(guardian.slot).unguarded_pid.store(static_cast<std::uint32_t>(worker));
   log_warning(fmt::format("the guardian of {} has ended: connections of this worker will not survive its death",
                           process_name(guardian.slot)),
@@ -95,6 +96,11 @@ void Guardians::report(const Guardian& guardian) {
   SlotRow& slot = board_.slot(guardian.slot);
   add(slot[Count::handed_over_death], handed_over);
   add(slot[Count::lost_worker_died], cut + (guardian.in_flight > seen ? guardian.in_flight - seen : 0));
+  if (guardian.ended_alone) {
+    constexpr const char* kWhat = "its connections ended with it: its guardian had ended before";
+    slot.last_exit_connections.set(kWhat);
+    log_warning(fmt::format("{} {}: {}", process_name(guardian.slot), guardian.end, kWhat), {{"slot", guardian.slot}});
+  }
   if (handed_over == 0 && closed == 0) return;
   std::string line = fmt::format("{} handed over", counted(handed_over, "connection"));
   if (finished != 0) line += fmt::format(", {} finished", counted(finished, "response"));

@@ -43,6 +43,7 @@ class Guardians {
     std::uint32_t row = 0;
     std::string end;              // of the worker; empty: it lives
     std::uint64_t in_flight = 0;  // when it ended
+    bool ended_alone = false;     // before its worker
   };
   struct Counted {
     std::uint64_t handed_over = 0;
