@@ -25,9 +25,11 @@ void Links::add(int pid, const std::string& place, int fd) {
   std::uint32_t slot = kMaxSlots;
   std::uint32_t row = kRowsPerSlot;
   std::istringstream(place) >> slot >> row;
-  if (!ours || !is_worker_slot(slot) || row >= kRowsPerSlot) return callbacks_.lost(pid);
+  auto claims = LinkClaims::create();
+  if (!ours || !claims || !is_worker_slot(slot) || row >= kRowsPerSlot) return callbacks_.lost(pid);
   close(pid);
-  auto link = std::make_unique<Link>(Link{.pid = pid, .slot = slot, .row = row, .channel = {}, .passed = {}});
+  auto link = std::make_unique<Link>(
+      Link{.pid = pid, .slot = slot, .row = row, .claims = std::move(*claims), .channel = {}, .passed = {}});
   Link& self = *link;  // outlives its channel
   const auto received = [this, &self](const Message& message, int unwanted) {
     if (unwanted >= 0) ::close(unwanted);
@@ -44,16 +46,27 @@ void Links::add(int pid, const std::string& place, int fd) {
     log_warning("cannot pass connections to a worker", {{"pid", pid}, {"error", error.what()}});
     return callbacks_.lost(pid);
   }
+  static_cast<void>(self.channel->send({MessageKind::claims, 0, {}}, self.claims.fd()));  // the queue is empty
   const auto behind = std::ranges::upper_bound(links_, slot, {}, [](const auto& each) { return each->slot; });
   links_.insert(behind, std::move(link));
   callbacks_.changed();
 }
 
-void Links::close(int pid) noexcept {
+void Links::close(int pid) {
   for (const auto& link : links_) {
-    if (link->pid == pid) link->open = false;
+    if (link->pid != pid) continue;
+    link->open = false;
+    take_back(*link);
   }
   callbacks_.changed();
+}
+
+void Links::take_back(Link& link) {
+  link.claims.take_back();
+  const auto first = std::ranges::upper_bound(link.passed, link.claims.taken(), {}, &Passed::ticket);
+  unconfirmed_ -= static_cast<std::size_t>(link.passed.end() - first);
+  for (auto passed = first; passed != link.passed.end(); ++passed) callbacks_.returned(std::move(passed->client));
+  link.passed.erase(first, link.passed.end());
 }
 
 void Links::worker_gone(int pid) {
@@ -61,7 +74,7 @@ void Links::worker_gone(int pid) {
     Link& link = *links_[i];
     if (link.pid != pid || link.ended) continue;
     link.open = false;
-    link.channel->receive_now();  // its last confirmations: what it has taken must not be served again
+    link.channel->receive_now();  // its last confirmations
     if (!link.ended) end(link);   // a child of the worker holds the other end
   }
 }
@@ -128,8 +141,9 @@ void Links::confirmed(Link& link, const Message& message) {
 void Links::end(Link& link) {
   link.open = false;
   link.ended = true;
+  take_back(link);
   unconfirmed_ -= link.passed.size();
-  for (Passed& passed : std::exchange(link.passed, {})) callbacks_.returned(std::move(passed.client));
+  link.passed.clear();  // the worker has taken them, or its guardian
   callbacks_.changed();
 }
 

@@ -1,7 +1,8 @@
 // The workers that connections are passed to, and the connections that they have not confirmed yet.
 //
 // A link is a socket pair whose ends only the distributor and one worker hold. Our copy of a client's descriptor is kept
-// until the worker has confirmed it: when the worker dies before, or has no descriptor left, the client goes to another.
+// until the worker has confirmed it. When the worker has no descriptor left, dies or stands still before it has taken the
+// client (LinkClaims), the client goes to another.
 //
 // Context: distributor, main thread.
 #pragma once
@@ -18,6 +19,7 @@
 
 #include "common/config/config.h"
 #include "common/ipc/channel.h"
+#include "common/ipc/link_claims.h"
 #include "common/ipc/scoreboard.h"
 #include "distributor/balance_policy.h"
 #include "supervisor/system/fd.h"
@@ -33,7 +35,7 @@ struct Client {
 class Links {
  public:
   struct Callbacks {
-    std::function<void(Client client)> returned;  // its worker has ended, or has no descriptor left
+    std::function<void(Client client)> returned;  // its worker has not taken it
     std::function<void(int pid)> lost;            // the link has ended, and nobody asked for that
     std::function<void()> changed;                // something was confirmed, returned or lost: sweep() soon
   };
@@ -46,9 +48,10 @@ class Links {
   // its row in the scoreboard, with a blank between them. An earlier link to it gets no more. Calls `lost` when the
   // descriptor or the place cannot be used.
   void add(int pid, const std::string& place, int fd);
-  // The worker gets no more connections. The link ends when it has confirmed those that it got.
-  void close(int pid) noexcept;
-  // The worker has ended: what it has not confirmed comes back.
+  // The worker gets no more connections, and those that it has not taken come back. The link ends when it has confirmed
+  // the others.
+  void close(int pid);
+  // The worker has ended: what it has not taken comes back.
   void worker_gone(int pid);
 
   // Sends the client to the worker that the balance chooses. False, with `client` unchanged, when no worker takes one
@@ -72,6 +75,7 @@ class Links {
     int pid;
     std::uint32_t slot;
     std::uint32_t row;
+    LinkClaims claims;
     std::unique_ptr<Channel> channel;
     std::deque<Passed> passed;  // in the order of their tickets
     bool open = true;           // gets more
@@ -82,6 +86,7 @@ class Links {
   [[nodiscard]] bool takes_more(const Link& link, const WorkerRow& row, std::uint64_t now) const noexcept;
   void collect_candidates();
   void confirmed(Link& link, const Message& message);
+  void take_back(Link& link);
   void end(Link& link);
 
   uv_loop_t* loop_;

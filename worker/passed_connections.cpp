@@ -29,15 +29,20 @@ void PassedConnections::add_link(int fd) noexcept {
 }
 
 // Without a descriptor left in this process, the message arrives without its own: the distributor gives the client to
-// another worker.
+// another worker. It has already done so if this worker stood still for too long.
 void PassedConnections::take(Link& link, const Message& message, int fd) {
+  if (message.kind == MessageKind::claims) {
+    link.claims = LinkClaims::attach(fd);
+    return;
+  }
   if (message.kind != MessageKind::connection) {
     if (fd >= 0) ::close(fd);
     return;
   }
-  if (fd >= 0) {
+  if (fd >= 0 && link.claims && link.claims->take(message.number)) {
     http_.adopt(fd);
   } else {
+    if (fd >= 0) ::close(fd);
     link.not_taken += fmt::format("{} ", message.number);
   }
   link.last_ticket = message.number;

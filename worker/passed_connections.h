@@ -10,9 +10,11 @@
 #include <functional>
 #include <list>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "common/ipc/channel.h"
+#include "common/ipc/link_claims.h"
 #include "common/uv_ptr.h"
 #include "worker/http1/http_server.h"
 
@@ -36,6 +38,7 @@ class PassedConnections {
 
   struct Link {
     std::unique_ptr<Channel> channel;
+    std::optional<LinkClaims> claims;
     std::uint64_t last_ticket = 0;
     std::string not_taken;     // see MessageKind::accepted
     bool unconfirmed = false;  // a confirmation did not fit into the queue

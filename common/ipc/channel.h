@@ -57,9 +57,10 @@ enum class MessageKind : std::uint32_t {
   worker_gone,        // number: pid of a worker that has ended
   // distributor to worker, over their link
   connection = 180,  // a descriptor: serve this client; number: its ticket
+  claims,            // a descriptor: the link's LinkClaims; the first message
   // worker to distributor
   accepted = 200,  // number: all connection messages with tickets up to this one have been received. text: those of
-                   // them whose descriptor could not be taken, as decimal numbers with blanks between them
+                   // them that were not taken, as decimal numbers with blanks between them
 };
 
 struct Message {

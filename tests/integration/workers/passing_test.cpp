@@ -4,12 +4,14 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <sstream>
 #include <vector>
 
 #include "support/catch.h"
 #include "support/clients/load_generator.h"
+#include "support/processes/plain_signals.h"
 #include "support/processes/server_process.h"
 
 using namespace pronghorn::test;
@@ -145,6 +147,33 @@ TEST_CASE("a client whose worker dies before it has taken the connection goes to
   for (int i = 0; i < 10; ++i) waiting.emplace_back(server.address(), 20s).send_raw(kGet);
   for (HttpConnection& connection : waiting) CHECK(connection.read_response().status == 200);
   CHECK(eventually(10s, [&] { return !is_running(stopped); }));
+}
+
+TEST_CASE("connections that a worker was passed before it stood still are served by others meanwhile", "[passing]") {
+  const ServerProcess server(balanced("round-robin", {"--worker-timeout", "10m"}));
+  const pid_t stopped = server.worker_pids().at(0);
+  REQUIRE(::kill(stopped, SIGSTOP) == 0);
+  std::vector<HttpConnection> connections;
+  for (int i = 0; i < 6; ++i) connections.emplace_back(server.address(), 20s).send_raw(kGet);
+  for (HttpConnection& connection : connections) CHECK(connection.read_response().status == 200);
+  REQUIRE(::kill(stopped, SIGCONT) == 0);
+  for (HttpConnection& connection : connections) CHECK(connection.get("/hello").status == 200);
+}
+
+// It was served by two: the guardian handed it over, and the distributor passed it on, because it was not confirmed yet.
+TEST_CASE("a connection whose first request crashes its worker is served by one other worker", "[passing]") {
+  ServerOptions options = balanced("round-robin");
+  options.workers = 3;
+  options.environment = kPlainSignals;
+  const ServerProcess server(options);
+  HttpConnection connection(server.address());
+  CHECK(connection.request("POST", "/crash?how=segv").status == 500);
+  REQUIRE(server.wait_ready(3));
+  CHECK(connection.get("/hello").status == 200);
+  const std::string inode = server_inode(server, connection);
+  REQUIRE_FALSE(inode.empty());
+  const auto workers = server.worker_pids();
+  CHECK(std::ranges::count_if(workers, [&](pid_t pid) { return holds_socket(pid, inode); }) == 1);
 }
 
 TEST_CASE("a worker that stood still gets connections again when it goes on", "[passing]") {
