@@ -151,23 +151,21 @@ TEST_CASE("a form that a handler does not read holds the client back", "[streams
 TEST_CASE("a silent stream of events is kept open by comments", "[streams][events]") {
   const ServerProcess server(streams_app());
   HttpConnection listener = begin(server, "/heartbeats");
-  const std::string beats = listener.read_rest(500ms);
-  CHECK(beats.find("\r\n3\r\n:\n\n\r\n3\r\n:\n\n\r\n") != std::string::npos);
+  const std::string two_beats = "\r\n3\r\n:\n\n\r\n3\r\n:\n\n\r\n";
+  CHECK(listener.read_until(two_beats).find(two_beats) != std::string::npos);
 }
 
 TEST_CASE("a stop ends streams of events cleanly and at once", "[streams][events]") {
-  ServerProcess server(streams_app());
+  ServerProcess server(streams_app({"--drain-timeout", "10m"}));
   HttpConnection listener = begin(server, "/ticks");
   HttpConnection silent = begin(server, "/silent-events");
-  const auto begin_of_stop = Clock::now();
   server.signal(SIGTERM);
   const HttpResponse events = listener.read_response();  // throws when the last chunk is missing
   CHECK(events.status == 200);
   CHECK(events.body.starts_with("id: 1\nevent: tick\ndata: 1\n\n"));
   CHECK(events.body.ends_with("\n\n"));
   CHECK(silent.read_response().body.empty());
-  CHECK(server.wait_exit(10s) == ExitStatus{.code = 0, .signal = 0});
-  CHECK(Clock::now() - begin_of_stop < 10s);
+  CHECK(server.wait_exit(20s) == ExitStatus{.code = 0, .signal = 0});
 }
 
 TEST_CASE("a stream of events that begins while the worker drains ends at once", "[streams][events]") {
@@ -192,14 +190,15 @@ TEST_CASE("a reload moves listeners to the new worker, where they go on after th
   ServerProcess server(streams_app());
   HttpConnection listener = begin(server, "/ticks");
   CHECK(server.control_command({"reload"}).status == 0);
-  listener.set_timeout(5s);
+  listener.set_timeout(20s);
   const std::string body = listener.read_response().body;
   const std::size_t last = body.rfind("id: ");
   REQUIRE(last != std::string::npos);
   const int seen = std::stoi(body.substr(last + 4));
   HttpConnection again(server.address());
   again.send_raw("GET /ticks HTTP/1.1\r\nHost: a\r\nLast-Event-ID: " + std::to_string(seen) + "\r\n\r\n");
-  CHECK(again.read_rest(300ms).find("id: " + std::to_string(seen + 1) + "\n") != std::string::npos);
+  const std::string next = "id: " + std::to_string(seen + 1) + "\n";
+  CHECK(again.read_until(next).find(next) != std::string::npos);
 }
 
 TEST_CASE("a kept connection whose stream ends during the drain does not delay it", "[streams]") {

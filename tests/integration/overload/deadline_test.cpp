@@ -21,19 +21,18 @@ std::string in(std::chrono::milliseconds time) {
 
 TEST_CASE("a trusted proxy shortens the deadline of a request", "[overload][proxy]") {
   const ServerProcess server(behind_proxy());
-  const auto begin = Clock::now();
   CHECK(get(server.address(), "/slow?ms=8000", {{"Request-Timeout", "0.3"}}).status == 504);
   CHECK(get(server.address(), "/slow?ms=8000", {{"X-Request-Deadline", in(300ms)}}).status == 504);
-  CHECK(Clock::now() - begin < 5s);
   CHECK(server.status().at("totals").at("limits").at("deadline") == 2);
 }
 
 TEST_CASE("a request whose deadline has passed is answered 504 and not executed", "[overload][proxy]") {
   const ServerProcess server(behind_proxy());
-  const auto begin = Clock::now();
-  CHECK(get(server.address(), "/block?ms=3000", {{"Request-Timeout", "0"}}).status == 504);
-  CHECK(get(server.address(), "/block?ms=3000", {{"X-Request-Deadline", in(-100ms)}}).status == 504);
-  CHECK(Clock::now() - begin < 2s);
+  const pid_t before = server.worker_pids().at(0);
+  CHECK(post(server.address(), "/crash?how=exit", {}, {{"Request-Timeout", "0"}}).status == 504);
+  CHECK(post(server.address(), "/crash?how=exit", {}, {{"X-Request-Deadline", in(-100ms)}}).status == 504);
+  CHECK(get(server.address(), "/hello").status == 200);
+  CHECK(server.worker_pids().at(0) == before);  // the handler would have ended it
 }
 
 TEST_CASE("a deadline that allows the request, or is malformed, changes nothing", "[overload][proxy]") {

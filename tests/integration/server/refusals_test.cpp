@@ -72,7 +72,7 @@ TEST_CASE("a full server refuses through the error hook with the usual fields", 
   HttpConnection waiting(server.address());
   slow.send_raw("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
   HttpResponse busy;
-  REQUIRE(eventually(2s, [&] {
+  REQUIRE(eventually(10s, [&] {
     busy = waiting.get("/", {{"Origin", "https://shop.example"}});
     return busy.status == 503;
   }));

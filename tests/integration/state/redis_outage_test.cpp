@@ -124,7 +124,7 @@ TEST_CASE("a wrong password for Redis ends the start with status 3 and is not sh
   CHECK(result.status == 3);
   CHECK(result.all().find("password") != std::string::npos);
   CHECK(result.all().find("open-barley") == std::string::npos);
-  CHECK(eventually(2s, [&] { return processes_of(directory.path()).empty(); }));
+  CHECK(eventually(10s, [&] { return processes_of(directory.path()).empty(); }));
 }
 
 // After a failover most reads failed as well, the log was flooded and /ready went back and forth.

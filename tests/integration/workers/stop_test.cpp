@@ -81,14 +81,14 @@ TEST_CASE("INT drains too, a second INT stops now", "[stop]") {
   server.signal(SIGINT);
   CHECK_FALSE(server.wait_exit(300ms).has_value());
   server.signal(SIGINT);
-  CHECK(server.wait_exit(3s) == kStopped);
+  CHECK(server.wait_exit(20s) == kStopped);
 }
 
 TEST_CASE("QUIT stops now", "[stop]") {
   ServerProcess server({.workers = 2});
-  HttpConnection slow = begin_slow(server, 20'000);
+  HttpConnection slow = begin_slow(server, 600'000);
   server.signal(SIGQUIT);
-  CHECK(server.wait_exit(3s) == kStopped);
+  CHECK(server.wait_exit(20s) == kStopped);
 }
 
 TEST_CASE("idle connections do not delay a stop", "[stop]") {
@@ -98,8 +98,8 @@ TEST_CASE("idle connections do not delay a stop", "[stop]") {
     idle.emplace_back(server.address());
     if (i % 2 == 0) CHECK(idle.back().get("/hello").status == 200);
   }
-  CHECK(server.stop(3s) == kStopped);
-  for (HttpConnection& connection : idle) CHECK(connection.closed_within(1s));
+  CHECK(server.stop(20s) == kStopped);
+  for (HttpConnection& connection : idle) CHECK(connection.closed_within(10s));
 }
 
 TEST_CASE("a request that is still arriving when the server stops gets its response", "[stop]") {
@@ -121,14 +121,14 @@ TEST_CASE("a client that never completes its request delays a stop by header_tim
   HttpConnection half(server.address());
   half.send_raw("GET /hel");
   REQUIRE(eventually(5s, [&] { return server.status().at("totals").at("connections") == 2; }));
-  CHECK(server.stop(4s) == kStopped);
+  CHECK(server.stop(20s) == kStopped);
 }
 
 TEST_CASE("a request that takes longer than drain_timeout is ended, and the log says so", "[stop]") {
   ServerProcess server({.workers = 1, .arguments = {"--drain-timeout", "500ms"}});
   HttpConnection slow = begin_slow(server, 60'000);
   const auto begin = Clock::now();
-  CHECK(server.stop(5s) == kStopped);
+  CHECK(server.stop(20s) == kStopped);
   CHECK(Clock::now() - begin >= 400ms);
   CHECK_FALSE(
       server.log_lines("drain_timeout expired: closing connections with requests in flight connections=1 in_flight=1")
@@ -144,12 +144,18 @@ TEST_CASE("a worker that hangs does not delay a stop beyond drain_timeout", "[st
 }
 
 TEST_CASE("during drain_delay the server is not ready and serves all the same", "[stop]") {
-  ServerProcess server({.workers = 2, .arguments = {"--drain-delay", "700ms"}});
-  const auto begin = Clock::now();
+  ServerProcess server({.workers = 2, .arguments = {"--drain-delay", "1h"}});
   server.signal(SIGTERM);
-  CHECK(server.wait_ready_status(503, 600ms));
+  CHECK(server.wait_ready_status(503));
   CHECK(get(server.address(), "/hello").status == 200);
-  CHECK(server.wait_exit(5s) == kStopped);
+  server.signal(SIGQUIT);
+  CHECK(server.wait_exit(20s) == kStopped);
+}
+
+TEST_CASE("a stop takes at least drain_delay", "[stop]") {
+  ServerProcess server({.workers = 1, .arguments = {"--drain-delay", "700ms"}});
+  const auto begin = Clock::now();
+  CHECK(server.stop(20s) == kStopped);
   CHECK(Clock::now() - begin >= 700ms);
 }
 

@@ -257,6 +257,16 @@ std::string HttpConnection::read_rest(std::chrono::milliseconds deadline) {
   return std::exchange(buffer_, {});
 }
 
+std::string HttpConnection::read_until(std::string_view text, std::chrono::milliseconds deadline) {
+  deadline_ = Clock::now() + deadline;
+  try {
+    while (buffer_.find(text) == std::string::npos && fill()) {
+    }
+  } catch (const ClientError&) {
+  }
+  return std::exchange(buffer_, {});
+}
+
 void HttpConnection::finish_sending() { ::shutdown(fd_, SHUT_WR); }
 
 void HttpConnection::abort() {

@@ -78,6 +78,8 @@ class HttpConnection {
   [[nodiscard]] bool closed_within(std::chrono::milliseconds deadline);
   // Everything up to the end of the connection or `deadline`.
   std::string read_rest(std::chrono::milliseconds deadline);
+  // Everything up to the first bytes after which `text` has come, the end of the connection, or `deadline`.
+  std::string read_until(std::string_view text, std::chrono::milliseconds deadline = 20s);
   // Whether bytes (or the end) can be read within `deadline`.
   [[nodiscard]] bool readable_within(std::chrono::milliseconds deadline);
   void set_timeout(std::chrono::milliseconds timeout) noexcept { timeout_ = timeout; }
