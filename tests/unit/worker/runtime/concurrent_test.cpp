@@ -174,12 +174,24 @@ TEST_CASE("a spawned task begins at once and is counted until it has ended", "[t
 
 TEST_CASE("an error in a spawned task ends that task alone", "[task][spawn][exception]") {
   TestLoop loop;
-  auto broken = []() -> Task<void> {
+  int live = 0;
+  bool finished = false;
+  auto broken = [](int& count) -> Task<void> {
+    const Witness witness(count);
     co_await sleep_for(1ms);
     throw std::runtime_error("told in the log of this test");
   };
-  spawn(broken());
+  auto other = [](bool& flag) -> Task<void> {
+    co_await sleep_for(3ms);
+    flag = true;
+  };
+  spawn(broken(live));
+  spawn(other(finished));
+  CHECK(loop.runtime().background_tasks() == 2);
+  loop.run_until([&loop] { return loop.runtime().background_tasks() < 2; });
+  CHECK(live == 0);
   loop.run_until([&loop] { return loop.runtime().background_tasks() == 0; });
+  CHECK(finished);
 }
 
 TEST_CASE("a spawned task may spawn others", "[task][spawn]") {

@@ -2,8 +2,11 @@
 // AddressSanitizer.
 #include "pronghorn/task.h"
 
+#include <algorithm>
 #include <cstring>
+#include <latch>
 #include <memory>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -202,12 +205,35 @@ TEST_CASE("frames of every size can be allocated and freed in any order", "[task
 }
 
 TEST_CASE("frames may be freed on another thread than the one that made them", "[task][frame_pool]") {
-  std::vector<void*> frames;
-  for (int i = 0; i < 100; ++i) frames.push_back(detail::allocate_frame(200));
-  std::thread other([&frames] {
+  const auto allocate = [] {
+    std::set<void*> frames;
+    for (int i = 0; i < 100; ++i) frames.insert(detail::allocate_frame(200));
+    return frames;
+  };
+  const auto free = [](const std::set<void*>& frames) {
     for (void* frame : frames) detail::free_frame(frame, 200);
+  };
+  const std::set<void*> frames = allocate();
+  std::set<void*> reused;
+  std::latch freed(1);
+  std::latch looked(1);
+  std::thread other([&] {
+    free(frames);
+    freed.count_down();
+    looked.wait();
+    reused = allocate();
+    free(reused);
   });
+  freed.wait();
+  const std::set<void*> more = allocate();
+  looked.count_down();
   other.join();
+  CHECK(frames.size() == 100);
+  CHECK(std::ranges::none_of(more, [&frames](void* frame) { return frames.contains(frame); }));
+#ifndef __SANITIZE_ADDRESS__  // there frames are not pooled
+  CHECK(reused == frames);    // they belong to the thread that has freed them
+#endif
+  free(more);
 }
 
 TEST_CASE("a coroutine that was suspended runs for its own request again", "[task][running]") {
