@@ -120,6 +120,40 @@ TEST_CASE("the whole server runs as the user of --user, on a port below 1024 as 
   }));
 }
 
+// The lines of deploy/systemd/pronghorn.service that let an unprivileged server listen on port 443, carried out as
+// systemd does.
+TEST_CASE("the capabilities of the systemd unit suffice for a port below 1024", "[privileges][systemd]") {
+  if (::geteuid() != 0) {
+    WARN("skipped: only root can change the user");
+    return;
+  }
+  const std::string unit = read_file(source_path("/deploy/systemd/pronghorn.service"));
+  for (const char* line : {"\nDynamicUser=yes\n", "\nAmbientCapabilities=CAP_NET_BIND_SERVICE\n",
+                           "\nCapabilityBoundingSet=CAP_NET_BIND_SERVICE\n", "\nNoNewPrivileges=yes\n"}) {
+    CAPTURE(line);
+    CHECK(unit.find(line) != std::string::npos);
+  }
+  const PublicCopy copy;
+  const std::string folder = copy.directory.path();
+  for (const char* name : {"/run", "/data"}) {
+    std::filesystem::create_directory(folder + name);
+    REQUIRE(::chown((folder + name).c_str(), 65534, 65534) == 0);
+  }
+  const std::string only = "-all,+net_bind_service";
+  const ServerProcess server({.command = {"setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups",
+                                          "--no-new-privs", "--inh-caps", only, "--ambient-caps", only,
+                                          "--bounding-set", only, folder + "/pronghorn", "serve", folder + "/hello.so"},
+                              .workers = 1,
+                              .listen = {"127.0.0.1:" + std::to_string(low_port())},
+                              .arguments = {"--runtime-dir", folder + "/run", "--data-dir", folder + "/data"}});
+  CHECK(get(server.address(), "/hello/Ann").status == 200);
+  CHECK(status_line(server.pid(), "Uid") == "65534\t65534\t65534\t65534");
+  CHECK(capabilities(server.pid(), "CapBnd") == kBindService);
+  for (const pid_t pid : children_without_guardians(server.pid())) check_without_privileges(pid);
+  server.signal(SIGTTIN);  // a slot that is added later has a socket of its own on that port
+  CHECK(server.wait_ready(2));
+}
+
 TEST_CASE("a data_dir of another user is told at start, not at the first crash", "[privileges]") {
   if (::geteuid() != 0) {
     WARN("skipped: only root can change the user");
