@@ -4,7 +4,7 @@
 #include <filesystem>
 
 #include "support/catch.h"
-#include "support/paths.h"
+#include "support/processes/deployed_program.h"
 #include "support/processes/server_process.h"
 
 using namespace pronghorn::test;
@@ -20,17 +20,6 @@ void replace_program(const ServerProcess& server, int generation) {
 std::string claim_of(const ServerProcess& server) {
   return "@pronghorn listens on 127.0.0.1 port " + std::to_string(server.address().port);
 }
-
-// The program in a place of its own, where a test can replace it.
-struct DeployedProgram {
-  TempDir directory;
-  std::string path = directory / "pronghorn";
-  DeployedProgram() { deploy(program_path()); }
-  void deploy(const std::string& from) const {
-    std::filesystem::copy_file(from, path + ".new", std::filesystem::copy_options::overwrite_existing);
-    std::filesystem::rename(path + ".new", path);
-  }
-};
 
 }  // namespace
 
@@ -49,9 +38,8 @@ TEST_CASE("pronghorn upgrade replaces the program and the workers, and says so",
 // The server ended.
 TEST_CASE("a program that is not Pronghorn is refused, by upgrade and by USR2, and nothing changes", "[upgrade]") {
   const DeployedProgram program;
-  const ServerProcess server({.command = {program.path, "serve", app_path("demo")},
-                              .workers = 2,
-                              .environment = {{"LD_LIBRARY_PATH", build_path("")}}});
+  const ServerProcess server(
+      {.command = {program.path, "serve", app_path("demo")}, .workers = 2, .environment = program.environment});
   const auto workers = server.worker_pids();
   program.deploy("/bin/true");
   CHECK(eventually(10s, [&] { return server.log_has("was replaced: workers that start from now on"); }));

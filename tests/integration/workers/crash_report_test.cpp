@@ -9,6 +9,7 @@
 
 #include "integration/workers/crash_reports.h"
 #include "support/catch.h"
+#include "support/processes/deployed_program.h"
 #include "support/processes/plain_signals.h"
 #include "support/processes/server_process.h"
 
@@ -45,6 +46,44 @@ TEST_CASE("abort() leaves a report with the function that called it", "[crash][r
   INFO(report.dump(2));
   CHECK(report.at("signal").at("name") == "SIGABRT");
   CHECK(has_function(report, "demo::(anonymous namespace)::crash"));
+}
+
+// The program is replaced by a script, so that the process that looks the names up waits for the test.
+TEST_CASE("a crash report is there at once with addresses, and later with names of functions", "[crash][report]") {
+  const DeployedProgram program;
+  Environment environment = kPlainSignals;
+  environment.insert(environment.end(), program.environment.begin(), program.environment.end());
+  const ServerProcess server(
+      {.command = {program.path, "serve", app_path("demo")}, .workers = 1, .environment = environment});
+  const std::string go = server.file("go");
+  const std::string script = server.file("script");
+  write_file(script, "#!/bin/sh\nwhile [ \"$1\" = symbolize ] && [ ! -e " + go + " ]; do sleep 0.02; done\nexec " +
+                         program_path() + " \"$@\"\n");
+  std::filesystem::permissions(script, std::filesystem::perms::owner_all);
+  program.deploy(script);
+  HttpConnection connection(server.address(), 15s);
+  connection.send_raw("POST /crash?how=segv HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
+  auto first = wait_report(server, false);
+  INFO(first.dump(2));
+  CHECK(first.at("names") == "pending");
+  CHECK_FALSE(first.at("backtrace").empty());
+  for (const auto& frame : first.at("backtrace")) {
+    CHECK(frame.at("function") == "");
+    CHECK(frame.at("address").get<std::string>().starts_with("0x"));
+  }
+  CHECK_FALSE(server.log_has("ended in "));
+
+  write_file(go, "");
+  auto second = wait_report(server, true);
+  CHECK(second.at("names") == "found");
+  CHECK(has_function(second, "demo::(anonymous namespace)::crash"));
+  for (const char* changed : {"names", "backtrace"}) {
+    first.erase(changed);
+    second.erase(changed);
+  }
+  CHECK(second == first);
+  CHECK(eventually(10s, [&] { return server.log_has("ended in demo::"); }));
+  CHECK(server.wait_ready(1));
 }
 
 TEST_CASE("a stack overflow leaves a report", "[crash][report]") {
