@@ -1,6 +1,10 @@
 // Requests that kill their worker are refused after the second time: by every worker, on every machine, for a while.
 #include <signal.h>
 
+#include <stdexcept>
+#include <string>
+#include <vector>
+
 #include "support/catch.h"
 #include "support/processes/plain_signals.h"
 #include "support/processes/redis_process.h"
@@ -26,6 +30,22 @@ void kill_by_request(const ServerProcess& server, const std::string& how = "segv
   const int workers = static_cast<int>(server.status().at("server").at("slots"));
   REQUIRE(server.wait_ready(workers));
   REQUIRE(eventually(5s, [&] { return std::chrono::steady_clock::now() - killed > 60ms; }));
+}
+
+// Workers that get connections in turn.
+ServerOptions kills_in_turn(int workers) {
+  return {.app = app_path("apps/kills"),
+          .workers = workers,
+          .arguments = {"--balance", "round-robin"},
+          .environment = kPlainSignals};
+}
+
+HttpConnection connection_to_slot(const ServerProcess& server, const std::string& slot) {
+  for (int attempt = 0; attempt < 10; ++attempt) {
+    HttpConnection connection(server.address(), 15s);
+    if (connection.get("/slot").body == slot) return connection;
+  }
+  throw std::runtime_error("no connection to slot " + slot);
 }
 
 nlohmann::json quarantine(const ServerProcess& server) { return server.status().at("quarantine"); }
@@ -88,12 +108,8 @@ TEST_CASE("a client that varies the path is refused by the route", "[quarantine]
   CHECK(get(server.address(), "/").status == 200);
 }
 
-// Each worker is asked about the kill of another, and dies before it answers.
 TEST_CASE("requests that kill all workers at once are counted, each of them", "[quarantine]") {
-  const ServerProcess server({.app = app_path("apps/kills"),
-                              .workers = 3,
-                              .arguments = {"--balance", "round-robin"},  // a connection for each worker
-                              .environment = kPlainSignals});
+  const ServerProcess server(kills_in_turn(3));
   std::vector<HttpConnection> connections;
   for (int i = 0; i < 3; ++i) connections.emplace_back(server.address(), 15s);
   for (HttpConnection& connection : connections) CHECK(connection.get("/").status == 200);
@@ -101,6 +117,31 @@ TEST_CASE("requests that kill all workers at once are counted, each of them", "[
   for (HttpConnection& connection : connections) {
     connection.send_raw("GET /kill/" + std::to_string(++kills) + " HTTP/1.1\r\nHost: a\r\n\r\n");
   }
+  CHECK(wait_quarantined(server));
+}
+
+// The kill was lost with the worker that had been asked to identify it.
+TEST_CASE("a kill counts although the worker that is asked about it is killed as well", "[quarantine]") {
+  const ServerProcess server(kills_in_turn(2));
+  const auto pids = server.worker_pids();
+  HttpConnection guilty = connection_to_slot(server, "1");
+  REQUIRE(::kill(pids.at(0), SIGSTOP) == 0);  // the one that will be asked does not answer
+  guilty.send_raw("GET /kill/apple HTTP/1.1\r\nHost: a\r\n\r\n");
+  // Over the control socket, as an HTTP request might wait for the stopped worker.
+  const auto workers = [&server] {
+    return nlohmann::json::parse(server.control_command({"status", "--json"}).out).at("workers");
+  };
+  REQUIRE(eventually(20s, [&] {
+    const auto second = workers().at(1);
+    return second.at("state") == "ready" && second.at("pid") != pids.at(1);
+  }));
+  REQUIRE(::kill(pids.at(0), SIGKILL) == 0);
+  REQUIRE(eventually(20s, [&] {
+    const auto first = workers().at(0);
+    return first.at("state") == "ready" && first.at("pid") != pids.at(0);
+  }));
+  CHECK(quarantine(server).empty());
+  CHECK(get(server.address(), "/kill/apple").status == 500);
   CHECK(wait_quarantined(server));
 }
 
