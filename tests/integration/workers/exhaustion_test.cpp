@@ -20,11 +20,7 @@ TEST_CASE("a handler that exhausts the memory costs its worker, and the exit say
     WARN("skipped: control groups cannot be made here");
     return;
   }
-  const ServerProcess server(
-      {.command = {"/bin/sh", "-c", "echo $$ > " + group.processes_file() + "; exec \"$0\" \"$@\"", program_path(),
-                   "serve", app_path("apps/grows")},
-       .workers = 2,
-       .environment = kPlainSignals});
+  const ServerProcess server({.command = group.serve("apps/grows"), .workers = 2, .environment = kPlainSignals});
   const auto before = server.worker_pids();
   HttpConnection connection(server.address(), 30s);
   CHECK(connection.request("POST", "/grow?mib=1000").status == 503);

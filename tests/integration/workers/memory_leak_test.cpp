@@ -13,10 +13,7 @@ TEST_CASE("a leaking handler in a small cgroup costs neither the server nor a re
     WARN("skipped: control groups cannot be made here");
     return;
   }
-  const ServerProcess server(
-      {.command = {"/bin/sh", "-c", "echo $$ > " + group.processes_file() + "; exec \"$0\" \"$@\"", program_path(),
-                   "serve", app_path("apps/grows")},
-       .workers = 2});
+  const ServerProcess server({.command = group.serve("apps/grows"), .workers = 2});
   LoadGenerator others(server.address(), {.target = "/", .threads = 2});
   int recycled = 0;
   int failed = 0;

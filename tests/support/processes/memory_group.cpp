@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "support/eventually.h"
+#include "support/processes/server_process.h"
 
 namespace pronghorn::test {
 namespace {
@@ -26,6 +27,11 @@ MemoryGroup::MemoryGroup(std::uint64_t limit) {
   if (::mkdir(path_.c_str(), 0755) != 0) return;
   ok_ = write_to(path_ + (version_1 ? "/memory.limit_in_bytes" : "/memory.max"), limit);
   static_cast<void>(write_to(path_ + (version_1 ? "/memory.swappiness" : "/memory.swap.max"), 0));
+}
+
+std::vector<std::string> MemoryGroup::serve(const std::string& app) const {
+  return {"/bin/sh",      "-c",    "echo $$ > " + path_ + "/cgroup.procs; exec \"$0\" \"$@\"",
+          program_path(), "serve", app_path(app)};
 }
 
 std::uint64_t MemoryGroup::oom_kills() const {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace pronghorn::test {
 
@@ -16,8 +17,8 @@ class MemoryGroup {
   ~MemoryGroup();
 
   [[nodiscard]] bool ok() const noexcept { return ok_; }
-  // Writing a process id to this file adds the process to the group.
-  [[nodiscard]] std::string processes_file() const { return path_ + "/cgroup.procs"; }
+  // A command for ServerOptions: `pronghorn serve APP`, with all its processes in the group.
+  [[nodiscard]] std::vector<std::string> serve(const std::string& app) const;
   // How many processes of the group the kernel has killed because memory ran out.
   [[nodiscard]] std::uint64_t oom_kills() const;
 
