@@ -12,7 +12,8 @@ endforeach()
 
 # Tests that use threads, for ./scripts/test --threads.
 foreach(name server/commands/control_client common/ipc/scoreboard common/line_writer common/log worker/forms/multipart
-             worker/forms/temporary_file worker/runtime/task)
+             worker/forms/temporary_file worker/runtime/concurrent worker/runtime/offload worker/runtime/task
+             worker/state/redis/link/redis_link)
   set_property(TEST "unit/${name}" APPEND PROPERTY LABELS threads)
 endforeach()
 
