@@ -38,7 +38,7 @@ class CrashReporter {
   explicit CrashReporter(Symbolizer& symbolizer) : symbolizer_(symbolizer) { sample(monotonic_ms()); }
 
   // Reads the kernel's count of out-of-memory kills. Call once a second.
-  void sample(std::uint64_t now) { verdicts_.sample(now, read_memory_state().oom_kills); }
+  void sample(std::uint64_t now) { verdicts_.sample(now, read_oom_kills()); }
 
   // Writes the report with bare addresses at once, so that the end of the supervisor does not lose it. Writes it again
   // and logs the stack when the names of functions are known.

@@ -5,7 +5,6 @@
 #include <charconv>
 #include <fstream>
 #include <string_view>
-#include <vector>
 
 #include "supervisor/system/memory_cgroups.h"
 
@@ -25,23 +24,35 @@ std::optional<std::uint64_t> kills_of_machine(const std::filesystem::path& vmsta
   return std::nullopt;
 }
 
+struct OomKills {
+  std::optional<std::uint64_t> count;
+  bool whole_machine = false;
+};
+
+OomKills oom_kills_of(const MemoryCgroups& groups, const std::filesystem::path& root) {
+  if (const auto kills = groups.oom_kills()) return {kills};
+  return {kills_of_machine(root / "proc/vmstat"), true};
+}
+
 }  // namespace
 
 MemoryState read_memory_state(const std::filesystem::path& root) {
   MemoryState state;
-  const std::vector<MemoryGroup> groups = MemoryCgroups(root).read();
-  for (const MemoryGroup& group : groups) {
-    if (!group.limit || (state.limit_bytes && *state.limit_bytes <= *group.limit)) continue;
+  const MemoryCgroups groups(root);
+  for (const MemoryGroup& group : groups.limited()) {
+    if (state.limit_bytes && *state.limit_bytes <= group.limit) continue;
     state.cgroup = group.path;
     state.limit_bytes = group.limit;
     state.current_bytes = group.used;
   }
-  state.oom_kills = groups.front().oom_kills;
-  if (!state.oom_kills) {
-    state.oom_kills = kills_of_machine(root / "proc/vmstat");
-    state.whole_machine = true;
-  }
+  const OomKills kills = oom_kills_of(groups, root);
+  state.oom_kills = kills.count;
+  state.whole_machine = kills.whole_machine;
   return state;
+}
+
+std::optional<std::uint64_t> read_oom_kills(const std::filesystem::path& root) {
+  return oom_kills_of(MemoryCgroups(root), root).count;
 }
 
 void OomVerdicts::sample(std::uint64_t now, std::optional<std::uint64_t> oom_kills) {

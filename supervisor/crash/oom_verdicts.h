@@ -21,6 +21,9 @@ struct MemoryState {
 // Reads the memory controller (cgroup version 2 or 1) and /proc/vmstat below `root`; tests pass another root than "/".
 [[nodiscard]] MemoryState read_memory_state(const std::filesystem::path& root = "/");
 
+// MemoryState::oom_kills alone.
+[[nodiscard]] std::optional<std::uint64_t> read_oom_kills(const std::filesystem::path& root = "/");
+
 // Matches exits by SIGKILL with the kernel's count of out-of-memory kills. Each kill explains one exit.
 // No I/O; times are monotonic milliseconds.
 class OomVerdicts {

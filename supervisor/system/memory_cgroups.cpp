@@ -26,46 +26,14 @@ std::optional<std::uint64_t> number_of(const fs::path& path) {
   return number_in(line);
 }
 
-// The number after `name` in a file of lines "name number".
-std::optional<std::uint64_t> entry(const fs::path& path, std::string_view name) {
-  std::ifstream file(path);
-  for (std::string line; std::getline(file, line);) {
-    const std::string_view text(line);
-    if (text.starts_with(name) && text.size() > name.size() && text[name.size()] == ' ') {
-      return number_in(text.substr(name.size() + 1));
-    }
-  }
-  return std::nullopt;
+// Of a line "name number".
+std::optional<std::uint64_t> number_after(std::string_view name, std::string_view line) {
+  if (!line.starts_with(name) || line.size() <= name.size() || line[name.size()] != ' ') return std::nullopt;
+  return number_in(line.substr(name.size() + 1));
 }
 
 bool has_memory(std::string_view controllers) {
   return ("," + std::string(controllers) + ",").find(",memory,") != std::string::npos;
-}
-
-// The page cache of a group without a limit is not needed, and memory.stat is the most expensive file.
-void read_files(MemoryGroup& group, std::string_view inactive, std::string_view active) {
-  if (!group.limit) return;
-  group.idle_files = entry(group.path / "memory.stat", inactive).value_or(0);
-  group.active_files = entry(group.path / "memory.stat", active).value_or(0);
-}
-
-MemoryGroup group_of_version_2(const fs::path& path) {
-  MemoryGroup group{.path = path,
-                    .limit = number_of(path / "memory.max"),
-                    .used = number_of(path / "memory.current"),
-                    .oom_kills = entry(path / "memory.events", "oom_kill")};
-  read_files(group, "inactive_file", "active_file");
-  return group;
-}
-
-MemoryGroup group_of_version_1(const fs::path& path) {
-  MemoryGroup group{.path = path,
-                    .limit = number_of(path / "memory.limit_in_bytes"),
-                    .used = number_of(path / "memory.usage_in_bytes"),
-                    .oom_kills = entry(path / "memory.oom_control", "oom_kill")};
-  if (group.limit && *group.limit >= kNoLimit) group.limit.reset();
-  read_files(group, "total_inactive_file", "total_active_file");
-  return group;
 }
 
 }  // namespace
@@ -85,14 +53,39 @@ MemoryCgroups::MemoryCgroups(const fs::path& root) : mount_(root / "sys/fs/cgrou
   if (version_1_) mount_ /= "memory";
 }
 
-std::vector<MemoryGroup> MemoryCgroups::read() const {
+std::vector<MemoryGroup> MemoryCgroups::limited() const {
   std::vector<MemoryGroup> groups;
-  auto* const group_of = version_1_ ? group_of_version_1 : group_of_version_2;
-  for (fs::path inside = own_; !inside.empty(); inside = inside.parent_path()) {
-    groups.push_back(group_of(mount_ / inside));
-  }
-  groups.push_back(group_of(mount_));
+  const auto add = [this, &groups](const fs::path& path) {
+    const auto limit = number_of(path / (version_1_ ? "memory.limit_in_bytes" : "memory.max"));
+    if (!limit || (version_1_ && *limit >= kNoLimit)) return;
+    groups.push_back({path, *limit, number_of(path / (version_1_ ? "memory.usage_in_bytes" : "memory.current"))});
+  };
+  for (fs::path inside = own_; !inside.empty(); inside = inside.parent_path()) add(mount_ / inside);
+  add(mount_);
   return groups;
+}
+
+// In version 1 the names without "total_" leave out the group's children.
+PageCache MemoryCgroups::page_cache(const MemoryGroup& group) const {
+  const std::string_view prefix = version_1_ ? "total_" : "";
+  PageCache cache;
+  std::ifstream file(group.path / "memory.stat");
+  for (std::string line; std::getline(file, line);) {
+    std::string_view text(line);
+    if (!text.starts_with(prefix)) continue;
+    text.remove_prefix(prefix.size());
+    if (const auto bytes = number_after("inactive_file", text)) cache.inactive = *bytes;
+    if (const auto bytes = number_after("active_file", text)) cache.active = *bytes;
+  }
+  return cache;
+}
+
+std::optional<std::uint64_t> MemoryCgroups::oom_kills() const {
+  std::ifstream file(mount_ / own_ / (version_1_ ? "memory.oom_control" : "memory.events"));
+  for (std::string line; std::getline(file, line);) {
+    if (const auto kills = number_after("oom_kill", line)) return kills;
+  }
+  return std::nullopt;
 }
 
 }  // namespace pronghorn::supervisor
