@@ -10,6 +10,7 @@
 #include <exception>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <utility>
 
@@ -18,6 +19,7 @@
 #include "common/ipc/handover.h"
 #include "common/ipc/scoreboard.h"
 #include "common/log.h"
+#include "common/uv_ptr.h"
 #include "pronghorn/concurrent.h"
 #include "pronghorn/timer.h"
 #include "worker/admin/admin_handler.h"
@@ -74,6 +76,7 @@ class WorkerProcess final : public pronghorn::Worker {
   [[nodiscard]] void* find_state(const std::type_info& type) const noexcept override {
     return application_ ? application_->find_state(type) : nullptr;
   }
+  void watch_for_term();
   void tell_guardian();
   [[nodiscard]] auto find_setup() const -> void (*)(App&);
   [[nodiscard]] Task<void> boot();
@@ -107,8 +110,8 @@ class WorkerProcess final : public pronghorn::Worker {
   std::optional<SlotListeners> listeners_;  // these three: once it accepts
   std::optional<PassedConnections> passed_;
   std::optional<Drain> drain_;
-  uv_signal_t terminate_{};
-  uv_timer_t leave_timer_{};
+  UvPtr<uv_signal_t> terminate_;
+  UvPtr<uv_timer_t> leave_timer_;
   std::string redis_refusal_;  // a wrong password or database: this worker cannot start
   Task<void> booting_;
   Task<void> leaving_;
@@ -142,18 +145,28 @@ int WorkerProcess::run() {
                    Channel::Callbacks{[this](const Message& message, int fd) { received(message, fd); },
                                       [this] { supervisor_gone(); }});
   tell_guardian();
-  uv_timer_init(&loop_, &leave_timer_);
-  leave_timer_.data = this;
-  uv_signal_init(&loop_, &terminate_);
-  terminate_.data = this;
-  uv_signal_start(
-      &terminate_, [](uv_signal_t* handle, int) { static_cast<WorkerProcess*>(handle->data)->drain(0ms); }, SIGTERM);
+  leave_timer_ = make_uv<uv_timer_t>(&loop_, uv_timer_init, this);
+  watch_for_term();
 
   booting_ = boot();
   booting_.start();
   uv_run(&loop_, UV_RUN_DEFAULT);
   close_handles();
   return status_;
+}
+
+void WorkerProcess::watch_for_term() {
+  auto signal = std::make_unique<uv_signal_t>();
+  int error = uv_signal_init(&loop_, signal.get());
+  if (error == 0) {
+    terminate_.reset(signal.release());
+    terminate_->data = this;
+    const auto drain_now = [](uv_signal_t* handle, int) {
+      if (handle->data != nullptr) static_cast<WorkerProcess*>(handle->data)->drain(0ms);
+    };
+    error = uv_signal_start(terminate_.get(), drain_now, SIGTERM);
+  }
+  if (error != 0) throw std::runtime_error(fmt::format("cannot watch for SIGTERM: {}", uv_strerror(error)));
 }
 
 void WorkerProcess::tell_guardian() {
@@ -309,7 +322,7 @@ void WorkerProcess::drain(std::chrono::milliseconds delay) {
 // Of the application only the on_stop hooks still run, for a limited time.
 void WorkerProcess::begin_leaving() {
   uv_timer_start(
-      &leave_timer_,
+      leave_timer_.get(),
       [](uv_timer_t* timer) {
         log_warning("on_stop hooks did not finish in time: abandoning them", {{"limit_s", kStopHooksLimit.count()}});
         static_cast<WorkerProcess*>(timer->data)->cut();
@@ -352,8 +365,8 @@ void WorkerProcess::close_handles() {
   quarantine_.reset();  // what it has spawned has ended with Redis
   heartbeat_.reset();
   channel_.reset();
-  uv_close(reinterpret_cast<uv_handle_t*>(&terminate_), nullptr);
-  uv_close(reinterpret_cast<uv_handle_t*>(&leave_timer_), nullptr);
+  terminate_.reset();
+  leave_timer_.reset();
   admin_.reset();
   runtime_->destroy_background_tasks();  // they may use the application's state
   application_.reset();

@@ -1,8 +1,6 @@
 #include "worker/runtime/timer_queue.h"
 
 #include <algorithm>
-#include <stdexcept>
-#include <string>
 
 #include "pronghorn/timer.h"
 
@@ -10,22 +8,13 @@ namespace pronghorn::detail {
 
 using Clock = std::chrono::steady_clock;
 
-TimerQueue::TimerQueue(uv_loop_t* loop) : handle_(new uv_timer_t) {
-  const int error = uv_timer_init(loop, handle_);
-  if (error != 0) {
-    delete handle_;
-    throw std::runtime_error(std::string("timer: ") + uv_strerror(error));
-  }
-  handle_->data = this;
-}
+TimerQueue::TimerQueue(uv_loop_t* loop) : handle_(make_uv<uv_timer_t>(loop, uv_timer_init, this)) {}
 
 TimerQueue::~TimerQueue() {
   for (Timer* timer : heap_) {
     timer->position_ = 0;
     timer->queue_ = nullptr;
   }
-  uv_close(reinterpret_cast<uv_handle_t*>(handle_),
-           [](uv_handle_t* closed) { delete reinterpret_cast<uv_timer_t*>(closed); });
 }
 
 void TimerQueue::insert(Timer& timer) {
@@ -85,16 +74,16 @@ void TimerQueue::sift_down(std::size_t index) noexcept {
 void TimerQueue::rearm() noexcept {
   if (heap_.empty()) {
     armed_for_ = Clock::time_point::max();
-    uv_timer_stop(handle_);
+    uv_timer_stop(handle_.get());
     return;
   }
   const Clock::time_point due = heap_.front()->due_;
-  if (due == armed_for_ && uv_is_active(reinterpret_cast<uv_handle_t*>(handle_)) != 0) return;
+  if (due == armed_for_ && uv_is_active(reinterpret_cast<uv_handle_t*>(handle_.get())) != 0) return;
   armed_for_ = due;
   const auto due_ms = std::chrono::ceil<std::chrono::milliseconds>(due.time_since_epoch()).count();
   const auto now_ms = static_cast<std::int64_t>(uv_now(handle_->loop));
   uv_timer_start(
-      handle_, [](uv_timer_t* handle) { static_cast<TimerQueue*>(handle->data)->expire(); },
+      handle_.get(), [](uv_timer_t* handle) { static_cast<TimerQueue*>(handle->data)->expire(); },
       static_cast<std::uint64_t>(std::max<std::int64_t>(due_ms - now_ms, 0)), 0);
 }
 

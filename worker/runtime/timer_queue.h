@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <vector>
 
+#include "common/uv_ptr.h"
 #include "pronghorn/task.h"
 #include "pronghorn/timer.h"
 
@@ -17,7 +18,6 @@ namespace pronghorn::detail {
 
 class TimerQueue {
  public:
-  // Throws std::runtime_error if the loop refuses the handle.
   explicit TimerQueue(uv_loop_t* loop);
   TimerQueue(const TimerQueue&) = delete;
   TimerQueue& operator=(const TimerQueue&) = delete;
@@ -37,7 +37,7 @@ class TimerQueue {
   void sift_down(std::size_t index) noexcept;
 
   std::vector<Timer*> heap_;  // heap_[0] is due first; Timer::position_ is the index plus 1
-  uv_timer_t* handle_;        // freed by its close callback
+  UvPtr<uv_timer_t> handle_;
   std::chrono::steady_clock::time_point armed_for_ = std::chrono::steady_clock::time_point::max();
 };
 

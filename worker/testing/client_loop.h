@@ -7,6 +7,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "common/uv_ptr.h"
+
 namespace pronghorn::worker {
 
 // The destructor turns the loop until every handle on it has been closed.
@@ -16,12 +18,12 @@ class ClientLoop {
     if (const int error = uv_loop_init(&loop_); error != 0) {
       throw std::runtime_error(std::string("TestClient: cannot create an event loop: ") + uv_strerror(error));
     }
-    uv_timer_init(&loop_, &tick_);
+    tick_ = make_uv<uv_timer_t>(&loop_, uv_timer_init, nullptr);
   }
   ClientLoop(const ClientLoop&) = delete;
   ClientLoop& operator=(const ClientLoop&) = delete;
   ~ClientLoop() {
-    uv_close(reinterpret_cast<uv_handle_t*>(&tick_), nullptr);
+    tick_.reset();
     uv_run(&loop_, UV_RUN_DEFAULT);
     uv_loop_close(&loop_);
   }
@@ -31,15 +33,15 @@ class ClientLoop {
   template <class Condition>
   bool run_until(std::chrono::milliseconds limit, Condition condition) {
     const auto give_up = std::chrono::steady_clock::now() + limit;
-    uv_timer_start(&tick_, [](uv_timer_t*) {}, 1, 2);
+    uv_timer_start(tick_.get(), [](uv_timer_t*) {}, 1, 2);
     while (!condition() && std::chrono::steady_clock::now() < give_up) uv_run(&loop_, UV_RUN_ONCE);
-    uv_timer_stop(&tick_);
+    uv_timer_stop(tick_.get());
     return condition();
   }
 
  private:
   uv_loop_t loop_{};
-  uv_timer_t tick_{};  // ends a turn in which nothing happens
+  UvPtr<uv_timer_t> tick_;  // ends a turn in which nothing happens
 };
 
 }  // namespace pronghorn::worker
