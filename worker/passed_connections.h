@@ -27,10 +27,10 @@ class PassedConnections {
   PassedConnections(const PassedConnections&) = delete;
   PassedConnections& operator=(const PassedConnections&) = delete;
 
-  // Takes connections over our end of a link as well, which is taken over. -1, because the process has no descriptor left:
-  // the distributor sees that nobody has the other end.
+  // Takes ownership of `fd`, this worker's end of a link to a distributor, and takes connections from it too. Ignores
+  // -1, which arrives when this process has no descriptor left; the distributor then sees that the other end is closed.
   void add_link(int fd) noexcept;
-  // Whether more connections may come: the accept queue of a worker that has none of its own.
+  // Whether a distributor may still pass connections. For a worker without listeners this is its accept queue.
   [[nodiscard]] bool linked() const noexcept { return !links_.empty(); }
 
  private:

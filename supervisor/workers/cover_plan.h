@@ -22,11 +22,11 @@ class CoverPlan {
     bool cover = false;  // false: stop covering
   };
 
-  // Takes the state of every slot and returns what has to change. Each slot that needs a cover goes to the ready worker
-  // that covers fewest. A cover ends when the slot no longer needs it, and moves when its worker is no longer ready, or
-  // is blocked.
+  // Takes the state of every slot and returns what has to change. A slot that needs a cover gets the ready worker that
+  // covers the fewest slots. The cover ends when the slot no longer needs it, and moves to another worker when this one
+  // is blocked or no longer ready.
   [[nodiscard]] std::vector<Change> update(const std::vector<Slot>& slots);
-  // The cover message for the slot could not be sent: the next update tries again.
+  // Call if the message to cover this slot could not be sent: the next update() tries again.
   void forget(std::uint32_t slot) { covered_by_.erase(slot); }
 
  private:

@@ -1,5 +1,5 @@
-// Lets workers accept from the listeners of slots that have no worker, or one whose loop is blocked, so that no
-// connection waits in their queues.
+// Lets workers accept from the listeners of other slots that have no worker, or whose worker is blocked, so that no
+// connection waits in the queues of those slots.
 //
 // Context: supervisor, main thread.
 #pragma once
@@ -21,7 +21,7 @@ class Covers {
   Covers(const Slots& slots, const Listeners& listeners, const HandleTable& handles)
       : slots_(slots), listeners_(listeners), handles_(handles) {}
 
-  // The ready workers whose loops are blocked. True: the set has changed.
+  // Sets which ready workers are blocked. Returns whether that has changed.
   bool set_still(std::set<int> pids) {
     if (pids == still_) return false;
     still_ = std::move(pids);
@@ -29,8 +29,8 @@ class Covers {
   }
   [[nodiscard]] bool stands_still(int pid) const noexcept { return still_.contains(pid); }
 
-  // Tells workers which slots to cover and which not any more. `server_stops`: draining workers cover too. Returns when
-  // the next slot will need a cover (monotonic milliseconds; 0: none).
+  // Tells workers which slots to cover and which to stop covering. `server_stops`: draining workers cover too. Returns
+  // when the next slot will need a cover (monotonic milliseconds; 0: none).
   std::uint64_t update(std::uint64_t now, bool server_stops);
 
  private:

@@ -26,7 +26,7 @@ class ExitExplainer {
     std::shared_ptr<const AppCopy> app;  // what it had loaded; may be null
   };
 
-  // `board` and `reporter` must outlive this. Null: no reports are made.
+  // `board` and `reporter` must outlive this. Without a reporter (null), no reports are written.
   ExitExplainer(Scoreboard& board, CrashReporter* reporter) : board_(board), reporter_(reporter) {}
 
   // `quietly`: the server is stopping because the application cannot start, which is logged once, elsewhere.

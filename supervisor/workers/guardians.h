@@ -16,32 +16,32 @@
 
 namespace pronghorn::supervisor {
 
-// Reaps guardians, and says in one line what each has done for the connections of its worker.
+// Reaps guardians. When one has ended, logs in one line what it has done for the connections of its worker.
 class Guardians {
  public:
   // Both must outlive this.
   Guardians(Children& children, Scoreboard& board) noexcept : children_(children), board_(board) {}
 
-  // The worker says that this is its guardian. Ignored if it is no child of ours, or another is known.
+  // A worker reports its guardian's pid. Ignored if that is not a child of this process, or the worker has a guardian.
   void started(const WorkerEntry& worker, int guardian);
-  // A worker has none. Each reason is logged once.
+  // A worker reports that it has no guardian. Each reason is logged once.
   void missing(const std::string& reason);
   // The worker has been reaped, with so many requests in flight. Those that get no answer from another worker are
   // counted as lost.
   void worker_ended(const WorkerEntry& worker, const ChildExit& how, std::uint64_t in_flight);
-  // Nobody takes what they still hold.
+  // Kills all guardians. The connections that they still hold end.
   void kill_all() noexcept;
   // The living guardian of the worker; 0: none.
   [[nodiscard]] int of(int worker) const noexcept;
   [[nodiscard]] std::size_t count() const noexcept;
 
  private:
-  // One worker's.
+  // The guardian of one worker.
   struct Guardian {
     int pid = 0;  // 0: it has ended
     std::uint32_t slot = 0;
     std::uint32_t row = 0;
-    std::string end;              // of the worker; empty: it lives
+    std::string end;              // how the worker ended; empty: it is alive
     std::uint64_t in_flight = 0;  // when it ended
     bool ended_alone = false;     // before its worker
   };

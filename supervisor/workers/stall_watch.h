@@ -1,7 +1,7 @@
-// Finds blocked loops. If one is blocked for stall_threshold, its worker is asked for its stack, which is logged; after
-// kCoverAfterMs it is covered: other workers accept from its listeners.
+// Finds workers whose loop is blocked. After stall_threshold, asks the worker for its stack and logs that. After
+// kCoverAfterMs, reports the worker as blocked, so that others accept from its listeners (Covers).
 //
-// The workers count their stalls themselves (worker/process/heartbeat.h); this finds the reason and the remedy.
+// Workers count their stalls themselves (worker/process/heartbeat.h).
 //
 // Context: supervisor, main thread.
 #pragma once
@@ -43,7 +43,7 @@ class BusyLoop {
 
 class StallWatch {
  public:
-  // The clients of a loop that has been blocked for this long need not wait for it.
+  // A worker that has been blocked for this long is covered.
   static constexpr std::uint64_t kCoverAfterMs = 200;
 
   // All must outlive this.

@@ -26,7 +26,7 @@ class Watchdog {
 
  private:
   static constexpr std::uint64_t kAbortGraceMs = 2'000;  // from SIGABRT to SIGKILL
-  static constexpr std::uint64_t kLateMs = 3'000;        // between two checks: then the machine itself was stopped
+  static constexpr std::uint64_t kLateMs = 3'000;        // after a longer pause, the machine was suspended
 
   void abort(const WorkerEntry& worker, std::uint64_t now, std::string why);
 

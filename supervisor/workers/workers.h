@@ -83,8 +83,8 @@ class Workers {
   // The watchdog. Call once a second.
   void watch() { watchdog_.look_for_hung(monotonic_ms()); }
 
-  // The ready workers whose loops are blocked (StallWatch): others accept from their listeners. True: the set has
-  // changed; call advance().
+  // Sets which ready workers are blocked (StallWatch), so that others accept from their listeners. Returns whether that
+  // has changed; then call advance().
   bool set_still(std::set<int> pids) { return covers_.set_still(std::move(pids)); }
   [[nodiscard]] bool stands_still(int pid) const noexcept { return covers_.stands_still(pid); }
 
@@ -119,7 +119,7 @@ class Workers {
 
   // Takes over a worker that an earlier image of this program has started, and its guardian; 0: it has none.
   void adopt(const WorkerEntry& worker, int channel_fd, std::uint32_t known_slots, const Launch& launch, int guardian);
-  // The application has started before: a failure does not end the server.
+  // Call if the application has started before: a worker that fails to start then does not end the server.
   void forget_failures() noexcept { start_verdict_.worker_ready(); }
 
   [[nodiscard]] const Slots& slots() const noexcept { return slots_; }

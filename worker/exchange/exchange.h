@@ -31,13 +31,13 @@ struct LedgerEntry;                 // worker/net
 
 inline constexpr std::size_t kMaxRouteParams = 16;
 
-// What becomes of a request because a worker has died while it ran it.
+// What happens to a request whose worker died while running it.
 enum class Interrupted : std::uint8_t {
-  no,       // none has
-  again,    // its method is idempotent: it is run again
-  once,     // nobody knows whether it was carried out: 503, unless an Idempotency-Key lets it run again
-  unknown,  // the same, and it has had two workers: 503
-  guilty,   // it crashed the worker: 500
+  no,       // no worker died
+  again,    // it is run again, because its method is idempotent
+  once,     // 503, because nobody knows whether it was carried out; with an Idempotency-Key it is run again
+  unknown,  // 503 in any case: as `once`, and two workers have died
+  guilty,   // 500, because it crashed the worker
 };
 
 // The protocol's side of an exchange.
@@ -78,7 +78,8 @@ namespace pronghorn::detail {
 using namespace worker;
 
 // The protocol fills `head`, `peer` and `body` and calls RequestHandler::handle(); the application calls
-// ExchangeOwner::respond() exactly once. Views of the head point into `head_bytes`, so they live as long as the exchange.
+// ExchangeOwner::respond() exactly once. Views of the head point into `head_bytes`, so they live as long as the
+// exchange.
 //
 // Context:   loop thread.
 // Ownership: an ExchangePool. The protocol opens it for a request, and closes it when the response has been sent or the
@@ -95,11 +96,11 @@ class Exchange {
 
   // The server's own number of the request, assigned on the first call.
   [[nodiscard]] const RequestId& number() noexcept;
-  // Another worker has run this request under that number, which stays. With a `number` of 0 it gets one of its own.
+  // Keeps the number under which another worker has run this request. 0: number() assigns one.
   void keep_number(const RequestId& number) noexcept { number_ = number; }
   // The request's id in logs: X-Request-Id if a trusted proxy sends a valid one, else the text of number().
   [[nodiscard]] std::string_view id();
-  // The X-Request-Id that was taken; empty if there is none.
+  // The valid X-Request-Id of a trusted proxy; empty if there is none.
   [[nodiscard]] std::string_view client_id() noexcept {
     return head.has(KnownHeader::x_request_id) ? read_client_id() : std::string_view();
   }
@@ -110,7 +111,7 @@ class Exchange {
   [[nodiscard]] std::string_view caller_trace() noexcept {
     return head.has(KnownHeader::traceparent) ? read_caller_trace() : std::string_view();
   }
-  // The same for a signal handler; its number is 0 if none has been assigned yet.
+  // number() for a signal handler: assigns none, so it is 0 before the first call of number().
   [[nodiscard]] const RequestId& known_number() const noexcept { return number_; }
   // The percent-decoded path, which is decoded when first asked for.
   [[nodiscard]] std::string_view decoded_path();
@@ -131,8 +132,8 @@ class Exchange {
   std::chrono::steady_clock::time_point started{};
   std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
   Interrupted interrupted = Interrupted::no;
-  bool pressed = false;                                       // overload control decides whether it is executed …
-  std::optional<std::chrono::steady_clock::duration> waited;  // … by how long the worker made it wait; none: unknown
+  bool pressed = false;                                       // overload control decides whether it is executed
+  std::optional<std::chrono::steady_clock::duration> waited;  // how long the worker made it wait; absent: unknown
   bool surplus = false;        // of a connection above max_connections: answered 503 without a handler
   bool responded = false;      // respond() was called, or the client disconnected
   bool timed_out = false;      // the deadline has passed, and its response is being made
@@ -172,8 +173,8 @@ class Exchange {
   std::string decoded_path_;
   std::optional<Forwarding> forwarding_;
   RequestId number_;
-  char id_[24] = {};                              // text of …
-  RequestId id_has_;                              // … this, which may be an earlier request
+  char id_[24] = {};                              // the text of id_has_
+  RequestId id_has_;                              // may be the number of an earlier request
   std::optional<std::string_view> client_id_;     // absent: not looked for yet; empty: there is none
   std::optional<std::string_view> caller_trace_;  // the same
   char traceparent_[kTraceparent] = {};           // NUL at its beginning: not made yet

@@ -1,12 +1,13 @@
-// The guardian: a process that sees to it that a worker's connections outlive the worker.
+// The guardian: a process that keeps a worker's connections open when the worker dies.
 //
-// It is cloned by the worker before the application is loaded, shares the worker's descriptor table, and sleeps until the
-// worker has ended. Sockets stay open as long as one process has them in its table, so whatever killed the worker, its
-// clients notice nothing while the guardian passes their connections to other workers (worker/guardian/handoff.h).
+// The worker clones it before it loads the application. The guardian shares the worker's descriptor table and sleeps
+// until the worker has ended. Sockets stay open as long as one process has them in its table. So, whatever killed the
+// worker, clients notice nothing while the guardian passes their connections to other workers
+// (worker/guardian/handoff.h).
 //
-// It is a child of the supervisor, not of the worker (CLONE_PARENT): the supervisor reaps it, and its end takes the
-// guardian with it. It runs no code of the application, takes no lock, allocates nothing after it has started, and
-// closes only what it has passed on.
+// It is a child of the supervisor, not of the worker (CLONE_PARENT): the supervisor reaps it, and it dies with the
+// supervisor. It runs no code of the application, takes no lock, allocates nothing after it has started, and closes
+// only what it has passed on.
 #pragma once
 
 #include <cstdint>
@@ -28,13 +29,14 @@ struct GuardianDuties {
   ListeningPorts ports = {};
 };
 
-// Clones the guardian of this process, and tells its pid. To be called once, after exec, while the process has one
-// thread; everything in `duties` must live until the process ends. The error is one line: why connections will not
-// survive here (an old kernel, seccomp, RLIMIT_NPROC).
+// Clones the guardian of this process and returns its pid. Call once, after exec, while the process has one thread.
+// Everything in `duties` must live until the process ends. The error is one line: why connections will not survive here
+// (an old kernel, seccomp, RLIMIT_NPROC).
 [[nodiscard]] std::expected<int, std::string> start_guardian(const GuardianDuties& duties, int supervisor_pid);
 
-// What a guardian does when its worker has died: sends every connection of the ledger that can go on to the queue, and
-// closes it here. When the queue is full it waits for takers, for `patience_ms` altogether. Allocates nothing.
+// What a guardian does when its worker has died: sends to the queue each connection of the ledger that can continue,
+// and closes its own descriptor of it. If the queue is full, it waits for takers, `patience_ms` in total. Allocates
+// nothing.
 void hand_over_all(const GuardianDuties& duties, std::uint64_t patience_ms) noexcept;
 
 }  // namespace pronghorn::worker

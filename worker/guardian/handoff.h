@@ -1,9 +1,9 @@
 // The handoff queue: how a connection goes from one worker, or the guardian of a dead one, to another worker.
 //
-// A SOCK_SEQPACKET pair that the supervisor makes and every worker inherits: givers share one end, takers the other, and
-// the supervisor holds both, so what is in the queue outlives all of them. A message is one connection: its descriptor,
-// that of a file which its client has not received whole, a HandoffRecord, the bytes of its client that no worker has
-// answered, and those that it has not been sent yet.
+// A SOCK_SEQPACKET pair that the supervisor makes and every worker inherits. Givers share one end, takers the other.
+// The supervisor holds both, so what is in the queue outlives the workers. A message is one connection: its descriptor,
+// the descriptor of a file that has been sent in part (if there is one), a HandoffRecord, the client's unanswered
+// bytes, and the bytes that have not been sent to it yet.
 #pragma once
 
 #include <sys/socket.h>
@@ -24,7 +24,7 @@ namespace pronghorn::worker {
 enum class HandoffReason : std::uint32_t {
   death = 1,  // its worker was killed or has crashed
   drain,      // its worker is leaving
-  accepted,   // its worker died right after it had accepted it: it is served from its beginning
+  accepted,   // its worker died right after accepting it: it is served from its first byte
   lost,       // no connection: a request that ended with its worker, for the access log
 };
 
@@ -36,22 +36,22 @@ struct HandoffRecord {
   std::uint32_t magic = kMagic;
   std::uint32_t version = kVersion;
   HandoffReason reason = HandoffReason::death;
-  std::uint32_t unanswered = 0;  // bytes that follow the record, …
-  std::uint32_t unsent = 0;      // … and bytes that follow those
-  std::uint32_t ends = 0;        // 1: nothing is answered after what is unsent
+  std::uint32_t unanswered = 0;  // how many unanswered bytes follow the record
+  std::uint32_t unsent = 0;      // how many unsent bytes follow those
+  std::uint32_t ends = 0;        // 1: the connection ends after the unsent bytes
   std::uint32_t truncated = 0;   // 1: the unanswered bytes are the beginning of a request whose rest is gone
   std::uint64_t answered = 0;    // position of the first unanswered byte
   std::uint64_t sent = 0;        // position of the first unsent byte: what was written to the client so far
-  // The file's part that follows the unsent bytes; 0 bytes: there is none, and no descriptor of it.
+  // The part of a file that follows the unsent bytes. 0 bytes: there is no file, and no descriptor of one.
   std::uint64_t file_offset = 0;
   std::uint64_t file_bytes = 0;
   std::uint64_t opened_ms = 0;
   std::uint64_t begun_ns = 0;  // steady clock: when the request that was lost began
   std::uint64_t identity = 0;  // of the descriptor: it is this connection and no other (worker/net/socket_identity.h)
   std::uint32_t requests = 0;
-  Begun begun = Begun::no;  // unanswered requests that begin before begun_until
+  Begun begun = Begun::no;  // of unanswered requests that begin before begun_until
   std::uint64_t begun_until = 0;
-  RequestId crashed;  // the request that is guilty; its number is 0 if that is not known
+  RequestId crashed;  // the request that crashed the worker; its number is 0 if it is not known
   LedgerPeer peer;
 };
 static_assert(std::is_trivially_copyable_v<HandoffRecord>);
@@ -60,7 +60,7 @@ inline constexpr std::size_t kMaxHandedUnanswered = Ledger::kMaxUnanswered + Led
 inline constexpr std::size_t kMaxHandedUnsent = Ledger::kWriteBuffer;  // more goes as a file
 inline constexpr std::size_t kMaxHandoffMessage = sizeof(HandoffRecord) + kMaxHandedUnanswered + kMaxHandedUnsent;
 
-// What is handed over, without the record: views and descriptors are the caller's.
+// What is handed over, without the record. Views and descriptors belong to the caller.
 struct Handed {
   int connection = -1;               // -1: none, with HandoffReason::lost
   int file = -1;                     // -1: none
@@ -70,14 +70,15 @@ struct Handed {
 
 enum class HandoffSent {
   yes,
-  full,    // the queue, or what the kernel lets a user have in flight: try again
+  full,    // the queue, or the number of descriptors that a user may have in flight: try again
   refused  // this descriptor cannot be sent, or the queue is gone
 };
 // Sends a copy of the descriptors. Fills in the sizes of the record. Never blocks; allocates nothing.
 [[nodiscard]] HandoffSent send_handoff(int queue, const Handed& handed, const HandoffRecord& record) noexcept;
 
-// Where a message is received. It lies in shared memory, and the kernel itself writes the descriptors' numbers into it:
-// should the taker die before it has noted the connection in its ledger, its guardian finds it here.
+// The buffer that a worker receives messages in. It is in shared memory, and the kernel itself writes the numbers of
+// the descriptors into it. So if the worker dies before it has noted the connection in its ledger, its guardian finds
+// the connection here.
 class HandoffInbox {
  public:
   struct Taken {
@@ -85,12 +86,12 @@ class HandoffInbox {
     Handed handed;  // valid until the next receive(); the descriptors are the caller's
   };
 
-  // Takes one message. Messages that make no sense are dropped, and their descriptors closed. Empty when there is none. The
-  // caller says done() as soon as the connection is in its ledger, or closed.
+  // Takes one message; empty if there is none. Drops invalid messages and closes their descriptors. Call done() as soon
+  // as the connection is in the ledger or closed.
   [[nodiscard]] std::optional<Taken> receive(int queue) noexcept;
   void done() noexcept { busy_.store(0, std::memory_order_release); }
 
-  // For the guardian: what a taker that died had received and not noted yet. Checks everything it finds.
+  // For the guardian of a dead worker: what it had received and not noted yet. Checks everything that it finds.
   [[nodiscard]] std::optional<Taken> left_behind() noexcept;
 
  private:

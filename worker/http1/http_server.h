@@ -49,23 +49,23 @@ class HttpServer {
   // Serves a client that the distributor accepted. Takes ownership of `fd`, a non-blocking socket.
   void adopt(int fd);
 
-  // Goes on with connections of other workers.
+  // Starts to take connections of other workers from the handoff queue.
   void take_connections();
 
-  // Connections end, or go to other workers, from now on.
-  //  last == true (the server stops): idle connections are closed at once. New clients are still taken from the accept
-  //    queues until the last request has ended, so that nobody who has connected is reset; they have a second to send
-  //    their request.
-  //  last == false (another worker has the listeners): new clients are left to it, and each connection is sent to another
-  //    worker as soon as no request is running on it. Those that are not in the ledger get "Connection: close"; when they
-  //    are idle they stay open for two seconds, because closing one just when its next request arrives would lose that
+  // From now on, connections end or move to other workers.
+  //  last == true (the server stops): closes idle connections at once. Still takes new clients from the accept queues
+  //    until the last request has ended, so that nobody who has connected is reset; they have a second to send their
   //    request.
+  //  last == false (another worker has the listeners): leaves new clients to that worker, and sends each connection to
+  //    another worker as soon as no request is running on it. Connections that are not in the ledger get "Connection:
+  //    close". When idle they stay open for two seconds, because closing one just when its next request arrives would
+  //    lose that request.
   void drain(bool last);
   // While draining: takes the clients that have connected meanwhile. False if there are no connections.
   bool accept_waiting();
   // Closes every connection unconditionally.
   void close_all();
-  // The loop has been busy from `began_ms` to `ended_ms` (monotonic) without looking for what has arrived.
+  // The loop was busy from `began_ms` to `ended_ms` (monotonic) without polling.
   void turn_was_long(std::uint64_t began_ms, std::uint64_t ended_ms) noexcept;
   void reopen_logs() noexcept { context_.access_log.reopen(); }
 
@@ -102,7 +102,7 @@ class HttpServer {
   uv_loop_t* loop_;
   Survival* survival_;
   std::string own_read_buffer_;  // without a ledger
-  std::span<char> read_buffer_;  // of all connections, in turn
+  std::span<char> read_buffer_;  // for all connections, one at a time
   HttpContext context_;
   AcceptPauses pauses_;
   std::map<int, std::unique_ptr<Acceptor>> acceptors_;  // by listener
@@ -120,8 +120,8 @@ class HttpServer {
   std::unique_ptr<HandoffTaker> taker_;  // null: no connections of others are taken
   std::uint64_t last_tick_ms_;
   std::uint64_t drain_started_ms_ = 0;
-  std::uint64_t accepting_ms_ = 0;  // the turn in which …
-  int accepted_ = 0;                // … clients were accepted, and how many
+  std::uint64_t accepting_ms_ = 0;  // the last turn in which clients were accepted
+  int accepted_ = 0;                // how many in that turn
   bool full_ = false;               // max_connections reached
   bool last_ = false;               // draining because the server stops
   bool idle_closed_ = false;        // draining, and idle connections have been closed

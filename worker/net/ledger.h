@@ -6,10 +6,12 @@
 // Order:     every store is a release store, so a reader finds the stores of the dead worker in program order.
 // Positions: bytes since the connection began, as the kernel counts them (worker/net/socket_positions.h). A connection
 //            is idle when everything read has been answered and everything written has been sent.
-// Buffers:   what the loop reads into and what it writes from are part of the ledger, one connection at a time. Bytes that
-//            stay unanswered, or that a socket has no room for, move into blocks before the next connection's turn.
-// Trust:     a reader takes sizes and counts from its own Ledger object, which the worker cannot scribble on, and treats
-//            whatever is in the shared part as data: indexes are checked, chains end, there are no pointers.
+// Buffers:   the buffers that the loop reads into and writes from are part of the ledger, and serve one connection at a
+//            time. Bytes that stay unanswered, or that a socket has no room for, move into blocks before the next
+//            connection's turn.
+// Trust:     a reader takes sizes and counts from its own Ledger object, which the worker cannot overwrite. It does not
+//            trust the shared part: it checks indexes, follows chains no further than they can be long, and finds no
+//            pointers there.
 #pragma once
 
 #include <array>
@@ -28,10 +30,10 @@ namespace pronghorn::worker {
 enum class LedgerState : std::uint32_t {
   free,
   open,     // the worker serves this connection
-  leaving,  // the worker is passing it on: whether the other side has it already is not known
+  leaving,  // the worker is passing it on; another worker may have it already
 };
 
-// What is known of unanswered requests of a connection that was taken up: workers have died while they ran them.
+// What dead workers had done of the unanswered requests of a connection that was taken up.
 enum class Begun : std::uint32_t {
   no,
   again,    // they may be run once more, if their methods allow that
@@ -39,11 +41,11 @@ enum class Begun : std::uint32_t {
   guilty,   // the last of them crashed the worker; the others are as with `again`
 };
 
-// The peer of a connection, as its requests see it: a proxy in front may have named another than the socket does.
+// The peer of a connection, as its requests see it: a PROXY header may have named another than that of the socket.
 struct LedgerPeer {
   static constexpr std::uint8_t kLoopback = 1;
   static constexpr std::uint8_t kHttps = 2;
-  static constexpr std::uint8_t kUnix = 4;  // the socket, not the client
+  static constexpr std::uint8_t kUnix = 4;  // the connection, whoever the client behind a proxy may be
 
   std::uint16_t port = 0;
   std::uint8_t flags = 0;
@@ -51,7 +53,7 @@ struct LedgerPeer {
   std::array<char, 60> address{};  // longer addresses do not occur: "unix", "unknown" or an IP address
 
   [[nodiscard]] static LedgerPeer of(const Peer& peer) noexcept;
-  // Without trusted_proxies, which is the reader's own configuration.
+  // Leaves trusted_proxies empty: they are in the reader's own configuration.
   [[nodiscard]] Peer to_peer() const;
 };
 
@@ -62,7 +64,7 @@ struct LedgerOutput {
   std::uint64_t answers_end = 0;    // where the last of these responses ends; the rest belongs to one that is not whole
 };
 
-// Bytes of a connection that are kept in blocks. A block says where it begins, so blocks are dropped with one store.
+// Bytes of a connection that are kept in blocks. Each block holds its position, so blocks are dropped with one store.
 struct KeptBytes {
   std::atomic<std::uint64_t> until;        // position of their end
   std::atomic<std::uint32_t> first_block;  // index + 1; 0: none, and `until` means nothing
@@ -75,14 +77,12 @@ struct alignas(64) LedgerEntry {
   std::atomic<std::int32_t> fd;
   std::atomic<std::uint64_t> identity;  // of the socket (worker/net/socket_identity.h): the descriptor still is it
 
-  std::atomic<std::uint64_t> read;        // bytes that the worker knows it has read
-  std::atomic<std::uint64_t> dispatched;  // requests that begin before this were given to the application
-  std::atomic<std::uint64_t> sent;        // bytes that the kernel has taken, as far as the worker knows
-  std::atomic<std::uint64_t> ends_at;     // once requests up to here are answered, the connection ends; 0: it goes on
-  // The last bytes of the output are those of this file, …
-  std::atomic<std::int32_t> file;  // -1: of none
-  // … and the outputs[] that is valid: a new one is written beside it.
-  std::atomic<std::uint32_t> output_index;
+  std::atomic<std::uint64_t> read;          // bytes that the worker knows it has read
+  std::atomic<std::uint64_t> dispatched;    // requests that begin before this were given to the application
+  std::atomic<std::uint64_t> sent;          // bytes that the kernel has taken, as far as the worker knows
+  std::atomic<std::uint64_t> ends_at;       // once requests up to here are answered, the connection ends; 0: it goes on
+  std::atomic<std::int32_t> file;           // the output ends with bytes of this file; -1: of none
+  std::atomic<std::uint32_t> output_index;  // which of outputs is valid; the next one is written to the other
   struct Output {
     std::atomic<std::uint64_t> until;
     std::atomic<std::uint64_t> answers_until;
@@ -92,19 +92,19 @@ struct alignas(64) LedgerEntry {
   std::atomic<std::uint64_t> file_from;    // position of the file's first byte
   std::atomic<std::uint64_t> file_offset;  // in the file, of that byte
 
-  std::atomic<Begun> begun;                // of unanswered requests that begin …
-  std::atomic<std::uint64_t> begun_until;  // … before this; of others nothing is known
+  std::atomic<Begun> begun;                // of unanswered requests that begin before begun_until
+  std::atomic<std::uint64_t> begun_until;  // later requests have not been begun by a dead worker
 
   KeptBytes unanswered;
   KeptBytes unsent;
 
-  std::atomic<std::uint32_t> requests;  // on this connection, ever: keep_alive_requests counts on
+  std::atomic<std::uint32_t> requests;  // on this connection, with those of earlier workers
   std::atomic<std::uint64_t> opened_ms;
   std::atomic<std::uint64_t> begun_ns;  // steady clock: when the last request began, for the access log
   LedgerPeer peer;
 
   [[nodiscard]] LedgerOutput output() const noexcept;
-  // The worker's own.
+  // For the worker.
   void set_output(const LedgerOutput& output) noexcept {
     const std::uint32_t next = (output_index.load(std::memory_order_relaxed) ^ 1U) & 1U;
     outputs[next].until.store(output.until, std::memory_order_release);
@@ -120,11 +120,11 @@ struct TakenUp {
   std::uint64_t answered = 0;   // requests up to here are answered, once `unsent` has been sent
   std::string_view unanswered;  // bytes of the client from there on
   std::uint64_t sent = 0;       // bytes that the kernel has taken
-  std::string_view unsent;      // what follows them …
-  int file = -1;                // … and then, if not -1, file_bytes from file_offset of this one
+  std::string_view unsent;      // the bytes that follow those
+  int file = -1;                // file_bytes of this file, from file_offset, follow `unsent`; -1: no file
   std::uint64_t file_offset = 0;
   std::uint64_t file_bytes = 0;
-  bool ends = false;  // after that
+  bool ends = false;  // the connection ends after that
   Begun begun = Begun::no;
   std::uint64_t begun_until = 0;
   std::uint32_t requests = 0;
@@ -136,9 +136,8 @@ class Ledger {
   static constexpr std::size_t kReadBuffer = 64 * 1024;
   static constexpr std::size_t kWriteBuffer = 72 * 1024;
   static constexpr std::size_t kMinimum = 1024 * 1024;
-  // Of one connection, in blocks: more unanswered bytes than this are not kept …
+  // The most that blocks keep of one connection.
   static constexpr std::size_t kMaxUnanswered = 64 * 1024;
-  // … and no more unsent ones than this.
   static constexpr std::size_t kMaxUnsent = 1024 * 1024;
 
   // Shared, zeroed memory of about `bytes` (at least kMinimum): one sixth for entries, the rest for blocks. Pages that
@@ -150,35 +149,35 @@ class Ledger {
 
   // --- The worker that owns it ---------------------------------------------------------------------------------------
 
-  // Notes an open socket that has read and written so many bytes and owes nothing. Null, and the connection simply does
-  // not survive, when the ledger is full. `identity` is that of the socket; 0: ask the kernel.
+  // Notes an open socket that has read and written so many bytes and owes nothing. Null if the ledger is full; the
+  // connection then ends with the worker. `identity` is that of the socket; 0: ask the kernel.
   [[nodiscard]] LedgerEntry* add(int fd, const LedgerPeer& peer, std::uint64_t read, std::uint64_t written,
                                  std::uint64_t identity = 0) noexcept;
-  // Before the descriptor is closed: its number may be another connection's right after.
+  // Call before the descriptor is closed: another connection may get its number right after.
   void remove(LedgerEntry& entry) noexcept;
 
-  // Before the connection is sent to another worker. remove() follows, or stay() when it could not be sent.
+  // Call leave() before the connection is sent to another worker; then remove(), or stay() if it could not be sent.
   void leave(LedgerEntry& entry) noexcept { entry.state.store(LedgerState::leaving, std::memory_order_release); }
   void stay(LedgerEntry& entry) noexcept { entry.state.store(LedgerState::open, std::memory_order_release); }
 
-  // The same for a connection that another worker has served. When there is no room for its bytes, it is noted and does
-  // not survive until they are answered and sent.
+  // Like add(), for a connection that another worker has served. If there is no room for its bytes, it is noted but
+  // cannot survive until they are answered and sent.
   [[nodiscard]] LedgerEntry* take_up(int fd, const LedgerPeer& peer, const TakenUp& connection) noexcept;
 
-  // What the loop reads into, one connection at a time: bytes that are in no block yet are here.
+  // The buffer that the loop reads into, for one connection at a time. It holds bytes that are in no block yet.
   [[nodiscard]] std::span<char> read_buffer() noexcept;
-  // To be called before each read into it. Null: a connection that is not noted.
+  // Call before each read into it. Null: a connection without an entry.
   void begin_read(const LedgerEntry* entry) noexcept;
-  // After it, also when nothing was read.
+  // Call after the read, also if nothing was read.
   void end_read(LedgerEntry& entry, std::size_t size) noexcept;
 
-  // Copies what is written next, `first` and `second`, which begin at `position`. False when it is longer than the buffer:
-  // then nothing is known of it.
+  // Copies `first` and `second`, which are written next and begin at `position`. False if they do not fit into the
+  // buffer; the ledger then does not hold them.
   bool fill_write_buffer(const LedgerEntry& entry, std::uint64_t position, std::string_view first,
                          std::string_view second) noexcept;
 
-  // Keep `bytes`, which begin at `position`, behind those kept already. False, and nothing is kept any more, when there is
-  // no room or they do not follow on.
+  // Append `bytes`, which begin at `position`, to those kept. If there is no room, or they do not begin where those
+  // end, drop all and return false.
   bool keep_unanswered(LedgerEntry& entry, std::uint64_t position, std::string_view bytes) noexcept {
     return keep(entry.unanswered, kMaxUnanswered, position, bytes);
   }
@@ -186,13 +185,13 @@ class Ledger {
     return keep(entry.unsent, kMaxUnsent, position, bytes);
   }
   void discard(KeptBytes& kept) noexcept;
-  // The same for blocks that end at `position` or before.
+  // Discards blocks that end at `position` or before.
   void discard_until(KeptBytes& kept, std::uint64_t position) noexcept;
 
-  // The request of this connection crashes the worker. Async-signal-safe; null: none does.
+  // Notes that this request of this connection is crashing the worker. Null: no request is. Async-signal-safe.
   void blame(const LedgerEntry* entry, const RequestId& request) noexcept;
 
-  // The worker ends in order: nothing is to be taken up.
+  // Notes that the worker ends in order, so no connection is to be taken up.
   void dismiss() noexcept;
 
   // --- Whoever reads it ----------------------------------------------------------------------------------------------
@@ -203,7 +202,7 @@ class Ledger {
   [[nodiscard]] const LedgerEntry& entry(std::uint32_t index) const noexcept { return entries_[index]; }
   [[nodiscard]] std::uint32_t capacity() const noexcept { return entry_count_; }
   [[nodiscard]] std::uint32_t blocks() const noexcept { return block_count_; }
-  // Positions from and until which bytes are kept. The same when there are none.
+  // Positions of the first byte that is kept and of their end. Equal if there are none.
   struct Span {
     std::uint64_t from = 0;
     std::uint64_t until = 0;
@@ -211,9 +210,9 @@ class Ledger {
   [[nodiscard]] Span span_of(const KeptBytes& kept) const noexcept;
   [[nodiscard]] bool is_guilty(const LedgerEntry& entry) const noexcept;
   [[nodiscard]] RequestId guilty_request() const noexcept;
-  // Whether the worker died during a read for this entry: then `read` may be behind the kernel.
+  // Whether the worker died during a read for this entry: `read` may then be less than the kernel counts.
   [[nodiscard]] bool was_reading(const LedgerEntry& entry) const noexcept;
-  // Copy bytes from position `from` up to `until` to `out`, from blocks and from the buffer. False when they are not all
+  // Copy the bytes from position `from` to `until` to `out`, from blocks and from the buffer. False if not all are
   // there. Allocate nothing.
   [[nodiscard]] bool copy_unanswered(const LedgerEntry& entry, std::uint64_t from, std::uint64_t until,
                                      std::span<char> out) const noexcept;
