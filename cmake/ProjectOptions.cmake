@@ -2,7 +2,8 @@
 add_library(pronghorn_options INTERFACE)
 target_compile_options(pronghorn_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wpedantic -Wshadow
                                                    -Wconversion>)
-if(PRONGHORN_WERROR AND NOT PRONGHORN_SANITIZE AND NOT PRONGHORN_SANITIZE_THREADS)  # GCC's flow analysis gives false warnings in instrumented code
+# In instrumented code GCC's flow analysis gives false warnings.
+if(PRONGHORN_WERROR AND NOT PRONGHORN_SANITIZE AND NOT PRONGHORN_SANITIZE_THREADS)
   target_compile_options(pronghorn_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Werror>)
 endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
@@ -41,7 +42,8 @@ endif()
 
 # pronghorn_library(folder SOURCES files… PUBLIC targets… PRIVATE targets…): a static library of one folder, named after
 # it (worker/http1 is pronghorn_worker_http1). SOURCES lists every file of the folder, headers included: headers are
-# symlinked into an include root of their own, so `#include "folder/file.h"` compiles only in targets that link this one.
+# symlinked into an include root of their own, so `#include "folder/file.h"` compiles only in targets that link this
+# one.
 # REQUEST_PATH: the folder's code runs for every request. APART: sources that cannot share a translation unit with the
 # others of the folder: the same local names, headers that exclude each other, or more libraries than a test links.
 function(pronghorn_library folder)
@@ -72,7 +74,8 @@ function(pronghorn_library folder)
   target_link_libraries(${name} PUBLIC ${name}_headers ${part_PUBLIC} PRIVATE pronghorn_options ${part_PRIVATE})
   pronghorn_harden(${name})
   if(folder MATCHES "^(supervisor|server)")
-    # No request passes here, and compiling takes a third less time. GCC 12 then gives false warnings about std::optional.
+    # No request passes here, and compiling takes a third less time. GCC 12 then gives false warnings about
+    # std::optional.
     target_compile_options(${name} PRIVATE "$<$<CONFIG:Release>:-O1;-Wno-maybe-uninitialized>")
   endif()
   if(part_REQUEST_PATH)

@@ -1,4 +1,5 @@
-// JSON to text and back. Compiled once: a source that instantiates nlohmann-json's parser takes seconds more to compile.
+// JSON to text and back. Compiled once: a source that instantiates nlohmann-json's parser takes seconds more to
+// compile.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>

@@ -17,8 +17,8 @@ class LineWriter {
  public:
   static constexpr std::size_t kMaxBuffered = 256 * 1024;
 
-  // `path` is a file (created with mode 0640), FIFO or device, or "-": then lines go to `standard_fd`, which stays open.
-  // Throws std::system_error if it cannot be opened.
+  // `path` is a file (created with mode 0640), FIFO or device, or "-": then lines go to `standard_fd`, which stays
+  // open. Throws std::system_error if it cannot be opened.
   LineWriter(std::string path, int standard_fd);
   LineWriter(const LineWriter&) = delete;
   LineWriter& operator=(const LineWriter&) = delete;

@@ -1,8 +1,8 @@
 // The workers that connections are passed to, and the connections that they have not confirmed yet.
 //
-// A link is a socket pair whose ends only the distributor and one worker hold. Our copy of a client's descriptor is kept
-// until the worker has confirmed it. When the worker has no descriptor left, dies or stands still before it has taken the
-// client (LinkClaims), the client goes to another.
+// A link is a socket pair whose ends only the distributor and one worker hold. Our copy of a client's descriptor is
+// kept until the worker has confirmed it. When the worker has no descriptor left, dies or stands still before it has
+// taken the client (LinkClaims), the client goes to another.
 //
 // Context: distributor, main thread.
 #pragma once

@@ -6,8 +6,8 @@
 
 namespace pronghorn::server {
 
-// The variable that carries the URL to the next image of the program, whose command line is masked. Only the user of the
-// process can read its environment.
+// The variable that carries the URL to the next image of the program, whose command line is masked. Only the user of
+// the process can read its environment.
 inline constexpr const char* kHiddenRedisVariable = "PRONGHORN_HIDDEN_REDIS";
 
 // Returns the arguments after the program's name. Overwrites the password of each redis:// URL in `argv` with asterisks

@@ -19,7 +19,8 @@ struct AccessLogPiece {
   std::string text;    // of 'i' the name of the field
 };
 
-// Throws std::invalid_argument, with one line, for an unknown directive or a format that is neither named nor a pattern.
+// Throws std::invalid_argument, with one line, for an unknown directive or a format that is neither named nor a
+// pattern.
 [[nodiscard]] std::vector<AccessLogPiece> parse_access_log_pattern(std::string_view pattern);
 
 // The pattern of the format "combined".

@@ -1,8 +1,8 @@
-// The channel between the supervisor and one worker, and the link between the distributor and one worker: SOCK_SEQPACKET
-// pairs, so a message arrives whole or not at all.
+// The channel between the supervisor and one worker, and the link between the distributor and one worker:
+// SOCK_SEQPACKET pairs, so a message arrives whole or not at all.
 //
-// MessageKind lists every message of the protocol. EOF means that the other side is gone: a worker drains and exits when
-// the supervisor is, the supervisor waits for the worker's exit.
+// MessageKind lists every message of the protocol. EOF means that the other side is gone: a worker drains and exits
+// when the supervisor is, the supervisor waits for the worker's exit.
 #pragma once
 
 #include <sys/types.h>

@@ -67,8 +67,8 @@ struct Readiness {
 // Whether a distributor accepts for the workers, or did until it ended.
 [[nodiscard]] bool has_distributor(const Scoreboard& board) noexcept;
 
-// What distributors and the supervisor count of them: pauses of accepting, restarts, dropped log lines. What they accept
-// is counted by the workers.
+// What distributors and the supervisor count of them: pauses of accepting, restarts, dropped log lines. What they
+// accept is counted by the workers.
 [[nodiscard]] CounterSums distributor_counters(const Scoreboard& board) noexcept;
 
 // Why the server is degraded, one sentence per reason: slots without a worker, stuck workers, the distributor, Redis,

@@ -7,8 +7,9 @@
 
 namespace pronghorn {
 
-// Memory of one distributor and one worker. A connection is either taken by the worker or taken back by the distributor,
-// whatever the other does at that moment, and whether or not it still lives: so no two workers serve one connection.
+// Memory of one distributor and one worker. A connection is either taken by the worker or taken back by the
+// distributor, whatever the other does at that moment, and whether or not it still lives: so no two workers serve one
+// connection.
 //
 // Tickets of a link grow. Context: take() in the worker, the rest in the distributor.
 class LinkClaims {
@@ -23,8 +24,8 @@ class LinkClaims {
 
   [[nodiscard]] int fd() const noexcept { return fd_; }
 
-  // The worker takes the connection with this ticket, before it does anything with it. False: the distributor has taken it
-  // back.
+  // The worker takes the connection with this ticket, before it does anything with it. False: the distributor has taken
+  // it back.
   [[nodiscard]] bool take(std::uint64_t ticket) noexcept;
   // Takes back all connections that are not taken, and all that the link gets from now on.
   void take_back() noexcept;

@@ -126,8 +126,8 @@ enum class RedisState : std::uint32_t { off, connecting, up, down };
 
 enum class WorkerPhase : std::uint32_t { none, booting, ready, draining };
 
-// The guardian of a worker (worker/guardian/guardian.h), and what became of the connections of workers that died. Written
-// by guardians; several may share a row, so they count with locked instructions. Never reset.
+// The guardian of a worker (worker/guardian/guardian.h), and what became of the connections of workers that died.
+// Written by guardians; several may share a row, so they count with locked instructions. Never reset.
 struct GuardianRow {
   std::atomic<std::uint32_t> worker;  // whose guardian `pid` is
   std::atomic<std::uint32_t> pid;

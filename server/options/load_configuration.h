@@ -1,5 +1,5 @@
-// Loads the effective configuration: the command line wins over the environment, the environment over the file, the file
-// over defaults. Remembers where each value came from.
+// Loads the effective configuration: the command line wins over the environment, the environment over the file, the
+// file over defaults. Remembers where each value came from.
 #pragma once
 
 #include <map>

@@ -16,8 +16,9 @@ namespace pronghorn::supervisor {
 // Reserves the address for this process, for as long as the descriptor is open. `address` is an IP address.
 [[nodiscard]] std::expected<Fd, std::string> claim(const SocketAddress& address);
 [[nodiscard]] bool is_listening(int fd) noexcept;
-// Of a listener; accepted sockets inherit them, which saves a system call each. TCP_NODELAY, and SO_OOBINLINE: bytes that
-// are sent as urgent are read like others, so that positions in the connection are the kernel's (worker/net/ledger.h).
+// Of a listener; accepted sockets inherit them, which saves a system call each. TCP_NODELAY, and SO_OOBINLINE: bytes
+// that are sent as urgent are read like others, so that positions in the connection are the kernel's
+// (worker/net/ledger.h).
 void set_connection_options(int fd) noexcept;
 
 }  // namespace pronghorn::supervisor

@@ -14,8 +14,8 @@ class History {
   // `board` must outlive this. Its ring may hold samples of an earlier image of this program.
   explicit History(Scoreboard& board) : board_(board) {}
 
-  // Call once a second, with the monotonic time in milliseconds and the time since 1970 in seconds. Writes a sample every
-  // kHistoryIntervalMs.
+  // Call once a second, with the monotonic time in milliseconds and the time since 1970 in seconds. Writes a sample
+  // every kHistoryIntervalMs.
   void tick(std::uint64_t now, std::uint64_t at);
 
  private:

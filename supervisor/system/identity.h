@@ -16,12 +16,12 @@ struct Identity {
   gid_t gid = 0;
 };
 
-// Looks up the options `user` and `group`; without a group, the user's own. nullopt if both are empty, or if the process
-// already runs as them. Throws ConfigurationError if one does not exist, or if the process is not root.
+// Looks up the options `user` and `group`; without a group, the user's own. nullopt if both are empty, or if the
+// process already runs as them. Throws ConfigurationError if one does not exist, or if the process is not root.
 [[nodiscard]] std::optional<Identity> find_identity(const std::string& user, const std::string& group);
 
-// Creates `path` with its parents unless it exists, and gives it to the identity: after adopt() the server can no longer
-// create folders such as /run/pronghorn. Throws ConfigurationError; `option` names the path in it.
+// Creates `path` with its parents unless it exists, and gives it to the identity: after adopt() the server can no
+// longer create folders such as /run/pronghorn. Throws ConfigurationError; `option` names the path in it.
 void create_directory_for(const Identity& identity, const std::string& path, const char* option);
 
 // Switches permanently to the identity: user, group and the user's other groups. Of root's capabilities only

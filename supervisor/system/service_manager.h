@@ -62,8 +62,8 @@ class ServiceManager {
   bool told_ = false;  // the log says that the manager does not read
 };
 
-// A listening socket that the service manager passed: one of its own (socket activation), or one of an earlier process of
-// this service that crashed.
+// A listening socket that the service manager passed: one of its own (socket activation), or one of an earlier process
+// of this service that crashed.
 struct PassedSocket {
   std::string name;  // FileDescriptorName= of the socket unit, or as given to keep()
   Fd fd;

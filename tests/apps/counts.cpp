@@ -1,5 +1,5 @@
-// The application for tests of what is run twice, or not at all: each POST to / makes the file $COUNTS_FILE one byte longer.
-// A GET to / counts nothing. Both answer ?ms= milliseconds after the request has arrived whole.
+// The application for tests of what is run twice, or not at all: each POST to / makes the file $COUNTS_FILE one byte
+// longer. A GET to / counts nothing. Both answer ?ms= milliseconds after the request has arrived whole.
 #include <fcntl.h>
 #include <pronghorn/pronghorn.h>
 #include <unistd.h>

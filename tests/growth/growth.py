@@ -1,5 +1,5 @@
-"""Whether every parser of client bytes is linear: twice the input must cost about twice the instructions (callgrind), which
-do not depend on the noise of the machine. A parser that is quadratic lets a client stop a worker with one request.
+"""Whether every parser of client bytes is linear: twice the input must cost about twice the instructions (callgrind),
+which do not depend on the noise of the machine. A parser that is quadratic lets a client stop a worker with one request.
 
 python3 tests/growth/growth.py build/tests/growth/parser_growth"""
 import pathlib

@@ -10,7 +10,8 @@ namespace pronghorn::test {
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
-// Evaluates `condition` every `pause`, at least once. Returns true as soon as it holds, false if it does not by `deadline`.
+// Evaluates `condition` every `pause`, at least once. Returns true as soon as it holds, false if it does not by
+// `deadline`.
 template <std::predicate Condition>
 [[nodiscard]] bool eventually(std::chrono::milliseconds deadline, Condition condition,
                               std::chrono::milliseconds pause = 5ms) {

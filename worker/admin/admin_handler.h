@@ -17,14 +17,14 @@ namespace pronghorn::worker {
 
 class AdminHandler final : public RequestHandler {
  public:
-  // `board` and `next` must outlive the handler. `readiness` reports the state of this process (fleet_readiness() in the
-  // admin process); it is called for every request for /ready. Throws std::invalid_argument if an entry of
+  // `board` and `next` must outlive the handler. `readiness` reports the state of this process (fleet_readiness() in
+  // the admin process); it is called for every request for /ready. Throws std::invalid_argument if an entry of
   // admin_networks is not a network.
   AdminHandler(const Config& config, const Scoreboard& board, RequestHandler& next,
                std::function<Readiness()> readiness);
 
-  // Answers a request for an endpoint if its peer may see it, and passes every other request to `next`. Of two endpoints
-  // with the same path, the first in the list above answers; one without a path is disabled.
+  // Answers a request for an endpoint if its peer may see it, and passes every other request to `next`. Of two
+  // endpoints with the same path, the first in the list above answers; one without a path is disabled.
   void handle(Exchange& exchange) noexcept override;
   void deadline_passed(Exchange& exchange) noexcept override { next_.deadline_passed(exchange); }
   void refuse(Exchange& exchange, int status, std::string_view reason) noexcept override {

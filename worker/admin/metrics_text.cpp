@@ -154,8 +154,8 @@ void write_count(Exposition& out, std::size_t index, const std::string& labels, 
   }
 }
 
-// Counters of every slot that was ever used, gauges of those in use, and what the supervisor and the distributor count for
-// themselves.
+// Counters of every slot that was ever used, gauges of those in use, and what the supervisor and the distributor count
+// for themselves.
 void write_counters(Exposition& out, const Scoreboard& board, const std::vector<SlotSum>& sums) {
   const CounterSums distributor = distributor_counters(board);
   std::size_t next = 0;

@@ -59,8 +59,8 @@ Verdict verdict_on(const GuardianDuties& duties, const LedgerEntry& entry, int f
                {.was_reading = duties.ledger->was_reading(entry), .guilty = duties.ledger->is_guilty(entry)});
 }
 
-// What the client has sent. Of one request that was begun and is longer than the ledger keeps, the beginning will do: it is
-// not run again.
+// What the client has sent. Of one request that was begun and is longer than the ledger keeps, the beginning will do:
+// it is not run again.
 bool gather_unanswered(const Ledger& ledger, const LedgerEntry& entry, const Verdict& verdict, Handed& handed,
                        HandoffRecord& record) noexcept {
   std::uint64_t until = verdict.read;

@@ -13,11 +13,12 @@ namespace pronghorn::worker {
 // Context: loop thread. All ready workers take from one queue; who is first has the connection.
 class HandoffTaker {
  public:
-  // The callee owns the descriptor. It must note the connection in the ledger and say done() to the inbox, in this order.
+  // The callee owns the descriptor. It must note the connection in the ledger and say done() to the inbox, in this
+  // order.
   using Taken = std::function<void(const HandoffInbox::Taken&)>;
 
-  // Does not take before start(). `inbox` must outlive this; `queue` is not owned. Throws std::runtime_error if the loop
-  // cannot watch it.
+  // Does not take before start(). `inbox` must outlive this; `queue` is not owned. Throws std::runtime_error if the
+  // loop cannot watch it.
   HandoffTaker(uv_loop_t* loop, HandoffInbox& inbox, int queue, Taken taken);
   HandoffTaker(const HandoffTaker&) = delete;
   HandoffTaker& operator=(const HandoffTaker&) = delete;

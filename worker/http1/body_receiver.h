@@ -32,7 +32,8 @@ class BodyReceiver {
 
   // The body of `exchange`, whose head has been parsed and announces one, is next.
   void begin(Exchange& exchange) noexcept;
-  // Takes bytes of the body from the beginning of `bytes`. May resume the handler, which may answer and end the exchange.
+  // Takes bytes of the body from the beginning of `bytes`. May resume the handler, which may answer and end the
+  // exchange.
   Taken take(std::string_view bytes);
 
   // The client was told to continue ("100 Continue"). False if it did not wait for that.

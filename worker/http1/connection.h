@@ -34,8 +34,8 @@ class ConnectionOwner {
   ~ConnectionOwner() = default;
 };
 
-// Turns the bytes of a stream into exchanges, one at a time and in order, and decides when the connection reads, what it
-// waits for and when it ends. HeadReceiver, BodyReceiver and ResponseSender do the parts.
+// Turns the bytes of a stream into exchanges, one at a time and in order, and decides when the connection reads, what
+// it waits for and when it ends. HeadReceiver, BodyReceiver and ResponseSender do the parts.
 //
 // While a request waits for its handler, requests that follow it (pipelining) stay unparsed. The body being received
 // outlives its exchange if the handler answers without reading it: the rest is dropped.

@@ -19,8 +19,8 @@ class HeadReceiver {
     std::size_t first_line = 0;  // complete: the length of the request line without CRLF
   };
 
-  // Looks for a head at the beginning of `bytes`, which is not empty. After `incomplete` it must be called with the same
-  // bytes and more. Empty lines before a request line are skipped (RFC 9112 section 2.2).
+  // Looks for a head at the beginning of `bytes`, which is not empty. After `incomplete` it must be called with the
+  // same bytes and more. Empty lines before a request line are skipped (RFC 9112 section 2.2).
   [[nodiscard]] Step next(std::string_view bytes, const HttpLimits& limits) noexcept;
   // Why the head was refused.
   [[nodiscard]] const Refusal& refusal() const noexcept { return refusal_; }

@@ -86,7 +86,8 @@ HttpServer::HttpServer(uv_loop_t* loop, const Config& config, RequestHandler& ha
 
 void HttpServer::start_loop_handles() {
   for (void** data : {&prepare_->data, &check_->data, &idle_->data, &timer_->data, &full_timer_->data}) *data = this;
-  // A turn ends after the poll and before it: timers run before the poll, and what their coroutines wrote must not wait.
+  // A turn ends after the poll and before it: timers run before the poll, and what their coroutines wrote must not
+  // wait.
   uv_prepare_start(prepare_.get(), [](uv_prepare_t* handle) { static_cast<HttpServer*>(handle->data)->end_turn(); });
   uv_check_start(check_.get(), [](uv_check_t* handle) { static_cast<HttpServer*>(handle->data)->end_turn(); });
   uv_timer_start(

@@ -90,8 +90,8 @@ class Admission {
     only_critical,  // all but critical ones, and of those the late ones
   };
   [[nodiscard]] Duration target() const noexcept;
-  // Since when requests wait for longer than a limit. What waits only within a turn says nothing once the turn has ended:
-  // a burst that arrived together.
+  // Since when requests wait for longer than a limit. What waits only within a turn says nothing once the turn has
+  // ended: a burst that arrived together.
   struct Queue {
     Time since = kNever;
     bool seen = false;  // in this turn: a request …

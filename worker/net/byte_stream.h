@@ -45,8 +45,8 @@ class ByteStream {
   // Sets the receiver of events. Must be called once, before anything else; `events` must outlive the stream.
   void report_to(StreamEvents& events) noexcept { events_ = &events; }
 
-  // The first call reports bytes that have already arrived before it returns, so it must come from the loop itself. Without
-  // effect while reading.
+  // The first call reports bytes that have already arrived before it returns, so it must come from the loop itself.
+  // Without effect while reading.
   void read_start() {
     if (!reading_ && !closing_) start_reading();
   }
@@ -64,16 +64,16 @@ class ByteStream {
   // Sends `first` and part of a file. Nothing may be written until queued() is 0 again. When the file turns out to be
   // shorter than the part, on_error() is called and file_was_short() is true.
   virtual void write_file(std::string_view first, std::unique_ptr<detail::FilePart> part) = 0;
-  // Sends what another worker owed the client and the ledger has already: bytes, then part of a file unless `part` is null.
-  // To be called before anything is written; otherwise like write_file().
+  // Sends what another worker owed the client and the ledger has already: bytes, then part of a file unless `part` is
+  // null. To be called before anything is written; otherwise like write_file().
   virtual void write_owed(std::string_view bytes, std::unique_ptr<detail::FilePart> part) = 0;
   // Bytes that wait for the client; the rest of a file counts as one.
   [[nodiscard]] std::size_t queued() const noexcept { return queued_; }
   [[nodiscard]] bool file_was_short() const noexcept { return file_was_short_; }
   // Bytes given to the kernel since the connection was opened.
   [[nodiscard]] std::uint64_t bytes_sent() const noexcept { return bytes_sent_; }
-  // Bytes that the client has acknowledged: below bytes_sent() while some are under way. A system call. On a Unix socket
-  // it only approximates, but changes whenever the client reads.
+  // Bytes that the client has acknowledged: below bytes_sent() while some are under way. A system call. On a Unix
+  // socket it only approximates, but changes whenever the client reads.
   [[nodiscard]] virtual std::uint64_t acknowledged() const noexcept = 0;
 
   // Sends a FIN after everything that is queued. The client can still send.

@@ -25,8 +25,8 @@ class ReceiveRate {
   // Reading resumes after the server itself paused it: the pause costs the client nothing.
   void resume(std::uint64_t tick) noexcept { last_tick_ = tick; }
 
-  // Counts `received` bytes. True when the account is overdrawn; it then starts again. `minimum` is in bytes per second;
-  // zero accepts any rate.
+  // Counts `received` bytes. True when the account is overdrawn; it then starts again. `minimum` is in bytes per
+  // second; zero accepts any rate.
   [[nodiscard]] bool is_too_slow(std::size_t received, std::uint64_t tick, std::uint64_t minimum) noexcept {
     if (minimum == 0) return false;
     const auto rate = static_cast<std::int64_t>(minimum);

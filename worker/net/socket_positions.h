@@ -1,8 +1,8 @@
 // What the kernel knows of a socket: how far it has come (what its owner has read and written, also when the owner is
 // dead), and how long what has arrived has waited for its owner.
 //
-// Positions are exact: bytes written are those acknowledged plus those in the send queue, bytes read are those received less those in
-// the receive queue. The peer's FIN counts as one byte received.
+// Positions are exact: bytes written are those acknowledged plus those in the send queue, bytes read are those received
+// less those in the receive queue. The peer's FIN counts as one byte received.
 #pragma once
 
 #include <chrono>

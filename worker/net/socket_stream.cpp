@@ -225,8 +225,8 @@ void SocketStream::pump_file() {
   file_.reset();
 }
 
-// libuv watches the descriptor already, and a descriptor has one watcher: so a piece is copied and queued with uv_write,
-// whose end tells that there is room again.
+// libuv watches the descriptor already, and a descriptor has one watcher: so a piece is copied and queued with
+// uv_write, whose end tells that there is room again.
 void SocketStream::queue_file_piece() {
   detail::FilePart& part = *file_;
   std::string piece(static_cast<std::size_t>(std::min<std::uint64_t>(part.length, kFilePiece)), '\0');

@@ -147,8 +147,8 @@ const Exchange* running_exchange() noexcept {
   return nullptr;
 }
 
-// A signal that another process sends says nothing about a request, except that of the watchdog: the request has had the
-// loop for too long.
+// A signal that another process sends says nothing about a request, except that of the watchdog: the request has had
+// the loop for too long.
 bool is_own_fault(const Crash& at) noexcept {
   if (thread_id() != ::getpid()) return false;
   const bool sent = at.info->si_code <= 0;

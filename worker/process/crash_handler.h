@@ -11,8 +11,8 @@
 namespace pronghorn::worker {
 
 // Handles SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP and SIGSYS, except those that already have a handler: that
-// of the sanitizers, unless ASAN_OPTIONS says handle_segv=0 and so on. Also handles SIGURG, by which the supervisor asks
-// where the loop is (WorkerRow::stall); processes without a handler ignore that signal. `row` must live until the
+// of the sanitizers, unless ASAN_OPTIONS says handle_segv=0 and so on. Also handles SIGURG, by which the supervisor
+// asks where the loop is (WorkerRow::stall); processes without a handler ignore that signal. `row` must live until the
 // process exits. A stack overflow can be recorded only in this thread, which gets an alternate stack.
 void install_crash_handler(WorkerRow& row) noexcept;
 

@@ -46,8 +46,8 @@ class ServedApp final : public RequestHandler {
   ServedApp& operator=(const ServedApp&) = delete;
   ~ServedApp();
 
-  // From now on requests that `gate` refuses are answered before any middleware or handler runs. `gate` must outlive the
-  // exchanges.
+  // From now on requests that `gate` refuses are answered before any middleware or handler runs. `gate` must outlive
+  // the exchanges.
   void use_quarantine(QuarantineGate& gate) noexcept { quarantine_ = &gate; }
   // The path of the route for such a request; empty if there is none.
   [[nodiscard]] std::string_view route_of(std::string_view method, std::string_view path) const;

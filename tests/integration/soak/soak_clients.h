@@ -24,8 +24,8 @@ struct SoakCounts {
   std::uint64_t broken = 0;        // connections that ended so: several requests if they were pipelined
   // Of these, reset: the kernel does that when a process ends with bytes unread, so no worker had begun that request.
   std::uint64_t unread = 0;
-  // Of these, kept connections that ended without a byte: the server may close an idle one while the client sends its next
-  // request (RFC 9112 section 9.5).
+  // Of these, kept connections that ended without a byte: the server may close an idle one while the client sends its
+  // next request (RFC 9112 section 9.5).
   std::uint64_t idle = 0;
   std::map<std::string, int> ends;    // of these, by what the client did and saw
   std::vector<std::string> mistakes;  // wrong bytes, unexpected statuses; the first ten

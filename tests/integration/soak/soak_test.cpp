@@ -1,5 +1,5 @@
-// Everything at once against one server: clients of all kinds, while workers are killed, versions reloaded, workers added
-// and removed, Redis refuses writes and the disk of the log is full. `./scripts/soak` runs it for minutes.
+// Everything at once against one server: clients of all kinds, while workers are killed, versions reloaded, workers
+// added and removed, Redis refuses writes and the disk of the log is full. `./scripts/soak` runs it for minutes.
 #include <signal.h>
 #include <sys/mount.h>
 #include <unistd.h>

@@ -1,8 +1,8 @@
 // A worker may die between any two of its instructions. It is run one instruction at a time through what it does for a
 // request, and killed; then its client must get exactly what it is due.
 //
-// Each point needs a server of its own, so these tests leave most points out. PRONGHORN_POINTS=1 takes every one, 10 every
-// tenth.
+// Each point needs a server of its own, so these tests leave most points out. PRONGHORN_POINTS=1 takes every one, 10
+// every tenth.
 #include <signal.h>
 
 #include <cstdlib>

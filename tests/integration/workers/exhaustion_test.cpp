@@ -27,7 +27,8 @@ TEST_CASE("a handler that exhausts the memory costs its worker, and the exit say
   REQUIRE(eventually(20s, [&] { return server.wait_ready(2, 0ms) && server.worker_pids() != before; }));
   const auto status = server.status();
   INFO(status.dump());
-  // Its replacement may have begun before it ended. While the supervisor kills it, the kernel may choose the other worker.
+  // Its replacement may have begun before it ended. While the supervisor kills it, the kernel may choose the other
+  // worker.
   const auto& totals = status.at("totals");
   const int replaced = totals.at("restarts").get<int>() + totals.at("recycled").get<int>();
   CHECK(replaced >= 1);

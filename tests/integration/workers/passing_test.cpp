@@ -1,5 +1,5 @@
-// Balances with which a distributor accepts and passes connections: what it holds, what it does when workers are full or
-// descriptors are short, and how it leaves.
+// Balances with which a distributor accepts and passes connections: what it holds, what it does when workers are full
+// or descriptors are short, and how it leaves.
 #include <signal.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -94,8 +94,8 @@ bool holds_socket(pid_t pid, const std::string& inode) {
 
 }  // namespace
 
-// Each lost confirmation kept a descriptor for good, so silent clients that left again stopped the server, and the control
-// socket with it.
+// Each lost confirmation kept a descriptor for good, so silent clients that left again stopped the server, and the
+// control socket with it.
 TEST_CASE("4,200 silent clients that leave again cost no descriptor, and commands work meanwhile", "[passing]") {
   const ServerProcess server(limited(1024, "ip-hash"));
   REQUIRE(get(server.address(), "/hello").status == 200);
@@ -160,7 +160,8 @@ TEST_CASE("connections that a worker was passed before it stood still are served
   for (HttpConnection& connection : connections) CHECK(connection.get("/hello").status == 200);
 }
 
-// It was served by two: the guardian handed it over, and the distributor passed it on, because it was not confirmed yet.
+// It was served by two: the guardian handed it over, and the distributor passed it on, because it was not confirmed
+// yet.
 TEST_CASE("a connection whose first request crashes its worker is served by one other worker", "[passing]") {
   ServerOptions options = balanced("round-robin");
   options.workers = 3;

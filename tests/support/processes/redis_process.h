@@ -42,9 +42,9 @@ class RedisProcess {
   void kill();     // sends KILL and waits
   void restart();  // kills the server if it runs, and starts an empty one
 
-  // Sends one command on a new connection and returns the reply as text: an integer in decimal, nil as "(nil)", an error
-  // as "-ERR …", an array as its elements separated by '\n'. Throws std::runtime_error if the server does not answer
-  // within 10 s.
+  // Sends one command on a new connection and returns the reply as text: an integer in decimal, nil as "(nil)", an
+  // error as "-ERR …", an array as its elements separated by '\n'. Throws std::runtime_error if the server does not
+  // answer within 10 s.
   std::string command(const std::vector<std::string>& words) const;
 
  private:

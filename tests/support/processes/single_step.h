@@ -22,8 +22,8 @@ class SingleStep {
   // Whether this machine lets a process trace others.
   [[nodiscard]] static bool is_allowed();
 
-  // Runs up to `count` instructions; a system call is one. Returns how many were run before the process began to wait for
-  // something (for 5 ms), or ended.
+  // Runs up to `count` instructions; a system call is one. Returns how many were run before the process began to wait
+  // for something (for 5 ms), or ended.
   std::uint64_t run(std::uint64_t count);
   // Both run it at full speed.
   void run_until_idle();  // it waits for something (for 5 ms)

@@ -1,5 +1,5 @@
-// A JSON body of twice the size may cost twice the work and no more, whatever its shape. json_body() once looked through
-// the whole parent at the end of each value: a body of 1 MiB, [{},{},...], took longer than 30 s.
+// A JSON body of twice the size may cost twice the work and no more, whatever its shape. json_body() once looked
+// through the whole parent at the end of each value: a body of 1 MiB, [{},{},...], took longer than 30 s.
 //
 // Work is counted in calls of functions: this file, with all of nlohmann-json in it, is compiled with
 // -finstrument-functions. A program of its own, because another one would have the same inline functions without it.
