@@ -9,6 +9,7 @@
 // drains. Counters of a row are never reset, so totals outlive workers; gauges are zeroed when a worker takes the row.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstddef>
@@ -55,8 +56,7 @@ class SharedText {
     version_.store(writing, std::memory_order_relaxed);
     std::atomic_thread_fence(std::memory_order_release);
     const std::size_t length = text.size() < N - 1 ? text.size() : N - 1;
-    for (std::size_t i = 0; i < length; ++i) bytes_[i] = text[i];
-    bytes_[length] = '\0';
+    for (std::size_t i = 0; i < length; ++i) bytes_[i].store(text[i], std::memory_order_relaxed);
     length_.store(static_cast<std::uint32_t>(length), std::memory_order_relaxed);
     version_.store(writing + 1, std::memory_order_release);
   }
@@ -72,12 +72,13 @@ class SharedText {
 
  private:
   [[nodiscard]] std::string copy() const {
-    const std::size_t length = length_.load(std::memory_order_relaxed);
-    return {bytes_, length < N ? length : N - 1};
+    std::string text(std::min<std::size_t>(length_.load(std::memory_order_relaxed), N - 1), '\0');
+    for (std::size_t i = 0; i < text.size(); ++i) text[i] = bytes_[i].load(std::memory_order_relaxed);
+    return text;
   }
   std::atomic<std::uint32_t> version_;
   std::atomic<std::uint32_t> length_;
-  char bytes_[N];
+  std::atomic<char> bytes_[N];  // atomic, as a reader may see a text that is being written
 };
 
 using LatencyHistogram = Histogram<4, std::uint64_t>;
