@@ -37,9 +37,5 @@ PRONGHORN_APP(app) {
     co_await sleep_for(1h);
     co_return text("never");
   });
-  app.get("/slow", [](Request&) -> Task<Response> {
-    co_await sleep_for(3s);
-    co_return text("done");
-  });
   app.get("/kill", [](Request&) -> Response { std::abort(); });
 }

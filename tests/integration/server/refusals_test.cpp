@@ -70,15 +70,14 @@ TEST_CASE("a full server refuses through the error hook with the usual fields", 
   const ServerProcess server(options(hook, {"--max-connections", "3", "--max-in-flight", "1"}));
   HttpConnection slow(server.address());
   HttpConnection waiting(server.address());
-  slow.send_raw("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
-  HttpResponse busy;
-  REQUIRE(eventually(10s, [&] {
-    busy = waiting.get("/", {{"Origin", "https://shop.example"}});
-    return busy.status == 503;
-  }));
+  slow.send_raw("POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\na");
+  // It and /status itself. Before that, the next request could take its place.
+  REQUIRE(eventually(10s, [&] { return server.worker(0).at("in_flight") == 2; }));
+  const HttpResponse busy = waiting.get("/", {{"Origin", "https://shop.example"}});
   check_dressed(busy, 503, hook);
   CHECK(busy.header("Access-Control-Allow-Origin") == "https://shop.example");
   CHECK(busy.header("Retry-After") == "1");
+  slow.send_raw("b");
   CHECK(slow.read_response().status == 200);
   HttpConnection third(server.address());
   CHECK(third.get("/").status == 200);
