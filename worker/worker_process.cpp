@@ -70,7 +70,7 @@ class WorkerProcess final : public pronghorn::Worker {
   [[nodiscard]] unsigned slot() const noexcept override { return handover_.slot; }
   [[nodiscard]] unsigned generation() const noexcept override { return handover_.generation; }
   [[nodiscard]] bool draining() const noexcept override { return row_.phase.load() == WorkerPhase::draining; }
-  [[nodiscard]] Redis redis() override;
+  [[nodiscard]] StateServices& services() override;
 
  private:
   [[nodiscard]] void* find_state(const std::type_info& type) const noexcept override {
@@ -126,9 +126,9 @@ WorkerProcess::WorkerProcess(Handover handover, Scoreboard& board, Survival* sur
       survival_(survival),
       setup_(setup) {}
 
-Redis WorkerProcess::redis() {
+StateServices& WorkerProcess::services() {
   if (!state_ || state_->redis == nullptr) throw std::logic_error("this server runs with --redis none");
-  return Redis(*state_->redis);
+  return *state_;
 }
 
 int WorkerProcess::run() {

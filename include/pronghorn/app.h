@@ -40,6 +40,11 @@
 
 namespace pronghorn {
 
+class EventHandler;
+class JobHandler;
+struct CachedOptions;
+struct JobOptions;
+
 namespace detail {
 
 struct RouteEntry;  // one route with its options
@@ -117,6 +122,8 @@ class PRONGHORN_API Route {
   // For POST and PATCH: the other methods may be repeated anyway. Throws std::invalid_argument for any other method,
   // and if `keep` is not above zero and at most 366 days.
   Route& idempotent(IdempotentOptions options = {});
+  // Keeps whole responses in the cache by the rules of RFC 9111: see pronghorn/cache.h.
+  Route& cached(const CachedOptions& options);
   // What is refused first when the worker is overloaded. Default: Priority::normal. See docs/overload.md.
   Route& priority(Priority priority);
   // Replaces "GET /path" as the route's name in logs and metrics. Throws std::invalid_argument if empty.
@@ -264,6 +271,19 @@ class PRONGHORN_API App : public Group {
   void every(std::chrono::milliseconds period, F task) {
     add_periodic_task(period, detail::make_hook(std::move(task)));
   }
+
+  // Calls `handler` in every worker for each event that is published to a topic that matches `pattern`: see
+  // pronghorn/topics.h.
+  void on_event(std::string_view pattern, EventHandler handler);
+
+  // Declares the job `name`, which `run` carries out: see pronghorn/jobs.h. Throws std::invalid_argument for an invalid
+  // or duplicate name, and for options out of range.
+  void job(std::string_view name, JobHandler run, const JobOptions& options);
+  void job(std::string_view name, JobHandler run);
+  // Enqueues the job `name` at each tick of a cron expression, once over all workers and machines: see
+  // pronghorn/jobs.h. Throws std::invalid_argument for an expression that is malformed or never fires, and for an
+  // unknown job or time zone.
+  void every(std::string_view cron, std::string_view name, std::string_view time_zone = "UTC");
 
   // Produces the response to every error that the server would otherwise answer itself with problem details: exceptions
   // that escape a handler, 404, 405, 413, 504, refusals by limits (429, 503), Redis being down (503), malformed or slow

@@ -27,9 +27,13 @@
 
 namespace pronghorn {
 
+class Cache;
+class Events;
+class Jobs;
 class Multipart;
 class Redis;
 class Session;
+class Token;
 class Worker;
 struct MultipartLimits;
 
@@ -199,6 +203,13 @@ class PRONGHORN_API Request {
 
   // The worker's Redis connection. Throws std::logic_error with --redis none.
   [[nodiscard]] Redis redis();
+  // What is kept in Redis for all workers and machines: see pronghorn/cache.h, topics.h and jobs.h. Each throws
+  // std::logic_error with --redis none.
+  [[nodiscard]] Cache cache();
+  [[nodiscard]] Events events();
+  [[nodiscard]] Jobs jobs();
+  // The token that require_token() has verified: see pronghorn/token.h. Throws std::logic_error on other routes.
+  [[nodiscard]] const Token& token() const;
   // The application's state of type T in this worker, made by app.state<T>(). Throws std::logic_error if there is none.
   template <class T>
   [[nodiscard]] T& state() const {

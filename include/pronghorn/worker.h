@@ -8,6 +8,14 @@
 
 namespace pronghorn {
 
+class Cache;
+class Events;
+class Jobs;
+
+namespace detail {
+class Services;
+}
+
 // Context: loop thread. Valid from the first on_start hook until the last on_stop hook has ended. Each worker process
 //          has one, and so has each TestClient.
 class PRONGHORN_API Worker {
@@ -22,7 +30,12 @@ class PRONGHORN_API Worker {
   // True once this worker has begun to drain: it finishes its requests, and background work must end.
   [[nodiscard]] virtual bool draining() const noexcept = 0;
   // The worker's Redis connection. Throws std::logic_error with --redis none.
-  [[nodiscard]] virtual Redis redis() = 0;
+  [[nodiscard]] Redis redis();
+  // What is kept in Redis for all workers and machines: see pronghorn/cache.h, topics.h and jobs.h. Each throws
+  // std::logic_error with --redis none.
+  [[nodiscard]] Cache cache();
+  [[nodiscard]] Events events();
+  [[nodiscard]] Jobs jobs();
 
   // The application's state of type T, made by app.state<T>(). Throws std::logic_error if there is none, or if it has
   // not been made yet.
@@ -32,6 +45,8 @@ class PRONGHORN_API Worker {
   }
 
   [[nodiscard]] void* require_state(const std::type_info& type) const;  // for state()
+  // For the server. Throws std::logic_error with --redis none.
+  [[nodiscard]] virtual detail::Services& services() = 0;
 
  private:
   [[nodiscard]] virtual void* find_state(const std::type_info& type) const noexcept = 0;

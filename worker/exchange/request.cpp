@@ -187,8 +187,6 @@ Worker& Request::worker() const {
   return *exchange_.worker;
 }
 
-Redis Request::redis() { return worker().redis(); }
-
 void* Request::require_state(const std::type_info& type) const { return worker().require_state(type); }
 
 void Request::store_attachment(const std::type_info& type, void* object, void (*destroy)(void*)) {

@@ -14,11 +14,19 @@
 #include "worker/state/redis/redis_client.h"
 #include "worker/state/sessions/session_store.h"
 
+namespace pronghorn::detail {
+// What the public headers know of worker::StateServices.
+class Services {
+ protected:
+  ~Services() = default;
+};
+}  // namespace pronghorn::detail
+
 namespace pronghorn::worker {
 
 // Context:   loop thread; one per worker, or per TestClient. The process ignores SIGPIPE.
 // Ownership: must outlive every exchange that refers to it. Redis(*state.redis) is the application's handle.
-struct StateServices {
+struct StateServices final : pronghorn::detail::Services {
   // Does not connect yet. Throws std::invalid_argument if the address of Redis is malformed.
   StateServices(uv_loop_t* loop, const Config& config, WorkerRow& row);
   StateServices(const StateServices&) = delete;

@@ -68,9 +68,9 @@ TestWorker::~TestWorker() {
   shut_down();
 }
 
-Redis TestWorker::redis() {
+worker::StateServices& TestWorker::services() {
   if (!state_->redis) throw std::logic_error("this TestClient has no Redis: set TestOptions::redis");
-  return Redis(*state_->redis);
+  return *state_;
 }
 
 void* TestWorker::find_state(const std::type_info& type) const noexcept {

@@ -44,7 +44,7 @@ class TestWorker final : public Worker {
   [[nodiscard]] unsigned slot() const noexcept override { return 0; }
   [[nodiscard]] unsigned generation() const noexcept override { return 1; }
   [[nodiscard]] bool draining() const noexcept override { return draining_; }
-  [[nodiscard]] Redis redis() override;
+  [[nodiscard]] worker::StateServices& services() override;
 
  private:
   [[nodiscard]] void* find_state(const std::type_info& type) const noexcept override;

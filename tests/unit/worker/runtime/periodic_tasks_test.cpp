@@ -20,7 +20,7 @@ class NoWorker final : public Worker {
   [[nodiscard]] unsigned slot() const noexcept override { return 0; }
   [[nodiscard]] unsigned generation() const noexcept override { return 1; }
   [[nodiscard]] bool draining() const noexcept override { return false; }
-  [[nodiscard]] Redis redis() override { throw std::logic_error("no Redis"); }
+  [[nodiscard]] detail::Services& services() override { throw std::logic_error("no Redis"); }
 
  private:
   [[nodiscard]] void* find_state(const std::type_info&) const noexcept override { return nullptr; }

@@ -1,0 +1,18 @@
+// Implements what Worker and Request give access to: Redis, and what is kept there.
+#include "pronghorn/redis.h"
+#include "pronghorn/request.h"
+#include "pronghorn/worker.h"
+#include "worker/state/state_services.h"
+
+namespace pronghorn {
+namespace {
+
+worker::StateServices& services_of(Worker& worker) { return static_cast<worker::StateServices&>(worker.services()); }
+
+}  // namespace
+
+Redis Worker::redis() { return Redis(*services_of(*this).redis); }
+
+Redis Request::redis() { return worker().redis(); }
+
+}  // namespace pronghorn
