@@ -6,11 +6,13 @@
 
 namespace pronghorn::worker {
 
+RedisCall::RedisCall(RedisClient& client) noexcept : node_(client.node_) {}
+
 RedisCall::~RedisCall() {
-  if (outstanding() > 0 || ready_position_ != SIZE_MAX) client_.forget(*this);
+  if (outstanding() > 0 || ready_position_ != SIZE_MAX) node_.forget(*this);
 }
 
-void RedisCall::send(std::span<const std::string_view> words) { client_.issue(*this, words); }
+void RedisCall::send(std::span<const std::string_view> words) { node_.issue(*this, words); }
 
 void RedisCall::send(const Command& command) {
   const std::vector<std::string_view> words(command.words().begin(), command.words().end());

@@ -15,6 +15,7 @@
 namespace pronghorn::worker {
 
 class RedisClient;
+class RedisNode;
 
 //   RedisCall call(client);
 //   call.send({"INCR", key});
@@ -27,7 +28,7 @@ class RedisClient;
 //            out the commands.
 class RedisCall {
  public:
-  explicit RedisCall(RedisClient& client) noexcept : client_(client) {}
+  explicit RedisCall(RedisClient& client) noexcept;
   RedisCall(const RedisCall&) = delete;
   RedisCall& operator=(const RedisCall&) = delete;
   ~RedisCall();
@@ -45,16 +46,16 @@ class RedisCall {
   [[nodiscard]] Reply& reply(std::size_t index = 0) noexcept { return index == 0 ? first_ : others_[index - 1]; }
 
  private:
-  friend class RedisClient;
+  friend class RedisNode;
   [[nodiscard]] std::size_t outstanding() const noexcept { return failure_.empty() ? sent_ - received_ : 0; }
   void accept(Reply reply);
 
-  RedisClient& client_;
+  RedisNode& node_;
   std::coroutine_handle<> waiting_;
-  std::uint64_t first_sequence_ = 0;  // of its first command in the client's queue
+  std::uint64_t first_sequence_ = 0;  // of its first command in the node's queue
   std::size_t sent_ = 0;
   std::size_t received_ = 0;
-  std::size_t ready_position_ = SIZE_MAX;  // in the client's list of calls to resume
+  std::size_t ready_position_ = SIZE_MAX;  // in the node's list of calls to resume
   Reply first_;                            // nearly every call has one reply only
   std::vector<Reply> others_;
   std::string failure_;  // why the call failed; empty: it has not

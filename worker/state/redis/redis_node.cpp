@@ -1,4 +1,4 @@
-#include "worker/state/redis/redis_client.h"
+#include "worker/state/redis/redis_node.h"
 
 #include <fmt/format.h>
 
@@ -20,7 +20,7 @@ constexpr std::uint64_t kSwitchEveryMs = 5'000;
 
 }  // namespace
 
-RedisClient::RedisClient(uv_loop_t* loop, RedisUrl url, milliseconds timeout, std::string trial_key, WorkerRow& row)
+RedisNode::RedisNode(uv_loop_t* loop, RedisUrl url, milliseconds timeout, std::string trial_key, WorkerRow& row)
     : row_(row),
       status_(row),
       link_(loop, std::move(url), timeout, std::move(trial_key), status_, *this),
@@ -32,11 +32,11 @@ RedisClient::RedisClient(uv_loop_t* loop, RedisUrl url, milliseconds timeout, st
   status_.set(RedisState::connecting);
 }
 
-RedisClient::~RedisClient() { close(); }
+RedisNode::~RedisNode() { close(); }
 
-void RedisClient::start(std::function<void(std::string)> on_fatal) { link_.start(std::move(on_fatal)); }
+void RedisNode::start(std::function<void(std::string)> on_fatal) { link_.start(std::move(on_fatal)); }
 
-void RedisClient::close() {
+void RedisNode::close() {
   if (std::exchange(closed_, true)) return;
   link_.close();
   prepare_.reset();
@@ -48,7 +48,7 @@ void RedisClient::close() {
 
 // ---- commands out
 
-void RedisClient::issue(RedisCall& call, std::span<const std::string_view> words) {
+void RedisNode::issue(RedisCall& call, std::span<const std::string_view> words) {
   if (!call.failure_.empty()) return;
   if (const std::string why = obstacle(call, words); !why.empty()) {
     add(row_[Count::redis_errors]);
@@ -59,14 +59,14 @@ void RedisClient::issue(RedisCall& call, std::span<const std::string_view> words
   enqueue(&call, words);
 }
 
-void RedisClient::post(std::span<const std::string_view> words) {
+void RedisNode::post(std::span<const std::string_view> words) {
   if (!link_.obstacle().empty() || pending_.size() >= kMaxPending) return;
   add(row_[Count::redis_commands]);
   enqueue(nullptr, words);
 }
 
 // Why a command cannot be sent; empty if it can.
-std::string RedisClient::obstacle(const RedisCall& call, std::span<const std::string_view> words) const {
+std::string RedisNode::obstacle(const RedisCall& call, std::span<const std::string_view> words) const {
   if (std::string why = link_.obstacle(); !why.empty()) return why;
   // A call that has begun is not refused: half of a transaction must not stay on the connection.
   if (call.sent_ == 0 && (pending_.size() >= kMaxPending || output_.size() >= kMaxOutput)) {
@@ -78,7 +78,7 @@ std::string RedisClient::obstacle(const RedisCall& call, std::span<const std::st
   return {};
 }
 
-void RedisClient::enqueue(RedisCall* call, std::span<const std::string_view> words) {
+void RedisNode::enqueue(RedisCall* call, std::span<const std::string_view> words) {
   const std::uint64_t now = uv_hrtime();
   pending_.push_back({call, now});
   ++unsent_;
@@ -87,12 +87,12 @@ void RedisClient::enqueue(RedisCall* call, std::span<const std::string_view> wor
   if (uv_is_active(reinterpret_cast<uv_handle_t*>(sweep_timer_.get())) == 0) arm_sweep(now);
 }
 
-void RedisClient::flush_before_poll() {
+void RedisNode::flush_before_poll() {
   if (!link_.up() || output_.empty()) return;
-  uv_prepare_start(prepare_.get(), [](uv_prepare_t* prepare) { static_cast<RedisClient*>(prepare->data)->flush(); });
+  uv_prepare_start(prepare_.get(), [](uv_prepare_t* prepare) { static_cast<RedisNode*>(prepare->data)->flush(); });
 }
 
-void RedisClient::flush() {
+void RedisNode::flush() {
   uv_prepare_stop(prepare_.get());
   if (!link_.up() || output_.empty() || link_.writing() || switching_) return;
   unsent_ = 0;
@@ -101,14 +101,14 @@ void RedisClient::flush() {
 
 // ---- replies in
 
-void RedisClient::link_up(std::string_view refusal) {
+void RedisNode::link_up(std::string_view refusal) {
   switching_ = false;
   trial_ms_ = uv_hrtime() / 1'000'000;
   tried_write(refusal);
   flush_before_poll();  // the commands that waited for the connection
 }
 
-void RedisClient::link_replied(Reply reply, std::uint64_t received_ns) {
+void RedisNode::link_replied(Reply reply, std::uint64_t received_ns) {
   if (pending_.empty()) {
     // Redis sends an error before it closes a connection that it does not want.
     return link_.lost(reply.is_error() ? reply.error() : "a reply without a command");
@@ -132,14 +132,14 @@ void RedisClient::link_replied(Reply reply, std::uint64_t received_ns) {
   if (entry.call->outstanding() == 0) make_ready(*entry.call);
 }
 
-void RedisClient::link_settled() {
+void RedisNode::link_settled() {
   if (switching_) switch_connection();
   resume_ready();
 }
 
 // ---- trial writes
 
-void RedisClient::tried_write(std::string_view error) {
+void RedisNode::tried_write(std::string_view error) {
   writes_.tried(error);
   if (!link_.up()) return;
   status_.set(writes_.refused() ? RedisState::down : RedisState::up, writes_.reason());
@@ -150,18 +150,18 @@ void RedisClient::tried_write(std::string_view error) {
   }
 }
 
-void RedisClient::start_trials() {
+void RedisNode::start_trials() {
   if (uv_is_active(reinterpret_cast<uv_handle_t*>(trial_timer_.get())) != 0) return;
   const auto on_time = [](uv_timer_t* timer) {
-    auto* client = static_cast<RedisClient*>(timer->data);
-    client->try_write();
-    client->link_settled();
+    auto* node = static_cast<RedisNode*>(timer->data);
+    node->try_write();
+    node->link_settled();
   };
   switch_ms_ = uv_hrtime() / 1'000'000 + kSwitchEveryMs;
   uv_timer_start(trial_timer_.get(), on_time, kTryEveryMs, kTryEveryMs);
 }
 
-void RedisClient::try_write() {
+void RedisNode::try_write() {
   const bool unanswered = trial_ != UINT64_MAX && trial_ >= front_sequence_;
   if (!link_.up() || unanswered || switching_) return;
   const std::uint64_t now_ms = uv_hrtime() / 1'000'000;
@@ -175,14 +175,14 @@ void RedisClient::try_write() {
 }
 
 // A command was refused: finds out whether it is that command alone.
-void RedisClient::try_write_soon() {
+void RedisNode::try_write_soon() {
   if (writes_.refused()) return;
   start_trials();
   if (uv_hrtime() / 1'000'000 - trial_ms_ >= kTryEveryMs / 10) try_write();
 }
 
 // The login of the new connection tries a write as well.
-void RedisClient::switch_connection() {
+void RedisNode::switch_connection() {
   if (!link_.up() || pending_.size() > unsent_) return;
   switching_ = false;
   switch_ms_ = uv_hrtime() / 1'000'000 + kSwitchEveryMs;
@@ -192,7 +192,7 @@ void RedisClient::switch_connection() {
 // ---- calls
 
 // The entries stay in the queue, so that their replies are counted off.
-void RedisClient::forget(RedisCall& call) noexcept {
+void RedisNode::forget(RedisCall& call) noexcept {
   if (call.ready_position_ != SIZE_MAX) ready_[call.ready_position_] = nullptr;
   if (call.sent_ == 0) return;
   const std::uint64_t end = call.first_sequence_ + call.sent_;
@@ -202,13 +202,13 @@ void RedisClient::forget(RedisCall& call) noexcept {
   }
 }
 
-void RedisClient::fail(RedisCall& call, std::string_view why) {
+void RedisNode::fail(RedisCall& call, std::string_view why) {
   forget(call);
   call.failure_ = why;
   make_ready(call);
 }
 
-void RedisClient::fail_all(std::string_view why) {
+void RedisNode::fail_all(std::string_view why) {
   for (std::size_t i = 0; i < pending_.size(); ++i) {
     if (i >= expired_) add(row_[Count::redis_errors]);
     if (pending_[i].call != nullptr) fail(*pending_[i].call, why);
@@ -221,7 +221,7 @@ void RedisClient::fail_all(std::string_view why) {
   if (sweep_timer_) uv_timer_stop(sweep_timer_.get());
 }
 
-void RedisClient::make_ready(RedisCall& call) {
+void RedisNode::make_ready(RedisCall& call) {
   if (!call.waiting_ || call.ready_position_ != SIZE_MAX) return;  // not awaited yet: await_ready() will see it
   call.ready_position_ = ready_.size();
   ready_.push_back(&call);
@@ -229,7 +229,7 @@ void RedisClient::make_ready(RedisCall& call) {
 
 // Coroutines run only here. They may send commands, destroy calls and close this client, so the list may change during
 // the loop.
-void RedisClient::resume_ready() {
+void RedisNode::resume_ready() {
   if (std::exchange(resuming_, true)) return;  // a caller further up the stack continues
   for (std::size_t i = 0; i < ready_.size(); ++i) {
     RedisCall* call = std::exchange(ready_[i], nullptr);
@@ -245,25 +245,25 @@ void RedisClient::resume_ready() {
 
 // When the next command misses its deadline, or when the oldest has been without a reply for twice that time and the
 // connection is given up.
-std::uint64_t RedisClient::next_expiry_ns() const noexcept {
+std::uint64_t RedisNode::next_expiry_ns() const noexcept {
   std::uint64_t next = UINT64_MAX;
   if (expired_ < pending_.size()) next = pending_[expired_].issued_ns + timeout_ns_;
   if (expired_ > 0) next = std::min(next, pending_.front().issued_ns + 2 * timeout_ns_);
   return next;
 }
 
-void RedisClient::arm_sweep(std::uint64_t now_ns) {
+void RedisNode::arm_sweep(std::uint64_t now_ns) {
   const std::uint64_t next = next_expiry_ns();
   if (next == UINT64_MAX) return;
   start_sweep(next > now_ns ? (next - now_ns) / 1'000'000 + 1 : 1);
 }
 
-void RedisClient::start_sweep(std::uint64_t delay_ms) {
+void RedisNode::start_sweep(std::uint64_t delay_ms) {
   uv_timer_start(
-      sweep_timer_.get(), [](uv_timer_t* timer) { static_cast<RedisClient*>(timer->data)->sweep(); }, delay_ms, 0);
+      sweep_timer_.get(), [](uv_timer_t* timer) { static_cast<RedisNode*>(timer->data)->sweep(); }, delay_ms, 0);
 }
 
-void RedisClient::sweep() {
+void RedisNode::sweep() {
   const std::uint64_t now = uv_hrtime();
   if (next_expiry_ns() > now) {
     last_chance_ = false;
@@ -277,7 +277,7 @@ void RedisClient::sweep() {
   resume_ready();
 }
 
-void RedisClient::expire(std::uint64_t now_ns) {
+void RedisNode::expire(std::uint64_t now_ns) {
   const auto timeout_ms = link_.timeout().count();
   const std::string why = fmt::format("Redis did not answer within {} ms", timeout_ms);
   while (expired_ < pending_.size() && pending_[expired_].issued_ns + timeout_ns_ <= now_ns) {
