@@ -67,6 +67,28 @@ TEST_CASE("unix: takes the path of a socket", "[redis_url]") {
   CHECK(refusal("unix:/" + std::string(200, 'x')).find("longer than 107") != std::string::npos);
 }
 
+TEST_CASE("redis+cluster:// lists nodes of a cluster", "[redis_url]") {
+  const RedisUrl url = parse_redis_url("redis+cluster://shop:s%2Cecret@a:7000,b,[::1]:7001");
+  CHECK(url.kind == RedisUrl::Kind::cluster);
+  CHECK(url.seeds == std::vector<pronghorn::RedisHost>{{"a", 7000}, {"b", 6379}, {"::1", 7001}});
+  CHECK(url.user == "shop");
+  CHECK(url.password == "s,ecret");
+  CHECK(parse_redis_url("redis+cluster://a/0").seeds.size() == 1);
+  CHECK(refusal("redis+cluster://a/1").find("database 0") != std::string::npos);
+}
+
+TEST_CASE("redis+sentinel:// lists sentinels and names the primary", "[redis_url]") {
+  const RedisUrl url = parse_redis_url("redis+sentinel://:secret@a,b:26380/main/3");
+  CHECK(url.kind == RedisUrl::Kind::sentinel);
+  CHECK(url.seeds == std::vector<pronghorn::RedisHost>{{"a", 26379}, {"b", 26380}});
+  CHECK(url.primary == "main");
+  CHECK(url.database == 3);
+  CHECK(url.password == "secret");
+  CHECK(parse_redis_url("redis+sentinel://a/main").database == 0);
+  CHECK(refusal("redis+sentinel://a:26379").find("name the primary") != std::string::npos);
+  CHECK(refusal("redis+sentinel://a/").find("name the primary") != std::string::npos);
+}
+
 TEST_CASE("Redis over TLS is refused by name", "[redis_url]") {
   CHECK(refusal("rediss://:hunter2@host").find("TLS") != std::string::npos);
 }
@@ -91,6 +113,17 @@ TEST_CASE("a malformed Redis URL is refused without showing its password", "[red
                            "redis://:hunter2@host/99999999999",
                            "redis://[hunter2",
                            "redis://[::1]hunter2",
+                           "redis+cluster://:hunter2@",
+                           "redis+cluster://:hunter2@a,",
+                           "redis+cluster://:hunter2@a,,b",
+                           "redis+cluster://:hunter2@a,b@c",
+                           "redis+cluster://u:p@a,u:hunter2@b",
+                           "redis+cluster://:hunter2@a:7000:1,b",
+                           "redis+cluster://:hunter2@a/hunter2",
+                           "redis+sentinel://:hunter2@a",
+                           "redis+sentinel://:hunter2@a/main/hunter2",
+                           "redis+sentinel://:hunter2@a/%main",
+                           "redis+sentinel:///:hunter2@a/main",
                            "rediss://:hunter2@host"}) {
     const std::string message = refusal(text);
     CAPTURE(text, message);
@@ -104,5 +137,9 @@ TEST_CASE("a Redis URL is shown without its password", "[redis_url]") {
   CHECK(display_redis_url(parse_redis_url("redis://u:hunter2@h:1/2")) == "redis://u:***@h:1/2");
   CHECK(display_redis_url(parse_redis_url("redis://:hunter2@[::1]")) == "redis://:***@[::1]:6379/0");
   CHECK(display_redis_url(parse_redis_url("redis://h")) == "redis://h:6379/0");
+  CHECK(display_redis_url(parse_redis_url("redis+cluster://u:hunter2@a:1,[::1]")) ==
+        "redis+cluster://u:***@a:1,[::1]:6379");
+  CHECK(display_redis_url(parse_redis_url("redis+sentinel://:hunter2@a,b:1/main")) ==
+        "redis+sentinel://:***@a:26379,b:1/main/0");
   CHECK(display_redis_url(parse_redis_url("unix:/x")) == "unix:/x");
 }
