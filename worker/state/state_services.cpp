@@ -8,20 +8,21 @@
 namespace pronghorn::worker {
 namespace {
 
-std::unique_ptr<RedisClient> make_client(uv_loop_t* loop, const Config& config, WorkerRow& row) {
+std::unique_ptr<RedisClient> make_client(uv_loop_t* loop, const Config& config, WorkerRow& row, unsigned slot) {
   const std::string address = redis_address(config);
   if (address == "none") {
     row.redis_state.store(RedisState::off, std::memory_order_relaxed);
     return nullptr;
   }
-  return std::make_unique<RedisClient>(loop, parse_redis_url(address), config.redis_timeout,
-                                       key_prefix(config.name) + ":trial", row);
+  const std::string prefix = key_prefix(config.name);
+  LinkSettings settings{config.redis_timeout, prefix + ":" + std::to_string(slot)};
+  return std::make_unique<RedisClient>(loop, parse_redis_url(address), std::move(settings), prefix + ":trial", row);
 }
 
 }  // namespace
 
-StateServices::StateServices(uv_loop_t* loop, const Config& config, WorkerRow& row)
-    : redis(make_client(loop, config, row)),
+StateServices::StateServices(uv_loop_t* loop, const Config& config, WorkerRow& row, unsigned slot)
+    : redis(make_client(loop, config, row, slot)),
       sessions(redis.get(), config),
       limiter(redis.get(), config, row),
       idempotency(redis.get(), sessions, config) {}

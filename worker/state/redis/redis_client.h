@@ -3,7 +3,7 @@
 
 #include <uv.h>
 
-#include <chrono>
+#include <expected>
 #include <functional>
 #include <span>
 #include <string>
@@ -30,10 +30,9 @@ class RedisClient final : public pronghorn::detail::RedisClient {
  public:
   static constexpr std::size_t kMaxCommand = RedisNode::kMaxCommand;
 
-  // `timeout` is the deadline of each command and of each attempt to connect. `trial_key` is the key of trial writes.
-  // Writes the row's redis_* values.
-  RedisClient(uv_loop_t* loop, RedisUrl url, std::chrono::milliseconds timeout, std::string trial_key, WorkerRow& row)
-      : node_(loop, std::move(url), timeout, std::move(trial_key), row) {}
+  // `settings.timeout` is the deadline of each command and of each attempt to connect. `trial_key` is the key of trial
+  // writes. Writes the row's redis_* values.
+  RedisClient(uv_loop_t* loop, RedisUrl url, LinkSettings settings, std::string trial_key, WorkerRow& row);
   RedisClient(const RedisClient&) = delete;
   RedisClient& operator=(const RedisClient&) = delete;
 
@@ -54,8 +53,18 @@ class RedisClient final : public pronghorn::detail::RedisClient {
   [[nodiscard]] bool refuses_writes() const noexcept { return node_.refuses_writes(); }
   [[nodiscard]] const std::string& address() const noexcept { return node_.address(); }
 
+  // Where a connection of its own must go, such as one that subscribes or blocks: to the node that serves `key` now, or
+  // to any node if `key` is empty. An error says why nobody knows it yet. For the TargetSource of a RedisLink, which asks
+  // before each attempt to connect.
+  [[nodiscard]] std::expected<RedisTarget, std::string> target_for(std::string_view key) const;
+  // The settings for such a link. `purpose` becomes a part of its name: "shop:3:events".
+  [[nodiscard]] LinkSettings link_settings(std::string_view purpose) const;
+
  private:
   friend class RedisCall;
+
+  RedisUrl url_;
+  LinkSettings settings_;
   RedisNode node_;
 };
 

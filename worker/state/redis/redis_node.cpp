@@ -20,11 +20,10 @@ constexpr std::uint64_t kSwitchEveryMs = 5'000;
 
 }  // namespace
 
-RedisNode::RedisNode(uv_loop_t* loop, RedisUrl url, milliseconds timeout, std::string trial_key, WorkerRow& row)
+RedisNode::RedisNode(uv_loop_t* loop, TargetSource source, LinkSettings settings, WorkerRow& row)
     : row_(row),
       status_(row),
-      link_(loop, std::move(url), timeout, std::move(trial_key), status_, *this),
-      writes_(link_.address()),
+      link_(loop, std::move(source), std::move(settings), *this),
       timeout_ns_(static_cast<std::uint64_t>(std::chrono::nanoseconds(link_.timeout()).count())),
       prepare_(make_uv<uv_prepare_t>(loop, uv_prepare_init, this)),
       sweep_timer_(make_uv<uv_timer_t>(loop, uv_timer_init, this)),
@@ -104,6 +103,7 @@ void RedisNode::flush() {
 void RedisNode::link_up(std::string_view refusal) {
   switching_ = false;
   trial_ms_ = uv_hrtime() / 1'000'000;
+  writes_.moved_to(link_.address());
   tried_write(refusal);
   flush_before_poll();  // the commands that waited for the connection
 }
@@ -130,6 +130,11 @@ void RedisNode::link_replied(Reply reply, std::uint64_t received_ns) {
   if (entry.call == nullptr) return;
   entry.call->accept(std::move(reply));
   if (entry.call->outstanding() == 0) make_ready(*entry.call);
+}
+
+void RedisNode::link_down(std::string_view reason) {
+  status_.set(RedisState::down, reason);
+  fail_all(link_.obstacle());
 }
 
 void RedisNode::link_settled() {
@@ -163,7 +168,7 @@ void RedisNode::start_trials() {
 
 void RedisNode::try_write() {
   const bool unanswered = trial_ != UINT64_MAX && trial_ >= front_sequence_;
-  if (!link_.up() || unanswered || switching_) return;
+  if (!link_.up() || unanswered || switching_ || link_.target().trial_key.empty()) return;
   const std::uint64_t now_ms = uv_hrtime() / 1'000'000;
   if (is_wrong_server(writes_.reason()) && now_ms >= switch_ms_) {
     switching_ = true;
@@ -171,7 +176,7 @@ void RedisNode::try_write() {
   }
   trial_ = front_sequence_ + pending_.size();
   trial_ms_ = now_ms;
-  enqueue(nullptr, link_.trial_write());
+  enqueue(nullptr, RedisLink::trial_write(link_.target().trial_key));
 }
 
 // A command was refused: finds out whether it is that command alone.

@@ -21,13 +21,12 @@
 #include <string_view>
 #include <vector>
 
-#include "common/config/redis_url.h"
 #include "common/ipc/scoreboard.h"
 #include "common/uv_ptr.h"
 #include "pronghorn/redis.h"
 #include "worker/state/redis/link/redis_link.h"
-#include "worker/state/redis/link/redis_status.h"
 #include "worker/state/redis/redis_call.h"
+#include "worker/state/redis/redis_status.h"
 #include "worker/state/redis/write_watch.h"
 
 namespace pronghorn::worker {
@@ -40,9 +39,8 @@ class RedisNode final : private RedisLink::Listener {
   static constexpr std::size_t kMaxOutput = 64 * 1024 * 1024;    // bytes not yet written, before one more command
   static constexpr std::size_t kMaxCommand = 512 * 1024 * 1024;  // bytes of one command
 
-  // `timeout` is the deadline of each command and of each attempt to connect. `trial_key` is the key of trial writes.
-  // Writes the row's redis_* values.
-  RedisNode(uv_loop_t* loop, RedisUrl url, std::chrono::milliseconds timeout, std::string trial_key, WorkerRow& row);
+  // `settings.timeout` is the deadline of each command too. Writes the row's redis_* values.
+  RedisNode(uv_loop_t* loop, TargetSource source, LinkSettings settings, WorkerRow& row);
   RedisNode(const RedisNode&) = delete;
   RedisNode& operator=(const RedisNode&) = delete;
   ~RedisNode();
@@ -76,7 +74,7 @@ class RedisNode final : private RedisLink::Listener {
   void link_up(std::string_view refusal) override;
   void link_replied(Reply reply, std::uint64_t received_ns) override;
   void link_writable() override { flush(); }
-  void link_down(std::string_view why) override { fail_all(why); }
+  void link_down(std::string_view reason) override;
   void link_settled() override;
 
   // For RedisCall.

@@ -1,4 +1,4 @@
-#include "worker/state/redis/link/redis_status.h"
+#include "worker/state/redis/redis_status.h"
 
 #include <chrono>
 

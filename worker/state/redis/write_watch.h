@@ -14,8 +14,8 @@ namespace pronghorn::worker {
 // Context: loop thread.
 class WriteWatch {
  public:
-  // `address` is shown in the log.
-  explicit WriteWatch(std::string address) : address_(std::move(address)) {}
+  // Of which server the next trials are: for the log.
+  void moved_to(std::string_view address) { address_ = address; }
 
   // The result of a trial: the error reply, or empty if it was accepted.
   void tried(std::string_view error);

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <array>
+#include <initializer_list>
+#include <span>
 #include <utility>
 
 #include "common/log.h"
@@ -20,9 +22,7 @@ constexpr milliseconds kLongestBackoff{5'000};
 
 std::string describe(const RedisUrl& url) {
   if (url.is_unix) return "unix:" + url.path;
-  const bool ipv6 = url.host.find(':') != std::string::npos;
-  return fmt::format("{}{}{}{}{}:{}", url.user, url.user.empty() ? "" : "@", ipv6 ? "[" : "", url.host, ipv6 ? "]" : "",
-                     url.port);
+  return fmt::format("{}{}{}", url.user, url.user.empty() ? "" : "@", display_host(url.host, url.port));
 }
 
 // Written and removed at once; HSET is refused for every reason for which the writes of sessions are.
@@ -39,25 +39,25 @@ bool is_temporary(std::string_view error) {
 
 }  // namespace
 
-RedisLink::RedisLink(uv_loop_t* loop, RedisUrl url, milliseconds timeout, std::string trial_key, RedisStatus& status,
-                     Listener& listener)
+RedisLink::RedisLink(uv_loop_t* loop, TargetSource source, LinkSettings settings, Listener& listener)
     : loop_(loop),
-      url_(std::move(url)),
-      address_(describe(url_)),
-      timeout_(std::max(timeout, milliseconds(1))),
-      trial_key_(std::move(trial_key)),
-      status_(status),
+      source_(std::move(source)),
+      settings_(std::move(settings)),
       listener_(listener),
       backoff_(kFirstBackoff),
       random_(std::random_device{}()),
       lookup_(std::in_place, loop),
-      timer_(make_uv<uv_timer_t>(loop, uv_timer_init, this)) {}
+      timer_(make_uv<uv_timer_t>(loop, uv_timer_init, this)) {
+  settings_.timeout = std::max(settings_.timeout, milliseconds(1));
+  if (auto target = source_()) target_ = std::move(*target);
+  address_ = describe(target_.url);
+}
 
 void RedisLink::start(std::function<void(std::string)> on_fatal) {
   if (state_ != State::idle) return;
   on_fatal_ = std::move(on_fatal);
   down_since_ms_ = uv_hrtime() / 1'000'000;
-  patient_until_ms_ = down_since_ms_ + static_cast<std::uint64_t>(timeout_.count());
+  patient_until_ms_ = down_since_ms_ + static_cast<std::uint64_t>(settings_.timeout.count());
   connect();
 }
 
@@ -65,12 +65,19 @@ void RedisLink::reconnect() {
   if (state_ != State::up) return;
   down_since_ms_ = uv_hrtime() / 1'000'000;
   patient_ = true;
-  patient_until_ms_ = down_since_ms_ + static_cast<std::uint64_t>(timeout_.count());
+  patient_until_ms_ = down_since_ms_ + static_cast<std::uint64_t>(settings_.timeout.count());
   connect();
 }
 
-std::array<std::string_view, 4> RedisLink::trial_write() const noexcept {
-  return {"EVAL", kTrialScript, "1", trial_key_};
+void RedisLink::retry_now() {
+  if (state_ != State::waiting || uv_is_active(reinterpret_cast<uv_handle_t*>(timer_.get())) == 0) return;
+  backoff_ = kFirstBackoff;
+  connect();
+  listener_.link_settled();
+}
+
+std::array<std::string_view, 4> RedisLink::trial_write(std::string_view key) noexcept {
+  return {"EVAL", kTrialScript, "1", key};
 }
 
 void RedisLink::close() noexcept {
@@ -86,17 +93,35 @@ std::string RedisLink::obstacle() const {
   return fmt::format("Redis at {} is unreachable: {}", address_, last_reason_);
 }
 
+// False if nobody knows the target; the next attempt is then planned.
+bool RedisLink::take_target() {
+  auto target = source_();
+  if (!target) {
+    retry_later(target.error());
+    return false;
+  }
+  const bool other_host = target->url.host != target_.url.host || target->url.port != target_.url.port;
+  target_ = std::move(*target);
+  if (other_host) {
+    address_ = describe(target_.url);
+    connection_.reset();
+    lookup_.emplace(loop_);  // a lookup that still runs is of the other host
+  }
+  return true;
+}
+
 void RedisLink::connect() {
+  if (!take_target()) return;
   state_ = State::connecting;
   connection_ = std::make_unique<RedisConnection>(loop_, *lookup_, static_cast<RedisConnection::Listener&>(*this));
   reader_ = std::make_unique<ReplyReader>();
   const auto on_deadline = [](uv_timer_t* timer) {
     auto* link = static_cast<RedisLink*>(timer->data);
-    link->lost(fmt::format("no connection within {} ms", link->timeout_.count()));
+    link->lost(fmt::format("no connection within {} ms", link->timeout().count()));
   };
   uv_update_time(loop_);
-  uv_timer_start(timer_.get(), on_deadline, static_cast<std::uint64_t>(timeout_.count()), 0);
-  if (const std::string reason = connection_->open(url_); !reason.empty()) retry_later(reason);
+  uv_timer_start(timer_.get(), on_deadline, static_cast<std::uint64_t>(settings_.timeout.count()), 0);
+  if (const std::string reason = connection_->open(target_.url); !reason.empty()) retry_later(reason);
 }
 
 // ---- login
@@ -104,35 +129,61 @@ void RedisLink::connect() {
 void RedisLink::connected() {
   state_ = State::greeting;
   refusal_.clear();
-  greeting_.clear();
-  if (!url_.password.empty()) greeting_.push_back(Greeting::auth);
-  if (url_.database != 0) greeting_.push_back(Greeting::select);
-  greeting_.push_back(Greeting::cluster);
-  greeting_.push_back(Greeting::trial);
+  plan_greeting();
   greet_next(0);
+}
+
+void RedisLink::plan_greeting() {
+  using Kind = RedisTarget::Kind;
+  greeting_.clear();
+  if (target_.kind == Kind::sentinel) {
+    greeting_.push_back(Greeting::knock);
+    return;
+  }
+  if (!target_.url.password.empty()) greeting_.push_back(Greeting::auth);
+  if (!settings_.client_name.empty()) greeting_.push_back(Greeting::name);
+  if (target_.url.database != 0) greeting_.push_back(Greeting::select);
+  greeting_.push_back(target_.kind == Kind::primary ? Greeting::role : Greeting::cluster);
+  if (target_.kind == Kind::replica) greeting_.push_back(Greeting::readonly);
+  if (!target_.trial_key.empty()) greeting_.push_back(Greeting::trial);
 }
 
 // One command at a time, so that the answer to AUTH is known before anything depends on it.
 void RedisLink::greet_next(std::size_t step) {
   greeting_step_ = step;
   std::string command;
-  const std::string database = std::to_string(url_.database);
+  const auto say = [&command](std::initializer_list<std::string_view> words) {
+    append_command(command, std::span(words.begin(), words.size()));
+  };
+  const RedisUrl& url = target_.url;
   switch (greeting_[step]) {
+    case Greeting::knock:
+      say({"PING"});
+      break;
     case Greeting::auth:
-      if (url_.user.empty()) {
-        append_command(command, std::array<std::string_view, 2>{"AUTH", url_.password});
+      if (url.user.empty()) {
+        say({"AUTH", url.password});
       } else {
-        append_command(command, std::array<std::string_view, 3>{"AUTH", url_.user, url_.password});
+        say({"AUTH", url.user, url.password});
       }
       break;
+    case Greeting::name:
+      say({"CLIENT", "SETNAME", settings_.client_name});
+      break;
     case Greeting::select:
-      append_command(command, std::array<std::string_view, 2>{"SELECT", database});
+      say({"SELECT", std::to_string(url.database)});
       break;
     case Greeting::cluster:
-      append_command(command, std::array<std::string_view, 2>{"INFO", "cluster"});
+      say({"INFO", "cluster"});
+      break;
+    case Greeting::role:
+      say({"ROLE"});
+      break;
+    case Greeting::readonly:
+      say({"READONLY"});
       break;
     case Greeting::trial:
-      append_command(command, trial_write());
+      append_command(command, trial_write(target_.trial_key));
       break;
   }
   if (const int error = connection_->write(command); error != 0) lost(uv_strerror(error));
@@ -151,50 +202,71 @@ void RedisLink::greeted(const Reply& reply) {
 bool RedisLink::passed(Greeting step, const Reply& reply) {
   const std::string_view error = reply.is_error() ? std::string_view(reply.error()) : std::string_view();
   const std::string_view code = error_code(error);
+  if (code == "NOAUTH" && step != Greeting::auth && step != Greeting::name) {
+    if (step == Greeting::knock && !target_.url.password.empty()) {
+      greeting_.push_back(Greeting::auth);
+      return true;
+    }
+    rejected(fmt::format("Redis at {} requires a password: set [user]:password@ before the host", address_));
+    return false;
+  }
   switch (step) {
+    case Greeting::knock:
+    case Greeting::name:  // not every user may
+      return true;
     case Greeting::auth:
       if (error.empty()) return true;
       rejected(fmt::format("Redis at {} rejects the user or password of the option redis ({})", address_, code));
       return false;
     case Greeting::select:
       if (error.empty()) return true;
-      rejected(fmt::format("Redis at {} rejects database {}: {}", address_, url_.database, error));
+      rejected(fmt::format("Redis at {} rejects database {}: {}", address_, target_.url.database, error));
       return false;
     case Greeting::cluster:  // not every user may ask, and not every server knows the answer
-      if (code == "NOAUTH") {
-        rejected(fmt::format("Redis at {} requires a password: set redis://[user]:password@host:port", address_));
-        return false;
-      }
-      if (!reply.is_string() || reply.string().find("cluster_enabled:1") == std::string::npos) return true;
-      reject_cluster();
-      return false;
+      return !reply.is_string() || is_right_kind(reply.string());
+    case Greeting::role: {
+      const bool is_replica = reply.is_array() && !reply.array().empty() && reply.array()[0].is_string() &&
+                              reply.array()[0].string() != "master";
+      if (is_replica) lost("the server is not the primary");
+      return !is_replica;
+    }
+    case Greeting::readonly:
+      if (!error.empty()) lost(std::string(error));
+      return error.empty();
     case Greeting::trial:
       return trial_passed(error);
   }
   return true;
 }
 
+// A server of the other kind is a configuration error. Sentinels and clusters name only servers of the right kind.
+bool RedisLink::is_right_kind(std::string_view info) {
+  const bool is_cluster = info.find("cluster_enabled:1") != std::string_view::npos;
+  const bool wants_cluster = target_.kind != RedisTarget::Kind::server;
+  if (is_cluster == wants_cluster) return true;
+  rejected(is_cluster
+               ? fmt::format("Redis at {} is a Redis Cluster: use redis+cluster:// instead of redis://", address_)
+               : fmt::format("Redis at {} is not a Redis Cluster: use redis:// instead of redis+cluster://", address_));
+  return false;
+}
+
 bool RedisLink::trial_passed(std::string_view error) {
   const std::string_view code = error_code(error);
-  if (code == "MOVED" || code == "ASK") {
-    reject_cluster();
-    return false;
+  if (code == "MOVED" || code == "ASK" || code == "TRYAGAIN") {  // the key's slot has moved: this tells nothing
+    if (target_.kind == RedisTarget::Kind::server) return is_right_kind("cluster_enabled:1");
+    return true;
   }
   const bool forbidden = code == "NOPERM" || error.starts_with("ERR unknown command");
   if (forbidden && !was_up_) {
+    const std::string_view prefix(target_.trial_key);
     rejected(
         fmt::format("Redis at {} does not allow what sessions and rate limits need: permit EVAL, EVALSHA and the "
                     "commands on hashes and keys for {}* ({})",
-                    address_, trial_key_.substr(0, trial_key_.find(':') + 1), error));
+                    address_, prefix.substr(0, prefix.find(':') + 1), error));
     return false;
   }
   refusal_ = error;
   return true;
-}
-
-void RedisLink::reject_cluster() {
-  rejected(fmt::format("Redis at {} is a Redis Cluster, which is not supported: use a server without cluster mode",
-                       address_));
 }
 
 void RedisLink::now_up() {
@@ -238,7 +310,8 @@ void RedisLink::lost(const std::string& reason) {
 
 // Redis rejects our configuration.
 void RedisLink::rejected(const std::string& what) {
-  if (was_up_ || !patient_) {  // the worker serves without Redis meanwhile, and the server may be repaired
+  if (was_up_ || !patient_ ||
+      !on_fatal_) {  // the worker serves without Redis meanwhile, and the server may be repaired
     if (!std::exchange(told_rejected_, true)) log_error(what);
     return lost(what);
   }
@@ -247,9 +320,8 @@ void RedisLink::rejected(const std::string& what) {
   state_ = State::waiting;  // for ever: another attempt would fail in the same way
   patient_ = false;
   last_reason_ = what;
-  status_.set(RedisState::down, what);
   listener_.link_down(what);
-  if (on_fatal_) std::exchange(on_fatal_, nullptr)(what);
+  std::exchange(on_fatal_, nullptr)(what);
   listener_.link_settled();
 }
 
@@ -266,11 +338,10 @@ void RedisLink::retry_later(const std::string& reason) {
   const auto next_attempt_ms = uv_hrtime() / 1'000'000 + static_cast<std::uint64_t>(delay.count());
   if (!patient_ || next_attempt_ms >= patient_until_ms_) {
     patient_ = false;
-    status_.set(RedisState::down, reason);
     if (!std::exchange(told_unreachable_, true)) {
       log_warning("Redis is unreachable", {{"address", address_}, {"reason", reason}});
     }
-    listener_.link_down(fmt::format("Redis at {} is unreachable: {}", address_, reason));
+    listener_.link_down(reason);
   }
   const auto on_time = [](uv_timer_t* timer) { static_cast<RedisLink*>(timer->data)->connect(); };
   uv_update_time(loop_);

@@ -15,12 +15,11 @@
 #include <string_view>
 #include <vector>
 
-#include "common/config/redis_url.h"
 #include "common/uv_ptr.h"
 #include "pronghorn/redis.h"
 #include "worker/state/redis/link/address_lookup.h"
 #include "worker/state/redis/link/redis_connection.h"
-#include "worker/state/redis/link/redis_status.h"
+#include "worker/state/redis/link/redis_target.h"
 #include "worker/state/redis/link/reply_reader.h"
 
 namespace pronghorn::worker {
@@ -28,9 +27,9 @@ namespace pronghorn::worker {
 // One attempt to connect takes at most the timeout. After a failed one the link waits: 50 ms at first, doubled up to
 // 5 s, half of it random so that the workers of a server do not reconnect in the same moment.
 //
-// The login includes a trial write, with a script as sessions and rate limits use them, so that a server that cannot
-// serve them is detected before the first request. A Redis Cluster, or a user who may not run the script, is a
-// configuration error just like a wrong password.
+// If the target has a trial key, the login includes a trial write, with a script as sessions and rate limits use them, so
+// that a server that cannot serve them is detected before the first request. A user who may not run the script is a
+// configuration error just like a wrong password, and so is a server of another kind than the target's.
 //
 // Context: loop thread. Nothing throws except the constructor.
 class RedisLink final : private RedisConnection::Listener {
@@ -44,8 +43,9 @@ class RedisLink final : private RedisConnection::Listener {
     virtual void link_replied(Reply reply, std::uint64_t received_ns) = 0;
     // The socket took all bytes of the last write().
     virtual void link_writable() = 0;
-    // There is no connection now: replies that are still missing never come, and new commands must fail with `why`.
-    virtual void link_down(std::string_view why) = 0;
+    // There is no connection now: replies that are still missing never come, and new commands must fail with
+    // obstacle(). `reason`: why there is none, without the address.
+    virtual void link_down(std::string_view reason) = 0;
     // The last call of every event, after all replies of one read or after link_down(): the moment to run other code.
     virtual void link_settled() = 0;
 
@@ -53,14 +53,12 @@ class RedisLink final : private RedisConnection::Listener {
     ~Listener() = default;
   };
 
-  // `timeout` limits each attempt to connect and log in. `trial_key` is the key of the trial write.
-  RedisLink(uv_loop_t* loop, RedisUrl url, std::chrono::milliseconds timeout, std::string trial_key,
-            RedisStatus& status, Listener& listener);
+  RedisLink(uv_loop_t* loop, TargetSource source, LinkSettings settings, Listener& listener);
   RedisLink(const RedisLink&) = delete;
   RedisLink& operator=(const RedisLink&) = delete;
 
   // Begins to connect. `on_fatal` is called at most once, with one line without the password, if Redis rejects the
-  // configuration before a connection was ever up; the link then makes no further attempt.
+  // configuration before a connection was ever up; the link then makes no further attempt. Null: it tries again.
   void start(std::function<void(std::string)> on_fatal);
   // Closes the connection and the timer without calling the listener.
   void close() noexcept;
@@ -71,9 +69,11 @@ class RedisLink final : private RedisConnection::Listener {
   [[nodiscard]] std::string obstacle() const;
   // "unix:PATH" or "user@host:port", for people. Never contains the password.
   [[nodiscard]] const std::string& address() const noexcept { return address_; }
-  [[nodiscard]] std::chrono::milliseconds timeout() const noexcept { return timeout_; }
-  // The words of a trial write. It leaves nothing in Redis.
-  [[nodiscard]] std::array<std::string_view, 4> trial_write() const noexcept;
+  [[nodiscard]] std::chrono::milliseconds timeout() const noexcept { return settings_.timeout; }
+  // What it connects to, or connected to last.
+  [[nodiscard]] const RedisTarget& target() const noexcept { return target_; }
+  // The words of a trial write, of which only the key differs. It leaves nothing in Redis.
+  [[nodiscard]] static std::array<std::string_view, 4> trial_write(std::string_view key) noexcept;
 
   // Only while up(): see RedisConnection.
   [[nodiscard]] int write(std::string& bytes) { return connection_->write(bytes); }
@@ -83,10 +83,12 @@ class RedisLink final : private RedisConnection::Listener {
   void lost(const std::string& reason);
   // Replaces the connection by a new one, if up(). No command may be without its reply. Commands issued meanwhile wait.
   void reconnect();
+  // Ends the wait before the next attempt: the source knows another target.
+  void retry_now();
 
  private:
   enum class State { idle, connecting, greeting, up, waiting, closed };
-  enum class Greeting { auth, select, cluster, trial };
+  enum class Greeting { knock, auth, name, select, cluster, role, readonly, trial };
 
   // RedisConnection::Listener
   void connected() override;
@@ -95,21 +97,22 @@ class RedisLink final : private RedisConnection::Listener {
   void closed(const std::string& reason) override { lost(reason); }
 
   void connect();
+  void plan_greeting();
   void greet_next(std::size_t step);
   void greeted(const Reply& reply);
   [[nodiscard]] bool passed(Greeting step, const Reply& reply);
   [[nodiscard]] bool trial_passed(std::string_view error);
-  void reject_cluster();
+  [[nodiscard]] bool is_right_kind(std::string_view info);
   void now_up();
+  [[nodiscard]] bool take_target();
   void rejected(const std::string& what);
   void retry_later(const std::string& reason);
 
   uv_loop_t* loop_;
-  RedisUrl url_;
+  TargetSource source_;
+  LinkSettings settings_;
+  RedisTarget target_;
   std::string address_;
-  std::chrono::milliseconds timeout_;
-  std::string trial_key_;
-  RedisStatus& status_;
   Listener& listener_;
   std::function<void(std::string)> on_fatal_;
 

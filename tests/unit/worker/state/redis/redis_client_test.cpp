@@ -124,3 +124,11 @@ TEST_CASE("commands in flight fail when the services are closed", "[redis]") {
   CHECK_THROWS_AS(task.take(), RedisUnavailable);
   CHECK_THROWS_AS(worker.command("PING"), RedisUnavailable);
 }
+
+TEST_CASE("connections to Redis carry the name of the application and the slot of the worker", "[redis]") {
+  RedisProcess redis;
+  StateWorker worker(redis.url());
+  worker.ready();
+  CHECK(worker.command("CLIENT", "GETNAME").string() == "app:0");
+  CHECK(worker.state->redis->link_settings("events").client_name == "app:0:events");
+}

@@ -6,7 +6,7 @@ using pronghorn::worker::WriteWatch;
 
 // A server at its memory limit accepts one write and refuses the next.
 TEST_CASE("refused writes count at once, accepted ones after three in a row", "[redis]") {
-  WriteWatch watch("unix:/redis.sock");
+  WriteWatch watch;
   watch.tried("");
   CHECK_FALSE(watch.refused());
   watch.tried("OOM command not allowed");

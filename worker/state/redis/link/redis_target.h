@@ -1,0 +1,35 @@
+// Where a link connects to, and as what it logs in.
+#pragma once
+
+#include <chrono>
+#include <expected>
+#include <functional>
+#include <string>
+
+#include "common/config/redis_url.h"
+
+namespace pronghorn::worker {
+
+struct RedisTarget {
+  enum class Kind {
+    server,    // a server of its own: one with cluster mode is a configuration error
+    primary,   // what sentinels named: it must say that it is the primary
+    cluster,   // a node of a cluster, for the slots that it serves
+    replica,   // the same, for reads that may be stale: READONLY
+    sentinel,  // a sentinel. It gets the password only if it asks for one
+  };
+  RedisUrl url;  // of this one server; its `kind` is RedisUrl::Kind::server
+  Kind kind = Kind::server;
+  std::string trial_key;  // of the trial write at login; empty: none is made
+};
+
+// Called before each attempt to connect. An error says why nobody knows the target yet: the attempt has failed, and the
+// link tries again after its backoff, or when RedisLink::retry_now() is called.
+using TargetSource = std::function<std::expected<RedisTarget, std::string>()>;
+
+struct LinkSettings {
+  std::chrono::milliseconds timeout;  // of each attempt to connect and log in
+  std::string client_name;            // for CLIENT SETNAME: shown by CLIENT LIST; empty: none
+};
+
+}  // namespace pronghorn::worker
