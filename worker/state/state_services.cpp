@@ -19,10 +19,16 @@ std::unique_ptr<RedisClient> make_client(uv_loop_t* loop, const Config& config, 
   return std::make_unique<RedisClient>(loop, parse_redis_url(address), std::move(settings), prefix + ":trial", row);
 }
 
+std::unique_ptr<Subscriber> make_subscriber(uv_loop_t* loop, const RedisClient& client) {
+  auto any_node = [&client] { return client.target_for({}); };
+  return std::make_unique<Subscriber>(loop, std::move(any_node), client.link_settings("events"));
+}
+
 }  // namespace
 
 StateServices::StateServices(uv_loop_t* loop, const Config& config, WorkerRow& row, unsigned slot)
     : redis(make_client(loop, config, row, slot)),
+      subscriber(redis ? make_subscriber(loop, *redis) : nullptr),
       sessions(redis.get(), config),
       limiter(redis.get(), config, row),
       idempotency(redis.get(), sessions, config) {}
@@ -32,6 +38,7 @@ void StateServices::start(std::function<void(std::string)> on_fatal) {
 }
 
 void StateServices::close() {
+  if (subscriber) subscriber->close();
   if (redis) redis->close();
 }
 

@@ -12,6 +12,7 @@
 #include "worker/state/idempotency/idempotency.h"
 #include "worker/state/limits/rate_limiter.h"
 #include "worker/state/redis/redis_client.h"
+#include "worker/state/redis/subscriber.h"
 #include "worker/state/sessions/session_store.h"
 
 namespace pronghorn::detail {
@@ -44,7 +45,8 @@ struct StateServices final : pronghorn::detail::Services {
   // Whether Redis serves reads and writes now. True with --redis none.
   [[nodiscard]] bool redis_up() const noexcept { return redis == nullptr || (redis->up() && !redis->refuses_writes()); }
 
-  std::unique_ptr<RedisClient> redis;  // null with --redis none
+  std::unique_ptr<RedisClient> redis;      // null with --redis none
+  std::unique_ptr<Subscriber> subscriber;  // the same
   SessionStore sessions;
   RateLimiter limiter;
   Idempotency idempotency;

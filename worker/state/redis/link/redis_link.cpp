@@ -10,20 +10,13 @@
 
 #include "common/log.h"
 #include "worker/state/redis/link/encode_command.h"
+#include "worker/state/redis/link/endpoint.h"
 #include "worker/state/redis/link/reply_errors.h"
 
 namespace pronghorn::worker {
 namespace {
 
 using std::chrono::milliseconds;
-
-constexpr milliseconds kFirstBackoff{50};
-constexpr milliseconds kLongestBackoff{5'000};
-
-std::string describe(const RedisUrl& url) {
-  if (url.is_unix) return "unix:" + url.path;
-  return fmt::format("{}{}{}", url.user, url.user.empty() ? "" : "@", display_host(url.host, url.port));
-}
 
 // Written and removed at once; HSET is refused for every reason for which the writes of sessions are.
 constexpr std::string_view kTrialScript =
@@ -44,8 +37,6 @@ RedisLink::RedisLink(uv_loop_t* loop, TargetSource source, LinkSettings settings
       source_(std::move(source)),
       settings_(std::move(settings)),
       listener_(listener),
-      backoff_(kFirstBackoff),
-      random_(std::random_device{}()),
       lookup_(std::in_place, loop),
       timer_(make_uv<uv_timer_t>(loop, uv_timer_init, this)) {
   settings_.timeout = std::max(settings_.timeout, milliseconds(1));
@@ -71,7 +62,7 @@ void RedisLink::reconnect() {
 
 void RedisLink::retry_now() {
   if (state_ != State::waiting || uv_is_active(reinterpret_cast<uv_handle_t*>(timer_.get())) == 0) return;
-  backoff_ = kFirstBackoff;
+  backoff_.reset();
   connect();
   listener_.link_settled();
 }
@@ -161,11 +152,7 @@ void RedisLink::greet_next(std::size_t step) {
       say({"PING"});
       break;
     case Greeting::auth:
-      if (url.user.empty()) {
-        say({"AUTH", url.password});
-      } else {
-        say({"AUTH", url.user, url.password});
-      }
+      append_auth(command, url);
       break;
     case Greeting::name:
       say({"CLIENT", "SETNAME", settings_.client_name});
@@ -272,7 +259,7 @@ bool RedisLink::trial_passed(std::string_view error) {
 void RedisLink::now_up() {
   state_ = State::up;
   uv_timer_stop(timer_.get());
-  backoff_ = kFirstBackoff;
+  backoff_.reset();
   if (told_unreachable_) {
     const std::uint64_t away_ms = uv_hrtime() / 1'000'000 - down_since_ms_;
     log_info("Redis is reachable again", {{"address", address_}, {"away_ms", away_ms}});
@@ -331,9 +318,7 @@ void RedisLink::retry_later(const std::string& reason) {
   state_ = State::waiting;
   last_reason_ = reason;
 
-  std::uniform_int_distribution<milliseconds::rep> half(backoff_.count() / 2, backoff_.count());
-  const milliseconds delay(half(random_));
-  backoff_ = std::min(backoff_ * 2, kLongestBackoff);
+  const milliseconds delay = backoff_.next();
 
   const auto next_attempt_ms = uv_hrtime() / 1'000'000 + static_cast<std::uint64_t>(delay.count());
   if (!patient_ || next_attempt_ms >= patient_until_ms_) {

@@ -10,7 +10,6 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <random>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,14 +17,14 @@
 #include "common/uv_ptr.h"
 #include "pronghorn/redis.h"
 #include "worker/state/redis/link/address_lookup.h"
+#include "worker/state/redis/link/backoff.h"
 #include "worker/state/redis/link/redis_connection.h"
 #include "worker/state/redis/link/redis_target.h"
 #include "worker/state/redis/link/reply_reader.h"
 
 namespace pronghorn::worker {
 
-// One attempt to connect takes at most the timeout. After a failed one the link waits: 50 ms at first, doubled up to
-// 5 s, half of it random so that the workers of a server do not reconnect in the same moment.
+// One attempt to connect takes at most the timeout. After a failed one the link waits: see backoff.h.
 //
 // If the target has a trial key, the login includes a trial write, with a script as sessions and rate limits use them, so
 // that a server that cannot serve them is detected before the first request. A user who may not run the script is a
@@ -124,8 +123,7 @@ class RedisLink final : private RedisConnection::Listener {
   std::string last_reason_;
   std::uint64_t patient_until_ms_ = 0;
   std::uint64_t down_since_ms_ = 0;
-  std::chrono::milliseconds backoff_;
-  std::minstd_rand random_;
+  Backoff backoff_;
 
   std::optional<AddressLookup> lookup_;  // empty once closed
   std::unique_ptr<RedisConnection> connection_;
