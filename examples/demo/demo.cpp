@@ -5,6 +5,7 @@ PRONGHORN_APP(app) {
   demo::add_session_routes(app);
   demo::add_limit_routes(app);
   demo::add_order_routes(app);
+  demo::add_token_routes(app);
   demo::add_waiting_routes(app);
   demo::add_stream_routes(app);
   demo::add_file_routes(app);

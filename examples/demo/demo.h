@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 namespace demo {
@@ -15,10 +16,14 @@ namespace demo {
 constexpr std::chrono::milliseconds kLongestTime = std::chrono::minutes(10);
 std::chrono::milliseconds asked_time(const pronghorn::Request& request, std::string_view name, std::uint32_t otherwise);
 
+// The field `user` of a form or of a JSON object; empty if it is missing.
+pronghorn::Task<std::string> submitted_user(pronghorn::Request& request);
+
 void add_basic_routes(pronghorn::App& app);    // basics.cpp: /hello /json /users/{id} /echo
 void add_session_routes(pronghorn::App& app);  // sessions.cpp: /visits /login /me /logout
 void add_limit_routes(pronghorn::App& app);    // limits.cpp: /limited, /limited/KIND
 void add_order_routes(pronghorn::App& app);    // orders.cpp: /orders
+void add_token_routes(pronghorn::App& app);    // tokens.cpp: /token /token/refresh /token/revoke /private
 void add_waiting_routes(pronghorn::App& app);  // waiting.cpp: /slow /block /burn[/PRIORITY]
 void add_stream_routes(pronghorn::App& app);   // streams.cpp: /stream /download /upload /attachments /events
 void add_file_routes(pronghorn::App& app);     // files.cpp: / /files/…

@@ -16,17 +16,6 @@ Task<Response> visits(Request& request) {
   co_return json_response({{"visits", count}, {"slot", request.worker().slot()}, {"pid", ::getpid()}});
 }
 
-// The field `user` of a form or of a JSON object; empty if it is missing.
-Task<std::string> submitted_user(Request& request) {
-  if (request.header("Content-Type").value_or("").starts_with("application/json")) {
-    const auto body = co_await json_body(request);
-    const auto user = body.is_object() ? body.find("user") : body.end();
-    co_return user != body.end() && user->is_string() ? user->get<std::string>() : std::string();
-  }
-  const Form form = co_await request.form();
-  co_return form.get("user").value_or("");
-}
-
 Task<Response> login(Request& request) {
   const std::string user = co_await submitted_user(request);
   if (user.empty()) throw bad_request("user is missing");
@@ -50,6 +39,16 @@ Task<Response> logout(Request& request) {
 }
 
 }  // namespace
+
+Task<std::string> submitted_user(Request& request) {
+  if (request.header("Content-Type").value_or("").starts_with("application/json")) {
+    const auto body = co_await json_body(request);
+    const auto user = body.is_object() ? body.find("user") : body.end();
+    co_return user != body.end() && user->is_string() ? user->get<std::string>() : std::string();
+  }
+  const Form form = co_await request.form();
+  co_return form.get("user").value_or("");
+}
 
 void add_session_routes(App& app) {
   app.get("/visits", visits);

@@ -13,6 +13,10 @@
 #include "pronghorn/error.h"
 #include "pronghorn/json.h"
 #include "pronghorn/request.h"
+#include "worker/crypto/base64.h"
+#include "worker/crypto/jwt.h"
+#include "worker/crypto/password_hash.h"
+#include "worker/crypto/strict_json.h"
 #include "worker/exchange/exchange.h"
 #include "worker/fields/content_coding.h"
 #include "worker/fields/forwarded.h"
@@ -28,6 +32,7 @@
 #include "worker/routing/router.h"
 #include "worker/state/idempotency/idempotency_key.h"
 #include "worker/state/quarantine/path_shape.h"
+#include "worker/tokens/refresh_token.h"
 
 namespace pronghorn {
 namespace {
@@ -261,6 +266,33 @@ void measure_fields() {
   });
 }
 
+// A token of a client is refused above 8 KiB, so its parts are measured, too.
+void measure_tokens() {
+  static KeyRing keys(R"({"kty":"oct","k":"AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0i"})");
+  measure_repeated("token", {"a", ".", "a.", "AAAA", "=", "eyJh"}, [](std::string_view text) {
+    static_cast<void>(verify_jwt(text, keys, {.issuer = "a", .audience = "", .leeway = 0, .needs_id = false}, 0));
+    static_cast<void>(decode_base64(text));
+    static_cast<void>(parse_refresh_token(text));
+    static_cast<void>(parse_password_hash("$scrypt$ln=" + std::string(text)));
+    static_cast<void>(split_words(text));
+  });
+  measure_repeated("scopes", {" ", "a ", "a  "}, [](std::string_view text) { static_cast<void>(split_words(text)); });
+  measure_repeated("claims", {"[", "[],", "{},", "1,", "\"a\",", "\\u00e9", "1", " ", "\"a\":1,"},
+                   [](std::string_view text) {
+                     for (const char* before : {"{\"a\":[", "{", "{\"", "{\"a\":"}) {
+                       static_cast<void>(parse_strict_object(before + std::string(text)));
+                     }
+                   });
+  measure(
+      "claims with many names",
+      [](std::size_t size) {
+        std::string text = "{\"first\":1";
+        for (std::size_t number = 0; text.size() < size; ++number) text += ",\"" + std::to_string(number) + "\":1";
+        return text + "}";
+      },
+      [](std::string_view text) { static_cast<void>(parse_strict_object(text)); });
+}
+
 void measure_paths() {
   static const auto router = [] {
     auto routes = std::make_unique<Router>();
@@ -303,4 +335,5 @@ int main() {
   pronghorn::measure_fields();
   pronghorn::measure_paths();
   pronghorn::measure_routes();
+  pronghorn::measure_tokens();
 }

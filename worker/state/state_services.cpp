@@ -31,7 +31,8 @@ StateServices::StateServices(uv_loop_t* loop, const Config& config, WorkerRow& r
       subscriber(redis ? make_subscriber(loop, *redis) : nullptr),
       sessions(redis.get(), config),
       limiter(redis.get(), config, row),
-      idempotency(redis.get(), sessions, config) {}
+      idempotency(redis.get(), sessions, config),
+      tokens(redis.get(), config) {}
 
 void StateServices::start(std::function<void(std::string)> on_fatal) {
   if (redis) redis->start(std::move(on_fatal));

@@ -14,6 +14,7 @@
 #include "worker/state/redis/redis_client.h"
 #include "worker/state/redis/subscriber.h"
 #include "worker/state/sessions/session_store.h"
+#include "worker/state/tokens/token_store.h"
 
 namespace pronghorn::detail {
 // What the public headers know of worker::StateServices.
@@ -50,6 +51,7 @@ struct StateServices final : pronghorn::detail::Services {
   SessionStore sessions;
   RateLimiter limiter;
   Idempotency idempotency;
+  TokenStore tokens;
 };
 
 }  // namespace pronghorn::worker

@@ -1,0 +1,26 @@
+// Refresh tokens as text: "FAMILY.SECRET", 16 and 32 random bytes in base64url.
+//
+// Redis and access tokens name a family by a digest of FAMILY, so neither reveals a part of a refresh token: whoever
+// has seen an access token cannot end the family with a made-up secret.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace pronghorn::worker {
+
+struct RefreshToken {
+  std::string family_part;
+  std::string family;  // its digest: 32 hex digits
+  std::string text;
+  std::string digest;  // of `text`, as Redis has it
+};
+
+[[nodiscard]] RefreshToken new_refresh_token();
+// The next one of the same family.
+[[nodiscard]] RefreshToken next_refresh_token(const RefreshToken& current);
+// nullopt if a client's text does not have the form of a refresh token.
+[[nodiscard]] std::optional<RefreshToken> parse_refresh_token(std::string_view text);
+
+}  // namespace pronghorn::worker

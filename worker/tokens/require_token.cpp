@@ -1,0 +1,126 @@
+// Implements require_token() of pronghorn/token.h: the Bearer scheme of RFC 6750.
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "pronghorn/error.h"
+#include "pronghorn/token.h"
+#include "worker/fields/text.h"
+#include "worker/tokens/token_service.h"
+
+namespace pronghorn {
+namespace {
+
+// RFC 6749 section 3.3: visible characters but " and \.
+bool is_scope(std::string_view text) {
+  return !text.empty() &&
+         std::ranges::all_of(text, [](char c) { return c > ' ' && c <= '~' && c != '"' && c != '\\'; });
+}
+
+std::string join(const std::vector<std::string>& scopes) {
+  std::string joined;
+  for (const std::string& scope : scopes) joined.append(joined.empty() ? "" : " ").append(scope);
+  return joined;
+}
+
+class TokenGuard {
+ public:
+  TokenGuard(std::shared_ptr<detail::TokenService> service, const RequireTokenOptions& options)
+      : service_(std::move(service)),
+        scopes_(options.scopes),
+        realm_(options.realm.empty() ? service_->options().issuer : options.realm),
+        challenge_("Bearer realm=" + detail::quoted_string(realm_)) {
+    for (const std::string& scope : scopes_) {
+      if (!is_scope(scope)) throw std::invalid_argument("require_token: \"" + scope + "\" is not a scope");
+    }
+  }
+
+  // The token of the request, not yet verified.
+  [[nodiscard]] std::string_view token_of(const Request& request) const {
+    const std::string_view* found = nullptr;
+    for (const Request::Header& field : request.headers()) {
+      if (!worker::equal_ignoring_case(field.name, "authorization")) continue;
+      if (found != nullptr) {
+        throw HttpError(400, "there are several Authorization fields")
+            .set("WWW-Authenticate", challenge_ + ", error=\"invalid_request\"");
+      }
+      found = &field.value;
+    }
+    if (found != nullptr) return bearer(*found);
+    const std::string& cookie = service_->options().cookie;
+    const auto value = cookie.empty() ? std::nullopt : request.cookie(cookie);
+    if (!value || value->empty()) throw unauthorized("this request needs an access token", challenge_);
+    return *value;
+  }
+
+  void accept(Request& request, Token token) const {
+    for (const std::string& scope : scopes_) {
+      if (token.has_scope(scope)) continue;
+      throw HttpError(403, "the access token lacks the scope " + scope)
+          .set("WWW-Authenticate",
+               challenge_ + ", error=\"insufficient_scope\", scope=" + detail::quoted_string(join(scopes_)));
+    }
+    request.attach(std::move(token));
+  }
+
+  // Replaces the challenge of the service, which does not know the realm.
+  [[nodiscard]] HttpError with_realm(const HttpError& error) const {
+    return error.status() == 401 ? detail::invalid_token(error.what(), realm_) : error;
+  }
+
+  [[nodiscard]] detail::TokenService& service() const noexcept { return *service_; }
+
+ private:
+  [[nodiscard]] std::string_view bearer(std::string_view value) const {
+    constexpr std::string_view kScheme = "Bearer ";
+    if (!worker::equal_ignoring_case(value.substr(0, kScheme.size()), kScheme)) {
+      throw unauthorized("this request needs an access token", challenge_);
+    }
+    return worker::trim_blanks(value.substr(kScheme.size()));
+  }
+
+  std::shared_ptr<detail::TokenService> service_;
+  std::vector<std::string> scopes_;
+  std::string realm_;
+  std::string challenge_;
+};
+
+Task<std::optional<Response>> run_guard(const TokenGuard& guard, Request& request) {
+  const std::string_view text = guard.token_of(request);
+  std::optional<HttpError> refused;
+  try {
+    Token token = co_await guard.service().verify(request, text);
+    guard.accept(request, std::move(token));
+  } catch (const HttpError& error) {
+    refused = guard.with_realm(error);
+  }
+  if (refused) throw std::move(*refused);
+  co_return std::nullopt;
+}
+
+std::optional<Response> run_plain_guard(const TokenGuard& guard, Request& request) {
+  const std::string_view text = guard.token_of(request);
+  try {
+    guard.accept(request, guard.service().verify_now(request, text));
+  } catch (const HttpError& error) {
+    throw guard.with_realm(error);
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+Middleware require_token(const Tokens& tokens, const RequireTokenOptions& options) {
+  auto guard = std::make_shared<const TokenGuard>(tokens.service(), options);
+  if (tokens.service()->verifies_without_waiting()) {
+    return Middleware::Guard([guard](Request& request) { return run_plain_guard(*guard, request); });
+  }
+  return Middleware::CoroutineGuard([guard](Request& request) { return run_guard(*guard, request); });
+}
+
+}  // namespace pronghorn
