@@ -3,6 +3,7 @@
 
 #include "pronghorn/app.h"
 #include "pronghorn/concurrent.h"
+#include "pronghorn/csrf.h"
 #include "pronghorn/error.h"
 #include "pronghorn/events.h"
 #include "pronghorn/handler.h"

@@ -1,0 +1,108 @@
+#include "pronghorn/csrf.h"
+
+#include <stdexcept>
+#include <string>
+
+#include "pronghorn/pronghorn.h"
+#include "pronghorn/testing.h"
+#include "support/catch.h"
+#include "support/processes/redis_process.h"
+
+using namespace pronghorn;
+using pronghorn::test::RedisProcess;
+
+namespace {
+
+Task<Response> page(Request& request) {
+  std::string token = co_await csrf_token(request);
+  co_return text(std::move(token));
+}
+
+Task<Response> echo(Request& request) {
+  std::string whole;
+  while (const auto piece = co_await request.read()) whole += *piece;
+  co_return text(std::move(whole));
+}
+
+void shop(App& app) {
+  app.use(csrf({.origins = {"https://partner.example"}}));
+  app.get("/page", page);
+  app.post("/buy", [](Request& request) -> Task<Response> {
+    const Form form = co_await request.form();
+    co_return text(form.get("item").value_or("-"));
+  });
+  app.post("/echo", echo);
+  app.route("PURGE", "/echo", echo);
+}
+
+class Shop {
+ public:
+  std::string token() { return client.get("/page").body; }
+  int buy(const std::string& token_of_form, TestClient::Headers headers = {}) {
+    return client.form("/buy", {{"item", "tea"}, {"_csrf", token_of_form}}, headers).status;
+  }
+
+  RedisProcess redis;
+  TestClient client{shop, {.redis = redis.url()}};
+};
+
+}  // namespace
+
+TEST_CASE("a form with the token of its session is accepted", "[csrf]") {
+  Shop shop;
+  const std::string token = shop.token();
+  CHECK(token.size() == 86);
+  const auto response = shop.client.form("/buy", {{"item", "tea"}, {"_csrf", token}});
+  CHECK(response.status == 200);
+  CHECK(response.body == "tea");
+  const std::string another = shop.token();
+  CHECK(another != token);
+  CHECK(shop.buy(another) == 200);
+  CHECK(shop.buy(token) == 200);
+  CHECK(shop.client.post("/echo", "_csrf=" + token, "application/x-www-form-urlencoded").body == "_csrf=" + token);
+  CHECK(shop.client.post("/echo", "{}", "application/json", {{"x-csrf-token", token}}).body == "{}");
+}
+
+TEST_CASE("a form without the token, or with that of another session, is forbidden", "[csrf]") {
+  Shop shop;
+  CHECK(shop.buy("") == 403);  // no session
+  const std::string token = shop.token();
+  std::string changed = token;
+  changed[50] = changed[50] == 'A' ? 'B' : 'A';
+  for (const std::string& wrong : {std::string(), changed, token + "A", token.substr(1), std::string(86, 'A'),
+                                   std::string(43, 'A'), std::string(86, '*')}) {
+    CHECK(shop.buy(wrong) == 403);
+  }
+  const auto refused = shop.client.post("/echo", "{}");
+  CHECK(refused.status == 403);
+  CHECK(refused.header("content-type") == "application/problem+json");
+  CHECK(shop.client.request("PURGE", "/echo").status == 403);
+  CHECK(shop.client.get("/page").status == 200);
+  shop.client.clear_cookies();
+  CHECK(shop.buy(token) == 403);
+  shop.token();
+  CHECK(shop.buy(token) == 403);
+}
+
+TEST_CASE("a request that another site has sent is forbidden even with the token", "[csrf]") {
+  Shop shop;
+  const std::string token = shop.token();
+  CHECK(shop.buy(token, {{"Sec-Fetch-Site", "same-origin"}}) == 200);
+  CHECK(shop.buy(token, {{"Sec-Fetch-Site", "none"}}) == 200);
+  CHECK(shop.buy(token, {{"Sec-Fetch-Site", "same-site"}}) == 403);
+  CHECK(shop.buy(token, {{"Sec-Fetch-Site", "cross-site"}}) == 403);
+  for (const char* origin : {"null", "https://evil.example", "http://localhost.evil.example", "", "ftp://localhost"}) {
+    CAPTURE(origin);
+    CHECK(shop.buy(token, {{"Origin", origin}, {"Host", "localhost"}}) == 403);
+  }
+  CHECK(shop.buy(token, {{"Origin", "http://localhost"}, {"Host", "localhost"}}) == 200);
+  CHECK(shop.buy(token, {{"Origin", "https://partner.example"}, {"Sec-Fetch-Site", "cross-site"}}) == 200);
+}
+
+TEST_CASE("CSRF options that make no sense end the start", "[csrf]") {
+  CHECK_THROWS_AS(csrf({.field = ""}), std::invalid_argument);
+  CHECK_THROWS_AS(csrf({.header = "a b"}), std::invalid_argument);
+  for (const char* origin : {"shop.example", "https://", "https://a/", "://a", "https://a b"}) {
+    CHECK_THROWS_AS(csrf({.origins = {origin}}), std::invalid_argument);
+  }
+}

@@ -1,0 +1,141 @@
+// Implements pronghorn/csrf.h.
+#include "pronghorn/csrf.h"
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "pronghorn/error.h"
+#include "pronghorn/secrets.h"
+#include "pronghorn/session.h"
+#include "worker/crypto/base64.h"
+#include "worker/fields/characters.h"
+#include "worker/fields/text.h"
+
+namespace pronghorn {
+namespace {
+
+constexpr std::string_view kSessionField = "_pronghorn.csrf";
+constexpr std::size_t kBytes = 32;
+
+std::string exclusive_or(std::string_view a, std::string_view b) {
+  std::string result(a);
+  for (std::size_t i = 0; i < result.size(); ++i) result[i] = static_cast<char>(result[i] ^ b[i]);
+  return result;
+}
+
+// A random pad, and the token under it: another text each time.
+std::string mask(std::string_view token) {
+  const std::string pad = random_bytes(kBytes);
+  return to_base64url(pad + exclusive_or(pad, token));
+}
+
+std::optional<std::string> unmask(std::string_view text) {
+  const auto bytes = text.size() == 86 ? worker::decode_base64(text) : std::nullopt;
+  if (!bytes || bytes->size() != 2 * kBytes) return std::nullopt;
+  const std::string_view both = *bytes;
+  return exclusive_or(both.substr(0, kBytes), both.substr(kBytes));
+}
+
+std::optional<std::string> token_of(const Session& session) {
+  const auto text = session.get(kSessionField);
+  auto bytes = text ? worker::decode_base64(*text) : std::nullopt;
+  return bytes && bytes->size() == kBytes ? std::move(bytes) : std::nullopt;
+}
+
+bool is_safe(std::string_view method) {
+  return method == "GET" || method == "HEAD" || method == "OPTIONS" || method == "TRACE";
+}
+
+bool is_form(const Request& request) {
+  const std::string_view type = request.header("content-type").value_or("");
+  return worker::equal_ignoring_case(worker::trim_blanks(type.substr(0, type.find(';'))),
+                                     "application/x-www-form-urlencoded");
+}
+
+class Csrf {
+ public:
+  explicit Csrf(const CsrfOptions& options)
+      : field_(options.field), header_(options.header), origins_(options.origins) {
+    if (field_.empty()) throw std::invalid_argument("csrf: the form field has no name");
+    if (!worker::is_token(header_)) throw std::invalid_argument("csrf: \"" + header_ + "\" is not a field name");
+    for (const std::string& origin : origins_) {
+      const std::size_t host = origin.find("://");
+      if (host == std::string::npos || host == 0 || host + 3 == origin.size() ||
+          origin.find_first_of("/ ,", host + 3) != std::string::npos) {
+        throw std::invalid_argument("csrf: \"" + origin +
+                                    "\" is not an origin; write it like \"https://shop.example\"");
+      }
+    }
+  }
+
+  // What speaks against the sender, as the browser names it; null if nothing does. Browsers do not let pages set either
+  // field; a client that sends neither is an old browser, or none.
+  [[nodiscard]] const char* foreign_sender(const Request& request) const {
+    const auto origin = request.header("origin");
+    if (origin && std::ranges::find(origins_, *origin) != origins_.end()) return nullptr;
+    if (const auto site = request.header("sec-fetch-site")) {
+      return *site == "same-origin" || *site == "none" ? nullptr : "a page of another site has sent this request";
+    }
+    if (!origin || is_own(request, *origin)) return nullptr;
+    return "a page of another origin has sent this request";
+  }
+
+  // The token that the client sent; empty if it sent none.
+  [[nodiscard]] Task<std::string> sent_token(Request& request) const {
+    if (const auto field = request.header(header_)) co_return std::string(*field);
+    if (!is_form(request)) co_return std::string();
+    const Form form = co_await request.form();
+    co_return form.get(field_).value_or("");
+  }
+
+ private:
+  static bool is_own(const Request& request, std::string_view origin) {
+    const std::string_view scheme = request.scheme();
+    if (!origin.starts_with(scheme) || !origin.substr(scheme.size()).starts_with("://")) return false;
+    return worker::equal_ignoring_case(origin.substr(scheme.size() + 3), request.host());
+  }
+
+  std::string field_;
+  std::string header_;
+  std::vector<std::string> origins_;
+};
+
+Task<Response> run(std::shared_ptr<const Csrf> rules, Request& request, Next next) {
+  if (!is_safe(request.method())) {
+    if (const char* const why = rules->foreign_sender(request)) throw forbidden(why);
+    const std::string sent = co_await rules->sent_token(request);
+    const Session session = co_await request.session();
+    const auto expected = token_of(session);
+    const auto presented = unmask(sent);
+    if (!expected || !presented || !constant_time_equal(*expected, *presented)) {
+      throw forbidden(sent.empty() ? "the CSRF token is missing" : "the CSRF token is not that of this session");
+    }
+  }
+  Response response = co_await next(request);
+  co_return response;
+}
+
+}  // namespace
+
+Middleware csrf(const CsrfOptions& options) {
+  auto rules = std::make_shared<const Csrf>(options);
+  return Middleware::Wrap([rules](Request& request, Next next) { return run(rules, request, std::move(next)); });
+}
+
+Task<std::string> csrf_token(Request& request) {
+  Session session = co_await request.session();
+  auto token = token_of(session);
+  if (!token) {
+    token = random_bytes(kBytes);
+    session.set(kSessionField, to_base64url(*token));
+  }
+  co_return mask(*token);
+}
+
+}  // namespace pronghorn
