@@ -117,6 +117,11 @@ enum class Balance {
   FIELD(std::string, session_cookie, "session") \
   FIELD(Milliseconds, session_ttl, 24 * 3'600'000) \
   FIELD(Milliseconds, session_first_ttl, 600'000)  /* of a session whose cookie has not come back yet */ \
+  FIELD(Milliseconds, session_lifetime, 0)         /* also of one that is used all the time; 0: no limit */ \
+  FIELD(std::uint64_t, session_max_bytes, 256 * 1024)  /* names and values of all fields together */ \
+  FIELD(std::uint32_t, session_max_fields, 10'000) \
+  FIELD(std::string, session_same_site, "lax")     /* of the cookie: lax, strict, none */ \
+  FIELD(std::string, session_domain)               /* of the cookie; empty: the host that set it */ \
   FIELD(std::string, rate_limit_fields, "draft")   /* in responses: draft, legacy, both */ \
   \
   FIELD(HttpLimits, http) \

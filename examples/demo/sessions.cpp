@@ -19,15 +19,15 @@ Task<Response> visits(Request& request) {
 Task<Response> login(Request& request) {
   const std::string user = co_await submitted_user(request);
   if (user.empty()) throw bad_request("user is missing");
+  if (user.size() > 1024) throw bad_request("user is too long");
   Session session = co_await request.session();
-  session.rotate();  // a new id, so that whoever planted the old one does not share the login
-  session.set("user", user);
+  session.login(user);  // with a new id, so that whoever planted the old one does not share the login
   co_return json_response({{"user", user}});
 }
 
 Task<Response> me(Request& request) {
   const Session session = co_await request.session();
-  const auto user = session.get("user");
+  const auto user = session.user();
   if (!user) throw unauthorized("nobody is logged in");
   co_return json_response({{"user", *user}});
 }
@@ -35,6 +35,13 @@ Task<Response> me(Request& request) {
 Task<Response> logout(Request& request) {
   Session session = co_await request.session();
   session.destroy();
+  co_return no_content();
+}
+
+// On all clients of the user.
+Task<Response> logout_everywhere(Request& request) {
+  Session session = co_await request.session();
+  co_await session.destroy_all();
   co_return no_content();
 }
 
@@ -55,6 +62,7 @@ void add_session_routes(App& app) {
   app.post("/login", login).max_body(4_KiB);
   app.get("/me", me);
   app.post("/logout", logout);
+  app.post("/logout/everywhere", logout_everywhere);
 }
 
 }  // namespace demo

@@ -1,18 +1,22 @@
 // Sessions: data about a client that outlives a request. They are kept in Redis, so any worker on any machine can serve
 // the client's next request.
 //
-// A session is the Redis hash NAME:s:{ID} (NAME: option `name`) with one hash field per session field. Sessions that
-// are idle longer than the option `session_ttl` expire; a new session expires after `session_first_ttl` unless the
-// client sends its cookie back. The time to live is renewed once a tenth of it has passed, not by every request.
+// A session is the Redis hash NAME:s:{ID} (NAME: option `name`), or NAME:s:{USER}:ID once a user has logged in, with one
+// hash field per session field. Sessions that are idle longer than the option `session_ttl` expire; a new session
+// expires after `session_first_ttl` unless the client sends its cookie back. The time to live is renewed once a tenth of
+// it has passed, not by every request. With `session_lifetime`, a session also expires that long after its start or last
+// login.
 //
-// The id is 32 random bytes in base64url. It travels in a cookie (option `session_cookie`) that is HttpOnly,
-// SameSite=Lax, and Secure if the client used https. While the session is in use, the cookie is sent again after half
-// of its lifetime. If the client sends several cookies of that name, the first whose session exists counts.
+// The id is 43 characters of base64url; 31 of them are random, and the other 12 are too, or a digest of the user. It
+// travels in a cookie (option `session_cookie`) that is HttpOnly, and Secure if the client used https, if `session_same_site`
+// is none, or if its name begins with __Host- or __Secure-. While the session is in use, the cookie is sent again after
+// half of its lifetime. If the client sends several cookies of that name, the first whose session exists counts.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -26,6 +30,15 @@ namespace detail {
 class SessionState;
 }
 
+class Worker;
+
+// A change would make the session larger than the options session_max_bytes or session_max_fields allow. Every request
+// reads the whole session: keep large data under a key of its own, and its name in the session.
+class PRONGHORN_API SessionTooLarge : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
 // A handle to the session of one request, from `co_await request.session()`. Cheap to copy; must not outlive the
 // request.
 //
@@ -38,7 +51,9 @@ class SessionState;
 // or rotated the session since it was read, the changes are discarded, as if they had been made just before that.
 //
 // Context: the worker's loop thread.
-// Errors:  the field name "_pronghorn.sent" is reserved: set, erase and increment throw std::invalid_argument.
+// Errors:  field names that begin with "_pronghorn." are reserved: set, erase and increment throw std::invalid_argument.
+//          set, flash, login and increment throw SessionTooLarge. The size is that of the session as this request has
+//          read and changed it, so parallel requests can exceed it by what each of them adds.
 class PRONGHORN_API Session {
  public:
   explicit Session(std::shared_ptr<detail::SessionState> state) noexcept : state_(std::move(state)) {}
@@ -54,11 +69,28 @@ class PRONGHORN_API Session {
   // serve.
   [[nodiscard]] Task<std::int64_t> increment(std::string_view name, std::int64_t by = 1);
 
+  // Sets a value for the next request only: the next one that loads the session can read it with flash(name), and its
+  // changes to the session, or its end without an exception, delete it. A message after a redirect, for example.
+  void flash(std::string_view name, std::string_view value);
+  // What the request before has set; nullopt if it has not.
+  [[nodiscard]] std::optional<std::string> flash(std::string_view name) const;
+
   // Gives the session a new id and invalidates the old one. Call it when a user logs in, to prevent session fixation.
   // Like destroy(), it also deletes other sessions that the client's cookies name.
   void rotate();
+  // Records that `user` has logged in: rotate(), and from now on the session is one of the user's sessions, which
+  // destroy_all() ends. It keeps its other fields. Throws std::invalid_argument if `user` is empty or longer than 1024
+  // bytes; it may hold any bytes.
+  void login(std::string_view user);
+  // Who has logged in; nullopt if nobody has.
+  [[nodiscard]] std::optional<std::string> user() const;
   // Deletes the session and its cookie. A later set() or increment() in this request creates a new session.
   void destroy();
+  // Logs the user out everywhere: ends all sessions of the user, on all clients, and then acts as destroy(). When it
+  // returns, no request that begins to load one of them finds it. A later login() in this request begins a session that
+  // stays, so that a new password can end all sessions but this one. Without a user it is destroy(). Throws
+  // RedisUnavailable if Redis cannot serve; then nothing has ended, unless the reply was lost.
+  [[nodiscard]] Task<void> destroy_all();
 
   // True if the client has no session in Redis yet.
   [[nodiscard]] bool is_new() const noexcept;
@@ -66,5 +98,9 @@ class PRONGHORN_API Session {
  private:
   std::shared_ptr<detail::SessionState> state_;
 };
+
+// Ends all sessions of a user, as Session::destroy_all() does, for code that has no session of the user: an
+// administrator's handler, a hook or a job. `worker` must outlive the task.
+[[nodiscard]] PRONGHORN_API Task<void> end_sessions(Worker& worker, std::string user);
 
 }  // namespace pronghorn

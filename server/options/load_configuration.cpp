@@ -184,6 +184,21 @@ void fill_directories(const ConfigInputs& inputs, Effective& effective) {
   check_socket_path(is_default(effective, "control") ? "runtime_dir" : "control", config.control);
 }
 
+// Browsers reject a cookie whose name has a prefix that its attributes do not satisfy (RFC 6265bis section 4.1.3). They
+// compare the prefix without case.
+void check_session_cookie(const Effective& effective) {
+  const Config& config = effective.config;
+  constexpr std::string_view kHostPrefix = "__host-";
+  std::string prefix = config.session_cookie.substr(0, kHostPrefix.size());
+  for (char& c : prefix) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  if (prefix == kHostPrefix && !config.session_domain.empty()) {
+    throw UsageError(
+        fmt::format("{}: session_domain: browsers reject a cookie named {} that has a domain; turn session_domain off, "
+                    "or give session_cookie a name without __Host-",
+                    effective.sources.at("session_domain"), config.session_cookie));
+  }
+}
+
 }  // namespace
 
 Effective load_configuration(const ConfigInputs& inputs) {
@@ -199,6 +214,7 @@ Effective load_configuration(const ConfigInputs& inputs) {
     throw UsageError(fmt::format("{}: admin: {} is an address of listen as well; choose another port",
                                  effective.sources["admin"], config.admin));
   }
+  check_session_cookie(effective);
   if (config.min_workers == 0) {
     config.min_workers = config.max_workers = inputs.machine.cores;
     effective.sources["workers"] += " (auto)";

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "common/config/access_log_pattern.h"
+#include "common/config/networks.h"
 #include "common/config/redis_url.h"
 #include "server/options/options.h"
 #include "server/options/suggest.h"
@@ -288,6 +289,27 @@ inline void check_cookie_name(const std::string& value) {
            std::string_view("!#$%&'*+-.^_`|~").find(static_cast<char>(c)) != std::string_view::npos;
   });
   if (!ok) throw BadValue(fmt::format("{} is not a cookie name; use letters, digits, - and _", in_quotes(value)));
+}
+
+// A host name of at least two labels (RFC 1123): browsers reject other values, and those of a port or an address.
+inline void check_cookie_domain(const std::string& value) {
+  constexpr std::size_t kLongest = 253;
+  bool ok = value.size() <= kLongest && value.find('.') != std::string::npos && !parse_ip_address(value);
+  std::size_t label = 0;  // its length so far
+  for (std::size_t i = 0; ok && i < value.size(); ++i) {
+    const auto c = static_cast<unsigned char>(value[i]);
+    const bool ends = i + 1 == value.size() || value[i + 1] == '.';
+    if (c == '.') {
+      ok = label > 0;
+      label = 0;
+    } else {
+      ok = (std::isalnum(c) != 0 || (c == '-' && label > 0 && !ends)) && ++label <= 63;
+    }
+  }
+  if (!ok || label == 0) {
+    throw BadValue(fmt::format("{} is not a domain; use one such as example.org, without a leading dot, or off",
+                               in_quotes(value)));
+  }
 }
 
 }  // namespace pronghorn::server::kinds

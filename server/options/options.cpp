@@ -133,6 +133,22 @@ std::vector<Option> make_options() {
       duration({"session_first_ttl", kState,
                 "A new session expires after this time unless its cookie comes back; then session_ttl applies."},
                &Config::session_first_ttl, 1s),
+      duration({"session_lifetime", kState,
+                "A session expires this long after its start or the last login, however much it is used; 0: never."},
+               &Config::session_lifetime),
+      size({"session_max_bytes", kState,
+            "Size of a session: the names and values of all its fields. A change that makes it larger throws."},
+           &Config::session_max_bytes, {256, 64ULL << 20}),
+      count({"session_max_fields", kState, "Number of fields of a session. One more throws."},
+            &Config::session_max_fields, {1, 100'000}),
+      choice({"session_same_site", kState,
+              "When browsers send the session cookie with requests from other sites: lax (only when a link is "
+              "followed), strict (never) or none (always; the cookie is then Secure)."},
+             &Config::session_same_site, {"lax", "strict", "none"}),
+      text_or_off({"session_domain", kState,
+                   "Domain whose hosts all share the session cookie, such as example.org. off: only the host that "
+                   "set it."},
+                  "DOMAIN|off", &Config::session_domain, check_cookie_domain),
       choice({"rate_limit_fields", kState,
               "What responses say about rate limits: draft (RateLimit-Policy and RateLimit), legacy (RateLimit-Limit, "
               "-Remaining and -Reset) or both."},

@@ -5,6 +5,7 @@
 
 #include "pronghorn/error.h"
 #include "pronghorn/request.h"
+#include "pronghorn/worker.h"
 #include "worker/exchange/exchange.h"
 #include "worker/state/sessions/session_state.h"
 #include "worker/state/sessions/session_store.h"
@@ -33,6 +34,25 @@ void Session::erase(std::string_view name) { state_->stage(name, std::nullopt); 
 
 Task<std::int64_t> Session::increment(std::string_view name, std::int64_t by) {
   return state_->store.increment(state_, std::string(name), by);
+}
+
+void Session::flash(std::string_view name, std::string_view value) { state_->flash(name, value); }
+
+std::optional<std::string> Session::flash(std::string_view name) const { return state_->flash(name); }
+
+void Session::login(std::string_view user) { state_->login(user); }
+
+std::optional<std::string> Session::user() const { return state_->user(); }
+
+Task<void> Session::destroy_all() {
+  const std::shared_ptr<worker::SessionState> state = state_;
+  const std::optional<std::string> user = state->user();
+  if (user) co_await state->store.end_all(*user);
+  state->destroy();
+}
+
+Task<void> end_sessions(Worker& where, std::string user) {
+  return static_cast<worker::StateServices&>(where.services()).sessions.end_all(std::move(user));
 }
 
 void Session::rotate() { state_->rotate(); }

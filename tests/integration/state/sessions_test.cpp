@@ -68,6 +68,20 @@ TEST_CASE("a session id is invalid after logout", "[session]") {
   CHECK(copy.get("/me").status == 401);
 }
 
+TEST_CASE("logging out everywhere ends the user's sessions on all clients and workers", "[session]") {
+  Setup setup;
+  std::vector<Browser> browsers;
+  for (int i = 0; i < 6; ++i) {
+    (void)browsers.emplace_back(setup.server.address()).post("/login", i < 5 ? "user=Ann" : "user=Bea");
+  }
+  CHECK(browsers[0].post("/logout/everywhere").status == 204);
+  for (int i = 0; i < 6; ++i) CHECK(browsers[static_cast<std::size_t>(i)].get("/me").status == (i < 5 ? 401 : 200));
+  (void)browsers[1].post("/login", "user=Ann");
+  CHECK(browsers[1].get("/me").status == 200);
+  CHECK(browsers[2].post("/logout/everywhere").status == 204);  // nobody is logged in there
+  CHECK(browsers[1].get("/me").status == 200);
+}
+
 TEST_CASE("the session cookie is HttpOnly and SameSite", "[session]") {
   Setup setup;
   const std::string cookie = get(setup.server.address(), "/visits").header("Set-Cookie");

@@ -8,68 +8,27 @@
 #include <vector>
 
 #include "common/log.h"
+#include "common/random_hex.h"
 #include "pronghorn/concurrent.h"
 #include "pronghorn/error.h"
-#include "worker/http/cookies.h"
 #include "worker/state/keys/key.h"
 #include "worker/state/redis/link/reply_errors.h"
 #include "worker/state/redis/redis_client.h"
 #include "worker/state/redis/run_script.h"
 #include "worker/state/sessions/session_id.h"
+#include "worker/state/sessions/session_scripts.h"
 
 namespace pronghorn::worker {
 namespace {
 
-// KEYS: the session; its old key, if it gets a new id. ARGV: time to live in ms; "1" to create the session; the time stamp
-// of the cookie, "" if it is not sent; the number of fields to set; their names and values; the names of fields to
-// delete. Returns 1 if the session exists afterwards.
-const Script& write_script() {
-  static const Script script(R"lua(
-local key, old = KEYS[1], KEYS[2]
-local sets = tonumber(ARGV[4])
-if old and redis.call('EXISTS', old) == 1 then
-  redis.call('RENAME', old, key)
-elseif old and sets == 0 then
-  return 0
-elseif not old and ARGV[2] == '0' and redis.call('EXISTS', key) == 0 then
-  return 0
-end
-if ARGV[3] ~= '' then redis.call('HSET', key, '_pronghorn.sent', ARGV[3]) end
-local last = 4 + 2 * sets
-for i = 5, last, 2 do redis.call('HSET', key, ARGV[i], ARGV[i + 1]) end
-for i = last + 1, #ARGV do redis.call('HDEL', key, ARGV[i]) end
-redis.call('PEXPIRE', key, ARGV[1])
-return 1
-)lua");
-  return script;
-}
-
-// ARGV: time to live in ms; "1" to create the session; the current time; field; amount; the staged change of the field:
-// "" none, "-" erase it, "=" set it to the value that follows. HGET reads the new value as text, because a Lua number is
-// a double.
-const Script& increment_script() {
-  static const Script script(R"lua(
-local key, field = KEYS[1], ARGV[4]
-if ARGV[2] == '0' and redis.call('EXISTS', key) == 0 then return false end
-if ARGV[6] == '=' then redis.call('HSET', key, field, ARGV[7]) end
-if ARGV[6] == '-' then redis.call('HDEL', key, field) end
-redis.call('HINCRBY', key, field, ARGV[5])
-if ARGV[2] == '1' then redis.call('HSETNX', key, '_pronghorn.sent', ARGV[3]) end
-redis.call('PEXPIRE', key, ARGV[1])
-return redis.call('HGET', key, field)
-)lua");
-  return script;
-}
-
-// How many cookies of the session's name are looked up; a browser sends one for each path that one was set for.
-constexpr std::size_t kMaxCandidates = 16;
 // A cookie that was stamped further in the future than clocks of machines differ is sent again.
 constexpr std::chrono::seconds kClockSkew{60};
 
-std::int64_t now_s() {
+std::int64_t now_ms() {
   using namespace std::chrono;
-  return duration_cast<std::chrono::seconds>(system_clock::now().time_since_epoch()).count();
+  return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
 }
+std::int64_t now_s() { return now_ms() / 1000; }
 
 // The result for a session that has ended meanwhile: the value that the counter would have had just before.
 std::int64_t counted_locally(const SessionState& state, std::string_view name, std::int64_t by) {
@@ -85,11 +44,13 @@ std::int64_t counted_locally(const SessionState& state, std::string_view name, s
 
 SessionStore::SessionStore(RedisClient* client, const Config& config)
     : client_(client),
-      prefix_(key_prefix(config.name) + ":s:{"),
-      cookie_name_(config.session_cookie),
+      prefix_(key_prefix(config.name)),
+      one_slot_(config.redis.starts_with("redis+cluster:")),
+      cookie_(config),
       ttl_(std::max(config.session_ttl, Milliseconds(1))),
-      ttl_text_(std::to_string(ttl_.count())),
-      first_ttl_text_(std::to_string(std::clamp(config.session_first_ttl, Milliseconds(1), ttl_).count())) {}
+      first_ttl_(std::clamp(config.session_first_ttl, Milliseconds(1), ttl_)),
+      lifetime_(std::max(config.session_lifetime, Milliseconds(0))),
+      largest_{.bytes = config.session_max_bytes, .fields = config.session_max_fields} {}
 
 // A user of Redis may have permission for the trial write of the login, and not for every command of sessions.
 void SessionStore::require_permitted(const Reply& reply) {
@@ -99,11 +60,18 @@ void SessionStore::require_permitted(const Reply& reply) {
   require_served(reply);
 }
 
+// With a user's tag, the session is in the slot of the user's mark on a Redis Cluster.
 std::string SessionStore::key_of(std::string_view id) const {
+  const std::string_view tag = tag_of(id);
   std::string key;
-  key.reserve(prefix_.size() + id.size() + 1);
-  key.append(prefix_).append(id).append("}");
-  return key;
+  key.reserve(prefix_.size() + tag.size() + id.size() + 8);
+  key.append(prefix_).append(":s:{");
+  if (!tag.empty()) return key.append(tag).append("}:").append(id);
+  return key.append(id).append("}");
+}
+
+std::string SessionStore::mark_key(std::string_view tag) const {
+  return std::string(prefix_).append(":u:{").append(tag).append("}");
 }
 
 void SessionStore::refuse_without_redis() {
@@ -112,20 +80,10 @@ void SessionStore::refuse_without_redis() {
   throw HttpError(503, kWhy);
 }
 
-// The values of the session cookies that have the form of an id, each once.
-std::vector<std::string> SessionStore::candidates(const Exchange& exchange) const {
-  std::vector<std::string> ids;
-  for_each_cookie(exchange.request.headers(), cookie_name_, [&ids](std::string_view value) {
-    if (is_session_id(value) && std::ranges::find(ids, value) == ids.end()) ids.emplace_back(value);
-    return ids.size() < kMaxCandidates;
-  });
-  return ids;
-}
-
 Task<std::shared_ptr<SessionState>> SessionStore::load(Exchange& exchange) {
   if (client_ == nullptr) refuse_without_redis();
-  auto state = std::make_shared<SessionState>(*this);
-  std::vector<std::string> ids = candidates(exchange);
+  auto state = std::make_shared<SessionState>(*this, largest_);
+  std::vector<std::string> ids = cookie_.ids_of(exchange);
   if (ids.empty()) co_return state;
 
   RedisCall call(*client_);
@@ -133,35 +91,78 @@ Task<std::shared_ptr<SessionState>> SessionStore::load(Exchange& exchange) {
     const std::string key = key_of(id);
     call.send({"HGETALL", key});
     call.send({"PTTL", key});
+    if (const std::string_view tag = tag_of(id); !tag.empty()) call.send({"GET", mark_key(tag)});
   }
   co_await call;
   // An id that Redis does not know is not adopted: every session gets an id of ours.
   std::int64_t left_ms = -1;
-  for (std::size_t i = 0; i < ids.size(); ++i) {
-    Reply& fields = call.reply(2 * i);
-    const Reply& left = call.reply(2 * i + 1);
+  std::size_t next = 0;  // reply
+  for (std::string& id : ids) {
+    Reply& fields = call.reply(next);
+    const Reply& left = call.reply(next + 1);
+    const Reply* mark = tag_of(id).empty() ? nullptr : &call.reply(next + 2);
+    next += mark == nullptr ? 2 : 3;
     require_permitted(fields);
+    if (mark != nullptr) require_permitted(*mark);
     if (fields.array().empty()) continue;
-    if (state->stored) {
-      state->rivals.push_back(std::move(ids[i]));
+    if (has_ended(fields, mark)) {
+      client_->post(std::array<std::string_view, 2>{"DEL", key_of(id)});
       continue;
     }
-    state->loaded(std::move(ids[i]), std::move(fields));
+    if (state->stored) {
+      state->rivals.push_back(std::move(id));
+      continue;
+    }
+    state->loaded(std::move(id), std::move(fields));
     left_ms = left.is_integer() ? left.integer() : -1;
   }
-  if (state->stored) co_await renew(state->id, left_ms);
+  if (state->stored) co_await renew(*state, left_ms);
   co_return state;
+}
+
+// Whether all sessions of its user have been ended since its login, or its absolute lifetime is over. `mark` is null for
+// a session without a user.
+bool SessionStore::has_ended(const Reply& fields, const Reply* mark) const {
+  if (mark != nullptr && !mark->is_nil()) {
+    const std::string* at_login = find_field(fields, kMarkField);
+    if (at_login == nullptr || *at_login != mark->string()) return true;
+  }
+  if (lifetime_.count() == 0) return false;
+  const std::int64_t born = number_in(fields, kBornField);
+  return born > 0 && now_ms() >= born + lifetime_.count();
+}
+
+// What is left of the absolute lifetime, at most `ttl`. A session whose start is not known, because the option was not
+// set then, starts now.
+std::chrono::milliseconds SessionStore::ttl_of(const SessionState& state) const {
+  const std::chrono::milliseconds idle = state.made_here ? first_ttl_ : ttl_;
+  if (lifetime_.count() == 0) return idle;
+  const std::chrono::milliseconds left(state.born_ms == 0 ? lifetime_.count()
+                                                          : state.born_ms + lifetime_.count() - now_ms());
+  return std::clamp(left, std::chrono::milliseconds(1), idle);
 }
 
 // Renews the time to live, but not at every request: a write has a price in Redis' log and its replicas. If Redis
 // refuses the write, the session is still read.
-Task<void> SessionStore::renew(std::string_view id, std::int64_t left_ms) {
-  if (left_ms < 0 || left_ms >= ttl_.count() - ttl_.count() / 10 || client_->refuses_writes()) co_return;
-  const std::string key = key_of(id);
-  RedisCall call(*client_);
-  call.send({"PEXPIRE", key, ttl_text_});
+Task<void> SessionStore::renew(SessionState& state, std::int64_t left_ms) {
+  const bool starts = lifetime_.count() > 0 && state.born_ms == 0;
+  const std::int64_t allowed_ms = ttl_of(state).count();
+  if (left_ms < 0 || client_->refuses_writes()) co_return;
+  if (!starts && left_ms >= allowed_ms - allowed_ms / 10) co_return;
+  const std::string key = key_of(state.id);
+  const std::string ttl = std::to_string(allowed_ms);
   try {
-    co_await call;
+    if (starts) {  // a script that does not write if the session has just ended
+      state.born_ms = now_ms();
+      const std::string born = std::to_string(state.born_ms);
+      const std::array<std::string_view, 1> keys{key};
+      const std::array<std::string_view, 7> args{ttl, "0", "", "0", "0", "0", born};
+      (void)co_await run_script(*client_, session_write_script(), keys, args);
+    } else {
+      RedisCall call(*client_);
+      call.send({"PEXPIRE", key, ttl});
+      co_await call;
+    }
   } catch (const RedisUnavailable&) {  // logged by the Redis client
   }
 }
@@ -174,19 +175,23 @@ bool SessionStore::cookie_is_old(const SessionState& state) const {
 bool SessionStore::has_changes(const Exchange& exchange) const {
   if (!exchange.session) return false;
   const SessionState& state = *exchange.session;
-  if (state.rotating || !state.doomed.empty() || state.has_staged_changes()) return true;
+  if (state.rotating || state.logging_in || !state.doomed.empty() || !state.sweeps.empty() ||
+      state.has_staged_changes()) {
+    return true;
+  }
   return !state.cookie_added && (state.made_here || (state.stored && cookie_is_old(state)));
 }
 
 Task<void> SessionStore::commit(Exchange& exchange, Response& response) {
   if (!has_changes(exchange)) co_return;
   // Several steps are shielded from cancellation: a client that disconnects in between must not lose its session.
-  const bool one_step = exchange.session->doomed.empty();
+  const SessionState& state = *exchange.session;
+  const bool one_step = state.doomed.empty() && !(one_slot_ && (state.rotating || state.logging_in));
   Task<Saved> saving = save(exchange.session);
   if (!one_step) saving = shield(std::move(saving));
   const Saved saved = co_await std::move(saving);
   if (!saved.cookie) co_return;
-  add_cookie(exchange, response, *saved.cookie, saved.max_age);
+  cookie_.add(exchange, response, *saved.cookie, saved.max_age);
   exchange.session->cookie_added = !saved.cookie->empty();
 }
 
@@ -194,12 +199,12 @@ Task<SessionStore::Saved> SessionStore::save(std::shared_ptr<SessionState> state
   const bool removed = !state->doomed.empty();
   if (removed) co_await remove_doomed(*state);
   if (state->id.empty() && state->has_staged_values()) {
-    state->id = new_session_id();
+    state->id = new_session_id(state->user() ? user_tag(*state->user()) : "");
     state->made_here = true;
   }
   if (!state->id.empty()) {
     const bool send_cookie = co_await write(*state);
-    if (send_cookie) co_return Saved{state->id, std::chrono::ceil<std::chrono::seconds>(ttl_)};
+    if (send_cookie) co_return Saved{state->id, cookie_life(*state)};
   } else if (removed) {
     co_return Saved{"", std::chrono::seconds(0)};
   }
@@ -216,56 +221,116 @@ Task<void> SessionStore::remove_doomed(SessionState& state) {
   for (std::size_t i = 0; i < keys.size(); ++i) require_permitted(call.reply(i));
 }
 
+// The client keeps the cookie as long as the session may live once the cookie has come back.
+std::chrono::seconds SessionStore::cookie_life(const SessionState& state) const {
+  std::chrono::milliseconds life = ttl_;
+  if (lifetime_.count() > 0 && state.born_ms > 0) {
+    const std::chrono::milliseconds left(state.born_ms + lifetime_.count() - now_ms());
+    life = std::clamp(left, std::chrono::milliseconds(1), ttl_);
+  }
+  return std::chrono::ceil<std::chrono::seconds>(life);
+}
+
 // Returns whether the cookie must be sent.
 Task<bool> SessionStore::write(SessionState& state) {
-  const bool rotating = std::exchange(state.rotating, false);
-  if (state.made_here && !state.has_staged_changes()) co_return state.stored;  // increment() has written everything
+  const std::string tag = state.user() ? user_tag(*state.user()) : "";
+  const bool logging_in = std::exchange(state.logging_in, false);
+  const bool rotating = std::exchange(state.rotating, false) || (logging_in && tag_of(state.id) != tag);
+  if (state.made_here && !state.has_staged_changes() && !rotating) {
+    co_return state.stored;  // increment() has written everything
+  }
   const bool send_cookie = rotating || (!state.cookie_added && (state.made_here || cookie_is_old(state)));
-  const bool only_cookie = !state.made_here && !rotating && !state.has_staged_changes();
-  if (only_cookie && (!send_cookie || client_->refuses_writes())) co_return false;
+  // Only the cookie and what previous requests have left: if Redis refuses that, the request succeeds all the same.
+  const bool optional = !state.made_here && !rotating && !state.has_staged_changes();
+  if (optional && ((!send_cookie && state.sweeps.empty()) || client_->refuses_writes())) co_return false;
 
-  const std::string old_key = key_of(state.id);
-  if (rotating) state.id = new_session_id();
-  const std::string key = key_of(state.id);
-  const std::string sent = send_cookie ? std::to_string(now_s()) : "";
-  std::vector<std::string_view> args{ttl_text(state), state.made_here ? "1" : "0", sent, ""};
+  const std::string old_id = state.id;
+  if (rotating) state.id = new_session_id(tag_of(old_id).empty() && !logging_in ? "" : tag);
+  const bool starts = lifetime_.count() > 0 && (state.made_here || logging_in || state.born_ms == 0);
+  if (starts) state.born_ms = now_ms();
+  SessionWrite written{.key = key_of(state.id),
+                       .old_key = rotating ? key_of(old_id) : "",
+                       .mark_key = logging_in ? mark_key(tag) : "",
+                       .ttl = std::to_string(ttl_of(state).count()),
+                       .create = state.made_here,
+                       .cookie_sent = send_cookie ? std::to_string(now_s()) : "",
+                       .born = starts ? std::to_string(state.born_ms) : "",
+                       .sets = {},
+                       .erases = std::exchange(state.sweeps, {})};
   for (const auto& [name, change] : state.changes) {
-    if (change.staged && change.value) args.insert(args.end(), {name, *change.value});
+    if (change.staged && change.value) written.sets.insert(written.sets.end(), {name, *change.value});
+    if (change.staged && !change.value) written.erases.push_back(name);
   }
-  const std::string set_count = std::to_string((args.size() - 4) / 2);
-  args[3] = set_count;
-  for (const auto& [name, change] : state.changes) {
-    if (change.staged && !change.value) args.push_back(name);
-  }
-  const std::array<std::string_view, 2> keys{key, old_key};
-  const Reply written = co_await run_script(*client_, write_script(), std::span(keys).first(rotating ? 2 : 1), args);
-  if (only_cookie && is_refusal(written)) co_return false;
-  require_permitted(written);
+  const bool moves = rotating && one_slot_ && !same_slot(old_id, state.id);
+  if (moves) co_await take_fields(written);
+  const Reply reply = co_await run(written);
+  if (optional && is_refusal(reply)) co_return false;
+  require_permitted(reply);
+  if (moves) co_await remove(old_id);
   for (auto& [name, change] : state.changes) change.staged = false;
-  state.stored = written.integer() == 1;
+  state.stored = reply.integer() == 1;
   co_return send_cookie&& state.stored;
 }
 
-// A client that has not sent the cookie back yet may never do so: its session expires soon.
-const std::string& SessionStore::ttl_text(const SessionState& state) const noexcept {
-  return state.made_here ? first_ttl_text_ : ttl_text_;
+// Whether the keys of two sessions are in one slot of a Redis Cluster.
+bool SessionStore::same_slot(std::string_view one, std::string_view other) noexcept {
+  return !tag_of(one).empty() && tag_of(one) == tag_of(other);
 }
 
-void SessionStore::add_cookie(Exchange& exchange, Response& response, std::string_view value,
-                              std::chrono::seconds max_age) const {
-  CookieOptions options;
-  options.max_age = max_age;
-  // Browsers reject a cookie with such a prefix unless it is Secure.
-  options.secure = exchange.request.scheme() == "https" || cookie_name_.starts_with("__Host-") ||
-                   cookie_name_.starts_with("__Secure-");
-  response.cookie(cookie_name_, value, options);
+// On a Redis Cluster, a session whose new key is in another slot is read, written there, and deleted here. What a
+// parallel request changes in between is lost.
+Task<void> SessionStore::take_fields(SessionWrite& written) {
+  const std::string old_key = std::exchange(written.old_key, "");
+  RedisCall reading(*client_);
+  reading.send({"HGETALL", old_key});
+  co_await reading;
+  require_permitted(reading.reply());
+  const Reply::Array& fields = reading.reply().array();
+  if (fields.empty() && written.sets.empty()) co_return;  // it has ended
+  written.create = true;
+  std::vector<std::string> kept;
+  for (std::size_t i = 0; i + 1 < fields.size(); i += 2) {
+    const std::string& name = fields[i].string();
+    const bool renewed = (name == kCookieSentField && !written.cookie_sent.empty()) ||
+                         (name == kBornField && !written.born.empty()) ||
+                         (name == kMarkField && !written.mark_key.empty());
+    if (renewed || std::ranges::find(written.erases, name) != written.erases.end()) continue;
+    kept.insert(kept.end(), {name, fields[i + 1].string()});
+  }
+  written.sets.insert(written.sets.begin(), kept.begin(), kept.end());  // before the changes, which win
+  written.erases.clear();
+}
+
+Task<void> SessionStore::remove(std::string_view id) {
+  const std::string key = key_of(id);
+  RedisCall call(*client_);
+  call.send({"DEL", key});
+  co_await call;
+  require_permitted(call.reply());
+}
+
+Task<Reply> SessionStore::run(const SessionWrite& write) {
+  std::vector<std::string_view> keys{write.key};
+  if (!write.old_key.empty()) keys.emplace_back(write.old_key);
+  if (!write.mark_key.empty()) keys.emplace_back(write.mark_key);
+  const std::string sets = std::to_string(write.sets.size() / 2);
+  std::vector<std::string_view> args{write.ttl, write.create ? "1" : "0",          write.cookie_sent,
+                                     sets,      write.old_key.empty() ? "0" : "1", write.mark_key.empty() ? "0" : "1",
+                                     write.born};
+  args.insert(args.end(), write.sets.begin(), write.sets.end());
+  args.insert(args.end(), write.erases.begin(), write.erases.end());
+  Reply reply = co_await run_script(*client_, session_write_script(), keys, args);
+  co_return reply;
 }
 
 Task<std::int64_t> SessionStore::increment(std::shared_ptr<SessionState> state, std::string name, std::int64_t by) {
-  if (name == kCookieSentField) throw std::invalid_argument("the session field " + name + " is reserved");
+  constexpr std::size_t kDigits = 20;
+  SessionState::refuse_reserved(name);
+  state->require_room(name, kDigits);
   if (state->id.empty()) {  // before the await, so that a concurrent increment uses the same session
     state->id = new_session_id();
     state->made_here = true;
+    if (lifetime_.count() > 0) state->born_ms = now_ms();
   }
   const std::string id = state->id;
   const std::string key = key_of(id);
@@ -275,14 +340,11 @@ Task<std::int64_t> SessionStore::increment(std::shared_ptr<SessionState> state, 
   const bool staged = change != nullptr && change->staged;
   const std::string base = staged && change->value ? *change->value : "";
   const std::array<std::string_view, 1> keys{key};
-  const std::array<std::string_view, 7> args{ttl_text(*state),
-                                             state->made_here ? "1" : "0",
-                                             now,
-                                             name,
-                                             amount,
-                                             !staged ? "" : change->value ? "=" : "-",
-                                             base};
-  const Reply counted = co_await run_script(*client_, increment_script(), keys, args);
+  const std::string ttl = std::to_string(ttl_of(*state).count());
+  const std::string born = state->made_here && state->born_ms > 0 ? std::to_string(state->born_ms) : "";
+  const std::array<std::string_view, 8> args{
+      ttl, state->made_here ? "1" : "0", now, name, amount, !staged ? "" : change->value ? "=" : "-", base, born};
+  const Reply counted = co_await run_script(*client_, session_increment_script(), keys, args);
   require_permitted(counted);
 
   const bool ended = counted.is_nil();
@@ -292,6 +354,19 @@ Task<std::int64_t> SessionStore::increment(std::shared_ptr<SessionState> state, 
     state->stored = true;
   }
   co_return value;
+}
+
+// The mark outlives every session that it ends: none of them can be renewed. An embedded Redis that is full evicts what
+// expires soonest, so it goes after these sessions.
+Task<void> SessionStore::end_all(std::string user) {
+  if (client_ == nullptr) refuse_without_redis();
+  const std::string key = mark_key(user_tag(user));
+  const std::string mark = random_hex();
+  const std::string ttl = std::to_string(2 * ttl_.count() + 60'000);
+  RedisCall call(*client_);
+  call.send({"SET", key, mark, "PX", ttl});
+  co_await call;
+  require_permitted(call.reply());
 }
 
 }  // namespace pronghorn::worker

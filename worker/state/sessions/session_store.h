@@ -1,8 +1,15 @@
 // Loads the session of a request from Redis, and saves its changes.
 //
-// A session is one hash, NAME:s:{ID}: NAME is the option `name`, ID the value of the cookie. Its time to live is
-// session_first_ttl until the client has sent the cookie back once, then session_ttl, renewed when a tenth of it has
-// passed.
+// A session is one hash: NAME is the option `name`, ID the value of the cookie; NAME:s:{ID} without a user, and
+// NAME:s:{TAG}:ID with one, where TAG is that of the user (session_id.h). Its time to live is session_first_ttl until the
+// client has sent the cookie back once, then session_ttl, renewed when a tenth of it has passed; never more than what is
+// left of session_lifetime.
+//
+// To end all sessions of a user, NAME:u:{TAG}, the mark of the user, gets a new random value. A session remembers the mark
+// at its login, and has ended if the user has another one by now. The two are read together, in the round trip that loads
+// the session, and are in one slot of a Redis Cluster. A user without a mark, as most are, costs Redis nothing. (The
+// alternative, an index of each user's sessions, would have to be kept right by every login, rotation and expiry, and a
+// session that is rotated while the index is read would survive.)
 //
 // Changes are written by a script that only writes to an existing hash, so a late parallel request cannot bring back a
 // session that was destroyed, was rotated or has expired. Its changes are discarded.
@@ -20,11 +27,13 @@
 #include "pronghorn/response.h"
 #include "pronghorn/task.h"
 #include "worker/exchange/exchange.h"
+#include "worker/state/sessions/session_cookie.h"
 #include "worker/state/sessions/session_state.h"
 
 namespace pronghorn::worker {
 
 class RedisClient;
+struct SessionWrite;
 
 // Context: loop thread; one per worker. Must outlive every exchange.
 // Errors:  RedisUnavailable if Redis cannot serve, RedisError for other error replies.
@@ -50,6 +59,9 @@ class SessionStore {
   // Implements Session::increment().
   [[nodiscard]] Task<std::int64_t> increment(std::shared_ptr<SessionState> state, std::string name, std::int64_t by);
 
+  // Implements end_sessions(). One round trip.
+  [[nodiscard]] Task<void> end_all(std::string user);
+
  private:
   struct Saved {
     std::optional<std::string> cookie;  // its new value; empty text: delete the cookie
@@ -58,23 +70,30 @@ class SessionStore {
   // Whether commit() has anything to write.
   [[nodiscard]] bool has_changes(const Exchange& exchange) const;
   [[nodiscard]] Task<Saved> save(std::shared_ptr<SessionState> state);
-  [[nodiscard]] std::vector<std::string> candidates(const Exchange& exchange) const;
   [[nodiscard]] std::string key_of(std::string_view id) const;
-  [[nodiscard]] const std::string& ttl_text(const SessionState& state) const noexcept;
+  [[nodiscard]] std::string mark_key(std::string_view tag) const;
+  [[nodiscard]] std::chrono::milliseconds ttl_of(const SessionState& state) const;
+  [[nodiscard]] std::chrono::seconds cookie_life(const SessionState& state) const;
+  [[nodiscard]] bool has_ended(const Reply& fields, const Reply* mark) const;
+  [[nodiscard]] static bool same_slot(std::string_view one, std::string_view other) noexcept;
   [[nodiscard]] bool cookie_is_old(const SessionState& state) const;
-  Task<void> renew(std::string_view id, std::int64_t left_ms);
+  Task<void> renew(SessionState& state, std::int64_t left_ms);
   Task<void> remove_doomed(SessionState& state);
   Task<bool> write(SessionState& state);
-  void add_cookie(Exchange& exchange, Response& response, std::string_view value, std::chrono::seconds max_age) const;
+  Task<void> take_fields(SessionWrite& written);
+  Task<void> remove(std::string_view id);
+  Task<Reply> run(const SessionWrite& write);
   [[noreturn]] void refuse_without_redis();
   void require_permitted(const Reply& reply);
 
   RedisClient* client_;
   std::string prefix_;
-  std::string cookie_name_;
+  bool one_slot_;  // keys of one script must be in one slot
+  SessionCookie cookie_;
   std::chrono::milliseconds ttl_;
-  std::string ttl_text_;
-  std::string first_ttl_text_;
+  std::chrono::milliseconds first_ttl_;
+  std::chrono::milliseconds lifetime_;  // 0: no limit
+  SessionSize largest_;
   bool told_missing_ = false;
   bool told_forbidden_ = false;
 };

@@ -168,6 +168,21 @@ TEST_CASE("a value of the wrong shape is refused", "[configuration]") {
   CHECK(refusal(with_file(control)).find("control character") != std::string::npos);
 }
 
+TEST_CASE("a session cookie that browsers would reject is refused, and the line says why", "[configuration]") {
+  for (const char* name : {"__Host-session", "__host-session"}) {
+    const File both(std::string("session_cookie = \"") + name + "\"\nsession_domain = \"example.org\"\n");
+    const std::string why = refusal(with_file(both));
+    CHECK(why.starts_with(both.path() + ":2: session_domain: browsers reject a cookie named " + name));
+    CHECK(why.find('\n') == std::string::npos);
+  }
+  for (const char* fine : {"session_cookie = \"__Host-session\"\n", "session_domain = \"example.org\"\n",
+                           "session_cookie = \"__Secure-s\"\nsession_domain = \"example.org\"\n",
+                           "session_cookie = \"__Host-session\"\nsession_domain = \"off\"\n"}) {
+    const File file(fine);
+    CHECK(refusal(with_file(file)) == "accepted");
+  }
+}
+
 TEST_CASE("PORT, REDIS_URL and WEB_CONCURRENCY are honoured", "[configuration]") {
   const Effective effective = load_configuration(
       with_environment({{"PORT", "5000"}, {"REDIS_URL", "redis://:pw@h:1/2"}, {"WEB_CONCURRENCY", "7"}}));

@@ -170,4 +170,11 @@ TEST_CASE("names that go into keys and cookies are checked", "[options]") {
   for (const char* wrong : {"", "a b", "a;b", "a=b", "a,b"})
     CHECK_THROWS_AS(set(config, "session_cookie", {wrong}), BadValue);
   CHECK_NOTHROW(set(config, "session_cookie", {"__Host-session"}));
+  for (const char* wrong : {"localhost", ".example.org", "example.org.", "a..b", "a b.org", "example.org:80",
+                            "192.0.2.1", "-a.org", "a-.org", "https://example.org", "a;b.org"}) {
+    CAPTURE(wrong);
+    CHECK_THROWS_AS(set(config, "session_domain", {wrong}), BadValue);
+  }
+  for (const char* right : {"example.org", "a-b.example.org", "off", ""})
+    CHECK_NOTHROW(set(config, "session_domain", {right}));
 }

@@ -120,5 +120,5 @@ TEST_CASE("a client that sends very many session cookies costs a bounded number 
   for (char c = 'B'; c <= 'Z'; ++c) cookies += "; session=" + std::string(43, c);
   Visit visit(worker, cookies);
   CHECK(visit.session().is_new());
-  CHECK((*worker.row)[Count::redis_commands].load() == 32);
+  CHECK((*worker.row)[Count::redis_commands].load() <= 16 * 3);
 }

@@ -4,11 +4,15 @@
 #include <string>
 
 #include "unit/worker/state/state_worker.h"
+#include "worker/state/sessions/session_id.h"
 
 namespace pronghorn::test {
 
 // The key of a session in Redis.
-inline std::string key_of(const std::string& id) { return "app:s:{" + id + "}"; }
+inline std::string key_of(const std::string& id) {
+  const std::string tag(worker::tag_of(id));
+  return tag.empty() ? "app:s:{" + id + "}" : "app:s:{" + tag + "}:" + id;
+}
 
 // Stores a session with user=ann and returns its id.
 inline std::string new_session(StateWorker& worker) {
