@@ -187,7 +187,7 @@ Task<void> WorkerProcess::boot() {
   std::exception_ptr error;
   try {
     if (!handover_.admin) {
-      state_.emplace(&loop_, config_, row_, handover_.slot);
+      state_.emplace(&loop_, config_, row_, handover_.slot, &board_.leases());
       state_->start([this](const std::string& reason) {
         redis_refusal_ = reason;
         if (row_.phase.load() != WorkerPhase::booting)

@@ -64,6 +64,10 @@ enum class CounterKind : std::uint8_t {
   X(limits_refused, counter, "limits_refused", "rate_limit_refused_total", "", "Requests refused by a rate limit.") \
   X(limits_unavailable, counter, "limits_unavailable", "rate_limit_unavailable_total", "", \
     "Rate-limit decisions made without Redis.") \
+  X(limits_shadowed, counter, "limits_shadowed", "rate_limit_shadow_refused_total", "", \
+    "Requests that a rate limit in shadow mode would have refused.") \
+  X(limits_leased, counter, "limits_leased", "rate_limit_leased_total", "", \
+    "Rate-limit decisions made from permits that the machine has leased.") \
   X(quarantined, counter, "quarantined", "quarantined_requests_total", "", \
     "Requests refused by the quarantine.") \
   PRONGHORN_LIMIT(X, request_line)        /* max_request_line: 414 */ \

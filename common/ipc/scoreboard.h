@@ -123,6 +123,22 @@ struct alignas(64) QuarantineTable {
   std::array<QuarantineRow, kMaxQuarantined> rows;
 };
 
+// Permits of one key of a rate limit that the machine has leased from Redis. Every worker writes it, by compare-and-swap:
+// see worker/state/limits/leases.h. Times are monotonic milliseconds.
+struct alignas(32) LeaseRow {
+  std::atomic<std::uint64_t> tag;             // whose permits they are
+  std::atomic<std::uint64_t> state;           // how many, and until when
+  std::atomic<std::uint64_t> fetching_until;  // a worker asks Redis for more; 0: none does
+  std::atomic<std::uint32_t> rest;            // how many Redis had left, for the fields of responses
+  std::atomic<std::uint32_t> reset_s;         // when it has more: monotonic seconds, likewise
+};
+inline constexpr std::size_t kLeaseRows = 4096;
+
+struct alignas(64) LeaseTable {
+  std::array<std::atomic<std::uint64_t>, 2> seed;  // of the digests of keys: random, written once; 0: not yet
+  std::array<LeaseRow, kLeaseRows> rows;
+};
+
 enum class RedisState : std::uint32_t { off, connecting, up, down };
 
 enum class WorkerPhase : std::uint32_t { none, booting, ready, draining };
@@ -264,6 +280,7 @@ struct alignas(64) ServerRow {
 struct ScoreboardMemory {
   ServerRow server;
   QuarantineTable quarantine;
+  LeaseTable leases;
   HistoryRing history;
   std::array<SlotRow, kMaxSlots> slots;
   std::array<WorkerRow, kMaxSlots * kRowsPerSlot> workers;
@@ -288,6 +305,7 @@ class Scoreboard {
   [[nodiscard]] const ServerRow& server() const noexcept { return memory_->server; }
   [[nodiscard]] QuarantineTable& quarantine() noexcept { return memory_->quarantine; }
   [[nodiscard]] const QuarantineTable& quarantine() const noexcept { return memory_->quarantine; }
+  [[nodiscard]] LeaseTable& leases() noexcept { return memory_->leases; }
   [[nodiscard]] HistoryRing& history() noexcept { return memory_->history; }
   [[nodiscard]] const HistoryRing& history() const noexcept { return memory_->history; }
   [[nodiscard]] SlotRow& slot(std::uint32_t slot) noexcept { return memory_->slots[slot]; }

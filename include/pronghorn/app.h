@@ -96,8 +96,9 @@ class PRONGHORN_API Route {
  public:
   explicit Route(detail::RouteEntry& entry) noexcept : entry_(&entry) {}  // for Group
 
-  // Answers 429 to requests above the limit. All limits of a route must allow a request; they are checked in the order
-  // of the calls, up to the first that refuses. Throws std::invalid_argument for a count or window of zero.
+  // Answers 429 to requests above the limit. All limits of a route must allow a request; if one refuses it, it counts
+  // for none. Throws std::invalid_argument for a count or window of zero, and if a
+  // concurrency limit is leased().
   Route& limit(Limit limit);
   // How long limits, middleware and handler may take together; then the handler is destroyed and the client gets 504.
   // Default: option request_timeout. Zero: no limit. Throws std::invalid_argument if negative.

@@ -1,9 +1,10 @@
 // Rate limits: counted in Redis, so they are exact across all workers and machines.
 //
 // One Lua script checks all limits of a route in one round trip, by the clock of the Redis server. If one limit refuses
-// a request, the request counts for none of them, and the client gets 429 with Retry-After. Responses describe the
-// limits with RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers-10); the option `rate_limit_fields`
-// selects the older RateLimit-Limit, RateLimit-Remaining and RateLimit-Reset.
+// a request, the request counts for none of them, and the client gets 429 with Retry-After. (On a Redis Cluster, limits
+// of a route whose keys differ are checked by concurrent scripts, and what they counted is taken back if one refuses.)
+// Responses describe the limits with RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers-10); the
+// option `rate_limit_fields` selects the older RateLimit-Limit, RateLimit-Remaining and RateLimit-Reset.
 #pragma once
 
 #include <chrono>
@@ -11,9 +12,12 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "pronghorn/request.h"
+#include "pronghorn/task.h"
 
 namespace pronghorn {
 
@@ -29,15 +33,15 @@ enum class LimitAlgorithm {
   // The same as token_bucket with less memory: one number per client. Requests are spaced by window / count, with bursts
   // of up to `count`.
   gcra,
-  // `count` requests at a time. A request counts until its response is sent, but at most for `window`, so that requests
-  // of a killed worker do not count for ever.
+  // `count` requests at a time. A request counts until its response is sent, but at most for `window`. If its worker
+  // dies, it counts until the next request that would be refused because of it; on another machine, for `window`.
   concurrency,
 };
 
 // What a limit does if Redis is unavailable. Each such decision is counted in /status and /metrics.
 enum class WhenUnavailable { allow, deny };
 
-// One limit of a route: see Route::limit() in pronghorn/app.h. Made by per_client() or per_key().
+// One limit of a route: see Route::limit() in pronghorn/app.h. Made by per_client(), per_key() and the others below.
 struct Limit {
   std::uint32_t count = 0;             // at least 1
   std::chrono::milliseconds window{};  // at least 1 ms; more than 366 days count as 366 days
@@ -47,8 +51,15 @@ struct Limit {
   // to one client). Called on the loop thread for every request; must not block. What it throws fails the request.
   std::function<std::string(Request&)> key{};
 
+  // The same for a key that is found by waiting, such as one of the session. Used if `key` is empty. If it throws
+  // RedisUnavailable, the limit is decided as `when_unavailable` says.
+  std::function<Task<std::string>(Request&)> key_task{};
+
   // The policy's name in RateLimit-Policy and RateLimit. Empty: the name of the algorithm, as in "fixed" or "gcra".
   std::string name{};
+
+  bool never_refuses = false;        // shadow()
+  std::uint32_t permits_leased = 0;  // leased(): how many at once; 0: none, each request asks Redis
 
   // Sets the name: 1 to 64 letters, digits and "-_.". Throws std::invalid_argument for other text.
   PRONGHORN_API Limit& named(std::string_view policy) &;
@@ -78,15 +89,62 @@ struct Limit {
     return *this;
   }
   Limit&& deny_when_unavailable() && noexcept { return std::move(this->deny_when_unavailable()); }
+
+  // Counts, but refuses nothing: to try a limit out. What it would have refused is counted in /status and /metrics,
+  // logged at most once a minute, and marked for the handler (see shadow_refusals()). Responses do not mention it.
+  Limit& shadow() & noexcept {
+    never_refuses = true;
+    return *this;
+  }
+  Limit&& shadow() && noexcept { return std::move(this->shadow()); }
+
+  // For keys with many requests a second: the machine takes `permits` at once from Redis, and all its workers draw from
+  // them in shared memory, so that most requests cost no round trip. A key is leased from its second request within a
+  // window on; while Redis refuses one, the machine's workers refuse it without asking. `permits` of 0: a twentieth of
+  // `count`. At most 16384, and at most half of what Redis has left.
+  //
+  // The price, with n permits and m machines: a machine may hold back n permits that another one could use, so at worst
+  // the clients of a key get n * (m - 1) requests fewer in a window; in the last n * m of a bucket() or gcra() they may
+  // also be used up to one window later than they were taken, so bursts are n * m larger. A single machine is exact. A
+  // worker that dies loses no permit, except those that were on their way to it.
+  //
+  // Not for concurrent(): Route::limit() throws.
+  PRONGHORN_API Limit& leased(std::uint32_t permits = 0) &;
+  Limit&& leased(std::uint32_t permits = 0) && { return std::move(this->leased(permits)); }
 };
 
 // `count` requests per `window` for each client address (IPv6: each /64): per_client(100, 1min).
 inline Limit per_client(std::uint32_t count, std::chrono::milliseconds window) {
   return {.count = count, .window = window};
 }
-// `count` requests per `window` for each value of `key`, such as a user or an API token.
-inline Limit per_key(std::uint32_t count, std::chrono::milliseconds window, std::function<std::string(Request&)> key) {
-  return {.count = count, .window = window, .key = std::move(key)};
+// `count` requests per `window` for each value of `key`, such as a user or an API token. `key` returns a std::string or
+// a Task<std::string> from a Request&.
+template <class F>
+Limit per_key(std::uint32_t count, std::chrono::milliseconds window, F key) {
+  Limit limit{.count = count, .window = window};
+  if constexpr (std::is_same_v<std::invoke_result_t<F&, Request&>, Task<std::string>>) {
+    limit.key_task = std::move(key);
+  } else {
+    limit.key = std::move(key);
+  }
+  return limit;
 }
+
+// The makers below count a request that has no such key by its client's address. Limits are checked before middleware
+// runs, so a field of the request is what the client claims: whoever invents a new value for each request is counted
+// afresh each time. Add a per_client() limit to the route, or have a proxy check the field.
+
+// For each value of a field: per_header("X-Api-Key", 1000, 1h). Throws std::invalid_argument for an invalid name.
+[[nodiscard]] PRONGHORN_API Limit per_header(std::string_view name, std::uint32_t count,
+                                             std::chrono::milliseconds window);
+// For each bearer token of the field Authorization. Redis gets only its digest.
+[[nodiscard]] PRONGHORN_API Limit per_token(std::uint32_t count, std::chrono::milliseconds window);
+// For each session that exists. The session is loaded before the limit is checked, and then is there for the handler.
+[[nodiscard]] PRONGHORN_API Limit per_session(std::uint32_t count, std::chrono::milliseconds window);
+// For each user that has logged in with Session::login(), over all of the user's sessions.
+[[nodiscard]] PRONGHORN_API Limit per_user(std::uint32_t count, std::chrono::milliseconds window);
+
+// The names of the limits in shadow mode that would have refused this request; empty for most requests.
+[[nodiscard]] PRONGHORN_API const std::vector<std::string>& shadow_refusals(const Request& request) noexcept;
 
 }  // namespace pronghorn

@@ -54,6 +54,8 @@ PRONGHORN_APP(app) {
   app.get("/async", hello_without_waiting);
   app.get("/worker", which_worker);
   app.get("/session", session).limit(per_client(10'000'000, 1min));
+  app.get("/limit", hello).limit(per_client(10'000'000, 1h));
+  app.get("/limit/leased", hello).limit(per_client(10'000'000, 1h).leased(10'000));
   app.post("/upload", upload).max_body(0);
   if (const char* folder = std::getenv("BENCH_FILES")) app.serve_files("/files", folder);
   if (const char* routes = std::getenv("BENCH_ROUTES")) add_routes(app, std::atoi(routes));

@@ -32,6 +32,10 @@ Route& Route::limit(Limit limit) {
                     "{} ms",
                     entry_->name, limit.count, limit.window.count()));
   }
+  if (limit.algorithm == LimitAlgorithm::concurrency && limit.permits_leased > 0) {
+    throw std::invalid_argument(
+        fmt::format("route \"{}\": a concurrency limit cannot be leased(): its requests end one by one", entry_->name));
+  }
   entry_->limits.push_back(std::move(limit));
   return *this;
 }

@@ -41,7 +41,9 @@ std::string limits_text(const std::vector<Limit>& limits) {
     if (!text.empty()) text += ", ";
     text += fmt::format("{} per {}", limit.count, duration_text(limit.window));
     if (limit.algorithm != LimitAlgorithm::fixed_window) text.append(" ").append(algorithm_name(limit.algorithm));
-    if (limit.key) text += " by key";
+    if (limit.key || limit.key_task) text += " by key";
+    if (limit.permits_leased > 1) text += " leased";
+    if (limit.never_refuses) text += " shadow";
   }
   return text.empty() ? "-" : text;
 }

@@ -26,11 +26,11 @@ std::unique_ptr<Subscriber> make_subscriber(uv_loop_t* loop, const RedisClient& 
 
 }  // namespace
 
-StateServices::StateServices(uv_loop_t* loop, const Config& config, WorkerRow& row, unsigned slot)
+StateServices::StateServices(uv_loop_t* loop, const Config& config, WorkerRow& row, unsigned slot, LeaseTable* leases)
     : redis(make_client(loop, config, row, slot)),
       subscriber(redis ? make_subscriber(loop, *redis) : nullptr),
       sessions(redis.get(), config),
-      limiter(redis.get(), config, row),
+      limiter(redis.get(), config, row, leases),
       idempotency(redis.get(), sessions, config),
       tokens(redis.get(), config) {}
 

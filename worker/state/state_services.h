@@ -29,8 +29,10 @@ namespace pronghorn::worker {
 // Context:   loop thread; one per worker, or per TestClient. The process ignores SIGPIPE.
 // Ownership: must outlive every exchange that refers to it. Redis(*state.redis) is the application's handle.
 struct StateServices final : pronghorn::detail::Services {
-  // Does not connect yet. `slot` is the worker's: Redis shows it in CLIENT LIST. Throws std::invalid_argument if the address of Redis is malformed.
-  StateServices(uv_loop_t* loop, const Config& config, WorkerRow& row, unsigned slot = 0);
+  // Does not connect yet. `slot` is the worker's: Redis shows it in CLIENT LIST. `leases` is the table of rate limits that
+  // the workers of the machine share; null: one of its own. Throws std::invalid_argument if the address of Redis is
+  // malformed.
+  StateServices(uv_loop_t* loop, const Config& config, WorkerRow& row, unsigned slot = 0, LeaseTable* leases = nullptr);
   StateServices(const StateServices&) = delete;
   StateServices& operator=(const StateServices&) = delete;
 

@@ -25,6 +25,7 @@ std::string policies(const std::vector<LimitOutcome>& outcomes) {
 std::string service_limits(const std::vector<LimitOutcome>& outcomes) {
   std::string text;
   for (const LimitOutcome& each : outcomes) {
+    if (!each.known) continue;
     fmt::format_to(std::back_inserter(text), "{}\"{}\";r={}", text.empty() ? "" : ", ", each.name, each.remaining);
     if (each.reset) fmt::format_to(std::back_inserter(text), ";t={}", each.reset->count());
   }
@@ -34,7 +35,8 @@ std::string service_limits(const std::vector<LimitOutcome>& outcomes) {
 // A refusing limit, else the one that leaves the fewest requests.
 const LimitOutcome& tightest(const std::vector<LimitOutcome>& outcomes) {
   return *std::ranges::min_element(outcomes, [](const LimitOutcome& a, const LimitOutcome& b) {
-    return a.allowed != b.allowed ? !a.allowed : a.remaining < b.remaining;
+    if (a.allowed != b.allowed) return !a.allowed;
+    return a.known != b.known ? a.known : a.remaining < b.remaining;
   });
 }
 

@@ -1,46 +1,40 @@
 #include "worker/state/limits/rate_limiter.h"
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
-#include "common/config/networks.h"
 #include "common/log.h"
-#include "common/random_hex.h"
+#include "pronghorn/concurrent.h"
 #include "worker/state/keys/key.h"
-#include "worker/state/limits/limit_script.h"
-#include "worker/state/redis/link/reply_errors.h"
 #include "worker/state/redis/redis_client.h"
-#include "worker/state/redis/run_script.h"
 
 namespace pronghorn::worker {
 namespace {
 
-using std::chrono::milliseconds;
-
-constexpr milliseconds kLongestWindow = std::chrono::hours(24 * 366);
 constexpr std::chrono::seconds kRetryWithoutRedis{2};  // a restarting Redis is usually back by then
 constexpr std::chrono::seconds kRetryUnknown{1};       // a running request may end at any time
+constexpr std::size_t kMostSeen = 4096;
+constexpr std::uint32_t kLeastLease = 2;  // a lease of one permit is none
 
-milliseconds window_of(const Limit& limit) { return std::clamp(limit.window, milliseconds(1), kLongestWindow); }
+bool is_concurrent(const Limit& limit) noexcept { return limit.algorithm == LimitAlgorithm::concurrency; }
+
+bool refuses(const Limit& limit, const std::optional<LimitVerdict>& verdict) noexcept {
+  return verdict && !verdict->allowed && !limit.never_refuses;
+}
 
 // Rounds up, so that a client that waits that long does not come too early.
 std::chrono::seconds whole_seconds(std::int64_t ms) {
-  return std::chrono::seconds((std::clamp<std::int64_t>(ms, 0, 2 * kLongestWindow.count()) + 999) / 1000);
+  constexpr std::int64_t kLongest = std::int64_t{2} * 366 * 24 * 3'600'000;
+  return std::chrono::seconds((std::clamp<std::int64_t>(ms, 0, kLongest) + 999) / 1000);
 }
 
-// The address; of IPv6 its /64, which one subscriber owns and could otherwise choose addresses from at will.
-std::string client_key(const std::string& address) {
-  if (address.find(':') == std::string::npos) return address;
-  auto ip = parse_ip_address(address);
-  if (!ip || ip->bits != 128) return address;
-  std::fill(ip->bytes.begin() + 8, ip->bytes.end(), std::uint8_t{0});
-  return to_string(*ip) + "/64";
+std::string policy_name(const Limit& limit) {
+  return limit.name.empty() ? algorithm_name(limit.algorithm) : limit.name;
 }
 
 // The limit's own name, or that of its algorithm; numbered if an earlier limit has the same.
 std::string unique_name(const Limit& limit, const std::vector<LimitOutcome>& earlier) {
-  const std::string name = limit.name.empty() ? algorithm_name(limit.algorithm) : limit.name;
+  const std::string name = policy_name(limit);
   std::string unique = name;
   for (int number = 2; std::ranges::find(earlier, unique, &LimitOutcome::name) != earlier.end(); ++number) {
     unique = name + "-" + std::to_string(number);
@@ -48,112 +42,212 @@ std::string unique_name(const Limit& limit, const std::vector<LimitOutcome>& ear
   return unique;
 }
 
-// The places of one request in concurrency limits. Releases them when the request ends, which destroys its attachments.
-class Places {
- public:
-  Places(RedisClient& client, std::string request) : client_(&client), request_(std::move(request)) {}
-  Places(Places&& other) noexcept
-      : client_(other.client_), keys_(std::exchange(other.keys_, {})), request_(std::move(other.request_)) {}
-  Places& operator=(Places&&) = delete;
-  ~Places() {
-    for (const std::string& key : keys_) client_->post(std::array<std::string_view, 3>{"ZREM", key, request_});
-  }
-  void add(std::string key) { keys_.push_back(std::move(key)); }
-  void forget() noexcept { keys_.clear(); }
+LimitOutcome outcome_of(const Limit& limit, const std::optional<LimitVerdict>& verdict, std::string name) {
+  LimitOutcome outcome{.name = std::move(name),
+                       .concurrent = is_concurrent(limit),
+                       .known = verdict.has_value(),
+                       .count = limit.count,
+                       .window = whole_seconds(window_of(limit).count()),
+                       .reset = {}};
+  if (!verdict) return outcome;
+  outcome.allowed = verdict->allowed;
+  outcome.remaining = std::min(verdict->remaining, limit.count);
+  if (verdict->reset_ms >= 0) outcome.reset = whole_seconds(verdict->reset_ms);
+  return outcome;
+}
 
- private:
-  RedisClient* client_;
-  std::vector<std::string> keys_;
-  std::string request_;
-};
+LimitFieldStyle style_of(const std::string& option) {
+  if (option == "legacy") return LimitFieldStyle::legacy;
+  return option == "both" ? LimitFieldStyle::both : LimitFieldStyle::draft;
+}
 
 }  // namespace
 
-const char* algorithm_name(LimitAlgorithm algorithm) noexcept {
-  switch (algorithm) {
-    case LimitAlgorithm::sliding_window:
-      return "sliding";
-    case LimitAlgorithm::token_bucket:
-      return "bucket";
-    case LimitAlgorithm::gcra:
-      return "gcra";
-    case LimitAlgorithm::concurrency:
-      return "concurrent";
-    case LimitAlgorithm::fixed_window:
-      break;
-  }
-  return "fixed";
-}
-
-RateLimiter::RateLimiter(RedisClient* client, const Config& config, WorkerRow& row)
+RateLimiter::RateLimiter(RedisClient* client, const Config& config, WorkerRow& row, LeaseTable* leases)
     : client_(client),
-      prefix_(key_prefix(config.name) + ":l:"),
       row_(row),
-      field_style_(config.rate_limit_fields == "legacy" ? LimitFieldStyle::legacy
-                   : config.rate_limit_fields == "both" ? LimitFieldStyle::both
-                                                        : LimitFieldStyle::draft) {}
+      field_style_(style_of(config.rate_limit_fields)),
+      one_slot_(config.redis.starts_with("redis+cluster:")),
+      patience_(std::max(config.redis_timeout, Milliseconds(1)) + Milliseconds(100)),
+      keys_(key_prefix(config.name) + ":l:"),
+      holders_(client),
+      own_leases_(leases == nullptr ? std::make_unique<LeaseTable>() : nullptr),
+      leases_(leases == nullptr ? *own_leases_ : *leases) {}
 
-std::string RateLimiter::key_of(Request& request, const Limit& limit, std::string_view name) const {
-  std::string key = prefix_ + escape_key(name);
-  key.append(":").append(algorithm_name(limit.algorithm));
-  key.append("-").append(std::to_string(window_of(limit).count())).append(":");
-  return key + bounded_key(limit.key ? limit.key(request) : client_key(request.client().address));
-}
-
-Task<LimitDecision> RateLimiter::check(Request& request, std::span<const Limit> limits,
-                                       std::span<const std::string> names) {
-  const auto counts_running = [](const Limit& limit) { return limit.algorithm == LimitAlgorithm::concurrency; };
-  // Not the request's id, which a proxy may give to several.
-  const std::string id = std::ranges::any_of(limits, counts_running) ? random_hex() : std::string();
-  std::vector<std::string> keys;
-  std::vector<std::string> words{id};
-  for (std::size_t i = 0; i < limits.size(); ++i) {
-    keys.push_back(key_of(request, limits[i], names[i]));
-    words.insert(words.end(), {algorithm_name(limits[i].algorithm), std::to_string(limits[i].count),
-                               std::to_string(window_of(limits[i]).count())});
-  }
+Task<LimitDecision> RateLimiter::check(Request& request, Limits limits, Names names) {
+  std::vector<Checked> checked(limits.size());
+  // Also without Redis: what a key throws fails the request in any case.
+  const bool all_known = find_keys(request, limits, names, checked);
   if (client_ == nullptr) co_return without_redis(limits);
-
-  // Before the round trip: if the request ends meanwhile, its places are given up after they were taken.
-  Places places(*client_, id);
-  for (std::size_t i = 0; i < limits.size(); ++i) {
-    if (counts_running(limits[i])) places.add(keys[i]);
-  }
-  const std::vector<std::string_view> key_views(keys.begin(), keys.end());
-  const std::vector<std::string_view> args(words.begin(), words.end());
   try {
-    const Reply reply = co_await run_script(*client_, limit_script(), key_views, args);
-    require_success(reply);
-    LimitDecision decision = from_reply(reply, limits);
-    if (!decision.allowed) {
-      places.forget();
-    } else if (!id.empty()) {
-      request.attach(std::move(places));
+    if (!all_known) co_await await_keys(request, limits, names, checked);
+    for (bool again = true;; again = false) {
+      Places places;
+      if (draw(limits, checked)) {
+        add(row_[Count::limits_leased]);
+      } else {
+        places = co_await ask(limits, checked);
+      }
+      bool refused = false;
+      for (std::size_t i = 0; i < limits.size(); ++i) refused = refused || refuses(limits[i], checked[i].verdict);
+      if (!refused) {
+        if (!places.keys().empty()) request.attach(std::move(places));
+        co_return decide(request, limits, names, checked);
+      }
+      give_back(checked);
+      const bool freed = again && co_await free_places(limits, checked);
+      if (!freed) co_return decide(request, limits, names, checked);
+      for (Checked& each : checked) each.verdict.reset();
     }
-    co_return decision;
   } catch (const RedisUnavailable&) {  // logged by the Redis client
   } catch (const RedisError& error) {
     if (!std::exchange(told_error_, true)) {
       log_error("Redis cannot count rate limits; deciding without it", {{"error", error.what()}});
     }
   }
+  give_back(checked);
   co_return without_redis(limits);
 }
 
-LimitDecision RateLimiter::from_reply(const Reply& reply, std::span<const Limit> limits) {
-  const Reply::Array& values = reply.array();
-  if (values.size() != 3 * limits.size()) throw RedisError("unexpected reply to the rate limit script");
-  LimitDecision decision;
+void RateLimiter::set_key(Checked& checked, const Limit& limit, std::string_view name, std::string_view who) {
+  checked.who = who_part(who);
+  checked.key = keys_.base_of(limit, name) + checked.who + "}";
+}
+
+// Those that need no wait. Whether these are all.
+bool RateLimiter::find_keys(Request& request, Limits limits, Names names, std::vector<Checked>& checked) {
+  bool all = true;
   for (std::size_t i = 0; i < limits.size(); ++i) {
-    LimitOutcome outcome;
-    outcome.name = unique_name(limits[i], decision.outcomes);
-    outcome.allowed = values[3 * i].integer() != 0;
-    outcome.concurrent = limits[i].algorithm == LimitAlgorithm::concurrency;
-    outcome.count = limits[i].count;
-    outcome.window = whole_seconds(window_of(limits[i]).count());
-    outcome.remaining =
-        static_cast<std::uint32_t>(std::clamp<std::int64_t>(values[3 * i + 1].integer(), 0, limits[i].count));
-    if (const std::int64_t more_ms = values[3 * i + 2].integer(); more_ms >= 0) outcome.reset = whole_seconds(more_ms);
+    if (!limits[i].key && limits[i].key_task) {
+      all = false;
+    } else {
+      set_key(checked[i], limits[i], names[i], limits[i].key ? limits[i].key(request) : client_key(request));
+    }
+  }
+  return all;
+}
+
+Task<void> RateLimiter::await_keys(Request& request, Limits limits, Names names, std::vector<Checked>& checked) {
+  for (std::size_t i = 0; i < limits.size(); ++i) {
+    if (!checked[i].key.empty()) continue;
+    const std::string who = co_await limits[i].key_task(request);
+    set_key(checked[i], limits[i], names[i], who);
+  }
+}
+
+// Permits that the machine has leased, and refusals that it knows of. Whether these decide: Redis need not be asked.
+bool RateLimiter::draw(Limits limits, std::vector<Checked>& checked) {
+  bool all = true;
+  bool refused = false;
+  for (std::size_t i = 0; i < limits.size(); ++i) {
+    if (limits[i].permits_leased >= kLeastLease) draw(limits[i], checked[i]);
+    all = all && checked[i].verdict;
+    refused = refused || refuses(limits[i], checked[i].verdict);
+  }
+  return all || refused;
+}
+
+void RateLimiter::draw(const Limit& limit, Checked& checked) {
+  const std::uint64_t now = monotonic_ms();
+  if (seen_.size() >= kMostSeen) seen_.clear();
+  Seen& seen = seen_[checked.key];
+  if (seen.digest == 0) seen.digest = leases_.digest(checked.key);
+  checked.may_lease = seen.at_ms != 0 && now < seen.at_ms + static_cast<std::uint64_t>(window_of(limit).count());
+  checked.digest = seen.digest;
+  seen.at_ms = now;
+  const Leases::Draw drawn = leases_.draw(seen.digest, now);
+  if (drawn.kind == Leases::Draw::Kind::none) return;
+  LimitVerdict verdict{.allowed = drawn.kind == Leases::Draw::Kind::drawn,
+                       .remaining = drawn.rest,
+                       .reset_ms = std::max<std::int64_t>(1, static_cast<std::int64_t>(drawn.reset_ms)),
+                       .drawn = {}};
+  if (verdict.allowed) verdict.drawn = drawn.row;
+  checked.verdict = verdict;
+}
+
+void RateLimiter::give_back(std::vector<Checked>& checked) {
+  for (Checked& each : checked) {
+    if (!each.verdict || !each.verdict->drawn) continue;
+    leases_.give_back(*each.verdict->drawn, monotonic_ms());
+    each.verdict->drawn.reset();
+  }
+}
+
+std::vector<std::shared_ptr<LimitQuestion>> RateLimiter::questions(Limits limits, const std::vector<Checked>& checked) {
+  std::vector<std::shared_ptr<LimitQuestion>> questions;
+  std::vector<std::string_view> asked;  // whose limits each question is about
+  for (std::size_t i = 0; i < limits.size(); ++i) {
+    if (checked[i].verdict) continue;
+    std::size_t which =
+        one_slot_ ? static_cast<std::size_t>(std::ranges::find(asked, checked[i].who) - asked.begin()) : 0;
+    if (which == questions.size()) {
+      // Not the request's id, which a proxy may give to several.
+      const bool counts_running = std::ranges::any_of(limits, is_concurrent);
+      questions.push_back(
+          std::make_shared<LimitQuestion>(*client_, counts_running ? holders_.next_request() : std::string()));
+      asked.emplace_back(checked[i].who);
+    }
+    std::optional<Leases::Fetch> fetch =
+        checked[i].may_lease ? leases_.begin_fetch(checked[i].digest, monotonic_ms(), patience_) : std::nullopt;
+    questions[which]->add(i, limits[i], checked[i].key, std::move(fetch));
+  }
+  return questions;
+}
+
+// Asks Redis about the limits that have no verdict yet. Returns the places that the request has in concurrency limits.
+Task<Places> RateLimiter::ask(Limits limits, std::vector<Checked>& checked) {
+  const std::vector<std::shared_ptr<LimitQuestion>> asked = questions(limits, checked);
+  std::vector<Task<std::vector<LimitVerdict>>> tasks;
+  for (const auto& question : asked) {
+    Task<std::vector<LimitVerdict>> task = LimitQuestion::ask(question);
+    tasks.push_back(question->takes_more() ? shield(std::move(task)) : std::move(task));
+  }
+  std::vector<std::vector<LimitVerdict>> answers;
+  if (tasks.size() == 1) {
+    answers.push_back(co_await std::move(tasks.front()));
+  } else {
+    answers = co_await when_all(std::move(tasks));
+  }
+  bool refused = false;
+  for (std::size_t q = 0; q < asked.size(); ++q) {
+    const std::vector<std::size_t>& positions = asked[q]->positions();
+    for (std::size_t i = 0; i < positions.size(); ++i) checked[positions[i]].verdict = answers[q][i];
+    refused = refused || !asked[q]->counted();
+  }
+  Places places;
+  for (const auto& question : asked) {
+    if (!question->counted()) {
+      question->places().forget();
+    } else if (refused) {
+      question->take_back();
+    } else {
+      places.join(std::move(question->places()));
+    }
+  }
+  co_return places;
+}
+
+// Of the concurrency limits that refuse the request: whether one has room now.
+Task<bool> RateLimiter::free_places(Limits limits, const std::vector<Checked>& checked) {
+  bool freed = false;
+  for (std::size_t i = 0; i < limits.size(); ++i) {
+    if (!is_concurrent(limits[i]) || !checked[i].verdict || checked[i].verdict->allowed) continue;
+    const bool here = co_await holders_.free_dead(checked[i].key);
+    freed = freed || here;
+  }
+  co_return freed;
+}
+
+LimitDecision RateLimiter::decide(Request& request, Limits limits, Names names, const std::vector<Checked>& checked) {
+  LimitDecision decision;
+  decision.outcomes.reserve(limits.size());
+  for (std::size_t i = 0; i < limits.size(); ++i) {
+    const std::optional<LimitVerdict>& verdict = checked[i].verdict;
+    if (limits[i].never_refuses) {
+      if (verdict && !verdict->allowed) note_shadow(request, limits[i], names[i]);
+      continue;
+    }
+    LimitOutcome outcome = outcome_of(limits[i], verdict, unique_name(limits[i], decision.outcomes));
     if (!outcome.allowed) {
       decision.allowed = false;
       decision.status = 429;
@@ -165,7 +259,15 @@ LimitDecision RateLimiter::from_reply(const Reply& reply, std::span<const Limit>
   return decision;
 }
 
-LimitDecision RateLimiter::without_redis(std::span<const Limit> limits) {
+void RateLimiter::note_shadow(Request& request, const Limit& limit, std::string_view name) {
+  add(row_[Count::limits_shadowed]);
+  shadow_log_.refused(name, monotonic_ms());
+  auto* refusals = request.attachment<ShadowRefusals>();
+  if (refusals == nullptr) refusals = &request.attach(ShadowRefusals());
+  refusals->names.push_back(policy_name(limit));
+}
+
+LimitDecision RateLimiter::without_redis(Limits limits) {
   add(row_[Count::limits_unavailable]);
   LimitDecision decision;
   if (std::ranges::any_of(limits, [](const Limit& each) { return each.when_unavailable == WhenUnavailable::deny; })) {

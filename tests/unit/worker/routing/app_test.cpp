@@ -82,6 +82,9 @@ TEST_CASE("what setup throws ends the start, with the mistake in one line", "[ap
         "group \"/api/\": a prefix begins with '/' and does not end with one");
   CHECK(error_of([](App& app) { app.get("/a", [](Request&) { return text(""); }).limit(per_client(0, 1s)); }) ==
         "route \"GET /a\": a limit needs a count and a window above zero, not 0 per 1000 ms");
+  CHECK(error_of([](App& app) {
+          app.get("/a", [](Request&) { return text(""); }).limit(per_client(100, 1s).concurrent().leased());
+        }) == "route \"GET /a\": a concurrency limit cannot be leased(): its requests end one by one");
   CHECK(error_of([](App& app) { app.get("/a", std::function<Response(Request&)>{}); }) ==
         "route \"GET /a\": the handler is empty");
   CHECK(error_of([](App& app) { app.on_start(std::function<void()>{}); }) == "on_start(): the hook is empty");

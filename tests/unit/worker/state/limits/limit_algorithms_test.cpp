@@ -43,7 +43,7 @@ TEST_CASE("a token bucket refills evenly", "[limit]") {
   StateWorker worker(redis.url());
   worker.ready();
   const Limit limit = per_client(10, 60min).bucket();
-  const std::string key = "app:l:GET%20/limited:bucket-3600000:192.0.2.1";
+  const std::string key = "app:l:GET%20/limited:bucket-3600000:{192.0.2.1}";
   const auto empty_since = [&](std::int64_t ago_ms) {
     redis.command({"HSET", key, "tokens", "0", "at", std::to_string(server_ms(redis) - ago_ms)});
   };
@@ -67,7 +67,7 @@ TEST_CASE("in a sliding window the previous window counts in proportion to its o
   const std::int64_t now = server_ms(redis);
   const std::int64_t elapsed = now % kWindow;
   const auto saved = [&](std::int64_t windows_ago, int current, int previous) {
-    redis.command({"HSET", "app:l:GET%20/limited:sliding-3600000:192.0.2.1", "window",
+    redis.command({"HSET", "app:l:GET%20/limited:sliding-3600000:{192.0.2.1}", "window",
                    std::to_string(now / kWindow - windows_ago), "current", std::to_string(current), "previous",
                    std::to_string(previous)});
   };
@@ -90,7 +90,7 @@ TEST_CASE("GCRA allows a burst, then one request per interval", "[limit]") {
   StateWorker worker(redis.url());
   worker.ready();
   const Limit limit = per_client(10, 60min).gcra();
-  const std::string key = "app:l:GET%20/limited:gcra-3600000:192.0.2.1";
+  const std::string key = "app:l:GET%20/limited:gcra-3600000:{192.0.2.1}";
   const auto unused_in = [&](std::int64_t ms) {
     redis.command({"SET", key, std::to_string(server_ms(redis) + ms), "PX", "100000"});
   };

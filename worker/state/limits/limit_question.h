@@ -1,0 +1,69 @@
+// One run of the script that checks rate limits: some or all limits of a request.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "pronghorn/limit.h"
+#include "pronghorn/task.h"
+#include "worker/state/limits/leases.h"
+#include "worker/state/limits/places.h"
+
+namespace pronghorn::worker {
+
+class RedisClient;
+
+// What became known about one limit and one request.
+struct LimitVerdict {
+  bool allowed = true;
+  std::uint32_t remaining = 0;       // requests that the limit still allows
+  std::int64_t reset_ms = -1;        // until it allows one more; -1: unknown
+  std::optional<Leases::Row> drawn;  // the request's permit came from there
+};
+
+// Context: loop thread. Add the limits, then ask once.
+class LimitQuestion {
+ public:
+  // `client` must outlive the question. `request`: see Places; empty without a concurrency limit.
+  LimitQuestion(RedisClient& client, std::string request)
+      : client_(client), args_{request}, places_(client, std::move(request)) {}
+  LimitQuestion(const LimitQuestion&) = delete;
+  LimitQuestion& operator=(const LimitQuestion&) = delete;
+
+  // `position` is that of `limit` among those of the route. With `fetch`, asks for as many permits as the limit leases.
+  void add(std::size_t position, const Limit& limit, std::string key, std::optional<Leases::Fetch> fetch);
+
+  // Sends the script; permits that Redis grants are in the shared memory when it returns. The verdicts are in the order
+  // of the limits. Throws RedisUnavailable and RedisError. While it runs, the question owns the places of the request:
+  // if it is destroyed, they are freed.
+  [[nodiscard]] static Task<std::vector<LimitVerdict>> ask(std::shared_ptr<LimitQuestion> question);
+
+  // Takes back what was counted, except permits that were drawn from a lease. Nobody waits for it.
+  void take_back();
+
+  [[nodiscard]] const std::vector<std::size_t>& positions() const noexcept { return positions_; }
+  // Whether it takes permits for others: then it must run to its end, or these are lost.
+  [[nodiscard]] bool takes_more() const noexcept { return takes_more_; }
+  // Whether the script has counted the request.
+  [[nodiscard]] bool counted() const noexcept { return counted_; }
+  [[nodiscard]] Places& places() noexcept { return places_; }
+
+ private:
+  [[nodiscard]] std::vector<LimitVerdict> read(const Reply& reply, std::uint64_t sent_ms);
+
+  RedisClient& client_;
+  std::vector<std::size_t> positions_;
+  std::vector<std::string> keys_;
+  std::vector<std::string> args_;
+  std::vector<std::optional<Leases::Fetch>> fetches_;
+  std::vector<bool> refuses_;  // false: in shadow mode
+  Places places_;
+  bool takes_more_ = false;
+  bool counted_ = false;
+};
+
+}  // namespace pronghorn::worker
