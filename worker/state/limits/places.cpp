@@ -16,7 +16,8 @@
 namespace pronghorn::worker {
 namespace {
 
-constexpr std::chrono::milliseconds kPoll{1};
+constexpr std::chrono::milliseconds kPoll{5};
+constexpr int kMostPolls = 20;
 
 // Ends a look, also if its request ends first.
 class Running {
@@ -52,7 +53,8 @@ std::shared_ptr<PlaceHolders::Look> PlaceHolders::look_at(const std::string& key
 Task<bool> PlaceHolders::free_dead(std::string key) {
   const std::shared_ptr<Look> look = look_at(key);
   // Two requests of a dead worker come back at the same time: both must find the places that it has left.
-  while (look->running) co_await sleep_for(kPoll);
+  for (int polls = 0; look->running && polls < kMostPolls; ++polls) co_await sleep_for(kPoll);
+  if (look->running) co_return false;
   if (look->began_ms != 0 && monotonic_ms() < look->began_ms + kIntervalMs) co_return look->freed;
   look->began_ms = monotonic_ms();
   look->freed = false;

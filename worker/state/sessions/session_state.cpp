@@ -48,7 +48,7 @@ void SessionState::loaded(std::string session_id, Reply found) {
   for (std::size_t i = 0; i < values.size(); i += 2) {
     const std::string& name = values[i].string();
     if (name.starts_with(kFlashPrefix)) sweeps.push_back(name);
-    if (name.starts_with(kReservedPrefix)) continue;
+    if (is_reserved(name)) continue;
     size_.bytes += name.size() + values[i + 1].string().size();
     ++size_.fields;
   }
@@ -60,14 +60,14 @@ const SessionState::Change* SessionState::change(std::string_view name) const no
 }
 
 std::optional<std::string> SessionState::get(std::string_view name) const {
-  if (name.starts_with(kReservedPrefix)) return std::nullopt;
+  if (is_reserved(name)) return std::nullopt;
   if (const Change* changed = change(name)) return changed->value;
   const std::string* value = find_field(fields_, name);
   return value != nullptr ? std::optional(*value) : std::nullopt;
 }
 
 void SessionState::refuse_reserved(std::string_view name) {
-  if (!name.starts_with(kReservedPrefix)) return;
+  if (!is_reserved(name)) return;
   throw std::invalid_argument("the session field " + std::string(name) + " is reserved, as are all that begin with " +
                               std::string(kReservedPrefix));
 }
@@ -76,7 +76,7 @@ void SessionState::refuse_reserved(std::string_view name) {
 std::size_t SessionState::size_of(std::string_view name) const noexcept {
   const Change* changed = change(name);
   if (changed != nullptr) return changed->value ? name.size() + changed->value->size() : 0;
-  if (name.starts_with(kReservedPrefix)) return 0;
+  if (is_reserved(name)) return 0;
   const std::string* value = find_field(fields_, name);
   return value != nullptr ? name.size() + value->size() : 0;
 }

@@ -26,6 +26,11 @@ inline constexpr std::string_view kBornField = "_pronghorn.born";        // star
 inline constexpr std::string_view kUserField = "_pronghorn.user";        // who has logged in
 inline constexpr std::string_view kMarkField = "_pronghorn.mark";        // the user's mark at that time
 inline constexpr std::string_view kFlashPrefix = "_pronghorn.flash.";    // then the name of the value
+// Written by worker/middleware/csrf.cpp as an application would: an ordinary field.
+inline constexpr std::string_view kCsrfField = "_pronghorn.csrf";
+[[nodiscard]] inline bool is_reserved(std::string_view name) noexcept {
+  return name.starts_with(kReservedPrefix) && name != kCsrfField;
+}
 
 // The value of a field in a reply to HGETALL; null if there is none.
 [[nodiscard]] const std::string* find_field(const Reply& fields, std::string_view name) noexcept;
