@@ -94,6 +94,8 @@ enum class CounterKind : std::uint8_t {
   X(redis_errors, counter, "redis/errors", "redis_errors_total", "", "Redis commands that failed or timed out.") \
   X(redis_latency, worst_time, "redis/latency_ms", "redis_latency_seconds", "", \
     "Moving average of one round trip to Redis.") \
+  X(redis_circuits_open, gauge, "redis/circuits_open", "redis_circuits_open", "", \
+    "Servers of Redis to which commands fail at once.") \
   X(log_lines_dropped, counter, "log_lines_dropped", "log_lines_dropped_total", "", \
     "Lines of the log and the access log that were dropped.") \
   X(open_descriptors, gauge, "open_descriptors", "open_descriptors", "", "File descriptors that the worker has open.") \

@@ -77,6 +77,7 @@ void take_row(WorkerRow& row) noexcept {
   row.redis_state.store(RedisState::off);
   row.redis_since_at.store(0);
   row.redis_error.set("");
+  for (RedisNodeRow& node : row.redis_nodes) node.address.set("");
   row.running.active.store(0);
   row.waiting.store(0);
   row.requests_before.store(row[Count::requests].load());
@@ -139,6 +140,18 @@ const char* to_string(RedisState state) noexcept {
       return "up";
     case RedisState::down:
       return "down";
+  }
+  return "unknown";
+}
+
+const char* to_string(RedisCircuit circuit) noexcept {
+  switch (circuit) {
+    case RedisCircuit::closed:
+      return "closed";
+    case RedisCircuit::open:
+      return "open";
+    case RedisCircuit::half_open:
+      return "half-open";
   }
   return "unknown";
 }

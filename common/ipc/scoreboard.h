@@ -141,6 +141,23 @@ struct alignas(64) LeaseTable {
 
 enum class RedisState : std::uint32_t { off, connecting, up, down };
 
+// Whether commands are sent to a server of Redis: see worker/state/redis/circuit_breaker.h.
+enum class RedisCircuit : std::uint32_t {
+  closed,     // they are
+  open,       // they fail at once
+  half_open,  // they fail at once, while one probe finds out whether the server answers
+};
+
+// One server of Redis as a worker sees it. Written by the worker.
+struct RedisNodeRow {
+  SharedText<96> address;  // without the password; empty: the table ends
+  std::atomic<RedisState> state;
+  std::atomic<RedisCircuit> circuit;
+  std::atomic<std::uint32_t> is_replica;  // 1: of a cluster, for reads that may be stale
+  std::atomic<std::uint64_t> since_at;    // seconds since 1970: when state or circuit changed
+};
+inline constexpr std::size_t kMaxRedisNodes = 16;  // per worker; further ones are not shown
+
 enum class WorkerPhase : std::uint32_t { none, booting, ready, draining };
 
 // The guardian of a worker (worker/guardian/guardian.h), and what became of the connections of workers that died.
@@ -180,7 +197,8 @@ struct alignas(64) WorkerRow {
   Counter requests_before;              // Count::requests when this worker took the row over
   std::atomic<RedisState> redis_state;
   std::atomic<std::uint64_t> redis_since_at;  // seconds since 1970: when redis_state changed; 0: never
-  SharedText<256> redis_error;                // why redis_state is not `up`; empty if it is
+  SharedText<256> redis_error;                // what is wrong; empty if nothing is
+  std::array<RedisNodeRow, kMaxRedisNodes> redis_nodes;
 
   std::atomic<std::uint64_t> overloaded_since_at;  // seconds since 1970: when Count::overloaded became 1; 0: it is not
 
@@ -338,6 +356,7 @@ inline constexpr std::uint64_t kStuckMs = 2'000;
 [[nodiscard]] const char* to_string(SlotState state) noexcept;
 [[nodiscard]] const char* to_string(WorkerPhase phase) noexcept;
 [[nodiscard]] const char* to_string(RedisState state) noexcept;
+[[nodiscard]] const char* to_string(RedisCircuit circuit) noexcept;
 
 // Milliseconds of CLOCK_MONOTONIC, the clock of every *_ms field.
 [[nodiscard]] std::uint64_t monotonic_ms() noexcept;

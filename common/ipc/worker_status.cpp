@@ -123,6 +123,20 @@ json distributor_json(const Scoreboard& board) {
           {"last_exit", last_exit_json(slot)}};
 }
 
+json redis_nodes_json(const WorkerRow& row) {
+  json nodes = json::array();
+  for (const RedisNodeRow& node : row.redis_nodes) {
+    const std::string address = node.address.get();
+    if (address.empty()) break;
+    nodes.push_back({{"address", address},
+                     {"replica", node.is_replica.load() != 0},
+                     {"state", to_string(node.state.load())},
+                     {"circuit", to_string(node.circuit.load())},
+                     {"since", rfc3339(static_cast<long long>(node.since_at.load()))}});
+  }
+  return nodes;
+}
+
 json worker_json(const Scoreboard& board, const SlotSum& sum) {
   const SlotRow& slot = board.slot(sum.slot);
   const bool running = slot.pid.load() != 0;
@@ -139,6 +153,7 @@ json worker_json(const Scoreboard& board, const SlotSum& sum) {
   worker["loop_utilisation"] = running ? share(slot.loop_utilisation_x10000, 10'000) : 0.0;
   worker["redis"]["state"] = to_string(sum.redis_state);
   const WorkerRow& row = board.worker(sum.slot, slot.row.load() % kRowsPerSlot);
+  worker["redis"]["nodes"] = running && is_live(slot, row) ? redis_nodes_json(row) : json::array();
   const double stuck_s = running && is_live(slot, row) ? stuck_seconds(row, monotonic_ms()) : 0;
   worker["stuck_s"] = stuck_s;
   worker["running"] = running && is_live(slot, row) ? holder_json(row, stuck_s) : json(nullptr);

@@ -1,4 +1,10 @@
-// Redis from a handler: any command, pipelines and scripts, over the worker's one pipelined connection.
+// Redis from a handler: any command, pipelines and scripts, over the worker's one pipelined connection, or one to each
+// node of a Redis Cluster.
+//
+// In a cluster, a command goes to the node that serves the slot of its keys, so all keys of a command, of a script and of
+// MULTI … EXEC must be in one slot: give them the same hash tag, the text in the first braces: "{user:7}:cart" and
+// "{user:7}:name". Otherwise RedisError names two of them. A pipeline() may go to several nodes; its replies are in
+// order. Commands without keys (SCAN, DBSIZE, FLUSHALL ...) reach one node, which answers for itself alone.
 //
 // Context: the worker's loop thread. All commands issued in one turn of the loop are sent in one write.
 //
@@ -8,7 +14,9 @@
 #pragma once
 
 #include <charconv>
+#include <chrono>
 #include <cstdint>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -111,15 +119,39 @@ class PRONGHORN_API Script {
   [[nodiscard]] const std::string& source() const noexcept { return source_; }
   [[nodiscard]] const std::string& sha1() const noexcept { return sha1_; }
 
+  // The script as a command for pipeline(), also between MULTI and EXEC. It carries the whole source, so it keeps its
+  // place and needs no second attempt, whatever Redis remembers.
+  [[nodiscard]] Command command(const std::vector<std::string>& keys, const std::vector<std::string>& args = {}) const;
+
  private:
   std::string source_;
   std::string sha1_;  // 40 hex digits
 };
 
-// A handle to the worker's connection: cheap to copy, valid for the life of the worker.
+// A handle to the worker's connections: cheap to copy, valid for the life of the worker.
+//
+// Every command has the deadline of the option redis_timeout. request.redis() gives a handle whose commands wait no
+// longer than what is left until request.deadline(); for work that outlives the request, use worker.redis().
 class PRONGHORN_API Redis {
  public:
+  using TimePoint = std::chrono::steady_clock::time_point;
+
   explicit Redis(detail::RedisClient& client) noexcept : client_(&client) {}
+
+  // The same with another deadline: commands that are not answered by `time` throw RedisUnavailable then.
+  [[nodiscard]] Redis until(TimePoint time) const noexcept {
+    Redis handle(*this);
+    handle.until_ = time;
+    return handle;
+  }
+  // The same for reads that may be stale: in a cluster they go to a replica if one can be reached, and writes to the
+  // primary; scripts must not write. A replica may lag behind by any time while it cannot reach its primary. Without a
+  // cluster, nothing changes.
+  [[nodiscard]] Redis prefer_replica() const noexcept {
+    Redis handle(*this);
+    handle.may_be_stale_ = true;
+    return handle;
+  }
 
   // Sends one command and yields its reply. Throws RedisUnavailable, or RedisError for an error reply.
   template <class... Args>
@@ -137,11 +169,30 @@ class PRONGHORN_API Redis {
   [[nodiscard]] Task<Reply> script(const Script& script, std::vector<std::string> keys,
                                    std::vector<std::string> args = {});
 
-  // Whether a connection is up and logged in.
+  // The usual commands. Each throws like command(). A time to live must be positive, else std::invalid_argument.
+  [[nodiscard]] Task<std::optional<std::string>> get(std::string key);
+  [[nodiscard]] Task<void> set(std::string key, std::string value);
+  [[nodiscard]] Task<void> set(std::string key, std::string value, std::chrono::milliseconds ttl);
+  // Whether it was absent and is set now.
+  [[nodiscard]] Task<bool> set_if_absent(std::string key, std::string value, std::chrono::milliseconds ttl);
+  [[nodiscard]] Task<bool> del(std::string key);  // whether it existed
+  [[nodiscard]] Task<bool> exists(std::string key);
+  [[nodiscard]] Task<std::int64_t> incr(std::string key, std::int64_t by = 1);      // yields the new value
+  [[nodiscard]] Task<bool> expire(std::string key, std::chrono::milliseconds ttl);  // whether it exists
+  [[nodiscard]] Task<std::optional<std::string>> hget(std::string key, std::string field);
+  [[nodiscard]] Task<void> hset(std::string key, std::string field, std::string value);
+  [[nodiscard]] Task<bool> hdel(std::string key, std::string field);  // whether it existed
+  [[nodiscard]] Task<std::int64_t> hincr(std::string key, std::string field, std::int64_t by = 1);  // the new value
+  // Fields and values, in no order; empty if there is no such key.
+  [[nodiscard]] Task<std::vector<std::pair<std::string, std::string>>> hget_all(std::string key);
+
+  // Whether a connection is up and logged in. Of a cluster: whether a primary can be reached.
   [[nodiscard]] bool connected() const noexcept;
 
  private:
   detail::RedisClient* client_;
+  TimePoint until_ = TimePoint::max();
+  bool may_be_stale_ = false;
 };
 
 }  // namespace pronghorn

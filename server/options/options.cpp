@@ -113,9 +113,12 @@ std::vector<Option> make_options() {
                 "rollout is undone. 0: no canary."},
                &Config::canary),
 
-      redis({"redis", kState,
-             "embedded (a private redis-server), none, redis://[user:password@]host:port/database or unix:PATH.",
-             "REDIS_URL"}),
+      redis(
+          {"redis", kState,
+           "embedded (a private redis-server), none, redis://[user:password@]host:port/database, "
+           "redis+cluster://[user:password@]host:port,…, redis+sentinel://[user:password@]host:port,…/name/database or "
+           "unix:PATH.",
+           "REDIS_URL"}),
       duration({"redis_timeout", kState, "Deadline of a Redis command and of a connection attempt."},
                &Config::redis_timeout, 1ms),
       text({"redis_server", kState, "Program that --redis embedded runs."}, "PROGRAM", &Config::redis_server,

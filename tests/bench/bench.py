@@ -8,6 +8,7 @@ import platform
 import resource
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -21,7 +22,7 @@ import restart
 import servers
 
 SCENARIOS = ("keepalive", "browser", "pipelined", "close", "file_1k", "file_1m", "routes", "coroutine", "access_log",
-             "latency", "session", "syscalls", "instructions", "idle", "upload", "restart",
+             "latency", "session", "session_cluster", "syscalls", "instructions", "idle", "upload", "restart",
              "overload")
 SMALL = {"small": load.Load()}
 SESSIONS = 256
@@ -151,6 +152,35 @@ class Bench:
             return self.rounds(everybody, load.Load(cookies={}, slack=8), SESSION_WARM_UP_SECONDS)
         finally:
             processes.stop(redis)
+
+    def session_cluster(self):
+        """The session route on one server of Redis and on three primaries of a cluster, both over TCP."""
+        plain = ["--save", "", "--appendonly", "no", "--bind", "127.0.0.1", "--dir", self.folder]
+        ports = [servers.free_port() for _ in range(4)]
+        running = []
+        try:
+            for number, port in enumerate(ports):
+                command = ["redis-server", "--port", port, *plain]
+                if number > 0:
+                    command += ["--cluster-enabled", "yes", "--cluster-port", servers.free_port(),
+                                "--cluster-config-file", f"nodes-{port}.conf"]
+                log = os.path.join(self.folder, f"redis-{port}.log")
+                running.append(processes.start([str(word) for word in command], log, self.client_core))
+            def cli(port, *words):
+                done = subprocess.run(["redis-cli", "-p", str(port), *words], capture_output=True, text=True)
+                return done.stdout
+            for port in ports:
+                processes.wait_until(lambda port=port: "PONG" in cli(port, "ping"), "redis-server")
+            nodes = [f"127.0.0.1:{port}" for port in ports[1:]]
+            cli(ports[1], "--cluster", "create", "--cluster-yes", *nodes)
+            for port in ports[1:]:
+                processes.wait_until(lambda port=port: "cluster_state:ok" in cli(port, "cluster", "info"), "the cluster")
+            everybody = servers.cluster_servers(self.options.build, f"redis://127.0.0.1:{ports[0]}",
+                                                "redis+cluster://" + ",".join(nodes))
+            return self.rounds(everybody, load.Load(cookies={}, slack=8))
+        finally:
+            for redis in running:
+                processes.stop(redis)
 
     def rounds(self, candidates, how, warm_up=WARM_UP_SECONDS):
         """All servers are started together and take turns, A B C A B C; the others are idle meanwhile."""

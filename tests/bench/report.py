@@ -30,7 +30,7 @@ def table(header, rows):
 
 def load_table(results):
     """One scenario: a row for each server."""
-    bases = [name for name in ("rawepoll", "h2o", "nginx", "node_session", "routes_5", "plain", "log_off") if name in results]
+    bases = [name for name in ("rawepoll", "h2o", "nginx", "node_session", "one_redis", "routes_5", "plain", "log_off") if name in results]
     rows = []
     for name, rounds in results.items():
         row = [name, f"{median(rounds, 'requests_per_s'):,.0f}", f"{median(rounds, 'cpu_us'):.2f}"]
@@ -121,6 +121,9 @@ def targets(results):
     if "session" in results:
         inverse = [1 / one for one in ratios(results["session"], "pronghorn", "node_session")]
         found.add_paired("session: requests per CPU second / Node", inverse, 10, at_most=False)
+    if "session_cluster" in results:
+        values = ratios(results["session_cluster"], "redis_cluster", "one_redis")
+        found.add_paired("session on a cluster / one Redis: CPU", values, 1.2)
     if "syscalls" in results:
         found.add("system calls per request", results["syscalls"]["small"]["pronghorn"]["all"], 2.1)
     if "instructions" in results:

@@ -144,6 +144,12 @@ def session_servers(build, redis_socket):
     return [pronghorn(build, 1, f"unix:{redis_socket}", "/session", b'{"visits":'), node]
 
 
+def cluster_servers(build, server, cluster):
+    """GET /session with Redis at the address `server`, and at `cluster`."""
+    return [pronghorn(build, 1, redis, "/session", b'{"visits":', name)
+            for name, redis in (("one_redis", server), ("redis_cluster", cluster))]
+
+
 def file_servers(build, folder, name, size):
     """GET of a file of `size` bytes, which is created in the subfolder that the configurations name."""
     files = pathlib.Path(folder) / "files"

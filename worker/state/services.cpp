@@ -13,6 +13,6 @@ worker::StateServices& services_of(Worker& worker) { return static_cast<worker::
 
 Redis Worker::redis() { return Redis(*services_of(*this).redis); }
 
-Redis Request::redis() { return worker().redis(); }
+Redis Request::redis() { return worker().redis().until(deadline()); }
 
 }  // namespace pronghorn

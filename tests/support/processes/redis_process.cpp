@@ -9,6 +9,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 #include <stdexcept>
 #include <string_view>
 #include <system_error>
@@ -16,21 +17,6 @@
 
 namespace pronghorn::test {
 namespace {
-
-// A port that is free now. Another process may take it before redis-server does.
-std::uint16_t free_port() {
-  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  if (fd < 0 || ::bind(fd, reinterpret_cast<sockaddr*>(&address), size) != 0 ||
-      ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
-    throw std::system_error(errno, std::generic_category(), "cannot find a free port");
-  }
-  ::close(fd);
-  return ntohs(address.sin_port);
-}
 
 // A blocking connection that speaks as much of the protocol as tests need.
 class TestConnection {
@@ -103,6 +89,20 @@ class TestConnection {
 
 }  // namespace
 
+std::uint16_t free_port() {
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  if (fd < 0 || ::bind(fd, reinterpret_cast<sockaddr*>(&address), size) != 0 ||
+      ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
+    throw std::system_error(errno, std::generic_category(), "cannot find a free port");
+  }
+  ::close(fd);
+  return ntohs(address.sin_port);
+}
+
 RedisProcess::RedisProcess(RedisOptions options) : options_(std::move(options)) {
   for (int attempts_left = 3;; --attempts_left) {
     if (options_.tcp) port_ = free_port();
@@ -138,6 +138,10 @@ void RedisProcess::start() {
                                    directory_.path(),
                                    "--appendonly",
                                    "no"};
+  if (!options_.configuration.empty()) {
+    std::ofstream(directory_ / "redis.conf") << options_.configuration;
+    command.insert(command.begin() + 1, directory_ / "redis.conf");
+  }
   if (!options_.password.empty()) command.insert(command.end(), {"--requirepass", options_.password});
   command.insert(command.end(), options_.arguments.begin(), options_.arguments.end());
   ProgramOptions program;

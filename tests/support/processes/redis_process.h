@@ -16,7 +16,11 @@ struct RedisOptions {
   std::string password;                // of the default user; empty: none
   bool tcp = false;                    // listen on a free port of 127.0.0.1 too
   std::vector<std::string> arguments;  // more options of redis-server: {"--maxmemory", "64mb"}
+  std::string configuration = {};      // text of a configuration file, which it may rewrite; empty: none
 };
+
+// A port that is free now. Another process may take it before the caller does.
+[[nodiscard]] std::uint16_t free_port();
 
 // A redis-server on a Unix socket in a new folder, without persistence: stop() and kill() lose its data.
 //

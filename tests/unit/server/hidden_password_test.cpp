@@ -32,6 +32,12 @@ TEST_CASE("the password of Redis leaves the command line", "[hidden_password]") 
   CHECK(line.texts[4] == "redis://shop:********@db:6379/1");
 }
 
+TEST_CASE("the password of a cluster leaves the command line", "[hidden_password]") {
+  CommandLine line({"serve", "app.so", "--redis=redis+cluster://shop:hunter2@a:7000,b:7000"});
+  (void)line.take();
+  CHECK(line.texts[3] == "--redis=redis+cluster://shop:*******@a:7000,b:7000");
+}
+
 TEST_CASE("the next image of the program gets the password that its command line no longer has", "[hidden_password]") {
   CommandLine line({"serve", "--redis=redis://:hunter2@db"});
   (void)line.take();

@@ -2,17 +2,46 @@
 
 #include <utility>
 
+#include "worker/state/redis/call_schedule.h"
+#include "worker/state/redis/cluster_router.h"
 #include "worker/state/redis/redis_client.h"
 
 namespace pronghorn::worker {
+namespace {
 
-RedisCall::RedisCall(RedisClient& client) noexcept : node_(client.node_) {}
-
-RedisCall::~RedisCall() {
-  if (outstanding() > 0 || ready_position_ != SIZE_MAX) node_.forget(*this);
+// steady_clock and uv_hrtime() are the same clock.
+std::uint64_t nanoseconds_of(std::chrono::steady_clock::time_point time) noexcept {
+  if (time == std::chrono::steady_clock::time_point::max()) return UINT64_MAX;
+  const auto since = std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count();
+  return since > 0 ? static_cast<std::uint64_t>(since) : 1;
 }
 
-void RedisCall::send(std::span<const std::string_view> words) { node_.issue(*this, words); }
+}  // namespace
+
+RedisCall::RedisCall(RedisClient& client, const CallOptions& options) noexcept
+    : node_(client.node_.get()),
+      router_(client.router_.get()),
+      schedule_(client.schedule_),
+      until_ns_(nanoseconds_of(options.until)),
+      may_be_stale_(options.may_be_stale) {}
+
+RedisCall::RedisCall(ClusterRouter& router) noexcept
+    : node_(nullptr), router_(&router), schedule_(router.schedule()), until_ns_(UINT64_MAX) {}
+
+RedisCall::RedisCall(RedisNode& node) noexcept
+    : node_(&node), router_(nullptr), schedule_(node.schedule()), until_ns_(UINT64_MAX) {}
+
+RedisCall::~RedisCall() {
+  if (outstanding() > 0 || ready_position_ != SIZE_MAX) forget();
+}
+
+void RedisCall::send(std::span<const std::string_view> words) {
+  if (node_ != nullptr) {
+    node_->issue(*this, words);
+  } else {
+    router_->issue(*this, words);
+  }
+}
 
 void RedisCall::send(const Command& command) {
   const std::vector<std::string_view> words(command.words().begin(), command.words().end());
@@ -20,7 +49,9 @@ void RedisCall::send(const Command& command) {
 }
 
 void RedisCall::await_resume() const {
-  if (!failure_.empty()) throw RedisUnavailable(failure_);
+  if (!failed()) return;
+  if (misuse_) throw RedisError(failure_);
+  throw RedisUnavailable(failure_);
 }
 
 void RedisCall::accept(Reply reply) {
@@ -29,6 +60,24 @@ void RedisCall::accept(Reply reply) {
   } else {
     others_.push_back(std::move(reply));
   }
+}
+
+void RedisCall::forget() noexcept {
+  schedule_.forget(*this);
+  if (outstanding() == 0) return;
+  if (node_ != nullptr) {
+    node_->forget(*this);
+  } else {
+    router_->forget(*this);
+  }
+}
+
+void RedisCall::fail(std::string_view why, bool misuse) {
+  if (failed()) return;
+  forget();
+  failure_ = why.empty() ? "Redis is unavailable" : why;
+  misuse_ = misuse;
+  schedule_.make_ready(*this);
 }
 
 }  // namespace pronghorn::worker

@@ -1,10 +1,12 @@
 // Commands that one coroutine sends together, and the wait for their replies.
 #pragma once
 
+#include <chrono>
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -14,8 +16,20 @@
 
 namespace pronghorn::worker {
 
+class CallSchedule;
+class ClusterRouter;
 class RedisClient;
 class RedisNode;
+struct RoutedCommands;
+
+// Why a call fails whose CallOptions::until has passed.
+inline constexpr std::string_view kNoTimeLeft = "the deadline of the request has passed";
+
+struct CallOptions {
+  // When the call fails at the latest. The option redis_timeout limits every command too.
+  std::chrono::steady_clock::time_point until = std::chrono::steady_clock::time_point::max();
+  bool may_be_stale = false;  // in a cluster, reads may go to a replica
+};
 
 //   RedisCall call(client);
 //   call.send({"INCR", key});
@@ -23,12 +37,18 @@ class RedisNode;
 //   co_await call;                        // throws RedisUnavailable
 //   call.reply(0).integer();
 //
+// In a cluster, each command goes to the node of its keys, and MULTI … EXEC goes to the node of the keys in between. All
+// keys of one command or of one transaction must be in one slot: give them the same hash tag, as in "{user:7}:cart".
+// Otherwise the await throws RedisError.
+//
 // Context:   loop thread. Send all commands before awaiting the call, with no other await in between.
 // Ownership: a local variable of the coroutine that awaits it. Destroying it drops the replies; Redis may still carry
 //            out the commands.
 class RedisCall {
  public:
-  explicit RedisCall(RedisClient& client) noexcept;
+  explicit RedisCall(RedisClient& client, const CallOptions& options = {}) noexcept;
+  explicit RedisCall(ClusterRouter& router) noexcept;
+  explicit RedisCall(RedisNode& node) noexcept;  // to this node, whatever the keys are
   RedisCall(const RedisCall&) = delete;
   RedisCall& operator=(const RedisCall&) = delete;
   ~RedisCall();
@@ -46,19 +66,33 @@ class RedisCall {
   [[nodiscard]] Reply& reply(std::size_t index = 0) noexcept { return index == 0 ? first_ : others_[index - 1]; }
 
  private:
+  friend class CallSchedule;
+  friend class ClusterRouter;
   friend class RedisNode;
-  [[nodiscard]] std::size_t outstanding() const noexcept { return failure_.empty() ? sent_ - received_ : 0; }
-  void accept(Reply reply);
 
-  RedisNode& node_;
+  [[nodiscard]] bool failed() const noexcept { return !failure_.empty(); }
+  [[nodiscard]] std::size_t outstanding() const noexcept { return failed() ? 0 : sent_ - received_; }
+  void accept(Reply reply);
+  // Takes the call's commands out of all queues, and has it resumed. `misuse`: the application's mistake.
+  void fail(std::string_view why, bool misuse = false);
+  void forget() noexcept;
+
+  RedisNode* node_;        // null in a cluster
+  ClusterRouter* router_;  // null unless in a cluster
+  CallSchedule& schedule_;
   std::coroutine_handle<> waiting_;
   std::uint64_t first_sequence_ = 0;  // of its first command in the node's queue
   std::size_t sent_ = 0;
   std::size_t received_ = 0;
-  std::size_t ready_position_ = SIZE_MAX;  // in the node's list of calls to resume
-  Reply first_;                            // nearly every call has one reply only
-  std::vector<Reply> others_;
-  std::string failure_;  // why the call failed; empty: it has not
+  std::size_t ready_position_ = SIZE_MAX;   // in the list of calls to resume
+  std::uint64_t until_ns_;                  // CallOptions::until; UINT64_MAX: none
+  std::uint64_t deadline_ns_ = 0;           // in the schedule; 0: not there
+  Reply first_;                             // nearly every call has one reply only
+  std::vector<Reply> others_;               //
+  std::unique_ptr<RoutedCommands> routed_;  // in a cluster: the commands, until they are answered
+  std::string failure_;                     // why the call failed; empty: it has not
+  bool misuse_ = false;
+  bool may_be_stale_ = false;
 };
 
 }  // namespace pronghorn::worker

@@ -5,14 +5,19 @@
 
 #include <expected>
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 
 #include "common/config/redis_url.h"
 #include "common/ipc/scoreboard.h"
+#include "worker/state/redis/call_schedule.h"
+#include "worker/state/redis/cluster_router.h"
+#include "worker/state/redis/primary_finder.h"
 #include "worker/state/redis/redis_call.h"
 #include "worker/state/redis/redis_node.h"
+#include "worker/state/redis/redis_status.h"
 
 namespace pronghorn::detail {
 // What the public headers know of worker::RedisClient.
@@ -24,34 +29,41 @@ class RedisClient {
 
 namespace pronghorn::worker {
 
+// One server (redis://, unix:), the primary that sentinels name (redis+sentinel://), or the nodes of a cluster
+// (redis+cluster://).
+//
 // Context: loop thread; one per worker. Must not be destroyed from within a coroutine that it resumes.
 // Errors:  nothing throws except the constructor; a RedisCall reports what went wrong.
-class RedisClient final : public pronghorn::detail::RedisClient {
+class RedisClient final : public pronghorn::detail::RedisClient, private RedisNode::Owner {
  public:
   static constexpr std::size_t kMaxCommand = RedisNode::kMaxCommand;
 
   // `settings.timeout` is the deadline of each command and of each attempt to connect. `trial_key` is the key of trial
-  // writes. Writes the row's redis_* values.
+  // writes, in a cluster the beginning of their keys. Writes the row's redis_* values.
   RedisClient(uv_loop_t* loop, RedisUrl url, LinkSettings settings, std::string trial_key, WorkerRow& row);
   RedisClient(const RedisClient&) = delete;
   RedisClient& operator=(const RedisClient&) = delete;
+  ~RedisClient();
 
   // Begins to connect. Until the first connection is up, commands wait for it, for `timeout` at most; later they fail
   // at once while there is no connection. `on_fatal`: see RedisLink::start().
-  void start(std::function<void(std::string)> on_fatal) { node_.start(std::move(on_fatal)); }
+  void start(std::function<void(std::string)> on_fatal);
 
   // Fails the commands in flight, resumes their callers, and closes all handles. Commands issued later fail. Calling it
   // again does nothing. Must not be called from within a coroutine that waits for Redis.
-  void close() { node_.close(); }
+  void close();
 
   // Sends one command whose reply nobody waits for. Does nothing if it cannot be queued.
-  void post(std::span<const std::string_view> words) { node_.post(words); }
+  void post(std::span<const std::string_view> words);
 
-  // Whether a connection is up and logged in.
-  [[nodiscard]] bool up() const noexcept { return node_.up(); }
-  // Whether Redis refuses writes; it may still answer reads.
-  [[nodiscard]] bool refuses_writes() const noexcept { return node_.refuses_writes(); }
-  [[nodiscard]] const std::string& address() const noexcept { return node_.address(); }
+  // Whether a connection is up and logged in. Of a cluster: whether a primary can be reached.
+  [[nodiscard]] bool up() const noexcept;
+  // Whether Redis refuses writes; it may still answer reads. In a cluster, of the node that serves `key`; without a key,
+  // whether all primaries refuse them.
+  [[nodiscard]] bool refuses_writes(std::string_view key = {}) const noexcept;
+
+  // Whether the keys of one command must be in one slot.
+  [[nodiscard]] bool is_cluster() const noexcept { return router_ != nullptr; }
 
   // Where a connection of its own must go, such as one that subscribes or blocks: to the node that serves `key` now, or
   // to any node if `key` is empty. An error says why nobody knows it yet. For the TargetSource of a RedisLink, which asks
@@ -63,9 +75,22 @@ class RedisClient final : public pronghorn::detail::RedisClient {
  private:
   friend class RedisCall;
 
+  // RedisNode::Owner, without a cluster
+  void node_changed(RedisNode& node) override;
+  void node_replied(RedisNode&, RedisCall&, std::uint32_t, Reply) override {}
+
+  void primary_found(bool is_new);
+  [[nodiscard]] std::expected<RedisTarget, std::string> own_target() const;
+  void report();
+
   RedisUrl url_;
   LinkSettings settings_;
-  RedisNode node_;
+  std::string trial_key_;
+  RedisStatus status_;
+  CallSchedule schedule_;
+  std::unique_ptr<PrimaryFinder> finder_;  // with sentinels
+  std::unique_ptr<RedisNode> node_;        // null in a cluster
+  std::unique_ptr<ClusterRouter> router_;  // null unless in a cluster
 };
 
 }  // namespace pronghorn::worker

@@ -7,11 +7,12 @@
 // stays open, because reads are answered. A trial write once a second detects recovery. If the server has become a
 // replica, a new connection is made every few seconds, between commands, because the address may lead to the new
 // primary by then.
+//
+// A server that misses several deadlines in a row gets no more commands until a probe is answered: see CircuitBreaker.
 #pragma once
 
 #include <uv.h>
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -19,19 +20,21 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "common/ipc/scoreboard.h"
 #include "common/uv_ptr.h"
 #include "pronghorn/redis.h"
+#include "worker/state/redis/circuit_breaker.h"
 #include "worker/state/redis/link/redis_link.h"
-#include "worker/state/redis/redis_call.h"
-#include "worker/state/redis/redis_status.h"
 #include "worker/state/redis/write_watch.h"
 
 namespace pronghorn::worker {
 
-// Context: loop thread. Must not be destroyed from within a coroutine that it resumes.
+class CallSchedule;
+class RedisCall;
+
+// Context: loop thread. Must not be destroyed from within a coroutine that it resumes, nor from within a function of its
+//          owner: close() it, and destroy it in a later turn of the loop.
 // Errors:  nothing throws except the constructor; a RedisCall reports what went wrong.
 class RedisNode final : private RedisLink::Listener {
  public:
@@ -39,35 +42,69 @@ class RedisNode final : private RedisLink::Listener {
   static constexpr std::size_t kMaxOutput = 64 * 1024 * 1024;    // bytes not yet written, before one more command
   static constexpr std::size_t kMaxCommand = 512 * 1024 * 1024;  // bytes of one command
 
-  // `settings.timeout` is the deadline of each command too. Writes the row's redis_* values.
-  RedisNode(uv_loop_t* loop, TargetSource source, LinkSettings settings, WorkerRow& row);
+  class Owner {
+   public:
+    // What state(), reason(), circuit() or refuses_writes() return may have changed.
+    virtual void node_changed(RedisNode& node) = 0;
+    // The reply to a command of enqueue(), in a cluster.
+    virtual void node_replied(RedisNode& node, RedisCall& call, std::uint32_t index, Reply reply) = 0;
+
+   protected:
+    ~Owner() = default;
+  };
+
+  // `settings.timeout` is the deadline of each command too. Counts the redis_* counters.
+  RedisNode(uv_loop_t* loop, TargetSource source, LinkSettings settings, CounterArray& counters, CallSchedule& schedule,
+            Owner& owner);
   RedisNode(const RedisNode&) = delete;
   RedisNode& operator=(const RedisNode&) = delete;
   ~RedisNode();
 
-  // Begins to connect. Until the first connection is up, commands wait for it, for `timeout` at most; later they fail
+  // Begins to connect. Until the first connection is up, commands wait for it, for the timeout at most; later they fail
   // at once while there is no connection. `on_fatal`: see RedisLink::start().
   void start(std::function<void(std::string)> on_fatal);
 
-  // Fails the commands in flight, resumes their callers, and closes all handles. Commands issued later fail. Calling it
-  // again does nothing. Must not be called from within a coroutine that waits for Redis.
+  // Fails the commands in flight, and closes all handles. Commands issued later fail. Calling it again does nothing.
   void close();
 
   // Sends one command whose reply nobody waits for. Does nothing if it cannot be queued.
   void post(std::span<const std::string_view> words);
 
+  // For RedisCall: queues a command of a call that goes to this node alone.
+  void issue(RedisCall& call, std::span<const std::string_view> words);
+  void forget(RedisCall& call) noexcept;
+
+  // For a cluster: queues `count` encoded commands, whose replies have the indexes from `first` on. Returns the sequence
+  // of the first. Only without an obstacle().
+  std::uint64_t enqueue(RedisCall* call, std::uint32_t first, std::uint32_t count, std::string_view bytes);
+  void forget(std::uint64_t sequence, std::uint32_t count) noexcept;
+  // Why a command of `size` bytes cannot be queued; empty if it can.
+  [[nodiscard]] std::string obstacle(std::size_t size) const;
+
+  // The source knows another target: goes there once all replies are in, or at once if there is no connection.
+  void switch_target();
+  // Ends the wait before the next attempt to connect.
+  void retry_now() { link_.retry_now(); }
+
   // Whether a connection is up and logged in.
   [[nodiscard]] bool up() const noexcept { return link_.up(); }
   // Whether Redis refuses writes; it may still answer reads.
   [[nodiscard]] bool refuses_writes() const noexcept { return writes_.refused(); }
+  [[nodiscard]] bool idle() const noexcept { return pending_.empty(); }
+  [[nodiscard]] const std::string& host() const noexcept { return link_.target().url.host; }
   [[nodiscard]] const std::string& address() const noexcept { return link_.address(); }
+  [[nodiscard]] CallSchedule& schedule() const noexcept { return schedule_; }
+
+  // `up` only if it also accepts writes. reason(): why it is not `up`; empty if it is.
+  [[nodiscard]] RedisState state() const noexcept;
+  [[nodiscard]] const std::string& reason() const noexcept;
+  [[nodiscard]] Circuit circuit() const noexcept;
 
  private:
-  friend class RedisCall;
-
   struct Pending {
     RedisCall* call;  // null: nobody waits for the reply
     std::uint64_t issued_ns;
+    std::uint32_t index;  // of the reply, in a cluster
   };
 
   // RedisLink::Listener
@@ -77,18 +114,12 @@ class RedisNode final : private RedisLink::Listener {
   void link_down(std::string_view reason) override;
   void link_settled() override;
 
-  // For RedisCall.
-  void issue(RedisCall& call, std::span<const std::string_view> words);
-  void forget(RedisCall& call) noexcept;
-
-  [[nodiscard]] std::string obstacle(const RedisCall& call, std::span<const std::string_view> words) const;
-  void enqueue(RedisCall* call, std::span<const std::string_view> words);
+  [[nodiscard]] std::string obstacle(bool begun, std::size_t size) const;
+  void enqueued(std::uint64_t now_ns);
   void flush_before_poll();
   void flush();
-  void fail(RedisCall& call, std::string_view why);
+  void count_reply(const Pending& entry, std::uint64_t received_ns);
   void fail_all(std::string_view why);
-  void make_ready(RedisCall& call);
-  void resume_ready();
 
   void tried_write(std::string_view error);
   void try_write();
@@ -96,35 +127,43 @@ class RedisNode final : private RedisLink::Listener {
   void start_trials();
   void switch_connection();
 
+  void opened();
+  void probe();
+  void probed(bool answered);
+
   void sweep();
   void expire(std::uint64_t now_ns);
   void arm_sweep(std::uint64_t now_ns);
   void start_sweep(std::uint64_t delay_ms);
   [[nodiscard]] std::uint64_t next_expiry_ns() const noexcept;
 
-  WorkerRow& row_;
-  RedisStatus status_;
+  CounterArray& counters_;
+  CallSchedule& schedule_;
+  Owner& owner_;
   RedisLink link_;
   WriteWatch writes_;
+  CircuitBreaker circuit_;
   std::uint64_t timeout_ns_;
   bool closed_ = false;
+  bool was_down_ = false;    // no connection, and commands do not wait for one
+  std::string down_reason_;  // why, while was_down_
 
   std::string output_;  // commands not yet written
   std::deque<Pending> pending_;
   std::uint64_t front_sequence_ = 0;  // of pending_.front()
   std::size_t unsent_ = 0;            // how many at the back are in output_
   std::uint64_t trial_ = UINT64_MAX;  // sequence of the last trial write
+  std::uint64_t probe_ = UINT64_MAX;  // sequence of the probe in flight
   std::uint64_t trial_ms_ = 0;        // when it was sent
   std::uint64_t switch_ms_ = 0;       // when the connection may be switched again
   bool switching_ = false;            // nothing is sent until all replies are in, then the link reconnects
   std::size_t expired_ = 0;           // how many at the front have missed their deadline; their replies may still come
   bool last_chance_ = false;          // see sweep()
-  std::vector<RedisCall*> ready_;     // calls to resume; null: destroyed meanwhile
-  bool resuming_ = false;
 
   UvPtr<uv_prepare_t> prepare_;
   UvPtr<uv_timer_t> sweep_timer_;
   UvPtr<uv_timer_t> trial_timer_;
+  UvPtr<uv_timer_t> probe_timer_;
 };
 
 }  // namespace pronghorn::worker

@@ -1,11 +1,20 @@
 // What the scoreboard says about this worker's Redis.
 #pragma once
 
+#include <span>
 #include <string_view>
 
 #include "common/ipc/scoreboard.h"
 
 namespace pronghorn::worker {
+
+// One server of Redis.
+struct RedisNodeFacts {
+  std::string_view address;
+  RedisState state;
+  RedisCircuit circuit;
+  bool is_replica;
+};
 
 // The only writer of the row's redis_* fields other than counters. Context: loop thread.
 class RedisStatus {
@@ -14,6 +23,8 @@ class RedisStatus {
 
   // Records the state, why it is not `up`, and since when if the state changes.
   void set(RedisState state, std::string_view reason = {}) noexcept;
+  // Records the servers that the worker is connected to, or was.
+  void set_nodes(std::span<const RedisNodeFacts> nodes);
 
  private:
   WorkerRow& row_;

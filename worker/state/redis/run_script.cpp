@@ -23,14 +23,14 @@ void send_script(RedisCall& call, std::string_view command, std::string_view scr
 }  // namespace
 
 Task<Reply> run_script(RedisClient& client, const Script& script, std::span<const std::string_view> keys,
-                       std::span<const std::string_view> args) {
-  RedisCall by_sha1(client);
+                       std::span<const std::string_view> args, CallOptions options) {
+  RedisCall by_sha1(client, options);
   send_script(by_sha1, "EVALSHA", script.sha1(), keys, args);
   co_await by_sha1;
   if (!by_sha1.reply().is_error() || !by_sha1.reply().error().starts_with("NOSCRIPT")) {
     co_return std::move(by_sha1.reply());
   }
-  RedisCall by_source(client);  // EVAL also makes Redis remember the script
+  RedisCall by_source(client, options);  // EVAL also makes Redis remember the script
   send_script(by_source, "EVAL", script.source(), keys, args);
   co_await by_source;
   co_return std::move(by_source.reply());

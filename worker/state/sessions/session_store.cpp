@@ -147,9 +147,10 @@ std::chrono::milliseconds SessionStore::ttl_of(const SessionState& state) const 
 Task<void> SessionStore::renew(SessionState& state, std::int64_t left_ms) {
   const bool starts = lifetime_.count() > 0 && state.born_ms == 0;
   const std::int64_t allowed_ms = ttl_of(state).count();
-  if (left_ms < 0 || client_->refuses_writes()) co_return;
+  if (left_ms < 0) co_return;
   if (!starts && left_ms >= allowed_ms - allowed_ms / 10) co_return;
   const std::string key = key_of(state.id);
+  if (client_->refuses_writes(key)) co_return;
   const std::string ttl = std::to_string(allowed_ms);
   try {
     if (starts) {  // a script that does not write if the session has just ended
@@ -242,7 +243,9 @@ Task<bool> SessionStore::write(SessionState& state) {
   const bool send_cookie = rotating || (!state.cookie_added && (state.made_here || cookie_is_old(state)));
   // Only the cookie and what previous requests have left: if Redis refuses that, the request succeeds all the same.
   const bool optional = !state.made_here && !rotating && !state.has_staged_changes();
-  if (optional && ((!send_cookie && state.sweeps.empty()) || client_->refuses_writes())) co_return false;
+  if (optional && ((!send_cookie && state.sweeps.empty()) || client_->refuses_writes(key_of(state.id)))) {
+    co_return false;
+  }
 
   const std::string old_id = state.id;
   if (rotating) state.id = new_session_id(tag_of(old_id).empty() && !logging_in ? "" : tag);

@@ -11,6 +11,7 @@ namespace pronghorn::worker {
 
 std::string describe(const RedisUrl& url) {
   if (url.is_unix) return "unix:" + url.path;
+  if (url.host.empty()) return "an address that is not known yet";
   return fmt::format("{}{}{}", url.user, url.user.empty() ? "" : "@", display_host(url.host, url.port));
 }
 

@@ -7,7 +7,7 @@
 
 namespace pronghorn::worker {
 
-// "unix:PATH" or "user@host:port", for people. Never contains the password.
+// "unix:PATH" or "user@host:port", for people; or that the host is not known yet. Never contains the password.
 [[nodiscard]] std::string describe(const RedisUrl& url);
 
 // Appends AUTH with the password of `url`, and its user if it names one.

@@ -67,6 +67,11 @@ void RedisLink::retry_now() {
   listener_.link_settled();
 }
 
+std::string RedisLink::trial_key() const {
+  auto target = source_();
+  return target ? std::move(target->trial_key) : std::string();
+}
+
 std::array<std::string_view, 4> RedisLink::trial_write(std::string_view key) noexcept {
   return {"EVAL", kTrialScript, "1", key};
 }
@@ -239,7 +244,7 @@ bool RedisLink::is_right_kind(std::string_view info) {
 
 bool RedisLink::trial_passed(std::string_view error) {
   const std::string_view code = error_code(error);
-  if (code == "MOVED" || code == "ASK" || code == "TRYAGAIN") {  // the key's slot has moved: this tells nothing
+  if (is_redirection(error)) {  // the key's slot has moved: this tells nothing
     if (target_.kind == RedisTarget::Kind::server) return is_right_kind("cluster_enabled:1");
     return true;
   }

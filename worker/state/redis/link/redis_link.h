@@ -63,6 +63,8 @@ class RedisLink final : private RedisConnection::Listener {
   void close() noexcept;
 
   [[nodiscard]] bool up() const noexcept { return state_ == State::up; }
+  // Whether it tries to connect or to log in now.
+  [[nodiscard]] bool attempting() const noexcept { return state_ == State::connecting || state_ == State::greeting; }
   // Why a command cannot be queued now; empty if it can. Until the first connection is up, and during reconnect(),
   // commands may wait for it, for the timeout at most.
   [[nodiscard]] std::string obstacle() const;
@@ -71,6 +73,8 @@ class RedisLink final : private RedisConnection::Listener {
   [[nodiscard]] std::chrono::milliseconds timeout() const noexcept { return settings_.timeout; }
   // What it connects to, or connected to last.
   [[nodiscard]] const RedisTarget& target() const noexcept { return target_; }
+  // The key of a trial write now; empty: none can be made.
+  [[nodiscard]] std::string trial_key() const;
   // The words of a trial write, of which only the key differs. It leaves nothing in Redis.
   [[nodiscard]] static std::array<std::string_view, 4> trial_write(std::string_view key) noexcept;
 

@@ -37,6 +37,11 @@ bool is_refusal(std::string_view error) noexcept {
   return contains(kRefusals, code) || contains(kNoPermission, code) || error.starts_with("ERR max number of clients");
 }
 
+bool is_redirection(std::string_view error) noexcept {
+  const std::string_view code = first_word(error);
+  return code == "MOVED" || code == "ASK" || code == "TRYAGAIN";
+}
+
 bool is_wrong_server(std::string_view error) noexcept {
   const std::string_view code = error_code(error);
   return code == "READONLY" || code == "MASTERDOWN";

@@ -18,6 +18,9 @@ namespace pronghorn::worker {
   return reply.is_error() && is_refusal(reply.error());
 }
 
+// Whether a cluster sends the command elsewhere, or asks for it again: MOVED, ASK, TRYAGAIN.
+[[nodiscard]] bool is_redirection(std::string_view error) noexcept;
+
 // Whether the server is a replica: a new connection to the same address may reach the new primary.
 [[nodiscard]] bool is_wrong_server(std::string_view error) noexcept;
 

@@ -1,0 +1,109 @@
+// The server on a cluster and with sentinels, and the commands of docs/state.md.
+#include <algorithm>
+#include <sstream>
+
+#include "support/catch.h"
+#include "support/eventually.h"
+#include "support/paths.h"
+#include "support/processes/redis_cluster.h"
+#include "support/processes/server_process.h"
+
+using namespace pronghorn::test;
+
+namespace {
+
+// The blocks of shell commands in a page, in order.
+std::vector<std::string> shell_blocks(const std::string& page) {
+  std::vector<std::string> blocks;
+  std::istringstream lines(read_file(source_path("/docs/" + page)));
+  bool inside = false;
+  for (std::string line; std::getline(lines, line);) {
+    if (line == "```sh") {
+      inside = true;
+      blocks.emplace_back();
+    } else if (line == "```") {
+      inside = false;
+    } else if (inside) {
+      blocks.back() += line + "\n";
+    }
+  }
+  return blocks;
+}
+
+// The first of six ports that are free now, whose cluster ports (10000 above) are ports too.
+std::uint16_t six_free_ports() {
+  for (;;) {
+    const std::uint16_t port = free_port();
+    if (port < 55'000) return port;
+  }
+}
+
+int visits(const ServerProcess& server, const std::string& cookie) {
+  const HttpResponse response = get(server.address(), "/visits", {{"Cookie", cookie}});
+  if (response.status != 200) return -response.status;
+  return nlohmann::json::parse(response.body).at("visits").get<int>();
+}
+
+std::string new_session(const ServerProcess& server) {
+  const std::string field = get(server.address(), "/visits").header("Set-Cookie");
+  return field.substr(0, field.find(';'));
+}
+
+}  // namespace
+
+TEST_CASE("the commands of the documentation set up a cluster that a server uses", "[redis][cluster]") {
+  const std::vector<std::string> blocks = shell_blocks("state.md");
+  REQUIRE(blocks.size() == 2);
+  const TempDir directory;
+  const std::uint16_t base = six_free_ports();
+  const auto run = [&](const std::string& script) {
+    return run_program({"/bin/bash", "-ec", script}, {{"BASE", std::to_string(base)}}, 120s, directory.path());
+  };
+  const ProgramResult started = run(blocks[0]);
+  CAPTURE(started.all());
+  CHECK(started.status == 0);
+  if (started.status == 0) {
+    const std::string url =
+        "redis+cluster://127.0.0.1:" + std::to_string(base) + ",127.0.0.1:" + std::to_string(base + 1);
+    const ServerProcess server({.workers = 2, .redis = url});
+    CHECK(server.wait_redis());
+    for (int i = 0; i < 10; ++i) {
+      const std::string cookie = new_session(server);
+      CHECK(visits(server, cookie) == 2);
+    }
+  }
+  CHECK(run(blocks[1]).status == 0);
+}
+
+TEST_CASE("sessions and limits work on a cluster, and outlive the loss of a primary", "[redis][cluster]") {
+  RedisCluster cluster({.arguments = {"--cluster-require-full-coverage", "no"}});
+  const ServerProcess server({.workers = 2, .redis = cluster.url()});
+  REQUIRE(server.wait_redis());
+  std::vector<std::string> cookies;
+  for (int i = 0; i < 30; ++i) cookies.push_back(new_session(server));
+  for (const std::string& cookie : cookies) CHECK(visits(server, cookie) == 2);
+  CHECK(get(server.address(), "/limited").status == 200);
+  const auto status = server.worker(0);
+  CHECK(status.at("redis").at("nodes").size() >= 1);
+  CHECK(status.at("redis").at("nodes").at(0).at("circuit") == "closed");
+
+  cluster.node(0).kill();
+  cluster.wait_promoted(3);
+  REQUIRE(eventually(10s, [&] {
+    return std::ranges::all_of(cookies, [&](const std::string& cookie) { return visits(server, cookie) > 2; });
+  }));
+  CHECK(get(server.address(), "/ready").status == 200);
+  CHECK(server.worker_pids().size() == 2);
+}
+
+TEST_CASE("a server follows the primary that sentinels name", "[redis][sentinel]") {
+  RedisSentinels sentinels;
+  const ServerProcess server({.workers = 1, .redis = sentinels.url()});
+  REQUIRE(server.wait_redis());
+  const std::string cookie = new_session(server);
+  REQUIRE(visits(server, cookie) == 2);
+  sentinels.server(0).kill();
+  REQUIRE(eventually(60s, [&] { return sentinels.primary() != 0; }));
+  CHECK(eventually(10s, [&] { return visits(server, cookie) > 2; }));
+  CHECK(server.log_lines("sentinels name another primary").size() == 1);
+}
