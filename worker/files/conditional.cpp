@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "worker/fields/entity_tags.h"
 #include "worker/fields/http_date.h"
 #include "worker/fields/text.h"
 
@@ -9,25 +10,10 @@ namespace pronghorn::worker {
 
 namespace {
 
-// Whether a list of entity tags contains `etag`; "*" contains every tag. Weak tags (W/"…") match only if `weak_counts`.
-bool list_has(std::string_view list, std::string_view etag, bool weak_counts) noexcept {
-  if (trim_blanks(list) == "*") return true;
-  while (!list.empty()) {
-    const std::size_t begin = list.find('"');
-    if (begin == std::string_view::npos) return false;
-    const std::size_t end = list.find('"', begin + 1);
-    if (end == std::string_view::npos) return false;
-    const bool weak = begin >= 2 && list.substr(begin - 2, 2) == "W/";
-    if ((weak_counts || !weak) && list.substr(begin, end + 1 - begin) == etag) return true;
-    list.remove_prefix(end + 1);
-  }
-  return false;
-}
-
-// The same for all fields of one name: a list may be split over several fields.
+// Whether the fields of that name, each a list, contain the tag.
 bool any_list_has(const Request& request, std::string_view name, std::string_view etag, bool weak_counts) noexcept {
   for (const Request::Header& field : request.headers()) {
-    if (equal_ignoring_case(field.name, name) && list_has(field.value, etag, weak_counts)) return true;
+    if (equal_ignoring_case(field.name, name) && list_has_tag(field.value, etag, weak_counts)) return true;
   }
   return false;
 }
