@@ -57,6 +57,8 @@ void RedisClient::post(std::span<const std::string_view> words) {
 
 bool RedisClient::up() const noexcept { return node_ ? node_->up() : router_->up(); }
 
+std::uint64_t RedisClient::connection() const noexcept { return node_ ? node_->connection() : 0; }
+
 bool RedisClient::refuses_writes(std::string_view key) const noexcept {
   return node_ ? node_->refuses_writes() : router_->refuses_writes(key);
 }

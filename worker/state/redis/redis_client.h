@@ -62,6 +62,9 @@ class RedisClient final : public pronghorn::detail::RedisClient, private RedisNo
   // whether all primaries refuse them.
   [[nodiscard]] bool refuses_writes(std::string_view key = {}) const noexcept;
 
+  // The connection on which all commands are sent: another number after each reconnect. 0 while there is none, or if
+  // there are several.
+  [[nodiscard]] std::uint64_t connection() const noexcept;
   // Whether the keys of one command must be in one slot.
   [[nodiscard]] bool is_cluster() const noexcept { return router_ != nullptr; }
 

@@ -141,6 +141,7 @@ void RedisNode::flush() {
 // ---- replies in
 
 void RedisNode::link_up(std::string_view refusal) {
+  ++connections_;
   switching_ = was_down_ = false;
   circuit_.close();
   trial_ms_ = uv_hrtime() / 1'000'000;
