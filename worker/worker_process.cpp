@@ -334,6 +334,7 @@ void WorkerProcess::begin_leaving() {
 
 Task<void> WorkerProcess::leave() {
   co_await application_->stop(*this);
+  if (state_ && state_->cache) co_await state_->cache->drain();
   cut();
 }
 

@@ -123,6 +123,7 @@ enum class Balance {
   FIELD(std::string, session_same_site, "lax")     /* of the cookie: lax, strict, none */ \
   FIELD(std::string, session_domain)               /* of the cookie; empty: the host that set it */ \
   FIELD(std::string, rate_limit_fields, "draft")   /* in responses: draft, legacy, both */ \
+  FIELD(std::uint64_t, cache_local_memory, 16ULL << 20)  /* bytes of local copies of cached values, per worker */ \
   \
   FIELD(HttpLimits, http) \
   FIELD(TextMap, app_settings)  /* the [app] table */

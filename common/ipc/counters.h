@@ -68,6 +68,15 @@ enum class CounterKind : std::uint8_t {
     "Requests that a rate limit in shadow mode would have refused.") \
   X(limits_leased, counter, "limits_leased", "rate_limit_leased_total", "", \
     "Rate-limit decisions made from permits that the machine has leased.") \
+  X(cache_hits, counter, "cache/hits", "cache_lookups_total", "result=\"hit\"", "Lookups in the cache, by result.") \
+  X(cache_stale, counter, "cache/stale", "cache_lookups_total", "result=\"stale\"", "Lookups in the cache, by result.") \
+  X(cache_misses, counter, "cache/misses", "cache_lookups_total", "result=\"miss\"", "Lookups in the cache, by result.") \
+  X(cache_fills, counter, "cache/fills", "cache_fills_total", "", "Values that were computed for the cache.") \
+  X(cache_waits, counter, "cache/waits", "cache_waits_total", "", "Lookups that waited while another one computed.") \
+  X(cache_unavailable, counter, "cache/unavailable", "cache_unavailable_total", "", \
+    "Lookups that had to do without Redis.") \
+  X(cache_queued_writes, gauge, "cache/queued_writes", "cache_queued_writes", "", \
+    "Writes of write_behind() that are waiting or running.") \
   X(quarantined, counter, "quarantined", "quarantined_requests_total", "", \
     "Requests refused by the quarantine.") \
   PRONGHORN_LIMIT(X, request_line)        /* max_request_line: 414 */ \

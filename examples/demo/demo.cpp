@@ -6,6 +6,7 @@ PRONGHORN_APP(app) {
   demo::add_limit_routes(app);
   demo::add_order_routes(app);
   demo::add_token_routes(app);
+  demo::add_cache_routes(app);
   demo::add_waiting_routes(app);
   demo::add_stream_routes(app);
   demo::add_file_routes(app);

@@ -27,6 +27,7 @@ void add_token_routes(pronghorn::App& app);    // tokens.cpp: /token /token/refr
 void add_waiting_routes(pronghorn::App& app);  // waiting.cpp: /slow /block /burn[/PRIORITY]
 void add_stream_routes(pronghorn::App& app);   // streams.cpp: /stream /download /upload /attachments /events
 void add_file_routes(pronghorn::App& app);     // files.cpp: / /files/…
+void add_cache_routes(pronghorn::App& app);    // caching.cpp: /cached/KEY /cached/tags/TAG
 void add_crash_routes(pronghorn::App& app);    // crash.cpp: /crash
 
 }  // namespace demo

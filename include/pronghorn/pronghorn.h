@@ -2,6 +2,7 @@
 #pragma once
 
 #include "pronghorn/app.h"
+#include "pronghorn/cache.h"
 #include "pronghorn/concurrent.h"
 #include "pronghorn/csrf.h"
 #include "pronghorn/error.h"

@@ -156,6 +156,9 @@ std::vector<Option> make_options() {
               "What responses say about rate limits: draft (RateLimit-Policy and RateLimit), legacy (RateLimit-Limit, "
               "-Remaining and -Reset) or both."},
              &Config::rate_limit_fields, {"draft", "legacy", "both"}),
+      size({"cache_local_memory", kState,
+            "Memory per worker for local copies of cached values (option local of the cache). 0: no copies."},
+           &Config::cache_local_memory, {0, 1ULL << 40}),
 
       choice({"log_format", kLogging, "text or json."}, &Config::log_format, {"text", "json"}),
       choice({"log_level", kLogging, "Least severe lines to write: debug, info, warning or error."}, &Config::log_level,

@@ -24,6 +24,13 @@ Task<Response> session(Request& request) {
   co_return json_response({{"visits", visits}});
 }
 
+// From the worker's own copy of what the cache has.
+Task<Response> local_copy(Request& request) {
+  std::string body = co_await request.cache().get_or_fill("hello", {.ttl = 24h, .local = true},
+                                                          [] { return std::string("Hello, World!"); });
+  co_return text(std::move(body));
+}
+
 Task<Response> upload(Request& request) {
   std::uint64_t size = 0;
   while (auto chunk = co_await request.read()) size += chunk->size();
@@ -56,6 +63,7 @@ PRONGHORN_APP(app) {
   app.get("/session", session).limit(per_client(10'000'000, 1min));
   app.get("/limit", hello).limit(per_client(10'000'000, 1h));
   app.get("/limit/leased", hello).limit(per_client(10'000'000, 1h).leased(10'000));
+  app.get("/cached", local_copy);
   app.post("/upload", upload).max_body(0);
   if (const char* folder = std::getenv("BENCH_FILES")) app.serve_files("/files", folder);
   if (const char* routes = std::getenv("BENCH_ROUTES")) add_routes(app, std::atoi(routes));

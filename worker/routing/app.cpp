@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "pronghorn/cache.h"
 #include "worker/files/files.h"
 #include "worker/routing/app_state.h"
 #include "worker/runtime/exception_text.h"
@@ -64,6 +65,18 @@ Route& Route::idempotent(IdempotentOptions options) {
                     options.keep.count()));
   }
   entry_->idempotent = std::move(options);
+  return *this;
+}
+
+Route& Route::cached(const CachedOptions& options) {
+  const auto require = [this](bool valid, std::string_view what) {
+    if (!valid) throw std::invalid_argument(fmt::format("route \"{}\": cached(): {}", entry_->name, what));
+  };
+  require(entry_->method == "GET", "is for GET");
+  require(options.ttl.count() >= 0 && options.ttl <= kLongestKeep, "ttl is from zero to 366 days");
+  require(options.stale.count() >= 0 && options.stale <= kLongestKeep, "stale is from zero to 366 days");
+  require(options.tags.size() <= CacheTags::kMost, "there are too many tags");
+  entry_->cached = options;
   return *this;
 }
 

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "pronghorn/app.h"
+#include "pronghorn/cache.h"
 #include "worker/routing/router.h"
 #include "worker/runtime/periodic_tasks.h"
 
@@ -37,6 +38,7 @@ struct RouteEntry {
   std::optional<std::chrono::milliseconds> deadline;
   std::optional<std::uint64_t> max_body;
   std::optional<IdempotentOptions> idempotent;
+  std::optional<CachedOptions> cached;
   Priority priority = Priority::normal;
 };
 

@@ -39,6 +39,12 @@ Task<Response> run_idempotent(Request& request, Next next, const IdempotentOptio
   return state->idempotency.run(request, std::move(next), options);
 }
 
+Task<Response> run_cached(Request& request, Next next, const CachedOptions& options) {
+  StateServices* const state = request.exchange().state;
+  if (state == nullptr) return next(request);
+  return state->cached_responses.run(request, std::move(next), options);
+}
+
 }  // namespace
 
 AfterChain after_chain(const detail::GroupEntry& group, const std::vector<Middleware>& own) {
@@ -66,6 +72,11 @@ ServedRoute::ServedRoute(const detail::RouteEntry& entry, const HttpLimits& limi
     idempotent_ = std::make_unique<Function>(Middleware::Wrap(
         [&entry](Request& request, Next next) { return run_idempotent(request, std::move(next), *entry.idempotent); }));
     before_.push_back(idempotent_.get());
+  }
+  if (entry.cached) {
+    cached_ = std::make_unique<Function>(Middleware::Wrap(
+        [&entry](Request& request, Next next) { return run_cached(request, std::move(next), *entry.cached); }));
+    before_.push_back(cached_.get());
   }
   for (std::size_t i = 0; i < entry.limits.size(); ++i) {
     // Not the name that the application gave: two routes may share one.

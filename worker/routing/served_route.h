@@ -55,6 +55,7 @@ class ServedRoute {
   std::uint64_t max_body_;
   std::chrono::milliseconds deadline_;
   std::unique_ptr<Middleware::Function> idempotent_;  // of an idempotent() route: the innermost wrap
+  std::unique_ptr<Middleware::Function> cached_;      // of a cached() route: the same
   std::vector<const Middleware::Function*> before_;   // guards and wraps, outermost first
   AfterChain afters_;
   std::vector<std::string> limit_names_;

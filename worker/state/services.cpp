@@ -1,4 +1,5 @@
 // Implements what Worker and Request give access to: Redis, and what is kept there.
+#include "pronghorn/cache.h"
 #include "pronghorn/redis.h"
 #include "pronghorn/request.h"
 #include "pronghorn/worker.h"
@@ -14,5 +15,9 @@ worker::StateServices& services_of(Worker& worker) { return static_cast<worker::
 Redis Worker::redis() { return Redis(*services_of(*this).redis); }
 
 Redis Request::redis() { return worker().redis().until(deadline()); }
+
+Cache Worker::cache() { return Cache(*services_of(*this).cache); }
+
+Cache Request::cache() { return worker().cache(); }
 
 }  // namespace pronghorn

@@ -32,7 +32,9 @@ StateServices::StateServices(uv_loop_t* loop, const Config& config, WorkerRow& r
       sessions(redis.get(), config),
       limiter(redis.get(), config, row, leases),
       idempotency(redis.get(), sessions, config),
-      tokens(redis.get(), config) {}
+      tokens(redis.get(), config),
+      cache(redis ? std::make_unique<CacheService>(*redis, *subscriber, config, row) : nullptr),
+      cached_responses(cache.get(), config) {}
 
 void StateServices::start(std::function<void(std::string)> on_fatal) {
   if (redis) redis->start(std::move(on_fatal));

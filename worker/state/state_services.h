@@ -9,6 +9,8 @@
 
 #include "common/config/config.h"
 #include "common/ipc/scoreboard.h"
+#include "worker/state/cache/cache_service.h"
+#include "worker/state/cached_responses/cached_responses.h"
 #include "worker/state/idempotency/idempotency.h"
 #include "worker/state/limits/rate_limiter.h"
 #include "worker/state/redis/redis_client.h"
@@ -54,6 +56,8 @@ struct StateServices final : pronghorn::detail::Services {
   RateLimiter limiter;
   Idempotency idempotency;
   TokenStore tokens;
+  std::unique_ptr<CacheService> cache;  // null with --redis none
+  CachedResponses cached_responses;
 };
 
 }  // namespace pronghorn::worker

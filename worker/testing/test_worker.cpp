@@ -62,6 +62,7 @@ TestWorker::~TestWorker() {
     draining_ = true;
     run(application_->drain(*this), "an on_drain hook");
     run(application_->stop(*this), "an on_stop hook");
+    if (state_->cache) run(state_->cache->drain(), "write_behind()");
   } catch (...) {
     log_error("TestClient: stopping failed", {{"error", worker::describe(std::current_exception())}});
   }

@@ -93,7 +93,7 @@ TEST_CASE("the page at / is HTML and reaches every route", "[demo]") {
   CHECK(page.status == 200);
   CHECK(page.header("Content-Type") == "text/html; charset=utf-8");
   for (const char* route : {"/hello", "/json", "/users/", "/echo", "/visits", "/login", "/me", "/logout", "/limited",
-                            "/orders", "/slow", "/stream", "/upload", "/crash", "/status"}) {
+                            "/orders", "/cached/", "/slow", "/stream", "/upload", "/crash", "/status"}) {
     INFO(route);
     CHECK(page.body.find(route) != std::string::npos);
   }

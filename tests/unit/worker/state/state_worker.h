@@ -50,6 +50,7 @@ class StateWorker {
   StateWorker& operator=(const StateWorker&) = delete;
   // Hangs if the services leave a handle open.
   ~StateWorker() {
+    make_current();
     state->close();
     uv_close(reinterpret_cast<uv_handle_t*>(&tick_), nullptr);
     uv_run(&loop_, UV_RUN_DEFAULT);
@@ -74,6 +75,7 @@ class StateWorker {
     const auto end = Clock::now() + deadline;
     bool met = condition();
     while (!met && Clock::now() < end) {
+      make_current();  // the condition may have turned the loop of another worker
       // Started in each turn, because the condition may call wait() itself.
       uv_timer_start(&tick_, [](uv_timer_t*) {}, 2, 0);
       uv_run(&loop_, UV_RUN_ONCE);
@@ -86,8 +88,17 @@ class StateWorker {
     (void)wait([] { return false; }, duration);
   }
 
+  // One turn, without waiting.
+  void poll() {
+    make_current();
+    uv_run(&loop_, UV_RUN_NOWAIT);
+  }
+  // Coroutines that are started or resumed from now on belong to this worker. Only needed with several workers.
+  void make_current() noexcept { runtime_->make_current(); }
+
   template <class T>
   T run(Task<T> task) {
+    make_current();
     task.start();
     return finish(task);
   }

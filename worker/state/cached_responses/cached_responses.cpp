@@ -1,0 +1,232 @@
+#include "worker/state/cached_responses/cached_responses.h"
+
+#include <algorithm>
+#include <ctime>
+#include <utility>
+
+#include "pronghorn/error.h"
+#include "pronghorn/redis.h"
+#include "worker/exchange/exchange.h"
+#include "worker/fields/text.h"
+#include "worker/http/response_access.h"
+#include "worker/state/cache/cache_service.h"
+
+namespace pronghorn::worker {
+namespace {
+
+using std::chrono::milliseconds;
+using namespace std::chrono_literals;
+
+constexpr milliseconds kPass = 10s;     // how long it is known that responses may not be stored
+constexpr milliseconds kVaries = 24h;   // … that they vary; a response that varies otherwise ends it
+constexpr milliseconds kPassOnce = 1s;  // after such a response
+
+bool belongs_to_one_exchange(std::string_view name) noexcept {
+  return std::ranges::any_of(std::initializer_list<std::string_view>{"age", "date", "x-request-id"},
+                             [name](std::string_view own) { return equal_ignoring_case(name, own); });
+}
+
+StoredResponse store(const Response& response, const Storing& storing) {
+  StoredResponse stored;
+  stored.kind = StoredResponse::Kind::response;
+  stored.initial_age = storing.initial_age;
+  stored.status = response.status();
+  stored.content_type = response.content_type();
+  stored.body = response.body();
+  for_each_line(ResponseAccess::fields(response),
+                [&stored](std::string_view name, std::string_view, std::string_view line) {
+                  if (!belongs_to_one_exchange(name)) stored.fields += line;
+                });
+  return stored;
+}
+
+// nullopt if what is stored is no response.
+std::optional<Response> serve(const Request& request, StoredResponse stored, milliseconds age) {
+  if (stored.kind != StoredResponse::Kind::response) return std::nullopt;
+  const auto total_age = stored.initial_age + std::chrono::duration_cast<std::chrono::seconds>(age);
+  std::optional<Response> response = to_response(std::move(stored));
+  if (!response) return std::nullopt;
+  response->set("Age", std::to_string(total_age.count()));
+  if (client_has(request, *response)) return not_modified(*response);
+  return response;
+}
+
+}  // namespace
+
+struct CachedResponses::Found {
+  std::optional<Response> own = {};
+  std::optional<StoredResponse> stored = {};
+  milliseconds age{0};
+};
+
+// Runs the handler, and says what is to be stored. Ends before the request does: cached() routes have no refreshes in
+// the background.
+class CachedResponses::Fill final : public CacheFill {
+ public:
+  // `varies_by` are the fields by which the resource is known to vary.
+  Fill(Request& request, const Next& next, const CachedOptions& options, std::vector<std::string> varies_by = {})
+      : request_(request), next_(next), options_(options), varies_by_(std::move(varies_by)) {}
+
+  Task<std::optional<std::string>> run() override {
+    Response response = co_await next_(request_);
+    const bool personal = request_.exchange().session != nullptr;
+    const auto storing = storing_of(request_, response, options_, personal, std::time(nullptr));
+    std::optional<std::string> stored;
+    if (storing) {
+      if (response.status() == 200 && !response.header("ETag")) response.set("ETag", make_etag(response.body()));
+      stored = encode(choose(response, *storing));
+      if (client_has(request_, response)) response = not_modified(response);
+    } else if (!is_partial_answer(response.status())) {
+      stored = encode(StoredResponse());
+    }
+    own_ = std::move(response);
+    co_return stored;
+  }
+  CacheLifetime lifetime(const CacheLifetime&) override { return lifetime_; }
+
+  [[nodiscard]] std::optional<Response>& own() noexcept { return own_; }
+  // The resource varies by other fields than was known.
+  [[nodiscard]] bool varies_otherwise() const noexcept { return varies_otherwise_; }
+
+ private:
+  StoredResponse choose(const Response& response, const Storing& storing) {
+    if (storing.vary == varies_by_) {
+      lifetime_ = {storing.ttl, storing.stale, 0ms};
+      return store(response, storing);
+    }
+    StoredResponse stored;
+    varies_otherwise_ = !varies_by_.empty();
+    if (varies_otherwise_) {
+      lifetime_.ttl = kPassOnce;
+      return stored;
+    }
+    stored.kind = StoredResponse::Kind::varies;
+    stored.vary = storing.vary;
+    lifetime_.ttl = kVaries;
+    return stored;
+  }
+
+  Request& request_;
+  const Next& next_;
+  const CachedOptions& options_;
+  std::vector<std::string> varies_by_;
+  CacheLifetime lifetime_{kPass, 0ms, 0ms};
+  std::optional<Response> own_;
+  bool varies_otherwise_ = false;
+};
+
+CachedResponses::CachedResponses(CacheService* cache, const Config& config)
+    : cache_(cache), session_cookie_(config.session_cookie) {}
+
+std::string CachedResponses::name_of(Request& request, const RequestRules& rules, const CachedOptions& options) const {
+  std::string name;
+  if (rules.authorized) name += 'a';
+  if (request.cookie(session_cookie_)) name += 's';
+  name.append(" ").append(request.scheme()).append("://");
+  for (const char c : request.host()) name += lower(c);
+  name.append(" ").append(request.target());
+  if (options.key) name.append("\n").append(options.key(request));
+  return name;
+}
+
+std::shared_ptr<CacheCall> CachedResponses::call_for(const std::string& name, const RequestRules& rules,
+                                                     const CachedOptions& options) const {
+  auto call = cache_->prepare_response(name, options);
+  call->least_fresh = rules.least_fresh;
+  if (rules.renew) {
+    call->max_age = 0ms;
+  } else if (rules.max_age != milliseconds::max()) {
+    call->max_age = rules.max_age + 1ms;
+  }
+  return call;
+}
+
+Task<Response> CachedResponses::run(Request& request, Next next, const CachedOptions& options) {
+  const RequestRules rules = rules_of(request);
+  if (cache_ == nullptr || rules.bypass) {
+    Response response = co_await next(request);
+    co_return response;
+  }
+  Response response = co_await answer(request, next, options, rules);
+  co_return response;
+}
+
+Task<CachedResponses::Found> CachedResponses::find(std::shared_ptr<CacheCall> call, std::shared_ptr<Fill> fill) {
+  Found found;
+  std::optional<CacheAnswer> answer;
+  if (fill) {
+    call->fill = fill;
+    answer = co_await cache_->fetch(call);
+    found.own = std::move(fill->own());
+  } else {
+    answer = co_await cache_->peek(call);
+  }
+  if (found.own || !answer || !answer->value) co_return found;
+  found.age = answer->age;
+  found.stored = decode_response(*answer->value);
+  if (!found.stored) co_await remove(call);  // nothing of ours
+  co_return found;
+}
+
+Task<void> CachedResponses::remove(std::shared_ptr<CacheCall> call) {
+  Task<void> removing = cache_->remove(call->keys);
+  try {
+    co_await std::move(removing);
+  } catch (const RedisError&) {  // it expires by itself
+  }
+}
+
+Task<Response> CachedResponses::answer(Request& request, const Next& next, const CachedOptions& options,
+                                       const RequestRules& rules) {
+  std::string name = name_of(request, rules, options);
+  Found found;
+  if (rules.renew || rules.least_fresh) {  // that the resource varies is used however old it is
+    auto any_age = call_for(name, {}, options);
+    found = co_await find(std::move(any_age), nullptr);
+  }
+  if (!found.stored || found.stored->kind != StoredResponse::Kind::varies) {
+    auto call = call_for(name, rules, options);
+    // The response to a HEAD is not stored: a handler may leave out the content.
+    const bool fills = !rules.head && !rules.only_stored;
+    std::shared_ptr<Fill> fill = fills ? std::make_shared<Fill>(request, next, options) : nullptr;
+    found = co_await find(std::move(call), std::move(fill));
+  }
+  if (found.own) co_return std::move(*found.own);
+  if (found.stored && found.stored->kind == StoredResponse::Kind::varies) {
+    Response varied =
+        co_await answer_variant(request, next, options, rules, std::move(name), std::move(found.stored->vary));
+    co_return varied;
+  }
+  if (found.stored) {
+    std::optional<Response> response = serve(request, std::move(*found.stored), found.age);
+    if (response) co_return std::move(*response);
+  }
+  if (rules.only_stored) throw HttpError(504, "no stored response can be used, and the request asks for no other");
+  Response response = co_await next(request);
+  co_return response;
+}
+
+Task<Response> CachedResponses::answer_variant(Request& request, const Next& next, const CachedOptions& options,
+                                               const RequestRules& rules, std::string name,
+                                               std::vector<std::string> vary) {
+  auto call = call_for(name + "\n" + variant_of(request, vary), rules, options);
+  std::shared_ptr<Fill> fill;
+  if (!rules.head && !rules.only_stored) fill = std::make_shared<Fill>(request, next, options, std::move(vary));
+  Found found = co_await find(std::move(call), fill);
+  if (found.own) {
+    if (fill->varies_otherwise()) {
+      const auto outdated = call_for(name, rules, options);
+      co_await remove(outdated);
+    }
+    co_return std::move(*found.own);
+  }
+  if (found.stored) {
+    std::optional<Response> response = serve(request, std::move(*found.stored), found.age);
+    if (response) co_return std::move(*response);
+  }
+  if (rules.only_stored) throw HttpError(504, "no stored response can be used, and the request asks for no other");
+  Response response = co_await next(request);
+  co_return response;
+}
+
+}  // namespace pronghorn::worker
