@@ -105,6 +105,13 @@ enum class CounterKind : std::uint8_t {
     "Moving average of one round trip to Redis.") \
   X(redis_circuits_open, gauge, "redis/circuits_open", "redis_circuits_open", "", \
     "Servers of Redis to which commands fail at once.") \
+  X(events_published, counter, "events/published", "events_published_total", "", "Events published.") \
+  X(events_delivered, counter, "events/delivered", "events_delivered_total", "", \
+    "Events given to clients, readers and handlers: one published event may be many.") \
+  X(events_dropped, counter, "events/dropped", "events_dropped_total", "", \
+    "Events that a slow client, reader or handler did not get.") \
+  X(events_gaps, counter, "events/gaps", "events_gaps_total", "", \
+    "Times that events of a topic may have been missed by all its readers in a worker.") \
   X(log_lines_dropped, counter, "log_lines_dropped", "log_lines_dropped_total", "", \
     "Lines of the log and the access log that were dropped.") \
   X(open_descriptors, gauge, "open_descriptors", "open_descriptors", "", "File descriptors that the worker has open.") \

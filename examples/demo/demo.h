@@ -24,6 +24,7 @@ void add_session_routes(pronghorn::App& app);  // sessions.cpp: /visits /login /
 void add_limit_routes(pronghorn::App& app);    // limits.cpp: /limited, /limited/KIND
 void add_order_routes(pronghorn::App& app);    // orders.cpp: /orders
 void add_token_routes(pronghorn::App& app);    // tokens.cpp: /token /token/refresh /token/revoke /private
+void add_live_routes(pronghorn::App& app);     // live.cpp: /live/{topic}
 void add_waiting_routes(pronghorn::App& app);  // waiting.cpp: /slow /block /burn[/PRIORITY]
 void add_stream_routes(pronghorn::App& app);   // streams.cpp: /stream /download /upload /attachments /events
 void add_file_routes(pronghorn::App& app);     // files.cpp: / /files/…

@@ -28,4 +28,5 @@
 #include "pronghorn/temporary_file.h"
 #include "pronghorn/timer.h"
 #include "pronghorn/token.h"
+#include "pronghorn/topics.h"
 #include "pronghorn/worker.h"

@@ -6,6 +6,7 @@
 
 #include "pronghorn/concurrent.h"
 #include "pronghorn/timer.h"
+#include "worker/http/event_text.h"
 #include "worker/http/response_access.h"
 
 namespace pronghorn {
@@ -30,19 +31,6 @@ void append_data(std::string& text, std::string_view data) {
   }
 }
 
-std::string render(const ServerSentEvent& event) {
-  std::string text;
-  text.reserve(event.event.size() + event.data.size() + event.id.size() + 64);
-  if (event.retry) {
-    if (event.retry->count() < 0) throw std::invalid_argument("the retry of an event is negative");
-    append_field(text, "retry", std::to_string(event.retry->count()));
-  }
-  if (!event.id.empty()) append_field(text, "id", event.id);
-  if (!event.event.empty()) append_field(text, "event", event.event);
-  if (!event.event.empty() || !event.data.empty()) append_data(text, event.data);
-  return text += '\n';
-}
-
 Task<void> beat(EventWriter& out, std::chrono::milliseconds interval) {
   for (;;) {
     const auto silence = Clock::now() - out.last_sent();
@@ -65,9 +53,26 @@ Task<void> produce(EventProducer producer, Writer& stream, std::chrono::millisec
 
 }  // namespace
 
-Task<void> EventWriter::send(const ServerSentEvent& event) { return write(render(event)); }
+namespace worker {
 
-Task<void> EventWriter::heartbeat() { return write(":\n\n"); }
+std::string event_text(const ServerSentEvent& event) {
+  std::string text;
+  text.reserve(event.event.size() + event.data.size() + event.id.size() + 64);
+  if (event.retry) {
+    if (event.retry->count() < 0) throw std::invalid_argument("the retry of an event is negative");
+    append_field(text, "retry", std::to_string(event.retry->count()));
+  }
+  if (!event.id.empty()) append_field(text, "id", event.id);
+  if (!event.event.empty()) append_field(text, "event", event.event);
+  if (!event.event.empty() || !event.data.empty()) append_data(text, event.data);
+  return text += '\n';
+}
+
+}  // namespace worker
+
+Task<void> EventWriter::send(const ServerSentEvent& event) { return write(worker::event_text(event)); }
+
+Task<void> EventWriter::heartbeat() { return write(std::string(worker::kEventComment)); }
 
 Task<void> EventWriter::write(std::string text) {
   last_sent_ = Clock::now();

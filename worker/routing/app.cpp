@@ -9,6 +9,7 @@
 #include "worker/files/files.h"
 #include "worker/routing/app_state.h"
 #include "worker/runtime/exception_text.h"
+#include "worker/state/events/topic_names.h"
 
 namespace pronghorn {
 
@@ -173,6 +174,12 @@ void App::add_periodic_task(std::chrono::milliseconds period, detail::Hook task)
 void App::add_stop_hook(detail::Hook hook) {
   if (!hook) throw std::invalid_argument("on_stop(): the hook is empty");
   app_->stop_hooks.push_back(std::move(hook));
+}
+
+void App::on_event(std::string_view pattern, EventHandler handler) {
+  worker::require_pattern(pattern);
+  if (!handler.function()) throw std::invalid_argument(fmt::format("on_event(\"{}\"): the handler is empty", pattern));
+  app_->event_handlers.push_back({std::string(pattern), std::move(handler)});
 }
 
 void App::set_error_handler(detail::ErrorHandler handler) {

@@ -16,6 +16,7 @@
 
 #include "pronghorn/app.h"
 #include "pronghorn/cache.h"
+#include "pronghorn/topics.h"
 #include "worker/routing/router.h"
 #include "worker/runtime/periodic_tasks.h"
 
@@ -48,6 +49,11 @@ struct StateEntry {
   void (*destroy)(void*) noexcept;
 };
 
+struct EventEntry {
+  std::string pattern;
+  EventHandler handler;
+};
+
 struct AppState {
   AppState() { groups.emplace_back(); }
   AppState(const AppState&) = delete;
@@ -62,6 +68,7 @@ struct AppState {
   std::vector<Hook> drain_hooks;
   std::vector<Hook> stop_hooks;
   std::vector<worker::PeriodicTask> periodic_tasks;
+  std::vector<EventEntry> event_handlers;
   ErrorHandler error_handler;
   std::map<std::string, std::string, std::less<>> settings;
   std::string folder;  // see App::folder()

@@ -308,10 +308,25 @@ Task<void> ServedApp::start(pronghorn::Worker& worker) {
   co_await objects_.make(state_->states, worker);
   for (const auto& hook : state_->start_hooks) co_await hook(worker);
   periodic_.start(state_->periodic_tasks, worker);
+  handle_events(worker);
+}
+
+void ServedApp::handle_events(pronghorn::Worker& worker) {
+  if (state_->event_handlers.empty()) return;
+  try {
+    services_ = &static_cast<StateServices&>(worker.services());
+  } catch (const std::logic_error&) {
+    log_warning("the handlers of on_event() get no events: this server runs without Redis");
+    return;
+  }
+  for (const detail::EventEntry& entry : state_->event_handlers) {
+    services_->events.handle(entry.pattern, entry.handler.function(), worker);
+  }
 }
 
 Task<void> ServedApp::drain(pronghorn::Worker& worker) {
   periodic_.stop();
+  if (services_ != nullptr) services_->events.stop_handlers();
   for (const auto& hook : state_->drain_hooks) co_await run_or_log(hook, worker, "an on_drain hook failed");
 }
 

@@ -60,10 +60,12 @@ class ServedApp final : public RequestHandler {
   void deadline_passed(Exchange& exchange) noexcept override;
   void refuse(Exchange& exchange, int status, std::string_view reason) noexcept override;
 
-  // Makes the application's state, runs the on_start hooks, one after the other, and starts the periodic tasks. What a
-  // hook throws ends the start and comes out. `worker` is what requests and hooks see; it must outlive the exchanges.
+  // Makes the application's state, runs the on_start hooks, one after the other, and starts the periodic tasks and the
+  // handlers of events. What a hook throws ends the start and comes out. `worker` is what requests and hooks see; it must
+  // outlive the exchanges.
   [[nodiscard]] Task<void> start(pronghorn::Worker& worker);
-  // Ends the periodic tasks and runs the on_drain hooks, one after the other. What one throws is logged.
+  // Ends the periodic tasks and the handlers of events, and runs the on_drain hooks, one after the other. What one
+  // throws is logged.
   [[nodiscard]] Task<void> drain(pronghorn::Worker& worker);
   // Runs the on_stop hooks, the last registered first. What one throws is logged. The state lives on until
   // clear_state().
@@ -76,6 +78,7 @@ class ServedApp final : public RequestHandler {
 
  private:
   void name_routes();
+  void handle_events(pronghorn::Worker& worker);
   void shed(Exchange& exchange, const AfterChain& afters);
   [[nodiscard]] bool runs_again(Exchange& exchange, const RouteMatch& match) const noexcept;
   [[nodiscard]] bool refuse_overloaded(Exchange& exchange, const RouteMatch& match);
@@ -116,6 +119,7 @@ class ServedApp final : public RequestHandler {
   QuarantineGate* quarantine_ = nullptr;
   Admission* admission_ = nullptr;
   pronghorn::Worker* worker_ = nullptr;
+  StateServices* services_ = nullptr;  // once there are handlers of events
   WorkerState objects_;
   PeriodicTasks periodic_;
 };

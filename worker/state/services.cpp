@@ -2,6 +2,7 @@
 #include "pronghorn/cache.h"
 #include "pronghorn/redis.h"
 #include "pronghorn/request.h"
+#include "pronghorn/topics.h"
 #include "pronghorn/worker.h"
 #include "worker/state/state_services.h"
 
@@ -19,5 +20,9 @@ Redis Request::redis() { return worker().redis().until(deadline()); }
 Cache Worker::cache() { return Cache(*services_of(*this).cache); }
 
 Cache Request::cache() { return worker().cache(); }
+
+Events Worker::events() { return Events(services_of(*this).events); }
+
+Events Request::events() { return worker().events(); }
 
 }  // namespace pronghorn

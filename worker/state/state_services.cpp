@@ -29,6 +29,7 @@ std::unique_ptr<Subscriber> make_subscriber(uv_loop_t* loop, const RedisClient& 
 StateServices::StateServices(uv_loop_t* loop, const Config& config, WorkerRow& row, unsigned slot, LeaseTable* leases)
     : redis(make_client(loop, config, row, slot)),
       subscriber(redis ? make_subscriber(loop, *redis) : nullptr),
+      events(redis.get(), subscriber.get(), config, row),
       sessions(redis.get(), config),
       limiter(redis.get(), config, row, leases),
       idempotency(redis.get(), sessions, config),

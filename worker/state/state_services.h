@@ -11,6 +11,7 @@
 #include "common/ipc/scoreboard.h"
 #include "worker/state/cache/cache_service.h"
 #include "worker/state/cached_responses/cached_responses.h"
+#include "worker/state/events/event_service.h"
 #include "worker/state/idempotency/idempotency.h"
 #include "worker/state/limits/rate_limiter.h"
 #include "worker/state/redis/redis_client.h"
@@ -52,6 +53,7 @@ struct StateServices final : pronghorn::detail::Services {
 
   std::unique_ptr<RedisClient> redis;      // null with --redis none
   std::unique_ptr<Subscriber> subscriber;  // the same
+  EventService events;
   SessionStore sessions;
   RateLimiter limiter;
   Idempotency idempotency;

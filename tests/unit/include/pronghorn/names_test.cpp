@@ -9,7 +9,6 @@ using json = nlohmann::json;
 struct Guard {};
 struct Wrap {};
 struct After {};
-struct Event {};
 struct Handler {};
 struct Hook {};
 struct Settings {};
@@ -30,7 +29,6 @@ TEST_CASE("an application's own names do not clash with those of the API", "[nam
   static_cast<void>(Guard{});
   static_cast<void>(Wrap{});
   static_cast<void>(After{});
-  static_cast<void>(Event{});
   static_cast<void>(Handler{});
   static_cast<void>(Hook{});
   static_cast<void>(Settings{});

@@ -1,0 +1,100 @@
+#include "worker/state/events/event_service.h"
+
+#include <fmt/format.h>
+
+#include <stdexcept>
+#include <utility>
+
+#include "common/log.h"
+#include "worker/state/events/history.h"
+#include "worker/state/redis/link/reply_errors.h"
+#include "worker/state/redis/redis_call.h"
+
+namespace pronghorn::worker {
+namespace {
+
+constexpr std::chrono::milliseconds kShortestKeep = std::chrono::seconds(1);
+constexpr std::chrono::milliseconds kLongestKeep = std::chrono::days(366);
+
+void require_valid(std::string_view payload, const PublishOptions& options) {
+  if (payload.size() > kMaxEventPayload) {
+    throw std::invalid_argument(
+        fmt::format("publish(): the payload has {} bytes, more than {}", payload.size(), kMaxEventPayload));
+  }
+  if (options.history > kMaxEventHistory) {
+    throw std::invalid_argument(
+        fmt::format("publish(): a history of {} events is longer than {}", options.history, kMaxEventHistory));
+  }
+  if (options.history > 0 && (options.keep < kShortestKeep || options.keep > kLongestKeep)) {
+    throw std::invalid_argument(
+        fmt::format("publish(): a history must be kept for at least a second and at most 366 days, not {} ms",
+                    options.keep.count()));
+  }
+}
+
+}  // namespace
+
+EventService::EventService(RedisClient* client, Subscriber* subscriber, const Config& config, WorkerRow& row)
+    : client_(client), subscriber_(subscriber), row_(row), names_(config.name) {}
+
+Task<Published> EventService::publish(std::string topic, std::string payload, PublishOptions options) {
+  require_topic(topic);
+  require_valid(payload, options);
+  const std::string channel = names_.channel(topic);
+  const auto target = client_->target_for({});
+  const bool whole_count = !target || target->kind != RedisTarget::Kind::cluster;
+  Published published;
+  std::int64_t receivers = 0;
+  if (options.history > 0) {
+    const HistoryKeys keys{names_.facts_key(topic), names_.stream_key(topic)};
+    const KeptEvent kept = co_await publish_kept(*client_, keys, channel, payload, options.history, options.keep);
+    receivers = kept.receivers;
+    published.id = to_text(kept.position);
+  } else {
+    const std::string message = plain_message(payload);
+    RedisCall call(*client_);
+    call.send({"PUBLISH", channel, message});
+    co_await call;
+    require_served(call.reply());
+    receivers = call.reply().integer();
+  }
+  if (whole_count) published.receivers = receivers;
+  add(row_[Count::events_published]);
+  co_return published;
+}
+
+Topic& EventService::topic(std::string_view name) {
+  require_topic(name);
+  auto found = topics_.find(name);
+  if (found == topics_.end()) {
+    found = topics_.emplace(std::string(name), std::make_unique<Topic>(*this, name)).first;
+  }
+  return *found->second;
+}
+
+void EventService::remove(Topic& topic) noexcept { topics_.erase(topics_.find(topic.name())); }
+
+void EventService::handle(std::string_view pattern, const EventHandler::Function& function, pronghorn::Worker& worker) {
+  require_pattern(pattern);
+  handlers_.push_back(std::make_unique<HandledEvents>(*this, pattern, function, worker));
+}
+
+void EventService::stop_handlers() noexcept {
+  for (const auto& handler : handlers_) handler->stop();
+}
+
+void EventService::refuse_message(std::string_view topic) {
+  count_dropped(1);
+  if (std::exchange(told_foreign_, true)) return;
+  log_warning("ignored a message in a channel of events: it was not published by publish()", {{"topic", topic}});
+}
+
+void EventService::history_is_broken(std::string_view topic, std::string_view error) {
+  if (std::exchange(told_broken_, true)) return;
+  log_error(
+      "the history of a topic cannot be read: its keys in Redis hold something else, or the user may not run the "
+      "scripts",
+      {{"topic", topic}, {"keys", names_.facts_key(topic)}, {"error", error}});
+}
+
+}  // namespace pronghorn::worker

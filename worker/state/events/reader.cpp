@@ -1,0 +1,204 @@
+#include "worker/state/events/reader.h"
+
+#include <uv.h>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "pronghorn/timer.h"
+#include "worker/state/events/event_service.h"
+#include "worker/state/events/history.h"
+#include "worker/state/events/topic.h"
+
+namespace pronghorn::worker {
+namespace {
+
+constexpr std::chrono::milliseconds kRetryHistory{250};
+
+std::uint64_t now_ms() noexcept { return uv_hrtime() / 1'000'000; }
+
+}  // namespace
+
+std::string_view to_text(Gap gap) noexcept {
+  switch (gap) {
+    case Gap::interrupted:
+      return "interrupted";
+    case Gap::lost:
+      return "lost";
+    case Gap::expired:
+      return "expired";
+    case Gap::slow:
+      return "slow";
+    case Gap::none:
+      break;
+  }
+  return {};
+}
+
+// Suspends until wake() finds something to do.
+class TopicReader::Items {
+ public:
+  explicit Items(TopicReader& reader) noexcept : reader_(reader) {}
+  Items(const Items&) = delete;
+  Items& operator=(const Items&) = delete;
+  ~Items() { reader_.waiting_ = nullptr; }
+  [[nodiscard]] bool await_ready() const noexcept { return reader_.has_items() || reader_.state_ == State::behind; }
+  void await_suspend(std::coroutine_handle<> waiting) noexcept { reader_.waiting_ = waiting; }
+  void await_resume() const noexcept {}
+
+ private:
+  TopicReader& reader_;
+};
+
+TopicReader::TopicReader(Topic& topic, std::string_view after, ReaderLimits limits)
+    : topic_(topic), limits_(limits), resumes_(!after.empty()), after_(parse_position(after)), taken_ms_(now_ms()) {
+  limits_.events = std::max(limits_.events, kLeastQueue);
+  topic_.join(*this);
+}
+
+TopicReader::~TopicReader() { topic_.leave(*this); }
+
+// ---- the client's side
+
+Task<void> TopicReader::wait() {
+  while (!has_items()) {
+    if (state_ == State::behind) {
+      co_await read_history();
+    } else {
+      Items items(*this);
+      co_await items;
+    }
+  }
+}
+
+std::optional<ReaderItem> TopicReader::take() {
+  if (!has_items()) return std::nullopt;
+  taken_ms_ = now_ms();
+  if (std::exchange(missed_slow_, false)) return ReaderItem{.gap = Gap::slow};
+  ReaderItem item = std::move(queue_.front());
+  queue_.pop_front();
+  if (item.event) {
+    queued_bytes_ -= item.event->payload().size();
+    topic_.service().count_delivered();
+  }
+  return item;
+}
+
+Task<void> TopicReader::read_history() {
+  std::optional<HistoryPage> page;
+  bool retry = false;
+  try {
+    page = co_await worker::read_history(topic_.service().client(), topic_.keys(), last_);
+  } catch (const RedisUnavailable&) {
+    retry = true;
+  } catch (const std::exception& error) {
+    topic_.service().history_is_broken(topic_.name(), error.what());
+  }
+  if (retry) {
+    co_await sleep_for(kRetryHistory);
+    co_return;
+  }
+  if (state_ != State::behind) co_return;
+  if (page) co_return add_page(page->last, page->events);
+  state_ = State::live;
+  last_ = topic_.position();
+  push({.gap = Gap::lost});
+}
+
+// Also decides whether it has caught up with the topic: only if no event is missing that the topic has already given to
+// its readers.
+void TopicReader::add_page(Position last, const std::deque<EventPtr>& events) {
+  const std::uint64_t first = events.empty() ? last.offset + 1 : events.front()->position().offset;
+  if (last.epoch != last_.epoch || last.offset < last_.offset) {
+    push({.gap = Gap::lost});
+    last_ = {last.epoch, first - 1};
+  } else if (first != last_.offset + 1) {
+    push({.gap = Gap::expired});
+    last_.offset = first - 1;
+  }
+  for (const EventPtr& event : events) {
+    push({.event = event});
+    last_ = event->position();
+  }
+  if (last_.offset < last.offset) return;  // there are more pages
+  const Position& topic = topic_.position();
+  if (topic.epoch != last_.epoch || topic.offset <= last_.offset) state_ = State::live;
+}
+
+// ---- the topic's side
+
+void TopicReader::begin(const Position& topic) {
+  if (state_ != State::waiting) return;
+  state_ = State::live;
+  last_ = topic;
+  if (after_ && topic && *after_ != topic) {
+    state_ = State::behind;
+    last_ = *after_;
+  } else if (after_ ? !topic : (resumes_ && topic)) {
+    push({.gap = Gap::lost});  // nobody knows that id
+  }
+  if (topic && !after_) push({.begins_after = topic});
+}
+
+void TopicReader::offer(const EventPtr& event) {
+  if (state_ == State::waiting || overflowed_) return;
+  const Position& position = event->position();
+  if (position) {
+    if (state_ == State::behind) return;  // it will find it in the history
+    if (position.epoch == last_.epoch && position.offset <= last_.offset) return;
+    last_ = position;
+  } else if (state_ == State::behind && queue_.size() >= limits_.events) {
+    return topic_.service().count_dropped(1);
+  }
+  push({.event = event});
+}
+
+void TopicReader::offer_gap(Gap gap) {
+  if (state_ == State::live) push({.gap = gap});
+}
+
+void TopicReader::tick(std::uint64_t now_ms) {
+  if (limits_.heartbeat.count() == 0 || has_items() || !waiting_) return;
+  if (now_ms - taken_ms_ >= static_cast<std::uint64_t>(limits_.heartbeat.count())) push({.is_heartbeat = true});
+}
+
+void TopicReader::push(ReaderItem item) {
+  if (overflowed_) return;
+  if (item.event) queued_bytes_ += item.event->payload().size();
+  queue_.push_back(std::move(item));
+  if (queue_.size() > limits_.events || queued_bytes_ > kMaxQueuedBytes) make_room();
+}
+
+// One item always stays, however large it is.
+void TopicReader::make_room() {
+  if (state_ == State::behind) return;  // what it reads itself is taken before it reads more
+  std::uint64_t dropped = 0;
+  const bool close = limits_.slow == SlowReader::close && queue_.size() > 1;
+  while (queue_.size() > 1 && (close || queue_.size() > limits_.events || queued_bytes_ > kMaxQueuedBytes)) {
+    if (queue_.front().event) {
+      queued_bytes_ -= queue_.front().event->payload().size();
+      ++dropped;
+    }
+    queue_.pop_front();
+    if (!close) missed_slow_ = true;
+  }
+  if (close) {
+    if (queue_.front().event) ++dropped;
+    queue_.clear();
+    queued_bytes_ = 0;
+    overflowed_ = true;
+  }
+  topic_.service().count_dropped(dropped);
+}
+
+// The coroutine that is resumed may destroy this reader.
+void TopicReader::wake() {
+  if (overflowed_) {
+    if (overflow_waiting_) std::exchange(overflow_waiting_, nullptr).resume();
+    return;
+  }
+  if (waiting_ && (has_items() || state_ == State::behind)) std::exchange(waiting_, nullptr).resume();
+}
+
+}  // namespace pronghorn::worker
