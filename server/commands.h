@@ -47,6 +47,7 @@ int reload(const Invocation& invocation);
 int rollback(const Invocation& invocation);
 int drill(const Invocation& invocation);
 int quarantine(const Invocation& invocation);
+int jobs(const Invocation& invocation);
 int stop(const Invocation& invocation);
 int upgrade(const Invocation& invocation);
 int crashes(const Invocation& invocation);

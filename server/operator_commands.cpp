@@ -8,6 +8,7 @@
 #include "server/commands/control_client.h"
 #include "server/commands/crashes.h"
 #include "server/commands/drill.h"
+#include "server/commands/jobs.h"
 #include "server/commands/status_view.h"
 #include "server/commands/top.h"
 #include "server/commands/upgrade.h"
@@ -133,6 +134,18 @@ int quarantine(const Invocation& invocation) {
     throw UsageError("quarantine: use \"quarantine\" to list, \"quarantine release ID\" or \"quarantine release all\"");
   }
   print_answer(ask_server(socket, {.command = "quarantine", .argument = parsed.object}), "released");
+  return 0;
+}
+
+int jobs(const Invocation& invocation) {
+  const ParsedCommand& parsed = invocation.parsed;
+  const JobCommand command{.action = parsed.argument,
+                           .object = parsed.object,
+                           .name = parsed.value("--name", ""),
+                           .count = parsed.value("--count", "50")};
+  const nlohmann::json answer =
+      ask_server(control_socket(invocation), {.command = "jobs", .argument = job_request(command)});
+  print(parsed.has("--json") ? dump_json(answer.at("answer"), 2) + '\n' : jobs_view(command.action, answer));
   return 0;
 }
 

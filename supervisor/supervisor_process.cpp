@@ -76,6 +76,8 @@ SupervisorProcess::SupervisorProcess(uv_loop_t* loop, Ground& ground, const Supe
       history_(ground.board),
       scaling_(workers_, sampler_),
       quarantine_(workers_, ground.board.quarantine()),
+      jobs_(workers_),
+      job_query_(loop, workers_),
       requests_(loop, workers_, ground.board),
       commands_(ground.board, rollouts_, quarantine_, control_actions()),
       program_files_(own_files(ground.program)),
@@ -121,8 +123,10 @@ Workers::Callbacks SupervisorProcess::worker_callbacks() {
               },
           .on_killed = [this](const std::string& request,
                               std::uint64_t client) { quarantine_.killed(request, client, monotonic_ms()); },
+          .on_ended = [this](const EndedWorker& worker) { jobs_.ended(worker); },
           .on_quarantine = [this](int pid, const Message& message) { quarantine_.received(pid, message); },
-          .on_requests = [this](const Message& message) { requests_.received(message); }};
+          .on_requests = [this](const Message& message) { requests_.received(message); },
+          .on_jobs = [this](const Message& message) { job_query_.received(message); }};
 }
 
 ControlCommands::Actions SupervisorProcess::control_actions() {
@@ -135,7 +139,9 @@ ControlCommands::Actions SupervisorProcess::control_actions() {
               [this](ProgramReplacement::ResultWaiter waiter) { replacement_.wait_for_result(std::move(waiter)); },
           .stop = [this] { drain(); },
           .set_log_level = [this](const std::string& level) { return change_log_level(level); },
-          .list_requests = [this](const ControlSocket::Reply& reply) { requests_.list(reply); }};
+          .list_requests = [this](const ControlSocket::Reply& reply) { requests_.list(reply); },
+          .jobs = [this](const std::string& command,
+                         const ControlSocket::Reply& reply) { job_query_.run(command, reply); }};
 }
 
 void SupervisorProcess::watch_signals() {
@@ -303,6 +309,7 @@ void SupervisorProcess::watch_for_stalls(Milliseconds threshold) {
 
 void SupervisorProcess::worker_ready(const WorkerEntry& worker) {
   quarantine_.worker_ready();
+  if (is_worker_slot(worker.slot) || is_job_slot(worker.slot)) jobs_.worker_ready(worker.pid);
   if (!log_level_.empty()) workers_.send(worker.pid, {MessageKind::log_level, 0, log_level_});
   recycler_.on_ready(worker);
   rollouts_.on_ready(worker);

@@ -18,6 +18,8 @@
 #include "supervisor/control/control_commands.h"
 #include "supervisor/control/control_socket.h"
 #include "supervisor/control/in_flight_query.h"
+#include "supervisor/control/job_query.h"
+#include "supervisor/control/job_relay.h"
 #include "supervisor/control/quarantine_relay.h"
 #include "supervisor/crash/crash_reporter.h"
 #include "supervisor/crash/symbolizer.h"
@@ -127,6 +129,8 @@ class SupervisorProcess {
   History history_;
   Scaling scaling_;
   QuarantineRelay quarantine_;
+  JobRelay jobs_;
+  JobQuery job_query_;
   InFlightQuery requests_;
   ControlCommands commands_;
   ProgramFiles program_files_;

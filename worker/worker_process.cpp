@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include <algorithm>
 #include <chrono>
 #include <exception>
 #include <memory>
@@ -26,6 +27,7 @@
 #include "worker/drain.h"
 #include "worker/guardian/survival.h"
 #include "worker/http1/http_server.h"
+#include "worker/job_commands.h"
 #include "worker/passed_connections.h"
 #include "worker/process/child_programs.h"
 #include "worker/process/crash_handler.h"
@@ -39,6 +41,8 @@
 #include "worker/runtime/plugin_loader.h"
 #include "worker/runtime/runtime.h"
 #include "worker/slot_listeners.h"
+#include "worker/state/idempotency/holder.h"
+#include "worker/state/jobs/job_service.h"
 #include "worker/state/name_claim.h"
 #include "worker/state/state_services.h"
 
@@ -58,6 +62,20 @@ std::string what_of(const std::exception_ptr& error) {
   } catch (...) {
     return "an exception that is not a std::exception";
   }
+}
+
+// See MessageKind::worker_ended.
+JobService::Ended read_ended_worker(const Message& message) {
+  JobService::Ended ended;
+  std::string_view left = message.text;
+  for (std::string* line : {&ended.owner, &ended.blamed, &ended.report}) {
+    const std::size_t end = std::min(left.find('\n'), left.size());
+    *line = left.substr(0, end);
+    left.remove_prefix(std::min(end + 1, left.size()));
+  }
+  ended.reason = left;
+  ended.unexpected = message.number != 0;
+  return ended;
 }
 
 class WorkerProcess final : public pronghorn::Worker {
@@ -133,6 +151,7 @@ StateServices& WorkerProcess::services() {
 
 int WorkerProcess::run() {
   take_row(row_);
+  row_.incarnation.set(name_this_process());
   copy_log_to(&row_.log);
   record_modules(row_.modules);
   install_crash_handler(row_);
@@ -212,6 +231,7 @@ Task<void> WorkerProcess::boot() {
       quarantine_->start();
     }
     begin_accepting();
+    application_->start_jobs();
   } catch (...) {
     error = std::current_exception();
   }
@@ -255,7 +275,7 @@ void WorkerProcess::begin_accepting() {
   record_modules(row_.modules);  // and what the application has loaded itself
   listeners_.emplace(handover_, *http_);
   listeners_->listen_to_own();
-  http_->take_connections();
+  if (!is_job_slot(handover_.slot)) http_->take_connections();
   row_.phase.store(WorkerPhase::ready);
   channel_->send({MessageKind::ready, 0, {}});
 }
@@ -287,6 +307,14 @@ void WorkerProcess::received(const Message& message, int fd) {
     case MessageKind::release_quarantine:
       if (quarantine_) quarantine_->received(message);
       return;
+    case MessageKind::worker_ended:
+      if (state_) state_->jobs.worker_ended(read_ended_worker(message));
+      return;
+    case MessageKind::jobs_command: {
+      JobService* const service = state_ && state_->redis ? &state_->jobs : nullptr;
+      const auto send = [this](const Message& answer) { return channel_->send(answer); };
+      return spawn(carry_out_job_command(service, message, send));
+    }
     case MessageKind::link:
       if (passed_) return passed_->add_link(fd);
       if (fd >= 0) ::close(fd);
@@ -377,6 +405,12 @@ void WorkerProcess::close_handles() {
   uv_loop_close(&loop_);
 }
 
+std::string process_name(const Handover& handover) {
+  if (handover.admin) return "admin";
+  if (is_job_slot(handover.slot)) return "job worker " + std::to_string(handover.slot - kFirstJobSlot);
+  return "worker " + std::to_string(handover.slot);
+}
+
 }  // namespace
 
 int run_worker(void (*setup)(App&)) {
@@ -385,11 +419,10 @@ int run_worker(void (*setup)(App&)) {
   Handover handover = read_handover();
   if (!die_with_supervisor(handover.supervisor_pid, kOrphanGrace + 1s)) return 1;
   try {
-    open_log({handover.config.log_format, handover.config.log_level, handover.config.log_file,
-              handover.admin ? "admin" : "worker " + std::to_string(handover.slot)});
+    open_log({handover.config.log_format, handover.config.log_level, handover.config.log_file, process_name(handover)});
     // Never destroyed: signal handlers write to both while the application's static objects are destroyed.
     static Scoreboard& board = *new Scoreboard(Scoreboard::attach(kScoreboardFd));
-    Survival* const survival = handover.admin
+    Survival* const survival = handover.admin || is_job_slot(handover.slot)
                                    ? nullptr
                                    : Survival::start(handover, {.give = kHandoffGiveFd, .take = kHandoffTakeFd},
                                                      board.worker(handover.slot, handover.row))

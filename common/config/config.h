@@ -63,6 +63,7 @@ enum class Balance {
   FIELD(Texts, listen, "127.0.0.1:8080") \
   FIELD(std::uint32_t, min_workers, 1)  /* equal to max_workers: a fixed number */ \
   FIELD(std::uint32_t, max_workers, 1) \
+  FIELD(std::uint32_t, job_workers, 0)  /* workers that run jobs and serve no requests; 0: all run both */ \
   FIELD(Balance, balance, Balance::reuseport) \
   FIELD(std::uint32_t, backlog, 1024) \
   FIELD(bool, ipv6_only, true)        /* [::]:PORT takes no IPv4 */ \

@@ -37,6 +37,8 @@ enum class MessageKind : std::uint32_t {
   quarantine_ended,      // text: the id of an entry that Redis no longer has
   request_listed = 40,   // text: a request in flight as JSON (worker/request_list.h); number: that of list_requests
   requests_end,          // text: the worker's slot; number: the same
+  jobs_answer = 50,      // text: a part of the answer to jobs_command, as JSON; number: that of jobs_command
+  jobs_end,              // number: the same; text: why it failed, empty: it did not
   // distributor to supervisor, beside `ready`
   unlinked = 60,  // number: pid of a worker to which it has no link any more, although nobody asked for that
   // supervisor to worker
@@ -51,6 +53,10 @@ enum class MessageKind : std::uint32_t {
   list_requests = 130,  // number: of the query; answered with request_listed, for each request, and requests_end
   log_level,            // text: the new level of the log
   link = 140,  // a descriptor: connections come over it as well (distributor/links.h); number: the distributor's pid
+  worker_ended =
+      150,       // text: its incarnation, the id of the job that it executed ("" if that is not to blame), the name
+                 // of its crash report, and why it ended, in lines; number: 1 if it did not end in order
+  jobs_command,  // number: of the query; text: list, show, retry, drop or stats, and arguments, with blanks between
   // supervisor to distributor, beside drain, stop, reopen_logs and log_level
   link_worker = 160,  // a descriptor: pass connections over it; number: the worker's pid; text: its slot and row
   unlink_worker,      // number: pid of a worker that gets no more connections

@@ -24,6 +24,7 @@ enum class CounterKind : std::uint8_t {
   time,        // a counter of microseconds: milliseconds in /status, seconds in /metrics
   gauge,       // zeroed when a worker takes its row; the living workers of a slot are added up
   worst_time,  // a gauge of microseconds; the worst of the living workers is reported
+  highest,     // a gauge of something that all workers see; the highest of the living workers is reported
 };
 
 // The first eight, which every request touches, share a cache line.
@@ -122,6 +123,23 @@ enum class CounterKind : std::uint8_t {
     "Connections that another worker went on with, by the reason.") \
   X(requests_replayed, counter, "requests_replayed", "requests_replayed_total", "", \
     "Requests executed a second time because their worker died.") \
+  X(jobs_waiting, highest, "jobs/waiting", "jobs_waiting", "", \
+    "Jobs in Redis that wait for a worker, for their time or for their next attempt.") \
+  X(jobs_running, gauge, "jobs/running", "jobs_running", "", "Jobs that run in this server's workers now.") \
+  X(jobs_dead_letters, highest, "jobs/dead_letters", "jobs_dead_letters", "", \
+    "Jobs in Redis that failed or are dead, until they are retried, dropped or expire.") \
+  X(jobs_done, counter, "jobs/done", "job_attempts_total", "result=\"done\"", \
+    "Attempts to carry out a job that have ended, by their result.") \
+  X(jobs_retried, counter, "jobs/retried", "job_attempts_total", "result=\"retried\"", \
+    "Attempts to carry out a job that have ended, by their result.") \
+  X(jobs_failed, counter, "jobs/failed", "job_attempts_total", "result=\"failed\"", \
+    "Attempts to carry out a job that have ended, by their result.") \
+  X(jobs_dead, counter, "jobs/dead", "job_attempts_total", "result=\"dead\"", \
+    "Attempts to carry out a job that have ended, by their result.") \
+  X(jobs_given_back, counter, "jobs/given_back", "job_attempts_total", "result=\"given_back\"", \
+    "Attempts to carry out a job that have ended, by their result.") \
+  X(jobs_fenced, counter, "jobs/fenced", "jobs_fenced_total", "", \
+    "Jobs that a worker finished after another one had taken them over.") \
   X(restarts, counter, "restarts", "worker_restarts_total", "", "Workers replaced because they exited.") \
   X(recycled, counter, "recycled", "worker_recycled_total", "", \
     "Workers replaced because of their requests, age or memory.")
@@ -156,7 +174,7 @@ inline constexpr std::array<CounterFacts, kCounts> kCounterFacts{{PRONGHORN_COUN
 }
 
 [[nodiscard]] constexpr bool is_gauge(CounterKind kind) noexcept {
-  return kind == CounterKind::gauge || kind == CounterKind::worst_time;
+  return kind == CounterKind::gauge || kind == CounterKind::worst_time || kind == CounterKind::highest;
 }
 [[nodiscard]] constexpr bool is_time(CounterKind kind) noexcept {
   return kind == CounterKind::time || kind == CounterKind::worst_time;

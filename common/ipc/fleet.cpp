@@ -29,7 +29,8 @@ void for_each_row(const Scoreboard& board, Visit&& visit) {
 }
 
 void merge(std::uint64_t& into, CounterKind kind, std::uint64_t value) noexcept {
-  into = kind == CounterKind::worst_time ? std::max(into, value) : into + value;
+  const bool highest = kind == CounterKind::worst_time || kind == CounterKind::highest;
+  into = highest ? std::max(into, value) : into + value;
 }
 
 void add_counters(CounterSums& sums, const CounterArray& counters) noexcept {
@@ -95,15 +96,41 @@ std::vector<SlotSum> sum_slots(const Scoreboard& board) {
   return sums;
 }
 
+std::vector<SlotSum> sum_job_slots(const Scoreboard& board) {
+  std::vector<SlotSum> sums;
+  for (std::uint32_t index = kFirstJobSlot; index < kMaxSlots; ++index) {
+    const SlotRow& slot = board.slot(index);
+    if (slot.started_ms.load() == 0 && slot.state.load() == SlotState::empty) break;  // nor is a later one used
+    SlotSum& sum = sums.emplace_back();
+    sum.slot = index;
+    sum.alive = has_worker(slot);
+    sum.listed = true;
+    add_counters(sum.counters, slot.counters);
+    for (std::uint32_t number = 0; number < kRowsPerSlot; ++number) {
+      const WorkerRow& row = board.worker(index, number);
+      if (row.stamp_ms.load() == 0) continue;
+      add_counters(sum.counters, row.counters);
+      if (!is_live(slot, row)) continue;
+      add_gauges(sum.counters, row.counters);
+      if (row.pid.load() == slot.pid.load()) sum.redis_state = row.redis_state.load();
+    }
+  }
+  return sums;
+}
+
 SlotSum sum_all(const Scoreboard& board, const std::vector<SlotSum>& slots) {
   SlotSum all;
   add_counters(all.counters, board.server().counters);
   const CounterSums distributor = distributor_counters(board);
   for (const Count count : {Count::accept_pauses, Count::log_lines_dropped}) all.counters[count] += distributor[count];
-  for (const SlotSum& slot : slots) {
+  const auto add_slot = [&all](const SlotSum& slot) {
     for (std::size_t i = 0; i < kCounts; ++i) {
       merge(all.counters.values[i], kCounterFacts[i].kind, slot.counters.values[i]);
     }
+  };
+  for (const SlotSum& slot : sum_job_slots(board)) add_slot(slot);
+  for (const SlotSum& slot : slots) {
+    add_slot(slot);
     all.latency.add(slot.latency);
     all.overloaded_since_at = earlier(all.overloaded_since_at, slot.overloaded_since_at);
   }
@@ -196,6 +223,16 @@ std::vector<std::string> degradations(const Scoreboard& board) {
       reasons.push_back("the worker in slot " + std::to_string(index) + " is stuck for " +
                         std::to_string(static_cast<std::uint64_t>(stuck)) + " s");
     }
+  }
+  for (std::uint32_t index = kFirstJobSlot; index < kMaxSlots && board.server().draining.load() == 0; ++index) {
+    const SlotRow& slot = board.slot(index);
+    const std::string name = "job worker " + std::to_string(index - kFirstJobSlot);
+    const bool missing = slot.pid.load() == 0 && slot.last_exit_at.load() != 0;
+    if (missing) reasons.push_back(name + " does not run: " + to_string(slot.state.load()));
+    if (slot.pid.load() == 0) continue;
+    const double stuck = stuck_seconds(board.worker(index, slot.row.load() % kRowsPerSlot), now);
+    if (stuck > 0)
+      reasons.push_back(name + " is stuck for " + std::to_string(static_cast<std::uint64_t>(stuck)) + " s");
   }
   if (has_distributor(board) && board.server().draining.load() == 0) {
     const SlotRow& slot = board.slot(kDistributorSlot);

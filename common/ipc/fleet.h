@@ -36,7 +36,10 @@ struct RouteSum {
 // Every slot that was ever used, by number. Does not touch rows that nobody wrote: reading them would allocate memory.
 [[nodiscard]] std::vector<SlotSum> sum_slots(const Scoreboard& board);
 
-// The counters, gauges and latencies of all slots, and what the supervisor and the distributor count of no slot.
+// The same of the slots of job workers.
+[[nodiscard]] std::vector<SlotSum> sum_job_slots(const Scoreboard& board);
+
+// The counters, gauges and latencies of all slots, those of job workers too, and what the supervisor and the distributor count of no slot.
 [[nodiscard]] SlotSum sum_all(const Scoreboard& board, const std::vector<SlotSum>& slots);
 
 // Every route of every worker, by name; the busiest first.

@@ -25,12 +25,18 @@
 
 namespace pronghorn {
 
-// The slots of workers come first; the two others belong to processes that run no application.
+// The slots of workers come first, then those of two processes that run no application, then those of workers that run
+// jobs and serve no requests (option job_workers).
 inline constexpr std::uint32_t kMaxWorkers = 255;
 inline constexpr std::uint32_t kAdminSlot = kMaxWorkers;
 inline constexpr std::uint32_t kDistributorSlot = kMaxWorkers + 1;  // accepts for the workers (distributor/)
-inline constexpr std::uint32_t kMaxSlots = kMaxWorkers + 2;
+inline constexpr std::uint32_t kFirstJobSlot = kMaxWorkers + 2;
+inline constexpr std::uint32_t kMaxJobWorkers = 64;
+inline constexpr std::uint32_t kMaxSlots = kFirstJobSlot + kMaxJobWorkers;
 [[nodiscard]] constexpr bool is_worker_slot(std::uint32_t slot) noexcept { return slot < kMaxWorkers; }
+[[nodiscard]] constexpr bool is_job_slot(std::uint32_t slot) noexcept {
+  return slot >= kFirstJobSlot && slot < kMaxSlots;
+}
 inline constexpr std::uint32_t kRowsPerSlot = 3;
 inline constexpr std::size_t kMaxRoutes = 256;  // per worker; the last is "other", for all further routes
 
@@ -195,6 +201,7 @@ struct alignas(64) WorkerRow {
   std::atomic<std::uint64_t> stamp_ms;  // monotonic time of the last turn of the loop
   std::atomic<std::uint32_t> waiting;   // 1 while the loop waits for events or calls their callbacks
   Counter requests_before;              // Count::requests when this worker took the row over
+  SharedText<128> incarnation;          // names the process to other workers (worker/state/idempotency/holder.h)
   std::atomic<RedisState> redis_state;
   std::atomic<std::uint64_t> redis_since_at;  // seconds since 1970: when redis_state changed; 0: never
   SharedText<256> redis_error;                // what is wrong; empty if nothing is

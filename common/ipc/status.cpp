@@ -126,6 +126,11 @@ json status_json(const Scoreboard& board, std::uint64_t history_s) {
   for (const SlotSum& sum : sums) {
     if (sum.listed) workers.push_back(worker_json(board, sum));
   }
+  json job_workers = json::array();
+  for (const SlotSum& sum : sum_job_slots(board)) {
+    json& worker = job_workers.emplace_back(worker_json(board, sum));
+    worker["slot"] = sum.slot - kFirstJobSlot;
+  }
   json routes = json::array();
   for (const RouteSum& route : sum_routes(board)) {
     routes.push_back({{"route", route.route},
@@ -137,6 +142,7 @@ json status_json(const Scoreboard& board, std::uint64_t history_s) {
               {"workers", std::move(workers)},  {"routes", std::move(routes)},
               {"rollout", rollout_json(board)}, {"quarantine", quarantine_json(board)},
               {"redis", redis_json(board)},     {"distributor", distributor_json(board)}};
+  status["job_workers"] = std::move(job_workers);
   status["overload"] = status["totals"]["overload"];
   status["lost_requests"] = status["totals"]["lost_requests"];
   if (history_s != 0) status["history"] = history_json(board, history_s);

@@ -8,6 +8,7 @@ PRONGHORN_APP(app) {
   demo::add_token_routes(app);
   demo::add_cache_routes(app);
   demo::add_live_routes(app);
+  demo::add_job_routes(app);
   demo::add_waiting_routes(app);
   demo::add_stream_routes(app);
   demo::add_file_routes(app);

@@ -9,6 +9,7 @@
 #include "pronghorn/events.h"
 #include "pronghorn/handler.h"
 #include "pronghorn/hash.h"
+#include "pronghorn/jobs.h"
 #include "pronghorn/key_set.h"
 #include "pronghorn/limit.h"
 #include "pronghorn/log.h"

@@ -323,6 +323,39 @@ std::string requests_table(const json& answer) {
   return table.empty() ? "no requests are in flight\n" : table.render();
 }
 
+std::string jobs_view(const std::string& action, const json& answer) {
+  const json& rows = at(answer, {"answer"});
+  if (action == "retry" || action == "drop") {
+    const std::string changed = rows.empty() ? "0" : text_of(at(rows.front(), {"changed"}));
+    return fmt::format("{} {}\n", changed, action == "drop" ? "dropped" : "will run again");
+  }
+  if (action == "show") {
+    std::string out;
+    for (const json& row : rows) {
+      for (const auto& [name, value] : row.items()) {
+        const std::string text = value.is_array() ? dump_json(value) : text_of(value);
+        if (text != "-") out += fmt::format("{:<14} {}\n", name, text);
+      }
+    }
+    return out;
+  }
+  if (action == "list") {
+    Table jobs({"<id", "<state", "attempts", "failures", "kills", "<enqueued", "<reason"});
+    for (const json& row : rows) {
+      jobs.add({text_of(at(row, {"id"})), text_of(at(row, {"state"})), text_of(at(row, {"attempts"})),
+                text_of(at(row, {"failures"})), text_of(at(row, {"kills"})), text_of(at(row, {"enqueued"})),
+                cut(text_of(at(row, {"reason"})))});
+    }
+    return jobs.empty() ? "no jobs are in this state\n" : jobs.render();
+  }
+  Table names({"<name", "waiting", "running", "done", "failed", "dead"});
+  for (const json& row : rows) {
+    names.add({text_of(at(row, {"name"})), text_of(at(row, {"waiting"})), text_of(at(row, {"running"})),
+               text_of(at(row, {"done"})), text_of(at(row, {"failed"})), text_of(at(row, {"dead"}))});
+  }
+  return names.empty() ? "no jobs have been enqueued\n" : names.render();
+}
+
 std::string quarantine_table(const json& answer) {
   Table table({"<id", "<method", "<route", "<shape", "<since", "<until", "kills", "refused", "<where"});
   for (const json& entry : at(answer, {"quarantine"})) {

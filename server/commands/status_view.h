@@ -19,4 +19,7 @@ namespace pronghorn::server {
 // Renders the answer of `pronghorn quarantine`: an array "quarantine" of entries as in the status.
 [[nodiscard]] std::string quarantine_table(const nlohmann::json& answer);
 
+// What `pronghorn jobs` prints: `action` is stats (or empty), list, show, retry or drop.
+[[nodiscard]] std::string jobs_view(const std::string& action, const nlohmann::json& answer);
+
 }  // namespace pronghorn::server

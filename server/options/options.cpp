@@ -34,6 +34,10 @@ std::vector<Option> make_options() {
       workers({"workers", kServing,
                "Worker processes: auto (the usable cores: CPU affinity and cgroup quota), a number, or MIN..MAX.",
                "WEB_CONCURRENCY"}),
+      count({"job_workers", kServing,
+             "Worker processes that only run jobs; the others then run none. 0: jobs run in the workers that serve "
+             "requests."},
+            &Config::job_workers, {0, 64}),
       balance({"balance", kServing,
                "How connections reach workers: reuseport, shared, round-robin, least-connections, random, "
                "least-response-time, ip-hash or cookie-hash."}),

@@ -53,6 +53,7 @@ const ControlCommands::Command ControlCommands::kCommands[] = {
     {"stop", &ControlCommands::stop},
     {"log-level", &ControlCommands::log_level},
     {"requests", &ControlCommands::requests},
+    {"jobs", &ControlCommands::jobs},
 };
 
 ControlCommands::ControlCommands(const Scoreboard& board, const Rollouts& rollouts, QuarantineRelay& quarantine,
@@ -145,6 +146,11 @@ void ControlCommands::log_level(const Request& request, const ControlSocket::Rep
 }
 
 void ControlCommands::requests(const Request&, const ControlSocket::Reply& reply) { actions_.list_requests(reply); }
+
+// The argument is for a worker.
+void ControlCommands::jobs(const Request& request, const ControlSocket::Reply& reply) {
+  actions_.jobs(request.argument, reply);
+}
 
 Rollouts::Waiter ControlCommands::waiter_for(const Request& request, const char* begun,
                                              const ControlSocket::Reply& reply) const {

@@ -1,5 +1,5 @@
 // The commands of the control socket: `pronghorn status`, `scale`, `reload`, `rollback`, `quarantine`, `upgrade`,
-// `stop`, `log-level`, `requests`.
+// `stop`, `log-level`, `requests`, `jobs`.
 //
 // Context: supervisor, main thread.
 #pragma once
@@ -34,6 +34,7 @@ class ControlCommands {
     // Changes the level of every process' log until the next reload. Returns one line that says why not, or nothing.
     std::function<std::string(const std::string& level)> set_log_level;
     std::function<void(const ControlSocket::Reply& reply)> list_requests;
+    std::function<void(const std::string& command, const ControlSocket::Reply& reply)> jobs;
   };
 
   // The references must outlive this.
@@ -64,6 +65,7 @@ class ControlCommands {
   void stop(const Request& request, const ControlSocket::Reply& reply);
   void log_level(const Request& request, const ControlSocket::Reply& reply);
   void requests(const Request& request, const ControlSocket::Reply& reply);
+  void jobs(const Request& request, const ControlSocket::Reply& reply);
   [[nodiscard]] Rollouts::Waiter waiter_for(const Request& request, const char* begun,
                                             const ControlSocket::Reply& reply) const;
 

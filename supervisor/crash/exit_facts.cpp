@@ -12,6 +12,7 @@ std::string counted(std::uint64_t number, const char* what) {
 
 std::string process_name(std::uint32_t slot) {
   if (slot == kDistributorSlot) return "the distributor";
+  if (is_job_slot(slot)) return "job worker " + std::to_string(slot - kFirstJobSlot);
   return slot == kAdminSlot ? "the admin process" : "worker " + std::to_string(slot);
 }
 

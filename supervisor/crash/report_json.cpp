@@ -98,6 +98,7 @@ json memory_json(const EndedWorker& ended) {
 
 std::string slot_name(std::uint32_t slot) {
   if (slot == kDistributorSlot) return "distributor";
+  if (is_job_slot(slot)) return "jobs" + std::to_string(slot - kFirstJobSlot);
   return slot == kAdminSlot ? "admin" : std::to_string(slot);
 }
 

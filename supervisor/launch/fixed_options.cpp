@@ -10,6 +10,7 @@ std::vector<std::string> keep_fixed_options(Config& fresh, const Config& running
     differed.emplace_back(name);
   };
   keep("listen", &Config::listen);
+  keep("job_workers", &Config::job_workers);
   keep("balance", &Config::balance);
   keep("backlog", &Config::backlog);
   keep("ipv6_only", &Config::ipv6_only);

@@ -71,6 +71,9 @@ void Sampler::sample(const Slots& slots, std::uint64_t now) {
   std::erase_if(last_, [&slots](const auto& entry) { return slots.find(entry.first) == nullptr; });
   const std::uint32_t used = std::min(board_.server().slots.load(), kMaxWorkers);
   for (std::uint32_t slot = 0; slot < used; ++slot) sample_slot(slot, slots.current(slot), now);
+  for (std::uint32_t slot = kFirstJobSlot; slot < kMaxSlots && slots.wanted(slot); ++slot) {
+    sample_slot(slot, slots.current(slot), now);
+  }
 }
 
 void Sampler::sample_slot(std::uint32_t slot, const WorkerEntry* worker, std::uint64_t now) {
@@ -111,7 +114,7 @@ void Sampler::sample_slot(std::uint32_t slot, const WorkerEntry* worker, std::ui
     const double busy = std::clamp(1.0 - idle, 0.0, 1.0);
     out.loop_utilisation_x10000.store(static_cast<std::uint64_t>(busy * 10'000));
     out.mean_latency_us.store(static_cast<std::uint64_t>(mean_between(last.latency, fresh.latency)));
-    if (worker->state == WorkerState::ready) utilisations_.push_back(busy);
+    if (worker->state == WorkerState::ready && is_worker_slot(slot)) utilisations_.push_back(busy);
   }
   last_[worker->pid] = fresh;
 }

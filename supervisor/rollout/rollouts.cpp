@@ -131,10 +131,13 @@ bool Rollouts::is_done(std::uint32_t slot) const {
          worker->generation == target().generation && worker->state == WorkerState::ready;
 }
 
-// The lowest slot that is not done; the processes that are no workers are the last.
+// The lowest slot that is not done; then the job workers; the processes that are no workers are the last.
 std::optional<std::uint32_t> Rollouts::next_slot() const {
   const auto waits = [this](std::uint32_t slot) { return workers_.slots().wanted(slot) && !is_done(slot); };
   for (std::uint32_t slot = 0; slot < workers_.slots().target(); ++slot) {
+    if (waits(slot)) return slot;
+  }
+  for (std::uint32_t slot = kFirstJobSlot; slot < kMaxSlots; ++slot) {
     if (waits(slot)) return slot;
   }
   for (const std::uint32_t slot : {kDistributorSlot, kAdminSlot}) {

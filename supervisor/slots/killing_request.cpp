@@ -28,6 +28,12 @@ std::string killing_request(const Slots::Exit& exit, const ChildExit& how, const
   return guilty ? line_of(row.running) : std::string();
 }
 
+std::string job_of(const std::string& killing_request) {
+  constexpr std::string_view kMethod = "JOB ";
+  const bool is_job = killing_request.starts_with(kMethod) && killing_request.find('/') == std::string::npos;
+  return is_job ? killing_request.substr(kMethod.size()) : std::string();
+}
+
 std::uint64_t killing_client(const WorkerRow& row) noexcept {
   return row.crash.signal.load() != 0 ? row.crash.client : 0;
 }

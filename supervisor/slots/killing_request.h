@@ -18,6 +18,10 @@ namespace pronghorn::supervisor {
 // memory runs out, or from the watchdog when the worker is stopped.
 [[nodiscard]] std::string killing_request(const Slots::Exit& exit, const ChildExit& how, const WorkerRow& row);
 
+// The id of the job in what killing_request() returns ("JOB email.0123…"); empty if it is a request, whose path begins
+// with '/'.
+[[nodiscard]] std::string job_of(const std::string& killing_request);
+
 // A digest of the address of the client that sent it. 0: the worker could not tell, such as after exit().
 [[nodiscard]] std::uint64_t killing_client(const WorkerRow& row) noexcept;
 

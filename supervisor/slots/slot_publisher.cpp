@@ -30,7 +30,9 @@ void SlotPublisher::publish_all(std::uint64_t now) noexcept {
     if (slots_.current(slot) != nullptr) used = std::max(used, slot + 1);
   }
   board_.server().slots.store(used);
-  if (slots_.wanted(kDistributorSlot) || slots_.current(kDistributorSlot) != nullptr) publish(kDistributorSlot, now);
+  for (std::uint32_t slot = kDistributorSlot; slot < kMaxSlots; ++slot) {  // and the job workers
+    if (slots_.wanted(slot) || slots_.current(slot) != nullptr) publish(slot, now);
+  }
 }
 
 }  // namespace pronghorn::supervisor

@@ -158,13 +158,13 @@ std::optional<Slots::Exit> Slots::exited(int pid, std::uint64_t now, double jitt
   return exit;
 }
 
-// No limit for the admin process, and for a worker while another slot serves or starts. Otherwise all slots would wait
-// and none would serve: the last one to fail starts immediately, and so does the distributor, of which there is only
-// one, unless it failed so early that the next one is likely to do the same.
+// No limit for the admin process and job workers, and for a worker while another slot serves or starts. Otherwise all
+// slots would wait and none would serve: the last one to fail starts immediately, and so does the distributor, of which
+// there is only one, unless it failed so early that the next one is likely to do the same.
 std::chrono::milliseconds Slots::longest_delay(std::uint32_t slot, std::chrono::milliseconds ready_for) const noexcept {
   const auto serves = [](const Slot& each) { return each.wanted && has_serving(each); };
   const auto workers = std::span(slots_).first(kMaxWorkers);
-  if (slot == kAdminSlot || (is_worker_slot(slot) && std::ranges::any_of(workers, serves))) {
+  if (slot == kAdminSlot || is_job_slot(slot) || (is_worker_slot(slot) && std::ranges::any_of(workers, serves))) {
     return RestartPolicy::kLongestDelay * 2;
   }
   if (ready_for < std::chrono::milliseconds::zero()) return kNeverReadyDelay;

@@ -44,6 +44,10 @@ class Slots {
   void set_admin(bool wanted) noexcept { slots_[kAdminSlot].wanted = wanted; }
   // Whether the distributor's slot is wanted.
   void set_distributor(bool wanted) noexcept { slots_[kDistributorSlot].wanted = wanted; }
+  // Whether so many slots of job workers are wanted, at most kMaxJobWorkers.
+  void set_job_workers(std::uint32_t workers) noexcept {
+    for (std::uint32_t i = 0; i < kMaxJobWorkers; ++i) slots_[kFirstJobSlot + i].wanted = i < workers;
+  }
   [[nodiscard]] bool wanted(std::uint32_t slot) const noexcept { return slots_[slot].wanted; }
 
   // A slot that needs a worker now: it is wanted, all of its workers are leaving, its delay has passed, and it has a

@@ -36,7 +36,7 @@ CrashReporter::Written ExitExplainer::write_report(const Ended& ended) {
                            .app = ended.app});
 }
 
-void ExitExplainer::explain(const Ended& ended, bool quietly) {
+CrashReporter::Written ExitExplainer::explain(const Ended& ended, bool quietly) {
   const Slots::Exit& exit = ended.exit;
   const WorkerEntry& worker = exit.worker;
   const auto uptime = static_cast<double>(monotonic_ms() - worker.started_ms) / 1e3;
@@ -44,7 +44,7 @@ void ExitExplainer::explain(const Ended& ended, bool quietly) {
   if (!exit.counts && ended.how.signal == 0 && ended.how.status == 0) {
     log_info(name + " has stopped",
              {{"slot", worker.slot}, {"pid", worker.pid}, {"uptime_s", fmt::format("{:.1f}", uptime), false}});
-    return;
+    return {};
   }
   const WorkerRow& row = board_.worker(worker.slot, worker.row);
   const std::string request = running_request(row, worker.pid);
@@ -70,6 +70,7 @@ void ExitExplainer::explain(const Ended& ended, bool quietly) {
                              {"request", request},  {"report", report.path}};
   const LogLevel level = quietly ? LogLevel::debug : unasked ? LogLevel::error : LogLevel::warning;
   write_log(level, line, fields, std::size(fields) - (report.path.empty() ? 1 : 0));
+  return report;
 }
 
 }  // namespace pronghorn::supervisor

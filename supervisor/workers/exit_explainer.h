@@ -29,8 +29,8 @@ class ExitExplainer {
   // `board` and `reporter` must outlive this. Without a reporter (null), no reports are written.
   ExitExplainer(Scoreboard& board, CrashReporter* reporter) : board_(board), reporter_(reporter) {}
 
-  // `quietly`: the server is stopping because the application cannot start, which is logged once, elsewhere.
-  void explain(const Ended& ended, bool quietly);
+  // Returns the report, if it has written one. `quietly`: the server is stopping because the application cannot start, which is logged once, elsewhere.
+  CrashReporter::Written explain(const Ended& ended, bool quietly);
   // The report alone, without a line in the log.
   CrashReporter::Written write_report(const Ended& ended);
 

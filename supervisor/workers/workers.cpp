@@ -33,6 +33,7 @@ Workers::Workers(Environment environment, Launch launch, Callbacks callbacks)
       launches_(kMaxSlots, launch_) {
   slots_.set_admin(environment_.admin_listeners != nullptr);
   slots_.set_distributor(environment_.passes_connections);
+  slots_.set_job_workers(launch_.config->job_workers);
 }
 
 std::uint64_t Workers::advance() {
@@ -162,7 +163,7 @@ Handover Workers::handover_for(Slots::Place place, const Launch& launch, std::ve
   handover.generation = launch.generation;
   handover.supervisor_pid = ::getpid();
   handover.admin = place.slot == kAdminSlot;
-  if (is_worker_slot(place.slot) && environment_.passes_connections) return handover;
+  if (is_job_slot(place.slot) || (is_worker_slot(place.slot) && environment_.passes_connections)) return handover;
   const Listeners& listeners = handover.admin ? *environment_.admin_listeners : environment_.listeners;
   for (const auto& listener : listeners.all()) {
     const Address& address = listeners.addresses()[listener.address];
@@ -262,6 +263,9 @@ void Workers::on_message(WorkerHandle& handle, const Message& message, int fd) {
     case MessageKind::quarantined:
     case MessageKind::quarantine_ended:
       return callbacks_.on_quarantine(handle.pid, message);
+    case MessageKind::jobs_answer:
+    case MessageKind::jobs_end:
+      return callbacks_.on_jobs(message);
     case MessageKind::request_listed:
     case MessageKind::requests_end:
       return callbacks_.on_requests(message);
@@ -308,13 +312,21 @@ void Workers::on_exit(const ChildExit& how) {
                                    .cause = reason,
                                    .config = config_of(worker),
                                    .app = owner != nullptr ? owner->app : nullptr};
+  CrashReporter::Written report;
   if (!hopeless) {
-    explainer_.explain(ended, stopping_ && !start_verdict_.ever_ready());
+    report = explainer_.explain(ended, stopping_ && !start_verdict_.ever_ready());
   } else if (how.signal != 0) {  // its own message, or its exit status, needs no report
     static_cast<void>(explainer_.write_report(ended));
   }
-  if (const std::string request = killing_request(*exit, how, row); !request.empty()) {
-    callbacks_.on_killed(request, killing_client(row));
+  const std::string guilty = killing_request(*exit, how, row);
+  const std::string job = job_of(guilty);
+  if (!guilty.empty() && job.empty()) callbacks_.on_killed(guilty, killing_client(row));
+  if (row.pid.load() == static_cast<std::uint32_t>(worker.pid)) {
+    callbacks_.on_ended({.incarnation = row.incarnation.get(),
+                         .job = job,
+                         .report = report.name,
+                         .reason = reason,
+                         .unexpected = exit->counts || how.signal != 0});
   }
   const std::uint64_t in_flight = in_flight_of(worker);
   release_row(row, worker.pid);
@@ -348,6 +360,7 @@ void Workers::drain_all() {
   stopping_ = true;
   slots_.set_target(0, monotonic_ms());
   slots_.set_distributor(false);
+  slots_.set_job_workers(0);
   for (const WorkerEntry& worker : slots_.workers()) {
     if (worker.slot == kAdminSlot) continue;
     if (worker.state == WorkerState::starting) {
@@ -362,6 +375,7 @@ void Workers::stop_all() {
   stopping_ = true;
   slots_.set_target(0, monotonic_ms());
   slots_.set_distributor(false);
+  slots_.set_job_workers(0);
   stop_admin();
   for (const WorkerEntry& worker : slots_.workers()) stop(worker);
 }

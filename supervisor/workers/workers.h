@@ -44,6 +44,15 @@ struct Launch {
   std::shared_ptr<const AppCopy> app{};  // kept while any worker may start with it; null: the file is used in place
 };
 
+// A worker that has been reaped, as other workers need to know it.
+struct EndedWorker {
+  std::string incarnation;  // it named itself so; empty: it ended before
+  std::string job;          // the id of the job that has killed it; empty: none has
+  std::string report;       // file name of its crash report; empty: there is none
+  std::string reason;
+  bool unexpected = false;
+};
+
 class Workers {
  public:
   struct Callbacks {
@@ -56,9 +65,12 @@ class Workers {
     std::function<void(int distributor, int worker)> on_unlinked;
     // A request has killed a worker: see killing_request() and killing_client(). Called before on_exit.
     std::function<void(const std::string& request, std::uint64_t client)> on_killed;
+    // Called before on_exit.
+    std::function<void(const EndedWorker&)> on_ended;
     // kill_identified, quarantined, quarantine_ended.
     std::function<void(int pid, const Message& message)> on_quarantine;
     std::function<void(const Message& message)> on_requests;  // an answer to list_requests
+    std::function<void(const Message& message)> on_jobs;      // an answer to jobs_command
   };
   // All references must outlive Workers.
   struct Environment {

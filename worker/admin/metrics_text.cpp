@@ -64,7 +64,10 @@ std::string label(std::string_view name, std::string_view value) {
   return text + '"';
 }
 
-std::string slot_label(std::uint32_t slot) { return fmt::format("slot=\"{}\"", slot); }
+std::string slot_label(std::uint32_t slot) {
+  if (is_job_slot(slot)) return fmt::format("slot=\"jobs{}\"", slot - kFirstJobSlot);
+  return fmt::format("slot=\"{}\"", slot);
+}
 
 double seconds(std::uint64_t microseconds) noexcept { return static_cast<double>(microseconds) / 1e6; }
 
@@ -230,8 +233,10 @@ std::string prometheus_metrics(const Scoreboard& board) {
   Exposition out;
   write_server(out, board);
   write_states(out, board, sums);
-  write_counters(out, board, sums);
-  write_gauges(out, board, sums);
+  std::vector<SlotSum> all = sums;
+  for (SlotSum& jobs : sum_job_slots(board)) all.push_back(std::move(jobs));
+  write_counters(out, board, all);
+  write_gauges(out, board, all);
   write_latency(out, board, sums);
   write_routes(out, sum_routes(board));
   return out.take();

@@ -33,7 +33,7 @@ const tone = (word) =>
 // [heading, text of a row's cell, class of the cell or a function that gives it]. A column whose heading ends in "?" is
 // hidden while it shows nothing but zeros.
 const tables = {
-  workers: { rows: (s) => s.workers, columns: [
+  workers: { rows: (s) => [...s.workers, ...s.job_workers.map((w) => ({ ...w, slot: "jobs " + w.slot }))], columns: [
     ["Slot", (w) => String(w.slot), ""],
     ["State", stateOf, (w) => "text " + tone(stateOf(w))],
     ["Pid", (w) => w.pid ? String(w.pid) + (w.old_pid ? " ← " + w.old_pid : "") : "–", "minor"],
@@ -61,7 +61,7 @@ const tables = {
     ["For", (w) => time(w.running.for_ms / 1000), ""],
     ["Id", (w) => w.running.id || "–", "minor text"],
   ] },
-  exits: { rows: (s) => [...s.workers, ...(s.distributor ? [{ slot: "distributor", ...s.distributor }] : [])]
+  exits: { rows: (s) => [...s.workers, ...s.job_workers.map((w) => ({ ...w, slot: "jobs " + w.slot })), ...(s.distributor ? [{ slot: "distributor", ...s.distributor }] : [])]
     .filter((w) => w.last_exit), columns: [
     ["Slot", (w) => String(w.slot), ""],
     ["Reason", (w) => w.last_exit.reason, "long"],
@@ -97,6 +97,10 @@ const cards = [
   ["5xx", (s) => count(s.totals.responses["5xx"]), (s) => s.totals.responses["5xx"] > 0],
   ["Lost requests", (s) => count(sum(s.lost_requests)), (s) => sum(s.lost_requests) > 0],
   ["Restarts", (s) => count(s.totals.restarts), (s) => s.totals.restarts > 0],
+  ["Jobs waiting", (s) => count(s.totals.jobs.waiting), (s) => s.totals.jobs.waiting > 0],
+  ["Jobs running", (s) => count(s.totals.jobs.running), (s) => s.totals.jobs.running > 0],
+  ["Jobs done", (s) => count(s.totals.jobs.done), (s) => s.totals.jobs.done > 0],
+  ["Jobs failed or dead", (s) => count(s.totals.jobs.dead_letters), (s) => s.totals.jobs.dead_letters > 0],
   ["Log lines dropped", (s) => count(s.totals.log_lines_dropped), (s) => s.totals.log_lines_dropped > 0],
   ["Received", (s) => bytes(s.totals.bytes_in), () => true],
   ["Sent", (s) => bytes(s.totals.bytes_out), () => true],

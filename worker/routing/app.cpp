@@ -10,6 +10,7 @@
 #include "worker/routing/app_state.h"
 #include "worker/runtime/exception_text.h"
 #include "worker/state/events/topic_names.h"
+#include "worker/state/jobs/job_entry.h"
 
 namespace pronghorn {
 
@@ -180,6 +181,27 @@ void App::on_event(std::string_view pattern, EventHandler handler) {
   worker::require_pattern(pattern);
   if (!handler.function()) throw std::invalid_argument(fmt::format("on_event(\"{}\"): the handler is empty", pattern));
   app_->event_handlers.push_back({std::string(pattern), std::move(handler)});
+}
+
+void App::job(std::string_view name, JobHandler run, const JobOptions& options) {
+  worker::JobEntry entry{std::string(name), run.function(), options};
+  worker::check(entry);
+  if (std::ranges::any_of(app_->jobs, [name](const auto& job) { return job.name == name; })) {
+    throw std::invalid_argument(fmt::format("job \"{}\": there is a job of this name already", name));
+  }
+  app_->jobs.push_back(std::move(entry));
+}
+
+void App::job(std::string_view name, JobHandler run) { job(name, std::move(run), JobOptions()); }
+
+void App::every(std::string_view cron, std::string_view name, std::string_view time_zone) {
+  worker::ScheduleEntry entry{std::string(name), fmt::format("{} {}", cron, time_zone), worker::Cron(cron),
+                              worker::TimeZone::load(time_zone)};
+  const auto of_name = [name](const auto& job) { return job.name == name; };
+  if (std::ranges::none_of(app_->jobs, of_name)) {
+    throw std::invalid_argument(fmt::format("every(\"{}\"): there is no job \"{}\"; call job() before", cron, name));
+  }
+  app_->schedules.push_back(std::move(entry));
 }
 
 void App::set_error_handler(detail::ErrorHandler handler) {

@@ -19,6 +19,7 @@
 #include "pronghorn/topics.h"
 #include "worker/routing/router.h"
 #include "worker/runtime/periodic_tasks.h"
+#include "worker/state/jobs/job_entry.h"
 
 namespace pronghorn::detail {
 
@@ -69,6 +70,8 @@ struct AppState {
   std::vector<Hook> stop_hooks;
   std::vector<worker::PeriodicTask> periodic_tasks;
   std::vector<EventEntry> event_handlers;
+  std::vector<worker::JobEntry> jobs;
+  std::vector<worker::ScheduleEntry> schedules;
   ErrorHandler error_handler;
   std::map<std::string, std::string, std::less<>> settings;
   std::string folder;  // see App::folder()

@@ -93,6 +93,8 @@ std::unique_ptr<detail::AppState> run_setup(const Config& config, const Setup& s
 ServedApp::ServedApp(const Config& config, WorkerRow& row, const Setup& setup)
     : row_(row),
       max_in_flight_(config.http.max_in_flight),
+      job_workers_(config.job_workers),
+      has_redis_(config.redis != "none"),
       state_(run_setup(config, setup)),
       root_afters_(after_chain(state_->groups.front())),
       errors_(state_->error_handler, row) {
@@ -324,13 +326,26 @@ void ServedApp::handle_events(pronghorn::Worker& worker) {
   }
 }
 
+// With job workers, the others only enqueue.
+void ServedApp::start_jobs() {
+  if (state_->jobs.empty() || (job_workers_ > 0 && !is_job_slot(worker_->slot()))) return;
+  if (!has_redis_) return log_warning("the jobs of the application do not run: the option redis is none");
+  jobs_ = &static_cast<StateServices&>(worker_->services()).jobs;
+  jobs_->start(state_->jobs, state_->schedules, *worker_);
+}
+
 Task<void> ServedApp::drain(pronghorn::Worker& worker) {
   periodic_.stop();
   if (services_ != nullptr) services_->events.stop_handlers();
+  if (jobs_ != nullptr) jobs_->stop_taking();
   for (const auto& hook : state_->drain_hooks) co_await run_or_log(hook, worker, "an on_drain hook failed");
 }
 
 Task<void> ServedApp::stop(pronghorn::Worker& worker) {
+  if (jobs_ != nullptr) {
+    co_await jobs_->settle_all();
+    jobs_->close();
+  }
   for (auto hook = state_->stop_hooks.rbegin(); hook != state_->stop_hooks.rend(); ++hook) {
     co_await run_or_log(*hook, worker, "an on_stop hook failed");
   }

@@ -28,6 +28,7 @@
 
 namespace pronghorn::worker {
 
+class JobService;
 using Setup = std::function<void(App&)>;
 
 // Runs setup and returns what it added. Throws what setup throws.
@@ -64,8 +65,11 @@ class ServedApp final : public RequestHandler {
   // handlers of events. What a hook throws ends the start and comes out. `worker` is what requests and hooks see; it must
   // outlive the exchanges.
   [[nodiscard]] Task<void> start(pronghorn::Worker& worker);
-  // Ends the periodic tasks and the handlers of events, and runs the on_drain hooks, one after the other. What one
-  // throws is logged.
+  // Takes jobs from now on, if this worker is one that does. After start(), when the worker is ready: a job that kills
+  // its worker must not keep it from becoming ready.
+  void start_jobs();
+  // Ends the periodic tasks and the handlers of events, takes no more jobs, and runs the on_drain hooks, one after the
+  // other. What one throws is logged.
   [[nodiscard]] Task<void> drain(pronghorn::Worker& worker);
   // Runs the on_stop hooks, the last registered first. What one throws is logged. The state lives on until
   // clear_state().
@@ -112,6 +116,8 @@ class ServedApp final : public RequestHandler {
 
   WorkerRow& row_;
   std::uint32_t max_in_flight_;
+  std::uint32_t job_workers_;
+  bool has_redis_;
   std::unique_ptr<detail::AppState> state_;
   std::vector<ServedRoute> routes_;
   AfterChain root_afters_;
@@ -122,6 +128,7 @@ class ServedApp final : public RequestHandler {
   StateServices* services_ = nullptr;  // once there are handlers of events
   WorkerState objects_;
   PeriodicTasks periodic_;
+  JobService* jobs_ = nullptr;  // once it takes jobs
 };
 
 }  // namespace pronghorn::worker

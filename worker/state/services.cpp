@@ -1,5 +1,6 @@
 // Implements what Worker and Request give access to: Redis, and what is kept there.
 #include "pronghorn/cache.h"
+#include "pronghorn/jobs.h"
 #include "pronghorn/redis.h"
 #include "pronghorn/request.h"
 #include "pronghorn/topics.h"
@@ -24,5 +25,9 @@ Cache Request::cache() { return worker().cache(); }
 Events Worker::events() { return Events(services_of(*this).events); }
 
 Events Request::events() { return worker().events(); }
+
+Jobs Worker::jobs() { return Jobs(services_of(*this).jobs); }
+
+Jobs Request::jobs() { return worker().jobs(); }
 
 }  // namespace pronghorn

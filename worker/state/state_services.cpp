@@ -35,13 +35,15 @@ StateServices::StateServices(uv_loop_t* loop, const Config& config, WorkerRow& r
       idempotency(redis.get(), sessions, config),
       tokens(redis.get(), config),
       cache(redis ? std::make_unique<CacheService>(*redis, *subscriber, config, row) : nullptr),
-      cached_responses(cache.get(), config) {}
+      cached_responses(cache.get(), config),
+      jobs(redis.get(), subscriber.get(), config, row) {}
 
 void StateServices::start(std::function<void(std::string)> on_fatal) {
   if (redis) redis->start(std::move(on_fatal));
 }
 
 void StateServices::close() {
+  jobs.close();
   if (subscriber) subscriber->close();
   if (redis) redis->close();
 }

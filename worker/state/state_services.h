@@ -13,6 +13,7 @@
 #include "worker/state/cached_responses/cached_responses.h"
 #include "worker/state/events/event_service.h"
 #include "worker/state/idempotency/idempotency.h"
+#include "worker/state/jobs/job_service.h"
 #include "worker/state/limits/rate_limiter.h"
 #include "worker/state/redis/redis_client.h"
 #include "worker/state/redis/subscriber.h"
@@ -60,6 +61,7 @@ struct StateServices final : pronghorn::detail::Services {
   TokenStore tokens;
   std::unique_ptr<CacheService> cache;  // null with --redis none
   CachedResponses cached_responses;
+  JobService jobs;
 };
 
 }  // namespace pronghorn::worker

@@ -50,6 +50,7 @@ TestWorker::TestWorker(const std::function<void(App&)>& setup, const TestOptions
   state_->start([this](std::string reason) { fatal_ = std::move(reason); });
   try {
     run(application_->start(*this), "an on_start hook");
+    application_->start_jobs();
   } catch (...) {
     shut_down();
     throw;

@@ -167,3 +167,26 @@ TEST_CASE("a server whose distributor has ended is degraded, unless it stops") {
   board.server().draining.store(1);
   CHECK_FALSE(says_so());
 }
+
+TEST_CASE("job workers count in the totals, and are no workers that serve") {
+  Scoreboard board = make_board();
+  const std::uint64_t before = sum_all(board, sum_slots(board))[Count::jobs_done];
+  CHECK(sum_job_slots(board).empty());
+  SlotRow& slot = board.slot(kFirstJobSlot);
+  slot.pid = 77;
+  slot.started_ms = 1;
+  slot.state = SlotState::ready;
+  WorkerRow& row = board.worker(kFirstJobSlot, 0);
+  row.pid = 77;
+  row.stamp_ms = monotonic_ms();
+  add(row[Count::jobs_done], 5);
+  add(row[Count::jobs_running], 2);
+  const auto sums = sum_job_slots(board);
+  REQUIRE(sums.size() == 1);
+  CHECK(sums[0].slot == kFirstJobSlot);
+  CHECK(sums[0].alive);
+  CHECK(sum_slots(board).size() == 2);
+  const SlotSum all = sum_all(board, sum_slots(board));
+  CHECK(all[Count::jobs_done] == before + 5);
+  CHECK(all[Count::jobs_running] == 2);
+}

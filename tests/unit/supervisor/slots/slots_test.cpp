@@ -274,3 +274,28 @@ TEST_CASE("the distributor is restarted at once however often it ends, unless it
   for (int i = 0; i < 10; ++i) CHECK(lives_for(200).count() == 0);
   CHECK(lives_for(50) == RestartPolicy::kFirstDelay);
 }
+
+TEST_CASE("job workers have slots of their own, and are restarted like workers", "[slots]") {
+  Slots slots;
+  slots.set_job_workers(2);
+  CHECK(slots.wanted(kFirstJobSlot + 1));
+  CHECK_FALSE(slots.wanted(kFirstJobSlot + 2));
+  const auto first = slots.next_start(1'000);
+  REQUIRE(first.has_value());
+  CHECK(first->slot == kFirstJobSlot);
+  slots.started(*first, 100, 1, 1'000, 0);
+  CHECK(slots.next_start(1'000)->slot == kFirstJobSlot + 1);
+  slots.ready(100, 1'000);
+  CHECK(slots.ready_slots() == 0);  // of workers that serve
+  REQUIRE(slots.exited(100, 2'000, 0));
+  const auto again = slots.next_start(2'000);
+  REQUIRE(again.has_value());
+  slots.started(*again, 101, 1, 2'000, 0);
+  slots.ready(101, 2'000);
+  const auto exit = slots.exited(101, 2'001, 0);
+  REQUIRE(exit.has_value());
+  CHECK(exit->delay.count() > 0);
+  slots.set_job_workers(0);
+  CHECK_FALSE(slots.wanted(kFirstJobSlot));
+  CHECK_FALSE(slots.next_start(100'000));
+}

@@ -52,6 +52,7 @@ class StateWorker {
   ~StateWorker() {
     make_current();
     state->close();
+    runtime_->destroy_background_tasks();
     uv_close(reinterpret_cast<uv_handle_t*>(&tick_), nullptr);
     uv_run(&loop_, UV_RUN_DEFAULT);
     state.reset();
@@ -73,11 +74,13 @@ class StateWorker {
   // Turns the loop until `condition` is true. Returns false if it is not after `deadline`.
   bool wait(const std::function<bool()>& condition, std::chrono::milliseconds deadline = 10s) {
     const auto end = Clock::now() + deadline;
+    make_current();
     bool met = condition();
     while (!met && Clock::now() < end) {
       make_current();  // the condition may have turned the loop of another worker
       // Started in each turn, because the condition may call wait() itself.
       uv_timer_start(&tick_, [](uv_timer_t*) {}, 2, 0);
+      runtime_->make_current();
       uv_run(&loop_, UV_RUN_ONCE);
       met = condition();
     }

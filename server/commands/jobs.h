@@ -1,0 +1,18 @@
+// `pronghorn jobs`: what is asked of the running server.
+#pragma once
+
+#include <string>
+
+namespace pronghorn::server {
+
+struct JobCommand {
+  std::string action;  // stats, list, show, retry, drop; empty: stats
+  std::string object;  // an id or a state; empty: none
+  std::string name;    // of jobs; empty: all
+  std::string count;   // the most to list
+};
+
+// The request for a worker (worker/job_commands.h). Throws UsageError.
+[[nodiscard]] std::string job_request(const JobCommand& command);
+
+}  // namespace pronghorn::server

@@ -1,0 +1,121 @@
+// Jobs while Redis is down, slow, full, or holds something else than it should.
+#include "unit/worker/state/jobs/job_worker.h"
+
+using namespace pronghorn;
+using namespace pronghorn::test;
+
+TEST_CASE("without Redis nothing is enqueued", "[jobs]") {
+  RedisProcess redis;
+  JobWorker worker(redis, "w");
+  redis.kill();
+  CHECK(worker.wait([&worker] { return !worker.state->redis_up(); }));
+  CHECK_THROWS_AS(worker.enqueue("email"), RedisUnavailable);
+  CHECK_THROWS_AS(worker.counts(), RedisUnavailable);
+}
+
+TEST_CASE("a job that ends while Redis does not answer is done when it does", "[jobs]") {
+  const RedisProcess redis;
+  Gate gate;
+  JobWorker worker(config_for(redis.url(), 100ms), "w");
+  worker.job("email", gate.handler());
+  const std::string id = worker.enqueue("email");
+  worker.take_jobs();
+  CHECK(worker.wait([&] { return gate.inside == 1; }));
+  ::kill(redis.pid(), SIGSTOP);
+  gate.open = true;
+  CHECK(worker.wait([&] { return gate.passed == 1; }));
+  CHECK(worker.wait([&] { return worker.count(Count::redis_errors) > 0; }));
+  ::kill(redis.pid(), SIGCONT);
+  CHECK(worker.wait([&] { return worker.count(Count::jobs_done) == 1; }));
+  CHECK(worker.wait([&worker] { return worker.state->redis_up(); }));
+  CHECK(worker.state_of(id) == JobState::done);
+  CHECK(worker.count(Count::jobs_fenced) == 0);
+  CHECK(gate.passed == 1);
+}
+
+TEST_CASE("a full Redis takes no more jobs, and can be emptied", "[jobs]") {
+  const RedisProcess redis;
+  JobWorker worker(redis, "w");
+  int runs = 0;
+  worker.job("email", [&runs](Job&) { ++runs; }, {.backoff = 1ms, .concurrency = 2});
+  const std::string payload(10'000, 'x');
+  for (int i = 0; i < 20; ++i) worker.enqueue("email", payload);
+  redis.command({"CONFIG", "SET", "maxmemory-policy", "noeviction"});
+  redis.command({"CONFIG", "SET", "maxmemory", "1"});
+  CHECK_THROWS_AS(worker.enqueue("email", payload), RedisUnavailable);
+  worker.take_jobs();
+  CHECK(worker.wait([&] { return worker.count(Count::jobs_done) == 20; }));
+  CHECK(runs == 20);
+}
+
+TEST_CASE("data of another type stops the jobs of that name only, until it is gone", "[jobs]") {
+  const RedisProcess redis;
+  JobWorker worker(redis, "w");
+  worker.job("email", [](Job&) {}).job("other", [](Job&) {});
+  redis.command({"SET", key_of("email", "wait"), "text"});
+  worker.take_jobs();
+  CHECK_THROWS_AS(worker.enqueue("email"), RedisError);
+  const std::string other = worker.enqueue("other");
+  CHECK(worker.wait_state(other, JobState::done));
+  redis.command({"DEL", key_of("email", "wait")});
+  const std::string id = worker.enqueue("email");
+  CHECK(worker.wait_state(id, JobState::done));
+}
+
+TEST_CASE("whichever key holds data of another type, no job is lost for it", "[jobs]") {
+  const RedisProcess redis;
+  for (const char* part : {"later", "run", "owners", "results", "done", "failed", "dead", "unique"}) {
+    INFO(part);
+    JobWorker worker(redis, "w");
+    int runs = 0;
+    worker.job("email", [&runs](Job&) { ++runs; });
+    const std::string id = worker.enqueue("email", "payload");
+    redis.command({"SET", key_of("email", part), "text"});
+    const auto errors = worker.count(Count::redis_commands);
+    worker.take_jobs();
+    CHECK(worker.wait([&] { return worker.count(Count::redis_commands) > errors + 2; }));
+    worker.turn(20ms);
+    CHECK(runs == 0);
+    redis.command({"DEL", key_of("email", part)});
+    CHECK(worker.wait_state(id, JobState::done));
+    CHECK(runs == 1);
+    redis.command({"FLUSHALL"});
+  }
+}
+
+TEST_CASE("a job that cannot be settled for data of another type is done when that is gone", "[jobs]") {
+  const RedisProcess redis;
+  JobWorker worker(redis, "w");
+  Gate gate;
+  worker.job("email", gate.handler());
+  const std::string id = worker.enqueue("email");
+  worker.take_jobs();
+  CHECK(worker.wait([&] { return gate.inside == 1; }));
+  redis.command({"SET", key_of("email", "done"), "text"});
+  gate.open = true;
+  CHECK(worker.wait([&] { return gate.passed == 1; }));
+  worker.turn(20ms);
+  CHECK(worker.state_of(id) == JobState::running);
+  redis.command({"DEL", key_of("email", "done")});
+  CHECK(worker.wait_state(id, JobState::done));
+  CHECK(gate.passed == 1);
+  CHECK(worker.count(Count::jobs_fenced) == 0);
+}
+
+TEST_CASE("a record that cannot be read is that of a new job", "[jobs]") {
+  const RedisProcess redis;
+  JobWorker worker(redis, "w");
+  for (const std::string& record :
+       {std::string("garbage"), std::string("\xc1\x00\xff", 3), std::string(), std::string("\x81\xa5score\xa1x")}) {
+    const std::string id = worker.enqueue("email", "payload");
+    redis.command({"HSET", key_of("email", "jobs"), id, record});
+    CHECK(worker.find(id).attempts == 0);
+  }
+  const std::string lost = worker.enqueue("email", "payload");
+  redis.command({"HDEL", key_of("email", "jobs"), lost});
+  std::vector<std::string> payloads;
+  worker.job("email", [&payloads](Job& job) { payloads.push_back(job.payload()); }).take_jobs();
+  CHECK(worker.wait([&] { return worker.count(Count::jobs_done) == 4; }));
+  CHECK(payloads == std::vector<std::string>(4, "payload"));
+  CHECK(worker.counts().waiting == 0);
+}

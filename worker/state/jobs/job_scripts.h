@@ -1,0 +1,59 @@
+// The Lua scripts of job queues. Each is atomic, and all their keys share a hash tag (queue_keys.h).
+//
+// Why lists, sorted sets and scripts, and not streams with consumer groups: a stream keeps its order, so priorities,
+// delays and unique jobs need sorted sets and scripts beside it anyway; an acknowledgement (XACK) names the message but
+// not who had it, so it cannot be fenced; and giving the jobs of a dead worker back in one step needs a script as well.
+// With scripts, what happened to a job is one record, and settling, taking and promoting jobs is one round trip.
+//
+// A job's record is a table that only these scripts read: score (its place among the waiting), attempts, failures,
+// kills, interruptions, at (enqueued), due, unique, state, pids, reason, report, progress, settled (the token of its last
+// settled attempt). A token is OWNER/ATTEMPT: whoever has another token than the one in `run` cannot settle the job.
+#pragma once
+
+#include "pronghorn/redis.h"
+
+namespace pronghorn::worker {
+
+// id, payload, priority, delay in ms, unique, channel, name. Replies {id of the job that there is now, 1 if it was added,
+// how many have been added ever}.
+[[nodiscard]] const Script& enqueue_script();
+
+// schedule, tick, then the arguments of enqueue_script(). Adds the job unless the tick of the schedule, or a later one,
+// has been taken. Replies 1 if it added one.
+[[nodiscard]] const Script& tick_script();
+
+// owner, pid, lease in ms, jobs wanted, bytes of payload wanted, keep in ms, jobs kept, keep_failed in ms, then for each
+// job to settle: id, attempt, outcome (done, retry, failed, back), text (the result or the reason), delay in ms.
+// Replies {for each of them 1 (settled, or settled before) or 0 (another worker has taken it over),
+//          for each job taken {id, attempt, failures, payload}, waiting, ms until the next delayed job or -1}.
+[[nodiscard]] const Script& turn_script();
+
+// owner, lease in ms, interruptions allowed, keep_failed in ms, then the tokens "id/attempt" that the owner knows. Renews
+// the lease; gives back jobs that the owner has without knowing it, because a reply was lost, and those of owners whose
+// lease has expired. Replies {waiting, running, failed, dead, owner, ms left, owner, ms left …}.
+[[nodiscard]] const Script& sync_script();
+
+// owner, blamed id, interruptions allowed, keep_failed in ms, reason, report, counts (1: the end was not orderly),
+// channel, name. Gives the jobs of an owner that has ended back. Replies {how many, id of a dead job …}.
+[[nodiscard]] const Script& take_over_script();
+
+// id, attempt, owner, fraction.
+[[nodiscard]] const Script& progress_script();
+
+// id. Replies nil, or {state, attempts, failures, kills, at, due, progress, reason, report, pids with blanks, result}.
+[[nodiscard]] const Script& find_script();
+
+// id. Replies with the payload, or nil.
+[[nodiscard]] const Script& payload_script();
+
+// id. Reply 1, or 0 if the job is in no state for it.
+[[nodiscard]] const Script& retry_script();
+[[nodiscard]] const Script& drop_script();
+
+// Replies {waiting, running, done, failed, dead}.
+[[nodiscard]] const Script& counts_script();
+
+// state, how many. Replies with ids; the next to be run first, or the last to have ended first.
+[[nodiscard]] const Script& list_script();
+
+}  // namespace pronghorn::worker
