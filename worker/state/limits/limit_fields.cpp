@@ -3,20 +3,35 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <iterator>
+#include <array>
+#include <charconv>
+#include <cstdint>
 #include <string>
 
 namespace pronghorn::worker {
 namespace {
 
+// Every response of a limited route has these fields, and fmt would take most of the time to make them.
+void append_number(std::string& text, std::int64_t number) {
+  std::array<char, 20> digits;
+  text.append(digits.data(), std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr);
+}
+
+void append_name(std::string& text, const LimitOutcome& outcome) {
+  text.append(text.empty() ? "\"" : ", \"").append(outcome.name).append("\"");
+}
+
 std::string policies(const std::vector<LimitOutcome>& outcomes) {
   std::string text;
   for (const LimitOutcome& each : outcomes) {
-    fmt::format_to(std::back_inserter(text), "{}\"{}\";q={}", text.empty() ? "" : ", ", each.name, each.count);
+    append_name(text, each);
+    text += ";q=";
+    append_number(text, each.count);
     if (each.concurrent) {
       text += ";qu=\"concurrent-requests\"";
     } else {
-      fmt::format_to(std::back_inserter(text), ";w={}", each.window.count());
+      text += ";w=";
+      append_number(text, each.window.count());
     }
   }
   return text;
@@ -26,8 +41,12 @@ std::string service_limits(const std::vector<LimitOutcome>& outcomes) {
   std::string text;
   for (const LimitOutcome& each : outcomes) {
     if (!each.known) continue;
-    fmt::format_to(std::back_inserter(text), "{}\"{}\";r={}", text.empty() ? "" : ", ", each.name, each.remaining);
-    if (each.reset) fmt::format_to(std::back_inserter(text), ";t={}", each.reset->count());
+    append_name(text, each);
+    text += ";r=";
+    append_number(text, each.remaining);
+    if (!each.reset) continue;
+    text += ";t=";
+    append_number(text, each.reset->count());
   }
   return text;
 }
