@@ -83,11 +83,14 @@ void add_accounts(App& app, const Tokens& tokens) {
   account.get("", show_account);
   account.post("/logout-everywhere", log_out_everywhere);
 
-  app.post("/token", [tokens](Request& request) -> Task<Response> {
-    const std::string user = co_await check_password(request);
-    const TokenPair pair = co_await tokens.issue(request, user, "stock:write orders:read");
-    co_return json_response({{"access", pair.access}, {"refresh", pair.refresh}}).set("Cache-Control", "no-store");
-  }).limit(per_client(10, 1min).sliding());
+  app.post("/token",
+           [tokens](Request& request) -> Task<Response> {
+             const std::string user = co_await check_password(request);
+             const TokenPair pair = co_await tokens.issue(request, user, "stock:write orders:read");
+             co_return json_response({{"access", pair.access}, {"refresh", pair.refresh}})
+                 .set("Cache-Control", "no-store");
+           })
+      .limit(per_client(10, 1min).sliding());
 }
 
 }  // namespace shop

@@ -50,7 +50,8 @@ TestClient::Headers bearer(TestClient& client, const std::string& user) {
 void fill_catalogue(TestClient& client, const TestClient::Headers& token) {
   check(client.get("/products/tea").status == 404, "there is no tea");
   check(client.put("/products/tea", R"({"price":450,"stock":2})").status == 401, "the catalogue is not for everybody");
-  check(client.put("/products/tea", R"({"price":450,"stock":2})", "application/json", token).status == 204, "tea comes");
+  check(client.put("/products/tea", R"({"price":450,"stock":2})", "application/json", token).status == 204,
+        "tea comes");
   check(json_of(client.get("/products/tea")).at("stock") == 2, "the 404 is not kept");
   check(json_of(client.get("/products")).at("products") == nlohmann::json{"tea"}, "the list has it");
   check(!client.get("/products").header("Age").empty(), "the list is cached");

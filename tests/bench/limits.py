@@ -12,7 +12,7 @@ import servers
 
 # A little above what a request costs today. Lower them when it costs less; ./scripts/bench --only instructions,syscalls
 # compares with others.
-INSTRUCTIONS = {"small": 3_420, "browser": 7_180, "pipelined": 2_660}
+INSTRUCTIONS = {"small": 3_500, "browser": 7_260, "pipelined": 2_680}
 # Without epoll_wait, whose number of events per call is random. Includes opening and closing 64 connections.
 SYSTEM_CALLS = {"small": 2.06, "browser": 2.06, "pipelined": 0.18}
 

@@ -50,7 +50,7 @@ struct StateServices final : pronghorn::detail::Services {
   void close();
 
   // Whether Redis serves reads and writes now. True with --redis none.
-  [[nodiscard]] bool redis_up() const noexcept { return redis == nullptr || (redis->up() && !redis->refuses_writes()); }
+  [[nodiscard]] bool redis_up() const noexcept { return redis == nullptr || redis->serves(); }
 
   std::unique_ptr<RedisClient> redis;      // null with --redis none
   std::unique_ptr<Subscriber> subscriber;  // the same

@@ -33,7 +33,7 @@ std::vector<std::string> lines_of(const std::string& text) {
 std::set<std::string> marked_names() {
   // A single colon follows a class's name, not a function's return type.
   static const std::regex kMark(
-      R"(PRONGHORN_API\s+(?:(?:[^;{(:]|::)*?[\s*&~])?([A-Za-z_]\w*)\s*[({:]|PRONGHORN_API\s+~(\w+))");
+      R"(PRONGHORN_API\s+(?:(?:[^;{(:]|::)*?[\s*&~])?([A-Za-z_]\w*)\s*(?:[({]|:(?!:))|PRONGHORN_API\s+~(\w+))");
   std::set<std::string> names;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(source_path("/include/pronghorn"))) {
     if (!entry.is_regular_file()) continue;

@@ -13,21 +13,6 @@
 
 using namespace pronghorn::test;
 
-namespace {
-
-std::uint16_t free_port() {
-  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in own{};
-  own.sin_family = AF_INET;
-  socklen_t size = sizeof own;
-  REQUIRE(::bind(fd, reinterpret_cast<sockaddr*>(&own), size) == 0);
-  REQUIRE(::getsockname(fd, reinterpret_cast<sockaddr*>(&own), &size) == 0);
-  ::close(fd);
-  return ntohs(own.sin_port);
-}
-
-}  // namespace
-
 TEST_CASE("a Unix socket serves like a port and is removed at the end", "[listen]") {
   const TempDir directory;
   const std::string path = directory / "http.sock";

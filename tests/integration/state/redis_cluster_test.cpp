@@ -1,5 +1,10 @@
 // The server on a cluster and with sentinels, and the commands of docs/state.md.
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <random>
 #include <sstream>
 
 #include "support/catch.h"
@@ -30,11 +35,29 @@ std::vector<std::string> shell_blocks(const std::string& page) {
   return blocks;
 }
 
-// The first of six ports that are free now, whose cluster ports (10000 above) are ports too.
+bool is_free(std::uint16_t port) {
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  const bool bound = ::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+  ::close(fd);
+  return bound;
+}
+
+// The first of six ports that are free now, with their cluster ports (10000 above). Below those that the system gives to
+// clients, which come and go all the time.
 std::uint16_t six_free_ports() {
+  std::random_device random;
   for (;;) {
-    const std::uint16_t port = free_port();
-    if (port < 55'000) return port;
+    const auto first = static_cast<std::uint16_t>(11'000 + random() % 11'000);
+    bool free = true;
+    for (std::uint16_t i = 0; i < 6; ++i) {
+      free = free && is_free(static_cast<std::uint16_t>(first + i)) &&
+             is_free(static_cast<std::uint16_t>(first + 10'000 + i));
+    }
+    if (free) return first;
   }
 }
 

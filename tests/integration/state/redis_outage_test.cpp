@@ -179,5 +179,5 @@ TEST_CASE("a Redis Cluster ends the start with status 3 and one line", "[redis][
                    redis.tcp_url(), "--runtime-dir", directory / "run", "--data-dir", directory / "data"});
   INFO(result.all());
   CHECK(result.status == 3);
-  CHECK(result.all().find("Redis Cluster, which is not supported") != std::string::npos);
+  CHECK(result.all().find("is a Redis Cluster: use redis+cluster://") != std::string::npos);
 }

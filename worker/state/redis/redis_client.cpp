@@ -57,6 +57,10 @@ void RedisClient::post(std::span<const std::string_view> words) {
 
 bool RedisClient::up() const noexcept { return node_ ? node_->up() : router_->up(); }
 
+bool RedisClient::serves() const noexcept {
+  return node_ ? node_->state() == RedisState::up : router_->up() && !router_->refuses_writes({});
+}
+
 std::uint64_t RedisClient::connection() const noexcept { return node_ ? node_->connection() : 0; }
 
 bool RedisClient::refuses_writes(std::string_view key) const noexcept {

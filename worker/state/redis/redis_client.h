@@ -62,6 +62,9 @@ class RedisClient final : public pronghorn::detail::RedisClient, private RedisNo
   // whether all primaries refuse them.
   [[nodiscard]] bool refuses_writes(std::string_view key = {}) const noexcept;
 
+  // Whether reads and writes are served now, as far as is known: with a connection, without refusals, and with answers in
+  // time. Of a cluster: by one primary at least.
+  [[nodiscard]] bool serves() const noexcept;
   // The connection on which all commands are sent: another number after each reconnect. 0 while there is none, or if
   // there are several.
   [[nodiscard]] std::uint64_t connection() const noexcept;

@@ -2,11 +2,11 @@
 #include <pronghorn/pronghorn.h>
 using namespace pronghorn;
 
-struct Job {
+struct Document {
   std::string text;
 };
 
 Task<Response> digest(Request&) {
-  const std::size_t size = co_await offload([](const Job& job) { return job.text.size(); }, Job{"text"});
+  const std::size_t size = co_await offload([](const Document& job) { return job.text.size(); }, Document{"text"});
   co_return text(std::to_string(size));
 }
