@@ -123,7 +123,7 @@ Workers::Callbacks SupervisorProcess::worker_callbacks() {
               },
           .on_killed = [this](const std::string& request,
                               std::uint64_t client) { quarantine_.killed(request, client, monotonic_ms()); },
-          .on_ended = [this](const EndedWorker& worker) { jobs_.ended(worker); },
+          .on_ended = [this](const EndedIncarnation& worker) { jobs_.ended(worker); },
           .on_quarantine = [this](int pid, const Message& message) { quarantine_.received(pid, message); },
           .on_requests = [this](const Message& message) { requests_.received(message); },
           .on_jobs = [this](const Message& message) { job_query_.received(message); }};

@@ -4,7 +4,7 @@
 
 namespace pronghorn::supervisor {
 
-void JobRelay::ended(const EndedWorker& worker) {
+void JobRelay::ended(const EndedIncarnation& worker) {
   if (worker.incarnation.empty()) return;
   Message message{MessageKind::worker_ended, worker.unexpected ? 1U : 0U,
                   worker.incarnation + '\n' + worker.job + '\n' + worker.report + '\n' + worker.reason};

@@ -17,7 +17,7 @@ class JobRelay {
   explicit JobRelay(Workers& workers) : workers_(workers) {}
 
   // Every ready worker is told, because each may have room for some of the jobs. If there is none, the next one is.
-  void ended(const EndedWorker& worker);
+  void ended(const EndedIncarnation& worker);
   void worker_ready(int pid);
 
  private:

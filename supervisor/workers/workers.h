@@ -45,7 +45,7 @@ struct Launch {
 };
 
 // A worker that has been reaped, as other workers need to know it.
-struct EndedWorker {
+struct EndedIncarnation {
   std::string incarnation;  // it named itself so; empty: it ended before
   std::string job;          // the id of the job that has killed it; empty: none has
   std::string report;       // file name of its crash report; empty: there is none
@@ -66,7 +66,7 @@ class Workers {
     // A request has killed a worker: see killing_request() and killing_client(). Called before on_exit.
     std::function<void(const std::string& request, std::uint64_t client)> on_killed;
     // Called before on_exit.
-    std::function<void(const EndedWorker&)> on_ended;
+    std::function<void(const EndedIncarnation&)> on_ended;
     // kill_identified, quarantined, quarantine_ended.
     std::function<void(int pid, const Message& message)> on_quarantine;
     std::function<void(const Message& message)> on_requests;  // an answer to list_requests

@@ -35,7 +35,7 @@ struct Fleet {
                            .on_cannot_start = [this](const std::string& reason) { cannot_start.push_back(reason); },
                            .on_unlinked = [](int, int) {},
                            .on_killed = [](const std::string&, std::uint64_t) {},
-                           .on_ended = [](const EndedWorker&) {},
+                           .on_ended = [](const EndedIncarnation&) {},
                            .on_quarantine = [](int, const Message&) {},
                            .on_requests = [](const Message&) {},
                            .on_jobs = [](const Message&) {}});
