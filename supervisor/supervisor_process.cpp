@@ -19,8 +19,10 @@
 namespace pronghorn::supervisor {
 namespace {
 
-constexpr std::uint64_t kStackLimitMs = 3'000;  // for function names, when everything else has ended
-constexpr Milliseconds kStopNowLimit{1'000};    // for Redis, when the server stops without draining
+constexpr std::uint64_t kStackLimitMs = 3'000;      // for function names, when everything else has ended
+constexpr Milliseconds kStopNowLimit{1'000};        // for Redis, when the server stops without draining
+constexpr std::uint64_t kGuardiansLimitMs = 5'000;  // for guardians to hand over what nobody takes
+constexpr std::uint64_t kLookAgainMs = 10;
 
 ControlSocket make_control(uv_loop_t* loop, const Ground& ground, ControlSocket::Handler handler) {
   const std::string path = control_path(*ground.config);
@@ -260,9 +262,9 @@ void SupervisorProcess::advance() {
   next = earlier(next, replacement_.advance());
   tell_manager();
   if (!announced_ && phase_ == Phase::running && all_ready()) announce();
-  finish_when_empty();
-  if (next == 0) return due_.stop();
   const std::uint64_t now = monotonic_ms();
+  if (finish_when_empty()) next = earlier(next, now + kLookAgainMs);
+  if (next == 0) return due_.stop();
   due_.start(Milliseconds(next > now ? static_cast<std::int64_t>(next - now) : 1));
 }
 
@@ -383,32 +385,51 @@ void SupervisorProcess::begin_stop() {
   replacement_.cancel();
 }
 
-// Ends the processes in order: workers, admin process, Redis. Then stops the loop.
-void SupervisorProcess::finish_when_empty() {
-  if (!stopping() || closing_redis_) return;
+// Guardians of workers that were killed hand connections over that nobody is left for. Closes these; true while there may
+// be more.
+bool SupervisorProcess::guardians_work() {
+  unclaimed_ += ground_.handoff.close_waiting();
+  if (workers_.guardians().count() == 0) return false;
+  if (alone_since_ms_ == 0) alone_since_ms_ = monotonic_ms();
+  if (phase_ == Phase::draining && monotonic_ms() - alone_since_ms_ < kGuardiansLimitMs) return true;
+  workers_.guardians().kill_all();
+  return false;
+}
+
+// Ends the processes in order: workers, guardians, admin process, Redis. Then stops the loop. True if it has to be called
+// again soon; otherwise the end of a process is the next occasion.
+bool SupervisorProcess::finish_when_empty() {
+  if (!stopping() || closing_redis_) return false;
   // Nobody accepts any more: clients are refused from now on, not left waiting.
   if (distribution_ && workers_.slots().current(kDistributorSlot) == nullptr) close_listeners();
-  if (workers_.count_without_admin() > 0) return;
+  if (workers_.count_without_admin() > 0) return false;
   close_listeners();
-  workers_.guardians().kill_all();
-  if (workers_.slots().current(kAdminSlot) != nullptr) return workers_.stop_admin();
+  if (guardians_work()) return true;
+  if (workers_.slots().current(kAdminSlot) != nullptr) {
+    workers_.stop_admin();
+    return false;
+  }
   const std::size_t redis = redis_ && redis_->pid() != 0 ? 1 : 0;
   if (children_.count() > redis) {  // a cancelled check, or the symbolizer
     if (alone_since_ms_ == 0) alone_since_ms_ = monotonic_ms();
     if (monotonic_ms() - alone_since_ms_ > kStackLimitMs) symbolizer_.cancel();
-    return;
+    return false;
   }
-  if (const std::size_t left = ground_.handoff.close_waiting(); left != 0) {
+  if (unclaimed_ += ground_.handoff.close_waiting(); unclaimed_ != 0) {
     log_warning(fmt::format("closed {} of workers that were killed while the server stopped: no worker was left",
-                            counted(left, "connection")));
+                            counted(unclaimed_, "connection")));
   }
   closing_redis_ = true;
   const auto stopped = [this] {
     log_info("stopped");
     uv_stop(loop_);
   };
-  if (redis_) return redis_->stop(stopped, phase_ == Phase::stopping ? kStopNowLimit : EmbeddedRedis::kStopLimit);
-  stopped();
+  if (redis_) {
+    redis_->stop(stopped, phase_ == Phase::stopping ? kStopNowLimit : EmbeddedRedis::kStopLimit);
+  } else {
+    stopped();
+  }
+  return false;
 }
 
 }  // namespace pronghorn::supervisor

@@ -73,7 +73,8 @@ class SupervisorProcess {
   void tick();
   void watch_memory();
   void watch_for_stalls(Milliseconds threshold);
-  void finish_when_empty();
+  [[nodiscard]] bool finish_when_empty();
+  [[nodiscard]] bool guardians_work();
   [[nodiscard]] bool stopping() const noexcept { return phase_ == Phase::draining || phase_ == Phase::stopping; }
 
   void worker_ready(const WorkerEntry& worker);
@@ -109,6 +110,7 @@ class SupervisorProcess {
   std::string log_level_;             // set while the server runs; empty: that of the configuration
   std::uint64_t counted_drops_ = 0;   // of log lines, in the scoreboard
   std::uint64_t alone_since_ms_ = 0;  // when the last worker had ended while another child still ran
+  std::size_t unclaimed_ = 0;         // connections of killed workers that no worker was left for
   std::uint64_t began_ms_;
 
   ServiceManager manager_;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "support/catch.h"
+#include "support/processes/plain_signals.h"
 #include "support/processes/redis_process.h"
 #include "support/processes/server_process.h"
 
@@ -67,7 +68,8 @@ TEST_CASE("with job workers, they alone run jobs, and serve no requests", "[jobs
 
 TEST_CASE("a job worker that is killed is replaced, and its job starts again in another", "[jobs]") {
   const RedisProcess redis;
-  const ServerProcess server({.workers = 1, .redis = redis.url(), .arguments = {"--job-workers", "2"}});
+  const ServerProcess server(
+      {.workers = 1, .redis = redis.url(), .arguments = {"--job-workers", "2"}, .environment = kPlainSignals});
   REQUIRE(wait_job_workers(server, 2));
   const std::string id = enqueue(server, "?ms=1000");
   REQUIRE(wait_state(server, id, "running"));

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "support/catch.h"
+#include "support/processes/plain_signals.h"
 #include "support/processes/redis_process.h"
 #include "support/processes/server_process.h"
 
@@ -27,7 +28,7 @@ std::string key(const std::string& part) { return "demo:j:{demo:demo}:" + part; 
 ServerOptions options_for(const RedisProcess& redis, int workers, std::vector<std::string> more = {}) {
   std::vector<std::string> arguments{"--name", "demo"};
   arguments.insert(arguments.end(), more.begin(), more.end());
-  return {.workers = workers, .redis = redis.url(), .arguments = arguments};
+  return {.workers = workers, .redis = redis.url(), .arguments = arguments, .environment = kPlainSignals};
 }
 
 std::string enqueue(const ServerProcess& server, const std::string& query) {
