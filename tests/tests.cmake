@@ -7,7 +7,12 @@ foreach(source IN LISTS unit_sources)
   get_filename_component(tag "${source}" NAME_WE)
   add_test(NAME "${name}" COMMAND unit_tests --filenames-as-tags "[#${tag}]")
   # A filter that matches nothing exits with status 0.
-  set_tests_properties("${name}" PROPERTIES TIMEOUT 60 LABELS unit FAIL_REGULAR_EXPRESSION "No test cases matched")
+  set_tests_properties("${name}" PROPERTIES TIMEOUT 120 LABELS unit FAIL_REGULAR_EXPRESSION "No test cases matched")
+endforeach()
+
+# They start clusters of real servers, whose own timeouts count: each alone, and for longer.
+foreach(name circuit_breaker cluster failures sentinel)
+  set_tests_properties("unit/worker/state/redis/${name}" PROPERTIES RUN_SERIAL ON TIMEOUT 300)
 endforeach()
 
 # Tests that use threads, for ./scripts/test --threads.

@@ -74,7 +74,7 @@ std::string new_session(const ServerProcess& server) {
 
 }  // namespace
 
-TEST_CASE("the commands of the documentation set up a cluster that a server uses", "[redis][cluster]") {
+TEST_CASE("the commands of the documentation set up a cluster that a server uses", "[redis][cluster][load]") {
   const std::vector<std::string> blocks = shell_blocks("state.md");
   REQUIRE(blocks.size() == 2);
   const TempDir directory;
@@ -98,7 +98,7 @@ TEST_CASE("the commands of the documentation set up a cluster that a server uses
   CHECK(run(blocks[1]).status == 0);
 }
 
-TEST_CASE("sessions and limits work on a cluster, and outlive the loss of a primary", "[redis][cluster]") {
+TEST_CASE("sessions and limits work on a cluster, and outlive the loss of a primary", "[redis][cluster][load]") {
   RedisCluster cluster({.arguments = {"--cluster-require-full-coverage", "no"}});
   const ServerProcess server({.workers = 2, .redis = cluster.url()});
   REQUIRE(server.wait_redis());
@@ -110,16 +110,18 @@ TEST_CASE("sessions and limits work on a cluster, and outlive the loss of a prim
   CHECK(status.at("redis").at("nodes").size() >= 1);
   CHECK(status.at("redis").at("nodes").at(0).at("circuit") == "closed");
 
+  // What is not replicated yet would be lost.
+  REQUIRE(eventually(30s, [&] { return cluster.node(3).command({"DBSIZE"}) == cluster.node(0).command({"DBSIZE"}); }));
   cluster.node(0).kill();
   cluster.wait_promoted(3);
-  REQUIRE(eventually(10s, [&] {
+  REQUIRE(eventually(30s, [&] {
     return std::ranges::all_of(cookies, [&](const std::string& cookie) { return visits(server, cookie) > 2; });
   }));
   CHECK(get(server.address(), "/ready").status == 200);
   CHECK(server.worker_pids().size() == 2);
 }
 
-TEST_CASE("a server follows the primary that sentinels name", "[redis][sentinel]") {
+TEST_CASE("a server follows the primary that sentinels name", "[redis][sentinel][load]") {
   RedisSentinels sentinels;
   const ServerProcess server({.workers = 1, .redis = sentinels.url()});
   REQUIRE(server.wait_redis());
