@@ -151,7 +151,10 @@ void ClusterRouter::place(RedisCall& call, std::size_t index) {
       want_refresh();
       return fail(call, fmt::format("no node of the Redis Cluster serves slot {}", *unit.slot));
     }
-    if (call.may_be_stale_) node = replica_of(shard);
+    if (call.may_be_stale_) {
+      node = replica_of(shard);
+      if (node == nullptr) want_refresh();  // it may have one by now
+    }
     if (node == nullptr || !node->link->obstacle(unit.bytes.size()).empty()) node = primary_of(shard);
   }
   if (node == nullptr) return fail(call, "the Redis Cluster has too many nodes");

@@ -295,7 +295,8 @@ TEST_CASE("a node that joins a cluster gets commands once it serves slots", "[re
 }
 
 TEST_CASE("reads that may be stale go to a replica, and writes to the primary", "[redis][cluster]") {
-  RedisCluster cluster({.primaries = 1, .arguments = {}});
+  RedisCluster cluster({.arguments = {}});
+  constexpr std::size_t kPrimary = 1, kReplica = 4;  // of the slot of "k", 7629
   StateWorker worker(config_for(cluster.url()));
   worker.ready();
   Redis stale = worker.redis().prefer_replica();
@@ -303,20 +304,21 @@ TEST_CASE("reads that may be stale go to a replica, and writes to the primary", 
   const auto reads = [&](std::size_t node) {
     return number_in(cluster.node(node).command({"INFO", "commandstats"}), "cmdstat_get:calls=");
   };
-  // The replica has to be in the cluster's map, and to have the data.
-  REQUIRE(worker.wait([&] {
+  // The replica has to be in the cluster's map, and to have the data: both take Redis some seconds.
+  const auto replica_answers = [&] {
     try {
       const Reply value = worker.run(stale.command("GET", "k"));
-      return value.is_string() && reads(1) > 0;
+      return value.is_string() && reads(kReplica) > 0;
     } catch (const RedisUnavailable&) {
       return false;
     }
-  }));
-  const std::uint64_t primary_before = reads(0), replica_before = reads(1);
+  };
+  REQUIRE(worker.wait(replica_answers, 30s));
+  const std::uint64_t primary_before = reads(kPrimary), replica_before = reads(kReplica);
   for (int i = 0; i < 10; ++i) CHECK(worker.run(stale.command("GET", "k")).string() == "v");
-  CHECK(reads(0) == primary_before);
-  CHECK(reads(1) == replica_before + 10);
-  cluster.node(1).kill();
+  CHECK(reads(kPrimary) == primary_before);
+  CHECK(reads(kReplica) == replica_before + 10);
+  cluster.node(kReplica).kill();
   REQUIRE(worker.wait([&] {
     try {
       return worker.run(stale.command("GET", "k")).string() == "v";
@@ -324,7 +326,7 @@ TEST_CASE("reads that may be stale go to a replica, and writes to the primary", 
       return false;
     }
   }));
-  CHECK(reads(0) > primary_before);
+  CHECK(reads(kPrimary) > primary_before);
 }
 
 TEST_CASE("a cluster and a server are each refused where the other is configured", "[redis][cluster]") {
