@@ -92,8 +92,7 @@ std::string_view name_of(KeyAlgorithm algorithm) noexcept {
 
 SignatureKey::SignatureKey(KeyAlgorithm algorithm, std::string kid, EvpKey key, bool can_sign)
     : algorithm_(algorithm), kid_(std::move(kid)), can_sign_(can_sign), key_(std::move(key)) {
-  if (algorithm_ == KeyAlgorithm::ES256) p256_ = P256Verifier::make(key_.get());
-  if (algorithm_ != KeyAlgorithm::EdDSA && !p256_) verifier_ = make_verifier(key_.get(), algorithm_);
+  if (algorithm_ != KeyAlgorithm::EdDSA) verifier_ = make_verifier(key_.get(), algorithm_);
 }
 
 SignatureKey::SignatureKey(std::string kid, std::string_view secret, bool can_sign)
@@ -144,7 +143,6 @@ bool SignatureKey::verify_digest(const Sha256Digest& digest, std::string_view si
 }
 
 bool SignatureKey::verify_es256(const Sha256Digest& digest, std::string_view signature) {
-  if (p256_) return p256_->verify(digest, signature);
   if (signature.size() != 2 * kCoordinate) return false;
   const DerSignature der(signature);
   return verify_digest(digest, {reinterpret_cast<const char*>(der.data()), der.size()});

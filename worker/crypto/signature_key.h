@@ -7,7 +7,6 @@
 
 #include "pronghorn/key_set.h"
 #include "worker/crypto/evp.h"
-#include "worker/crypto/p256_verifier.h"
 #include "worker/crypto/sha256.h"
 
 namespace pronghorn::worker {
@@ -45,8 +44,7 @@ class SignatureKey {
   std::string kid_;
   bool can_sign_;
   EvpKey key_;
-  EvpKeyContext verifier_;              // RS256, and ES256 without …
-  std::unique_ptr<P256Verifier> p256_;  // … this
+  EvpKeyContext verifier_;  // RS256 and ES256
   ShortSha256 sha256_;
   EvpMacContext mac_;  // HS256
 };
