@@ -94,16 +94,20 @@ void FillClaim::renew() {
 }
 
 // The claim is held until the reply: if that does not come, the destructor frees the lock.
-Task<bool> FillClaim::store(std::string entry, milliseconds life) {
+Task<bool> FillClaim::end(const Script& script, std::string entry, milliseconds life) {
   renewal_.cancel();
   const std::array<std::string_view, 2> keys{keys_.entry, keys_.lock};
   const std::string life_text = std::to_string(life.count());
   const std::array<std::string_view, 3> args{name_, entry, life_text};
-  const Reply reply = co_await run_script(client_, store_entry_script(), keys, args);
+  const Reply reply = co_await run_script(client_, script, keys, args);
   require_served(reply);
   held_ = false;
   tell();
   co_return reply.integer() == 1;
+}
+
+Task<bool> FillClaim::store(std::string entry, milliseconds life) {
+  return end(store_entry_script(), std::move(entry), life);
 }
 
 Task<void> FillClaim::give_up() {
@@ -128,15 +132,7 @@ Task<void> FillClaim::begin_write() {
 }
 
 Task<bool> FillClaim::end_write(std::string entry, milliseconds life) {
-  renewal_.cancel();
-  const std::array<std::string_view, 2> keys{keys_.entry, keys_.lock};
-  const std::string life_text = std::to_string(life.count());
-  const std::array<std::string_view, 3> args{name_, entry, life_text};
-  const Reply reply = co_await run_script(client_, end_write_script(), keys, args);
-  require_served(reply);
-  held_ = false;
-  tell();
-  co_return reply.integer() == 1;
+  return end(end_write_script(), std::move(entry), life);
 }
 
 }  // namespace pronghorn::worker

@@ -64,6 +64,7 @@ class FillClaim {
   [[nodiscard]] Task<bool> end_write(std::string entry, std::chrono::milliseconds life);
 
  private:
+  [[nodiscard]] Task<bool> end(const Script& script, std::string entry, std::chrono::milliseconds life);
   [[nodiscard]] std::chrono::milliseconds time_to_leave(std::string_view claim, std::int64_t lock_left_ms) const;
   void tell();
   void renew();

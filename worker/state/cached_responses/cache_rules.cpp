@@ -7,6 +7,7 @@
 #include "worker/fields/entity_tags.h"
 #include "worker/fields/http_date.h"
 #include "worker/fields/text.h"
+#include "worker/http/field_lines.h"
 #include "worker/http/response_access.h"
 #include "worker/state/cached_responses/cache_control.h"
 #include "worker/state/cached_responses/stored_response.h"
@@ -49,7 +50,7 @@ void add_vary_names(ResponseFacts& facts, std::string_view value) {
 
 std::optional<ResponseFacts> facts_of(const Response& response) {
   ResponseFacts facts;
-  const bool whole = for_each_line(
+  const bool whole = for_each_field_line(
       ResponseAccess::fields(response), [&facts](std::string_view name, std::string_view value, std::string_view) {
         const auto is = [name](std::string_view known) { return equal_ignoring_case(name, known); };
         if (is("cache-control")) facts.control.add(value);
@@ -153,13 +154,13 @@ bool client_has(const Request& request, const Response& response) {
 
 Response not_modified(const Response& response) {
   Response answer(304);
-  for_each_line(ResponseAccess::fields(response),
-                [&answer](std::string_view name, std::string_view value, std::string_view) {
-                  for (const std::string_view content : {"content-encoding", "content-language", "content-range"}) {
-                    if (equal_ignoring_case(name, content)) return;
-                  }
-                  answer.append(name, value);
-                });
+  for_each_field_line(
+      ResponseAccess::fields(response), [&answer](std::string_view name, std::string_view value, std::string_view) {
+        for (const std::string_view content : {"content-encoding", "content-language", "content-range"}) {
+          if (equal_ignoring_case(name, content)) return;
+        }
+        answer.append(name, value);
+      });
   return answer;
 }
 

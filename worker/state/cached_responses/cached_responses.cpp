@@ -8,6 +8,7 @@
 #include "pronghorn/redis.h"
 #include "worker/exchange/exchange.h"
 #include "worker/fields/text.h"
+#include "worker/http/field_lines.h"
 #include "worker/http/response_access.h"
 #include "worker/state/cache/cache_service.h"
 
@@ -33,10 +34,10 @@ StoredResponse store(const Response& response, const Storing& storing) {
   stored.status = response.status();
   stored.content_type = response.content_type();
   stored.body = response.body();
-  for_each_line(ResponseAccess::fields(response),
-                [&stored](std::string_view name, std::string_view, std::string_view line) {
-                  if (!belongs_to_one_exchange(name)) stored.fields += line;
-                });
+  for_each_field_line(ResponseAccess::fields(response),
+                      [&stored](std::string_view name, std::string_view, std::string_view line) {
+                        if (!belongs_to_one_exchange(name)) stored.fields += line;
+                      });
   return stored;
 }
 
@@ -197,12 +198,7 @@ Task<Response> CachedResponses::answer(Request& request, const Next& next, const
         co_await answer_variant(request, next, options, rules, std::move(name), std::move(found.stored->vary));
     co_return varied;
   }
-  if (found.stored) {
-    std::optional<Response> response = serve(request, std::move(*found.stored), found.age);
-    if (response) co_return std::move(*response);
-  }
-  if (rules.only_stored) throw HttpError(504, "no stored response can be used, and the request asks for no other");
-  Response response = co_await next(request);
+  Response response = co_await send_or_handle(request, next, rules, found);
   co_return response;
 }
 
@@ -220,6 +216,12 @@ Task<Response> CachedResponses::answer_variant(Request& request, const Next& nex
     }
     co_return std::move(*found.own);
   }
+  Response response = co_await send_or_handle(request, next, rules, found);
+  co_return response;
+}
+
+Task<Response> CachedResponses::send_or_handle(Request& request, const Next& next, const RequestRules& rules,
+                                               Found& found) {
   if (found.stored) {
     std::optional<Response> response = serve(request, std::move(*found.stored), found.age);
     if (response) co_return std::move(*response);

@@ -50,6 +50,9 @@ class CachedResponses {
   [[nodiscard]] Task<Response> answer_variant(Request& request, const Next& next, const CachedOptions& options,
                                               const RequestRules& rules, std::string name,
                                               std::vector<std::string> vary);
+  // What is stored, if it can be sent, else what the handler answers.
+  [[nodiscard]] Task<Response> send_or_handle(Request& request, const Next& next, const RequestRules& rules,
+                                              Found& found);
 
   CacheService* cache_;
   std::string session_cookie_;

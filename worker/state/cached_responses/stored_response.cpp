@@ -4,6 +4,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "worker/http/field_lines.h"
 #include "worker/http/response_access.h"
 
 namespace pronghorn::worker {
@@ -86,8 +87,9 @@ std::optional<Response> to_response(StoredResponse stored) {
   try {
     Response response(stored.status);
     if (!stored.content_type.empty()) response.content_type(stored.content_type);
-    const bool whole = for_each_line(stored.fields, [&response](std::string_view name, std::string_view value,
-                                                                std::string_view) { response.append(name, value); });
+    const bool whole = for_each_field_line(
+        stored.fields,
+        [&response](std::string_view name, std::string_view value, std::string_view) { response.append(name, value); });
     if (!whole) return std::nullopt;
     response.body(std::move(stored.body));
     return response;

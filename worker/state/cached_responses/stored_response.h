@@ -34,19 +34,4 @@ struct StoredResponse {
 // The response to send; nullopt if `stored` has an invalid field.
 [[nodiscard]] std::optional<Response> to_response(StoredResponse stored);
 
-// Calls visit(name, value, line) for each rendered field; `line` includes the CRLF. False if one is malformed.
-template <class Visit>
-bool for_each_line(std::string_view fields, Visit visit) {
-  while (!fields.empty()) {
-    const std::size_t end = fields.find("\r\n");
-    if (end == std::string_view::npos) return false;
-    const std::string_view line = fields.substr(0, end);
-    const std::size_t colon = line.find(": ");
-    if (colon == std::string_view::npos) return false;
-    visit(line.substr(0, colon), line.substr(colon + 2), fields.substr(0, end + 2));
-    fields.remove_prefix(end + 2);
-  }
-  return true;
-}
-
 }  // namespace pronghorn::worker

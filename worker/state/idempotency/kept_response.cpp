@@ -7,25 +7,11 @@
 #include "pronghorn/error.h"
 #include "pronghorn/redis.h"
 #include "worker/fields/text.h"
+#include "worker/http/field_lines.h"
 #include "worker/http/response_access.h"
 
 namespace pronghorn::worker {
 namespace {
-
-// Calls visit(name, value, line) for each rendered field. False if a line is not one.
-template <class Visit>
-bool for_each_field(std::string_view fields, Visit visit) {
-  while (!fields.empty()) {
-    const std::size_t end = fields.find("\r\n");
-    if (end == std::string_view::npos) return false;
-    const std::string_view line = fields.substr(0, end);
-    const std::size_t colon = line.find(": ");
-    if (colon == std::string_view::npos) return false;
-    visit(line.substr(0, colon), line.substr(colon + 2), fields.substr(0, end + 2));
-    fields.remove_prefix(end + 2);
-  }
-  return true;
-}
 
 bool belongs_to_one_exchange(std::string_view name) noexcept {
   for (const std::string_view own : {"set-cookie", "date", "x-request-id"}) {
@@ -47,10 +33,10 @@ KeptResponse keep(const Response& response) {
                     .content_type = std::string(response.content_type()),
                     .fields = {},
                     .body = response.body()};
-  for_each_field(ResponseAccess::fields(response),
-                 [&kept](std::string_view name, std::string_view, std::string_view line) {
-                   if (!belongs_to_one_exchange(name)) kept.fields += line;
-                 });
+  for_each_field_line(ResponseAccess::fields(response),
+                      [&kept](std::string_view name, std::string_view, std::string_view line) {
+                        if (!belongs_to_one_exchange(name)) kept.fields += line;
+                      });
   return kept;
 }
 
@@ -63,8 +49,9 @@ Response replay(KeptResponse kept) {
   try {
     Response response(kept.status);
     if (!kept.content_type.empty()) response.content_type(kept.content_type);
-    const bool whole = for_each_field(kept.fields, [&response](std::string_view name, std::string_view value,
-                                                               std::string_view) { response.append(name, value); });
+    const bool whole = for_each_field_line(
+        kept.fields,
+        [&response](std::string_view name, std::string_view value, std::string_view) { response.append(name, value); });
     if (!whole) throw RedisError(kInvalid);
     response.set("Idempotency-Replayed", "true");
     response.body(std::move(kept.body));
