@@ -97,7 +97,9 @@ class ClusterRouter final : private RedisNode::Owner {
   void node_changed(RedisNode& node) override;
   void node_replied(RedisNode& node, RedisCall& call, std::uint32_t index, Reply reply) override;
 
-  // Commands.
+  [[nodiscard]] static std::uint64_t now_ms() noexcept { return uv_hrtime() / 1'000'000; }
+
+  // Commands (cluster_router.cpp).
   void place(RedisCall& call, std::size_t unit);
   void send_to(Node& node, RedisCall& call, std::size_t unit, bool asking);
   void follow(RedisNode& from, RedisCall& call, std::size_t unit);
@@ -107,7 +109,7 @@ class ClusterRouter final : private RedisNode::Owner {
   void fail(RedisCall& call, std::string_view why);
   void unpark(std::uint64_t now, bool all);
 
-  // Nodes.
+  // Nodes (cluster_nodes.cpp).
   Node* node_at(const RedisHost& host, bool is_replica);
   [[nodiscard]] Node* find_node(const RedisHost& host, bool is_replica) const;
   Node* primary_of(std::uint16_t shard);
@@ -118,7 +120,7 @@ class ClusterRouter final : private RedisNode::Owner {
   void retire_unused();
   void bury();
 
-  // The map.
+  // The map (cluster_nodes.cpp).
   void want_refresh();
   void begin_refresh();
   [[nodiscard]] Task<void> refresh();
