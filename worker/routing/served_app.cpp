@@ -315,12 +315,8 @@ Task<void> ServedApp::start(pronghorn::Worker& worker) {
 
 void ServedApp::handle_events(pronghorn::Worker& worker) {
   if (state_->event_handlers.empty()) return;
-  try {
-    services_ = &static_cast<StateServices&>(worker.services());
-  } catch (const std::logic_error&) {
-    log_warning("the handlers of on_event() get no events: this server runs without Redis");
-    return;
-  }
+  if (!has_redis_) return log_warning("the handlers of on_event() get no events: the option redis is none");
+  services_ = &static_cast<StateServices&>(worker.services());
   for (const detail::EventEntry& entry : state_->event_handlers) {
     services_->events.handle(entry.pattern, entry.handler.function(), worker);
   }
