@@ -51,7 +51,7 @@ HttpConnection connection_to_slot(const ServerProcess& server, const std::string
 nlohmann::json quarantine(const ServerProcess& server) { return server.status().at("quarantine"); }
 
 bool wait_quarantined(const ServerProcess& server, std::size_t entries = 1) {
-  return eventually(5s, [&] { return quarantine(server).size() == entries; });
+  return eventually(20s, [&] { return quarantine(server).size() == entries; });
 }
 
 int crash_status(const ServerProcess& server) { return post(server.address(), "/crash?how=segv").status; }
