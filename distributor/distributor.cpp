@@ -59,9 +59,11 @@ Distributor::Distributor(uv_loop_t* loop, const Handover& handover, const Scoreb
     peeks_.emplace(loop, handover.config.session_cookie, [this](Client client) { pass(std::move(client)); });
   }
   for (const InheritedListener& listener : handover.listeners) {
-    acceptors_.push_back(
-        std::make_unique<worker::Acceptor>(loop, listener.fd, false, row, pauses_,
-                                           [this](int fd, const sockaddr_storage& address) { accepted(fd, address); }));
+    acceptors_.push_back(std::make_unique<worker::Acceptor>(
+        loop, listener.fd, false, row, pauses_,
+        [this, is_https = listener.is_https](int fd, const sockaddr_storage& address) {
+          accepted(fd, address, is_https);
+        }));
   }
   tick_.start(kTick, kTick);
 }
@@ -70,9 +72,9 @@ std::size_t Distributor::held() const noexcept {
   return waiting_.size() + links_.unconfirmed() + (peeks_ ? peeks_->size() : 0);
 }
 
-void Distributor::accepted(int fd, const sockaddr_storage& address) {
-  Client client{supervisor::Fd(fd), address_key(address)};
-  if (peeks_) {
+void Distributor::accepted(int fd, const sockaddr_storage& address, bool is_https) {
+  Client client{supervisor::Fd(fd), address_key(address), is_https};
+  if (peeks_ && !is_https) {  // TLS hides the cookie: such a client is placed by its address
     peeks_->add(std::move(client));
   } else {
     pass(std::move(client));

@@ -51,7 +51,7 @@ class Distributor {
   static constexpr std::chrono::milliseconds kPassAgain{10};  // while a client waits for a worker
   static constexpr std::chrono::milliseconds kTick{250};
 
-  void accepted(int fd, const sockaddr_storage& address);
+  void accepted(int fd, const sockaddr_storage& address, bool is_https);
   void pass(Client client);
   void schedule() { due_.start(std::chrono::milliseconds(0)); }
   void advance();

@@ -37,7 +37,7 @@ class DistributorProcess {
   DistributorProcess& operator=(const DistributorProcess&) = delete;
 
  private:
-  void received(const Message& message, int fd);
+  void received(const ChannelMessage& message, int fd);
 
   uv_loop_t* loop_;
   Channel channel_;
@@ -49,7 +49,7 @@ class DistributorProcess {
 DistributorProcess::DistributorProcess(uv_loop_t* loop, const Handover& handover, Scoreboard& board, WorkerRow& row)
     : loop_(loop),
       channel_(loop, kChannelFd,
-               Channel::Callbacks{[this](const Message& message, int fd) { received(message, fd); },
+               Channel::Callbacks{[this](const ChannelMessage& message, int fd) { received(message, fd); },
                                   [this] {
                                     log_error("the supervisor has died: exiting");
                                     distributor_.drain(0ms);
@@ -64,7 +64,7 @@ DistributorProcess::DistributorProcess(uv_loop_t* loop, const Handover& handover
   channel_.send({MessageKind::ready, 0, {}});
 }
 
-void DistributorProcess::received(const Message& message, int fd) {
+void DistributorProcess::received(const ChannelMessage& message, int fd) {
   const int pid = static_cast<int>(message.number);
   switch (message.kind) {
     case MessageKind::link_worker:

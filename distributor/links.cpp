@@ -31,7 +31,7 @@ void Links::add(int pid, const std::string& place, int fd) {
   auto link = std::make_unique<Link>(
       Link{.pid = pid, .slot = slot, .row = row, .claims = std::move(*claims), .channel = {}, .passed = {}});
   Link& self = *link;  // outlives its channel
-  const auto received = [this, &self](const Message& message, int unwanted) {
+  const auto received = [this, &self](const ChannelMessage& message, int unwanted) {
     if (unwanted >= 0) ::close(unwanted);
     if (message.kind == MessageKind::accepted) confirmed(self, message);
   };
@@ -46,10 +46,15 @@ void Links::add(int pid, const std::string& place, int fd) {
     log_warning("cannot pass connections to a worker", {{"pid", pid}, {"error", error.what()}});
     return callbacks_.lost(pid);
   }
-  static_cast<void>(self.channel->send({MessageKind::claims, 0, {}}, self.claims.fd()));  // the queue is empty
+  send_claims(self);
   const auto behind = std::ranges::upper_bound(links_, slot, {}, [](const auto& each) { return each->slot; });
   links_.insert(behind, std::move(link));
   callbacks_.changed();
+}
+
+// What does not fit into the queue is sent again when the worker refuses a connection.
+void Links::send_claims(Link& link) {
+  static_cast<void>(link.channel->send({MessageKind::claims, 0, {}}, link.claims.fd()));
 }
 
 void Links::close(int pid) {
@@ -113,7 +118,7 @@ bool Links::pass(Client& client) {
     const auto chosen = static_cast<std::ptrdiff_t>(policy_.choose(candidates_, client.key));
     Link& link = *sources_[static_cast<std::size_t>(chosen)];
     const std::uint64_t ticket = next_ticket_;
-    if (link.channel->send({MessageKind::connection, ticket, {}}, client.fd.get())) {
+    if (link.channel->send({MessageKind::connection, ticket, client.is_https ? "https" : ""}, client.fd.get())) {
       ++next_ticket_;
       ++unconfirmed_;
       link.passed.push_back({.client = std::move(client), .ticket = ticket});
@@ -126,11 +131,14 @@ bool Links::pass(Client& client) {
 }
 
 // Cumulative, so that a lost confirmation is made up for by the next one.
-void Links::confirmed(Link& link, const Message& message) {
+void Links::confirmed(Link& link, const ChannelMessage& message) {
   std::istringstream numbers(message.text);
   std::set<std::uint64_t> refused;
   for (std::uint64_t number = 0; numbers >> number;) refused.insert(number);
-  if (!refused.empty()) link.short_until_ms = monotonic_ms() + kShortMs;
+  if (!refused.empty()) {
+    link.short_until_ms = monotonic_ms() + kShortMs;
+    if (link.claims.taken() == 0) send_claims(link);  // may have arrived without their descriptor, too
+  }
   for (; !link.passed.empty() && link.passed.front().ticket <= message.number; link.passed.pop_front()) {
     --unconfirmed_;
     if (refused.contains(link.passed.front().ticket)) callbacks_.returned(std::move(link.passed.front().client));

@@ -30,6 +30,7 @@ namespace pronghorn::distributor {
 struct Client {
   supervisor::Fd fd;
   std::uint64_t key = 0;  // for the hash balances
+  bool is_https = false;  // it speaks TLS
 };
 
 class Links {
@@ -85,7 +86,8 @@ class Links {
 
   [[nodiscard]] bool takes_more(const Link& link, const WorkerRow& row, std::uint64_t now) const noexcept;
   void collect_candidates();
-  void confirmed(Link& link, const Message& message);
+  void send_claims(Link& link);
+  void confirmed(Link& link, const ChannelMessage& message);
   void take_back(Link& link);
   void end(Link& link);
 

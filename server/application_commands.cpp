@@ -1,5 +1,6 @@
-// The commands about an application: serve, check, routes, new.
+// The commands about an application: serve, check, routes, new, certificate.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,8 +14,9 @@
 #include <vector>
 
 #include "server/commands.h"
+#include "server/commands/certificate_files.h"
 #include "server/commands/deep_check.h"
-#include "server/commands/project.h"
+#include "server/commands/project/project.h"
 #include "server/options/load_configuration.h"
 #include "server/options/options.h"
 #include "server/options/values.h"
@@ -104,7 +106,7 @@ int check(const Invocation& invocation) {
   print(fmt::format("configuration file: {}\n\n", effective.file.empty() ? "none" : printable(effective.file)) +
         table(lines));
   for (const std::string& warning : warnings_of(effective, kernel_limits())) print("\nwarning: " + warning + '\n');
-  return invocation.parsed.has("--deep") ? deep_check(effective.config) : 0;
+  return invocation.parsed.has("--deep") ? deep_check(effective.config, effective.file) : 0;
 }
 
 int routes(const Invocation& invocation) {
@@ -115,7 +117,8 @@ int routes(const Invocation& invocation) {
   } catch (const std::exception& error) {
     leave_with_application(3, error.what());
   }
-  if (std::fflush(stdout) != 0) leave_with_application(1, "cannot write to standard output");
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)
+    leave_with_application(1, "cannot write to standard output");
   leave_with_application(0);
 }
 
@@ -123,6 +126,27 @@ int new_project(const Invocation& invocation) {
   const std::string& path = invocation.parsed.argument;
   make_project(path);
   print(fmt::format("created {}; {}/README.md says how to build, test and run it\n", path, path));
+  return 0;
+}
+
+int certificate(const Invocation& invocation) {
+  const ParsedCommand& parsed = invocation.parsed;
+  if (!parsed.has("--self-signed")) {
+    throw UsageError(
+        "certificate: only certificates for development are made here: add --self-signed; for one that browsers trust "
+        "use an authority such as Let's Encrypt (docs/tls.md)");
+  }
+  const CertificateWish wish{.names = parsed.arguments,
+                             .certificate = parsed.value("--certificate", "certificate.pem"),
+                             .key = parsed.value("--key", "certificate.key"),
+                             .replace = parsed.has("--replace")};
+  const std::vector<std::string> names = make_self_signed(wish);
+  print(fmt::format("created {} and {}, for {}, valid for a year\n\n", wish.certificate, wish.key,
+                    fmt::join(names, ", ")));
+  print(
+      fmt::format("  pronghorn serve APP.so --listen https://127.0.0.1:8443 --tls-certificate {} --tls-key {}\n"
+                  "  curl --cacert {} https://localhost:8443/\n",
+                  wish.certificate, wish.key, wish.certificate));
   return 0;
 }
 

@@ -30,6 +30,23 @@ std::vector<std::string> spellings(const Command& command) {
   return known;
 }
 
+// An option that is true or false may stand alone: "--redirect-http" is "--redirect-http true".
+std::vector<std::string> with_implied_truth(const Command& command, const std::vector<std::string>& arguments) {
+  std::vector<std::string> alone;
+  for (const Option* option : options_of(command)) {
+    if (option->value_name == kTruthName) alone.push_back(option->flag());
+  }
+  std::vector<std::string> out;
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    out.push_back(arguments[i]);
+    if (std::ranges::find(alone, arguments[i]) == alone.end()) continue;
+    // Any other word is a mistyped value, unless it cannot be one.
+    const std::string next = i + 1 < arguments.size() ? arguments[i + 1] : "-";
+    if (next.starts_with('-') || next.ends_with(".so")) out.emplace_back("true");
+  }
+  return out;
+}
+
 // CLI11 takes the argument after "--name=" for the value; here nothing follows "=" but an empty value.
 std::vector<std::string> with_empty_values(const std::vector<std::string>& arguments) {
   std::vector<std::string> out;
@@ -95,10 +112,11 @@ ParsedCommand parse_command(const Command& command, const std::vector<std::strin
                                                           : cli.add_option(name, values[i]));
   }
   const bool takes_argument = !command.argument.empty() && !(embedded && command.argument_is_app);
-  if (takes_argument) cli.add_option("argument", parsed.argument);
+  if (takes_argument && !command.argument_repeats) cli.add_option("argument", parsed.argument);
+  if (takes_argument && command.argument_repeats) cli.add_option("argument", parsed.arguments);
   if (command.argument_has_object) cli.add_option("object", parsed.object);
 
-  auto reversed = with_empty_values(arguments);
+  auto reversed = with_empty_values(with_implied_truth(command, arguments));
   std::reverse(reversed.begin(), reversed.end());
   try {
     cli.parse(std::move(reversed));

@@ -37,6 +37,7 @@ struct Command {
   bool argument_is_app = false;  // not taken by a program that is its own application
   bool argument_is_optional = false;
   bool argument_has_object = false;  // a second word follows it: "release ID|all"
+  bool argument_repeats = false;     // any number of words, in ParsedCommand::arguments
 };
 
 // Every command, in the order of the help text.
@@ -48,6 +49,7 @@ struct ParsedCommand {
   std::vector<GivenOption> options;
   std::string config_file;                                       // --config
   std::string argument;                                          // empty: not given
+  std::vector<std::string> arguments;                            // of a command whose argument repeats
   std::string object;                                            // the word after the argument; empty: not given
   std::vector<std::string_view> flags;                           // those without a value
   std::vector<std::pair<std::string_view, std::string>> values;  // flags with their values

@@ -36,6 +36,7 @@ int serve(const Invocation& invocation);  // returns when the server has stopped
 int check(const Invocation& invocation);
 int routes(const Invocation& invocation);
 int new_project(const Invocation& invocation);
+int certificate(const Invocation& invocation);
 
 // server/operator_commands.cpp
 int status(const Invocation& invocation);

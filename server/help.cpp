@@ -78,7 +78,8 @@ std::string flag_text(const Flag& flag) {
 std::string argument_of(const Command& command, bool embedded) {
   if (command.argument.empty() || (embedded && command.argument_is_app)) return "";
   const bool optional = command.argument_is_optional;
-  return fmt::format(" {}{}{}", optional ? "[" : "", command.argument, optional ? "]" : "");
+  return fmt::format(" {}{}{}{}", optional ? "[" : "", command.argument, command.argument_repeats ? "..." : "",
+                     optional ? "]" : "");
 }
 
 }  // namespace

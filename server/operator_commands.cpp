@@ -7,7 +7,7 @@
 #include "server/commands.h"
 #include "server/commands/control_client.h"
 #include "server/commands/crashes.h"
-#include "server/commands/drill.h"
+#include "server/commands/drill/drill.h"
 #include "server/commands/jobs.h"
 #include "server/commands/status_view.h"
 #include "server/commands/top.h"

@@ -10,7 +10,6 @@
 #include <string_view>
 #include <vector>
 
-#include "common/privileges.h"
 #include "common/version.h"
 #include "distributor/distributor_process.h"
 #include "pronghorn/plugin.h"
@@ -21,6 +20,7 @@
 #include "server/hidden_password.h"
 #include "server/options/suggest.h"
 #include "server/options/values.h"
+#include "server/privileges.h"
 #include "supervisor/crash/dwarf_names.h"
 #include "supervisor/redis/redis_guard.h"
 #include "supervisor/upgrade/state_check.h"
@@ -76,6 +76,7 @@ bool is_global_flag(std::string_view name) {
 int run_internal(int argc, char** argv, Setup setup) {
   const std::string_view name(argv[1]);
   drop_privileges();
+  ::unsetenv(kHiddenRedisVariable);  // programs that the application starts would inherit it
   if (name == "worker") return worker::run_worker(setup);
   if (name == "distributor") return distributor::run_distributor();
   if (name == "check-app") worker::check_app(setup);

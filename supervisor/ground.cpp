@@ -1,7 +1,9 @@
 #include "supervisor/ground.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -14,7 +16,10 @@
 
 #include "common/log.h"
 #include "supervisor/redis/embedded_redis.h"
+#include "supervisor/system/exit_status.h"
 #include "supervisor/system/identity.h"
+#include "supervisor/system/read_privilege.h"
+#include "supervisor/tls/redis_files.h"
 
 namespace pronghorn::supervisor {
 namespace {
@@ -84,19 +89,65 @@ HandoffQueue resumed_handoff_queue(const ResumeState& state) {
   return {.give = Fd(state.handoff_give_fd), .take = Fd(state.handoff_take_fd)};
 }
 
-}  // namespace
-
-void change_identity(const Config& config) {
-  const auto identity = find_identity(config.user, config.group);
-  if (!identity) return;
-  if (uses_runtime_dir(config)) create_directory_for(*identity, config.runtime_dir, "runtime_dir");
-  if (config.redis == "embedded") create_directory_for(*identity, config.data_dir, "data_dir");
-  adopt(*identity);
+std::optional<TicketKeys> adopted_keys(Fd fd) {
+  if (!fd) return std::nullopt;
+  try {
+    return TicketKeys::adopt(fd.release());
+  } catch (const std::exception&) {  // of another build
+    return std::nullopt;
+  }
 }
 
-Ground fresh_ground(const Config& config, std::vector<PassedSocket> passed) {
+// Those of a process of this service that has ended, so that its clients resume their sessions; else new ones.
+TicketKeys first_ticket_keys(std::vector<PassedSocket>& passed) {
+  const auto kept = std::ranges::find(passed, kTicketKeysName, &PassedSocket::name);
+  if (kept != passed.end()) {
+    auto keys = adopted_keys(std::move(kept->fd));
+    passed.erase(kept);
+    if (keys) return *std::move(keys);
+  }
+  return TicketKeys::create(TicketKeys::now());
+}
+
+std::optional<TicketKeys> resumed_ticket_keys(const ResumeState& state) {
+  if (!serves_https(state.config)) return std::nullopt;
+  if (auto keys = adopted_keys(Fd(state.ticket_keys_fd))) return keys;
+  return TicketKeys::create(TicketKeys::now());
+}
+
+bool can_read_tls_files(const Config& config) {
+  const auto readable = [](const std::string& path) { return ::access(path.c_str(), R_OK) == 0; };
+  return std::ranges::all_of(config.tls_certificate, readable) && std::ranges::all_of(config.tls_key, readable) &&
+         (config.tls_client_ca.empty() || readable(config.tls_client_ca));
+}
+
+}  // namespace
+
+std::shared_ptr<const TlsMaterial> first_tls_material(Config& config) {
+  try {
+    read_redis_files(config);
+    return load_tls_material(config);
+  } catch (const std::exception& error) {
+    throw ConfigurationError(fmt::format("the certificates cannot be used: {}", error.what()));
+  }
+}
+
+void change_identity(const Config& config) {
+  if (const auto identity = find_identity(config.user, config.group)) {
+    if (uses_runtime_dir(config)) create_directory_for(*identity, config.runtime_dir, "runtime_dir");
+    if (config.redis == "embedded") create_directory_for(*identity, config.data_dir, "data_dir");
+    adopt(*identity);
+  }
+  // A reload reads the files again, as the new user.
+  const bool can_read = (!serves_https(config) || can_read_tls_files(config)) && can_read_redis_files(config);
+  if (can_read) ReadPrivilege::give_up();
+}
+
+Ground fresh_ground(const Config& config, std::vector<PassedSocket> passed, std::shared_ptr<const TlsMaterial> tls) {
   if (config.redis == "embedded") require_redis_server(config);
   DirectoryLocks locks = lock_directories(config);
+  std::optional<TicketKeys> ticket_keys;
+  if (tls != nullptr) ticket_keys = first_ticket_keys(passed);
   Listeners listeners(config.listen, config.balance, config.backlog, config.max_workers, config.min_workers,
                       socket_options(config, passed));
   auto admin = admin_listeners(config, passed);
@@ -115,6 +166,8 @@ Ground fresh_ground(const Config& config, std::vector<PassedSocket> passed) {
           .admin_listeners = std::move(admin),
           .handoff = HandoffQueue::create(),
           .locks = std::move(locks),
+          .tls = std::move(tls),
+          .ticket_keys = std::move(ticket_keys),
           .resume = std::nullopt};
 }
 
@@ -132,6 +185,8 @@ Ground resumed_ground(ResumeState state) {
       .admin_listeners = std::move(admin),
       .handoff = resumed_handoff_queue(state),
       .locks = {.runtime = Fd(state.runtime_lock_fd), .data = Fd(state.data_lock_fd), .redis = Fd(state.redis_lock_fd)},
+      .tls = adopt_tls_material(state.tls_credentials_fd),
+      .ticket_keys = resumed_ticket_keys(state),
       .resume = std::move(state)};
 }
 

@@ -79,6 +79,11 @@ void SupervisorProcess::store_listeners() {
   }
 }
 
+// Also when the server ends in order: a restart of the service continues with them.
+void SupervisorProcess::store_ticket_keys() {
+  if (ground_.ticket_keys) manager_.keep(ground_.ticket_keys->fd(), kTicketKeysName);
+}
+
 // Nobody would answer clients that wait in the queue of a stored socket once this process has ended in order.
 void SupervisorProcess::close_listeners() {
   std::set<std::string> names;

@@ -8,6 +8,7 @@
 #include <uv.h>
 
 #include <exception>
+#include <memory>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
@@ -17,6 +18,7 @@
 #include "supervisor/ground.h"
 #include "supervisor/supervisor_process.h"
 #include "supervisor/system/exit_status.h"
+#include "supervisor/system/read_privilege.h"
 #include "supervisor/upgrade/resume_state.h"
 
 namespace pronghorn::supervisor {
@@ -94,21 +96,26 @@ int run_on_loop(Ground& ground, const SupervisorHooks& hooks) {
 
 }  // namespace
 
-int run_supervisor(const Config& config, const SupervisorHooks& hooks) {
+int run_supervisor(const Config& wanted, const SupervisorHooks& hooks) {
   open_standard_descriptors();
+  Config config = wanted;
   try {
     auto passed = take_passed_sockets();
     auto resume = take_resume_state();
+    ReadPrivilege::settle();
+    std::shared_ptr<const TlsMaterial> tls;
     if (resume) {
       reopen_own_log(resume->config);
     } else {
+      tls = first_tls_material(config);
       change_identity(config);
       open_logs(config);
     }
     ::signal(SIGPIPE, SIG_IGN);
     raise_descriptor_limit();
     const bool fresh = !resume;
-    Ground ground = resume ? resumed_ground(std::move(*resume)) : fresh_ground(config, std::move(passed));
+    Ground ground =
+        resume ? resumed_ground(std::move(*resume)) : fresh_ground(config, std::move(passed), std::move(tls));
     if (fresh) {  // of a server that starts: one that cannot says only why
       for (const std::string& warning : hooks.warnings) log_warning(warning);
       warn_about_root();

@@ -23,6 +23,7 @@ constexpr std::uint64_t kStackLimitMs = 3'000;      // for function names, when 
 constexpr Milliseconds kStopNowLimit{1'000};        // for Redis, when the server stops without draining
 constexpr std::uint64_t kGuardiansLimitMs = 5'000;  // for guardians to hand over what nobody takes
 constexpr std::uint64_t kLookAgainMs = 10;
+constexpr Milliseconds kTlsPeriod{60'000};  // of looking at certificates and ticket keys
 
 ControlSocket make_control(uv_loop_t* loop, const Ground& ground, ControlSocket::Handler handler) {
   const std::string path = control_path(*ground.config);
@@ -66,14 +67,17 @@ SupervisorProcess::SupervisorProcess(uv_loop_t* loop, Ground& ground, const Supe
                 .admin_listeners = ground.admin_listeners.get(),
                 .handoff = ground.handoff,
                 .passes_connections = passes_connections(ground.config->balance),
-                .reporter = &reporter_},
-               {.generation = 1, .config = ground.config, .app = ground.app}, worker_callbacks()),
+                .reporter = &reporter_,
+                .ticket_keys = ground.ticket_keys ? &*ground.ticket_keys : nullptr},
+               {.generation = 1, .config = ground.config, .app = ground.app, .tls = ground.tls}, worker_callbacks()),
       stalls_(workers_, ground.board, children_, symbolizer_),
+      certificates_(ground.board.server()),
       check_(loop, children_, ground.program, ground.board.fd()),
       rollouts_(workers_, check_, ground.board, hooks,
-                {.generation = 1, .config = ground.config, .app = std::move(ground.app)},
+                {.generation = 1, .config = ground.config, .app = std::move(ground.app), .tls = ground.tls},
                 {.on_complete = [this](const Config& config) { rollout_complete(config); }}),
       recycler_(workers_, ground.board),
+      relay_(workers_, ground.board),
       sampler_(ground.board),
       history_(ground.board),
       scaling_(workers_, sampler_),
@@ -89,6 +93,7 @@ SupervisorProcess::SupervisorProcess(uv_loop_t* loop, Ground& ground, const Supe
                     .listeners = ground.listeners,
                     .admin_listeners = ground.admin_listeners.get(),
                     .handoff = ground.handoff,
+                    .ticket_keys = ground.ticket_keys,
                     .locks = ground.locks,
                     .control = control_,
                     .symbolizer = symbolizer_,
@@ -105,6 +110,7 @@ SupervisorProcess::SupervisorProcess(uv_loop_t* loop, Ground& ground, const Supe
                   [this] {
                     if (workers_.set_still(stalls_.look(monotonic_ms()))) schedule();
                   }),
+      tls_tick_(loop, [this] { watch_tls(); }),
       watchdog_(loop, [this] { manager_.alive(); }) {
   if (ground.config->redis == "embedded") {
     redis_.emplace(loop, children_, ground.program, *ground.config, ground.locks.redis);
@@ -123,12 +129,17 @@ Workers::Callbacks SupervisorProcess::worker_callbacks() {
                 distribution_->unlinked(distributor, worker);
                 schedule();
               },
+          .on_relay_unlinked =
+              [this](int worker, int relay) {
+                relay_.unlinked(worker, relay);
+                schedule();
+              },
           .on_killed = [this](const std::string& request,
                               std::uint64_t client) { quarantine_.killed(request, client, monotonic_ms()); },
           .on_ended = [this](const EndedIncarnation& worker) { jobs_.ended(worker); },
-          .on_quarantine = [this](int pid, const Message& message) { quarantine_.received(pid, message); },
-          .on_requests = [this](const Message& message) { requests_.received(message); },
-          .on_jobs = [this](const Message& message) { job_query_.received(message); }};
+          .on_quarantine = [this](int pid, const ChannelMessage& message) { quarantine_.received(pid, message); },
+          .on_requests = [this](const ChannelMessage& message) { requests_.received(message); },
+          .on_jobs = [this](const ChannelMessage& message) { job_query_.received(message); }};
 }
 
 ControlCommands::Actions SupervisorProcess::control_actions() {
@@ -175,6 +186,10 @@ int SupervisorProcess::run() {
   memory_tick_.start(Recycler::kMemoryPeriod);
   watch_for_stalls(ground_.config->stall_threshold);
   if (const Milliseconds period = manager_.watchdog_period(); period.count() > 0) watchdog_.start(period, period);
+  if (ground_.ticket_keys) {
+    certificates_.use(ground_.tls, std::time(nullptr));
+    tls_tick_.start(kTlsPeriod, kTlsPeriod);
+  }
   if (ground_.resume) {
     resume();
   } else {
@@ -225,9 +240,10 @@ void SupervisorProcess::start_workers() {
 void SupervisorProcess::resume() {
   phase_ = Phase::running;
   announced_ = true;
-  replacement_.resume(
-      *ground_.resume,
-      {.generation = ground_.resume->generation, .config = ground_.config, .app = rollouts_.launch().app});
+  replacement_.resume(*ground_.resume, {.generation = ground_.resume->generation,
+                                        .config = ground_.config,
+                                        .app = rollouts_.launch().app,
+                                        .tls = ground_.tls});
   block_signals(false);
   reload({.checked = {}, .finished = [this](const std::string& error) { replacement_.rollout_ended(error); }});
   schedule();
@@ -250,6 +266,7 @@ void SupervisorProcess::announce() {
   log_info(fmt::format("listening on {} with {}, pid {}, ready in {} ms", fmt::join(urls, " and "),
                        fmt::join(parts, ", "), ::getpid(), monotonic_ms() - began_ms_));
   store_listeners();
+  store_ticket_keys();
   manager_.ready(status_line());
 }
 
@@ -259,6 +276,7 @@ void SupervisorProcess::advance() {
   std::uint64_t next = rollouts_.advance();
   next = earlier(next, workers_.advance());
   if (distribution_ && !stopping()) next = earlier(next, distribution_->advance());
+  if (has_relay()) next = earlier(next, relay_.advance());
   next = earlier(next, replacement_.advance());
   tell_manager();
   if (!announced_ && phase_ == Phase::running && all_ready()) announce();
@@ -304,6 +322,15 @@ void SupervisorProcess::watch_memory() {
   if (next < Recycler::kMemoryPeriod) schedule();
 }
 
+void SupervisorProcess::watch_tls() {
+  certificates_.tick(std::time(nullptr));
+  try {
+    if (ground_.ticket_keys->rotate(TicketKeys::now())) log_debug("TLS session tickets have a new key");
+  } catch (const std::exception& error) {
+    log_error(error.what());
+  }
+}
+
 void SupervisorProcess::watch_for_stalls(Milliseconds threshold) {
   const Milliseconds period = StallWatch::period(threshold);
   stall_tick_.start(period, period);
@@ -341,6 +368,7 @@ void SupervisorProcess::rollout_complete(const Config& config) {
     log_error(error.what());
   }
   describe_redis(config);
+  if (ground_.ticket_keys) certificates_.use(rollouts_.launch().tls, std::time(nullptr));
   log_level_.clear();
   ground_.board.server().ready_without_redis.store(config.ready_requires == "nothing" ? 1 : 0);
   watch_for_stalls(config.stall_threshold);

@@ -36,9 +36,11 @@
 #include "supervisor/system/child_process.h"
 #include "supervisor/system/service_manager.h"
 #include "supervisor/system/uv_handles.h"
+#include "supervisor/tls/certificate_watch.h"
 #include "supervisor/upgrade/program_files.h"
 #include "supervisor/upgrade/program_replacement.h"
 #include "supervisor/workers/stall_watch.h"
+#include "supervisor/workers/topic_relay.h"
 #include "supervisor/workers/workers.h"
 
 namespace pronghorn::supervisor {
@@ -72,9 +74,11 @@ class SupervisorProcess {
   void advance();
   void tick();
   void watch_memory();
+  void watch_tls();
   void watch_for_stalls(Milliseconds threshold);
   [[nodiscard]] bool finish_when_empty();
   [[nodiscard]] bool guardians_work();
+  [[nodiscard]] bool has_relay() const { return ground_.config->redis != "none"; }
   [[nodiscard]] bool stopping() const noexcept { return phase_ == Phase::draining || phase_ == Phase::stopping; }
 
   void worker_ready(const WorkerEntry& worker);
@@ -94,6 +98,7 @@ class SupervisorProcess {
   void tell_reload();
   void tell_manager();
   void store_listeners();
+  void store_ticket_keys();
   void close_listeners();
   [[nodiscard]] std::string status_line() const;
   void reopen_logs();
@@ -123,9 +128,11 @@ class SupervisorProcess {
   CrashReporter reporter_;
   Workers workers_;
   StallWatch stalls_;
+  CertificateWatch certificates_;
   AppCheck check_;
   Rollouts rollouts_;
   Recycler recycler_;
+  TopicRelay relay_;
   std::optional<Distribution> distribution_;  // with a balance that passes connections
   Sampler sampler_;
   History history_;
@@ -141,6 +148,7 @@ class SupervisorProcess {
   Timer tick_;
   Timer memory_tick_;
   Timer stall_tick_;
+  Timer tls_tick_;  // with https
   Timer watchdog_;
   std::vector<std::unique_ptr<Signal>> signals_;
 };

@@ -11,13 +11,13 @@ foreach(source IN LISTS unit_sources)
 endforeach()
 
 # They start clusters of real servers, whose own timeouts count: each alone, and for longer.
-foreach(name circuit_breaker cluster failures sentinel)
-  set_tests_properties("unit/worker/state/redis/${name}" PROPERTIES RUN_SERIAL ON TIMEOUT 300)
+foreach(name on_cluster redis/cluster redis/failures redis/health/circuit_breaker redis/sentinel)
+  set_tests_properties("unit/worker/state/${name}" PROPERTIES RUN_SERIAL ON TIMEOUT 300)
 endforeach()
 
 # Tests that use threads, for ./scripts/test --threads.
-foreach(name server/commands/control_client common/ipc/scoreboard common/line_writer common/log worker/forms/multipart
-             worker/forms/temporary_file worker/runtime/concurrent worker/runtime/offload worker/runtime/task
+foreach(name server/commands/control_client common/ipc/scoreboard common/line_writer common/log common/tls/ticket_keys
+             worker/forms/multipart worker/forms/temporary_file worker/runtime/concurrent worker/runtime/offload worker/runtime/task
              worker/state/redis/link/redis_link)
   set_property(TEST "unit/${name}" APPEND PROPERTY LABELS threads)
 endforeach()
@@ -29,6 +29,16 @@ if(Catch2_VERSION VERSION_LESS 3)
 else()
   set(list_option "--list-tests;--verbosity;quiet")
 endif()
+set(integration_tests "${PRONGHORN_INTEGRATION_TESTS}")
+if(NOT integration_tests)
+  set(integration_tests "$<TARGET_FILE:integration_tests>")
+endif()
+set(left_out)
+if(PRONGHORN_SANITIZE)
+  list(TRANSFORM not_sanitized REPLACE ".*/(.+)" "~[#\\1_test]" OUTPUT_VARIABLE left_out)
+  string(JOIN "" left_out ${left_out})
+endif()
+set(sanitized $<BOOL:${PRONGHORN_SANITIZE}>)
 configure_file(list_tests.cmake.in "${list_script}.in" @ONLY)
 file(GENERATE OUTPUT "${list_script}" INPUT "${list_script}.in")
 set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES "${list_script}")

@@ -1,11 +1,17 @@
 #include "worker/drain.h"
 
+#include <algorithm>
 #include <utility>
+
+#include "worker/state/relay/relay_link.h"
 
 namespace pronghorn::worker {
 
 Drain::Drain(const Parts& parts, Callbacks callbacks)
-    : parts_(parts), callbacks_(std::move(callbacks)), timer_(make_uv(parts.loop, uv_timer_init, this)) {}
+    : parts_(parts),
+      callbacks_(std::move(callbacks)),
+      timer_(make_uv(parts.loop, uv_timer_init, this)),
+      relay_timer_(make_uv(parts.loop, uv_timer_init, this)) {}
 
 void Drain::begin(std::chrono::milliseconds delay) {
   if (parts_.row.phase.load() == WorkerPhase::draining) return;
@@ -21,6 +27,19 @@ void Drain::begin(std::chrono::milliseconds delay) {
       static_cast<std::uint64_t>(delay.count()), 0);
 }
 
+void Drain::hurry(std::chrono::milliseconds limit) {
+  parts_.timeout = std::min(parts_.timeout, limit);
+  if (done_) return;
+  if (!parts_.http.draining()) return close_gracefully();
+  expire_in(std::min(limit, std::chrono::milliseconds(uv_timer_get_due_in(timer_.get()))));
+}
+
+void Drain::expire_in(std::chrono::milliseconds time) {
+  uv_timer_start(
+      timer_.get(), [](uv_timer_t* timer) { static_cast<Drain*>(timer->data)->expire(); },
+      static_cast<std::uint64_t>(time.count()), 0);
+}
+
 void Drain::log_step(std::string_view step, const LogField& limit) const {
   log_info(step, {{"connections", parts_.http.connections()},
                   {"in_flight", parts_.row[Count::in_flight].load()},
@@ -33,9 +52,16 @@ void Drain::close_gracefully() {
   log_step(server_stops ? "draining: finishing requests in flight, closing idle connections"
                         : "draining: finishing requests in flight, handing over the other connections",
            {"drain_timeout_ms", parts_.timeout.count()});
+  expire_in(parts_.timeout);
+  // Whom it relays topics for may find no other relay: there may be no other worker.
   uv_timer_start(
-      timer_.get(), [](uv_timer_t* timer) { static_cast<Drain*>(timer->data)->expire(); },
-      static_cast<std::uint64_t>(parts_.timeout.count()), 0);
+      relay_timer_.get(),
+      [](uv_timer_t* timer) {
+        auto* drain = static_cast<Drain*>(timer->data);
+        drain->peers_had_time_ = true;
+        drain->check_empty();
+      },
+      static_cast<std::uint64_t>(std::chrono::milliseconds(RelayLink::kMaxSwitch).count()), 0);
   parts_.http.drain(server_stops);
   check_empty();
 }
@@ -56,8 +82,11 @@ void Drain::check_empty() {
   if (parts_.http.connections() > 0 || parts_.runtime.background_tasks() > 0) return;
   if (parts_.http.accept_waiting()) return;
   if (parts_.passed.linked()) return;
+  const bool server_stops = parts_.server.draining.load() != 0;  // then no other worker becomes the relay
+  if (parts_.relay != nullptr && parts_.relay->has_peers() && !server_stops && !peers_had_time_) return;
   done_ = true;
   uv_timer_stop(timer_.get());
+  uv_timer_stop(relay_timer_.get());
   log_info("drained: all requests answered", {{"took_ms", monotonic_ms() - began_ms_},
                                               {"answered", parts_.row[Count::requests].load() - answered_before_}});
   callbacks_.ended();

@@ -11,9 +11,10 @@
 #include "common/ipc/scoreboard.h"
 #include "common/log.h"
 #include "common/uv_ptr.h"
-#include "worker/http1/http_server.h"
 #include "worker/passed_connections.h"
 #include "worker/runtime/runtime.h"
+#include "worker/server/http_server.h"
+#include "worker/state/relay/relay.h"
 
 namespace pronghorn::worker {
 
@@ -26,6 +27,7 @@ class Drain {
     WorkerRow& row;
     HttpServer& http;
     const PassedConnections& passed;
+    const Relay* relay;  // null: there is none
     Runtime& runtime;
     std::chrono::milliseconds timeout;  // drain_timeout
   };
@@ -39,11 +41,15 @@ class Drain {
 
   // Serves for `delay` with /ready answering 503, then closes gracefully. A second call does nothing.
   void begin(std::chrono::milliseconds delay);
-  // Ends the drain if nothing is left. Call it when a connection, a background task or a link has ended.
+  // Ends the delay, and closes what is left after `limit` unless drain_timeout is over before. Call after begin().
+  void hurry(std::chrono::milliseconds limit);
+  // Ends the drain if nothing is left. Call it when a connection, a background task, a link or the last
+  // peer of the relay has gone.
   void check_empty();
 
  private:
   void close_gracefully();
+  void expire_in(std::chrono::milliseconds time);
   void expire();
   void log_step(std::string_view step, const LogField& limit) const;
 
@@ -52,7 +58,9 @@ class Drain {
   std::uint64_t began_ms_ = 0;
   std::uint64_t answered_before_ = 0;
   bool done_ = false;
+  bool peers_had_time_ = false;  // those of the relay, to find another
   UvPtr<uv_timer_t> timer_;
+  UvPtr<uv_timer_t> relay_timer_;
 };
 
 }  // namespace pronghorn::worker

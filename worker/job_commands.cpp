@@ -90,7 +90,7 @@ class Answer {
   }
 
  private:
-  [[nodiscard]] Task<void> deliver(Message message) const {
+  [[nodiscard]] Task<void> deliver(ChannelMessage message) const {
     for (int i = 0; i < kTries && !send_(message); ++i) co_await sleep_for(kPause);
   }
 
@@ -176,7 +176,9 @@ Task<void> change(JobService& service, const Command& command, const Answer& ans
 }
 
 Task<void> carry_out(JobService& service, const Command& command, const Answer& answer) {
-  if (!command.name.empty() && !is_job_name(command.name)) throw std::invalid_argument("that is no name of a job");
+  if (!command.name.empty() && !is_job_name(command.name)) {
+    throw std::invalid_argument("--name: a job's name is 1 to 64 letters, digits, '-' or '_'");
+  }
   if (command.action == "stats") return stats(service, command, answer);
   if (command.action == "list") return list(service, command, answer);
   if (command.action == "show") return show(service, command, answer);
@@ -186,7 +188,7 @@ Task<void> carry_out(JobService& service, const Command& command, const Answer& 
 
 }  // namespace
 
-Task<void> carry_out_job_command(JobService* service, Message command, SendMessage send) {
+Task<void> carry_out_job_command(JobService* service, ChannelMessage command, SendMessage send) {
   const Answer answer(command.number, std::move(send));
   const Command read_command = read(command.text);
   std::string error;

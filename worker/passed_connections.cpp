@@ -20,7 +20,7 @@ void PassedConnections::add_link(int fd) noexcept {
     const auto link = links_.emplace(links_.end());
     link->channel = std::make_unique<Channel>(
         loop_, fd,
-        Channel::Callbacks{[this, link](const Message& message, int client) { take(*link, message, client); },
+        Channel::Callbacks{[this, link](const ChannelMessage& message, int client) { take(*link, message, client); },
                            [this, link] { ended(link); }});
   } catch (const std::exception& error) {
     std::erase_if(links_, [](const Link& link) { return link.channel == nullptr; });
@@ -28,11 +28,15 @@ void PassedConnections::add_link(int fd) noexcept {
   }
 }
 
-// Without a descriptor left in this process, the message arrives without its own: the distributor gives the client to
-// another worker. It has already done so if this worker stood still for too long.
-void PassedConnections::take(Link& link, const Message& message, int fd) {
+// Without a descriptor left in this process, a message arrives without its own: the distributor gives the client to
+// another worker, and sends the claims again. It has already done so if this worker stood still for too long.
+void PassedConnections::take(Link& link, const ChannelMessage& message, int fd) {
   if (message.kind == MessageKind::claims) {
-    link.claims = LinkClaims::attach(fd);
+    if (!link.claims) {
+      link.claims = LinkClaims::attach(fd);
+    } else if (fd >= 0) {
+      ::close(fd);
+    }
     return;
   }
   if (message.kind != MessageKind::connection) {
@@ -40,7 +44,7 @@ void PassedConnections::take(Link& link, const Message& message, int fd) {
     return;
   }
   if (fd >= 0 && link.claims && link.claims->take(message.number)) {
-    http_.adopt(fd);
+    http_.adopt(fd, message.text == "https");
   } else {
     if (fd >= 0) ::close(fd);
     link.not_taken += fmt::format("{} ", message.number);

@@ -16,7 +16,7 @@
 #include "common/ipc/channel.h"
 #include "common/ipc/link_claims.h"
 #include "common/uv_ptr.h"
-#include "worker/http1/http_server.h"
+#include "worker/server/http_server.h"
 
 namespace pronghorn::worker {
 
@@ -44,7 +44,7 @@ class PassedConnections {
     bool unconfirmed = false;  // a confirmation did not fit into the queue
   };
 
-  void take(Link& link, const Message& message, int fd);
+  void take(Link& link, const ChannelMessage& message, int fd);
   void confirm(Link& link);
   void ended(std::list<Link>::iterator link);
 

@@ -57,7 +57,7 @@ Task<void> QuarantineKeeper::keep() {
   }
 }
 
-void QuarantineKeeper::received(const Message& message) {
+void QuarantineKeeper::received(const ChannelMessage& message) {
   if (time_.count() <= 0) return;
   if (message.kind == MessageKind::release_quarantine) {
     if (!store_ || releases_.size() >= kMaxReleases) return;

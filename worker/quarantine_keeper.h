@@ -26,7 +26,7 @@ class RedisClient;
 // Errors: nothing throws. While Redis is down, the quarantine applies to this machine; Redis learns of it later.
 class QuarantineKeeper {
  public:
-  using Send = std::function<void(const Message&)>;  // to the supervisor
+  using Send = std::function<void(const ChannelMessage&)>;  // to the supervisor
 
   QuarantineKeeper(ServedApp& application, QuarantineTable& table, WorkerRow& row, RedisClient* redis,
                    const Config& config, Send send);
@@ -38,7 +38,7 @@ class QuarantineKeeper {
   // Repeats sync() once per second.
   void start();
   // Handles the messages `killed` and `release_quarantine`.
-  void received(const Message& message);
+  void received(const ChannelMessage& message);
 
  private:
   [[nodiscard]] Task<void> keep();

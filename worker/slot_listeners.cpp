@@ -17,10 +17,10 @@ void SlotListeners::listen_to(std::uint32_t slot, bool covered) {
   }
 }
 
-void SlotListeners::cover(std::uint32_t slot, int fd) noexcept {
+void SlotListeners::cover(std::uint32_t slot, int fd, bool is_https) noexcept {
   try {
     if (fd < 0) return listen_to(slot, true);
-    lent_.push_back({.address = {}, .slot = slot, .fd = fd, .is_unix = false});
+    lent_.push_back({.address = {}, .slot = slot, .fd = fd, .is_unix = false, .is_https = is_https});
     http_.listen(lent_.back(), true);
   } catch (const std::exception& error) {
     log_warning("cannot accept connections for another slot", {{"slot", slot}, {"error", error.what()}});

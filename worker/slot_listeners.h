@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "common/ipc/handover.h"
-#include "worker/http1/http_server.h"
+#include "worker/server/http_server.h"
 
 namespace pronghorn::worker {
 
@@ -18,7 +18,8 @@ class SlotListeners {
   void listen_to_own() { listen_to(handover_.slot, false); }
   // Accepts for another slot too. `fd` is a listener of a slot that is newer than this worker, taken over; -1: the
   // slot's listeners were inherited. Logs a warning if that is impossible; the slot's clients then have to wait.
-  void cover(std::uint32_t slot, int fd) noexcept;
+  // `is_https`: of that listener.
+  void cover(std::uint32_t slot, int fd, bool is_https) noexcept;
   void uncover(std::uint32_t slot) noexcept;
 
  private:

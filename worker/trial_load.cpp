@@ -32,7 +32,7 @@ void tell(const std::string& reason) {
   uv_loop_t loop;
   uv_loop_init(&loop);
   {
-    Channel channel(&loop, kChannelFd, {[](const Message&, int) {}, [] {}});
+    Channel channel(&loop, kChannelFd, {[](const ChannelMessage&, int) {}, [] {}});
     channel.send({MessageKind::failed, 0, reason});
   }
   uv_run(&loop, UV_RUN_DEFAULT);

@@ -20,14 +20,17 @@
 #include "common/ipc/handover.h"
 #include "common/ipc/scoreboard.h"
 #include "common/log.h"
+#include "common/tls/credentials.h"
+#include "common/tls/ticket_keys.h"
 #include "common/uv_ptr.h"
 #include "pronghorn/concurrent.h"
 #include "pronghorn/timer.h"
 #include "worker/admin/admin_handler.h"
+#include "worker/admin/https_redirect.h"
 #include "worker/drain.h"
 #include "worker/guardian/survival.h"
-#include "worker/http1/http_server.h"
 #include "worker/job_commands.h"
+#include "worker/net/socket/kernel_tls.h"
 #include "worker/passed_connections.h"
 #include "worker/process/child_programs.h"
 #include "worker/process/crash_handler.h"
@@ -35,16 +38,22 @@
 #include "worker/process/modules.h"
 #include "worker/process/oom_choice.h"
 #include "worker/process/orphan_guard.h"
+#include "worker/process/standard_output.h"
 #include "worker/quarantine_keeper.h"
 #include "worker/request_list.h"
 #include "worker/routing/served_app.h"
 #include "worker/runtime/plugin_loader.h"
 #include "worker/runtime/runtime.h"
+#include "worker/server/http_server.h"
 #include "worker/slot_listeners.h"
+#include "worker/socket_list.h"
 #include "worker/state/idempotency/holder.h"
 #include "worker/state/jobs/job_service.h"
 #include "worker/state/name_claim.h"
 #include "worker/state/state_services.h"
+#include "worker/tls/tls_service.h"
+#include "worker/tls/traffic_secrets.h"
+#include "worker/websocket/socket_service.h"
 
 namespace pronghorn::worker {
 namespace {
@@ -52,7 +61,9 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr int kExitCannotStart = 3;
-constexpr std::chrono::seconds kOrphanGrace = 5s;  // for requests in flight when the supervisor dies
+// When the supervisor dies: for requests in flight, and for everything, on_stop hooks too.
+constexpr std::chrono::seconds kOrphanGrace = 4s;
+constexpr std::chrono::seconds kOrphanLimit = 6s;
 
 std::string what_of(const std::exception_ptr& error) {
   try {
@@ -65,7 +76,7 @@ std::string what_of(const std::exception_ptr& error) {
 }
 
 // See MessageKind::worker_ended.
-JobService::Ended read_ended_worker(const Message& message) {
+JobService::Ended read_ended_worker(const ChannelMessage& message) {
   JobService::Ended ended;
   std::string_view left = message.text;
   for (std::string* line : {&ended.owner, &ended.blamed, &ended.report}) {
@@ -89,6 +100,7 @@ class WorkerProcess final : public pronghorn::Worker {
   [[nodiscard]] unsigned generation() const noexcept override { return handover_.generation; }
   [[nodiscard]] bool draining() const noexcept override { return row_.phase.load() == WorkerPhase::draining; }
   [[nodiscard]] StateServices& services() override;
+  [[nodiscard]] SocketService& socket_service() override { return *sockets_; }
 
  private:
   [[nodiscard]] void* find_state(const std::type_info& type) const noexcept override {
@@ -101,8 +113,12 @@ class WorkerProcess final : public pronghorn::Worker {
   void begin_leaving();
   [[nodiscard]] Task<void> leave();
   void cannot_start(const std::string& reason);
+  void prepare_tls();
+  [[nodiscard]] bool has_kernel_tls() const;
   void begin_accepting();
-  void received(const Message& message, int fd);
+  void received(const ChannelMessage& message, int fd);
+  void follow_relays();
+  void use_relay(const ChannelMessage& message, int fd);
   void answer_requests(std::uint64_t query);
   void supervisor_gone();
   void drain(std::chrono::milliseconds delay);
@@ -121,9 +137,13 @@ class WorkerProcess final : public pronghorn::Worker {
   std::optional<Channel> channel_;
   std::optional<Heartbeat> heartbeat_;
   std::optional<StateServices> state_;
+  std::optional<SocketService> sockets_;
   std::optional<ServedApp> application_;
   std::optional<QuarantineKeeper> quarantine_;  // not in the admin process
+  std::optional<HttpsRedirect> redirect_;       // with the option redirect_http
   std::optional<AdminHandler> admin_;
+  std::optional<TicketKeys> ticket_keys_;  // these two: not if no listener speaks TLS
+  std::optional<TlsService> tls_;
   std::optional<HttpServer> http_;
   std::optional<SlotListeners> listeners_;  // these three: once it accepts
   std::optional<PassedConnections> passed_;
@@ -161,7 +181,7 @@ int WorkerProcess::run() {
   uv_loop_configure(&loop_, UV_METRICS_IDLE_TIME);
   runtime_.emplace(&loop_);
   channel_.emplace(&loop_, kChannelFd,
-                   Channel::Callbacks{[this](const Message& message, int fd) { received(message, fd); },
+                   Channel::Callbacks{[this](const ChannelMessage& message, int fd) { received(message, fd); },
                                       [this] { supervisor_gone(); }});
   tell_guardian();
   leave_timer_ = make_uv<uv_timer_t>(&loop_, uv_timer_init, this);
@@ -206,7 +226,9 @@ Task<void> WorkerProcess::boot() {
   std::exception_ptr error;
   try {
     if (!handover_.admin) {
-      state_.emplace(&loop_, config_, row_, handover_.slot, &board_.leases());
+      state_.emplace(&loop_, config_, row_, handover_.slot,
+                     StateServices::Machine{.leases = &board_.leases(), .has_relay = true});
+      follow_relays();
       state_->start([this](const std::string& reason) {
         redis_refusal_ = reason;
         if (row_.phase.load() != WorkerPhase::booting)
@@ -217,6 +239,8 @@ Task<void> WorkerProcess::boot() {
     const auto setup = find_setup();
     record_modules(row_.modules);  // the plugin's too, before its own code runs
     application_.emplace(config_, row_, setup);
+    sockets_.emplace(row_, state_ && state_->redis ? &*state_ : nullptr, *this);
+    application_->add_routes_to(*sockets_);
     heartbeat_.emplace(&loop_, row_, config_.worker_timeout, config_.stall_threshold);
     // A wrong password is a configuration error and must be reported before the worker is ready. If Redis is down,
     // waits no longer than one connection attempt takes.
@@ -226,7 +250,7 @@ Task<void> WorkerProcess::boot() {
     co_await application_->start(*this);
     if (!handover_.admin) {
       quarantine_.emplace(*application_, board_.quarantine(), row_, state_->redis.get(), config_,
-                          [this](const Message& message) { channel_->send(message); });
+                          [this](const ChannelMessage& message) { channel_->send(message); });
       co_await quarantine_->sync();
       quarantine_->start();
     }
@@ -244,20 +268,66 @@ void WorkerProcess::cannot_start(const std::string& reason) {
   uv_stop(&loop_);
 }
 
+// Certificates that the supervisor has checked when it read them.
+void WorkerProcess::prepare_tls() {
+  if (handover_.tls_credentials_fd < 0) {
+    const bool needed = std::ranges::any_of(handover_.listeners, &InheritedListener::is_https);
+    if (needed) throw std::runtime_error("a listener speaks TLS and there is no certificate; see --tls-certificate");
+    return;
+  }
+  TlsCredentials credentials = read_tls_credentials(handover_.tls_credentials_fd);
+  ::close(std::exchange(handover_.tls_credentials_fd, -1));
+  ticket_keys_.emplace(TicketKeys::attach(std::exchange(handover_.ticket_keys_fd, -1)));
+  const bool by_kernel = survival_ != nullptr && config_.kernel_tls && has_kernel_tls();
+  tls_.emplace(credentials,
+               TlsServerContext::Options{.http2 = config_.http2,
+                                         .tickets = &*ticket_keys_,
+                                         .log_secret = by_kernel ? &TrafficSecrets::log_line : nullptr},
+               config_.http.tls_handshakes, row_);
+  if (by_kernel) tls_->prefer_kernel();
+  wipe_keys(credentials);
+}
+
+// All workers find the same; the first one says so.
+bool WorkerProcess::has_kernel_tls() const {
+  const std::string why_not = why_no_kernel_tls();
+  if (handover_.slot != 0) return why_not.empty();
+  if (why_not.empty()) {
+    log_info("kernel TLS is in use: connections by TLS 1.3 and HTTP/1.1 survive their worker");
+  } else {
+    log_info("connections by TLS end with their worker: the kernel does not offer TLS", {{"reason", why_not}});
+  }
+  return why_not.empty();
+}
+
 void WorkerProcess::begin_accepting() {
-  admin_.emplace(config_, board_, *application_, [this] { return readiness(); });
+  prepare_tls();
+  if (config_.redirect_http && !handover_.admin) {
+    redirect_.emplace(*application_, https_port(board_.server().listen.get()));
+  }
+  RequestHandler& next = redirect_ ? static_cast<RequestHandler&>(*redirect_) : *application_;
+  admin_.emplace(config_, board_, next, [this] { return readiness(); });
   // Probes and monitors connect to the admin process directly, not through the proxy.
   if (handover_.admin) config_.proxy_protocol.clear();
   http_.emplace(&loop_, config_, *admin_, state_ ? &*state_ : nullptr, row_, survival_);
+  http_->use_sockets(*sockets_);
+  if (tls_) http_->use_tls(*tls_);
   passed_.emplace(&loop_, *http_, [this] {
     if (drain_) drain_->check_empty();
   });
+  const Relay* const relay = state_ ? state_->relay.get() : nullptr;
+  if (relay != nullptr) {
+    state_->relay->on_peers_gone([this] {
+      if (drain_) drain_->check_empty();
+    });
+  }
   drain_.emplace(
       Drain::Parts{.loop = &loop_,
                    .server = board_.server(),
                    .row = row_,
                    .http = *http_,
                    .passed = *passed_,
+                   .relay = relay,
                    .runtime = *runtime_,
                    .timeout = config_.drain_timeout},
       Drain::Callbacks{.begins = [this] { spawn(application_->drain(*this)); }, .ended = [this] { begin_leaving(); }});
@@ -280,7 +350,7 @@ void WorkerProcess::begin_accepting() {
   channel_->send({MessageKind::ready, 0, {}});
 }
 
-void WorkerProcess::received(const Message& message, int fd) {
+void WorkerProcess::received(const ChannelMessage& message, int fd) {
   switch (message.kind) {
     case MessageKind::drain:
       return drain(std::chrono::milliseconds(message.number));
@@ -289,7 +359,7 @@ void WorkerProcess::received(const Message& message, int fd) {
         log_warning("told to stop immediately: connections are closed, on_stop hooks do not run");
       return cut();
     case MessageKind::cover:
-      if (listeners_) return listeners_->cover(static_cast<std::uint32_t>(message.number), fd);
+      if (listeners_) return listeners_->cover(static_cast<std::uint32_t>(message.number), fd, message.text == "https");
       if (fd >= 0) ::close(fd);
       return;
     case MessageKind::uncover:
@@ -312,9 +382,13 @@ void WorkerProcess::received(const Message& message, int fd) {
       return;
     case MessageKind::jobs_command: {
       JobService* const service = state_ && state_->redis ? &state_->jobs : nullptr;
-      const auto send = [this](const Message& answer) { return channel_->send(answer); };
+      const auto send = [this](const ChannelMessage& answer) { return channel_->send(answer); };
       return spawn(carry_out_job_command(service, message, send));
     }
+    case MessageKind::relay_here:
+    case MessageKind::relay_link:
+    case MessageKind::relay_peer:
+      return use_relay(message, fd);
     case MessageKind::link:
       if (passed_) return passed_->add_link(fd);
       if (fd >= 0) ::close(fd);
@@ -325,11 +399,30 @@ void WorkerProcess::received(const Message& message, int fd) {
   }
 }
 
+void WorkerProcess::follow_relays() {
+  if (state_->relay_link == nullptr) return;
+  state_->relay_link->on_unlinked(
+      [this](std::uint64_t relay) { channel_->send({MessageKind::relay_unlinked, relay, {}}); });
+}
+
+void WorkerProcess::use_relay(const ChannelMessage& message, int fd) {
+  if (!state_ || !state_->relay) {  // without Redis
+    if (fd >= 0) ::close(fd);
+    return;
+  }
+  if (message.kind == MessageKind::relay_here) return state_->relay_link->follow_own(message.text);
+  if (message.kind == MessageKind::relay_link) return state_->relay_link->follow(fd, message.number, message.text);
+  state_->relay->add_peer(fd);
+}
+
 // A message that does not fit into the channel is lost: the list is then shorter.
 void WorkerProcess::answer_requests(std::uint64_t query) {
   if (http_) {
     for (const std::string& request : list_requests(http_->exchanges(), handover_.slot)) {
       channel_->send({MessageKind::request_listed, query, request});
+    }
+    for (const std::string& socket : list_sockets(*sockets_, handover_.slot)) {
+      channel_->send({MessageKind::request_listed, query, socket});
     }
   }
   channel_->send({MessageKind::requests_end, query, std::to_string(handover_.slot)});
@@ -340,6 +433,7 @@ void WorkerProcess::supervisor_gone() {
   log_error("the supervisor has died: draining and exiting");
   if (survival_) survival_->supervisor_gone();
   drain(0ms);
+  if (drain_) drain_->hurry(kOrphanGrace);
 }
 
 void WorkerProcess::drain(std::chrono::milliseconds delay) {
@@ -389,6 +483,7 @@ void WorkerProcess::close_handles() {
   listeners_.reset();
   passed_.reset();
   http_.reset();
+  tls_.reset();
   leaving_.reset();
   if (state_) state_->close();
   quarantine_.reset();  // what it has spawned has ended with Redis
@@ -399,6 +494,7 @@ void WorkerProcess::close_handles() {
   admin_.reset();
   runtime_->destroy_background_tasks();  // they may use the application's state
   application_.reset();
+  sockets_.reset();
   state_.reset();
   runtime_.reset();
   uv_run(&loop_, UV_RUN_DEFAULT);
@@ -415,9 +511,10 @@ std::string process_name(const Handover& handover) {
 
 int run_worker(void (*setup)(App&)) {
   keep_descriptors_from_children();
+  keep_output_from_blocking();
   ignore_group_signals();  // only the supervisor acts on them; WorkerProcess handles SIGTERM
   Handover handover = read_handover();
-  if (!die_with_supervisor(handover.supervisor_pid, kOrphanGrace + 1s)) return 1;
+  if (!die_with_supervisor(handover.supervisor_pid, kOrphanLimit)) return 1;
   try {
     open_log({handover.config.log_format, handover.config.log_level, handover.config.log_file, process_name(handover)});
     // Never destroyed: signal handlers write to both while the application's static objects are destroyed.

@@ -34,15 +34,16 @@ std::vector<AccessLogPiece> parse_access_log_pattern(std::string_view pattern) {
     }
     const char directive = pattern.empty() ? '\0' : pattern.front();
     const bool is_field = directive == 'i' && !name.empty();
+    const bool is_tls = directive == 'x' && (name == "SSL_PROTOCOL" || name == "SSL_CIPHER");
     const bool is_plain = name.empty() && directive != '\0' && kDirectives.find(directive) != std::string_view::npos;
     if (directive == '%' && name.empty()) {
       add_text(pieces, "%");
-    } else if (is_field || is_plain) {
+    } else if (is_field || is_tls || is_plain) {
       pieces.push_back({directive, std::string(name)});
     } else {
       throw std::invalid_argument(
           fmt::format("unknown directive \"{}\"; use one of %h %r %s %t %m %b %D %T %U %q %H "
-                      "%P %R %L %l %u %{{Name}}i %%",
+                      "%P %R %L %l %u %{{Name}}i %{{SSL_PROTOCOL}}x %{{SSL_CIPHER}}x %%",
                       rest.substr(0, rest.size() - pattern.size() + (directive ? 1 : 0))));
     }
     pattern.remove_prefix(1);

@@ -48,12 +48,18 @@ enum class Balance {
   FIELD(std::uint64_t, min_receive_rate, 500)           /* bytes per second of a head or body; 408 below */ \
   FIELD(Milliseconds, write_timeout, 30'000)            /* the client reads nothing of a response; reset */ \
   FIELD(Milliseconds, keep_alive_timeout, 65'000)       /* an idle connection is closed */ \
+  FIELD(Milliseconds, websocket_ping, 30'000)           /* a silent WebSocket is pinged, then closed; 0: never */ \
   FIELD(std::uint32_t, keep_alive_requests, 1'000)      /* requests per connection */ \
   FIELD(Milliseconds, keep_alive_age, 3'600'000)        /* an older connection closes after its next response */ \
   FIELD(Milliseconds, request_timeout, 60'000)          /* a handler's time until its response begins; 504 */ \
   FIELD(std::uint32_t, max_connections, 16'384)         /* per worker; 503 above, and far above not accepted */ \
   FIELD(std::uint32_t, max_in_flight, 4'096)            /* requests being handled per worker; 503 above */ \
-  FIELD(std::uint64_t, max_queued_output, 1024 * 1024)  /* unread bytes above which a client is not read from */
+  FIELD(std::uint64_t, max_queued_output, 1024 * 1024)  /* unread bytes above which a client is not read from */ \
+  FIELD(std::uint32_t, tls_handshakes, 0)               /* per second and worker; more wait */ \
+  /* Of an HTTP/2 connection. */ \
+  FIELD(std::uint32_t, max_streams, 100)         /* requests at the same time; more are refused */ \
+  FIELD(std::uint32_t, max_stream_resets, 100)   /* streams reset per second; more end the connection */ \
+  FIELD(std::uint32_t, max_control_frames, 100)  /* frames without request or data per second; the same */
 
 #define PRONGHORN_CONFIG(FIELD) \
   FIELD(std::string, app)       /* path of the plugin; empty for a program with its own main */ \
@@ -66,6 +72,8 @@ enum class Balance {
   FIELD(std::uint32_t, job_workers, 0)  /* workers that run jobs and serve no requests; 0: all run both */ \
   FIELD(Balance, balance, Balance::reuseport) \
   FIELD(std::uint32_t, backlog, 1024) \
+  FIELD(bool, http2, true)            /* offered to clients over TLS */ \
+  FIELD(bool, http2_cleartext, false) /* clients may speak HTTP/2 without TLS, by prior knowledge */ \
   FIELD(bool, ipv6_only, true)        /* [::]:PORT takes no IPv4 */ \
   FIELD(std::uint32_t, unix_mode, 0)  /* of the files of Unix sockets; 0: as the umask says */ \
   FIELD(std::string, unix_owner)      /* USER, USER:GROUP or :GROUP of the same; empty: the server's */ \
@@ -78,7 +86,22 @@ enum class Balance {
   FIELD(std::string, forwarding_fields, "x-forwarded-for")  /* those they set: x-forwarded-for, forwarded */ \
   FIELD(bool, early_hints, false)  /* Request::early_hints() sends 103 responses */ \
   \
-  FIELD(std::string, redis, "embedded")             /* embedded, none, redis://…, unix:PATH */ \
+  /* Paths of PEM files, for addresses of `listen` that begin with https:// */ \
+  FIELD(Texts, tls_certificate)  /* chains, the server's own certificate first */ \
+  FIELD(Texts, tls_key)          /* private keys of those, in the same order, unless their file has it as well */ \
+  FIELD(std::string, tls_client_ca)                   /* who signs the certificates of clients; empty: nobody */ \
+  FIELD(std::string, tls_client_certificates, "off")  /* off, optional, required */ \
+  FIELD(bool, kernel_tls, true)                       /* the kernel encrypts, if it can; connections survive then */ \
+  FIELD(bool, redirect_http, false)                   /* requests on plain TCP addresses get 308 to https:// */ \
+  \
+  FIELD(std::string, redis, "embedded")             /* embedded, none, redis://…, rediss://…, unix:PATH */ \
+  FIELD(std::string, redis_ca, "system")            /* file of the authorities of rediss://; system: the system's */ \
+  FIELD(std::string, redis_certificate)             /* file of our certificate for rediss://; empty: none */ \
+  FIELD(std::string, redis_key)                     /* file of its key; empty: it is in redis_certificate */ \
+  FIELD(std::string, redis_tls_name)                /* whom certificates must name; empty: the host of each */ \
+  FIELD(std::string, redis_ca_pem)                  /* contents of the three files: see */ \
+  FIELD(std::string, redis_certificate_pem)         /* supervisor/tls/redis_files.h */ \
+  FIELD(std::string, redis_key_pem) \
   FIELD(Milliseconds, redis_timeout, 1'000)         /* of a command, and of a connection attempt */ \
   FIELD(std::string, redis_server, "redis-server")  /* the program that embedded runs */ \
   FIELD(std::uint64_t, redis_memory, 256ULL << 20)  /* bytes of data in the embedded Redis; 0: no limit */ \

@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::string_view kForm =
     "use redis://[user:password@]host:port/database, redis+cluster://[user:password@]host:port,…, "
-    "redis+sentinel://[user:password@]host:port,…/name/database or unix:PATH";
+    "redis+sentinel://[user:password@]host:port,…/name/database (rediss in the place of redis: with TLS) or unix:PATH";
 constexpr std::uint16_t kSentinelPort = 26'379;
 constexpr std::size_t kMaxSeeds = 64;
 constexpr std::size_t kMaxPrimaryName = 128;
@@ -139,11 +139,6 @@ RedisUrl parse_redis_url(std::string_view text) {
     return byte <= 0x20 || byte == 0x7f;
   });
   if (has_control) refuse("the Redis URL has a blank or control character");
-  if (text.starts_with("rediss://")) {
-    throw std::invalid_argument(
-        "rediss:// (Redis over TLS) is not supported; use redis://[user:password@]host:port/database, through a TLS "
-        "tunnel if the network asks for one");
-  }
   if (text.starts_with("unix:")) return parse_unix(text.substr(5));
   RedisUrl url;
   std::string_view rest = text;
@@ -152,11 +147,13 @@ RedisUrl parse_redis_url(std::string_view text) {
     if (matches) rest.remove_prefix(scheme.size());
     return matches;
   };
-  if (take_scheme("redis+cluster://")) {
+  url.is_tls = take_scheme("rediss");
+  if (!url.is_tls && !take_scheme("redis")) refuse("the Redis address has no known scheme");
+  if (take_scheme("+cluster://")) {
     url.kind = RedisUrl::Kind::cluster;
-  } else if (take_scheme("redis+sentinel://")) {
+  } else if (take_scheme("+sentinel://")) {
     url.kind = RedisUrl::Kind::sentinel;
-  } else if (!take_scheme("redis://")) {
+  } else if (!take_scheme("://")) {
     refuse("the Redis address has no known scheme");
   }
   const auto slash = rest.find('/');
@@ -194,16 +191,17 @@ std::string display_host(std::string_view host, std::uint16_t port) {
 std::string display_redis_url(const RedisUrl& url) {
   if (url.is_unix) return "unix:" + url.path;
   const std::string login = url.password.empty() ? "" : url.user + ":***@";
+  const std::string_view scheme = url.is_tls ? "rediss" : "redis";
   if (url.kind == RedisUrl::Kind::server) {
-    return fmt::format("redis://{}{}/{}", login, display_host(url.host, url.port), url.database);
+    return fmt::format("{}://{}{}/{}", scheme, login, display_host(url.host, url.port), url.database);
   }
   std::string hosts;
   for (const RedisHost& seed : url.seeds) {
     if (!hosts.empty()) hosts += ',';
     hosts += display_host(seed.host, seed.port);
   }
-  if (url.kind == RedisUrl::Kind::cluster) return fmt::format("redis+cluster://{}{}", login, hosts);
-  return fmt::format("redis+sentinel://{}{}/{}/{}", login, hosts, url.primary, url.database);
+  if (url.kind == RedisUrl::Kind::cluster) return fmt::format("{}+cluster://{}{}", scheme, login, hosts);
+  return fmt::format("{}+sentinel://{}{}/{}/{}", scheme, login, hosts, url.primary, url.database);
 }
 
 }  // namespace pronghorn

@@ -21,6 +21,7 @@ struct RedisUrl {
     sentinel,  // sentinels, which name the primary
   };
   Kind kind = Kind::server;
+  bool is_tls = false;  // of every connection, also those to sentinels
   bool is_unix = false;
   std::string path;              // of the Unix socket, when is_unix
   std::string host;              // of a server: a name or an address, IPv6 without brackets
@@ -37,6 +38,7 @@ struct RedisUrl {
 //   redis+cluster://[[user]:password@]host[:port][,host[:port]]…
 //   redis+sentinel://[[user]:password@]host[:port][,host[:port]]…/name[/database]
 //   unix:PATH
+// With rediss in the place of redis, connections use TLS.
 // The default port is 6379, of sentinels 26379. User and password are percent-decoded, so either may hold any
 // character. Throws std::invalid_argument with one line that says what is wrong and what would be valid; the line quotes
 // nothing of `text`, because a misplaced password could be anywhere in it.

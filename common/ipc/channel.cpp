@@ -41,7 +41,7 @@ Channel::~Channel() {
   ::close(fd_);
 }
 
-bool Channel::send(const Message& message, int fd) noexcept {
+bool Channel::send(const ChannelMessage& message, int fd) noexcept {
   WireHeader header{static_cast<std::uint32_t>(message.kind),
                     static_cast<std::uint32_t>(std::min(message.text.size(), kMaxMessageText)), message.number};
   iovec parts[2] = {{&header, sizeof header}, {const_cast<char*>(message.text.data()), header.text_size}};
@@ -101,7 +101,8 @@ bool Channel::receive_one() {
   }
   std::memcpy(&header, bytes, sizeof header);
   const std::size_t text_size = std::min<std::size_t>(header.text_size, size - sizeof header);
-  const Message message{static_cast<MessageKind>(header.kind), header.number, {bytes + sizeof header, text_size}};
+  const ChannelMessage message{
+      static_cast<MessageKind>(header.kind), header.number, {bytes + sizeof header, text_size}};
   callbacks_.on_message(message, fd);
   return true;
 }

@@ -35,17 +35,20 @@ enum class MessageKind : std::uint32_t {
                          // its route, if it has one; number: quarantine_time in ms
   quarantined,           // text: an entry of Redis, as a QuarantineNotice; number: remaining time in ms
   quarantine_ended,      // text: the id of an entry that Redis no longer has
-  request_listed = 40,   // text: a request in flight as JSON (worker/request_list.h); number: that of list_requests
+  request_listed = 40,   // text: a request in flight or a WebSocket as JSON (worker/request_list.h,
+                         // worker/socket_list.h); number: that of list_requests
   requests_end,          // text: the worker's slot; number: the same
   jobs_answer = 50,      // text: a part of the answer to jobs_command, as JSON; number: that of jobs_command
   jobs_end,              // number: the same; text: why it failed, empty: it did not
+  relay_unlinked = 55,   // number: pid of the relay to which it has no link any more
   // distributor to supervisor, beside `ready`
   unlinked = 60,  // number: pid of a worker to which it has no link any more, although nobody asked for that
   // supervisor to worker
   drain = 100,  // number: milliseconds to keep serving first (drain_delay); then close gracefully and exit 0
   stop,         // close everything and exit 0 now, without on_stop hooks
   cover,        // number: a slot whose listeners this worker accepts from, beside its own
-                // with a descriptor: one listener of a slot that is younger than this worker, kept until uncover
+                // with a descriptor: one listener of a slot that is younger than this worker, kept until uncover;
+                // text: "https" if its clients speak TLS
   uncover,      // number: the slot that has a worker again
   reopen_logs,
   killed = 120,         // text: method and path of a request that killed a worker: to be counted
@@ -57,19 +60,28 @@ enum class MessageKind : std::uint32_t {
       150,       // text: its incarnation, the id of the job that it executed ("" if that is not to blame), the name
                  // of its crash report, and why it ended, in lines; number: 1 if it did not end in order
   jobs_command,  // number: of the query; text: list, show, retry, drop or stats, and arguments, with blanks between
+  // Of the relay (worker/state/relay/relay.h). text: what became of the one before (kRelay…).
+  relay_here = 155,  // this worker is the relay now
+  relay_link,        // a descriptor: subscribe to topics over it; number: pid of the relay
+  relay_peer,        // a descriptor: a worker subscribes to topics over it
   // supervisor to distributor, beside drain, stop, reopen_logs and log_level
   link_worker = 160,  // a descriptor: pass connections over it; number: the worker's pid; text: its slot and row
   unlink_worker,      // number: pid of a worker that gets no more connections
   worker_gone,        // number: pid of a worker that has ended
   // distributor to worker, over their link
-  connection = 180,  // a descriptor: serve this client; number: its ticket
+  connection = 180,  // a descriptor: serve this client; number: its ticket; text: "https" if it speaks TLS
   claims,            // a descriptor: the link's LinkClaims; the first message
   // worker to distributor
   accepted = 200,  // number: all connection messages with tickets up to this one have been received. text: those of
                    // them that were not taken, as decimal numbers with blanks between them
 };
 
-struct Message {
+// What became of the relay that another one replaces.
+inline constexpr std::string_view kRelayWorks;                // it drains, and works until it is needed no more
+inline constexpr std::string_view kRelayBlocked = "blocked";  // it may go on, or not
+inline constexpr std::string_view kRelayGone = "gone";
+
+struct ChannelMessage {
   MessageKind kind{};
   std::uint64_t number = 0;
   std::string text;  // at most kMaxMessageText bytes; the rest is dropped
@@ -82,7 +94,7 @@ class Channel {
  public:
   struct Callbacks {
     // `fd` is -1 or a descriptor that the callee now owns.
-    std::function<void(const Message&, int fd)> on_message;
+    std::function<void(const ChannelMessage&, int fd)> on_message;
     std::function<void()> on_closed;  // once; the Channel may be destroyed from within
   };
 
@@ -95,7 +107,7 @@ class Channel {
 
   // Sends at once, with a copy of `fd` unless it is -1 (the caller keeps its own). False when the other side is gone or
   // its queue is full; the message is then lost. Nothing is queued here.
-  bool send(const Message& message, int fd = -1) noexcept;
+  bool send(const ChannelMessage& message, int fd = -1) noexcept;
 
   // Delivers the messages that have arrived, without waiting for the loop.
   void receive_now() { readable(0); }

@@ -91,10 +91,31 @@ enum class CounterKind : std::uint8_t {
   PRONGHORN_LIMIT(X, keep_alive_time)     /* keep_alive_timeout: an idle connection is closed */ \
   PRONGHORN_LIMIT(X, keep_alive_requests) /* keep_alive_requests: the connection closes after its response */ \
   PRONGHORN_LIMIT(X, keep_alive_age)      /* keep_alive_age: the same */ \
+  PRONGHORN_LIMIT(X, websocket_ping)      /* websocket_ping: a WebSocket that does not answer is closed */ \
   PRONGHORN_LIMIT(X, deadline)            /* request_timeout, or the route's own: 504 */ \
   PRONGHORN_LIMIT(X, connections)         /* max_connections: 503 */ \
   PRONGHORN_LIMIT(X, in_flight)           /* max_in_flight: 503 */ \
   PRONGHORN_LIMIT(X, queued_output)       /* max_queued_output: the next request waits */ \
+  PRONGHORN_LIMIT(X, tls_handshakes)      /* tls_handshakes: the next one waits */ \
+  PRONGHORN_LIMIT(X, streams)             /* max_streams: the request is refused */ \
+  PRONGHORN_LIMIT(X, stream_resets)       /* max_stream_resets: the HTTP/2 connection ends */ \
+  PRONGHORN_LIMIT(X, control_frames)      /* max_control_frames: the same */ \
+  X(tls_full, counter, "tls/full", "tls_handshakes_total", "result=\"full\"", "TLS handshakes, by what became of them.") \
+  X(tls_resumed, counter, "tls/resumed", "tls_handshakes_total", "result=\"resumed\"", \
+    "TLS handshakes, by what became of them.") \
+  PRONGHORN_TLS_FAILURE(X, plain_http) \
+  PRONGHORN_TLS_FAILURE(X, version) \
+  PRONGHORN_TLS_FAILURE(X, cipher) \
+  PRONGHORN_TLS_FAILURE(X, protocol) \
+  PRONGHORN_TLS_FAILURE(X, certificate) \
+  PRONGHORN_TLS_FAILURE(X, rejected) \
+  PRONGHORN_TLS_FAILURE(X, client_left) \
+  PRONGHORN_TLS_FAILURE(X, timed_out) \
+  PRONGHORN_TLS_FAILURE(X, malformed) \
+  X(http2_requests, counter, "http2/requests", "http2_requests_total", "", \
+    "Requests answered over HTTP/2, which requests_total counts too.") \
+  X(http2_connections, gauge, "http2/connections", "http2_connections", "", \
+    "Connections open now that speak HTTP/2.") \
   X(loop_idle, time, "loop_idle_ms", "loop_idle_seconds_total", "", \
     "Time that the event loop waited for something to do.") \
   X(loop_lag, worst_time, "loop_lag_ms", "loop_lag_seconds", "", \
@@ -106,6 +127,22 @@ enum class CounterKind : std::uint8_t {
     "Moving average of one round trip to Redis.") \
   X(redis_circuits_open, gauge, "redis/circuits_open", "redis_circuits_open", "", \
     "Servers of Redis to which commands fail at once.") \
+  X(tokens_accepted, counter, "tokens/accepted", "token_checks_total", "result=\"accepted\"", \
+    "Access tokens that requests brought, by what became of them.") \
+  X(tokens_expired, counter, "tokens/expired", "token_checks_total", "result=\"expired\"", \
+    "Access tokens that requests brought, by what became of them.") \
+  X(tokens_revoked, counter, "tokens/revoked", "token_checks_total", "result=\"revoked\"", \
+    "Access tokens that requests brought, by what became of them.") \
+  X(tokens_invalid, counter, "tokens/invalid", "token_checks_total", "result=\"invalid\"", \
+    "Access tokens that requests brought, by what became of them.") \
+  X(tokens_unavailable, counter, "tokens/unavailable", "token_unavailable_total", "", \
+    "Access tokens that could not be looked up among the revoked ones, because Redis was unavailable.") \
+  X(tokens_refreshed, counter, "tokens/refreshed", "token_refreshes_total", "result=\"refreshed\"", \
+    "Refresh tokens that were presented, by what became of them.") \
+  X(tokens_not_refreshed, counter, "tokens/not_refreshed", "token_refreshes_total", "result=\"refused\"", \
+    "Refresh tokens that were presented, by what became of them.") \
+  X(tokens_reused, counter, "tokens/reused", "token_refreshes_total", "result=\"reused\"", \
+    "Refresh tokens that were presented, by what became of them.") \
   X(events_published, counter, "events/published", "events_published_total", "", "Events published.") \
   X(events_delivered, counter, "events/delivered", "events_delivered_total", "", \
     "Events given to clients, readers and handlers: one published event may be many.") \
@@ -113,6 +150,16 @@ enum class CounterKind : std::uint8_t {
     "Events that a slow client, reader or handler did not get.") \
   X(events_gaps, counter, "events/gaps", "events_gaps_total", "", \
     "Times that events of a topic may have been missed by all its readers in a worker.") \
+  X(events_relayed, counter, "events/relayed", "events_relayed_total", "", \
+    "Events passed to other workers of the machine: once per worker that reads the topic.") \
+  X(events_relay_overflows, counter, "events/relay_overflows", "events_relay_overflows_total", "", \
+    "Times that a worker was too slow for the events that the relay passed to it.") \
+  X(sockets, gauge, "websockets/open", "websockets", "", "WebSockets open now.") \
+  X(sockets_opened, counter, "websockets/opened", "websockets_opened_total", "", "Handshakes of WebSockets accepted.") \
+  X(sockets_closed, counter, "websockets/closed_by_server", "websockets_closed_by_server_total", "", \
+    "WebSockets that the server has closed: by the application, for a broken rule or limit, or because it stops.") \
+  X(sockets_too_slow, counter, "websockets/too_slow", "websockets_too_slow_total", "", \
+    "WebSockets closed because their client was too slow.") \
   X(log_lines_dropped, counter, "log_lines_dropped", "log_lines_dropped_total", "", \
     "Lines of the log and the access log that were dropped.") \
   X(open_descriptors, gauge, "open_descriptors", "open_descriptors", "", "File descriptors that the worker has open.") \
@@ -144,6 +191,9 @@ enum class CounterKind : std::uint8_t {
   X(recycled, counter, "recycled", "worker_recycled_total", "", \
     "Workers replaced because of their requests, age or memory.")
 
+#define PRONGHORN_TLS_FAILURE(X, reason) \
+  X(tls_failed_##reason, counter, "tls/failed/" #reason, "tls_handshake_failures_total", "reason=\"" #reason "\"", \
+    "TLS handshakes that have failed, by the reason.")
 #define PRONGHORN_LIMIT(X, option) \
   X(limit_##option, counter, "limits/" #option, "limits_hit_total", "limit=\"" #option "\"", \
     "Limits and timeouts of the HTTP engine that were reached.")
@@ -167,6 +217,7 @@ struct CounterFacts {
 inline constexpr std::array<CounterFacts, kCounts> kCounterFacts{{PRONGHORN_COUNTERS(PRONGHORN_FACTS)}};
 #undef PRONGHORN_FACTS
 #undef PRONGHORN_LIMIT
+#undef PRONGHORN_TLS_FAILURE
 #undef PRONGHORN_COUNTERS
 
 [[nodiscard]] constexpr const CounterFacts& facts_of(Count count) noexcept {

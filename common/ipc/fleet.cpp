@@ -1,10 +1,13 @@
 #include "common/ipc/fleet.h"
 
 #include <algorithm>
+#include <ctime>
 #include <unordered_map>
 
 namespace pronghorn {
 namespace {
+
+constexpr std::int64_t kExpiresSoon = 14 * 24 * 3600;  // seconds until a certificate expires
 
 std::uint64_t read(const Counter& counter) noexcept { return counter.load(std::memory_order_relaxed); }
 
@@ -44,6 +47,18 @@ void add_gauges(CounterSums& sums, const CounterArray& counters) noexcept {
     const CounterKind kind = kCounterFacts[i].kind;
     if (is_gauge(kind)) merge(sums.values[i], kind, read(counters.values[i]));
   }
+}
+
+void add_sockets(SocketSum& sum, const SocketRow& row, bool live) noexcept {
+  if (live) {
+    sum.open += read(row.open);
+    sum.queued += read(row.queued);
+  }
+  sum.messages_in += read(row.messages_in);
+  sum.messages_out += read(row.messages_out);
+  sum.bytes_in += read(row.bytes_in);
+  sum.bytes_out += read(row.bytes_out);
+  sum.skipped += read(row.skipped);
 }
 
 // The earlier of two moments, of which 0 is none.
@@ -154,7 +169,8 @@ CounterSums distributor_counters(const Scoreboard& board) noexcept {
 std::vector<RouteSum> sum_routes(const Scoreboard& board) {
   std::vector<RouteSum> sums;
   std::unordered_map<std::string, std::size_t> positions;
-  for_each_row(board, [&](std::uint32_t, std::uint32_t, const WorkerRow& row) {
+  for_each_row(board, [&](std::uint32_t slot, std::uint32_t, const WorkerRow& row) {
+    const bool live = is_live(board.slot(slot), row);
     for (const RouteRow& route : row.routes) {
       std::string name = route.route.get();
       if (name.empty()) break;
@@ -164,6 +180,9 @@ std::vector<RouteSum> sum_routes(const Scoreboard& board) {
       sum.requests += read(route.requests);
       sum.errors += read(route.errors);
       sum.latency.add(route.latency);
+      if (route.sockets.used.load() == 0) continue;
+      if (!sum.sockets) sum.sockets.emplace();
+      add_sockets(*sum.sockets, route.sockets, live);
     }
   });
   std::sort(sums.begin(), sums.end(), [](const RouteSum& a, const RouteSum& b) {
@@ -223,6 +242,15 @@ std::vector<std::string> degradations(const Scoreboard& board) {
       reasons.push_back("the worker in slot " + std::to_string(index) + " is stuck for " +
                         std::to_string(static_cast<std::uint64_t>(stuck)) + " s");
     }
+  }
+  const auto today = static_cast<std::int64_t>(std::time(nullptr));
+  for (std::size_t i = 0; i < std::min<std::size_t>(board.server().certificates.load(), kMaxCertificateRows); ++i) {
+    const CertificateRow& row = board.server().certificate_rows[i];
+    const std::int64_t left = static_cast<std::int64_t>(row.not_after.load()) - today;
+    if (left > kExpiresSoon) continue;
+    reasons.push_back("the certificate " + row.file.get() +
+                      (left <= 0 ? " has expired: clients refuse it"
+                                 : " expires in " + std::to_string(left / (24 * 3600)) + " days"));
   }
   for (std::uint32_t index = kFirstJobSlot; index < kMaxSlots && board.server().draining.load() == 0; ++index) {
     const SlotRow& slot = board.slot(index);

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,11 +27,23 @@ struct SlotSum {
   [[nodiscard]] std::uint64_t operator[](Count count) const noexcept { return counters[count]; }
 };
 
+// The WebSockets of a route.
+struct SocketSum {
+  std::uint64_t open = 0;    // gauge
+  std::uint64_t queued = 0;  // gauge: bytes that wait for clients
+  std::uint64_t messages_in = 0;
+  std::uint64_t messages_out = 0;
+  std::uint64_t bytes_in = 0;
+  std::uint64_t bytes_out = 0;
+  std::uint64_t skipped = 0;
+};
+
 struct RouteSum {
   std::string route;
   std::uint64_t requests = 0;
   std::uint64_t errors = 0;
   RouteHistogram::Sum latency;
+  std::optional<SocketSum> sockets;  // of a route of WebSockets
 };
 
 // Every slot that was ever used, by number. Does not touch rows that nobody wrote: reading them would allocate memory.

@@ -25,7 +25,8 @@ std::string serialise(const Handover& handover) {
     listeners.push_back({{"address", text_to_record(listener.address)},
                          {"slot", listener.slot},
                          {"fd", listener.fd},
-                         {"is_unix", listener.is_unix}});
+                         {"is_unix", listener.is_unix},
+                         {"is_https", listener.is_https}});
   }
   const json record{{"config", parse_json(to_json(handover.config))},
                     {"slot", handover.slot},
@@ -33,7 +34,9 @@ std::string serialise(const Handover& handover) {
                     {"generation", handover.generation},
                     {"supervisor_pid", handover.supervisor_pid},
                     {"admin", handover.admin},
-                    {"listeners", std::move(listeners)}};
+                    {"listeners", std::move(listeners)},
+                    {"tls_credentials_fd", handover.tls_credentials_fd},
+                    {"ticket_keys_fd", handover.ticket_keys_fd}};
   return dump_json(record);
 }
 
@@ -46,9 +49,12 @@ Handover parse(const std::string& text) {
   record.at("generation").get_to(handover.generation);
   record.at("supervisor_pid").get_to(handover.supervisor_pid);
   record.at("admin").get_to(handover.admin);
+  record.at("tls_credentials_fd").get_to(handover.tls_credentials_fd);
+  record.at("ticket_keys_fd").get_to(handover.ticket_keys_fd);
   for (const json& entry : record.at("listeners")) {
     handover.listeners.push_back({text_from_record(entry.at("address")), entry.at("slot").get<std::uint32_t>(),
-                                  entry.at("fd").get<int>(), entry.at("is_unix").get<bool>()});
+                                  entry.at("fd").get<int>(), entry.at("is_unix").get<bool>(),
+                                  entry.at("is_https").get<bool>()});
   }
   return handover;
 }

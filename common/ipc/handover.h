@@ -22,6 +22,7 @@ struct InheritedListener {
   std::uint32_t slot = 0;
   int fd = -1;  // number in the worker
   bool is_unix = false;
+  bool is_https = false;  // clients speak TLS
 };
 
 struct Handover {
@@ -32,6 +33,8 @@ struct Handover {
   int supervisor_pid = 0;                    // to notice at start that it has died
   bool admin = false;                        // the admin process: no application, only the server's endpoints
   std::vector<InheritedListener> listeners;  // of every slot
+  int tls_credentials_fd = -1;               // number in the worker, for read_tls_credentials(); -1: no TLS
+  int ticket_keys_fd = -1;                   // for TicketKeys::attach(); -1: no TLS
 };
 
 // Supervisor: returns a memfd with the record, at position 0, close-on-exec, which the caller closes. Throws

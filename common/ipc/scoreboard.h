@@ -90,12 +90,25 @@ class SharedText {
 using LatencyHistogram = Histogram<4, std::uint64_t>;
 using RouteHistogram = Histogram<3, std::uint32_t>;
 
+// The WebSockets of one route of one worker.
+struct SocketRow {
+  std::atomic<std::uint32_t> used;  // 1: it is a route of WebSockets; else all is zero
+  Counter open;                     // gauge
+  Counter queued;                   // gauge: bytes that wait for clients
+  Counter messages_in;
+  Counter messages_out;
+  Counter bytes_in;
+  Counter bytes_out;
+  Counter skipped;  // events that slow clients did not get
+};
+
 // One route of one worker. Written by the worker.
 struct RouteRow {
   SharedText<112> route;  // "GET /users/{id}"; an empty one ends the table
   Counter requests;
   Counter errors;  // 5xx
   RouteHistogram latency;
+  SocketRow sockets;
 };
 
 // The request that the worker is executing now: when the worker exits, the log names it. The worker writes it for every
@@ -103,6 +116,7 @@ struct RouteRow {
 struct RunningRequest {
   std::atomic<std::uint32_t> active;      // 1 while the request's code runs on the loop
   std::atomic<std::uint64_t> started_ns;  // monotonic
+  std::atomic<std::uint32_t> route;       // index in WorkerRow::routes; kMaxRoutes or more: none
   RequestId id;
   char line[208];       // method, blank, path; truncated; NUL-terminated
   char client_id[129];  // X-Request-Id of a trusted proxy; NUL-terminated; empty: none
@@ -147,7 +161,7 @@ struct alignas(64) LeaseTable {
 
 enum class RedisState : std::uint32_t { off, connecting, up, down };
 
-// Whether commands are sent to a server of Redis: see worker/state/redis/circuit_breaker.h.
+// Whether commands are sent to a server of Redis: see worker/state/redis/health/circuit_breaker.h.
 enum class RedisCircuit : std::uint32_t {
   closed,     // they are
   open,       // they fail at once
@@ -159,7 +173,7 @@ struct RedisNodeRow {
   SharedText<96> address;  // without the password; empty: the table ends
   std::atomic<RedisState> state;
   std::atomic<RedisCircuit> circuit;
-  std::atomic<std::uint32_t> is_replica;  // 1: of a cluster, for reads that may be stale
+  std::atomic<std::uint32_t> is_replica;  // 1: a replica, for reads that may be stale
   std::atomic<std::uint64_t> since_at;    // seconds since 1970: when state or circuit changed
 };
 inline constexpr std::size_t kMaxRedisNodes = 16;  // per worker; further ones are not shown
@@ -179,6 +193,15 @@ struct GuardianRow {
   Counter crashed;   // answered 500: they crashed the worker
   Counter finished;  // their response was known: what had not left is sent
   Counter cut;       // on connections that ended with the worker: not answered, or not whole
+  // Of the connections that were handed over. No request counts for them.
+  Counter sockets;          // they are WebSockets
+  Counter messages_again;   // a message of theirs was being handled, and is handled again
+  Counter sockets_refused;  // to be closed by the next worker: a message crashed this one, or was lost in part
+  // What was in flight in the last worker that died, for its crash report; ids are not known. Plain memory, written by
+  // its guardian before that passes anything on.
+  std::atomic<std::uint32_t> requests_of;  // the pid of that worker, stored last; 0: being written
+  std::atomic<std::uint32_t> requests_count;
+  std::array<LostRequest, kMaxReportedRequests> requests;
 };
 
 // What one process counts of one worker or slot, by Count.
@@ -263,6 +286,14 @@ struct RolloutRow {
   SharedText<288> message;                // as logged
 };
 
+// A certificate that the generation of the last complete rollout serves (supervisor/tls/).
+struct CertificateRow {
+  SharedText<256> file;
+  SharedText<256> names;                 // that it is valid for: "example.org, *.example.org"; truncated
+  std::atomic<std::uint64_t> not_after;  // seconds since 1970
+};
+inline constexpr std::size_t kMaxCertificateRows = 16;  // of more, those that expire first
+
 // What happened in one interval of the history; see kHistoryInterval. Latencies are in microseconds.
 struct HistorySample {
   std::atomic<std::uint64_t> at;  // its end: seconds since 1970; 0: the sample is empty
@@ -295,7 +326,11 @@ struct alignas(64) ServerRow {
   SharedText<32> redis_mode;                       // embedded, server, none
   SharedText<320> redis_address;                   // without the password; empty with redis_mode none
   std::atomic<std::uint32_t> ready_without_redis;  // 1: ready_requires is nothing
+  std::atomic<std::uint32_t> relay_pid;            // of the worker that receives the topics of all; 0: there is none
+  std::atomic<std::uint64_t> relay_since_at;       // seconds since 1970: when it was appointed
   RolloutRow rollout;
+  std::atomic<std::uint32_t> certificates;  // rows in use
+  std::array<CertificateRow, kMaxCertificateRows> certificate_rows;
   CounterArray counters;  // what belongs to no slot
 
   [[nodiscard]] Counter& operator[](Count count) noexcept { return counters[count]; }

@@ -36,6 +36,21 @@ json generations_json(const Scoreboard& board) {
   return running;
 }
 
+json certificates_json(const Scoreboard& board) {
+  const ServerRow& server = board.server();
+  const auto now = static_cast<std::int64_t>(std::time(nullptr));
+  json certificates = json::array();
+  for (std::size_t i = 0; i < std::min<std::size_t>(server.certificates.load(), kMaxCertificateRows); ++i) {
+    const CertificateRow& row = server.certificate_rows[i];
+    const auto not_after = static_cast<std::int64_t>(row.not_after.load());
+    certificates.push_back({{"file", row.file.get()},
+                            {"names", row.names.get()},
+                            {"not_after", rfc3339(not_after)},
+                            {"expires_in_s", not_after - now}});
+  }
+  return certificates;
+}
+
 json server_json(const Scoreboard& board) {
   const ServerRow& server = board.server();
   return {{"name", kServerName},
@@ -46,6 +61,7 @@ json server_json(const Scoreboard& board) {
           {"generation", server.generation.load()},
           {"generations", generations_json(board)},
           {"listen", lines(server.listen.get())},
+          {"certificates", certificates_json(board)},
           {"slots", server.slots.load()},
           {"draining", server.draining.load() != 0},
           {"degraded", degradations(board)}};
@@ -89,6 +105,14 @@ json redis_json(const Scoreboard& board) {
           {"error", redis.error.empty() ? json(nullptr) : json(redis.error)}};
 }
 
+// The worker that receives topics for all.
+json relay_json(const Scoreboard& board) {
+  const std::uint32_t pid = board.server().relay_pid.load();
+  if (pid == 0) return nullptr;
+  const std::uint64_t since = board.server().relay_since_at.load();
+  return {{"pid", pid}, {"since", rfc3339(static_cast<long long>(since))}};
+}
+
 json rollout_json(const Scoreboard& board) {
   const RolloutRow& rollout = board.server().rollout;
   const std::uint64_t at = rollout.at.load();
@@ -97,6 +121,23 @@ json rollout_json(const Scoreboard& board) {
           {"result", rollout.succeeded.load() != 0 ? "succeeded" : "failed"},
           {"generation", rollout.generation.load()},
           {"message", rollout.message.get()}};
+}
+
+json route_json(const RouteSum& route) {
+  json entry{{"route", route.route},
+             {"requests", route.requests},
+             {"errors", route.errors},
+             {"latency_ms", latency_json(route.latency)}};
+  if (route.sockets) {
+    entry["websockets"] = {{"open", route.sockets->open},
+                           {"messages_received", route.sockets->messages_in},
+                           {"messages_sent", route.sockets->messages_out},
+                           {"bytes_received", route.sockets->bytes_in},
+                           {"bytes_sent", route.sockets->bytes_out},
+                           {"queued_bytes", route.sockets->queued},
+                           {"skipped", route.sockets->skipped}};
+  }
+  return entry;
 }
 
 json history_json(const Scoreboard& board, std::uint64_t seconds) {
@@ -132,17 +173,13 @@ json status_json(const Scoreboard& board, std::uint64_t history_s) {
     worker["slot"] = sum.slot - kFirstJobSlot;
   }
   json routes = json::array();
-  for (const RouteSum& route : sum_routes(board)) {
-    routes.push_back({{"route", route.route},
-                      {"requests", route.requests},
-                      {"errors", route.errors},
-                      {"latency_ms", latency_json(route.latency)}});
-  }
+  for (const RouteSum& route : sum_routes(board)) routes.push_back(route_json(route));
   json status{{"server", server_json(board)},   {"totals", totals_json(board, sums)},
               {"workers", std::move(workers)},  {"routes", std::move(routes)},
               {"rollout", rollout_json(board)}, {"quarantine", quarantine_json(board)},
               {"redis", redis_json(board)},     {"distributor", distributor_json(board)}};
   status["job_workers"] = std::move(job_workers);
+  status["relay"] = relay_json(board);
   status["overload"] = status["totals"]["overload"];
   status["lost_requests"] = status["totals"]["lost_requests"];
   if (history_s != 0) status["history"] = history_json(board, history_s);

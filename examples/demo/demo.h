@@ -25,10 +25,12 @@ void add_limit_routes(pronghorn::App& app);    // limits.cpp: /limited, /limited
 void add_order_routes(pronghorn::App& app);    // orders.cpp: /orders
 void add_token_routes(pronghorn::App& app);    // tokens.cpp: /token /token/refresh /token/revoke /private
 void add_live_routes(pronghorn::App& app);     // live.cpp: /live/{topic}
+void add_room_routes(pronghorn::App& app);     // rooms.cpp: /rooms/{room}[/presence]
+void add_echo_socket(pronghorn::App& app);     // echo_socket.cpp: /echo/socket
 void add_job_routes(pronghorn::App& app);      // jobs.cpp: /jobs /jobs/{id}
 void add_waiting_routes(pronghorn::App& app);  // waiting.cpp: /slow /block /burn[/PRIORITY]
 void add_stream_routes(pronghorn::App& app);   // streams.cpp: /stream /download /upload /attachments /events
-void add_file_routes(pronghorn::App& app);     // files.cpp: / /files/…
+void add_file_routes(pronghorn::App& app);     // files.cpp: / /rooms.html /files/…
 void add_cache_routes(pronghorn::App& app);    // caching.cpp: /cached/KEY /cached/tags/TAG
 void add_crash_routes(pronghorn::App& app);    // crash.cpp: /crash
 

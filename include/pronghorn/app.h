@@ -29,6 +29,7 @@
 #include <typeinfo>
 #include <utility>
 
+#include "pronghorn/detail/callable.h"
 #include "pronghorn/detail/export.h"
 #include "pronghorn/handler.h"
 #include "pronghorn/limit.h"
@@ -42,8 +43,10 @@ namespace pronghorn {
 
 class EventHandler;
 class JobHandler;
+class WebSocketRoute;
 struct CachedOptions;
 struct JobOptions;
+struct WebSocketHandlers;
 
 namespace detail {
 
@@ -54,8 +57,14 @@ struct AppState;    // everything that the setup function has added
 // Makes an object of the application's; the caller owns it.
 using StateMaker = std::function<Task<void*>(Worker&)>;
 
+// Whether F returns a T (of a type that perhaps can neither be copied nor moved), or something that a T is made from.
+template <class F, class T, class... Args>
+concept Makes = Returns<F, T, Args...> ||
+                (std::is_invocable_v<F&, Args...> && std::is_constructible_v<T, std::invoke_result_t<F&, Args...>>);
+
 template <class T, class F>
 StateMaker make_state_maker(F make) {
+  static_assert(check_kept_callable<F>());
   if (is_empty_callable(make)) return {};
   if constexpr (Returns<F, Task<T>, Worker&>) {
     return [make](Worker& worker) mutable -> Task<void*> {
@@ -67,9 +76,9 @@ StateMaker make_state_maker(F make) {
       auto value = co_await make();
       co_return new T(std::move(value));
     };
-  } else if constexpr (std::is_invocable_v<F&, Worker&>) {
+  } else if constexpr (Makes<F, T, Worker&>) {
     return [make](Worker& worker) mutable -> Task<void*> { co_return new T(make(worker)); };
-  } else if constexpr (std::is_invocable_v<F&>) {
+  } else if constexpr (Makes<F, T>) {
     return [make](Worker&) mutable -> Task<void*> { co_return new T(make()); };
   } else {
     static_assert(kNever<F>, "state<T>() takes a function that returns T or Task<T>, from a Worker& or from nothing");
@@ -97,8 +106,7 @@ class PRONGHORN_API Route {
   explicit Route(detail::RouteEntry& entry) noexcept : entry_(&entry) {}  // for Group
 
   // Answers 429 to requests above the limit. All limits of a route must allow a request; if one refuses it, it counts
-  // for none. Throws std::invalid_argument for a count or window of zero, and if a
-  // concurrency limit is leased().
+  // for none. Throws std::invalid_argument for a count or window of zero, and if a concurrency limit is leased().
   Route& limit(Limit limit);
   // How long limits, middleware and handler may take together; then the handler is destroyed and the client gets 504.
   // Default: option request_timeout. Zero: no limit. Throws std::invalid_argument if negative.
@@ -117,8 +125,8 @@ class PRONGHORN_API Route {
   // handler runs.
   //
   // If the worker dies, its keys are free at once, and a request that another worker takes up with its connection runs
-  // again under its key (docs/survival.md). So a handler that is interrupted runs again from its beginning: what it did
-  // outside must tolerate that.
+  // again under its key (docs/survival.md). The handler then starts from its beginning, so what it does outside this
+  // server must tolerate being done twice.
   //
   // For POST and PATCH: the other methods may be repeated anyway. Throws std::invalid_argument for any other method,
   // and if `keep` is not above zero and at most 366 days.
@@ -177,6 +185,9 @@ class PRONGHORN_API Group {
     return add_route(method, path, detail::make_handler(std::move(handler)));
   }
 
+  // Adds a WebSocket route: see pronghorn/websocket.h. Throws as get() does. A handler that is left out does nothing.
+  WebSocketRoute websocket(std::string_view path, WebSocketHandlers handlers);
+
   // Adds middleware for every route of this group and of the groups in it, whether added before or after this call.
   // Throws std::invalid_argument if it is empty.
   void use(Middleware middleware);
@@ -199,6 +210,8 @@ class PRONGHORN_API Group {
   detail::GroupEntry* entry_;
 };
 
+// What the setup function fills: the group of all routes, with the application's settings, state, hooks and jobs. Valid
+// while the setup function runs, so handlers and hooks must not capture it.
 class PRONGHORN_API App : public Group {
  public:
   // The [app] table of the configuration file: the application's own settings.
@@ -216,6 +229,7 @@ class PRONGHORN_API App : public Group {
   App(const App&) = delete;
   App& operator=(const App&) = delete;
 
+  // Copy what handlers need of it: it is valid as long as the App.
   [[nodiscard]] Settings settings() const noexcept { return Settings(*app_); }
   // The absolute folder of the application's file: of the plugin as the command line names it, or of the program that
   // contains the application. Use it to find files that ship with it; dladdr() may name a copy of the plugin.
@@ -288,12 +302,14 @@ class PRONGHORN_API App : public Group {
 
   // Produces the response to every error that the server would otherwise answer itself with problem details: exceptions
   // that escape a handler, 404, 405, 413, 504, refusals by limits (429, 503), Redis being down (503), malformed or slow
-  // requests (400, 408, 414, 431), a full server and quarantined requests (503); not if a worker is overloaded, nor
-  // for a request whose worker died (500, 503: docs/survival.md). If a head is malformed, its method, path or fields may
-  // be empty. The hook is Response(Request&, const ErrorAnswer&), or takes a std::exception_ptr in place of the
-  // ErrorAnswer, and may return a Task; for a refused request it must end within a second, else the client gets 504.
-  // Unless the hook changes the status, the server adds the fields of the ErrorAnswer that its response lacks, such as
-  // Retry-After. If the hook throws, the client gets a plain 500. Later calls replace the hook.
+  // requests (400, 408, 414, 431), a full server and quarantined requests (503). Not called for the 503 of an
+  // overloaded worker, nor for a request whose worker died (500, 503: docs/survival.md).
+  //
+  // The hook is Response(Request&, const ErrorAnswer&), or takes a std::exception_ptr in place of the ErrorAnswer, and
+  // may return a Task. For a refused request it must end within a second, else the client gets 504. If a request's head
+  // is malformed, its method, path or fields may be empty. Unless the hook changes the status, the server adds the
+  // fields of the ErrorAnswer that its response lacks, such as Retry-After. If the hook throws, the client gets a plain
+  // 500. A later call replaces the hook.
   template <class F>
   void on_error(F hook) {
     set_error_handler(detail::make_error_handler(std::move(hook)));

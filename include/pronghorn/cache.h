@@ -92,10 +92,10 @@ struct CacheOptions {
 // Not stored: responses with Set-Cookie; to requests with Authorization, or for which the session was read, unless they
 // are public or have s-maxage; with a status that is not cacheable by default (RFC 9110 section 15.1); streams, files,
 // and bodies above max_body; what the handler throws. Requests with Range, If-Range, If-Match or If-Unmodified-Since
-// run the handler. If Redis is unavailable, or with --redis none, so do all.
+// run the handler. So does every request while Redis is unavailable, or with --redis none.
 //
-// The URL is the key, with host, scheme and query: whoever sends many different queries fills the cache. A handler that
-// looks at anything else must say so with Vary or `key`.
+// The key is the URL, with host, scheme and query, so a client that sends many different queries fills the cache. A
+// handler whose response depends on anything else must say so with Vary or `key`.
 struct CachedOptions {
   // How long a response is fresh whose fields do not say it (s-maxage, max-age, Expires). Zero: it is not stored.
   std::chrono::milliseconds ttl{0};
@@ -224,8 +224,8 @@ class PRONGHORN_API Cache {
   explicit Cache(detail::CacheService& service) noexcept : service_(&service) {}  // for Worker and Request
 
   // The value of `key`: from the cache, or else what `fill` returns, which is then kept. `fill` is called without
-  // arguments and returns std::string, std::optional<std::string> (nullopt: there is none; see `negative`), or a Task of
-  // either; get_or_fill() yields the same.
+  // arguments and returns std::string, std::optional<std::string> (nullopt: there is none; see `negative`), or a Task
+  // of either; get_or_fill() yields the same.
   //
   // One fill runs per key over all workers and machines; the other callers wait for its value. If its worker dies,
   // another caller's fill runs: immediately on the same machine, within a second on another. A worker whose loop is

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <concepts>
 #include <coroutine>
 #include <cstddef>
 #include <exception>
@@ -24,6 +25,11 @@ namespace detail {
 
 // Keeps `task` alive until it ends; logs an exception that escapes it. See spawn().
 PRONGHORN_API void spawn_detached(Task<void> task);
+
+template <class F>
+Task<void> run_kept(F function) {
+  co_await function();
+}
 
 // The result of a detached task, for the coroutine that may still be waiting for it.
 template <class T>
@@ -176,6 +182,17 @@ class PRONGHORN_API DeadlineExceeded : public std::runtime_error {
 // must end: use App::every() for periodic work, and check worker.draining() in a loop.
 inline void spawn(Task<void> task) { detail::spawn_detached(std::move(task)); }
 
+// The same for a function without parameters, which is kept until its task has ended, so a lambda may use its captures:
+//
+//   spawn([who = std::string(name)]() -> Task<void> { ... });
+//
+// Pass the lambda itself. The task that a call of it yields, with () behind it, would lose the captures.
+template <class F>
+  requires std::same_as<std::invoke_result_t<F&>, Task<void>>
+void spawn(F function) {
+  spawn(detail::run_kept(std::move(function)));
+}
+
 // Runs `task` to its end even if the awaiting coroutine is destroyed meanwhile, and returns its result.
 template <class T>
 Task<T> shield(Task<T> task) {
@@ -218,8 +235,7 @@ Task<std::tuple<detail::Stored<T>...>> when_all(Task<T>... tasks) {
 
 // The same for any number of tasks of one type. Results are in the order of the tasks.
 template <class T>
-  requires(!std::is_void_v<T>)
-Task<std::vector<T>> when_all(std::vector<Task<T>> tasks) {
+Task<std::vector<detail::Stored<T>>> when_all(std::vector<Task<T>> tasks) {
   std::vector<detail::Outcome<T>> outcomes(tasks.size());
   detail::Countdown countdown(tasks.size());
   std::vector<detail::Child> children;
@@ -229,7 +245,7 @@ Task<std::vector<T>> when_all(std::vector<Task<T>> tasks) {
   }
   detail::StartChildren started{children, countdown};
   co_await started;
-  std::vector<T> results;
+  std::vector<detail::Stored<T>> results;
   results.reserve(outcomes.size());
   for (auto& outcome : outcomes) {
     if (outcome.error) std::rethrow_exception(outcome.error);

@@ -23,14 +23,17 @@ struct CsrfOptions {
   std::vector<std::string> origins = {};
 };
 
-// A wrap for unsafe methods: all but GET, HEAD, OPTIONS and TRACE. Answers 403 (a problem document) unless both are true:
+// A wrap for unsafe methods: all but GET, HEAD, OPTIONS and TRACE. Answers 403 (a problem document) unless both are
+// true:
 //  - The browser does not say that another site sent the request: Sec-Fetch-Site, if present, is "same-origin" or
 //    "none"; otherwise Origin, if present, is the request's own origin (request.scheme() and host()) or in `origins`.
 //  - The header field, or else the form field, holds a token of the session.
-// A request without a session is answered 403, a login form's too: its page creates the session by calling csrf_token().
+// A request without a session is answered 403, a login form's too: its page creates the session by calling
+// csrf_token().
 //
-// The field is found in an application/x-www-form-urlencoded body, which is then read whole, up to max_body; the
-// handler can still read it in any way. A multipart form, JSON and other bodies carry the token in the header field.
+// The field is found in an application/x-www-form-urlencoded body, which is then read whole, up to max_body, and in a
+// multipart form, where it must come before all files and within the first 64 KiB, so that an upload need not be held
+// in memory. The handler can still read either in any way. JSON and other bodies carry the token in the header field.
 // Behind a proxy set trusted_proxies: otherwise the scheme and host of the request are not those that the browser
 // knows.
 //

@@ -18,7 +18,7 @@ class PRONGHORN_API HttpError : public std::runtime_error {
  public:
   using Fields = std::vector<std::pair<std::string, std::string>>;
 
-  // `status` is 400..599; any other value is answered 500. The client sees `detail`.
+  // `status` is 400..599; any other value is answered 500. The client sees `detail`. A 401 without challenge gets one.
   HttpError(int status, const std::string& detail) : std::runtime_error(detail), status_(status) {}
 
   [[nodiscard]] int status() const noexcept { return status_; }

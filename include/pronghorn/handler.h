@@ -14,6 +14,7 @@
 #include <utility>
 #include <variant>
 
+#include "pronghorn/detail/callable.h"
 #include "pronghorn/detail/export.h"
 #include "pronghorn/error.h"
 #include "pronghorn/request.h"
@@ -61,6 +62,7 @@ bool is_empty_callable(const F& function) {
 
 template <class F>
 Handler make_handler(F function) {
+  static_assert(check_kept_callable<F>());
   if constexpr (Returns<F, Task<Response>, Request&>) {
     return CoroutineHandler(std::move(function));
   } else if constexpr (std::is_invocable_r_v<Response, F&, Request&>) {
@@ -73,6 +75,7 @@ Handler make_handler(F function) {
 
 template <class F>
 Hook make_hook(F function) {
+  static_assert(check_kept_callable<F>());
   if (is_empty_callable(function)) return {};
   if constexpr (Returns<F, Task<void>, Worker&>) {
     return function;
@@ -100,6 +103,7 @@ PRONGHORN_API std::exception_ptr as_exception(const ErrorAnswer& answer);
 
 template <class F>
 ErrorHandler make_error_handler(F function) {
+  static_assert(check_kept_callable<F>());
   if (is_empty_callable(function)) return {};
   if constexpr (Returns<F, Task<Response>, Request&, const ErrorAnswer&>) {
     return CoroutineErrorHandler(std::move(function));
@@ -148,6 +152,7 @@ class PRONGHORN_API Middleware {
  private:
   template <class F>
   static Function choose_form(F function) {
+    static_assert(detail::check_kept_callable<F>());
     if constexpr (detail::Returns<F, Task<Response>, Request&, Next>) {
       return Wrap(std::move(function));
     } else if constexpr (detail::Returns<F, std::optional<Response>, Request&>) {

@@ -7,9 +7,9 @@
 //   app.every("0 3 * * *", "cleanup", "Europe/Berlin");
 //   const std::string id = co_await request.jobs().enqueue("email", json, {.delay = 5min, .unique = "welcome:7"});
 //
-// A job whose worker dies is run again by another one, within milliseconds on the same machine and after a lease of half
-// a minute if a whole machine is gone. So a handler may run more than once for the same job: what it does outside this
-// server must tolerate that, for example by passing job.id() on as an idempotency key. See docs/app/jobs.md.
+// A job whose worker dies is run again by another one, within milliseconds on the same machine and after a lease of
+// half a minute if a whole machine is gone. So a handler may run more than once for the same job: what it does outside
+// this server must tolerate that, for example by passing job.id() on as an idempotency key. See docs/app/jobs.md.
 //
 // Context: the worker's loop thread.
 #pragma once
@@ -24,6 +24,7 @@
 #include <utility>
 #include <vector>
 
+#include "pronghorn/detail/callable.h"
 #include "pronghorn/detail/export.h"
 #include "pronghorn/handler.h"
 #include "pronghorn/task.h"
@@ -48,10 +49,10 @@ struct JobOptions {
   unsigned concurrency = 10;
   // How long one attempt may take; then its handler is destroyed and the attempt has failed. Zero: no limit.
   std::chrono::milliseconds timeout{0};
-  // How long a job can be looked up after it was done, with its result; only the last 100,000 of a name. Zero: not at
-  // all. At most 366 days, as keep_failed.
+  // How long a job that is done can be looked up with its result; of each name only the last 100,000. Zero: not at all.
+  // At most 366 days.
   std::chrono::milliseconds keep = std::chrono::hours(1);
-  // How long jobs that failed or are dead are kept with their payload, for `pronghorn jobs`.
+  // How long jobs that failed or are dead are kept with their payload, for `pronghorn jobs`. At most 366 days.
   std::chrono::milliseconds keep_failed = std::chrono::days(14);
 };
 
@@ -74,7 +75,8 @@ class PRONGHORN_API Job {
 
   [[nodiscard]] const std::string& id() const noexcept;  // "NAME.32 hex digits"; names it in logs and crash reports
   [[nodiscard]] std::string_view name() const noexcept;
-  // As given to enqueue(): any bytes, maybe of an older version of the application. Empty for a schedule's job.
+  // As given to enqueue(): any bytes, perhaps from an older version of the application. Empty for the job of a
+  // schedule.
   [[nodiscard]] const std::string& payload() const noexcept;
   [[nodiscard]] unsigned attempt() const noexcept;   // how often it has been started, this time included: 1, 2 …
   [[nodiscard]] unsigned failures() const noexcept;  // how many of the earlier attempts threw
@@ -114,6 +116,7 @@ class JobHandler {
   }
   template <class F>
   static Function wrap(F function) {
+    static_assert(detail::check_kept_callable<F>());
     if (detail::is_empty_callable(function)) return {};
     static_assert(std::is_invocable_v<F&, Job&, Worker&> || std::is_invocable_v<F&, Job&>,
                   "a job's handler takes (Job&) or (Job&, Worker&)");
@@ -168,6 +171,7 @@ struct JobStatus {
   std::chrono::system_clock::time_point due;  // while it waits: not before this
 };
 
+// How many jobs there are, by state.
 struct JobCounts {
   std::uint64_t waiting = 0;  // delayed ones and those to be tried again included
   std::uint64_t running = 0;
@@ -183,7 +187,7 @@ struct JobCounts {
 //         out.
 class PRONGHORN_API Jobs {
  public:
-  static constexpr std::size_t kMaxPayload = 1024 * 1024;
+  static constexpr std::size_t kMaxPayload = 1024 * 1024;  // bytes
 
   explicit Jobs(detail::JobService& service) noexcept : service_(&service) {}  // for the server
 

@@ -30,11 +30,12 @@ enum class LimitAlgorithm {
   sliding_window,
   // A bucket of `count` tokens, refilled evenly over `window`; a request takes one. Allows bursts up to `count`.
   token_bucket,
-  // The same as token_bucket with less memory: one number per client. Requests are spaced by window / count, with bursts
-  // of up to `count`.
+  // The same as token_bucket with less memory: one number per client. Requests are spaced by window / count, with
+  // bursts of up to `count`.
   gcra,
   // `count` requests at a time. A request counts until its response is sent, but at most for `window`. If its worker
-  // dies, it counts until the next request that would be refused because of it; on another machine, for `window`.
+  // dies, it counts until a request on the same machine would be refused because of it; if its machine dies, for
+  // `window`.
   concurrency,
 };
 
@@ -103,10 +104,10 @@ struct Limit {
   // window on; while Redis refuses one, the machine's workers refuse it without asking. `permits` of 0: a twentieth of
   // `count`. At most 16384, and at most half of what Redis has left.
   //
-  // The price, with n permits and m machines: a machine may hold back n permits that another one could use, so at worst
-  // the clients of a key get n * (m - 1) requests fewer in a window; in the last n * m of a bucket() or gcra() they may
-  // also be used up to one window later than they were taken, so bursts are n * m larger. A single machine is exact. A
-  // worker that dies loses no permit, except those that were on their way to it.
+  // The price, with n permits per lease and m machines: a machine may hold back n permits that another one could use,
+  // so requests of a key may be refused up to n * (m - 1) too early. With bucket() and gcra(), permits stay valid for
+  // up to one window after they were taken, so a burst may be larger by n * m. A single machine is exact. A worker that
+  // dies loses no permit, except those that were on their way to it.
   //
   // Not for concurrent(): Route::limit() throws.
   PRONGHORN_API Limit& leased(std::uint32_t permits = 0) &;
@@ -121,6 +122,8 @@ inline Limit per_client(std::uint32_t count, std::chrono::milliseconds window) {
 // a Task<std::string> from a Request&.
 template <class F>
 Limit per_key(std::uint32_t count, std::chrono::milliseconds window, F key) {
+  static_assert(std::is_invocable_r_v<std::string, F&, Request&>,
+                "the key of a limit is std::string(Request&) or Task<std::string>(Request&)");
   Limit limit{.count = count, .window = window};
   if constexpr (std::is_same_v<std::invoke_result_t<F&, Request&>, Task<std::string>>) {
     limit.key_task = std::move(key);

@@ -3,6 +3,7 @@
 
 #include "pronghorn/app.h"
 #include "pronghorn/cache.h"
+#include "pronghorn/client_certificate.h"
 #include "pronghorn/concurrent.h"
 #include "pronghorn/csrf.h"
 #include "pronghorn/error.h"
@@ -17,6 +18,7 @@
 #include "pronghorn/multipart.h"
 #include "pronghorn/offload.h"
 #include "pronghorn/plugin.h"
+#include "pronghorn/presence.h"
 #include "pronghorn/priority.h"
 #include "pronghorn/redis.h"
 #include "pronghorn/request.h"
@@ -30,4 +32,5 @@
 #include "pronghorn/timer.h"
 #include "pronghorn/token.h"
 #include "pronghorn/topics.h"
+#include "pronghorn/websocket.h"
 #include "pronghorn/worker.h"

@@ -1,16 +1,16 @@
 // Redis from a handler: any command, pipelines and scripts, over the worker's one pipelined connection, or one to each
 // node of a Redis Cluster.
 //
-// In a cluster, a command goes to the node that serves the slot of its keys, so all keys of a command, of a script and of
-// MULTI … EXEC must be in one slot: give them the same hash tag, the text in the first braces: "{user:7}:cart" and
+// In a cluster, a command goes to the node that serves the slot of its keys, so all keys of a command, of a script and
+// of MULTI … EXEC must be in one slot: give them the same hash tag, the text in the first braces: "{user:7}:cart" and
 // "{user:7}:name". Otherwise RedisError names two of them. A pipeline() may go to several nodes; its replies are in
 // order. Commands without keys (SCAN, DBSIZE, FLUSHALL ...) reach one node, which answers for itself alone.
 //
 // Context: the worker's loop thread. All commands issued in one turn of the loop are sent in one write.
 //
 // All handlers of a worker share the connection. Commands that would change it for the others, or make them wait, throw
-// RedisError before anything is sent: subscriptions and MONITOR, blocking reads (BLPOP, XREAD BLOCK ...), WAIT, WATCH,
-// AUTH, SELECT, HELLO, RESET, QUIT, CLIENT REPLY, and MULTI unless the same pipeline() also ends it.
+// RedisError before anything is sent: subscriptions and MONITOR, WAIT, WATCH, AUTH, SELECT, HELLO, RESET, QUIT, CLIENT
+// REPLY, MULTI unless the same pipeline() also ends it. Blocking reads (BLPOP, XREAD BLOCK ...): see Redis::run().
 #pragma once
 
 #include <charconv>
@@ -73,9 +73,12 @@ class PRONGHORN_API Reply {
   // Each throws if the reply is of another kind: what command() would throw for an error reply, RedisError otherwise.
   // integer() also parses a string that holds a decimal integer.
   [[nodiscard]] std::int64_t integer() const;
-  [[nodiscard]] const std::string& string() const;
-  [[nodiscard]] const Array& array() const;
+  [[nodiscard]] const std::string& string() const&;
+  [[nodiscard]] const Array& array() const&;
   [[nodiscard]] const std::string& error() const;
+  // Of a temporary: for (const Reply& id : (co_await redis.command("SMEMBERS", "ids")).array()) ...
+  [[nodiscard]] std::string string() &&;
+  [[nodiscard]] Array array() &&;
 
  private:
   friend struct detail::ReplyBuilder;
@@ -93,6 +96,7 @@ class PRONGHORN_API Command {
   }
   explicit Command(std::vector<std::string> words) : words_(std::move(words)) {}
 
+  // Appends one argument: text or a number.
   template <class T>
   Command& add(const T& word) {
     if constexpr (std::is_floating_point_v<T>) {
@@ -144,9 +148,9 @@ class PRONGHORN_API Redis {
     handle.until_ = time;
     return handle;
   }
-  // The same for reads that may be stale: in a cluster they go to a replica if one can be reached, and writes to the
-  // primary; scripts must not write. A replica may lag behind by any time while it cannot reach its primary. Without a
-  // cluster, nothing changes.
+  // The same for reads that may be stale: in a cluster and with sentinels they go to a replica if one can be reached. What
+  // it refuses, such as a write, the primary is asked then. A replica may lag behind by any time while it cannot reach
+  // its primary. With one server nothing changes.
   [[nodiscard]] Redis prefer_replica() const noexcept {
     Redis handle(*this);
     handle.may_be_stale_ = true;
@@ -158,10 +162,11 @@ class PRONGHORN_API Redis {
   [[nodiscard]] Task<Reply> command(const Args&... args) {
     return run(Command(args...));
   }
-  [[nodiscard]] Task<Reply> run(Command command);
+  [[nodiscard]] Task<Reply> run(Command command);  // one that may wait, as BLPOP, has a connection of its own meanwhile
 
   // Sends all commands at once and yields their replies in the same order. An error from Redis is an error Reply, not
-  // an exception. Throws RedisUnavailable. Not atomic unless the commands include MULTI and EXEC.
+  // an exception. Throws RedisUnavailable. Not atomic unless the commands include MULTI and EXEC. (GCC 12 does not
+  // compile a list in braces inside a co_await: make the vector first, here and for script().)
   [[nodiscard]] Task<std::vector<Reply>> pipeline(std::vector<Command> commands);
 
   // Runs a script atomically: one round trip, two the first time. `script` must outlive the task. Throws like

@@ -31,8 +31,11 @@ class Cache;
 class Events;
 class Jobs;
 class Multipart;
+class Presence;
 class Redis;
 class Session;
+class Sockets;
+struct ClientCertificate;
 class Token;
 class Worker;
 struct MultipartLimits;
@@ -103,7 +106,9 @@ class PRONGHORN_API Form {
     }
     return values;
   }
-  [[nodiscard]] const std::vector<std::pair<std::string, std::string>>& fields() const noexcept { return fields_; }
+  [[nodiscard]] const std::vector<std::pair<std::string, std::string>>& fields() const& noexcept { return fields_; }
+  // Of a temporary: for (const auto& [name, value] : (co_await request.form()).fields()) ...
+  [[nodiscard]] std::vector<std::pair<std::string, std::string>> fields() && { return std::move(fields_); }
 
  private:
   std::vector<std::pair<std::string, std::string>> fields_;
@@ -193,8 +198,9 @@ class PRONGHORN_API Request {
   [[nodiscard]] std::optional<std::string_view> trailer(std::string_view name) const noexcept;
 
   // Sends 103 Early Hints (RFC 8297) with one Link field per element of `links`, so that a browser preloads while the
-  // handler works: "</style.css>; rel=preload; as=style". Does nothing unless the option early_hints is on, for HTTP/1.0
-  // clients, and after the response has begun. Throws std::invalid_argument if a link contains a control character.
+  // handler works: "</style.css>; rel=preload; as=style". Does nothing unless the option early_hints is on, for
+  // HTTP/1.0 clients, and after the response has begun. Throws std::invalid_argument if a link contains a control
+  // character.
   void early_hints(std::initializer_list<std::string_view> links);
 
   // The client's session. The first call costs one round trip to Redis, or none if the client sent no session cookie.
@@ -203,11 +209,14 @@ class PRONGHORN_API Request {
 
   // The worker's Redis connection. Throws std::logic_error with --redis none.
   [[nodiscard]] Redis redis();
-  // What is kept in Redis for all workers and machines: see pronghorn/cache.h, topics.h and jobs.h. Each throws
-  // std::logic_error with --redis none.
+  // What is kept in Redis for all workers and machines: see pronghorn/cache.h, topics.h, jobs.h and presence.h. Each
+  // throws std::logic_error with --redis none; presence() throws std::invalid_argument for an invalid topic.
   [[nodiscard]] Cache cache();
   [[nodiscard]] Events events();
   [[nodiscard]] Jobs jobs();
+  [[nodiscard]] Presence presence(std::string_view topic);
+  // All WebSockets, by their ids: see pronghorn/websocket.h.
+  [[nodiscard]] Sockets sockets();
   // The token that require_token() has verified: see pronghorn/token.h. Throws std::logic_error on other routes.
   [[nodiscard]] const Token& token() const;
   // The application's state of type T in this worker, made by app.state<T>(). Throws std::logic_error if there is none.
@@ -223,10 +232,14 @@ class PRONGHORN_API Request {
   [[nodiscard]] const Client& client() const;
   [[nodiscard]] std::string_view scheme() const noexcept;  // "http" or "https"
   [[nodiscard]] std::string_view host() const noexcept;    // with the port, if the client named one
+  // The certificate with which the client has identified itself on this server's own TLS connection: see
+  // pronghorn/client_certificate.h. Null if it has presented none, is not asked for one (option
+  // tls_client_certificates), or the connection is not over TLS. Valid as long as the request.
+  [[nodiscard]] const ClientCertificate* client_certificate() const noexcept;
 
-  // Names the request in logs, crash reports, problem+json bodies and the response's X-Request-Id. It is the X-Request-Id
-  // of a trusted proxy if that is valid (1 to 128 letters, digits and . _ ~ + / = : @ -), else 24 hex digits that are
-  // unique across workers and restarts.
+  // Names the request in logs, crash reports, problem+json bodies and the response's X-Request-Id. It is the
+  // X-Request-Id of a trusted proxy if that is valid (1 to 128 letters, digits and . _ ~ + / = : @ -), else 24 hex
+  // digits that are unique across workers and restarts.
   [[nodiscard]] std::string_view id() const;
   // The traceparent (W3C Trace Context) to send with calls to other services: of the caller's trace if it sent a valid
   // one, else of a new trace. 55 bytes.

@@ -69,6 +69,16 @@ struct FilePart {
   std::uint64_t offset;
   std::uint64_t length;
 };
+// What the connection becomes after a response with status 101.
+class Upgrade {
+ public:
+  Upgrade() = default;
+  Upgrade(const Upgrade&) = delete;
+  Upgrade& operator=(const Upgrade&) = delete;
+  virtual ~Upgrade() = default;
+  // What another worker needs to go on with it. Valid until the next call.
+  [[nodiscard]] virtual std::string_view state() = 0;
+};
 }  // namespace detail
 
 // A status, header fields and a body. The server adds Date, Server, Connection, and Content-Length or
@@ -140,6 +150,7 @@ class PRONGHORN_API Response {
   std::string body_;
   std::unique_ptr<detail::FilePart> file_;
   std::unique_ptr<Producer> producer_;
+  std::unique_ptr<detail::Upgrade> upgrade_;
 };
 
 // Responses with a whole body. text, html and JSON are UTF-8.

@@ -1,16 +1,17 @@
 // Sessions: data about a client that outlives a request. They are kept in Redis, so any worker on any machine can serve
 // the client's next request.
 //
-// A session is the Redis hash NAME:s:{ID} (NAME: option `name`), or NAME:s:{USER}:ID once a user has logged in, with one
-// hash field per session field. Sessions that are idle longer than the option `session_ttl` expire; a new session
-// expires after `session_first_ttl` unless the client sends its cookie back. The time to live is renewed once a tenth of
-// it has passed, not by every request. With `session_lifetime`, a session also expires that long after its start or last
-// login.
+// A session is the Redis hash NAME:s:{ID} (NAME: option `name`), or NAME:s:{USER}:ID once a user has logged in, with
+// one hash field per session field. Sessions that are idle longer than the option `session_ttl` expire; a new session
+// expires after `session_first_ttl` unless the client sends its cookie back. The time to live is renewed once a tenth
+// of it has passed, not by every request. With `session_lifetime`, a session also expires that long after its start or
+// last login.
 //
 // The id is 43 characters of base64url; 31 of them are random, and the other 12 are too, or a digest of the user. It
-// travels in a cookie (option `session_cookie`) that is HttpOnly, and Secure if the client used https, if `session_same_site`
-// is none, or if its name begins with __Host- or __Secure-. While the session is in use, the cookie is sent again after
-// half of its lifetime. If the client sends several cookies of that name, the first whose session exists counts.
+// travels in a cookie (option `session_cookie`) that is HttpOnly, and Secure if the client used https, if
+// `session_same_site` is none, or if its name begins with __Host- or __Secure-. While the session is in use, the cookie
+// is sent again after half of its lifetime. If the client sends several cookies of that name, the first whose session
+// exists counts.
 #pragma once
 
 #include <cstdint>
@@ -51,7 +52,8 @@ class PRONGHORN_API SessionTooLarge : public std::runtime_error {
 // or rotated the session since it was read, the changes are discarded, as if they had been made just before that.
 //
 // Context: the worker's loop thread.
-// Errors:  field names that begin with "_pronghorn." are reserved: set, erase and increment throw std::invalid_argument.
+// Errors:  field names that begin with "_pronghorn." are reserved: set, erase and increment throw
+//          std::invalid_argument.
 //          set, flash, login and increment throw SessionTooLarge. The size is that of the session as this request has
 //          read and changed it, so parallel requests can exceed it by what each of them adds.
 class PRONGHORN_API Session {

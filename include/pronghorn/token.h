@@ -13,8 +13,8 @@
 // An access token is short-lived and carries its claims. Its signature is verified once per worker; then the worker
 // remembers it until it expires (the last 10,000 tokens, at most 16 MiB of them). Redis is only asked whether the token
 // has been revoked. A refresh token is a random text that is exchanged, once, for a new pair. The pairs that follow
-// from one login are a *family*: whoever presents a refresh token that was used ends the family, because either he or
-// the other has stolen it.
+// from one login are a *family*. A refresh token that is presented a second time ends its family, because one of the
+// two who presented it has stolen it.
 //
 // In Redis (NAME: option `name`, FAMILY: a digest): NAME:t:{FAMILY} is the hash of a family, without its tokens, only
 // their SHA-256; NAME:t:{FAMILY}:x:ID marks a revoked access token, NAME:t:{FAMILY}:x all tokens of a family.
@@ -165,7 +165,7 @@ class PRONGHORN_API Tokens {
   // Signs an access token for `subject`, and begins a family with its first refresh token: one round trip to Redis,
   // none if `refresh` is zero. `scopes` are words separated by blanks: "orders:read orders:write". `claims` is a JSON
   // object with further claims, or empty; it is kept for the tokens that follow. Call it only when the client has
-  // proved who he is.
+  // proved to be `subject`.
   //
   // Throws std::invalid_argument if the subject is empty, if `claims` is not an object or sets a claim that the server
   // sets (iss, sub, aud, exp, nbf, iat, jti, scope, sid), or if the token would be longer than kMaxToken. Throws
@@ -179,7 +179,7 @@ class PRONGHORN_API Tokens {
   //
   // There is no grace period in which a used token is accepted again, because it would help a thief as much as a client
   // that sends two requests at a time. A client must refresh once, and use the result for all its requests. A client
-  // that lost the answer has to log in again, unless the route is idempotent() and he repeats his Idempotency-Key.
+  // that lost the answer has to log in again, unless the route is idempotent() and it repeats its Idempotency-Key.
   [[nodiscard]] Task<TokenPair> refresh(Request& request, std::string refresh_token) const;
 
   // Revokes one access token until it expires. Its family goes on: with the refresh token the client gets a new one.
@@ -216,7 +216,7 @@ struct RequireTokenOptions {
 // handler gets from request.token(). Otherwise the client gets, as a problem document with WWW-Authenticate:
 //   401 without an error       no token, or another scheme
 //   401 invalid_token          malformed, of an unknown key or algorithm, wrongly signed, expired, not yet valid,
-//   revoked, of another issuer or for another audience
+//                              revoked, of another issuer or for another audience
 //   403 insufficient_scope     a scope is missing
 //   400 invalid_request        several Authorization fields
 //   503 with Retry-After       Redis cannot say whether the token is revoked: see TokenOptions::when_unavailable

@@ -27,6 +27,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "pronghorn/detail/callable.h"
 #include "pronghorn/detail/export.h"
 #include "pronghorn/request.h"
 #include "pronghorn/response.h"
@@ -57,6 +58,7 @@ struct Event {
   bool gap = false;
 };
 
+// Whether Redis keeps an event for readers that come later. The default: it does not.
 struct PublishOptions {
   // How many of the topic's latest events Redis keeps, this one included: at least so many, and some more (Redis trims
   // in blocks). 0: none. At most kMaxEventHistory.
@@ -65,25 +67,28 @@ struct PublishOptions {
   std::chrono::milliseconds keep = std::chrono::hours(1);
 };
 
+// What became of an event that was published.
 struct Published {
-  // How many workers, on all machines, have received the event: each counts once per pattern that matches. Absent if
-  // Redis does not tell: the nodes of a Redis Cluster know only their own.
+  // How many machines have received the event for readers of its topic, plus how many workers for handlers of
+  // on_event(), once per pattern that matches. Absent if Redis does not tell: the nodes of a Redis Cluster know only
+  // their own.
   std::optional<std::int64_t> receivers;
   std::string id;  // empty without a history
 };
 
 // From where EventReader reads.
 struct EventReadOptions {
-  // The id of the last event that was seen: continues after it. Text that is no id, or that the topic does not know any
-  // more, is a gap. Empty: begins with the next event that is published.
+  // The id of the last event that was seen: continues after it. A decimal number: continues after the event with that
+  // offset in the topic's current epoch; "0" is all that is kept. Other text, and an id that the topic does not know
+  // any more, is a gap. Empty: begins with the next event that is published.
   std::string_view after = {};
   // How many events may wait for the reader; then the oldest are dropped, which is a gap. At most 4 MiB of them.
   std::size_t queue = 256;
 };
 
 // Reads the events of one topic, as fast as the caller takes them: from request.events().read("orders"). All readers of
-// a worker share one subscription. Movable; must not outlive the worker. A task of spawn() that reads must end in an
-// on_drain hook, because the drain waits for it.
+// a worker share one subscription. Movable; must not outlive the worker. A drain waits for a spawned task that reads,
+// so end that task in an on_drain hook.
 class PRONGHORN_API EventReader {
  public:
   explicit EventReader(std::unique_ptr<detail::ReaderState> state) noexcept;  // for Events
@@ -142,6 +147,7 @@ class PRONGHORN_API EventHandler {
  private:
   template <class F>
   static Function wrap(F function) {
+    static_assert(detail::check_kept_callable<F>());
     if constexpr (requires { function == nullptr; }) {
       if (function == nullptr) return {};
     }
@@ -183,13 +189,13 @@ enum class SlowReader {
 struct TopicStreamOptions {
   std::size_t queue = 256;  // events that may wait for one client, at most 4 MiB of them
   SlowReader slow = SlowReader::close;
-  // After so long without an event the client gets a comment, so that proxies keep the connection open. Zero: never.
+  // A client that gets no event for this long is sent a comment, so that proxies keep the connection open. Zero: never.
   std::chrono::milliseconds heartbeat = std::chrono::seconds(15);
 };
 
 // A response that sends the topic's events as server-sent events (pronghorn/events.h) for as long as the client stays
 // connected: one event per published event, with the payload as its data. If the topic has a history, each event has an
-// id, and a client that reconnects with Last-Event-ID continues after it.
+// id, and a client that reconnects with Last-Event-ID continues after it, as with EventReadOptions::after.
 //
 // When events may have been missed, the client gets an event of the type "gap", whose data says why:
 //   interrupted  Redis was unreachable, and the topic has no history

@@ -6,7 +6,6 @@
 #include <spawn.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,6 +14,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <exception>
 #include <filesystem>
 #include <memory>
 #include <sstream>
@@ -22,6 +22,10 @@
 
 #include "server/options/values.h"
 #include "supervisor/listen/address.h"
+#include "supervisor/listen/unix_socket.h"
+#include "supervisor/system/identity.h"
+#include "supervisor/tls/redis_files.h"
+#include "supervisor/tls/tls_material.h"
 
 extern char** environ;
 
@@ -69,15 +73,36 @@ Problem check_log(const std::string& path) {
   return ::access(path.c_str(), W_OK) == 0 ? "" : errno_text();
 }
 
-Problem check_unix(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  std::memcpy(address.sun_path, path.data(), std::min(path.size(), sizeof address.sun_path - 1));
-  const Socket socket(AF_UNIX, SOCK_STREAM);
-  if (::connect(socket.fd(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) {
-    return "another server listens there; stop it, or choose another path";
+// Listens on it for a moment, as a start does: its folder, its owner and what has that name now are checked by that. Only
+// the start creates runtime_dir.
+Problem check_unix(const std::string& path, const Config& config) {
+  std::error_code ignored;
+  const fs::path folder = fs::absolute(path).parent_path();
+  if (folder == fs::absolute(config.runtime_dir) && !fs::exists(folder, ignored)) return check_folder(folder);
+  try {
+    const supervisor::UnixSocket socket(path, {.mode = config.unix_mode, .owner = config.unix_owner}, 1);
+    return {};
+  } catch (const std::exception& error) {
+    const std::string_view why = error.what();
+    return std::string(why.starts_with(path + ": ") ? why.substr(path.size() + 2) : why);
   }
-  return path.starts_with('@') ? "" : check_folder(fs::absolute(path).parent_path());
+}
+
+// Its folder may not exist yet; the start creates it.
+Problem check_control(const std::string& path) {
+  if (supervisor::is_socket_live(path)) return "another server listens there; stop it, or choose another path";
+  struct stat facts{};
+  if (::lstat(path.c_str(), &facts) == 0 && !S_ISSOCK(facts.st_mode)) return "the file exists and is not a socket";
+  return check_folder(fs::absolute(path).parent_path());
+}
+
+Problem check_identity(const std::string& user, const std::string& group) {
+  try {
+    static_cast<void>(supervisor::find_identity(user, group));
+    return {};
+  } catch (const std::exception& error) {
+    return error.what();
+  }
 }
 
 Problem check_bind(const addrinfo& found) {
@@ -91,10 +116,10 @@ Problem check_bind(const addrinfo& found) {
   return errno_text();
 }
 
-Problem check_address(const std::string& text) {
+Problem check_address(const std::string& text, const Config& config) {
   const auto address = supervisor::parse_address(text);
   if (!address) return address.error();
-  if (address->is_unix) return check_unix(address->path);
+  if (address->is_unix) return check_unix(address->path, config);
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
@@ -113,7 +138,7 @@ Problem check_address(const std::string& text) {
 }
 
 // Lists its routes in a child process, where its code cannot harm this one, and a crash is a finding.
-Problem check_application(const std::string& app) {
+Problem check_application(const std::string& app, const std::string& config_file) {
   std::array<int, 2> pipe{};
   if (::pipe2(pipe.data(), O_CLOEXEC) != 0) return errno_text();
   posix_spawn_file_actions_t actions;
@@ -123,7 +148,10 @@ Problem check_application(const std::string& app) {
   std::string program = "/proc/self/exe";
   std::string command = "routes";
   std::string path = app;
-  std::array<char*, 4> arguments{program.data(), command.data(), path.data(), nullptr};
+  std::string option = "--config";
+  std::string file = config_file;
+  std::array<char*, 6> arguments{program.data(), command.data(), path.data(), option.data(), file.data(), nullptr};
+  if (file.empty()) arguments[3] = nullptr;
   pid_t child = 0;
   const int error = ::posix_spawn(&child, program.c_str(), &actions, nullptr, arguments.data(), environ);
   ::posix_spawn_file_actions_destroy(&actions);
@@ -156,6 +184,15 @@ Problem check_program(const std::string& program) {
   return "not found; install redis-server, name it with --redis-server, or use --redis none";
 }
 
+Problem check_redis_files(Config config) {
+  try {
+    supervisor::read_redis_files(config);
+    return {};
+  } catch (const std::exception& error) {
+    return error.what();
+  }
+}
+
 class Report {
  public:
   void add(const std::string& what, const Problem& problem) {
@@ -170,22 +207,46 @@ class Report {
   bool failed_ = false;
 };
 
+// The files are read as the server does it, which checks them.
+void check_certificates(const Config& config, Report& report) {
+  try {
+    const auto material = supervisor::load_tls_material(config);
+    if (material == nullptr) return;
+    for (const supervisor::CertificateFacts& facts : material->certificates) {
+      report.add(fmt::format("tls_certificate {} for {} until {}", facts.file, names_text(facts, 100),
+                             supervisor::utc_text(facts.not_after)),
+                 {});
+    }
+    for (const std::string& doubt : material->doubts) {
+      fmt::print("warning tls_certificate {}\n", printable(doubt));
+    }
+  } catch (const std::exception& error) {
+    report.add("tls_certificate", error.what());
+  }
+}
+
 }  // namespace
 
-int deep_check(const Config& config) {
+int deep_check(const Config& config, const std::string& config_file) {
   std::fputc('\n', stdout);
   Report report;
-  for (const std::string& address : config.listen) report.add("listen " + address, check_address(address));
-  if (!config.admin.empty()) report.add("admin " + config.admin, check_address(config.admin));
+  if (!config.user.empty() || !config.group.empty()) {
+    report.add("user and group", check_identity(config.user, config.group));
+  }
+  for (const std::string& address : config.listen) report.add("listen " + address, check_address(address, config));
+  if (!config.admin.empty()) report.add("admin " + config.admin, check_address(config.admin, config));
+  check_certificates(config, report);
   report.add("log_file " + config.log_file, check_log(config.log_file));
   report.add("access_log " + config.access_log, check_log(config.access_log));
+  report.add("control " + control_path(config), check_control(control_path(config)));
   report.add("runtime_dir " + config.runtime_dir, check_folder(config.runtime_dir));
   report.add("data_dir " + config.data_dir, check_folder(config.data_dir));
   if (config.redis == "embedded") report.add("redis_server " + config.redis_server, check_program(config.redis_server));
+  if (config.redis.starts_with("rediss")) report.add("certificates for Redis", check_redis_files(config));
   const bool configuration_failed = report.failed();
   Problem application;
   if (!config.app.empty()) {
-    application = check_application(config.app);
+    application = check_application(config.app, config_file);
     report.add("application " + config.app, application);
   }
   return configuration_failed ? 2 : application.empty() ? 0 : 3;

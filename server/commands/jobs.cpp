@@ -38,7 +38,7 @@ std::string job_request(const JobCommand& command) {
     const std::string state = object.empty() ? "dead" : object;
     if (!is_state(state)) {
       throw UsageError(
-          fmt::format("jobs list: {} is no state; use waiting, running, done, failed or dead", in_quotes(state)));
+          fmt::format("jobs list: {} is not a state; use waiting, running, done, failed or dead", in_quotes(state)));
     }
     request["state"] = state;
   } else if (action == "show" || action == "retry" || action == "drop") {

@@ -160,6 +160,10 @@ std::string server_lines(const json& status) {
                   text_of(at(status, {"server", "pid"})), uptime(at(status, {"server", "uptime_s"})),
                   text_of(at(status, {"server", "generation"})), listen.empty() ? " -" : listen);
   for (const json& reason : at(status, {"server", "degraded"})) out += "degraded: " + text_of(reason) + '\n';
+  for (const json& certificate : at(status, {"server", "certificates"})) {
+    out += fmt::format("certificate {} for {} until {}\n", cut(text_of(at(certificate, {"file"}))),
+                       cut(text_of(at(certificate, {"names"}))), text_of(at(certificate, {"not_after"})));
+  }
   return out + redis_line(at(status, {"redis"})) + distributor_line(at(status, {"distributor"}));
 }
 
@@ -217,6 +221,22 @@ std::string total_lines(const json& totals) {
     out += fmt::format("  {} {}", name, milliseconds(at(totals, {"latency_ms", name})));
   }
   return out + '\n';
+}
+
+// Of all WebSockets; empty if none is open.
+std::string socket_line(const json& status) {
+  const json& sockets = at(status, {"totals", "websockets"});
+  if (number_of(at(sockets, {"open"})) == 0) return {};
+  const auto sum = [&status](const char* field) {
+    double all = 0;
+    for (const json& route : at(status, {"routes"})) all += number_of(at(route, {"websockets", field}));
+    return json(all);
+  };
+  return fmt::format(
+      "{} websockets  {} opened  {} closed by the server  {} too slow  messages in {}  out {}  {} queued\n",
+      short_count(at(sockets, {"open"})), short_count(at(sockets, {"opened"})),
+      short_count(at(sockets, {"closed_by_server"})), short_count(at(sockets, {"too_slow"})),
+      short_count(sum("messages_received")), short_count(sum("messages_sent")), bytes(sum("queued_bytes")));
 }
 
 // "stuck 12s" for a worker whose loop is blocked.
@@ -299,12 +319,29 @@ std::string route_table(const json& routes) {
   return table.empty() ? "" : "\n" + table.render();
 }
 
+// The WebSockets that `pronghorn requests` lists.
+std::string socket_table(const json& answer) {
+  Table table({"slot", "age", "queued", "<socket", "<client", "<id", "<topics"});
+  for (const json& socket : at(answer, {"requests"})) {
+    if (at(socket, {"state"}) != "socket") continue;
+    std::string topics;
+    for (const json& topic : at(socket, {"topics"})) topics += (topics.empty() ? "" : " ") + text_of(topic);
+    const double more = number_of(at(socket, {"topic_count"})) - static_cast<double>(at(socket, {"topics"}).size());
+    std::string shown = cut(topics);
+    if (more > 0) shown += fmt::format(" +{:.0f}", more);
+    table.add({text_of(at(socket, {"slot"})), fmt::format("{:.1f}s", number_of(at(socket, {"age_ms"})) / 1000),
+               bytes(at(socket, {"queued_bytes"})), cut(text_of(at(socket, {"route"}))),
+               text_of(at(socket, {"client"})), text_of(at(socket, {"id"})), shown});
+  }
+  return table.empty() ? "" : "\n" + table.render();
+}
+
 }  // namespace
 
 std::string status_table(const json& status) {
   const json& workers = at(status, {"workers"});
-  return server_lines(status) + event_lines(status) + total_lines(at(status, {"totals"})) + worker_table(workers) +
-         running_table(workers) + exit_table(workers) + route_table(at(status, {"routes"}));
+  return server_lines(status) + event_lines(status) + total_lines(at(status, {"totals"})) + socket_line(status) +
+         worker_table(workers) + running_table(workers) + exit_table(workers) + route_table(at(status, {"routes"}));
 }
 
 bool is_degraded(const json& status) {
@@ -315,12 +352,21 @@ bool is_degraded(const json& status) {
 std::string requests_table(const json& answer) {
   Table table({"slot", "age", "<state", "<request", "<route", "<client", "<id"});
   for (const json& request : at(answer, {"requests"})) {
+    if (at(request, {"state"}) == "socket") continue;
     table.add({text_of(at(request, {"slot"})), fmt::format("{:.1f}s", number_of(at(request, {"age_ms"})) / 1000),
                text_of(at(request, {"state"})), cut(text_of(at(request, {"request"}))),
                cut(text_of(at(request, {"route"}))), text_of(at(request, {"client"})),
                cut(text_of(at(request, {"id"})))});
   }
-  return table.empty() ? "no requests are in flight\n" : table.render();
+  std::string out = table.empty() ? "no requests are in flight\n" : table.render();
+  for (const json& request : at(answer, {"requests"})) {
+    if (at(request, {"blocked_ms"}).is_null()) continue;
+    const double waiting = number_of(at(request, {"waiting"}));
+    out += fmt::format("slot {} has been blocked for {:.1f}s: {:.0f} more {} in it, {} connections\n",
+                       text_of(at(request, {"slot"})), number_of(at(request, {"blocked_ms"})) / 1000, waiting,
+                       waiting == 1 ? "request waits" : "requests wait", text_of(at(request, {"connections"})));
+  }
+  return out + socket_table(answer);
 }
 
 std::string jobs_view(const std::string& action, const json& answer) {

@@ -13,7 +13,8 @@ namespace pronghorn::server {
 // True if the server reports that it is degraded.
 [[nodiscard]] bool is_degraded(const nlohmann::json& status);
 
-// Renders the answer of `pronghorn requests`: an array "requests" of objects as in worker/request_list.h.
+// Renders the answer of `pronghorn requests`: an array "requests" of objects as in worker/request_list.h,
+// worker/socket_list.h and supervisor/control/in_flight_query.h.
 [[nodiscard]] std::string requests_table(const nlohmann::json& answer);
 
 // Renders the answer of `pronghorn quarantine`: an array "quarantine" of entries as in the status.

@@ -199,6 +199,56 @@ void check_session_cookie(const Effective& effective) {
   }
 }
 
+// https without a certificate, a certificate without https: both are mistakes, and one is half of the other.
+void check_tls(const Effective& effective) {
+  const Config& config = effective.config;
+  const auto refuse = [&effective](const char* option, std::string_view why) {
+    throw UsageError(fmt::format("{}: {}: {}", effective.sources.at(option), option, why));
+  };
+  const auto https = std::ranges::find_if(config.listen, is_https);
+  const bool has_https = https != config.listen.end();
+  if (has_https && config.tls_certificate.empty()) {
+    refuse("listen", fmt::format("{} needs a certificate; name one with --tls-certificate, or make one with "
+                                 "\"pronghorn certificate --self-signed\"",
+                                 *https));
+  }
+  if (!has_https && !config.tls_certificate.empty()) {
+    refuse("tls_certificate", "no address of listen begins with https://, such as --listen https://:443");
+  }
+  if (config.tls_certificate.empty() && !config.tls_key.empty()) {
+    refuse("tls_key", "there is no certificate for it; name one with --tls-certificate");
+  }
+  if (config.tls_key.size() > config.tls_certificate.size()) {
+    refuse("tls_key",
+           fmt::format("there are {} keys for {}; give each certificate one, in the same order", config.tls_key.size(),
+                       config.tls_certificate.size() == 1
+                           ? "1 certificate"
+                           : fmt::format("{} certificates", config.tls_certificate.size())));
+  }
+  if (config.tls_client_certificates != "off" && config.tls_client_ca.empty()) {
+    refuse("tls_client_certificates", "nobody could sign them; name the authorities with --tls-client-ca");
+  }
+  if (!has_https && config.tls_client_certificates != "off") {
+    refuse("tls_client_certificates", "no address of listen begins with https://");
+  }
+  // Behind a proxy that ends TLS the target is the same host, and trusted_proxies say whether a request was plain.
+  if (config.redirect_http && !has_https && config.trusted_proxies.empty()) {
+    refuse("redirect_http", "no address of listen begins with https://, so there is nothing to redirect to");
+  }
+}
+
+// Paths become absolute: the files are read again by each reload.
+void fill_redis_files(Effective& effective) {
+  Config& config = effective.config;
+  if (!config.redis_key.empty() && config.redis_certificate.empty()) {
+    throw UsageError(effective.sources.at("redis_key") +
+                     ": redis_key: a key without a certificate; set redis_certificate as well");
+  }
+  if (config.redis_ca != "system") config.redis_ca = absolute(config.redis_ca);
+  if (!config.redis_certificate.empty()) config.redis_certificate = absolute(config.redis_certificate);
+  if (!config.redis_key.empty()) config.redis_key = absolute(config.redis_key);
+}
+
 }  // namespace
 
 Effective load_configuration(const ConfigInputs& inputs) {
@@ -215,6 +265,11 @@ Effective load_configuration(const ConfigInputs& inputs) {
                                  effective.sources["admin"], config.admin));
   }
   check_session_cookie(effective);
+  check_tls(effective);
+  for (std::string& path : config.tls_certificate) path = absolute(path);
+  for (std::string& path : config.tls_key) path = absolute(path);
+  if (!config.tls_client_ca.empty()) config.tls_client_ca = absolute(config.tls_client_ca);
+  fill_redis_files(effective);
   if (config.min_workers == 0) {
     config.min_workers = config.max_workers = inputs.machine.cores;
     effective.sources["workers"] += " (auto)";

@@ -132,7 +132,7 @@ inline Option truth(const Entry& entry, bool Config::* field) {
     if (text != "true" && text != "false") refuse_choice(text, {"true", "false"});
     config.*field = text == "true";
   };
-  return make(entry, "true|false", set, [field](const Config& config) { return config.*field ? "true" : "false"; });
+  return make(entry, kTruthName, set, [field](const Config& config) { return config.*field ? "true" : "false"; });
 }
 
 // Permission bits in octal; 0 in the field is "umask".
@@ -272,6 +272,14 @@ inline void check_endpoint(const std::string& value) {
   if (!value.starts_with('/') || value.find_first_of(" ?#%") != std::string::npos) {
     throw BadValue(fmt::format("{} is not a path; use one such as /status, or off", in_quotes(value)));
   }
+}
+
+// What a certificate names: a host name, or an IP address.
+inline void check_tls_name(const std::string& value) {
+  const bool ok = value.size() <= 253 && std::all_of(value.begin(), value.end(), [](unsigned char c) {
+                    return std::isalnum(c) != 0 || c == '.' || c == '-' || c == '_' || c == ':';
+                  });
+  if (!ok) throw BadValue(fmt::format("{} is not the name or address of a host", in_quotes(value)));
 }
 
 // The name stands between braces in every Redis key, and in logs.

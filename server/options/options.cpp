@@ -15,6 +15,7 @@ using namespace kinds;
 using namespace std::chrono_literals;
 
 constexpr std::string_view kServing = "Serving";
+constexpr std::string_view kTls = "TLS";
 constexpr std::string_view kProxies = "Behind a proxy";
 constexpr std::string_view kProcesses = "Processes";
 constexpr std::string_view kState = "Redis and sessions";
@@ -27,10 +28,10 @@ std::vector<Option> make_options() {
   constexpr std::uint64_t kAny = std::numeric_limits<std::uint32_t>::max();
   std::vector<Option> table{
       list({"listen", kServing,
-            "Address to serve: 127.0.0.1:8080, [::1]:8080, :8080 (every interface) or unix:PATH. May be repeated. "
-            "PORT=N means 0.0.0.0:N.",
+            "Address to serve: 127.0.0.1:8080, [::1]:8080, :8080 (every interface) or unix:PATH; with https:// before "
+            "it, such as https://:443, by TLS. May be repeated. PORT=N means 0.0.0.0:N.",
             "PORT"},
-           "ADDR", &Config::listen, check_address),
+           "ADDR", &Config::listen, check_listen),
       workers({"workers", kServing,
                "Worker processes: auto (the usable cores: CPU affinity and cgroup quota), a number, or MIN..MAX.",
                "WEB_CONCURRENCY"}),
@@ -45,6 +46,10 @@ std::vector<Option> make_options() {
              "Length of the accept queue of each listener. Raise it, and net.core.somaxconn, if bursts of connections "
              "are refused."},
             &Config::backlog, {1, 65'535}),
+      truth({"http2", kServing, "Whether clients over TLS are offered HTTP/2 beside HTTP/1.1 (ALPN)."}, &Config::http2),
+      truth({"http2_cleartext", kServing,
+             "Whether clients may speak HTTP/2 without TLS, by prior knowledge. Turn it on for a proxy that does."},
+            &Config::http2_cleartext),
       truth({"ipv6_only", kServing,
              "Whether [::]:PORT leaves IPv4 to a socket of its own, 0.0.0.0:PORT. :PORT accepts both in any case."},
             &Config::ipv6_only),
@@ -65,6 +70,31 @@ std::vector<Option> make_options() {
           "NAME", &Config::name, check_name),
       count({"offload_threads", kServing, "Threads per worker for blocking work that handlers offload."},
             &Config::offload_threads, {1, 1'024}),
+
+      list({"tls_certificate", kTls,
+            "PEM file with a certificate and its chain, for the https:// addresses of listen. May be repeated: clients "
+            "get the one for the name they ask for, or the first. Read again at each reload. FILE.ocsp beside it is "
+            "stapled."},
+           "FILE", &Config::tls_certificate, accept_path),
+      list({"tls_key", kTls,
+            "PEM file with the private key of a certificate; may be repeated, in the order of the certificates. "
+            "Not needed for a certificate whose file holds its key."},
+           "FILE", &Config::tls_key, accept_path),
+      text_or_off(
+          {"tls_client_ca", kTls, "PEM file with the authorities whose client certificates are accepted. off: none."},
+          "FILE|off", &Config::tls_client_ca, accept_path),
+      choice({"tls_client_certificates", kTls,
+              "Whether clients present a certificate: off (they are not asked), optional or required (a handshake "
+              "without one fails). Needs tls_client_ca."},
+             &Config::tls_client_certificates, {"off", "optional", "required"}),
+      truth({"kernel_tls", kTls,
+             "Whether the kernel encrypts, if it can, so that connections by TLS survive their worker. Turn it off to "
+             "rule the kernel out when clients report errors of TLS."},
+            &Config::kernel_tls),
+      truth({"redirect_http", kTls,
+             "Whether requests on plain TCP addresses are redirected to https:// with 308; except ACME's "
+             "/.well-known/acme-challenge/ and the server's own endpoints."},
+            &Config::redirect_http),
 
       list({"proxy_protocol", kProxies,
             "Networks (or unix) whose connections must begin with a PROXY header, version 1 or 2. May be repeated."},
@@ -117,12 +147,25 @@ std::vector<Option> make_options() {
                 "rollout is undone. 0: no canary."},
                &Config::canary),
 
-      redis(
-          {"redis", kState,
-           "embedded (a private redis-server), none, redis://[user:password@]host:port/database, "
-           "redis+cluster://[user:password@]host:port,…, redis+sentinel://[user:password@]host:port,…/name/database or "
-           "unix:PATH.",
-           "REDIS_URL"}),
+      redis({"redis", kState,
+             "embedded (a private redis-server), none, redis://[user:password@]host:port/database, "
+             "redis+cluster://[user:password@]host:port,…, redis+sentinel://[user:password@]host:port,…/name/database "
+             "(rediss in the place of redis: with TLS) or unix:PATH.",
+             "REDIS_URL"}),
+      text({"redis_ca", kState,
+            "PEM file with the authorities that Redis' certificate may come from, for rediss://. system: those of the "
+            "system."},
+           "FILE|system", &Config::redis_ca, accept_path),
+      text_or_off({"redis_certificate", kState,
+                   "PEM file with the certificate that Redis asks for (tls-auth-clients), and intermediate ones. off: "
+                   "none."},
+                  "FILE|off", &Config::redis_certificate, accept_path),
+      text_or_off({"redis_key", kState, "PEM file with its private key. off: it is in the file of redis_certificate."},
+                  "FILE|off", &Config::redis_key, accept_path),
+      text_or_off({"redis_tls_name", kState,
+                   "Name that the certificates of all servers of Redis must have. off: each the host by which it is "
+                   "reached."},
+                  "NAME|off", &Config::redis_tls_name, check_tls_name),
       duration({"redis_timeout", kState, "Deadline of a Redis command and of a connection attempt."},
                &Config::redis_timeout, 1ms),
       text({"redis_server", kState, "Program that --redis embedded runs."}, "PROGRAM", &Config::redis_server,
@@ -221,6 +264,10 @@ std::vector<Option> make_options() {
           &HttpLimits::write_timeout),
       duration({"keep_alive_timeout", kHttp, "An idle connection is closed after this time."},
                &HttpLimits::keep_alive_timeout),
+      duration({"websocket_ping", kHttp,
+                "A WebSocket from which nothing has arrived for this time is pinged, and closed if it does not answer "
+                "within the same time; 0: never."},
+               &HttpLimits::websocket_ping),
       count({"keep_alive_requests", kHttp, "A connection is closed after this many requests."},
             &HttpLimits::keep_alive_requests, {0, kAny}),
       duration({"keep_alive_age", kHttp, "A connection older than this is closed after its next response."},
@@ -234,6 +281,18 @@ std::vector<Option> make_options() {
             {0, kAny}),
       size({"max_queued_output", kHttp, "Unread response bytes of a client above which it is not read from."},
            &HttpLimits::max_queued_output, {0, 1ULL << 40}),
+      count({"tls_handshakes", kHttp, "TLS handshakes that may begin per second and worker; more of them wait."},
+            &HttpLimits::tls_handshakes, {0, 1'000'000}),
+      count({"max_streams", kHttp, "Requests of one HTTP/2 connection at the same time; more are refused."},
+            &HttpLimits::max_streams, {0, kAny}),
+      count({"max_stream_resets", kHttp,
+             "Requests that an HTTP/2 client may cancel per second, and five times as many at once; then the "
+             "connection ends."},
+            &HttpLimits::max_stream_resets, {0, 1'000'000}),
+      count({"max_control_frames", kHttp,
+             "Frames per second that an HTTP/2 client may send beside those that its requests and data need, and five "
+             "times as many at once; then the connection ends."},
+            &HttpLimits::max_control_frames, {0, 1'000'000}),
   };
   // Defaults that depend on the machine or on another option; see server/options/machine.h.
   const std::map<std::string_view, const char*> defaults{

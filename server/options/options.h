@@ -31,6 +31,9 @@ struct Option {
   [[nodiscard]] std::string variable() const;  // "PRONGHORN_DRAIN_TIMEOUT"
 };
 
+// The value_name of options that are true or false; on the command line such an option may stand without a value.
+inline constexpr std::string_view kTruthName = "true|false";
+
 // In the order of --help. Built on first use; any thread may call.
 [[nodiscard]] const std::vector<Option>& options();
 

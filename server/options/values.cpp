@@ -17,6 +17,7 @@ namespace pronghorn::server {
 namespace {
 
 constexpr std::size_t kMaxQuoted = 100;
+constexpr std::string_view kHttps = "https://";
 
 struct Unit {
   std::string_view name;
@@ -136,10 +137,28 @@ std::uint64_t parse_count(std::string_view text) {
   return *number;
 }
 
+void check_listen(std::string_view text) {
+  if (!is_https(text)) return check_address(text);
+  const std::string_view address = text.substr(kHttps.size());
+  const auto refuse = [&](std::string_view why) {
+    throw BadValue(
+        fmt::format("{} {}; use https://0.0.0.0:443, https://[::]:443 or https://:443", in_quotes(text), why));
+  };
+  if (address.starts_with("unix:")) refuse("asks for TLS on a Unix socket, which has no eavesdroppers");
+  try {
+    check_address(address);
+  } catch (const BadValue& error) {
+    refuse(address.find_first_of("/?#") != std::string_view::npos ? "has a path" : "is not an address with a port");
+  }
+}
+
+bool is_https(std::string_view address) noexcept { return address.starts_with(kHttps); }
+
 void check_address(std::string_view text) {
   const auto refuse = [&](std::string_view why) {
     throw BadValue(fmt::format("{} {}; use 127.0.0.1:8080, [::1]:8080, :8080 or unix:PATH", in_quotes(text), why));
   };
+  if (is_https(text)) refuse("asks for TLS, and only addresses of listen have it");
   if (text.starts_with("unix:")) {
     const std::string_view path = text.substr(5);
     if (path.empty()) refuse("has no path");

@@ -42,6 +42,9 @@ class BadValue : public std::runtime_error {
 
 // An address to listen on: 127.0.0.1:8080, [::1]:8080, :8080, unix:PATH. Host names are not resolved.
 void check_address(std::string_view text);
+// The same for `listen`: a TCP address may have https:// before it.
+void check_listen(std::string_view text);
+[[nodiscard]] bool is_https(std::string_view address) noexcept;
 // A network of admin_networks: 10.0.0.0/8, ::1/128, or one address.
 void check_network(std::string_view text);
 // The same, or "unix" for peers on Unix sockets: an entry of proxy_protocol and trusted_proxies.

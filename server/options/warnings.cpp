@@ -9,11 +9,13 @@
 #include <fstream>
 
 #include "common/config/redis_url.h"
+#include "server/options/values.h"
 
 namespace pronghorn::server {
 namespace {
 
-constexpr std::uint64_t kOwnDescriptors = 64;  // of a worker besides its connections: listeners, logs, Redis, the loop
+constexpr std::uint64_t kSurvivalBytes = 1536;  // of survival_memory for each connection: see Ledger
+constexpr std::uint64_t kOwnDescriptors = 64;   // of a worker besides its connections: listeners, logs, Redis, the loop
 
 bool is_default(const Effective& effective, std::string_view option) {
   const auto found = effective.sources.find(option);
@@ -23,10 +25,10 @@ bool is_default(const Effective& effective, std::string_view option) {
 bool is_secret(std::string_view key) {
   std::string name(key);
   for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  constexpr std::array<std::string_view, 8> kParts{"secret", "password", "passwd",     "token",
-                                                   "apikey", "api_key",  "credential", "private"};
-  constexpr std::array<std::string_view, 6> kEnds{"pass", "_key", "_auth", "salt", "pepper", "dsn"};
-  return name == "key" || name == "auth" ||
+  constexpr std::array<std::string_view, 10> kParts{"secret", "password", "passwd",  "passphrase", "passcode",
+                                                    "token",  "apikey",   "api_key", "credential", "private"};
+  constexpr std::array<std::string_view, 8> kEnds{"pass", "pwd", "_key", "_auth", "_pin", "salt", "pepper", "dsn"};
+  return name == "key" || name == "auth" || name == "pin" ||
          std::ranges::any_of(kParts, [&name](std::string_view part) { return name.find(part) != std::string::npos; }) ||
          std::ranges::any_of(kEnds, [&name](std::string_view end) { return name.ends_with(end); });
 }
@@ -60,6 +62,22 @@ std::vector<std::string> warnings_of(const Effective& effective, const KernelLim
         "it; raise the limit (ulimit -Hn, LimitNOFILE=) or lower max_connections",
         connections, limits.descriptors));
   }
+  if (config.survival_memory != 0 && connections * kSurvivalBytes > config.survival_memory) {
+    warnings.push_back(fmt::format(
+        "survival_memory has room for about {} connections, and max_connections is {}: the others end when their "
+        "worker dies or leaves; set survival_memory to {}MiB",
+        config.survival_memory / kSurvivalBytes, connections, ((connections * kSurvivalBytes) >> 20U) + 1));
+  }
+  if (!config.tls_client_ca.empty() && config.tls_client_certificates == "off") {
+    warnings.emplace_back(
+        "tls_client_ca has no effect while tls_client_certificates is off; set that to optional or required");
+  }
+  if (config.redirect_http && std::ranges::all_of(config.listen, [](const std::string& address) {
+        return is_https(address) || address.starts_with("unix:");
+      })) {
+    warnings.emplace_back(
+        "redirect_http has no effect: no address of listen is a plain TCP address, such as --listen :80");
+  }
   const bool shared_redis = config.redis != "embedded" && config.redis != "none";
   if (shared_redis && is_default(effective, "name")) {
     warnings.push_back(fmt::format(
@@ -73,11 +91,16 @@ std::vector<std::string> warnings_of(const Effective& effective, const KernelLim
         "the password of Redis was given on the command line, where other users could read it until it was hidden; use "
         "PRONGHORN_REDIS or the configuration file");
   }
+  for (const char* option : {"redis_ca", "redis_certificate", "redis_key", "redis_tls_name"}) {
+    if (is_default(effective, option) || config.redis.starts_with("rediss")) continue;
+    warnings.push_back(
+        fmt::format("{} has no effect: redis does not use TLS; write rediss in the place of redis in its URL", option));
+  }
   return warnings;
 }
 
 std::string shown_setting(std::string_view key, std::string_view value) {
-  if (is_secret(key)) return "***";
+  if (is_secret(key) || value.find("PRIVATE KEY-----") != std::string_view::npos) return "***";
   std::string shown(value);
   const std::size_t scheme = shown.find("://");
   if (scheme == std::string::npos) return shown;

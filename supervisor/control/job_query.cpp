@@ -26,7 +26,7 @@ void JobQuery::run(const std::string& command, const ControlSocket::Reply& reply
   if (queries_.size() == 1) patience_.start(kPatience);
 }
 
-bool JobQuery::send(const Message& message) {
+bool JobQuery::send(const ChannelMessage& message) {
   return std::ranges::any_of(workers_.slots().workers(), [&](const WorkerEntry& worker) {
     const bool has_application = is_worker_slot(worker.slot) || is_job_slot(worker.slot);
     return has_application && worker.state == WorkerState::ready && !workers_.stands_still(worker.pid) &&
@@ -34,7 +34,7 @@ bool JobQuery::send(const Message& message) {
   });
 }
 
-void JobQuery::received(const Message& message) {
+void JobQuery::received(const ChannelMessage& message) {
   const auto query = queries_.find(message.number);
   if (query == queries_.end()) return;  // it has expired
   if (message.kind == MessageKind::jobs_end) return end(message.number, message.text);

@@ -25,7 +25,7 @@ class JobQuery {
   // `command` is for the worker (worker/job_commands.h). Replies once: `ok` and `answer`, a list, or an error.
   void run(const std::string& command, const ControlSocket::Reply& reply);
   // Handles the messages `jobs_answer` and `jobs_end`.
-  void received(const Message& message);
+  void received(const ChannelMessage& message);
 
  private:
   struct Query {
@@ -34,7 +34,7 @@ class JobQuery {
     std::chrono::steady_clock::time_point deadline;
   };
 
-  [[nodiscard]] bool send(const Message& message);
+  [[nodiscard]] bool send(const ChannelMessage& message);
   void end(std::uint64_t number, const std::string& error);
   void expire();
 

@@ -6,12 +6,12 @@ namespace pronghorn::supervisor {
 
 void JobRelay::ended(const EndedIncarnation& worker) {
   if (worker.incarnation.empty()) return;
-  Message message{MessageKind::worker_ended, worker.unexpected ? 1U : 0U,
-                  worker.incarnation + '\n' + worker.job + '\n' + worker.report + '\n' + worker.reason};
+  ChannelMessage message{MessageKind::worker_ended, worker.unexpected ? 1U : 0U,
+                         worker.incarnation + '\n' + worker.job + '\n' + worker.report + '\n' + worker.reason};
   if (!send(message) && waiting_.size() < kMaxWaiting) waiting_.push_back(std::move(message));
 }
 
-bool JobRelay::send(const Message& message) {
+bool JobRelay::send(const ChannelMessage& message) {
   bool sent = false;
   for (const WorkerEntry& worker : workers_.slots().workers()) {
     const bool has_application = is_worker_slot(worker.slot) || is_job_slot(worker.slot);
@@ -21,7 +21,7 @@ bool JobRelay::send(const Message& message) {
 }
 
 void JobRelay::worker_ready(int pid) {
-  std::erase_if(waiting_, [this, pid](const Message& message) { return workers_.send(pid, message); });
+  std::erase_if(waiting_, [this, pid](const ChannelMessage& message) { return workers_.send(pid, message); });
 }
 
 }  // namespace pronghorn::supervisor

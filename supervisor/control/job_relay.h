@@ -23,10 +23,10 @@ class JobRelay {
  private:
   static constexpr std::size_t kMaxWaiting = 64;  // the jobs of more go back when their lease ends
 
-  [[nodiscard]] bool send(const Message& message);
+  [[nodiscard]] bool send(const ChannelMessage& message);
 
   Workers& workers_;
-  std::vector<Message> waiting_;
+  std::vector<ChannelMessage> waiting_;
 };
 
 }  // namespace pronghorn::supervisor

@@ -23,7 +23,7 @@ void QuarantineRelay::killed(const std::string& request, std::uint64_t client, s
   if (!retries_.is_retry(request, client, now)) send({MessageKind::killed, 0, request});
 }
 
-void QuarantineRelay::received(int pid, const Message& message) {
+void QuarantineRelay::received(int pid, const ChannelMessage& message) {
   const std::uint64_t now = monotonic_ms();
   const Milliseconds time(static_cast<Milliseconds::rep>(std::min(message.number, kLongestMs)));
   if (message.kind == MessageKind::quarantine_ended) return list_.ended(message.text, now);
@@ -52,14 +52,14 @@ std::expected<std::size_t, std::string> QuarantineRelay::release(const std::stri
   return released;
 }
 
-void QuarantineRelay::send(Message message) {
+void QuarantineRelay::send(ChannelMessage message) {
   if (waiting_.size() >= kMaxWaiting) return;
   waiting_.push_back(std::move(message));
   send_waiting();
 }
 
 void QuarantineRelay::send_waiting() {
-  std::erase_if(waiting_, [this](const Message& message) {
+  std::erase_if(waiting_, [this](const ChannelMessage& message) {
     for (std::uint32_t slot = 0; slot < workers_.slots().target(); ++slot) {
       const WorkerEntry* worker = workers_.slots().ready_worker(slot);
       if (worker == nullptr || !workers_.send(worker->pid, message)) continue;

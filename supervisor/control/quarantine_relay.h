@@ -30,7 +30,7 @@ class QuarantineRelay {
   // retry (KillRetries) does not count.
   void killed(const std::string& request, std::uint64_t client, std::uint64_t now);
   // A message of the worker `pid`: kill_identified, quarantined or quarantine_ended.
-  void received(int pid, const Message& message);
+  void received(int pid, const ChannelMessage& message);
   // A worker has become ready: sends what waits.
   void worker_ready() { send_waiting(); }
   // This worker has ended: what it was asked and has not answered goes to another.
@@ -43,16 +43,16 @@ class QuarantineRelay {
   [[nodiscard]] std::expected<std::size_t, std::string> release(const std::string& id);
 
  private:
-  void send(Message message);
+  void send(ChannelMessage message);
   void send_waiting();
 
   Workers& workers_;
   QuarantineList list_;
   KillRetries retries_;
-  std::vector<Message> waiting_;  // for a ready worker
+  std::vector<ChannelMessage> waiting_;  // for a ready worker
   struct Asked {
     int pid;
-    Message message;
+    ChannelMessage message;
   };
   std::vector<Asked> asked_;  // `killed` messages without an answer; a worker answers in their order
 };

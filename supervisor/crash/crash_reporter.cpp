@@ -18,6 +18,29 @@ namespace {
 
 std::string dump(const nlohmann::json& report) { return dump_json(report, 2) + '\n'; }
 
+void save_again(const std::string& data_dir, const CrashReporter::Written& written, const nlohmann::json& report,
+                const char* still) {
+  if (const auto saved = save_report(data_dir, written.name, dump(report)); !saved) {
+    log_warning(fmt::format("cannot write the crash report: it {}", still),
+                {{"file", written.path}, {"reason", saved.error()}});
+  }
+}
+
+// Only requests that the worker did not list itself are added later, to a report that is complete otherwise.
+std::function<void(const GuardianRow&)> adding_requests(const CrashReporter::Ended& end,
+                                                        const CrashReporter::Written& written, nlohmann::json report,
+                                                        std::uint64_t ended_ms) {
+  const std::uint64_t running_ns = end.row.running.active.load() != 0 ? end.row.running.started_ns.load() : 0;
+  return [report = std::move(report), written, running_ns, ended_ms, pid = end.worker.pid,
+          data_dir = end.config.data_dir](const GuardianRow& found) {
+    nlohmann::json requests = requests_found(found, pid, running_ns, ended_ms);
+    if (requests.empty()) return;
+    nlohmann::json whole = report;
+    whole["other_requests"] = std::move(requests);
+    save_again(data_dir, written, whole, "lacks the requests in flight");
+  };
+}
+
 // A JSON log gets one event; a text log gets a line for each frame.
 void log_backtrace(const std::string& who, int pid, const std::string& report, const std::vector<Frame>& frames,
                    bool lines) {
@@ -55,7 +78,9 @@ CrashReporter::Written CrashReporter::write(const Ended& end) {
 
   nlohmann::json report = crash_report(ended);
   std::vector<Frame> frames;
-  if (end.row.pid.load() == static_cast<std::uint32_t>(end.worker.pid) && end.row.crash.signal.load() != 0) {
+  const bool crashed =
+      end.row.pid.load() == static_cast<std::uint32_t>(end.worker.pid) && end.row.crash.signal.load() != 0;
+  if (crashed) {
     frames = frames_of(end.row.crash.stack, end.row.modules);
   }
   report["backtrace"] = to_json(frames);
@@ -67,7 +92,10 @@ CrashReporter::Written CrashReporter::write(const Ended& end) {
     written.name.clear();
     written.path.clear();
   }
-  if (frames.empty()) return written;
+  if (frames.empty()) {
+    if (!crashed && !written.name.empty()) written.add_requests = adding_requests(end, written, report, ended.now_ms);
+    return written;
+  }
   symbolizer_.ask(std::move(frames),
                   [report = std::move(report), written, app = end.app, who = process_name(end.worker.slot),
                    pid = end.worker.pid, data_dir = end.config.data_dir,
@@ -76,10 +104,7 @@ CrashReporter::Written CrashReporter::write(const Ended& end) {
                     if (written.name.empty()) return;
                     report["backtrace"] = to_json(named);
                     report["names"] = top_function(named).empty() ? "unknown" : "found";
-                    if (const auto saved = save_report(data_dir, written.name, dump(report)); !saved) {
-                      log_warning("cannot write the crash report: it keeps bare addresses",
-                                  {{"file", written.path}, {"reason", saved.error()}});
-                    }
+                    save_again(data_dir, written, report, "keeps bare addresses");
                   });
   return written;
 }

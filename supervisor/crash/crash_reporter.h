@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -32,6 +33,8 @@ class CrashReporter {
     std::string name;     // of the file; empty: it could not be written, which has been logged
     std::string path;     // of the file; empty as well
     std::string verdict;  // "killed by the kernel: …"; empty: it was not
+    // Adds to the report the requests that were in flight. Call once its guardian has ended. Null: the report has them.
+    std::function<void(const GuardianRow& found)> add_requests = {};
   };
 
   // `symbolizer` must outlive this.

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
+#include <span>
 
 #include "common/log_format.h"
 #include "common/version.h"
@@ -65,6 +66,12 @@ json signal_json(const ChildExit& exit, const CrashRecord* crash) {
   return signal;
 }
 
+json lost_request_json(const LostRequest& lost, std::uint64_t now_ms) {
+  json request = request_json(text_of(lost.line), lost.id, lost.started_ns, now_ms);
+  request["response_begun"] = lost.responded != 0;
+  return request;
+}
+
 json lost_requests_json(const EndedWorker& ended, bool has_running) {
   json list = json::array();
   const CrashRecord& crash = ended.row.crash;
@@ -73,9 +80,7 @@ json lost_requests_json(const EndedWorker& ended, bool has_running) {
   for (std::size_t i = 0; i < count; ++i) {
     const LostRequest& lost = crash.requests[i];
     if (has_running && lost.id.number == running.number && lost.id.worker == running.worker) continue;
-    json request = request_json(text_of(lost.line), lost.id, lost.started_ns, ended.now_ms);
-    request["response_begun"] = lost.responded != 0;
-    list.push_back(std::move(request));
+    list.push_back(lost_request_json(lost, ended.now_ms));
   }
   return list;
 }
@@ -119,6 +124,16 @@ std::string report_name(long long at, std::uint32_t slot, int pid) {
   std::string time = rfc3339(at);
   std::erase_if(time, [](char c) { return c == '-' || c == ':'; });
   return fmt::format("crash-{}-{}-{}.json", time, slot_name(slot), pid);
+}
+
+json requests_found(const GuardianRow& found, int pid, std::uint64_t running_ns, std::uint64_t ended_ms) {
+  json list = json::array();
+  if (found.requests_of.load(std::memory_order_acquire) != static_cast<std::uint32_t>(pid)) return list;
+  const auto count = std::min<std::size_t>(found.requests_count.load(), kMaxReportedRequests);
+  for (const LostRequest& lost : std::span(found.requests).first(count)) {
+    if (running_ns == 0 || lost.started_ns != running_ns) list.push_back(lost_request_json(lost, ended_ms));
+  }
+  return list;
 }
 
 json crash_report(const EndedWorker& ended) {

@@ -32,6 +32,11 @@ struct EndedWorker {
 // empty array; `names`, about the names of functions in it, is left to the caller.
 [[nodiscard]] nlohmann::json crash_report(const EndedWorker& ended);
 
+// `other_requests` of a worker that could not list them itself, as its guardian found them. Empty if the guardian has
+// listed nothing, or those of another worker. `running_ns`: start of the request that is in `request` already; 0: none.
+[[nodiscard]] nlohmann::json requests_found(const GuardianRow& found, int pid, std::uint64_t running_ns,
+                                            std::uint64_t ended_ms);
+
 // "crash-20261122T101706Z-0-4242.json".
 [[nodiscard]] std::string report_name(long long at, std::uint32_t slot, int pid);
 

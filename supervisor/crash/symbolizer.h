@@ -41,7 +41,7 @@ class Symbolizer {
   [[nodiscard]] bool spawn(const std::vector<Frame>& frames);
   void exited(const ChildExit& exit);
 
-  static constexpr std::chrono::seconds kLimit{10};
+  static constexpr std::chrono::seconds kLimit{60};
   static constexpr std::size_t kMostWaiting = 32;
 
   Children& children_;

@@ -32,7 +32,7 @@ std::string AppCheck::spawn(const Config& config, std::uint32_t generation) {
     const auto [ours, theirs] = make_channel_pair();
     const Fd their_end(theirs);
     Channel::Callbacks callbacks;
-    callbacks.on_message = [this](const Message& message, int fd) {
+    callbacks.on_message = [this](const ChannelMessage& message, int fd) {
       if (fd >= 0) ::close(fd);
       if (message.kind == MessageKind::failed) reason_ = message.text;
     };

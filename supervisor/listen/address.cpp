@@ -5,14 +5,22 @@
 #include <charconv>
 
 namespace pronghorn::supervisor {
+namespace {
+
+constexpr std::string_view kHttp = "http://";
+constexpr std::string_view kHttps = "https://";
+
+}  // namespace
 
 std::string Address::url() const {
   if (is_unix) return text;
-  return "http://" + (host.empty() ? fmt::format("0.0.0.0:{}", port) : text);
+  if (host.empty()) return fmt::format("{}0.0.0.0:{}", is_https ? kHttps : kHttp, port);
+  return is_https ? text : std::string(kHttp) + text;
 }
 
 std::expected<Address, std::string> parse_address(std::string_view text) {
-  constexpr std::string_view kExpected = "expected HOST:PORT, [IPV6]:PORT, :PORT or unix:PATH";
+  constexpr std::string_view kExpected =
+      "expected HOST:PORT, [IPV6]:PORT, :PORT, unix:PATH, or https:// and one of the first three";
   Address address;
   address.text = text;
   if (text.find('\0') != std::string_view::npos) return std::unexpected(std::string(kExpected));
@@ -21,6 +29,12 @@ std::expected<Address, std::string> parse_address(std::string_view text) {
     address.path = text.substr(5);
     if (address.path.empty()) return std::unexpected(std::string("the path after unix: is missing"));
     return address;
+  }
+  address.is_https = text.starts_with(kHttps);
+  if (address.is_https) text.remove_prefix(kHttps.size());
+  if (address.is_https && text.ends_with('/')) {
+    text.remove_suffix(1);
+    address.text.pop_back();
   }
   const std::size_t colon = text.rfind(':');
   if (colon == std::string_view::npos) return std::unexpected(std::string(kExpected));

@@ -18,7 +18,7 @@ namespace pronghorn::supervisor {
 [[nodiscard]] bool is_listening(int fd) noexcept;
 // Of a listener; accepted sockets inherit them, which saves a system call each. TCP_NODELAY, and SO_OOBINLINE: bytes
 // that are sent as urgent are read like others, so that positions in the connection are the kernel's
-// (worker/net/ledger.h).
+// (worker/net/ledger/ledger.h).
 void set_connection_options(int fd) noexcept;
 
 }  // namespace pronghorn::supervisor

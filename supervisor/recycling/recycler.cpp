@@ -6,10 +6,20 @@
 #include <utility>
 
 #include "common/log.h"
+#include "supervisor/crash/exit_facts.h"
 #include "supervisor/load/sampler.h"
 #include "supervisor/recycling/memory_headroom.h"
 
 namespace pronghorn::supervisor {
+namespace {
+
+// What recycle_requests counts.
+std::uint64_t work_done(const WorkerRow& row, std::uint32_t slot) noexcept {
+  if (!is_job_slot(slot)) return row[Count::requests].load();
+  return row[Count::jobs_done].load() + row[Count::jobs_retried].load() + row[Count::jobs_failed].load();
+}
+
+}  // namespace
 
 void Recycler::tick(std::uint64_t now) {
   const auto workers = facts(now);
@@ -60,7 +70,7 @@ void Recycler::relieve(const std::vector<RecycleFacts>& users, const MemoryRoom&
 std::vector<RecycleFacts> Recycler::memory_users() const {
   std::vector<RecycleFacts> all;
   for (const WorkerEntry& worker : workers_.slots().workers()) {
-    if (!is_worker_slot(worker.slot)) continue;
+    if (!is_worker_slot(worker.slot) && !is_job_slot(worker.slot)) continue;
     if (worker.state != WorkerState::ready && worker.state != WorkerState::draining) continue;
     all.push_back({.slot = worker.slot, .pid = worker.pid, .memory = proportional_bytes(worker.pid), .limits = {}});
   }
@@ -70,8 +80,9 @@ std::vector<RecycleFacts> Recycler::memory_users() const {
 void Recycler::take(const RecyclingPolicy::Step& step, std::uint64_t now) {
   const LogField fields[] = {{"slot", step.slot}, {"pid", step.pid}, {"reason", step.reason}};
   const auto tell = [&](std::string_view how) {
-    write_log(LogLevel::info, fmt::format("replacing worker {} (pid {}){}: {}", step.slot, step.pid, how, step.reason),
-              fields, std::size(fields));
+    write_log(LogLevel::info,
+              fmt::format("replacing {} (pid {}){}: {}", process_name(step.slot), step.pid, how, step.reason), fields,
+              std::size(fields));
   };
   if (step.way == RecyclingPolicy::Way::drain_first) {
     tell(", the old process first because memory does not suffice for both");
@@ -81,8 +92,8 @@ void Recycler::take(const RecyclingPolicy::Step& step, std::uint64_t now) {
   launch_ = workers_.launch_of(step.slot);
   const auto pid = workers_.start_successor(step.slot, launch_);
   if (!pid) {
-    log_error(fmt::format("worker {} is not replaced ({}): cannot start its successor: {}", step.slot, step.reason,
-                          pid.error()));
+    log_error(fmt::format("{} is not replaced ({}): cannot start its successor: {}", process_name(step.slot),
+                          step.reason, pid.error()));
     return policy_.failed(now);
   }
   tell("");
@@ -90,7 +101,7 @@ void Recycler::take(const RecyclingPolicy::Step& step, std::uint64_t now) {
 }
 
 void Recycler::on_ready(const WorkerEntry& worker) {
-  policy_.began(worker.pid, board_.worker(worker.slot, worker.row)[Count::requests].load(), resident_bytes(worker.pid));
+  policy_.began(worker.pid, work_done(board_.worker(worker.slot, worker.row), worker.slot), resident_bytes(worker.pid));
   if (worker.pid != policy_.successor()) return;
   policy_.successor_is_ready();
   add(board_.slot(worker.slot)[Count::recycled]);
@@ -101,7 +112,7 @@ void Recycler::on_exit(const WorkerEntry& worker) {
   if (worker.pid == policy_.successor()) {
     // Its slot was scaled away while it started.
     if (worker.leaving) return policy_.gone(policy_.replaced());
-    log_error(fmt::format("worker {} is not replaced: its successor did not become ready", worker.slot));
+    log_error(fmt::format("{} is not replaced: its successor did not become ready", process_name(worker.slot)));
     return policy_.failed(monotonic_ms());
   }
   policy_.gone(worker.pid);
@@ -109,16 +120,18 @@ void Recycler::on_exit(const WorkerEntry& worker) {
 
 std::vector<RecycleFacts> Recycler::facts(std::uint64_t now) const {
   std::vector<RecycleFacts> all;
-  for (std::uint32_t slot = 0; slot < workers_.slots().target(); ++slot) {
+  const auto add_facts = [&](std::uint32_t slot) {
     const WorkerEntry* worker = workers_.slots().ready_worker(slot);
-    if (worker == nullptr || !workers_.slots().can_surge(slot)) continue;
+    if (worker == nullptr || !workers_.slots().can_surge(slot)) return;
     all.push_back({.slot = slot,
                    .pid = worker->pid,
-                   .requests = board_.worker(slot, worker->row)[Count::requests].load(),
+                   .requests = work_done(board_.worker(slot, worker->row), slot),
                    .age_ms = now - std::min(now, worker->ready_ms),
                    .memory = board_.slot(slot).rss_bytes.load(),
                    .limits = recycle_limits(*workers_.launch_of(slot).config)});
-  }
+  };
+  for (std::uint32_t slot = 0; slot < workers_.slots().target(); ++slot) add_facts(slot);
+  for (std::uint32_t slot = kFirstJobSlot; slot < kMaxSlots && workers_.slots().wanted(slot); ++slot) add_facts(slot);
   return all;
 }
 

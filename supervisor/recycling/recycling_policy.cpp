@@ -5,13 +5,28 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/ipc/scoreboard.h"
+#include "supervisor/crash/exit_facts.h"
+
 namespace pronghorn::supervisor {
 namespace {
 
 double staggered(std::uint64_t limit, std::uint32_t slot, std::uint32_t slots) noexcept {
+  if (is_job_slot(slot)) {
+    slot -= kFirstJobSlot;
+    slots = kMaxJobWorkers;
+  }
   const double part = slots == 0 ? 0.0 : static_cast<double>(slot) / (8.0 * static_cast<double>(slots));
   return static_cast<double>(limit) * (1.0 + part);
 }
+
+// Whether the worker may end before its successor has started. Not the only ready one that serves requests; jobs wait.
+bool may_end_first(const RecycleFacts& worker, const std::vector<RecycleFacts>& workers) noexcept {
+  const auto serves = [](const RecycleFacts& each) { return !is_job_slot(each.slot); };
+  return !serves(worker) || std::ranges::count_if(workers, serves) > 1;
+}
+
+const char* unit_of(const RecycleFacts& worker) noexcept { return is_job_slot(worker.slot) ? "jobs" : "requests"; }
 
 std::string mebibytes(std::uint64_t bytes) {
   return fmt::format("{:.1f} MiB", static_cast<double>(bytes) / (1024.0 * 1024.0));
@@ -46,13 +61,13 @@ RecyclingPolicy::Advice RecyclingPolicy::next(const std::vector<RecycleFacts>& w
     if (waiting_since_ms_ == 0) {
       waiting_since_ms_ = now;
       advice.warning = fmt::format(
-          "worker {} (pid {}) is not replaced yet ({}): a second one of {} does not fit into the cgroup's memory, "
-          "which "
-          "has {} left; waiting for {} s",
-          worker.slot, worker.pid, worst->reason, mebibytes(worker.memory), mebibytes(*headroom), kPatienceMs / 1000);
+          "{} (pid {}) is not replaced yet ({}): a second one of {} does not fit into the cgroup's memory, which has "
+          "{} "
+          "left; waiting for {} s",
+          process_name(worker.slot), worker.pid, worst->reason, mebibytes(worker.memory), mebibytes(*headroom),
+          kPatienceMs / 1000);
     }
-    // The only ready worker does not end first: no worker would serve.
-    if (now - waiting_since_ms_ < kPatienceMs || workers.size() < 2) return advice;
+    if (now - waiting_since_ms_ < kPatienceMs || !may_end_first(worker, workers)) return advice;
     way = Way::drain_first;
   }
   waiting_since_ms_ = 0;
@@ -102,10 +117,11 @@ RecyclingPolicy::Advice RecyclingPolicy::relieve(const std::vector<RecycleFacts>
   replaced_ = worker->pid;
   successor_ = 0;
   waiting_since_ms_ = 0;
-  advice.step = Step{worker->slot, worker->pid, fits || workers.size() < 2 ? Way::surge : Way::drain_first,
-                     fmt::format("{} of memory, the most of {} workers, and the cgroup {} has {} left of {}",
-                                 mebibytes(worker->memory), workers.size(), room.group.string(),
-                                 mebibytes(room.headroom), mebibytes(room.limit))};
+  advice.step =
+      Step{worker->slot, worker->pid, fits || !may_end_first(*worker, workers) ? Way::surge : Way::drain_first,
+           fmt::format("{} of memory, the most of {} workers, and the cgroup {} has {} left of {}",
+                       mebibytes(worker->memory), workers.size(), room.group.string(), mebibytes(room.headroom),
+                       mebibytes(room.limit))};
   return advice;
 }
 
@@ -152,7 +168,7 @@ std::optional<RecyclingPolicy::Due> RecyclingPolicy::due(const RecycleFacts& wor
   };
   const std::uint64_t requests = worker.requests - std::min(baseline.requests, worker.requests);
   check(requests, staggered(limits.requests, worker.slot, slots),
-        [&] { return fmt::format("{} requests, recycle_requests is {}", requests, limits.requests); });
+        [&] { return fmt::format("{} {}, recycle_requests is {}", requests, unit_of(worker), limits.requests); });
   check(worker.age_ms, staggered(limits.age_ms, worker.slot, slots), [&] {
     return fmt::format("{:.1f} s old, recycle_age is {} s", static_cast<double>(worker.age_ms) / 1e3,
                        static_cast<double>(limits.age_ms) / 1e3);
@@ -171,9 +187,9 @@ std::string RecyclingPolicy::starts_too_large(const RecycleFacts& worker) {
   if (worker.limits.memory == 0 || baseline.memory < worker.limits.memory || told_too_large_) return {};
   told_too_large_ = true;
   return fmt::format(
-      "recycle_memory is {}, but worker {} used {} when it became ready: it is not replaced for its memory; raise "
+      "recycle_memory is {}, but {} used {} when it became ready: it is not replaced for its memory; raise "
       "recycle_memory",
-      mebibytes(worker.limits.memory), worker.slot, mebibytes(baseline.memory));
+      mebibytes(worker.limits.memory), process_name(worker.slot), mebibytes(baseline.memory));
 }
 
 }  // namespace pronghorn::supervisor

@@ -4,7 +4,8 @@
 //
 // One worker is replaced at a time, from the start of its successor until its process has ended. The limits of requests
 // and age are staggered by slot, so that workers that started together do not become due together: slot s of n has the
-// limit × (1 + s / 8n). The limit of memory is the same for all.
+// limit × (1 + s / 8n). The limit of memory is the same for all. Job workers (option job_workers) have the same limits and
+// a stagger of their own; their requests are the jobs that they have run.
 #pragma once
 
 #include <cstdint>
@@ -30,7 +31,7 @@ struct RecycleLimits {
 struct RecycleFacts {
   std::uint32_t slot = 0;
   int pid = 0;
-  std::uint64_t requests = 0;  // answered in its row, including those of earlier workers
+  std::uint64_t requests = 0;  // answered in its row, including those of earlier workers; of a job worker: jobs run
   std::uint64_t age_ms = 0;
   std::uint64_t memory = 0;  // resident bytes; 0: unknown
   RecycleLimits limits;      // of the configuration that it was started with
@@ -57,8 +58,8 @@ class RecyclingPolicy {
     std::string warning;
   };
 
-  // Call once a second, while no rollout runs. `workers`: all ready workers; `slots`: how many there should be;
-  // `headroom`: see MemoryRoom. Returns no other step until the returned one has ended with failed() or gone().
+  // Call once a second, while no rollout runs. `workers`: all ready workers; `slots`: how many there should be of those
+  // that serve requests; `headroom`: see MemoryRoom. Returns no other step until the returned one has ended with failed() or gone().
   [[nodiscard]] Advice next(const std::vector<RecycleFacts>& workers, std::uint32_t slots,
                             std::optional<std::uint64_t> headroom, std::uint64_t now);
 

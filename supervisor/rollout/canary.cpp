@@ -29,8 +29,8 @@ std::string judge_errors(const Figures& canary, const Figures& others) {
   const double failed = share(canary.failed, canary.requests);
   const double usual = others.requests < kEnoughForErrors ? 0 : share(others.failed, others.requests);
   if (canary.requests < kEnoughForErrors || failed <= usual + kPercentagePoint || failed <= 2 * usual) return {};
-  return fmt::format("{:.1f} % of {} requests failed (5xx), {:.1f} % of the others'", failed * 100, canary.requests,
-                     usual * 100);
+  return fmt::format("{:.1f} % of {} requests failed ({}), {:.1f} % of the others'", failed * 100, canary.requests,
+                     canary.cut == 0 ? "5xx" : "5xx or cut off", usual * 100);
 }
 
 std::string judge_hung(const Figures& canary, const Figures& others) {
@@ -60,8 +60,10 @@ std::string judge_latency(const Figures& canary, const Figures& others) {
 }  // namespace
 
 void Figures::add(const WorkerRow& row) noexcept {
-  failed += row[Count::responses_5xx].load();
-  requests += row[Count::requests].load();
+  const std::uint64_t cut_here = row[Count::lost_cut].load();  // those do not count as answered
+  cut += cut_here;
+  failed += row[Count::responses_5xx].load() + cut_here;
+  requests += row[Count::requests].load() + cut_here;
   latency.add(row.latency);
 }
 
@@ -69,6 +71,7 @@ Figures Figures::since(const Figures& before) const noexcept {
   Figures out;
   out.requests = difference(requests, before.requests);
   out.failed = difference(failed, before.failed);
+  out.cut = difference(cut, before.cut);
   out.latency.max = latency.max;
   for (std::size_t i = 0; i < LatencyHistogram::kBuckets; ++i) {
     out.latency.counts[i] = difference(latency.counts[i], before.latency.counts[i]);

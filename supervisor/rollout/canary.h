@@ -15,7 +15,8 @@ namespace pronghorn::supervisor {
 // What workers have answered within some time.
 struct Figures {
   std::uint64_t requests = 0;
-  std::uint64_t failed = 0;       // 5xx
+  std::uint64_t failed = 0;       // 5xx, or cut
+  std::uint64_t cut = 0;          // the server cut the response off
   LatencyHistogram::Sum latency;  // microseconds
   std::uint64_t hung = 0;         // requests that were in flight during the whole last second
   std::uint64_t silent_ms = 0;    // since when requests have been in flight and none was answered; 0: they are

@@ -11,6 +11,7 @@
 #include "supervisor/crash/exit_facts.h"
 #include "supervisor/launch/fixed_options.h"
 #include "supervisor/rollout/generations.h"
+#include "supervisor/tls/redis_files.h"
 
 namespace pronghorn::supervisor {
 
@@ -52,6 +53,9 @@ void Rollouts::rollback(Waiter waiter) {
   if (!busy()) {
     waiters_.push_back(std::move(waiter));
     next_ = previous_;
+    // Nobody goes back for a certificate that has expired since.
+    const bool expired = next_.tls != nullptr && has_expired(*next_.tls, static_cast<std::int64_t>(std::time(nullptr)));
+    if (expired) next_.tls = current_.tls;
     return start_check(Direction::back);
   }
   if (queued_) tell(std::exchange(queued_, {})->waiters, false, "cancelled by a rollback");
@@ -94,6 +98,12 @@ void Rollouts::start_reload(std::optional<Milliseconds> canary) {
     log_warning(fmt::format("changes of {} need a restart and are ignored", fmt::join(fixed, ", ")));
   }
   if (canary) fresh.canary = *canary;
+  try {
+    next_.tls = load_tls_material(fresh);
+    read_redis_files(fresh);
+  } catch (const std::exception& error) {
+    return finish(fmt::format("the certificates cannot be used: {}", error.what()));
+  }
   next_.generation = last_generation_ + 1;
   next_.app = copy_app(fresh, next_.generation);
   next_.config = std::make_shared<const Config>(std::move(fresh));

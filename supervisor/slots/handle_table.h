@@ -23,7 +23,7 @@ class HandleTable {
   }
 
   // Sends a copy of `fd` along unless it is -1. False: there is no such worker, it is dying, or its queue is full.
-  bool send(int pid, const Message& message, int fd = -1) const noexcept {
+  bool send(int pid, const ChannelMessage& message, int fd = -1) const noexcept {
     const WorkerHandle* handle = find(pid);
     return handle != nullptr && handle->channel->send(message, fd);
   }

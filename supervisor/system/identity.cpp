@@ -78,8 +78,9 @@ void adopt(const Identity& identity) {
   std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> sets{};
   check(::syscall(SYS_capget, &header, sets.data()), "cannot read capabilities");
   const std::uint32_t bind = sets[0].permitted & (1U << CAP_NET_BIND_SERVICE);
+  const std::uint32_t read = sets[0].permitted & (1U << CAP_DAC_READ_SEARCH);
   sets = {};
-  sets[0] = {.effective = bind, .permitted = bind, .inheritable = bind};
+  sets[0] = {.effective = bind, .permitted = bind | read, .inheritable = bind};
   check(::syscall(SYS_capset, &header, sets.data()), "cannot drop capabilities");
   if (bind != 0) {
     check(::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_NET_BIND_SERVICE, 0, 0),

@@ -25,8 +25,9 @@ struct Identity {
 void create_directory_for(const Identity& identity, const std::string& path, const char* option);
 
 // Switches permanently to the identity: user, group and the user's other groups. Of root's capabilities only
-// CAP_NET_BIND_SERVICE remains, if root has it: slots that are added later bind ports below 1024, too, and so does the
-// program that replaces this one. Children must call drop_privileges(). Throws std::system_error.
+// two remain, if root has them. CAP_NET_BIND_SERVICE: slots that are added later bind ports below 1024, too, and so does
+// the program that replaces this one. Children must call drop_privileges(). CAP_DAC_READ_SEARCH, which is not used except
+// by ReadPrivilege, nor inherited: call ReadPrivilege::give_up() if it is not needed. Throws std::system_error.
 void adopt(const Identity& identity);
 
 }  // namespace pronghorn::supervisor

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "common/log.h"
+#include "supervisor/tls/redis_files.h"
 
 namespace pronghorn::supervisor {
 namespace {
@@ -30,6 +31,14 @@ void ProgramReplacement::begin(Waiter waiter) {
     fresh_ = hooks_.reload_config();
   } catch (const std::exception& error) {
     return fail(fmt::format("the configuration is invalid: {}", error.what()));
+  }
+  try {
+    Config served = fresh_;
+    served.listen = parts_.rollouts.launch().config->listen;  // a change needs a restart
+    static_cast<void>(load_tls_material(served));
+    read_redis_files(served);
+  } catch (const std::exception& error) {
+    return fail(fmt::format("the certificates cannot be used: {}", error.what()));
   }
   log_info("checking the program that is to replace this one", {{"program", parts_.program}});
   state_check_.start(state(), [this](const std::string& error) { state_checked(error); });
@@ -89,7 +98,11 @@ ResumeState ProgramReplacement::state() const {
   if (const Launch& previous = parts_.rollouts.previous(); previous.config != nullptr) {
     state.previous_generation = previous.generation;
     state.previous_config = *previous.config;
+    if (previous.tls != nullptr) state.previous_tls_credentials_fd = previous.tls->credentials.get();
   }
+  const auto& tls = parts_.rollouts.launch().tls;
+  if (tls != nullptr) state.tls_credentials_fd = tls->credentials.get();
+  if (parts_.ticket_keys) state.ticket_keys_fd = parts_.ticket_keys->fd();
   state.scoreboard_fd = parts_.board.fd();
   state.control_fd = parts_.control.fd();
   state.runtime_lock_fd = parts_.locks.runtime.get();
@@ -128,13 +141,15 @@ void ProgramReplacement::resume(const ResumeState& state, const Launch& launch) 
   if (state.previous_generation != 0) {
     previous = {.generation = state.previous_generation,
                 .config = std::make_shared<const Config>(state.previous_config),
-                .app = adopt_app_copy(state.previous_config)};
+                .app = adopt_app_copy(state.previous_config),
+                .tls = adopt_tls_material(state.previous_tls_credentials_fd)};
   }
   parts_.workers.set_launch(launch);
   for (const ResumedWorker& each : state.workers) {
-    parts_.workers.adopt(each.worker, each.channel_fd, each.known_slots,
-                         {.generation = each.worker.generation, .config = launch.config, .app = launch.app},
-                         each.guardian);
+    parts_.workers.adopt(
+        each.worker, each.channel_fd, each.known_slots,
+        {.generation = each.worker.generation, .config = launch.config, .app = launch.app, .tls = launch.tls},
+        each.guardian);
   }
   parts_.workers.forget_failures();
   parts_.rollouts.resume(launch, previous, state.last_generation);

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "common/ipc/scoreboard.h"
+#include "common/tls/ticket_keys.h"
 #include "supervisor/control/control_socket.h"
 #include "supervisor/crash/symbolizer.h"
 #include "supervisor/launch/app_check.h"
@@ -45,6 +46,7 @@ class ProgramReplacement {
     const Listeners& listeners;
     const Listeners* admin_listeners;  // null: there is no admin process
     const HandoffQueue& handoff;
+    const std::optional<TicketKeys>& ticket_keys;
     const DirectoryLocks& locks;
     const ControlSocket& control;
     const Symbolizer& symbolizer;

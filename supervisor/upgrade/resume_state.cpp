@@ -16,6 +16,7 @@
 
 #include "common/json_text.h"
 #include "supervisor/system/fd.h"
+#include "supervisor/system/read_privilege.h"
 
 namespace pronghorn::supervisor {
 namespace {
@@ -127,8 +128,10 @@ std::vector<std::string> own_arguments() {
 }  // namespace
 
 std::vector<int> ResumeState::descriptors() const {
-  std::vector<int> all{scoreboard_fd, control_fd,      runtime_lock_fd, data_lock_fd,
-                       redis_lock_fd, handoff_give_fd, handoff_take_fd};
+  std::vector<int> all{scoreboard_fd,   control_fd,         runtime_lock_fd,
+                       data_lock_fd,    redis_lock_fd,      handoff_give_fd,
+                       handoff_take_fd, tls_credentials_fd, previous_tls_credentials_fd,
+                       ticket_keys_fd};
   const auto add = [&all](const Listeners::Adopted& adopted) {
     for (const auto& listener : adopted.listeners) all.push_back(listener.fd);
     all.insert(all.end(), adopted.claims.begin(), adopted.claims.end());
@@ -158,6 +161,9 @@ std::string serialise(const ResumeState& state) {
               {"redis_lock_fd", state.redis_lock_fd},
               {"handoff_give_fd", state.handoff_give_fd},
               {"handoff_take_fd", state.handoff_take_fd},
+              {"tls_credentials_fd", state.tls_credentials_fd},
+              {"previous_tls_credentials_fd", state.previous_tls_credentials_fd},
+              {"ticket_keys_fd", state.ticket_keys_fd},
               {"redis_pid", state.redis_pid},
               {"listeners", to_record(state.listeners)},
               {"admin_listeners", state.admin_listeners ? to_record(*state.admin_listeners) : json(nullptr)},
@@ -191,6 +197,9 @@ ResumeState parse_resume_state(const std::string& text) {
   read(record, "redis_lock_fd", state.redis_lock_fd);
   read(record, "handoff_give_fd", state.handoff_give_fd);
   read(record, "handoff_take_fd", state.handoff_take_fd);
+  read(record, "tls_credentials_fd", state.tls_credentials_fd);
+  read(record, "previous_tls_credentials_fd", state.previous_tls_credentials_fd);
+  read(record, "ticket_keys_fd", state.ticket_keys_fd);
   read(record, "redis_pid", state.redis_pid);
   if (const auto admin = record.find("admin_listeners"); admin != record.end() && !admin->is_null()) {
     state.admin_listeners = listeners_from(*admin);
@@ -212,8 +221,10 @@ std::string exec_with_state(const std::string& program, const ResumeState& state
   ::setenv(kVariable, std::to_string(record.get()).c_str(), 1);
   for (const int fd : state.descriptors()) set_inheritable(fd, true);
   block_signals(true);
+  ReadPrivilege::pass_on(true);
   ::execv(program.c_str(), argv.data());
   const int error = errno;
+  ReadPrivilege::pass_on(false);
   block_signals(false);
   for (const int fd : state.descriptors()) set_inheritable(fd, false);
   ::unsetenv(kVariable);

@@ -42,6 +42,9 @@ struct ResumeState {
   int redis_lock_fd = -1;
   int handoff_give_fd = -1;
   int handoff_take_fd = -1;
+  int tls_credentials_fd = -1;           // of `config`; -1: no TLS
+  int previous_tls_credentials_fd = -1;  // of `previous_config`
+  int ticket_keys_fd = -1;
   int redis_pid = 0;  // 0: none
   Listeners::Adopted listeners;
   std::optional<Listeners::Adopted> admin_listeners;

@@ -1,5 +1,6 @@
 #include "supervisor/upgrade/state_check.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -10,6 +11,7 @@
 #include <cstring>
 #include <exception>
 #include <nlohmann/json.hpp>
+#include <string_view>
 #include <utility>
 
 #include "common/json_text.h"
@@ -39,13 +41,26 @@ Fd record_with(const std::string& text) {
   return record;
 }
 
+// What the program printed first, such as the complaint of the dynamic linker.
+std::string first_line(int fd) {
+  std::array<char, 300> buffer{};
+  const ssize_t size = ::read(fd, buffer.data(), buffer.size());
+  const std::string_view text(buffer.data(), size > 0 ? static_cast<std::size_t>(size) : 0);
+  return std::string(text.substr(0, text.find('\n')));
+}
+
+std::string quoted(const std::string& printed) {
+  return printed.empty() ? "" : fmt::format("; it printed \"{}\"", printed);
+}
+
 // Empty: the program accepts the state.
-std::string refusal_in(const std::string& text, const std::string& program, const ChildExit& exit) {
+std::string refusal_in(const std::string& text, const std::string& program, const ChildExit& exit,
+                       const std::string& printed) {
   const json answer = try_parse_json(text);
   const bool understood = answer.is_object() && answer.value("program", "") == "pronghorn" && answer.contains("error");
   if (!understood) {
-    return fmt::format("{} does not answer as a Pronghorn that can take over ({}): it is another program, or too old",
-                       program, describe(exit));
+    return fmt::format("{} does not answer as a Pronghorn that can take over ({}): it is another program, or too old{}",
+                       program, describe(exit), quoted(printed));
   }
   return answer.at("error").is_string() ? answer.at("error").get<std::string>() : "";
 }
@@ -55,7 +70,8 @@ std::string refusal_in(const std::string& text, const std::string& program, cons
 StateCheck::StateCheck(uv_loop_t* loop, Children& children, std::string program)
     : children_(children), program_(std::move(program)), limit_(loop, [this] {
         if (pid_ == 0) return finish(failure_);
-        failure_ = fmt::format("{} did not answer within {} s", program_, kLimit.count());
+        failure_ = fmt::format("{} did not answer within {} s{}", program_, kLimit.count(),
+                               quoted(first_line(printed_.get())));
         children_.kill(pid_, SIGKILL);
       }) {}
 
@@ -64,9 +80,15 @@ void StateCheck::start(const ResumeState& state, Done done) {
   failure_.clear();
   const Fd record = record_with(serialise(state));
   answer_ = record_with("");
-  if (record && answer_) {
-    const auto pid = children_.spawn({program_, "check-state"}, {record.get(), answer_.get()},
-                                     [this](const ChildExit& exit) { exited(exit); });
+  // A program that is no Pronghorn may print without end: then it waits in this pipe until it is killed.
+  std::array<int, 2> pipe{-1, -1};
+  const bool piped = ::pipe2(pipe.data(), O_CLOEXEC | O_NONBLOCK) == 0;
+  printed_ = Fd(pipe[0]);
+  const Fd output(pipe[1]);
+  if (record && answer_ && piped) {
+    const auto pid = children_.spawn(
+        {program_, "check-state"}, {record.get(), answer_.get()}, [this](const ChildExit& exit) { exited(exit); },
+        output.get());
     pid_ = pid.value_or(0);
     if (!pid) failure_ = pid.error();
   } else {
@@ -82,7 +104,8 @@ void StateCheck::cancel() noexcept {
 void StateCheck::exited(const ChildExit& exit) {
   pid_ = 0;
   const Fd answer = std::move(answer_);
-  finish(failure_.empty() ? refusal_in(read_all(answer.get()), program_, exit) : failure_);
+  const Fd printed = std::move(printed_);
+  finish(failure_.empty() ? refusal_in(read_all(answer.get()), program_, exit, first_line(printed.get())) : failure_);
 }
 
 void StateCheck::finish(const std::string& error) {

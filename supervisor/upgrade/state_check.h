@@ -42,6 +42,7 @@ class StateCheck {
   Done done_;
   int pid_ = 0;
   Fd answer_;
+  Fd printed_;           // by the program
   std::string failure_;  // why there is no process
   Timer limit_;
 };

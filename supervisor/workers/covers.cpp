@@ -40,7 +40,9 @@ bool Covers::send_cover(int pid, std::uint32_t slot) const {
   if (coverer == nullptr) return false;
   if (slot < coverer->known_slots) return handles_.send(pid, {MessageKind::cover, slot, {}});
   return std::ranges::all_of(listeners_.all(), [&](const Listeners::Listener& listener) {
-    return listener.slot != slot || handles_.send(pid, {MessageKind::cover, slot, {}}, listener.fd);
+    if (listener.slot != slot) return true;
+    const bool is_https = listeners_.addresses()[listener.address].is_https;
+    return handles_.send(pid, {MessageKind::cover, slot, is_https ? "https" : ""}, listener.fd);
   });
 }
 

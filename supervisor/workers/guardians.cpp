@@ -38,13 +38,15 @@ void Guardians::missing(const std::string& reason) {
   log_warning(fmt::format("connections will not survive the death of their worker: {}", reason));
 }
 
-void Guardians::worker_ended(const WorkerEntry& worker, const ChildExit& how, std::uint64_t in_flight) {
+void Guardians::worker_ended(const WorkerEntry& worker, const ChildExit& how, std::uint64_t in_flight,
+                             Finished finished) {
   const GuardianRow& row = board_.worker(worker.slot, worker.row).guardian;
   if (row.worker.load() == static_cast<std::uint32_t>(worker.pid)) started(worker, static_cast<int>(row.pid.load()));
   const auto found = guardians_.find(worker.pid);
   if (found == guardians_.end()) return add(board_.slot(worker.slot)[Count::lost_worker_died], in_flight);
   found->second.end = how_it_ended(how);
   found->second.in_flight = in_flight;
+  found->second.finished = std::move(finished);
   if (found->second.pid != 0) return;
   report(found->second);
   guardians_.erase(found);
@@ -78,10 +80,16 @@ Guardians::Counted Guardians::count_of(const Guardian& guardian) const noexcept 
           .refused = counts.refused.load(),
           .crashed = counts.crashed.load(),
           .finished = counts.finished.load(),
-          .cut = counts.cut.load()};
+          .cut = counts.cut.load(),
+          .sockets = counts.sockets.load(),
+          .messages_again = counts.messages_again.load(),
+          .sockets_refused = counts.sockets_refused.load()};
 }
 
 void Guardians::report(const Guardian& guardian) {
+  if (guardian.finished && !guardian.ended_alone) {
+    guardian.finished(board_.worker(guardian.slot, guardian.row).guardian);
+  }
   const Counted now = count_of(guardian);
   const Counted before = std::exchange(counted_[{guardian.slot, guardian.row}], now);
   const std::uint64_t handed_over = now.handed_over - before.handed_over;
@@ -91,6 +99,9 @@ void Guardians::report(const Guardian& guardian) {
   const std::uint64_t crashed = now.crashed - before.crashed;
   const std::uint64_t finished = now.finished - before.finished;
   const std::uint64_t cut = now.cut - before.cut;
+  const std::uint64_t sockets = now.sockets - before.sockets;
+  const std::uint64_t messages_again = now.messages_again - before.messages_again;
+  const std::uint64_t sockets_refused = now.sockets_refused - before.sockets_refused;
   // Requests on connections that the ledger had no room for are known by their number only.
   const std::uint64_t seen = run_again + refused + crashed + finished + cut;
   SlotRow& slot = board_.slot(guardian.slot);
@@ -103,10 +114,13 @@ void Guardians::report(const Guardian& guardian) {
   }
   if (handed_over == 0 && closed == 0) return;
   std::string line = fmt::format("{} handed over", counted(handed_over, "connection"));
+  if (sockets != 0) line += fmt::format(" ({})", counted(sockets, "WebSocket"));
   if (finished != 0) line += fmt::format(", {} finished", counted(finished, "response"));
   if (run_again != 0) line += fmt::format(", {} run again", counted(run_again, "request"));
   if (refused != 0) line += fmt::format(", {} answered 503", refused);
   if (crashed != 0) line += fmt::format(", {} answered 500", crashed);
+  if (messages_again != 0) line += fmt::format(", {} handled again", counted(messages_again, "message"));
+  if (sockets_refused != 0) line += fmt::format(", {} to be closed", counted(sockets_refused, "WebSocket"));
   if (closed != 0) line += fmt::format(", {} closed", closed);
   slot.last_exit_connections.set(line);
   log_info(fmt::format("{} {}: {}", process_name(guardian.slot), guardian.end, line), {{"slot", guardian.slot}});

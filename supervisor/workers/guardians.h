@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -27,8 +28,10 @@ class Guardians {
   // A worker reports that it has no guardian. Each reason is logged once.
   void missing(const std::string& reason);
   // The worker has been reaped, with so many requests in flight. Those that get no answer from another worker are
-  // counted as lost.
-  void worker_ended(const WorkerEntry& worker, const ChildExit& how, std::uint64_t in_flight);
+  // counted as lost. `finished` (may be null) is called once, when the guardian has ended as well; never if there was
+  // none.
+  using Finished = std::function<void(const GuardianRow& row)>;
+  void worker_ended(const WorkerEntry& worker, const ChildExit& how, std::uint64_t in_flight, Finished finished);
   // Kills all guardians. The connections that they still hold end.
   void kill_all() noexcept;
   // The living guardian of the worker; 0: none.
@@ -44,6 +47,7 @@ class Guardians {
     std::string end;              // how the worker ended; empty: it is alive
     std::uint64_t in_flight = 0;  // when it ended
     bool ended_alone = false;     // before its worker
+    Finished finished = {};
   };
   struct Counted {
     std::uint64_t handed_over = 0;
@@ -53,6 +57,9 @@ class Guardians {
     std::uint64_t crashed = 0;
     std::uint64_t finished = 0;
     std::uint64_t cut = 0;
+    std::uint64_t sockets = 0;
+    std::uint64_t messages_again = 0;
+    std::uint64_t sockets_refused = 0;
   };
 
   void ended(int worker);

@@ -89,7 +89,7 @@ void Workers::drop_unused_listeners() noexcept {
   });
 }
 
-void Workers::send_all(const Message& message) {
+void Workers::send_all(const ChannelMessage& message) {
   handles_.for_each([&message](WorkerHandle& handle) { handle.channel->send(message); });
 }
 
@@ -155,6 +155,7 @@ void Workers::set_launch(const Launch& launch) {
 
 // --- Starting -------------------------------------------------------------------------------------------------------
 
+// Descriptors get the numbers that follow kFirstListenerFd, in the order in which they are added to `fds`.
 Handover Workers::handover_for(Slots::Place place, const Launch& launch, std::vector<int>& fds) const {
   Handover handover;
   handover.config = *launch.config;
@@ -163,15 +164,23 @@ Handover Workers::handover_for(Slots::Place place, const Launch& launch, std::ve
   handover.generation = launch.generation;
   handover.supervisor_pid = ::getpid();
   handover.admin = place.slot == kAdminSlot;
+  const auto add = [&fds, first = fds.size()](int fd) {
+    fds.push_back(fd);
+    return kFirstListenerFd + static_cast<int>(fds.size() - first) - 1;
+  };
+  if (is_worker_slot(place.slot) && launch.tls != nullptr && environment_.ticket_keys != nullptr) {
+    handover.tls_credentials_fd = add(launch.tls->credentials.get());
+    handover.ticket_keys_fd = add(environment_.ticket_keys->fd());
+  }
   if (is_job_slot(place.slot) || (is_worker_slot(place.slot) && environment_.passes_connections)) return handover;
   const Listeners& listeners = handover.admin ? *environment_.admin_listeners : environment_.listeners;
   for (const auto& listener : listeners.all()) {
     const Address& address = listeners.addresses()[listener.address];
     handover.listeners.push_back({.address = address.text,
                                   .slot = listener.slot.value_or(place.slot),
-                                  .fd = kFirstListenerFd + static_cast<int>(handover.listeners.size()),
-                                  .is_unix = address.is_unix});
-    fds.push_back(listener.fd);
+                                  .fd = add(listener.fd),
+                                  .is_unix = address.is_unix,
+                                  .is_https = address.is_https});
   }
   return handover;
 }
@@ -185,7 +194,7 @@ std::unique_ptr<WorkerHandle> Workers::make_handle(int channel_fd, const Launch&
   handle->channel = std::make_unique<Channel>(
       environment_.loop, channel_fd,
       Channel::Callbacks{
-          .on_message = [this, &self](const Message& message, int fd) { on_message(self, message, fd); },
+          .on_message = [this, &self](const ChannelMessage& message, int fd) { on_message(self, message, fd); },
           // The worker is about to exit. If it kept running without a channel, we could no longer reach it.
           .on_closed = [this, &self] { slots_.kill_at(self.pid, monotonic_ms() + kClosedGraceMs); }});
   return handle;
@@ -244,7 +253,7 @@ const Config& Workers::config_of(const WorkerEntry& worker) const {
 
 // --- Messages and exits ---------------------------------------------------------------------------------------------
 
-void Workers::on_message(WorkerHandle& handle, const Message& message, int fd) {
+void Workers::on_message(WorkerHandle& handle, const ChannelMessage& message, int fd) {
   if (fd >= 0) ::close(fd);  // no message to the supervisor carries one
   const WorkerEntry* worker = slots_.find(handle.pid);
   if (worker == nullptr) return;
@@ -256,6 +265,8 @@ void Workers::on_message(WorkerHandle& handle, const Message& message, int fd) {
       return;
     case MessageKind::unlinked:
       return callbacks_.on_unlinked(handle.pid, static_cast<int>(message.number));
+    case MessageKind::relay_unlinked:
+      return callbacks_.on_relay_unlinked(handle.pid, static_cast<int>(message.number));
     case MessageKind::guardian:
       if (message.number == 0) return guardians_.missing(message.text);
       return guardians_.started(*worker, static_cast<int>(message.number));
@@ -316,7 +327,7 @@ void Workers::on_exit(const ChildExit& how) {
   if (!hopeless) {
     report = explainer_.explain(ended, stopping_ && !start_verdict_.ever_ready());
   } else if (how.signal != 0) {  // its own message, or its exit status, needs no report
-    static_cast<void>(explainer_.write_report(ended));
+    report.add_requests = explainer_.write_report(ended).add_requests;
   }
   const std::string guilty = killing_request(*exit, how, row);
   const std::string job = job_of(guilty);
@@ -331,7 +342,7 @@ void Workers::on_exit(const ChildExit& how) {
   const std::uint64_t in_flight = in_flight_of(worker);
   release_row(row, worker.pid);
   handles_.erase(how.pid);
-  guardians_.worker_ended(worker, how, in_flight);
+  guardians_.worker_ended(worker, how, in_flight, std::move(report.add_requests));
   publisher_.publish(worker.slot, now);
   callbacks_.on_exit(worker, reason);
   if (!hopeless) return;

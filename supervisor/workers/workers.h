@@ -21,6 +21,7 @@
 #include "common/ipc/channel.h"
 #include "common/ipc/handover.h"
 #include "common/ipc/scoreboard.h"
+#include "common/tls/ticket_keys.h"
 #include "supervisor/crash/crash_reporter.h"
 #include "supervisor/launch/app_copy.h"
 #include "supervisor/launch/handoff_queue.h"
@@ -30,6 +31,7 @@
 #include "supervisor/slots/slots.h"
 #include "supervisor/slots/start_verdict.h"
 #include "supervisor/system/child_process.h"
+#include "supervisor/tls/tls_material.h"
 #include "supervisor/workers/covers.h"
 #include "supervisor/workers/exit_explainer.h"
 #include "supervisor/workers/guardians.h"
@@ -40,8 +42,9 @@ namespace pronghorn::supervisor {
 // What a worker is started with. Each slot keeps its own until a rollout has replaced its worker.
 struct Launch {
   std::uint32_t generation = 1;
-  std::shared_ptr<const Config> config;  // shared by the slots of a generation and the rollout that makes it
-  std::shared_ptr<const AppCopy> app{};  // kept while any worker may start with it; null: the file is used in place
+  std::shared_ptr<const Config> config;      // shared by the slots of a generation and the rollout that makes it
+  std::shared_ptr<const AppCopy> app{};      // kept while any worker may start with it; null: the file is used in place
+  std::shared_ptr<const TlsMaterial> tls{};  // null: no address is https
 };
 
 // A worker that has been reaped, as other workers need to know it.
@@ -63,14 +66,16 @@ class Workers {
     std::function<void(const std::string& reason)> on_cannot_start;
     // A distributor has lost its link to a worker: MessageKind::unlinked.
     std::function<void(int distributor, int worker)> on_unlinked;
+    // A worker has lost its link to the relay: MessageKind::relay_unlinked.
+    std::function<void(int worker, int relay)> on_relay_unlinked;
     // A request has killed a worker: see killing_request() and killing_client(). Called before on_exit.
     std::function<void(const std::string& request, std::uint64_t client)> on_killed;
     // Called before on_exit.
     std::function<void(const EndedIncarnation&)> on_ended;
     // kill_identified, quarantined, quarantine_ended.
-    std::function<void(int pid, const Message& message)> on_quarantine;
-    std::function<void(const Message& message)> on_requests;  // an answer to list_requests
-    std::function<void(const Message& message)> on_jobs;      // an answer to jobs_command
+    std::function<void(int pid, const ChannelMessage& message)> on_quarantine;
+    std::function<void(const ChannelMessage& message)> on_requests;  // an answer to list_requests
+    std::function<void(const ChannelMessage& message)> on_jobs;      // an answer to jobs_command
   };
   // All references must outlive Workers.
   struct Environment {
@@ -81,8 +86,9 @@ class Workers {
     Listeners& listeners;
     Listeners* admin_listeners;  // null: there is no admin process
     const HandoffQueue& handoff;
-    bool passes_connections;            // a distributor has the listeners, and workers none
-    CrashReporter* reporter = nullptr;  // null: no crash reports are written
+    bool passes_connections;                  // a distributor has the listeners, and workers none
+    CrashReporter* reporter = nullptr;        // null: no crash reports are written
+    const TicketKeys* ticket_keys = nullptr;  // null: no address is https
   };
 
   Workers(Environment environment, Launch launch, Callbacks callbacks);
@@ -103,8 +109,8 @@ class Workers {
   // Sets the number of workers, clamped to 1 .. kMaxWorkers, and returns it. When the limit of descriptors does not
   // allow so many, the number stays and the error says so in one line.
   [[nodiscard]] std::expected<std::uint32_t, std::string> scale(std::int64_t workers);
-  void send_all(const Message& message);
-  bool send(int pid, const Message& message, int fd = -1) { return handles_.send(pid, message, fd); }
+  void send_all(const ChannelMessage& message);
+  bool send(int pid, const ChannelMessage& message, int fd = -1) { return handles_.send(pid, message, fd); }
 
   // Starts a worker of another launch beside the one that serves the slot. Returns its pid.
   [[nodiscard]] std::expected<int, std::string> start_successor(std::uint32_t slot, const Launch& launch);
@@ -151,7 +157,7 @@ class Workers {
   [[nodiscard]] Handover handover_for(Slots::Place place, const Launch& launch, std::vector<int>& fds) const;
   std::unique_ptr<WorkerHandle> make_handle(int channel_fd, const Launch& launch);
   [[nodiscard]] const Config& config_of(const WorkerEntry& worker) const;
-  void on_message(WorkerHandle& handle, const Message& message, int fd);
+  void on_message(WorkerHandle& handle, const ChannelMessage& message, int fd);
   void on_ready(int pid);
   [[nodiscard]] std::uint64_t in_flight_of(const WorkerEntry& worker) const noexcept;
   void on_exit(const ChildExit& how);

@@ -1,4 +1,4 @@
-// Responds with the client that it sees: "address port scheme host".
+// Responds with the client that it sees: "address port scheme host", and with the subject of its certificate.
 #include <pronghorn/pronghorn.h>
 
 using namespace pronghorn;
@@ -11,6 +11,14 @@ Response origin(Request& request) {
   return text(line);
 }
 
+Response whom(Request& request) {
+  const ClientCertificate* const certificate = request.client_certificate();
+  return text(certificate != nullptr ? certificate->subject + " " + certificate->fingerprint : "nobody");
+}
+
 }  // namespace
 
-PRONGHORN_APP(app) { app.get("/origin", origin); }
+PRONGHORN_APP(app) {
+  app.get("/origin", origin);
+  app.get("/whom", whom);
+}

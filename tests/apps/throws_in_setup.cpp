@@ -2,4 +2,6 @@
 
 #include <stdexcept>
 
-PRONGHORN_APP(app) { throw std::runtime_error("the price list is missing"); }
+PRONGHORN_APP(app) {
+  if (!app.settings().get("prices")) throw std::runtime_error("the price list is missing");
+}

@@ -14,16 +14,19 @@ import tempfile
 import time
 
 import counts
+import http2
 import load
 import overload
 import processes
 import report
 import restart
 import servers
+import sockets
+import state
 
 SCENARIOS = ("keepalive", "browser", "pipelined", "close", "file_1k", "file_1m", "routes", "coroutine", "access_log",
-             "latency", "session", "session_cluster", "syscalls", "instructions", "idle", "upload", "restart",
-             "overload")
+             "latency", "session", "session_cluster", "local_copy", "jobs", "events", "tokens", "sockets", "tls", "tls_file_1m", "syscalls", "instructions", "idle", "upload", "restart",
+             "overload", "http2")
 SMALL = {"small": load.Load()}
 SESSIONS = 256
 WARM_UP_SECONDS = 2
@@ -39,6 +42,7 @@ def arguments():
     parser.add_argument("--only", default=",".join(SCENARIOS), metavar="A,B",
                         help=f"scenarios to run (default all): {', '.join(SCENARIOS)}")
     parser.add_argument("--servers", metavar="A,B", help="only these servers (default all), such as pronghorn,rawepoll")
+    parser.add_argument("--uwebsockets", metavar="PROGRAM", help="tests/bench/uwebsockets.cpp, built: a peer of `sockets`")
     parser.add_argument("--json", type=pathlib.Path,
                         help="where to write the figures (default build/bench/results.json)")
     parser.add_argument("--build", type=pathlib.Path, default="build", help=argparse.SUPPRESS)
@@ -124,6 +128,23 @@ class Bench:
         print(f"at {load.PACED_RATE:,} requests/s\n" + report.latency_table(results))
         return results
 
+    def http2(self):
+        """{server: rounds}; HTTP/2 without TLS and with it, 100 streams on each of 10 connections."""
+        results = {}
+        with contextlib.ExitStack() as running:
+            started = [running.enter_context(server.start(self.folder, self.server_core))
+                       for server in self.chosen(http2.candidates(self.options.build, self.folder))]
+            for server in started:
+                http2.run_h2load(server, http2.WARM_UP_SECONDS, self.client_core)
+            for number in range(self.options.rounds):
+                progress(f"round {number + 1} of {self.options.rounds}")
+                for server in started:
+                    one = http2.measure(server, self.options.seconds, self.client_core)
+                    results.setdefault(server.name, []).append(one)
+        progress("")
+        print(report.http2_table(results))
+        return results
+
     def overload(self):
         """{server: figures}; with and without overload control."""
         results = {}
@@ -143,15 +164,9 @@ class Bench:
         return results
 
     def session(self):
-        socket = os.path.join(self.folder, "redis.sock")
-        command = ["redis-server", "--port", "0", "--unixsocket", socket, "--save", "", "--appendonly", "no"]
-        redis = processes.start(command, os.path.join(self.folder, "redis.log"), self.client_core)
-        try:
-            processes.wait_until(lambda: os.path.exists(socket), "redis-server")
+        with state.redis(self.folder, self.client_core) as socket:
             everybody = servers.session_servers(self.options.build, socket)
             return self.rounds(everybody, load.Load(cookies={}, slack=8), SESSION_WARM_UP_SECONDS)
-        finally:
-            processes.stop(redis)
 
     def session_cluster(self):
         """The session route on one server of Redis and on three primaries of a cluster, both over TCP."""
@@ -181,6 +196,90 @@ class Bench:
         finally:
             for redis in running:
                 processes.stop(redis)
+
+    def local_copy(self):
+        """A value that the worker has a copy of, against the hello route: CPU and instructions."""
+        with state.redis(self.folder, self.client_core) as socket:
+            return self.rounds_and_instructions(servers.local_copies(self.options.build, socket))
+
+    def jobs(self):
+        """{name: rounds}; Pronghorn and BullMQ take turns on the same Redis."""
+        results = {"pronghorn": [], "bullmq": []}
+        with state.redis(self.folder, self.client_core) as socket:
+            for number in range(self.options.rounds):
+                progress(f"round {number + 1} of {self.options.rounds}")
+                results["pronghorn"].append(state.pronghorn_jobs(self.options.build, self.folder, self.server_core, socket))
+                results["bullmq"].append(state.bull_jobs(self.options.build, self.server_core, socket))
+        progress("")
+        print(report.jobs_table(results))
+        return results
+
+    def events(self):
+        results = []
+        with state.redis(self.folder, self.client_core) as socket:
+            for number in range(self.options.rounds):
+                progress(f"round {number + 1} of {self.options.rounds}")
+                results.append(state.events(self.options.build, self.folder, self.server_core, self.client_core, socket,
+                                            self.options.seconds))
+        progress("")
+        print(report.events_table(results))
+        return results
+
+    def sockets(self):
+        """{"echo" and "topic": {server: rounds}, "idle": KiB by server, "held": figures}"""
+        results = {"echo": {}, "topic": {}, "idle": {}}
+        build, how = self.options.build, {"echo": (sockets.SOCKETS, 64), "topic": (sockets.MEMBERS, sockets.PAUSE_US)}
+        with state.redis(self.folder, self.client_core) as socket, contextlib.ExitStack() as running:
+            started = [running.enter_context(server.start(self.folder, self.server_core))
+                       for server in self.chosen(sockets.candidates(build, self.options.uwebsockets, socket))]
+            for number in range(self.options.rounds):
+                progress(f"round {number + 1} of {self.options.rounds}")
+                for mode, (count, argument) in how.items():
+                    for server in started:
+                        one = sockets.measure(server, build, self.client_core, mode, count, self.options.seconds, argument)
+                        results[mode].setdefault(server.name, []).append(one)
+            for server in started:
+                results["idle"][server.name] = sockets.idle_memory(server, build, self.client_core)
+        progress("many idle sockets")
+        results["held"] = sockets.held(build, self.folder, None)
+        progress("")
+        print(report.sockets_table(results))
+        return results
+
+    def tls(self):
+        """{"full" and "resumed": {server: rounds of handshakes}, "keepalive": as of rounds()}; nginx beside it."""
+        results = {"full": {}, "resumed": {}}
+        candidates = servers.tls_servers(self.options.build, self.folder)
+        with contextlib.ExitStack() as running:
+            started = [running.enter_context(server.start(self.folder, self.server_core))
+                       for server in self.chosen(candidates)]
+            for number in range(self.options.rounds):
+                progress(f"round {number + 1} of {self.options.rounds}")
+                for kind in ("full", "resumed"):
+                    for server in started:
+                        one = load.handshakes(server, self.options.build, kind, self.options.seconds, self.client_core)
+                        results[kind].setdefault(server.name, []).append(one)
+        progress("")
+        print(report.handshakes_table(results) + "\n\nkeep-alive by TLS")
+        results["keepalive"] = self.rounds(servers.tls_servers(self.options.build, self.folder), load.Load())
+        return results
+
+    def tls_file_1m(self):
+        plain = servers.file_servers(self.options.build, self.folder, "1MiB.txt", 1024**2)[0]  # creates the file
+        # 64 clients that take 1 MiB at once make the worker encrypt for longer than overload control lets requests wait.
+        settings = {"BENCH_FILES": str(pathlib.Path(self.folder) / "files"), "PRONGHORN_OVERLOAD": "off"}
+        return self.rounds(servers.tls_servers(self.options.build, self.folder, plain.target, plain.expected, settings),
+                           load.Load())
+
+    def tokens(self):
+        results = {"pronghorn": []}
+        with servers.pronghorn(self.options.build).start(self.folder, self.server_core) as server:
+            for _ in range(self.options.rounds):
+                results["pronghorn"].append(state.tokens(server, self.server_core))
+        fields = ("first_us", "remembered_us", "openssl_us")
+        medians = [f"{report.median(results['pronghorn'], field):.2f}" for field in fields]
+        print(report.table(["ES256: first time us", "remembered us", "openssl speed, verify us"], [medians]))
+        return results
 
     def rounds(self, candidates, how, warm_up=WARM_UP_SECONDS):
         """All servers are started together and take turns, A B C A B C; the others are idle meanwhile."""

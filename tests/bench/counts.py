@@ -74,8 +74,10 @@ def _instructions_of(server, build, core, folder, asked):
         for load, requests in asked:
             ask(server, build, requests, load)
     profiles = [path.read_text() for path in out.iterdir()]
-    # Not Pronghorn's supervisor: what its timers do depends on how long the run takes.
-    profiles = [profile for profile in profiles if not re.search(r"^cmd: .*pronghorn serve ", profile, re.M)]
+    # Not Pronghorn's supervisor: what its timers do depends on how long the run takes. Nor its symbolizer: a request that
+    # is slow under callgrind may be taken for one that blocks the loop.
+    profiles = [profile for profile in profiles
+                if not re.search(r"^cmd: .*pronghorn (serve|symbolize)\b", profile, re.M)]
     totals = [re.search(r"^(?:summary|totals): (\d+)", profile, re.M) for profile in profiles]
     return sum(int(total.group(1)) for total in totals if total)
 

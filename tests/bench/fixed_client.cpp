@@ -3,11 +3,16 @@
 //
 //   fixed_client PORT TARGET HEADERS BODY DEPTH REQUESTS      DEPTH: requests in one write
 //   HEADERS: lines after the request line, each ended by CRLF, or ""; REQUESTS: a multiple of 64 x DEPTH
+//
+// With "Connection: close" among HEADERS, each request has a connection of its own; DEPTH must be 1.
+#include <unistd.h>
+
 #include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "client_socket.h"
 
@@ -40,6 +45,7 @@ int main(int argc, char** argv) {
 
   std::string batch;
   for (std::size_t i = 0; i < depth; ++i) batch += request;
+  const bool close = request.find("Connection: close\r\n") != std::string::npos;
   std::array<int, kConnections> connections{};
   std::size_t size = 0;
   for (int& fd : connections) {
@@ -47,7 +53,10 @@ int main(int argc, char** argv) {
     size = size_of_answer(fd, request, body);
   }
   for (std::size_t round = 0; round < rounds; ++round) {
-    for (const int fd : connections) send_all(fd, batch);
+    for (int& fd : connections) {
+      if (close) ::close(std::exchange(fd, connect_to(port)));
+      send_all(fd, batch);
+    }
     for (const int fd : connections) {
       if (read_answers(fd, depth, size, body)) continue;
       std::fputs("an answer was not the expected one\n", stderr);

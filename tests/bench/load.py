@@ -56,7 +56,7 @@ def run_wrk(server, load, seconds, core):
     if load.cookies:
         env["BENCH_COOKIES"] = str(load.cookies[server.name])
     command = ["taskset", "-c", str(core), "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s",
-               str(HERE / "load.lua"), f"http://127.0.0.1:{server.port}{server.target}"]
+               str(HERE / "load.lua"), f"{server.scheme}://127.0.0.1:{server.port}{server.target}"]
     output = subprocess.run(command, env=env, stdout=subprocess.PIPE, check=True, text=True,
                             preexec_fn=processes.die_with_parent).stdout
     figures = json.loads(output.strip().splitlines()[-1])
@@ -80,6 +80,18 @@ def measure(server, load, seconds, client_core):
                            "each should have its own")
     return {"requests": figures["requests"], "requests_per_s": figures["requests"] / figures["seconds"],
             "cpu_us": cpu / 1e3 / figures["requests"], "p50_ms": figures["p50_ms"], "p99_ms": figures["p99_ms"]}
+
+
+def handshakes(server, build, kind, seconds, client_core):
+    """One round of connections by TLS with one request each. `kind`: full or resumed."""
+    cpu = processes.cpu_ns(server.process.pid)
+    command = ["taskset", "-c", str(client_core), build / "bench/tls_client", str(server.port), kind, str(seconds)]
+    output = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True,
+                            preexec_fn=processes.die_with_parent).stdout
+    cpu = processes.cpu_ns(server.process.pid) - cpu
+    figures = json.loads(output)
+    return {"handshakes": figures["handshakes"], "cpu_us": cpu / 1e3 / figures["handshakes"],
+            "per_cpu_s": figures["handshakes"] / (cpu / 1e9)}
 
 
 def latency(server, build, seconds, client_core):

@@ -30,7 +30,8 @@ def table(header, rows):
 
 def load_table(results):
     """One scenario: a row for each server."""
-    bases = [name for name in ("rawepoll", "h2o", "nginx", "node_session", "one_redis", "routes_5", "plain", "log_off") if name in results]
+    bases = [name for name in ("rawepoll", "h2o", "nginx", "node_session", "one_redis", "routes_5", "plain",
+                                 "log_off") if name in results]
     rows = []
     for name, rounds in results.items():
         row = [name, f"{median(rounds, 'requests_per_s'):,.0f}", f"{median(rounds, 'cpu_us'):.2f}"]
@@ -40,6 +41,24 @@ def load_table(results):
     return table(["server", "requests/s", "CPU us", *(f"CPU / {base}" for base in bases), "p50 ms", "p99 ms"], rows)
 
 
+def handshakes_table(results):
+    """CPU is that of the server, with a request and its response on each connection."""
+    rows = [[kind, name, f"{median(rounds, 'per_cpu_s'):,.0f}", f"{median(rounds, 'cpu_us'):.1f}",
+             f"{ratio(results[kind], name, 'nginx', 'per_cpu_s'):.2f}" if "nginx" in results[kind] else "-"]
+            for kind in ("full", "resumed") for name, rounds in results[kind].items()]
+    return table(["handshake", "server", "per CPU second", "CPU us", "per CPU second / nginx"], rows)
+
+
+def http2_table(results):
+    pairs = {"pronghorn": ["nginx"], "pronghorn_file": ["nginx_file", "h2o_file"], "pronghorn_tls": ["nginx_tls"],
+             "pronghorn_tls_file": ["nginx_tls_file", "h2o_tls_file"]}
+    rows = []
+    for name, rounds in results.items():
+        beside = ", ".join(f"{ratio(results, name, base):.2f} x {base}" for base in pairs.get(name, []) if base in results)
+        rows.append([name, f"{median(rounds, 'requests_per_s'):,.0f}", f"{median(rounds, 'cpu_us'):.2f}", beside or "-"])
+    return table(["server", "requests/s", "CPU us", "CPU beside others"], rows)
+
+
 def latency_table(results):
     bases = [name for name in ("rawepoll", "uv_llhttp") if name in results]
     rows = []
@@ -47,6 +66,43 @@ def latency_table(results):
         row = [name, _latency(median(rounds, "p50_ms")), _latency(median(rounds, "p99_ms"))]
         rows.append(row + [f"{ratio(results, name, base, 'p99_ms'):.2f}" for base in bases])
     return table(["server", "p50 ms", "p99 ms", *(f"p99 / {base}" for base in bases)], rows)
+
+
+def jobs_table(results):
+    """CPU per job is that of the process that runs them, and of Redis."""
+    rows = [[name, f"{median(rounds, 'jobs_per_s'):,.0f}", f"{median(rounds, 'cpu_us'):.1f}",
+             f"{median(rounds, 'redis_us'):.1f}", f"{statistics.median(jobs_per_core(rounds)):,.0f}",
+             f"{ratio(results, name, 'bullmq', 'jobs_per_s'):.2f}"] for name, rounds in results.items()]
+    return table(["", "jobs/s", "CPU us", "Redis us", "jobs/s per core, Redis counted", "jobs/s / bullmq"], rows)
+
+
+def jobs_per_core(rounds):
+    return [1e6 / (one["cpu_us"] + one["redis_us"]) for one in rounds]
+
+
+def sockets_table(results):
+    """CPU is that of the server's processes, without Redis."""
+    rows = []
+    for mode in ("echo", "topic"):
+        for name, rounds in results[mode].items():
+            rows.append([mode, name, f"{median(rounds, 'messages_per_s'):,.0f}", f"{median(rounds, 'cpu_us'):.2f}",
+                         f"{ratio(results[mode], 'pronghorn', name, 'cpu_us'):.2f}"])
+    idle = [["idle", name, "", f"{kib:.2f} KiB each", ""] for name, kib in results["idle"].items()]
+    held = results["held"]
+    text = table(["", "server", "messages/s", "CPU us each", "pronghorn's / its"], rows + idle)
+    return text + (f"\n{held['sockets']:,} idle sockets of {held['workers']} workers: {held['kib']:.2f} KiB each, "
+                   f"{held['ping_us']:.1f} us of CPU for a ping and its pong")
+
+
+def events_table(rounds):
+    row = [f"{sum(one['delivered'] for one in rounds):,}", f"{median(rounds, 'bytes'):.0f}",
+           f"{median(rounds, 'event_us'):.2f}", f"{median(rounds, 'write_us'):.2f}",
+           f"{statistics.median(beyond_write(rounds)):.2f}"]
+    return table(["delivered", "bytes", "CPU us per event", "bare write us", "beyond the write us"], [row])
+
+
+def beyond_write(rounds):
+    return [one["event_us"] - one["write_us"] for one in rounds]
 
 
 def overload_table(results):
@@ -115,6 +171,11 @@ def targets(results):
     if "access_log" in results:
         values = ratios(results["access_log"]["cpu"], "log_file", "log_off")
         found.add_paired("access log in a file / none: CPU", values, 1.08)
+    if "http2" in results:
+        for name, base, limit in (("pronghorn", "nginx", 1.0), ("pronghorn_file", "h2o_file", 1.5),
+                                  ("pronghorn_tls", "nginx_tls", 1.0), ("pronghorn_tls_file", "h2o_tls_file", 1.5)):
+            if name in results["http2"] and base in results["http2"]:
+                found.add_paired(f"HTTP/2: CPU per request / {base}", ratios(results["http2"], name, base), limit)
     if "latency" in results:
         p99 = ratios(results["latency"], "pronghorn", "uv_llhttp", "p99_ms")
         found.add_paired("p99 at a fixed load / uv_llhttp", p99, 1.0)
@@ -124,6 +185,28 @@ def targets(results):
     if "session_cluster" in results:
         values = ratios(results["session_cluster"], "redis_cluster", "one_redis")
         found.add_paired("session on a cluster / one Redis: CPU", values, 1.2)
+    if "local_copy" in results:
+        values = ratios(results["local_copy"]["cpu"], "local_copy", "plain")
+        found.add_paired("local cache hit / hello route: CPU", values, 1.3)
+        instructions = results["local_copy"]["instructions"]
+        found.add("local cache hit / hello route: instructions", instructions["local_copy"] / instructions["plain"], 1.3)
+    if "jobs" in results:
+        found.add_paired("no-op jobs/s / BullMQ", ratios(results["jobs"], "pronghorn", "bullmq", "jobs_per_s"), 5,
+                         at_most=False)
+        found.add_paired("no-op jobs/s per core, Redis counted", jobs_per_core(results["jobs"]["pronghorn"]), 20_000,
+                         at_most=False)
+    if "events" in results:
+        found.add_paired("CPU us per delivered event beyond the write", beyond_write(results["events"]), 2)
+    if "tls" in results and "nginx" in results["tls"]["full"]:
+        for kind in ("full", "resumed"):
+            values = ratios(results["tls"][kind], "pronghorn", "nginx", "per_cpu_s")
+            found.add_paired(f"TLS 1.3 handshakes ({kind}) per CPU second / nginx", values, 0.95, at_most=False)
+        found.add_paired("keep-alive by TLS: CPU per request / nginx",
+                         ratios(results["tls"]["keepalive"], "pronghorn", "nginx"), 1.05)
+    cpu("tls_file_1m", "file of 1 MiB by TLS", "nginx", 1.1)
+    if "tokens" in results:
+        found.add("ES256 token, first time, us", median(results["tokens"]["pronghorn"], "first_us"), 25)
+        found.add("ES256 token, remembered, us", median(results["tokens"]["pronghorn"], "remembered_us"), 1)
     if "syscalls" in results:
         found.add("system calls per request", results["syscalls"]["small"]["pronghorn"]["all"], 2.1)
     if "instructions" in results:

@@ -2,6 +2,8 @@
 import os
 import pathlib
 import socket
+import ssl
+import subprocess
 
 import processes
 
@@ -39,9 +41,9 @@ def _receive(connection):
 class Server:
     """One running server. Use as a context manager."""
 
-    def __init__(self, name, command, env=None, target="/", expected=HELLO):
+    def __init__(self, name, command, env=None, target="/", expected=HELLO, scheme="http"):
         """`command`: a function from a port and a folder for files to the words of the command."""
-        self.name, self.target, self.expected = name, target, expected
+        self.name, self.target, self.expected, self.scheme = name, target, expected, scheme
         self._command, self._env = command, env
         self.port = None
         self.process = None
@@ -73,7 +75,13 @@ class Server:
         self.stop()
 
     def connect(self):
-        return socket.create_connection(("127.0.0.1", self.port), timeout=10)
+        plain = socket.create_connection(("127.0.0.1", self.port), timeout=10)
+        if self.scheme == "http":
+            return plain
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        return context.wrap_socket(plain, server_hostname="localhost")
 
     def ask(self, target=None, headers=""):
         with self.connect() as connection:
@@ -91,16 +99,32 @@ class Server:
         return True
 
 
-def pronghorn(build, workers=1, redis="none", target="/", expected=HELLO, name="pronghorn", settings=None, access_log=False):
-    """`settings`: variables that bench_app.cpp knows."""
+def pronghorn(build, workers=1, redis="none", target="/", expected=HELLO, name="pronghorn", settings=None, access_log=False,
+              tls=()):
+    """`settings`: variables that bench_app.cpp knows. `tls`: options of the certificate; without any, plain HTTP."""
+    scheme = "https" if tls else "http"
+
     def command(port, _):
-        return [build / "pronghorn", "serve", build / "bench/bench_app.so", "--listen", f"127.0.0.1:{port}",
-                "--workers", workers, "--redis", redis, "--log-level", "warning"]
+        address = f"https://127.0.0.1:{port}" if tls else f"127.0.0.1:{port}"
+        return [build / "pronghorn", "serve", build / "bench/bench_app.so", "--listen", address, "--workers", workers,
+                "--redis", redis, "--log-level", "warning", *tls]
 
     def env(folder):
         return {"PRONGHORN_RUNTIME_DIR": str(folder / "run"), "PRONGHORN_DATA_DIR": str(folder / "data"),
                 "PRONGHORN_ACCESS_LOG": str(folder / "access.log") if access_log else "off", **(settings or {})}
-    return Server(name, command, env, target, expected)
+    return Server(name, command, env, target, expected, scheme)
+
+
+def tls_servers(build, folder, target="/", expected=HELLO, settings=None):
+    """GET / by TLS, with one certificate: ECDSA on P-256, as most sites have."""
+    certificate, key = pathlib.Path(folder) / "certificate.pem", pathlib.Path(folder) / "certificate.key"
+    if not certificate.exists():
+        subprocess.run([build / "pronghorn", "certificate", "--self-signed", "--certificate", certificate, "--key", key],
+                       check=True, stdout=subprocess.DEVNULL)
+    # As many requests per connection as nginx.conf allows: a handshake costs as much as many requests.
+    arguments = ["--tls-certificate", certificate, "--tls-key", key, "--keep-alive-requests", 0]
+    return [pronghorn(build, target=target, expected=expected, settings=settings, tls=arguments),
+            Server("nginx", _configured("nginx_tls"), None, target, expected, "https")]
 
 
 def demo(build, name, arguments):
@@ -120,7 +144,7 @@ def _configured(program):
             text = text.replace(f"@{name}@", str(value))
         conf = folder / f"{program}.conf"
         conf.write_text(text)
-        return ["nginx", "-p", folder, "-c", conf] if program == "nginx" else ["h2o", "-c", conf]
+        return ["h2o", "-c", conf] if program == "h2o" else ["nginx", "-p", folder, "-c", conf]
     return command
 
 
@@ -148,6 +172,12 @@ def cluster_servers(build, server, cluster):
     """GET /session with Redis at the address `server`, and at `cluster`."""
     return [pronghorn(build, 1, redis, "/session", b'{"visits":', name)
             for name, redis in (("one_redis", server), ("redis_cluster", cluster))]
+
+
+def local_copies(build, redis_socket):
+    """The same response from a plain function, and from the worker's own copy of what the cache has."""
+    return [pronghorn(build, 1, f"unix:{redis_socket}", target, name=name)
+            for name, target in (("plain", "/plain"), ("local_copy", "/cached"))]
 
 
 def file_servers(build, folder, name, size):

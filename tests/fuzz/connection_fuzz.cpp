@@ -11,8 +11,8 @@
 #include "framing/framing_cases.h"
 #include "fuzz/fuzz_target.h"
 #include "pronghorn/error.h"
-#include "worker/http1/http_server.h"
 #include "worker/http1/response_head.h"
+#include "worker/server/http_server.h"
 
 namespace pronghorn::fuzz {
 

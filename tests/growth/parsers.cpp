@@ -2,6 +2,7 @@
 // counts what each costs: see growth.py.
 #include <valgrind/callgrind.h>
 
+#include <algorithm>
 #include <array>
 #include <functional>
 #include <memory>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "distributor/cookie_look.h"
+#include "framing/websocket_cases.h"
 #include "pronghorn/error.h"
 #include "pronghorn/json.h"
 #include "pronghorn/request.h"
@@ -29,10 +31,13 @@
 #include "worker/http1/parser/chunked_decoder.h"
 #include "worker/http1/parser/head_guard.h"
 #include "worker/http1/parser/head_parser.h"
+#include "worker/http2/protocol/head_assembly.h"
 #include "worker/routing/router.h"
 #include "worker/state/idempotency/idempotency_key.h"
 #include "worker/state/quarantine/path_shape.h"
 #include "worker/tokens/refresh_token.h"
+#include "worker/websocket/protocol/frame_reader.h"
+#include "worker/websocket/protocol/handshake.h"
 
 namespace pronghorn {
 namespace {
@@ -110,6 +115,29 @@ void parse_whole_head(std::string_view bytes) {
   no_limits.max_request_line = no_limits.max_header_bytes = 0;
   if (scan.state == HeadScan::State::complete) {
     static_cast<void>(parse_head(bytes.substr(0, scan.position), scan.first_line, no_limits, *head));
+  }
+}
+
+// A header block whose fields have the length of the unit.
+void measure_header_blocks() {
+  HttpLimits no_limits;
+  no_limits.max_request_line = no_limits.max_header_bytes = 0;
+  const auto assemble = [&no_limits](std::string_view name, std::string_view text, std::size_t piece) {
+    static const auto head = std::make_unique<RequestHead>();
+    HeadAssembly assembly;
+    std::string bytes;
+    assembly.begin();
+    for (; !text.empty(); text.remove_prefix(std::min(piece, text.size()))) {
+      static_cast<void>(assembly.add(name, text.substr(0, piece), no_limits));
+    }
+    static_cast<void>(assembly.finish(no_limits, bytes, *head));
+  };
+  const auto input = [](std::size_t size) { return repeat("a", size); };
+  for (const std::string name : {"cookie", "x", ":path", "host"}) {
+    for (const std::size_t piece : {1, 1000}) {
+      measure("header block " + name + " " + std::to_string(piece), input,
+              [&](std::string_view text) { assemble(name, text, piece); });
+    }
   }
 }
 
@@ -311,6 +339,78 @@ void measure_paths() {
   });
 }
 
+void read_frames(std::string_view frames, std::size_t piece) {
+  static FrameMemory memory;
+  FrameReader reader(memory, {.deflate = true});
+  for (; !frames.empty(); frames.remove_prefix(std::min(piece, frames.size()))) {
+    std::string_view rest = frames.substr(0, piece);
+    for (FrameStep step = reader.next(rest); step.item != FrameItem::none; step = reader.next(rest)) {
+      rest.remove_prefix(step.consumed);
+    }
+  }
+}
+
+// Frames of one kind, repeated; `before`: what comes before them.
+void measure_frames(const std::string& name, const std::string& frame, const std::string& before = {}) {
+  for (const std::size_t piece : {std::size_t{1}, std::size_t{1000}}) {
+    measure(
+        "WebSocket, in " + std::to_string(piece) + ", " + name, [&](std::size_t size) { return repeat(frame, size); },
+        [&](std::string_view frames) { read_frames(before + std::string(frames), piece); });
+  }
+}
+
+// Payloads of one frame, and of many.
+void measure_payloads(const std::string& name, std::string_view unit, unsigned reserved) {
+  for (const std::size_t piece : {std::size_t{1}, std::size_t{1000}}) {
+    measure(
+        "WebSocket, in " + std::to_string(piece) + ", " + name, [&](std::size_t size) { return repeat(unit, size); },
+        [&](std::string_view payload) {
+          read_frames(test::raw_frame(1, payload, {.reserved = reserved}), piece);
+          read_frames(test::raw_fragments(1, payload, 100, reserved), piece);
+        });
+  }
+}
+
+void measure_websockets() {
+  using test::raw_frame;
+  const std::string begun = raw_frame(1, "a", {.final = false});
+  measure_frames("texts", raw_frame(1, "a"));
+  measure_frames("empty messages", raw_frame(2, ""));
+  measure_frames("pings", raw_frame(9, "a"));
+  measure_frames("fragments", raw_frame(0, "a", {.final = false}), begun);
+  measure_frames("empty fragments", raw_frame(0, "", {.final = false}), begun);
+  measure_frames("pings within a message", raw_frame(9, "a"), begun);
+  measure_payloads("ASCII", "a", 0);
+  measure_payloads("UTF-8", "\xc3\xa4\xf0\x90\x8d\x88", 0);
+  measure_payloads("empty blocks", std::string_view("\0\0\0\xff\xff", 5), 4);
+  measure_payloads("empty last blocks", std::string_view("\x03\0", 2), 4);
+  measure(
+      "WebSocket, compressed text", [](std::size_t size) { return repeat("a", 30 * size); },
+      [](std::string_view text) {
+        std::string payload;
+        Deflater().deflate(text, {}, payload);
+        read_frames(raw_frame(1, payload, {.reserved = 4}), std::string_view::npos);
+      });
+  for (const char* name :
+       {"Upgrade", "Connection", "Sec-WebSocket-Key", "Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions", "Origin"}) {
+    measure_repeated(
+        name, {",", "a,", "a", ";", "a;b,", "a;b=\"c\",", "\"", "\\", "=", ":", "/", " "},
+        [name](std::string_view text) {
+          OneRequest one;
+          one.head().method = "GET";
+          for (const auto& [field, value] :
+               {std::pair{"Upgrade", "websocket"}, std::pair{"Connection", "Upgrade"},
+                std::pair{"Sec-WebSocket-Version", "13"}, std::pair{"Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="}}) {
+            if (field != std::string_view(name)) one.add(field, value);
+          }
+          const std::string value =
+              (name == std::string_view("Origin") ? "http://" : "permessage-deflate") + std::string(text);
+          one.add(name, value);
+          static_cast<void>(answer_handshake(one.head(), "a", false, {}));
+        });
+  }
+}
+
 // The numbers are routes here, not bytes: a list of them would cost a hundred times as much.
 void measure_routes() {
   for (const std::size_t count : {5, 500}) {
@@ -330,10 +430,12 @@ void measure_routes() {
 
 int main() {
   pronghorn::measure_heads();
+  pronghorn::measure_header_blocks();
   pronghorn::measure_chunks();
   pronghorn::measure_forms();
   pronghorn::measure_fields();
   pronghorn::measure_paths();
   pronghorn::measure_routes();
   pronghorn::measure_tokens();
+  pronghorn::measure_websockets();
 }

@@ -9,10 +9,10 @@
 
 #include "common/ipc/status.h"
 #include "common/json_text.h"
-#include "common/random_hex.h"
 #include "worker/admin/metrics_text.h"
 #include "worker/admin/negotiation.h"
 #include "worker/admin/status_page.h"
+#include "worker/crypto/random_hex.h"
 #include "worker/fields/host.h"
 #include "worker/fields/text.h"
 

@@ -30,6 +30,7 @@ class AdminHandler final : public RequestHandler {
   void refuse(Exchange& exchange, int status, std::string_view reason) noexcept override {
     next_.refuse(exchange, status, reason);
   }
+  [[nodiscard]] bool has_socket(std::string_view path) const noexcept override { return next_.has_socket(path); }
 
  private:
   struct Endpoint {

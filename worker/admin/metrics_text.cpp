@@ -131,6 +131,14 @@ void write_server(Exposition& out, const Scoreboard& board) {
   out.sample({}, board.quarantine().count.load());
   out.family("redis_up", "gauge", "1 when a ready worker is connected to Redis.");
   out.sample({}, fleet_redis(board).state == RedisState::up ? 1 : 0);
+  const std::size_t certificates = std::min<std::size_t>(server.certificates.load(), kMaxCertificateRows);
+  if (certificates == 0) return;
+  out.family("certificate_not_after_timestamp_seconds", "gauge",
+             "When the certificate expires, in seconds since 1970.");
+  for (std::size_t i = 0; i < certificates; ++i) {
+    const CertificateRow& row = server.certificate_rows[i];
+    out.sample(label("file", row.file.get()), row.not_after.load());
+  }
 }
 
 void write_states(Exposition& out, const Scoreboard& board, const std::vector<SlotSum>& sums) {
@@ -226,6 +234,34 @@ void write_routes(Exposition& out, const std::vector<RouteSum>& routes) {
   for (const RouteSum& route : routes) histogram<RouteHistogram>(out, label("route", route.route), route.latency);
 }
 
+// Of routes of WebSockets.
+void write_sockets(Exposition& out, const std::vector<RouteSum>& routes) {
+  const auto write = [&](std::string_view name, std::string_view type, std::string_view help, auto sample) {
+    out.family(name, type, help);
+    for (const RouteSum& route : routes) {
+      if (route.sockets) sample(label("route", route.route), *route.sockets);
+    }
+  };
+  const auto one = [&out](std::uint64_t SocketSum::* member) {
+    return [&out, member](const std::string& labels, const SocketSum& sum) { out.sample(labels, sum.*member); };
+  };
+  const auto both = [&out](std::uint64_t SocketSum::* in, std::uint64_t SocketSum::* sent) {
+    return [&out, in, sent](const std::string& labels, const SocketSum& sum) {
+      out.sample(labels + ",direction=\"received\"", sum.*in);
+      out.sample(labels + ",direction=\"sent\"", sum.*sent);
+    };
+  };
+  write("route_websockets", "gauge", "WebSockets open now, by route.", one(&SocketSum::open));
+  write("route_websocket_messages_total", "counter", "Messages of WebSockets, by route and direction.",
+        both(&SocketSum::messages_in, &SocketSum::messages_out));
+  write("route_websocket_bytes_total", "counter", "Bytes of WebSockets, by route and direction.",
+        both(&SocketSum::bytes_in, &SocketSum::bytes_out));
+  write("route_websocket_queued_bytes", "gauge", "Bytes that wait for clients of WebSockets, by route.",
+        one(&SocketSum::queued));
+  write("route_websocket_skipped_total", "counter", "Events that slow clients of WebSockets did not get, by route.",
+        one(&SocketSum::skipped));
+}
+
 }  // namespace
 
 std::string prometheus_metrics(const Scoreboard& board) {
@@ -238,7 +274,9 @@ std::string prometheus_metrics(const Scoreboard& board) {
   write_counters(out, board, all);
   write_gauges(out, board, all);
   write_latency(out, board, sums);
-  write_routes(out, sum_routes(board));
+  const std::vector<RouteSum> routes = sum_routes(board);
+  write_routes(out, routes);
+  write_sockets(out, routes);
   return out.take();
 }
 

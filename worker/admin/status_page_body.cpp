@@ -27,6 +27,8 @@ const std::string_view kPageBody = R"html(</h1>
 <div class="scroll" role="region" aria-label="Quarantine" tabindex="0"><table id="quarantine"><caption>Requests that are refused because they killed workers.</caption><thead></thead><tbody></tbody></table></div></section>
 <section id="routes-part" hidden><h2>Routes</h2>
 <div class="scroll" role="region" aria-label="Routes" tabindex="0"><table id="routes"><caption>Of all workers, since the server started.</caption><thead></thead><tbody></tbody></table></div></section>
+<section id="sockets-part" hidden><h2>Sockets</h2>
+<div class="scroll" role="region" aria-label="Sockets" tabindex="0"><table id="sockets"><caption>WebSockets by route. Messages and bytes since the server started.</caption><thead></thead><tbody></tbody></table></div></section>
 <noscript><p>This page needs JavaScript. Clients that do not ask for HTML get the same figures as JSON.</p></noscript>
 </main>
 )html";

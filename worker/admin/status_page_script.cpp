@@ -43,6 +43,7 @@ const tables = {
     ["per s", (w) => rate(w.requests_per_s), ""],
     ["In flight?", (w) => count(w.in_flight), "minor"],
     ["Conns", (w) => count(w.connections), "minor"],
+    ["Sockets?", (w) => count(w.websockets.open), "minor"],
     ["p50", (w) => ms(w.latency_ms.p50), "minor"],
     ["p99", (w) => ms(w.latency_ms.p99), ""],
     ["CPU", (w) => percent(w.cpu_percent), "minor"],
@@ -84,6 +85,17 @@ const tables = {
     ["p99", (r) => ms(r.latency_ms.p99), ""],
     ["Max", (r) => ms(r.latency_ms.max), "minor"],
   ] },
+  sockets: { rows: (s) => s.routes.filter((r) => r.websockets && (r.websockets.open > 0 || r.websockets.bytes_received > 0))
+    .map((r) => ({ route: r.route, ...r.websockets })), columns: [
+    ["Route", (r) => r.route, "long"],
+    ["Open", (r) => count(r.open), ""],
+    ["Messages in", (r) => count(r.messages_received), ""],
+    ["Messages out", (r) => count(r.messages_sent), ""],
+    ["Received", (r) => bytes(r.bytes_received), "minor"],
+    ["Sent", (r) => bytes(r.bytes_sent), "minor"],
+    ["Waiting", (r) => bytes(r.queued_bytes), ""],
+    ["Skipped?", (r) => count(r.skipped), (r) => r.skipped ? "wait" : ""],
+  ] },
 };
 // [heading, text, whether the card is worth showing]
 const cards = [
@@ -91,6 +103,9 @@ const cards = [
   ["Requests", (s) => count(s.totals.requests), () => true],
   ["In flight", (s) => count(s.totals.in_flight), (s) => s.totals.in_flight > 0],
   ["Connections", (s) => count(s.totals.connections), () => true],
+  ["HTTP/2 requests", (s) => count(s.totals.http2.requests), (s) => s.totals.http2.requests > 0],
+  ["Sockets", (s) => count(s.totals.websockets.open), (s) => s.totals.websockets.open > 0],
+  ["Sockets too slow", (s) => count(s.totals.websockets.too_slow), (s) => s.totals.websockets.too_slow > 0],
   ["Latency p50", (s) => ms(s.totals.latency_ms.p50), (s) => s.totals.requests > 0],
   ["Latency p99", (s) => ms(s.totals.latency_ms.p99), (s) => s.totals.requests > 0],
   ["4xx", (s) => count(s.totals.responses["4xx"]), (s) => s.totals.responses["4xx"] > 0],

@@ -13,6 +13,7 @@
 #include "common/log.h"
 #include "worker/exchange/exchange.h"
 #include "worker/http/status_text.h"
+#include "worker/net/socket/tls_facts.h"
 
 namespace pronghorn::worker {
 namespace {
@@ -81,6 +82,10 @@ void append_json(std::string& out, const Entry& entry) {
   member("request_id", entry.exchange.id());
   member("trace_id", entry.exchange.caller_trace());
   member("user_agent", head.find("user-agent").value_or(""));
+  if (const TlsFacts* const tls = entry.exchange.peer->tls) {
+    member("tls_version", tls->version);
+    member("tls_cipher", tls->cipher);
+  }
   out += '}';
 }
 
@@ -103,6 +108,12 @@ void append_text(std::string& out, const Entry& entry) {
 
 std::string or_dash(std::string_view text) { return text.empty() ? "-" : escaped(text); }
 
+// As Apache's mod_ssl names them.
+std::string_view tls_text(std::string_view variable, const TlsFacts* tls) noexcept {
+  if (tls == nullptr) return "-";
+  return variable == "SSL_CIPHER" ? tls->cipher : tls->version;
+}
+
 void append_directive(std::string& out, const AccessLogPiece& piece, const Entry& entry) {
   const RequestHead& head = entry.exchange.head;
   const auto append = [&out](const auto& value) { fmt::format_to(std::back_inserter(out), "{}", value); };
@@ -110,14 +121,15 @@ void append_directive(std::string& out, const AccessLogPiece& piece, const Entry
     case 'h':
       return append(entry.exchange.client().address);
     case 'r':
-      return append(fmt::format("{} {} HTTP/1.{}", escaped(head.method), escaped(head.target), head.minor_version));
+      if (head.method.empty()) return append("-");  // the head is malformed or never came
+      return append(fmt::format("{} {} {}", escaped(head.method), escaped(head.target), head.version()));
     case 's':
       return append(entry.status);
     case 't':
       out.append("[").append(entry.time.common).append(" +0000]");
       return;
     case 'm':
-      return append(escaped(head.method));
+      return append(or_dash(head.method));
     case 'b':
     case 'B':
       return append(entry.bytes);
@@ -126,17 +138,19 @@ void append_directive(std::string& out, const AccessLogPiece& piece, const Entry
     case 'T':
       return append(fmt::format("{:.3f}", static_cast<double>(entry.microseconds) / 1e6));
     case 'U':
-      return append(escaped(head.path));
+      return append(or_dash(head.path));
     case 'q':
       return append(head.has_query ? "?" + escaped(head.query) : std::string());
     case 'H':
-      return append(fmt::format("HTTP/1.{}", head.minor_version));
+      return append(head.version());
     case 'P':
       return append(::getpid());
     case 'R':
       return append(or_dash(entry.exchange.route));
     case 'L':
       return append(escaped(entry.exchange.id()));
+    case 'x':
+      return append(tls_text(piece.text, entry.exchange.peer->tls));
     case 'i':
       return append(or_dash(head.find(piece.text).value_or("")));
     default:  // 'l', 'u': who the client says it is

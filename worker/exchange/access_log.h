@@ -40,7 +40,8 @@ class AccessLog {
   [[nodiscard]] bool enabled() const noexcept { return writer_.has_value(); }
   // `bytes` is the size of the response with its head.
   void add(Exchange& exchange, int status, std::uint64_t bytes, std::uint64_t microseconds);
-  // Logs a warning if the request took longer than slow_request. Independent of the access log.
+  // Logs a warning if the request took longer than slow_request. Independent of the access log. `status` may be one of
+  // those of lost requests: see record_lost_request().
   void warn_if_slow(Exchange& exchange, int status, std::uint64_t microseconds) const {
     if (microseconds >= slow_us_) warn_slow(exchange, status, microseconds);
   }

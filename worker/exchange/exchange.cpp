@@ -8,6 +8,11 @@
 namespace pronghorn::detail {
 namespace {
 
+// Empty if it is absent, or occurs more than once: then nobody knows which of them a proxy has written.
+std::string_view only_value(const RequestHead& head, KnownHeader header) noexcept {
+  return (head.repeated & RequestHead::bit_of(header)) != 0 ? std::string_view{} : head.value(header);
+}
+
 // Ids are 64 random bits per worker and a counter: unique across workers and restarts.
 class IdSource {
  public:
@@ -81,7 +86,7 @@ const RequestId& Exchange::number() noexcept {
 std::string_view Exchange::read_client_id() noexcept {
   if (!client_id_) {
     client_id_.emplace();
-    const std::string_view field = head.value(KnownHeader::x_request_id);
+    const std::string_view field = only_value(head, KnownHeader::x_request_id);
     if (peer != nullptr && peer->trusted_proxies != nullptr && is_request_id(field)) client_id_ = field;
   }
   return *client_id_;
@@ -90,7 +95,8 @@ std::string_view Exchange::read_client_id() noexcept {
 std::string_view Exchange::read_caller_trace() noexcept {
   if (!caller_trace_) {
     caller_trace_.emplace();
-    if (const auto caller = parse_traceparent(head.value(KnownHeader::traceparent))) caller_trace_ = caller->trace_id;
+    if (const auto caller = parse_traceparent(only_value(head, KnownHeader::traceparent)))
+      caller_trace_ = caller->trace_id;
   }
   return *caller_trace_;
 }
@@ -98,7 +104,8 @@ std::string_view Exchange::read_caller_trace() noexcept {
 std::string_view Exchange::traceparent() noexcept {
   if (traceparent_[0] == '\0') {
     const RequestId& own = number();
-    const auto caller = caller_trace().empty() ? std::nullopt : parse_traceparent(head.value(KnownHeader::traceparent));
+    const auto caller =
+        caller_trace().empty() ? std::nullopt : parse_traceparent(only_value(head, KnownHeader::traceparent));
     write_traceparent(traceparent_, caller, own.worker, own.worker + own.number);
   }
   return {traceparent_, sizeof traceparent_};

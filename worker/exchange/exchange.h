@@ -21,7 +21,7 @@
 #include "worker/fields/forwarded.h"
 #include "worker/fields/request_head.h"
 #include "worker/http/request_body.h"
-#include "worker/net/peer.h"
+#include "worker/net/socket/peer.h"
 
 namespace pronghorn::worker {
 
@@ -66,6 +66,9 @@ class RequestHandler {
   // The protocol refuses an unanswered request: destroys the handler's coroutine, if it has one, and answers as
   // handle() does. If handle() has not been called, the head is empty or incomplete. `reason` is for the client.
   virtual void refuse(Exchange& exchange, int status, std::string_view reason) noexcept = 0;
+  // Whether the path is that of a WebSocket route: an extended CONNECT for it is handled as the GET request that it
+  // would be over HTTP/1.1, and any other as a CONNECT, which no route has.
+  [[nodiscard]] virtual bool has_socket(std::string_view /*path*/) const noexcept { return false; }
 
  protected:
   ~RequestHandler() = default;

@@ -10,6 +10,7 @@
 #include "worker/fields/text.h"
 #include "worker/http/cookies.h"
 #include "worker/http/field_lines.h"
+#include "worker/net/socket/tls_facts.h"
 
 namespace pronghorn {
 namespace {
@@ -136,6 +137,11 @@ std::string_view Request::scheme() const noexcept {
   const worker::Forwarding* said = exchange_.forwarding();
   if (said != nullptr && !said->scheme.empty()) return said->scheme;
   return exchange_.peer->https ? "https" : "http";
+}
+
+const ClientCertificate* Request::client_certificate() const noexcept {
+  const worker::TlsFacts* const tls = exchange_.peer->tls;
+  return tls != nullptr ? tls->certificate.get() : nullptr;
 }
 
 std::string_view Request::host() const noexcept {

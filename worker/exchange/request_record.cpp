@@ -51,6 +51,7 @@ void record_lost_request(WorkerRow& row, AccessLog& log, Exchange& exchange, Los
   count_lost_response(row, why);
   row.latency.record(microseconds);
   if (exchange.route_index < kMaxRoutes) row.routes[exchange.route_index].latency.record(microseconds);
+  log.warn_if_slow(exchange, logged_status(why), microseconds);
   if (log.enabled()) log.add(exchange, logged_status(why), bytes, microseconds);
 }
 

@@ -47,6 +47,7 @@ void write_journal(Exchange* exchange) noexcept {
   std::atomic_thread_fence(std::memory_order_release);
   write_line(exchange->head);
   journal->id = exchange->number();
+  journal->route.store(exchange->route_index, std::memory_order_relaxed);
   copy(journal->client_id, exchange->client_id());
   copy(journal->trace_id, exchange->caller_trace());
   journal->started_ns.store(static_cast<std::uint64_t>(exchange->started.time_since_epoch().count()),

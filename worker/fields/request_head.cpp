@@ -11,6 +11,7 @@ void RequestHead::clear() noexcept {
   keep_alive = true;
   chunked = false;
   expect_continue = false;
+  tunnel = false;
   content_length.reset();
   clear_fields();
 }

@@ -32,17 +32,21 @@ enum class KnownHeader : std::uint8_t {
   count,
 };
 
+// RequestHead::minor_version of a request that came over HTTP/2.
+inline constexpr std::uint8_t kHttp2 = 20;
+
 struct RequestHead {
   std::string_view method;
-  std::string_view target;     // as sent
-  std::string_view path;       // of the target, still percent-encoded; "*" for OPTIONS *
-  std::string_view query;      // of the target, without '?'
-  std::string_view authority;  // of a target in absolute-form; otherwise empty
-  std::uint8_t minor_version = 1;
-  bool has_query = false;  // the target contains a '?'
+  std::string_view target;         // as sent
+  std::string_view path;           // of the target, still percent-encoded; "*" for OPTIONS *
+  std::string_view query;          // of the target, without '?'
+  std::string_view authority;      // of a target in absolute-form; otherwise empty
+  std::uint8_t minor_version = 1;  // of HTTP/1; or kHttp2
+  bool has_query = false;          // the target contains a '?'
   bool keep_alive = true;
   bool chunked = false;
   bool expect_continue = false;
+  bool tunnel = false;  // an extended CONNECT of HTTP/2 for a WebSocket (RFC 8441); `method` is GET if it has a route
   std::optional<std::uint64_t> content_length;
 
   std::array<Header, kMaxHeaderFields> fields;
@@ -62,6 +66,10 @@ struct RequestHead {
 
   [[nodiscard]] static constexpr std::uint32_t bit_of(KnownHeader header) noexcept {
     return 1U << static_cast<unsigned>(header);
+  }
+  // "HTTP/1.1"
+  [[nodiscard]] std::string_view version() const noexcept {
+    return minor_version == kHttp2 ? "HTTP/2.0" : minor_version == 0 ? "HTTP/1.0" : "HTTP/1.1";
   }
   [[nodiscard]] bool has(KnownHeader header) const noexcept { return known[static_cast<std::size_t>(header)] >= 0; }
   [[nodiscard]] std::string_view value(KnownHeader header) const noexcept {  // empty when absent

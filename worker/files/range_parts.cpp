@@ -8,7 +8,7 @@
 #include <string>
 #include <utility>
 
-#include "common/random_hex.h"
+#include "worker/crypto/random_hex.h"
 
 namespace pronghorn::worker {
 

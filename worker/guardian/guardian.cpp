@@ -15,10 +15,11 @@
 #include <cstring>
 #include <utility>
 
+#include "worker/guardian/gather.h"
+#include "worker/guardian/lost_requests.h"
 #include "worker/guardian/unnoted.h"
 #include "worker/guardian/verdict.h"
-#include "worker/net/open_file.h"
-#include "worker/net/socket_identity.h"
+#include "worker/net/socket/socket_identity.h"
 
 namespace pronghorn::worker {
 namespace {
@@ -27,8 +28,7 @@ constexpr std::uint64_t kPatienceMs = 60'000;  // then nobody is left who would 
 constexpr int kRetryMs = 50;                   // the kernel does not say when its limits have room again
 
 // Not on the stack: memory that no guardian touches unless it is needed.
-std::array<char, kMaxHandedUnanswered> unanswered_bytes;
-std::array<char, Ledger::kMaxUnsent> unsent_bytes;
+std::array<char, kMaxHandedUnanswered> lost_bytes;
 std::bitset<kMostDescriptors> noted;
 
 // Waits while the queue is full. False when that was in vain.
@@ -55,47 +55,9 @@ void count_begun(GuardianRow& row, Begun begun, std::string_view unanswered) noe
 }
 
 Verdict verdict_on(const GuardianDuties& duties, const LedgerEntry& entry, int fd) noexcept {
-  return judge(entry, positions_of(fd),
-               {.was_reading = duties.ledger->was_reading(entry), .guilty = duties.ledger->is_guilty(entry)});
-}
-
-// What the client has sent. Of one request that was begun and is longer than the ledger keeps, the beginning will do:
-// it is not run again.
-bool gather_unanswered(const Ledger& ledger, const LedgerEntry& entry, const Verdict& verdict, Handed& handed,
-                       HandoffRecord& record) noexcept {
-  std::uint64_t until = verdict.read;
-  if (!ledger.copy_unanswered(entry, verdict.answered, until, unanswered_bytes)) {
-    until = std::min(until, ledger.span_of(entry.unanswered).until);
-    const bool begun = verdict.begun != Begun::no && verdict.begun_until == verdict.answered + 1;
-    if (!begun || until <= verdict.answered) return false;
-    if (!ledger.copy_unanswered(entry, verdict.answered, until, unanswered_bytes)) return false;
-    record.truncated = 1;
-    if (record.begun == Begun::again) record.begun = Begun::unknown;
-  }
-  handed.unanswered = {unanswered_bytes.data(), until - verdict.answered};
-  return true;
-}
-
-// What the client was to be sent: bytes from memory, then those of a file. More bytes than a message takes become a
-// file. False when they are not all there.
-bool gather_unsent(const Ledger& ledger, const LedgerEntry& entry, const Verdict& verdict, Handed& handed,
-                   HandoffRecord& record) noexcept {
-  const int file = entry.file.load(std::memory_order_relaxed);
-  const std::uint64_t file_from = file < 0 ? UINT64_MAX : entry.file_from.load(std::memory_order_relaxed);
-  const std::uint64_t memory_until = std::clamp(file_from, verdict.sent, verdict.owed_until);
-  if (!ledger.copy_unsent(entry, verdict.sent, memory_until, unsent_bytes)) return false;
-  handed.unsent = {unsent_bytes.data(), memory_until - verdict.sent};
-  record.file_bytes = verdict.owed_until - memory_until;
-  if (handed.unsent.size() > kMaxHandedUnsent) {
-    if (record.file_bytes != 0) return false;  // nothing writes so much before a file
-    record.file_bytes = handed.unsent.size();
-    handed.file = memory_file(std::exchange(handed.unsent, {}));
-    return handed.file >= 0;
-  }
-  if (record.file_bytes == 0) return true;
-  handed.file = file;
-  record.file_offset = entry.file_offset.load(std::memory_order_relaxed) + (memory_until - file_from);
-  return true;
+  const LastMoments moments{.was_reading = duties.ledger->was_reading(entry),
+                            .guilty = duties.ledger->is_guilty(entry)};
+  return judge(entry, ledger_positions(*duties.ledger, entry, fd, moments), moments);
 }
 
 // A request that ends with its worker: another worker logs it, if the queue has room now.
@@ -104,37 +66,37 @@ void report_lost(const GuardianDuties& duties, const LedgerEntry& entry) noexcep
   const std::uint64_t read = entry.read.load(std::memory_order_relaxed);
   if (entry.dispatched.load(std::memory_order_relaxed) <= answered || read <= answered) return;
   const std::uint64_t until = std::min(read, answered + kMaxHandedUnanswered);
-  if (!duties.ledger->copy_unanswered(entry, answered, until, unanswered_bytes)) return;
+  if (!duties.ledger->copy_unanswered(entry, answered, until, lost_bytes)) return;
   HandoffRecord record;
   record.reason = HandoffReason::lost;
   record.begun_ns = entry.begun_ns.load(std::memory_order_relaxed);
   record.peer = entry.peer;
-  static_cast<void>(send_handoff(duties.queue, {.unanswered = {unanswered_bytes.data(), until - answered}}, record));
+  static_cast<void>(send_handoff(duties.queue, {.unanswered = {lost_bytes.data(), until - answered}}, record));
+}
+
+// What the next worker does with a WebSocket, as far as it is known here.
+void count_socket(GuardianRow& row, const HandoffRecord& record) noexcept {
+  count(row.sockets);
+  if (record.closing != 0) return;
+  const bool refused = record.begun == Begun::guilty || record.begun == Begun::unknown || record.truncated != 0;
+  if (refused) return count(row.sockets_refused);
+  if (record.begun == Begun::again) count(row.messages_again);
 }
 
 bool hand_over(const GuardianDuties& duties, const LedgerEntry& entry, int fd, const Verdict& verdict,
                std::uint64_t deadline_ms) noexcept {
-  const Ledger& ledger = *duties.ledger;
-  Handed handed{.connection = fd};
-  HandoffRecord record;
-  record.begun = verdict.begun;
-  if (!gather_unanswered(ledger, entry, verdict, handed, record)) return false;
-  if (!gather_unsent(ledger, entry, verdict, handed, record)) return false;
-  record.reason = HandoffReason::death;
-  record.answered = verdict.answered;
-  record.sent = verdict.sent;
-  record.ends = verdict.ends ? 1 : 0;
-  record.opened_ms = entry.opened_ms.load(std::memory_order_relaxed);
-  record.identity = entry.identity.load(std::memory_order_relaxed);
-  record.requests = entry.requests.load(std::memory_order_relaxed);
-  record.begun_until = verdict.begun_until;
-  if (ledger.is_guilty(entry)) record.crashed = ledger.guilty_request();
-  record.peer = entry.peer;
-  const bool sent = send_patiently(duties.queue, handed, record, deadline_ms);
-  if (handed.file != entry.file.load(std::memory_order_relaxed)) ::close(handed.file);  // it was made here
+  const auto gathered = gather(*duties.ledger, entry, fd, verdict);
+  if (!gathered) return false;
+  const HandoffRecord& record = gathered->record;
+  const bool sent = send_patiently(duties.queue, gathered->handed, record, deadline_ms);
+  drop(gathered->made);
   if (!sent) return false;
-  if (verdict.owed_until > verdict.sent) count(duties.row->finished);
-  count_begun(*duties.row, record.begun, handed.unanswered);
+  if (verdict.socket) {
+    count_socket(*duties.row, record);
+  } else {
+    if (verdict.owed_until > verdict.sent) count(duties.row->finished);
+    count_begun(*duties.row, record.begun, gathered->handed.unanswered);
+  }
   return true;
 }
 
@@ -146,7 +108,7 @@ void for_each_connection(const Ledger& ledger, Visit visit) noexcept {
     if (entry.state.load(std::memory_order_acquire) == LedgerState::free) continue;
     const int fd = entry.fd.load(std::memory_order_relaxed);
     const std::uint64_t identity = entry.identity.load(std::memory_order_relaxed);
-    if (identity != 0 && identity_of(fd) == identity) visit(entry, fd);
+    if (has_identity(fd, identity)) visit(entry, fd);
   }
 }
 
@@ -156,14 +118,17 @@ void reset_on_close(int fd) noexcept {
   ::setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 }
 
-// Connections that the ledger had no room for end. Their clients see it at once, also while the others wait for takers.
-void close_what_had_no_room(const GuardianDuties& duties) noexcept {
-  if (duties.ledger->used() < duties.ledger->capacity()) return;
+// Connections that the ledger had no room for end, and those over TLS that it has not: their secrets have died with the
+// worker. Their clients see it at once, also while the others wait for takers.
+void close_what_nobody_takes(const GuardianDuties& duties) noexcept {
+  const bool full = duties.ledger->used() == duties.ledger->capacity();
+  if (!full && !duties.ports.any_https()) return;
   for_each_connection(*duties.ledger, [](const LedgerEntry&, int fd) {
     if (fd < kMostDescriptors) noted.set(static_cast<std::size_t>(fd));
   });
   for (int fd = 0, end = descriptors_end(); fd < end; ++fd) {
     if (noted.test(static_cast<std::size_t>(fd)) || unnoted(fd, duties.ports) != Unnoted::served) continue;
+    if (!full && !speaks_tls(fd, duties.ports)) continue;
     count(duties.row->lost);
     ::close(fd);
   }
@@ -176,6 +141,7 @@ void pass_on_newcomers(const GuardianDuties& duties, std::uint64_t deadline_ms) 
     HandoffRecord record;
     record.reason = HandoffReason::accepted;
     record.identity = identity_of(fd);
+    if (speaks_tls(fd, duties.ports)) record.peer.flags = LedgerPeer::kHttps;
     const bool passed_on = send_patiently(duties.queue, {.connection = fd}, record, deadline_ms);
     count(passed_on ? duties.row->handed_over : duties.row->lost);
     ::close(fd);
@@ -215,6 +181,7 @@ std::string reason_of(const char* call) {
 
 void hand_over_all(const GuardianDuties& duties, std::uint64_t patience_ms) noexcept {
   const std::uint64_t deadline_ms = monotonic_ms() + patience_ms;
+  list_lost_requests(*duties.ledger, *duties.row);
   const auto lose = [&duties](const LedgerEntry& entry, const Verdict& verdict) {
     count(duties.row->lost);
     if (!verdict.owes) return;
@@ -229,7 +196,7 @@ void hand_over_all(const GuardianDuties& duties, std::uint64_t patience_ms) noex
     if (verdict.owes && entry.ends_at.load(std::memory_order_relaxed) != 0) reset_on_close(fd);
     ::close(fd);
   });
-  close_what_had_no_room(duties);
+  close_what_nobody_takes(duties);
   for_each_connection(*duties.ledger, [&](const LedgerEntry& entry, int fd) {
     const Verdict verdict = verdict_on(duties, entry, fd);
     if (verdict.fate == Verdict::Fate::moves && hand_over(duties, entry, fd, verdict, deadline_ms)) {
@@ -244,8 +211,7 @@ void hand_over_all(const GuardianDuties& duties, std::uint64_t patience_ms) noex
   if (const auto left = duties.inbox->left_behind()) {
     const bool passed_on = send_patiently(duties.queue, left->handed, left->record, deadline_ms);
     count(passed_on ? duties.row->handed_over : duties.row->lost);
-    if (left->handed.connection >= 0) ::close(left->handed.connection);
-    if (left->handed.file >= 0) ::close(left->handed.file);
+    drop(left->handed);
   }
 }
 

@@ -17,7 +17,7 @@
 #include "common/ipc/scoreboard.h"
 #include "worker/guardian/handoff.h"
 #include "worker/guardian/unnoted.h"
-#include "worker/net/ledger.h"
+#include "worker/net/ledger/ledger.h"
 
 namespace pronghorn::worker {
 

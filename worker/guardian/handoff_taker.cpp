@@ -3,23 +3,36 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <array>
 #include <memory>
 #include <stdexcept>
 #include <string>
 #include <utility>
+
+#include "worker/net/open_file.h"
 
 namespace pronghorn::worker {
 namespace {
 
 constexpr int kTakesPerTurn = 256;  // about what the queue holds; then clients that are connected have their turn
 
-// A message may bring a connection and a file.
+// A message may bring a connection and two files.
 bool has_free_descriptors(int any) noexcept {
-  const int first = ::fcntl(any, F_DUPFD_CLOEXEC, 0);
-  const int second = ::fcntl(any, F_DUPFD_CLOEXEC, 0);
-  if (first >= 0) ::close(first);
-  if (second >= 0) ::close(second);
-  return second >= 0;
+  std::array<int, kMaxHandedDescriptors> free{};
+  for (int& fd : free) fd = ::fcntl(any, F_DUPFD_CLOEXEC, 0);
+  for (const int fd : free) {
+    if (fd >= 0) ::close(fd);
+  }
+  return free.back() >= 0;
+}
+
+void read_messages(HandoffInbox::Taken& taken, const OpenFile& file, std::string& messages) {
+  if (file.append(messages, 0, taken.record.messages_bytes)) {
+    taken.handed.unanswered = messages;
+  } else {
+    taken.record.truncated = 1;
+    taken.record.answered += taken.record.messages_bytes;
+  }
 }
 
 }  // namespace
@@ -48,8 +61,12 @@ void HandoffTaker::take_waiting() {
   for (int count = 0; count < kTakesPerTurn; ++count) {
     if (uv_is_active(reinterpret_cast<const uv_handle_t*>(poll_.get())) == 0) return;  // the callee has called stop()
     if (!has_free_descriptors(queue_)) return stop();
-    const auto taken = inbox_.receive(queue_);
+    auto taken = inbox_.receive(queue_);
     if (!taken) return;
+    // Open until the connection is noted: if this worker dies before that, its guardian passes the file on.
+    const OpenFile file(taken->handed.messages);
+    std::string messages;
+    if (taken->handed.messages >= 0) read_messages(*taken, file, messages);
     taken_(*taken);
   }
 }

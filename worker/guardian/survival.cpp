@@ -6,6 +6,7 @@
 #include <exception>
 #include <new>
 #include <system_error>
+#include <utility>
 
 #include "common/log.h"
 
@@ -38,6 +39,12 @@ std::unique_ptr<Survival> Survival::start(const Handover& handover, Queue queue,
     log_warning("connections will not outlive this worker; lower --survival-memory", {{"error", error.what()}});
     return nullptr;
   }
+}
+
+void Survival::tell_full() {
+  if (std::exchange(told_full_, true)) return;
+  log_warning("survival_memory is full: further connections end when this worker dies or leaves; raise it",
+              {{"connections", ledger_.capacity()}});
 }
 
 }  // namespace pronghorn::worker

@@ -9,7 +9,7 @@
 #include "common/ipc/scoreboard.h"
 #include "worker/guardian/guardian.h"
 #include "worker/guardian/handoff.h"
-#include "worker/net/ledger.h"
+#include "worker/net/ledger/ledger.h"
 
 namespace pronghorn::worker {
 
@@ -33,6 +33,8 @@ class Survival {
   // The supervisor has died: nobody takes from the queue for long.
   void supervisor_gone() noexcept { orphaned_ = true; }
   [[nodiscard]] bool orphaned() const noexcept { return orphaned_; }
+  // The ledger had no room for a connection: logged once.
+  void tell_full();
   // The guardian's pid, or in one line why there is none.
   [[nodiscard]] const std::expected<int, std::string>& guardian() const noexcept { return guardian_; }
 
@@ -44,6 +46,7 @@ class Survival {
   Queue queue_;
   std::expected<int, std::string> guardian_;
   bool orphaned_ = false;
+  bool told_full_ = false;
 };
 
 }  // namespace pronghorn::worker

@@ -6,7 +6,7 @@
 
 #include <algorithm>
 
-#include "worker/net/socket_positions.h"
+#include "worker/net/socket/socket_positions.h"
 
 namespace pronghorn::worker {
 namespace {
@@ -26,13 +26,21 @@ std::uint16_t local_port(int fd) noexcept {
 ListeningPorts::ListeningPorts(std::span<const InheritedListener> listeners) noexcept {
   for (const InheritedListener& listener : listeners) {
     const std::uint16_t port = local_port(listener.fd);
-    if (port != 0 && !contains(port) && count_ < ports_.size()) ports_[count_++] = port;
+    if (port == 0 || contains(port) || count_ == ports_.size()) continue;
+    ports_[count_++] = {port, listener.is_https};
+    any_https_ = any_https_ || listener.is_https;
   }
 }
 
 bool ListeningPorts::contains(std::uint16_t port) const noexcept {
   const std::span known(ports_.data(), count_);
-  return std::ranges::find(known, port) != known.end();
+  return std::ranges::find(known, port, &Port::number) != known.end();
+}
+
+bool ListeningPorts::is_https(std::uint16_t port) const noexcept {
+  const std::span known(ports_.data(), count_);
+  const auto found = std::ranges::find(known, port, &Port::number);
+  return found != known.end() && found->is_https;
 }
 
 Unnoted unnoted(int fd, const ListeningPorts& ports) noexcept {
@@ -42,6 +50,8 @@ Unnoted unnoted(int fd, const ListeningPorts& ports) noexcept {
   if (!positions || positions->broken) return Unnoted::other;  // a listener, for example
   return positions->read == 0 && positions->written == 0 ? Unnoted::newcomer : Unnoted::served;
 }
+
+bool speaks_tls(int fd, const ListeningPorts& ports) noexcept { return ports.is_https(local_port(fd)); }
 
 int descriptors_end() noexcept {
   rlimit limit{};

@@ -4,6 +4,8 @@
 #include <initializer_list>
 
 #include "worker/fields/text.h"
+#include "worker/guardian/handoff.h"
+#include "worker/net/socket/kernel_tls.h"
 
 namespace pronghorn::worker {
 namespace {
@@ -43,6 +45,47 @@ Known known_now(const Known& before, std::uint64_t answered, std::uint64_t dispa
   return {.begun = Begun::unknown, .until = until};
 }
 
+// The same of the close handler, which is the last message, wherever that begins.
+Known known_of_close(const LedgerEntry& entry, bool running, bool guilty) noexcept {
+  Known before = known_before(entry, kCloseBegun - 1);
+  if (!running) return before;
+  return known_now(before, kCloseBegun - 1, kCloseBegun, guilty);
+}
+
+// Frames must not be cut, so all output is owed. Without its state it cannot move: see gather().
+Verdict judge_socket(const LedgerEntry& entry, const LedgerOutput& output, const std::optional<SocketPositions>& now,
+                     LastMoments moments) noexcept {
+  Verdict verdict{.socket = true};
+  if (!now) return verdict;
+  // Nothing is owed to a client that has gone, and nobody knows what the kernel had of it. But its close handler is to
+  // run.
+  const std::uint64_t read = now->broken ? entry.read.load(kRelaxed) : now->read;
+  const std::uint64_t sent = now->broken ? output.until : now->written;
+  if (!moments.was_reading && read != entry.read.load(kRelaxed)) return verdict;
+  if (sent < entry.sent.load(kRelaxed) || sent > output.until || output.answers_until > read) return verdict;
+  const SocketClose close = entry.socket.close.load(kRelaxed);
+  verdict.ends = close == SocketClose::done;
+  if (verdict.ends && sent == output.until) return verdict;
+  verdict.closing = close != SocketClose::no;
+  verdict.truncated = entry.socket.truncated.load(kRelaxed) != 0;
+  verdict.answered = verdict.closing || verdict.truncated ? read : output.answers_until;
+  verdict.read = read;
+  verdict.sent = sent;
+  verdict.owed_until = output.until;
+  Known known;
+  if (verdict.closing) {
+    known = known_of_close(entry, close == SocketClose::begun, moments.guilty);
+  } else {
+    const std::uint64_t dispatched = entry.dispatched.load(kRelaxed);
+    known = known_before(entry, verdict.answered);
+    if (dispatched > verdict.answered) known = known_now(known, verdict.answered, dispatched, moments.guilty);
+  }
+  verdict.begun = known.begun;
+  verdict.begun_until = known.until;
+  verdict.fate = Verdict::Fate::moves;
+  return verdict;
+}
+
 std::string_view without_empty_lines(std::string_view request) noexcept {
   while (request.starts_with("\r\n")) request.remove_prefix(2);
   return request;
@@ -70,15 +113,29 @@ bool may_repeat_under_key(std::string_view request) noexcept {
   return false;
 }
 
+// The kernel counts encrypted bytes. But it knows how many records it has encrypted, and the ledger where they end.
+std::optional<SocketPositions> ledger_positions(const Ledger& ledger, const LedgerEntry& entry, int fd,
+                                                LastMoments moments) noexcept {
+  auto positions = positions_of(fd);
+  if (!positions || (entry.peer.flags & LedgerPeer::kKernelTls) == 0) return positions;
+  const auto tls = kernel_tls_of(fd);
+  const auto written = tls ? ledger.records(entry).written(tls->next_record) : std::nullopt;
+  if (!written || moments.was_reading) return std::nullopt;
+  positions->read = entry.read.load(kRelaxed);
+  positions->written = *written;
+  return positions;
+}
+
 Verdict judge(const LedgerEntry& entry, const std::optional<SocketPositions>& positions, LastMoments moments) noexcept {
   if (entry.state.load(std::memory_order_acquire) != LedgerState::open) return {};
   const LedgerOutput output = entry.output();
+  const bool is_unix = (entry.peer.flags & LedgerPeer::kUnix) != 0;
+  const auto now = is_unix ? noted_positions(entry, moments.was_reading) : positions;
+  if (entry.is_socket()) return judge_socket(entry, output, now, moments);
   const std::uint64_t answered = output.answers_until;
   const std::uint64_t dispatched = entry.dispatched.load(kRelaxed);
   const bool running = dispatched > answered;
   Verdict verdict{.owes = running || entry.sent.load(kRelaxed) != output.until};
-  const bool is_unix = (entry.peer.flags & LedgerPeer::kUnix) != 0;
-  const auto now = is_unix ? noted_positions(entry, moments.was_reading) : positions;
   if (!now) return verdict;
   const std::uint64_t sent = now->written;
   verdict.owes = !now->broken && (running || sent < output.until);

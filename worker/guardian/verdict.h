@@ -5,8 +5,8 @@
 #include <optional>
 #include <string_view>
 
-#include "worker/net/ledger.h"
-#include "worker/net/socket_positions.h"
+#include "worker/net/ledger/ledger.h"
+#include "worker/net/socket/socket_positions.h"
 
 namespace pronghorn::worker {
 
@@ -23,8 +23,12 @@ struct Verdict {
   std::uint64_t sent = 0;         // bytes of the server's that the kernel has taken; it owes the client those …
   std::uint64_t owed_until = 0;   // … up to here
   bool ends = false;              // and nothing after them
-  Begun begun = Begun::no;        // unanswered requests that begin …
-  std::uint64_t begun_until = 0;  // … before this
+  Begun begun = Begun::no;        // unanswered requests or messages that begin …
+  std::uint64_t begun_until = 0;  // … before this; kCloseBegun: the close handler
+  // A WebSocket: what it owes is never cut, and its client may have gone.
+  bool socket = false;
+  bool closing = false;    // its close handler has begun; it needs no byte of the client any more
+  bool truncated = false;  // an earlier worker's death had taken a part of a message with it
 };
 
 // What the ledger says beside the entry.
@@ -32,6 +36,11 @@ struct LastMoments {
   bool was_reading = false;  // Ledger::was_reading()
   bool guilty = false;       // Ledger::is_guilty()
 };
+
+// How far the connection of this descriptor has come, in the positions of the ledger. Empty: nobody knows. Of one that
+// the kernel encrypts, what was read is not known while a read was under way.
+[[nodiscard]] std::optional<SocketPositions> ledger_positions(const Ledger& ledger, const LedgerEntry& entry, int fd,
+                                                              LastMoments moments) noexcept;
 
 // `positions` is empty for a Unix socket, for which only the ledger speaks. Without I/O; any content of the entry is
 // allowed.

@@ -32,10 +32,10 @@ class RequestBody {
     used_ = true;
   }
   // Application, once the route is known and before the body is read: the largest body in bytes, 0 for any. False when
-  // the announced length is larger: answer 413.
+  // the announced length is larger, or what has arrived: answer 413.
   [[nodiscard]] bool set_limit(std::uint64_t bytes) noexcept {
     limit_ = bytes;
-    return bytes == 0 || announced_ <= bytes;
+    return bytes == 0 || (announced_ <= bytes && received_ <= bytes);
   }
   // Protocol: whether `bytes` more are within the limit. When they are not, fail() with 413.
   [[nodiscard]] bool has_room_for(std::uint64_t bytes) const noexcept {
@@ -58,6 +58,8 @@ class RequestBody {
   [[nodiscard]] bool readable() const noexcept { return !incoming_.empty() || complete_ || failure_ != 0; }
   // All that is buffered and was not taken yet; valid until the next take. Throws the failure.
   [[nodiscard]] std::string_view take();
+  // The next take() or whole() begins with these bytes, which take() has returned.
+  void put_back(std::string_view bytes) { incoming_.insert(0, bytes); }
   // Keeps everything from now on until the end, for whole().
   void keep_whole() noexcept {
     whole_ = true;

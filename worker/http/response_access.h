@@ -49,6 +49,7 @@ class ResponseAccess {
     response.body_.clear();
     response.file_.reset();
     response.producer_.reset();
+    response.upgrade_.reset();
   }
 
   // Whether the body is held in memory: it is neither a file nor a stream.
@@ -60,6 +61,14 @@ class ResponseAccess {
   static std::string& body(Response& response) noexcept { return response.body_; }
   static std::unique_ptr<detail::FilePart>& file(Response& response) noexcept { return response.file_; }
   static bool& ends_on_drain(Response& response) noexcept { return response.ends_on_drain_; }
+  // 101, with which the connection changes its protocol. Without a content type.
+  static Response from_upgrade(std::unique_ptr<detail::Upgrade> upgrade) {
+    Response response(101);
+    response.upgrade_ = std::move(upgrade);
+    return response;
+  }
+  static std::unique_ptr<detail::Upgrade>& upgrade(Response& response) noexcept { return response.upgrade_; }
+  static bool is_upgrade(const Response& response) noexcept { return response.upgrade_ != nullptr; }
   static std::unique_ptr<Response::Producer>& producer(Response& response) noexcept { return response.producer_; }
 };
 

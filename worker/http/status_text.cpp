@@ -10,6 +10,7 @@ namespace pronghorn::worker {
 std::string_view status_text(int status) noexcept {
   static constexpr std::pair<int, std::string_view> kPhrases[] = {
       {100, "Continue"},
+      {101, "Switching Protocols"},
       {103, "Early Hints"},
       {200, "OK"},
       {201, "Created"},

@@ -3,10 +3,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string_view>
 
 #include "worker/exchange/exchange.h"
 #include "worker/http1/parser/chunked_decoder.h"
+#include "worker/net/ledger/ledger_notes.h"
 
 namespace pronghorn::worker {
 
@@ -33,8 +35,9 @@ class BodyReceiver {
   // The body of `exchange`, whose head has been parsed and announces one, is next.
   void begin(Exchange& exchange) noexcept;
   // Takes bytes of the body from the beginning of `bytes`. May resume the handler, which may answer and end the
-  // exchange.
-  Taken take(std::string_view bytes);
+  // exchange: so `notes` learn first that the bytes are consumed. Noted later, they would outlive the worker as the
+  // beginning of another request.
+  Taken take(std::string_view bytes, LedgerNotes& notes);
 
   // The client was told to continue ("100 Continue"). False if it did not wait for that.
   bool continue_now() noexcept;
@@ -43,7 +46,7 @@ class BodyReceiver {
   // The rest cannot be framed, or is refused: whatever follows on the connection is dropped.
   void give_up() noexcept;
   // The client sends no more.
-  void abandon() noexcept { state_ = State::none; }
+  void abandon() noexcept { end(); }
 
   // Whether bytes of a body are next on the connection.
   [[nodiscard]] bool expected() const noexcept { return state_ != State::none; }
@@ -55,22 +58,29 @@ class BodyReceiver {
   // or enough was dropped.
   [[nodiscard]] bool holds_back() const noexcept;
   // Whether so much is still announced that ending the connection is cheaper than dropping it.
-  [[nodiscard]] bool too_much_left() const noexcept { return expected() && !chunked_ && left_ > kMaxDropped; }
+  [[nodiscard]] bool too_much_left() const noexcept {
+    return expected() && !body_->chunked && body_->left > kMaxDropped;
+  }
 
  private:
   enum class State : std::uint8_t { none, awaiting_continue, receiving, dropping, broken };
 
-  Taken take_chunk(std::string_view bytes);
+  Taken take_chunk(std::string_view bytes, LedgerNotes& notes);
   Outcome deliver(std::string_view data);
   Outcome drop(std::size_t bytes) noexcept;
   void finish();
+  void end() noexcept;
 
-  Exchange* reader_ = nullptr;  // while awaiting_continue or receiving
-  std::uint64_t left_ = 0;      // of a body with a length
-  std::uint64_t dropped_ = 0;
-  ChunkedDecoder decoder_;
+  // What there is of the body. Apart, because most connections wait for a request, and have none.
+  struct Body {
+    Exchange* reader = nullptr;  // null: it is dropped
+    std::uint64_t left = 0;      // if it has a length
+    bool chunked = false;
+    std::uint64_t dropped = 0;
+    ChunkedDecoder decoder = {};
+  };
+  std::unique_ptr<Body> body_;  // null: none is expected
   State state_ = State::none;
-  bool chunked_ = false;
 };
 
 }  // namespace pronghorn::worker

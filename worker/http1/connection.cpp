@@ -4,8 +4,11 @@
 #include <utility>
 
 #include "common/log.h"
+#include "worker/connection/protocol_upgrade.h"
 #include "worker/guardian/verdict.h"
+#include "worker/http/response_access.h"
 #include "worker/http1/parser/head_parser.h"
+#include "worker/runtime/exception_text.h"
 
 namespace pronghorn::worker {
 
@@ -16,21 +19,23 @@ void Http1Connection::on_data(std::string_view bytes) {
 
 void Http1Connection::take_in(std::string_view bytes) {
   if (end_ == End::lingering || end_ == End::closing) return drop(bytes.size());
-  if (unparsed_.empty()) {
+  if (unparsed_ == nullptr) {
     if (!body_.expected()) rate_.restart(context_.timeouts.now());
     std::size_t used = 0;
     {
       const ResponseSender::Batch batch(sender_);
       used = consume(bytes);
     }
-    if (used < bytes.size() && !stream_.closing()) unparsed_.assign(bytes.substr(used));
+    if (used < bytes.size() && !stream_.closing()) {
+      unparsed_ = std::make_unique<std::string>(bytes.substr(used));
+    }
   } else {
-    unparsed_.append(bytes);
+    unparsed_->append(bytes);
     consume_unparsed(true);
   }
   stream_.notes().keep(bytes);
   if (waiting() == Waiting::for_body) context_.timeouts.wait(*this, Waiting::for_body);
-  if ((body_.expected() || !unparsed_.empty()) &&
+  if ((body_.expected() || unparsed_ != nullptr) &&
       rate_.is_too_slow(bytes.size(), context_.timeouts.now(), context_.limits.min_receive_rate)) {
     return received_too_slowly();
   }
@@ -38,20 +43,20 @@ void Http1Connection::take_in(std::string_view bytes) {
 }
 
 void Http1Connection::consume_unparsed(bool just_read) {
-  if (unparsed_.empty() || sender_.gathering()) return;
-  stream_.notes().keep(unparsed_);
+  if (unparsed_ == nullptr || sender_.gathering()) return;
+  stream_.notes().keep(*unparsed_);
   // Taken out, because handlers may lead back here while it is parsed.
-  std::string bytes = std::exchange(unparsed_, {});
+  std::unique_ptr<std::string> bytes = std::move(unparsed_);
   std::size_t used = 0;
   arrival_.set_kept(!just_read);
   {
     const ResponseSender::Batch batch(sender_);
-    used = consume(bytes);
+    used = consume(*bytes);
   }
   arrival_.set_kept(false);
-  if (used == bytes.size() || stream_.closing()) return;
+  if (used == bytes->size() || stream_.closing()) return;
   // Moved, not copied: a head that arrives byte by byte would be copied as often.
-  bytes.erase(0, used);
+  bytes->erase(0, used);
   unparsed_ = std::move(bytes);
 }
 
@@ -70,25 +75,37 @@ std::size_t Http1Connection::consume(std::string_view bytes) {
     used += taken;
     sender_.write_if_much();
   }
-  behind_ = 0;
+  is_followed_ = false;
   return used;
 }
 
 std::size_t Http1Connection::begin_request(std::string_view bytes) {
-  const HeadReceiver::Step step = heads_.next(bytes, context_.limits);
+  Refusal refusal;
+  const HeadReceiver::Step step = heads_.next(bytes, context_.limits, refusal);
   if (step.state == HeadReceiver::Step::State::complete) {
-    behind_ = bytes.size() - step.consumed;
+    is_followed_ = step.consumed < bytes.size();
     stream_.notes().begin_request(step.consumed, requests_ + 1);
     begin_exchange(bytes.substr(0, step.consumed), step.first_line);
   } else if (step.state == HeadReceiver::Step::State::refused) {
     stream_.notes().begin_request(bytes.size(), requests_);
-    refuse(heads_.refusal());
+    if (refusal.reason == kTlsOnPlainPort) report_tls();
+    refuse(refusal);
     return bytes.size();
   } else if (step.state == HeadReceiver::Step::State::empty_lines) {
     stream_.notes().consume(step.consumed);
     stream_.notes().end_request();
   }
   return step.consumed;
+}
+
+// Once a minute: whoever has mixed up two ports finds it in the log.
+void Http1Connection::report_tls() {
+  constexpr std::uint64_t kEveryTicks = 60'000 / kTickMs;
+  const std::uint64_t now = context_.timeouts.now();
+  if (now < context_.next_tls_report) return;
+  context_.next_tls_report = now + kEveryTicks;
+  log_warning("TLS was sent to a port of plain HTTP: the client is answered 400; see https:// in --listen",
+              {{"peer", peer_.client.address}});
 }
 
 void Http1Connection::open_exchange() {
@@ -107,26 +124,40 @@ void Http1Connection::begin_exchange(std::string_view head, std::size_t first_li
   // in the producer of a stream. The copy costs less than finding out who needs it.
   exchange.head_bytes.assign(head);
   const Refusal refusal = parse_head(exchange.head_bytes, first_line, context_.limits, exchange.head);
-  if (refusal.status != 0) return refuse(refusal);
+  if (refusal.status != 0) return begins_http2(refusal) ? become_http2() : refuse(refusal);
   if (!exchange.head.keep_alive) end_after_response(End::asked);
   if (exchange.head.chunked || exchange.head.content_length.value_or(0) > 0) {
     body_.begin(exchange);
     rate_.restart(context_.timeouts.now());
   }
   exchange.surplus = surplus_;
-  if (begun_ != Begun::no) interrupt(exchange, stream_.notes().consumed() - head.size());
+  if (begun_ != nullptr) interrupt(exchange, stream_.notes().consumed() - head.size());
   if (arrival_.client_left(context_, stream_, exchange)) return close(Lost::client_left);
   context_.handler.handle(exchange);
 }
 
+// Whether the client speaks HTTP/2 by prior knowledge (RFC 9113 section 3.3): the connection begins with its preface,
+// which looks like the head of a request that HTTP/1 refuses.
+bool Http1Connection::begins_http2(const Refusal& refusal) const noexcept {
+  return refusal.status == 505 && context_.http2_cleartext && requests_ == 1 && exchange_->head_bytes == kHttp2Preface;
+}
+
+void Http1Connection::become_http2() {
+  subtract(context_.row[Count::in_flight]);
+  context_.exchanges.close(*std::exchange(exchange_, nullptr));
+  end_ = End::upgraded;
+  stream_.notes().end();  // the connection ends with this worker
+  owner_.upgraded();
+}
+
 // Workers have died while they ran requests of this connection.
 void Http1Connection::interrupt(Exchange& exchange, std::uint64_t position) noexcept {
-  if (position >= begun_until_) {
-    begun_ = Begun::no;
-  } else if (begun_ == Begun::guilty && position + 1 == begun_until_) {
+  if (position >= begun_->until) {
+    begun_.reset();
+  } else if (begun_->how == Begun::guilty && position + 1 == begun_->until) {
     exchange.interrupted = Interrupted::guilty;
-    exchange.keep_number(crashed_);
-  } else if (begun_ == Begun::unknown) {
+    exchange.keep_number(begun_->crashed);
+  } else if (begun_->how == Begun::unknown) {
     exchange.interrupted = Interrupted::unknown;
   } else if (!may_repeat(exchange.head_bytes)) {
     exchange.interrupted = Interrupted::once;
@@ -137,8 +168,7 @@ void Http1Connection::interrupt(Exchange& exchange, std::uint64_t position) noex
 
 std::size_t Http1Connection::take_body(std::string_view bytes) {
   if (exchange_ != nullptr && body_.holds_back()) return 0;
-  const BodyReceiver::Taken taken = body_.take(bytes);
-  stream_.notes().consume(taken.bytes);
+  const BodyReceiver::Taken taken = body_.take(bytes, stream_.notes());
   if (exchange_ == nullptr && !body_.expected()) stream_.notes().end_request();
   switch (taken.outcome) {
     case BodyReceiver::Outcome::more:
@@ -206,6 +236,7 @@ void Http1Connection::send_interim(std::string_view head) {
 void Http1Connection::respond(Exchange& exchange, Response&& response) {
   if (&exchange != exchange_ || exchange.responded) return;
   exchange.responded = true;
+  if (ResponseAccess::upgrade(response) != nullptr) return upgrade(exchange, response);
   decide_end();
   body_.drop_rest();
   if (sender_.gathering()) return send(exchange, response);
@@ -218,18 +249,46 @@ void Http1Connection::respond(Exchange& exchange, Response&& response) {
   settle();
 }
 
+// From here on the client's bytes belong to another protocol. The handler has checked that the request has no body.
+// What the client is sent first goes with the response, in one write: if this worker dies right after that, the next
+// one goes on behind it.
+void Http1Connection::upgrade(Exchange& exchange, Response& response) {
+  upgrade_ = std::move(ResponseAccess::upgrade(response));
+  end_ = End::upgraded;
+  auto& next = static_cast<ProtocolUpgrade&>(*upgrade_);
+  next.begin();
+  stream_.notes().upgrade(next.state(), next.marks());
+  owner_.upgraded();
+  if (sender_.gathering()) {
+    send(exchange, response);
+    return sender_.append(next.first_bytes());
+  }
+  {
+    const ResponseSender::Batch batch(sender_);
+    send(exchange, response);
+    sender_.append(next.first_bytes());
+  }
+  if (!stream_.closing()) settle();
+}
+
+Http1Connection::Upgraded Http1Connection::take_upgrade() noexcept {
+  std::string unparsed = unparsed_ != nullptr ? std::move(*unparsed_) : std::string();
+  return {.to = std::move(upgrade_), .unparsed = std::move(unparsed), .peer = std::move(peer_)};
+}
+
 void Http1Connection::send(Exchange& exchange, Response& response) {
   const ResponseContent content = apply_response_rules(response, exchange.head.method);
   const bool until_close = content.sent && !content.length && exchange.head.minor_version == 0;
   if (until_close) end_after_response(End::asked);
-  if (end_ != End::open) stream_.notes().ends_with_request();
+  const bool last = end_ != End::open && end_ != End::upgraded;
+  if (last) stream_.notes().ends_with_request();
   const bool known_whole = !content.sent || content.length;
   if (known_whole && !body_.expected()) {
     stream_.notes().end_request();
   } else {
     stream_.notes().begin_response(sender_.gathered());
   }
-  switch (sender_.send(exchange, response, content, end_ != End::open)) {
+  switch (sender_.send(*this, exchange, response, content, last)) {
     case ResponseSender::Sent::whole:
       return response_sent();
     case ResponseSender::Sent::short_file:
@@ -259,16 +318,9 @@ void Http1Connection::send_stream(std::string_view bytes) {
 void Http1Connection::stream_ended(std::exception_ptr error) {
   if (stream_.closing()) return;
   if (error != nullptr) {
-    std::string what = "unknown exception";
-    try {
-      std::rethrow_exception(error);
-    } catch (const std::exception& exception) {
-      what = exception.what();
-    } catch (...) {
-    }
     add(context_.row[Count::handler_errors]);
     log_error("a streamed response failed: it is incomplete and the connection closed",
-              {{"request", exchange_->id()}, {"route", exchange_->route}, {"error", what}});
+              {{"request", exchange_->id()}, {"route", exchange_->route}, {"error", describe(error)}});
     return close();
   }
   sender_.finish_produced();

@@ -9,30 +9,21 @@
 #include <string>
 #include <string_view>
 
+#include "worker/connection/arrival.h"
+#include "worker/connection/client_progress.h"
+#include "worker/connection/connection.h"
+#include "worker/connection/http_context.h"
 #include "worker/exchange/exchange.h"
 #include "worker/exchange/request_record.h"
 #include "worker/guardian/handoff.h"
-#include "worker/http1/arrival.h"
 #include "worker/http1/body_receiver.h"
 #include "worker/http1/head_receiver.h"
-#include "worker/http1/http_context.h"
 #include "worker/http1/response_sender.h"
 #include "worker/net/byte_stream.h"
 #include "worker/net/receive_rate.h"
 #include "worker/net/timeout_lists.h"
 
 namespace pronghorn::worker {
-
-class Http1Connection;
-
-class ConnectionOwner {
- public:
-  // The connection has ended. The owner destroys it, during the call or later.
-  virtual void closed(Http1Connection& connection) noexcept = 0;
-
- protected:
-  ~ConnectionOwner() = default;
-};
 
 // Turns the bytes of a stream into exchanges, one at a time and in order, and decides when the connection reads, what
 // it waits for and when it ends. HeadReceiver, BodyReceiver and ResponseSender do the parts.
@@ -46,12 +37,12 @@ class ConnectionOwner {
 //
 // Context: loop thread. In two files: connection.cpp (requests, responses) and connection_life.cpp (reading, waiting,
 // ending).
-class Http1Connection final : public StreamEvents, public ExchangeOwner, public TimeoutEntry {
+class Http1Connection final : public Connection, public ExchangeOwner {
  public:
   // All references outlive the connection. It is destroyed by its owner, after ConnectionOwner::closed(). A `surplus`
   // connection is one above max_connections: its request is answered 503.
   Http1Connection(HttpContext& context, ConnectionOwner& owner, ByteStream& stream, Peer peer, bool surplus);
-  ~Http1Connection();
+  ~Http1Connection() override;
 
   // Begins to read. Requests that have already arrived may be handled before it returns.
   void start();
@@ -59,28 +50,33 @@ class Http1Connection final : public StreamEvents, public ExchangeOwner, public 
   // open one that it names, null if it names none.
   void resume(const HandoffRecord& record, const Handed& handed, std::unique_ptr<detail::FilePart> file);
 
-  // What waiting() says has lasted for its timeout.
-  void timed_out();
-  // To be called at each tick while a request runs: ends one whose deadline has passed.
-  void check_deadline(std::chrono::steady_clock::time_point now);
-  // The worker drains: ends a stream that does not end by itself and, with `close_idle`, an idle connection. From now
-  // on each response is the last of its connection (HttpContext::draining).
-  void drain(bool close_idle);
-  // Whether another worker can go on with it now: no request is running, and everything was sent.
-  [[nodiscard]] bool can_move() const noexcept;
-  // What to move, without what belongs to the descriptor. The view is valid until the connection changes.
-  struct Moving {
-    HandoffRecord record;
-    std::string_view unanswered;
+  // Connection
+  void timed_out() override;
+  void check_deadline(std::chrono::steady_clock::time_point now) override;
+  // Ends a stream that does not end by itself, too. From now on each response is the last of its connection.
+  void drain(bool close_idle) override;
+  [[nodiscard]] bool can_move() const noexcept override;
+  [[nodiscard]] HandoffSent hand_over(Ledger& ledger, int queue) noexcept override;
+  void moved() noexcept override { close(); }
+  [[nodiscard]] LedgerNotes& notes() noexcept override { return stream_.notes(); }
+  // A request that is not answered counts as lost: Lost::cut.
+  void close() noexcept override { close(Lost::cut); }
+
+  // What an HTTP/2 connection begins with, as far as it looks like the head of a request.
+  static constexpr std::string_view kHttp2Preface = "PRI * HTTP/2.0\r\n\r\n";
+
+  // After ConnectionOwner::upgraded(): what follows HTTP/1 on this connection, and the bytes that the client has sent
+  // for it already.
+  struct Upgraded {
+    std::unique_ptr<detail::Upgrade> to;  // null: HTTP/2, of whose preface kHttp2Preface was taken
+    std::string unparsed;
+    Peer peer;
   };
-  [[nodiscard]] Moving moving() const noexcept;
-  [[nodiscard]] LedgerNotes& notes() noexcept { return stream_.notes(); }
-  // Closes the connection unconditionally. A request that is not answered counts as lost: Lost::cut.
-  void close() noexcept { close(Lost::cut); }
+  [[nodiscard]] Upgraded take_upgrade() noexcept;
 
   [[nodiscard]] bool idle() const noexcept { return waiting() == Waiting::for_request; }
 
-  // For StreamedResponse.
+  // For the StreamedResponse.
   void send_stream(std::string_view bytes);
   void stream_ended(std::exception_ptr error);
   [[nodiscard]] std::size_t queued() const noexcept { return stream_.queued(); }
@@ -92,8 +88,15 @@ class Http1Connection final : public StreamEvents, public ExchangeOwner, public 
     decided,    // by the server: the same, but the client may be sending more
     closing,    // everything was answered; closed as soon as it has been sent
     lingering,  // everything was answered and a FIN sent: what the client sends is dropped until it closes
+    upgraded,   // the protocol has changed
   };
   enum class ClientSide : std::uint8_t { sending, finished };
+  // What dead workers had begun: requests before the position `until`.
+  struct BegunBefore {
+    Begun how;
+    std::uint64_t until;
+    RequestId crashed;  // of the request that is guilty
+  };
 
   // StreamEvents
   void on_data(std::string_view bytes) override;
@@ -110,7 +113,10 @@ class Http1Connection final : public StreamEvents, public ExchangeOwner, public 
   void consume_unparsed(bool just_read = false);
   std::size_t consume(std::string_view bytes);
   std::size_t begin_request(std::string_view bytes);
+  void report_tls();
   void open_exchange();
+  [[nodiscard]] bool begins_http2(const Refusal& refusal) const noexcept;
+  void become_http2();
   void interrupt(Exchange& exchange, std::uint64_t position) noexcept;
   void begin_exchange(std::string_view head, std::size_t first_line);
   std::size_t take_body(std::string_view bytes);
@@ -124,8 +130,12 @@ class Http1Connection final : public StreamEvents, public ExchangeOwner, public 
   void close(Lost why) noexcept;
   void report_short_file();
 
+  void upgrade(Exchange& exchange, Response& response);
   void end_after_response(End why) noexcept;
   void decide_end() noexcept;
+  [[nodiscard]] std::string_view unparsed() const noexcept {
+    return unparsed_ != nullptr ? std::string_view(*unparsed_) : std::string_view();
+  }
   [[nodiscard]] bool request_running() const noexcept { return exchange_ != nullptr && !exchange_->responded; }
   [[nodiscard]] bool will_move() const noexcept { return context_.hands_over && stream_.notes().entry() != nullptr; }
   [[nodiscard]] bool holds_back() const noexcept;
@@ -139,8 +149,6 @@ class Http1Connection final : public StreamEvents, public ExchangeOwner, public 
   void received_too_slowly();
   void body_too_slow(const char* reason);
   void count_sent() noexcept;
-  [[nodiscard]] bool client_progressed() noexcept;
-  [[nodiscard]] bool client_reads() noexcept;
 
   HttpContext& context_;
   ConnectionOwner& owner_;
@@ -150,20 +158,18 @@ class Http1Connection final : public StreamEvents, public ExchangeOwner, public 
   BodyReceiver body_;
   ResponseSender sender_;
   Arrival arrival_;
+  ClientProgress progress_;
   ReceiveRate rate_;  // of the head or body that is being received
   Exchange* exchange_ = nullptr;
-  std::string unparsed_;
-  std::size_t behind_ = 0;           // bytes behind the head or piece of a body that is being consumed
-  std::uint64_t dropped_ = 0;        // while lingering
-  std::uint64_t last_progress_ = 0;  // bytes that the client had acknowledged when that was last looked at
-  std::uint64_t silent_ticks_ = 0;   // for how long they have been the same
-  std::uint64_t counted_;            // bytes sent, as far as the scoreboard has them
-  std::uint64_t opened_;             // tick
-  std::uint64_t begun_until_ = 0;
-  RequestId crashed_;  // of the request that is guilty
+  std::unique_ptr<detail::Upgrade> upgrade_;
+  std::unique_ptr<std::string> unparsed_;  // null: nothing is
+  std::uint64_t counted_;                  // bytes sent, as far as the scoreboard has them
+  std::uint64_t opened_;                   // tick
+  std::unique_ptr<BegunBefore> begun_;     // null: there are none
   std::uint32_t requests_ = 0;
   std::uint32_t idle_after_ = 0;  // requests_ when it last became idle
-  Begun begun_ = Begun::no;       // requests that begin before begun_until_
+  std::uint32_t dropped_ = 0;     // bytes, while lingering
+  bool is_followed_ = false;      // more bytes are behind the head that is being consumed
   bool catches_up_ = false;       // what another worker owed the client is being sent
   bool truncated_ = false;        // the rest of the request is gone
   End end_ = End::open;

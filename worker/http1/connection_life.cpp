@@ -10,18 +10,7 @@ namespace {
 constexpr std::size_t kMaxPipelined = 64 * 1024;  // bytes kept of requests that wait for the one before
 // Bytes dropped before the connection is closed on a client that does not stop. Closing earlier resets the connection,
 // and simple clients read the response only after they have sent their whole body.
-constexpr std::uint64_t kMaxLingered = 64 * 1024 * 1024;
-constexpr std::uint64_t kProgressUnknown = UINT64_MAX;  // of last_progress_
-
-// How long a client may need for what it has acknowledged. The kernel of a slow one acknowledges megabytes ahead, and
-// then nothing before half of its buffer is free again.
-std::uint64_t reading_time_ms(std::uint64_t acknowledged) noexcept {
-  constexpr std::uint64_t kSmallBuffer = 1024 * 1024;  // which a client that reads nothing may fill
-  constexpr std::uint64_t kSlowReader = 64 * 1024;     // bytes per second
-  constexpr std::uint64_t kLongestMs = 120'000;
-  if (acknowledged <= kSmallBuffer) return 0;
-  return std::min((acknowledged - kSmallBuffer) / kSlowReader * 1000, kLongestMs);
-}
+constexpr std::uint32_t kMaxLingered = 64 * 1024 * 1024;
 
 }  // namespace
 
@@ -31,7 +20,7 @@ Http1Connection::Http1Connection(HttpContext& context, ConnectionOwner& owner, B
       owner_(owner),
       stream_(stream),
       peer_(std::move(peer)),
-      sender_(context, stream, *this),
+      sender_(context, stream),
       counted_(stream.bytes_sent()),
       opened_(context.timeouts.now()),
       surplus_(surplus) {}
@@ -47,9 +36,10 @@ void Http1Connection::resume(const HandoffRecord& record, const Handed& handed,
                              std::unique_ptr<detail::FilePart> file) {
   const std::uint64_t now = monotonic_ms();
   requests_ = record.requests;
-  begun_ = record.begun;
-  begun_until_ = record.begun_until;
-  crashed_ = record.crashed;
+  if (record.begun != Begun::no) {
+    begun_ = std::make_unique<BegunBefore>(
+        BegunBefore{.how = record.begun, .until = record.begun_until, .crashed = record.crashed});
+  }
   truncated_ = record.truncated != 0;
   // May wrap around: only differences matter.
   opened_ = context_.timeouts.now() - (now > record.opened_ms ? now - record.opened_ms : 0) / kTickMs;
@@ -93,7 +83,7 @@ void Http1Connection::on_end() {
     end_after_response(End::decided);
   }
   if (end_ == End::lingering) end_ = End::closing;
-  last_progress_ = stream_.acknowledged();
+  progress_.look(stream_);
   settle();
   if (waiting() == Waiting::for_handler) context_.timeouts.wait(*this, Waiting::for_handler);  // from now on
 }
@@ -114,6 +104,7 @@ void Http1Connection::settle() {
   if (stream_.closing()) return;
   count_sent();
   stream_.notes().settle(stream_.queued() == 0);
+  if (end_ == End::upgraded) return stream_.read_stop();
   end_if_last();
   if (stream_.closing()) return;
   if (holds_back()) {
@@ -132,9 +123,12 @@ void Http1Connection::settle() {
 // Whether to leave received bytes in the kernel, so that the client slows down.
 bool Http1Connection::holds_back() const noexcept {
   if (end_ == End::lingering) return false;
+  if (owes_too_much() || (exchange_ != nullptr && body_.holds_back())) return true;
+  // What waits for nothing but its own rest is the head of a request: its size is limited by HttpLimits.
+  if (exchange_ == nullptr && !next_waits()) return false;
   // Whatever waits behind a request must outlive this worker, so no more is read than the ledger keeps.
-  if (!unparsed_.empty() && !body_.expected() && stream_.notes().room() == 0) return true;
-  return (exchange_ != nullptr && body_.holds_back()) || unparsed_.size() > kMaxPipelined || owes_too_much();
+  if (unparsed_ != nullptr && !body_.expected() && stream_.notes().room() == 0) return true;
+  return unparsed().size() > kMaxPipelined;
 }
 
 // A client that sends requests and does not read the responses would fill the memory of the worker.
@@ -160,26 +154,17 @@ void Http1Connection::decide_end() noexcept {
     end_after_response(End::decided);
   }
   if (end_ != End::open) return;
-  if (client_ == ClientSide::finished && behind_ == 0 && unparsed_.empty()) return end_after_response(End::decided);
-  const HttpLimits& limits = context_.limits;
-  if (limits.keep_alive_requests != 0 && requests_ >= limits.keep_alive_requests) {
-    add(context_.row[Count::limit_keep_alive_requests]);
-    return end_after_response(End::decided);
-  }
-  const auto age = static_cast<std::int64_t>((context_.timeouts.now() - opened_) * kTickMs);
-  if (limits.keep_alive_age.count() != 0 && age >= limits.keep_alive_age.count()) {
-    add(context_.row[Count::limit_keep_alive_age]);
-    end_after_response(End::decided);
-  }
+  if (client_ == ClientSide::finished && !is_followed_ && unparsed_ == nullptr) return end_after_response(End::decided);
+  if (keep_alive_is_over(context_, requests_, opened_)) end_after_response(End::decided);
 }
 
 void Http1Connection::end_if_last() {
   if (exchange_ != nullptr) return;
   const bool finished = client_ == ClientSide::finished;
   // When everything is answered, the remaining bytes of a client that sends no more are not a whole request.
-  if (finished && (unparsed_.empty() || stream_.queued() == 0)) end_after_response(End::decided);
+  if (finished && (unparsed_ == nullptr || stream_.queued() == 0)) end_after_response(End::decided);
   if (end_ == End::asked || end_ == End::decided) {
-    const bool sends_more = end_ == End::decided || body_.expected() || !unparsed_.empty();
+    const bool sends_more = end_ == End::decided || body_.expected() || unparsed_ != nullptr;
     if (!finished && sends_more) return linger();
     end_ = End::closing;
   }
@@ -188,24 +173,21 @@ void Http1Connection::end_if_last() {
 
 void Http1Connection::linger() {
   end_ = End::lingering;
-  unparsed_.clear();
+  unparsed_.reset();
   stream_.shutdown();
 }
 
 // Bytes after the last request.
 void Http1Connection::drop(std::size_t bytes) {
   if (end_ == End::closing) linger();  // the client asked for the end, but continues to send
-  dropped_ += bytes;
+  dropped_ += static_cast<std::uint32_t>(bytes);
   if (dropped_ > kMaxLingered) close();
 }
 
 void Http1Connection::update_waiting() {
   TimeoutLists& timeouts = context_.timeouts;
   if (stream_.queued() > 0) {
-    if (waiting() != Waiting::for_writes) {
-      last_progress_ = kProgressUnknown;
-      silent_ticks_ = 0;
-    }
+    if (waiting() != Waiting::for_writes) progress_.restart();
     return timeouts.keep_waiting(*this, Waiting::for_writes);
   }
   if (end_ == End::lingering) return timeouts.keep_waiting(*this, Waiting::for_end);
@@ -214,7 +196,7 @@ void Http1Connection::update_waiting() {
     return timeouts.keep_waiting(*this, for_body ? Waiting::for_body : Waiting::for_handler);
   }
   if (body_.expected()) return timeouts.keep_waiting(*this, Waiting::for_end);  // the rest of a body is being dropped
-  if (unparsed_.empty() && requests_ > 0) {
+  if (unparsed_ == nullptr && requests_ > 0) {
     // Empty lines do not make it less idle.
     if (std::exchange(idle_after_, requests_) != requests_) return timeouts.wait(*this, Waiting::for_request);
     return timeouts.keep_waiting(*this, Waiting::for_request);
@@ -226,28 +208,11 @@ void Http1Connection::count_sent() noexcept {
   add(context_.row[Count::bytes_out], stream_.bytes_sent() - std::exchange(counted_, stream_.bytes_sent()));
 }
 
-// Whether the client has acknowledged anything since the last call. Whether the kernel takes bytes says nothing about
-// the client: its buffer may hold data that a slow client needs minutes to receive.
-bool Http1Connection::client_progressed() noexcept {
-  const std::uint64_t acknowledged = stream_.acknowledged();
-  return std::exchange(last_progress_, acknowledged) != acknowledged;
-}
-
-// To be asked when a wait for the client has expired: whether it may still be reading.
-bool Http1Connection::client_reads() noexcept {
-  if (client_progressed()) {
-    silent_ticks_ = 0;
-    return true;
-  }
-  silent_ticks_ += context_.timeouts.waited(*this);
-  return silent_ticks_ * kTickMs <= reading_time_ms(last_progress_);
-}
-
 void Http1Connection::timed_out() {
   const bool receiving = stream_.acknowledged() != stream_.bytes_sent();  // what the kernel has for it
   switch (waiting()) {
     case Waiting::for_writes:
-      if (client_reads()) {
+      if (progress_.reads(stream_, context_.timeouts.waited(*this))) {
         const bool sent = end_ == End::lingering && stream_.queued() == 0 && !receiving;
         return context_.timeouts.wait(*this, sent ? Waiting::for_end : Waiting::for_writes);
       }
@@ -255,18 +220,19 @@ void Http1Connection::timed_out() {
       break;
     case Waiting::for_end:
       if (end_ == End::lingering && receiving) {
-        last_progress_ = stream_.acknowledged();
+        progress_.look(stream_);
         return context_.timeouts.wait(*this, Waiting::for_writes);
       }
       return close();
     case Waiting::for_request:
-      if (receiving && client_reads()) return context_.timeouts.wait(*this, Waiting::for_request);
+      if (receiving && progress_.reads(stream_, context_.timeouts.waited(*this)))
+        return context_.timeouts.wait(*this, Waiting::for_request);
       add(context_.row[Count::limit_keep_alive_time]);
       return close();  // not an error, so not counted as a timeout
     case Waiting::for_head:
-      if (!unparsed_.empty()) {
+      if (unparsed_ != nullptr) {
         add(context_.row[Count::timeouts]);
-        stream_.notes().begin_request(unparsed_.size(), requests_);
+        stream_.notes().begin_request(unparsed_->size(), requests_);
         refuse({408, "the head of the request did not arrive in time", Count::limit_header_time});
         return settle();
       }
@@ -276,6 +242,7 @@ void Http1Connection::timed_out() {
       add(context_.row[Count::limit_body_time]);
       return body_too_slow("the body of the request did not arrive in time");
     case Waiting::for_handler:
+    case Waiting::for_message:
     case Waiting::nothing:
       return;
   }
@@ -300,21 +267,19 @@ void Http1Connection::received_too_slowly() {
     return body_too_slow(kReason);
   }
   add(context_.row[Count::timeouts]);
-  stream_.notes().begin_request(unparsed_.size(), requests_);
+  stream_.notes().begin_request(unparsed_->size(), requests_);
   refuse({408, kReason, Count::limit_receive_rate});
   settle();
 }
 
 void Http1Connection::check_deadline(std::chrono::steady_clock::time_point now) {
   constexpr std::uint64_t kHalfClosedTicks = 2000 / kTickMs;
-  if (waiting() == Waiting::for_writes && last_progress_ == kProgressUnknown) {
-    last_progress_ = stream_.acknowledged();
-  }
+  if (waiting() == Waiting::for_writes && progress_.unknown()) progress_.look(stream_);
   if (exchange_ == nullptr) return;
   if (client_ == ClientSide::finished && waiting() == Waiting::for_handler &&
       context_.timeouts.waited(*this) >= kHalfClosedTicks) {
     // A stream that continues is not silence: if the client had disconnected, writing would have failed.
-    if (!client_progressed()) return close(Lost::client_left);
+    if (!progress_.progressed(stream_)) return close(Lost::client_left);
     context_.timeouts.wait(*this, Waiting::for_handler);
   }
   if (exchange_->responded || now < exchange_->deadline) return;
@@ -336,20 +301,24 @@ void Http1Connection::drain(bool close_idle) {
 bool Http1Connection::can_move() const noexcept {
   return stream_.notes().entry() != nullptr && !stream_.closing() && exchange_ == nullptr && !body_.expected() &&
          stream_.queued() == 0 && end_ == End::open && client_ == ClientSide::sending &&
-         unparsed_.size() <= kMaxHandedUnanswered;
+         unparsed().size() <= kMaxHandedUnanswered;
 }
 
-Http1Connection::Moving Http1Connection::moving() const noexcept {
-  const LedgerEntry& entry = *stream_.notes().entry();
+HandoffSent Http1Connection::hand_over(Ledger& ledger, int queue) noexcept {
+  LedgerEntry& entry = *stream_.notes().entry();
   HandoffRecord record;
   record.reason = HandoffReason::drain;
-  record.answered = entry.read.load(std::memory_order_relaxed) - unparsed_.size();
+  record.answered = entry.read.load(std::memory_order_relaxed) - unparsed().size();
   record.sent = stream_.bytes_sent();
   record.opened_ms = entry.opened_ms.load(std::memory_order_relaxed);
   record.identity = entry.identity.load(std::memory_order_relaxed);
   record.requests = requests_;
   record.peer = entry.peer;
-  return {.record = record, .unanswered = unparsed_};
+  record.records_base = ledger.records(entry).base.load(std::memory_order_relaxed);
+  ledger.leave(entry);
+  const HandoffSent sent = send_handoff(queue, {.connection = entry.fd.load(), .unanswered = unparsed()}, record);
+  if (sent == HandoffSent::full) ledger.stay(entry);
+  return sent;
 }
 
 }  // namespace pronghorn::worker

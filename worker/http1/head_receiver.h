@@ -9,6 +9,9 @@
 
 namespace pronghorn::worker {
 
+// The reason for which a client that speaks TLS to a port of plain HTTP is refused.
+inline constexpr const char* kTlsOnPlainPort = "TLS was sent to a port of plain HTTP";
+
 // Context: loop thread; one per connection. Remembers how far an incomplete head was scanned, not its bytes.
 class HeadReceiver {
  public:
@@ -20,18 +23,15 @@ class HeadReceiver {
   };
 
   // Looks for a head at the beginning of `bytes`, which is not empty. After `incomplete` it must be called with the
-  // same bytes and more. Empty lines before a request line are skipped (RFC 9112 section 2.2).
-  [[nodiscard]] Step next(std::string_view bytes, const HttpLimits& limits) noexcept;
-  // Why the head was refused.
-  [[nodiscard]] const Refusal& refusal() const noexcept { return refusal_; }
+  // same bytes and more. Empty lines before a request line are skipped (RFC 9112 section 2.2). `refusal` is written if
+  // the head is refused: why.
+  [[nodiscard]] Step next(std::string_view bytes, const HttpLimits& limits, Refusal& refusal) noexcept;
 
  private:
-  [[nodiscard]] Step refuse(const Refusal& why) noexcept;
-  [[nodiscard]] Step check_size(std::string_view bytes, const HttpLimits& limits) noexcept;
+  [[nodiscard]] Step check_size(std::string_view bytes, const HttpLimits& limits, Refusal& refusal) const noexcept;
 
   std::size_t scanned_ = 0;
   std::size_t first_line_ = std::string_view::npos;
-  Refusal refusal_;
 };
 
 }  // namespace pronghorn::worker

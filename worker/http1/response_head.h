@@ -24,7 +24,4 @@ struct ResponseFraming {
 // Date and Server fields of the application replace those of the server.
 void append_response_head(std::string& out, const Response& response, const ResponseFraming& framing);
 
-// Formats the Date field of the responses to come. The server calls it at each tick.
-void refresh_response_date() noexcept;
-
 }  // namespace pronghorn::worker

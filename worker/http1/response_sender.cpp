@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "worker/http/response_access.h"
+#include "worker/http1/connection.h"
 #include "worker/http1/response_head.h"
 
 namespace pronghorn::worker {
@@ -10,6 +11,22 @@ namespace {
 
 constexpr std::size_t kMaxGathered = 32 * 1024;  // bytes of a batch before they are written
 constexpr std::size_t kCopied = 32 * 1024;       // below, a copy costs less than one more system call
+constexpr std::size_t kMaxBody = 1024 * 1024;    // above, it becomes a file
+
+class Http1StreamedResponse final : public StreamedResponse {
+ public:
+  Http1StreamedResponse(Http1Connection& connection, EndOfTurn& end_of_turn,
+                        std::unique_ptr<Response::Producer> producer, Kind kind)
+      : StreamedResponse(end_of_turn, std::move(producer), kind), connection_(connection) {}
+
+ protected:
+  void send(std::string_view bytes) override { connection_.send_stream(bytes); }
+  void ended(std::exception_ptr error) override { connection_.stream_ended(std::move(error)); }
+  [[nodiscard]] std::size_t queued() const noexcept override { return connection_.queued(); }
+
+ private:
+  Http1Connection& connection_;
+};
 
 }  // namespace
 
@@ -37,8 +54,8 @@ void ResponseSender::send_interim(std::string_view head) {
   }
 }
 
-ResponseSender::Sent ResponseSender::send(Exchange& exchange, Response& response, const ResponseContent& content,
-                                          bool last) {
+ResponseSender::Sent ResponseSender::send(Http1Connection& connection, Exchange& exchange, Response& response,
+                                          const ResponseContent& content, bool last) {
   const bool http_1_0 = exchange.head.minor_version == 0;
   const bool produced = ResponseAccess::producer(response) != nullptr;
   const ResponseFraming framing{
@@ -52,7 +69,7 @@ ResponseSender::Sent ResponseSender::send(Exchange& exchange, Response& response
   status_ = response.status();
   append_response_head(*output_, response, framing);
   if (!content.sent) return Sent::whole;
-  if (produced) return begin_produced(exchange, response, framing.chunked);
+  if (produced) return begin_produced(connection, exchange, response, framing.chunked);
   if (auto& file = ResponseAccess::file(response); file != nullptr) return send_file(std::move(file));
   return send_body(response.body());
 }
@@ -62,8 +79,8 @@ ResponseSender::Sent ResponseSender::send_body(const std::string& body) {
     output_->append(body);
     return Sent::whole;
   }
-  // What the ledger has no room for becomes a file, so that what its client has not received outlives this worker.
-  if (output_->size() + body.size() > Ledger::kMaxUnsent && stream_.notes().entry() != nullptr) {
+  // The ledger has no room for many of these; a file outlives this worker as well.
+  if (output_->size() + body.size() > kMaxBody && stream_.notes().entry() != nullptr) {
     if (const int file = memory_file(body); file >= 0) {
       return send_file(std::make_unique<detail::FilePart>(std::make_shared<const OpenFile>(file), 0, body.size()));
     }
@@ -96,10 +113,11 @@ bool ResponseSender::file_sent() noexcept {
   return true;
 }
 
-ResponseSender::Sent ResponseSender::begin_produced(Exchange& exchange, Response& response, bool chunked) {
+ResponseSender::Sent ResponseSender::begin_produced(Http1Connection& connection, Exchange& exchange, Response& response,
+                                                    bool chunked) {
   const bool ends_on_drain = ResponseAccess::ends_on_drain(response);
-  produced_ = std::make_unique<StreamedResponse>(
-      connection_, context_.end_of_turn, std::move(ResponseAccess::producer(response)),
+  produced_ = std::make_unique<Http1StreamedResponse>(
+      connection, context_.end_of_turn, std::move(ResponseAccess::producer(response)),
       StreamedResponse::Kind{.chunked = chunked, .ends_on_drain = ends_on_drain});
   state_ = chunked ? State::produced : State::produced_until_close;
   stream_.write(*output_);

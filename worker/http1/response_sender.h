@@ -8,9 +8,9 @@
 #include <string_view>
 
 #include "pronghorn/response.h"
+#include "worker/connection/http_context.h"
+#include "worker/connection/streamed_response.h"
 #include "worker/http/response_rules.h"
-#include "worker/http1/http_context.h"
-#include "worker/http1/streamed_response.h"
 #include "worker/net/byte_stream.h"
 
 namespace pronghorn::worker {
@@ -20,8 +20,7 @@ class Http1Connection;
 // Context: loop thread; a member of its connection. One response at a time, in the order of the requests.
 class ResponseSender {
  public:
-  ResponseSender(HttpContext& context, ByteStream& stream, Http1Connection& connection) noexcept
-      : context_(context), stream_(stream), connection_(connection) {}
+  ResponseSender(HttpContext& context, ByteStream& stream) noexcept : context_(context), stream_(stream) {}
 
   // While a batch lives, responses gather in one buffer, which is written at its end.
   class Batch {
@@ -51,8 +50,12 @@ class ResponseSender {
     closed,      // the client has left
     short_file,  // the file has become shorter than was announced
   };
-  // Sends the final response to `exchange`, within a batch. `last`: the connection ends after it.
-  [[nodiscard]] Sent send(Exchange& exchange, Response& response, const ResponseContent& content, bool last);
+  // Sends the final response to `exchange`, within a batch. `last`: the connection ends after it. `connection` is whose
+  // member this is.
+  [[nodiscard]] Sent send(Http1Connection& connection, Exchange& exchange, Response& response,
+                          const ResponseContent& content, bool last);
+  // Bytes that follow what was sent. Within a batch.
+  void append(std::string_view bytes) { output_->append(bytes); }
   // The stream has drained. True when a file was under way and has now been sent.
   [[nodiscard]] bool file_sent() noexcept;
 
@@ -76,11 +79,10 @@ class ResponseSender {
   [[nodiscard]] std::uint64_t bytes_so_far() const noexcept;
   [[nodiscard]] Sent send_body(const std::string& body);
   [[nodiscard]] Sent send_file(std::unique_ptr<detail::FilePart> part);
-  [[nodiscard]] Sent begin_produced(Exchange& exchange, Response& response, bool chunked);
+  [[nodiscard]] Sent begin_produced(Http1Connection& connection, Exchange& exchange, Response& response, bool chunked);
 
   HttpContext& context_;
   ByteStream& stream_;
-  Http1Connection& connection_;
   std::string* output_ = nullptr;  // within a batch
   std::unique_ptr<StreamedResponse> produced_;
   std::uint64_t bytes_before_ = 0;  // of the responses before this one

@@ -14,8 +14,10 @@
 #include "pronghorn/secrets.h"
 #include "pronghorn/session.h"
 #include "worker/crypto/base64.h"
+#include "worker/exchange/exchange.h"
 #include "worker/fields/characters.h"
 #include "worker/fields/text.h"
+#include "worker/forms/multipart_parser.h"
 
 namespace pronghorn {
 namespace {
@@ -52,10 +54,69 @@ bool is_safe(std::string_view method) {
   return method == "GET" || method == "HEAD" || method == "OPTIONS" || method == "TRACE";
 }
 
-bool is_form(const Request& request) {
+bool has_type(const Request& request, std::string_view wanted) {
   const std::string_view type = request.header("content-type").value_or("");
-  return worker::equal_ignoring_case(worker::trim_blanks(type.substr(0, type.find(';'))),
-                                     "application/x-www-form-urlencoded");
+  return worker::equal_ignoring_case(worker::trim_blanks(type.substr(0, type.find(';'))), wanted);
+}
+
+// Looks for one field of a multipart form, as its first bytes arrive.
+class FieldSearch {
+ public:
+  FieldSearch(std::string_view boundary, std::string_view field) : parser_(boundary, {}), field_(field) {}
+
+  // Whether no more bytes are needed: the field is complete, or it will not come.
+  [[nodiscard]] bool look_at(std::string_view bytes) {
+    using State = worker::MultipartParser::State;
+    for (;;) {
+      const auto step = parser_.next(bytes);
+      bytes.remove_prefix(step.consumed);
+      switch (step.state) {
+        case State::needs_more:
+          return parser_.complete();
+        case State::part: {
+          const worker::PartHead head = parser_.take_part();
+          if (head.filename) return true;  // files may be large, so the field has to come before them
+          inside_ = head.name == field_;
+          break;
+        }
+        case State::data:
+          if (inside_) value_.append(step.data);
+          break;
+        case State::part_end:
+          if (inside_) return found_ = true;
+          break;
+        case State::malformed:
+        case State::too_large:
+          return true;
+      }
+    }
+  }
+  // Empty if it was not found.
+  [[nodiscard]] std::string value() { return found_ ? std::move(value_) : std::string(); }
+
+ private:
+  worker::MultipartParser parser_;
+  std::string_view field_;
+  std::string value_;
+  bool inside_ = false;
+  bool found_ = false;
+};
+
+// The first text of that name in a multipart form. The handler can still read the body from its beginning.
+Task<std::string> field_of_multipart(Request& request, std::string_view field) {
+  constexpr std::size_t kMost = worker::kBufferedBody;
+  const auto boundary = worker::boundary_of(request.header("content-type").value_or(""));
+  if (!boundary) co_return std::string();
+  FieldSearch search(*boundary, field);
+  std::string seen;
+  for (bool done = false; !done && seen.size() < kMost;) {
+    const auto piece = co_await request.read();
+    if (!piece) break;
+    done = search.look_at(piece->substr(0, kMost - seen.size()));
+    seen.append(*piece);
+  }
+  request.exchange().body.put_back(seen);
+  co_return search.value();
 }
 
 class Csrf {
@@ -89,7 +150,11 @@ class Csrf {
   // The token that the client sent; empty if it sent none.
   [[nodiscard]] Task<std::string> sent_token(Request& request) const {
     if (const auto field = request.header(header_)) co_return std::string(*field);
-    if (!is_form(request)) co_return std::string();
+    if (has_type(request, "multipart/form-data")) {
+      std::string token = co_await field_of_multipart(request, field_);
+      co_return token;
+    }
+    if (!has_type(request, "application/x-www-form-urlencoded")) co_return std::string();
     const Form form = co_await request.form();
     co_return form.get(field_).value_or("");
   }

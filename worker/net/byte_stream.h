@@ -10,8 +10,8 @@
 #include <string_view>
 
 #include "pronghorn/response.h"
-#include "worker/net/ledger_notes.h"
-#include "worker/net/socket_positions.h"
+#include "worker/net/ledger/ledger_notes.h"
+#include "worker/net/socket/socket_positions.h"
 
 namespace pronghorn::worker {
 
@@ -26,6 +26,8 @@ class StreamEvents {
   virtual void on_drained() = 0;
   // The connection is broken: close() it. May be called from within write() and write_file().
   virtual void on_error() = 0;
+  // Of a socket that the kernel decrypts: the next record is none of data. Nothing more is read.
+  virtual void on_other_record() { on_error(); }
   // The last call: the stream may be destroyed.
   virtual void on_closed() = 0;
 
@@ -85,6 +87,9 @@ class ByteStream {
   void reset() noexcept { end(true); }
   [[nodiscard]] bool closing() const noexcept { return closing_; }
 
+  // Whether its bytes are those of another connection, which counts them.
+  [[nodiscard]] bool nested() const noexcept { return nested_; }
+
   // For whoever takes the connection up when this worker dies.
   [[nodiscard]] LedgerNotes& notes() noexcept { return notes_; }
   [[nodiscard]] const LedgerNotes& notes() const noexcept { return notes_; }
@@ -104,6 +109,7 @@ class ByteStream {
   bool reading_ = false;
   bool closing_ = false;
   bool file_was_short_ = false;
+  bool nested_ = false;
 };
 
 }  // namespace pronghorn::worker

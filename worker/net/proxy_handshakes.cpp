@@ -83,7 +83,7 @@ void ProxyHandshakes::finish(Waiting::iterator handshake, const ProxyHeader& hea
   const int fd = std::exchange(handshake->fd, -1);
   Peer peer = std::move(handshake->peer);
   // Never loopback: that would be the proxy's machine.
-  if (!header.local) peer = {.client = header.source, .unix_socket = peer.unix_socket};
+  if (!header.local) peer = {.client = header.source, .https = peer.https, .unix_socket = peer.unix_socket};
   waiting_.erase(handshake);  // libuv must stop watching the descriptor before the connection watches it
   callbacks_.done(fd, std::move(peer), header.size);
 }

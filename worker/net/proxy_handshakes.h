@@ -11,7 +11,7 @@
 
 #include "common/config/config.h"
 #include "common/ipc/scoreboard.h"
-#include "worker/net/peer.h"
+#include "worker/net/socket/peer.h"
 
 namespace pronghorn::worker {
 

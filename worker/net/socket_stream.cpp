@@ -10,7 +10,10 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <utility>
+
+#include "common/log.h"
 
 namespace pronghorn::worker {
 namespace {
@@ -18,6 +21,14 @@ namespace {
 constexpr std::size_t kFilePiece = 64 * 1024;        // copied when sendfile would block
 constexpr std::size_t kSendfileChunk = 1024 * 1024;  // per system call
 constexpr int kSendfileCallsPerTurn = 8;             // then other clients have their turn
+
+// The kernel has given a client a number under which the loop still has something of its own: the application has
+// closed that. Every client with this number would be lost, and the next one gets it again.
+[[noreturn]] void give_up_worker(int fd) {
+  log_error("the application has closed a descriptor that is not its own: the worker cannot go on",
+            {{"descriptor", fd}});
+  std::abort();
+}
 
 }  // namespace
 
@@ -29,7 +40,7 @@ struct SocketStream::PendingWrite {
 
 SocketStream::SocketStream(uv_loop_t* loop, int fd, std::span<char> read_buffer,
                            std::optional<std::uint64_t> sent) noexcept
-    : handle_{}, fd_(fd), read_buffer_(read_buffer), read_before_(sent.has_value()) {
+    : fd_(fd), handle_{}, read_buffer_(read_buffer), read_before_(sent.has_value()) {
   bytes_sent_ = sent.value_or(0);
   uv_tcp_init(loop, &handle_);
   handle_.data = this;
@@ -40,7 +51,9 @@ SocketStream::SocketStream(uv_loop_t* loop, int fd, std::span<char> read_buffer,
 // which saves the calls that add it to epoll and remove it again.
 bool SocketStream::watch() {
   if (watched_) return true;
-  watched_ = uv_tcp_open(&handle_, fd_) == 0;
+  const int error = uv_tcp_open(&handle_, fd_);
+  if (error == UV_EEXIST) give_up_worker(fd_);
+  watched_ = error == 0;
   if (!watched_) fail();
   return watched_;
 }
@@ -91,6 +104,9 @@ void SocketStream::received(ssize_t size, const char* bytes) {
   } else if (size == UV_EOF) {
     read_stop();
     events_->on_end();
+  } else if (size == UV_EIO) {  // only a socket with kernel TLS fails so
+    read_stop();
+    events_->on_other_record();
   } else if (size < 0) {
     fail();
   }
@@ -172,7 +188,7 @@ void SocketStream::queue_write(std::string bytes) {
     auto* self = static_cast<SocketStream*>(request->handle->data);
     if (status == 0) self->bytes_sent_ += done->bytes.size();
     self->queued_ -= done->bytes.size();
-    if (status == 0 && self->queued_ == 0) self->notes_.all_written();
+    if (status == 0) self->queued_ == 0 ? self->notes_.all_written() : self->notes_.written(self->bytes_sent_);
     self->write_finished(status);
   });
   if (error != 0) return fail();

@@ -27,6 +27,8 @@ class SocketStream final : public ByteStream {
   SocketStream(uv_loop_t* loop, int fd, std::span<char> read_buffer, std::optional<std::uint64_t> sent = {}) noexcept;
   ~SocketStream() = default;
 
+  [[nodiscard]] int descriptor() const noexcept { return fd_; }
+
   // ByteStream
   [[nodiscard]] bool has_input() const noexcept override;
   [[nodiscard]] SocketWait waited() const noexcept override { return wait_of(fd_); }
@@ -61,8 +63,8 @@ class SocketStream final : public ByteStream {
   void send_fin() noexcept;
   void fail() noexcept;
 
-  uv_tcp_t handle_;  // for Unix sockets too: libuv treats all stream sockets alike
   int fd_;
+  uv_tcp_t handle_;  // for Unix sockets too: libuv treats all stream sockets alike
   std::span<char> read_buffer_;
   std::unique_ptr<detail::FilePart> file_;  // what is left of it
   std::uint32_t pending_writes_ = 0;

@@ -16,6 +16,7 @@ enum class Waiting : std::uint8_t {
   for_writes,   // write_timeout: without progress
   for_request,  // keep_alive_timeout: idle
   for_end,      // linger timeout: everything was sent, and what the client still sends is dropped
+  for_message,  // websocket_ping: a WebSocket that is idle
   count,
   nothing = count,
 };
@@ -35,7 +36,7 @@ class TimeoutEntry {
   friend class TimeoutLists;
   TimeoutEntry* previous_ = nullptr;
   TimeoutEntry* next_ = nullptr;
-  std::uint64_t since_ = 0;
+  std::uint32_t since_ = 0;
   Waiting waiting_ = Waiting::nothing;
 };
 
@@ -48,10 +49,11 @@ class TimeoutLists {
  public:
   // Begins to wait for `kind` now. Restarts the time if the entry waits for `kind` already.
   void wait(TimeoutEntry& entry, Waiting kind) noexcept {
-    if (entry.waiting_ == kind && entry.since_ == tick_) return;
+    const auto now = static_cast<std::uint32_t>(tick_);
+    if (entry.waiting_ == kind && entry.since_ == now) return;
     remove(entry);
     entry.waiting_ = kind;
-    entry.since_ = tick_;
+    entry.since_ = now;
     if (kind == Waiting::nothing) return;
     List& list = lists_[static_cast<std::size_t>(kind)];
     entry.previous_ = list.last;

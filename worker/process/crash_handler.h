@@ -6,7 +6,7 @@
 
 #include "common/ipc/scoreboard.h"
 #include "worker/exchange/exchange_pool.h"
-#include "worker/net/ledger.h"
+#include "worker/net/ledger/ledger.h"
 
 namespace pronghorn::worker {
 

@@ -9,8 +9,9 @@
 #include "worker/files/files.h"
 #include "worker/routing/app_state.h"
 #include "worker/runtime/exception_text.h"
-#include "worker/state/events/topic_names.h"
+#include "worker/state/events/messages/topic_names.h"
 #include "worker/state/jobs/job_entry.h"
+#include "worker/websocket/upgrade.h"
 
 namespace pronghorn {
 
@@ -118,6 +119,17 @@ Route Group::add_route(std::string_view method, std::string_view path, detail::H
   entry.handler = std::move(handler);
   app_->router.add(entry.method, entry.path, static_cast<std::uint32_t>(app_->routes.size()));
   return Route(app_->routes.emplace_back(std::move(entry)));
+}
+
+WebSocketRoute Group::websocket(std::string_view path, WebSocketHandlers handlers) {
+  detail::SocketEntry& socket = app_->sockets.emplace_back();
+  socket.handlers = std::move(handlers);
+  const detail::CoroutineHandler upgrade = [&socket](Request& request) {
+    return worker::upgrade_to_websocket(request, socket);
+  };
+  const Route route = add_route("GET", path, upgrade);
+  app_->routes.back().socket = &socket;
+  return {route, socket};
 }
 
 void Group::use(Middleware middleware) {

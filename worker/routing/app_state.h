@@ -20,6 +20,7 @@
 #include "worker/routing/router.h"
 #include "worker/runtime/periodic_tasks.h"
 #include "worker/state/jobs/job_entry.h"
+#include "worker/websocket/socket_entry.h"
 
 namespace pronghorn::detail {
 
@@ -42,6 +43,7 @@ struct RouteEntry {
   std::optional<IdempotentOptions> idempotent;
   std::optional<CachedOptions> cached;
   Priority priority = Priority::normal;
+  const SocketEntry* socket = nullptr;  // of a route of WebSockets
 };
 
 struct StateEntry {
@@ -63,6 +65,7 @@ struct AppState {
 
   std::deque<GroupEntry> groups;  // the first is the application itself
   std::deque<RouteEntry> routes;  // their numbers in the router are their positions here
+  std::deque<SocketEntry> sockets;
   worker::Router router;
   std::vector<StateEntry> states;
   std::vector<Hook> start_hooks;

@@ -1,11 +1,13 @@
 #include "worker/routing/error_answers.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
 #include "common/log.h"
 #include "pronghorn/error.h"
 #include "pronghorn/redis.h"
+#include "worker/fields/text.h"
 #include "worker/http/response_access.h"
 #include "worker/runtime/exception_text.h"
 
@@ -26,6 +28,12 @@ bool is_http_error(const std::exception_ptr& error) noexcept {
 // An error of the application, which its developers should know about.
 bool is_unexpected(const ErrorAnswer& answer) noexcept {
   return answer.cause && answer.status == 500 && answer.detail.empty() && !is_http_error(answer.cause);
+}
+
+// A 401 without a challenge is not allowed (RFC 9110 section 15.5.2).
+void add_challenge(HttpError::Fields& fields) {
+  const auto is_challenge = [](const auto& field) { return equal_ignoring_case(field.first, "WWW-Authenticate"); };
+  if (std::ranges::none_of(fields, is_challenge)) fields.emplace_back("WWW-Authenticate", "Bearer");
 }
 
 void add_missing_fields(const ErrorAnswer& answer, Response& response) {
@@ -53,6 +61,7 @@ ErrorAnswer answer_to_exception(Exchange& exchange, std::exception_ptr thrown) n
     answer.status = error.status();
     answer.detail = error.what();
     answer.fields = error.fields();
+    if (answer.status == 401) add_challenge(answer.fields);
   } catch (const RedisUnavailable&) {
     answer.status = 503;
     answer.detail = "the server's storage is unavailable at the moment";

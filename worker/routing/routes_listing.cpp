@@ -15,7 +15,7 @@ namespace pronghorn::worker {
 
 namespace {
 
-using Row = std::array<std::string, 9>;
+using Row = std::array<std::string, 10>;
 
 std::string duration_text(std::chrono::milliseconds duration) {
   const auto ms = duration.count();
@@ -53,6 +53,12 @@ std::string idempotent_text(const std::optional<IdempotentOptions>& options) {
   return duration_text(options->keep) + (options->required ? " required" : "");
 }
 
+std::string cached_text(const std::optional<CachedOptions>& options) {
+  if (!options) return "-";
+  if (options->ttl.count() == 0) return "as it says";  // by the response's Cache-Control alone
+  return duration_text(options->ttl) + (options->stale.count() == 0 ? "" : " + " + duration_text(options->stale));
+}
+
 const char* name_of(Priority priority) {
   switch (priority) {
     case Priority::background:
@@ -73,14 +79,16 @@ std::size_t middleware_count(const detail::GroupEntry* group) {
 
 Row describe(const detail::RouteEntry& route, const HttpLimits& limits) {
   const auto deadline = route.deadline.value_or(limits.request_timeout);
-  const std::uint64_t max_body = route.max_body.value_or(limits.max_body);
+  std::uint64_t max_body = route.max_body.value_or(limits.max_body);
+  if (route.socket != nullptr) max_body = route.socket->max_message;
   const bool named = route.name != route.method + " " + route.path;
-  return {route.method,
+  return {route.socket != nullptr ? "WEBSOCKET" : route.method,
           route.path,
           limits_text(route.limits),
           deadline.count() == 0 ? "none" : duration_text(deadline),
           max_body == 0 ? "any" : size_text(max_body),
           idempotent_text(route.idempotent),
+          cached_text(route.cached),
           name_of(route.priority),
           std::to_string(middleware_count(route.group)),
           named ? route.name : ""};
@@ -92,9 +100,9 @@ std::string list_routes(const Config& config, void (*setup)(App&)) {
   const auto state = run_setup(config, setup);
   if (state->routes.empty()) return "The application has no routes.\n";
   std::vector<Row> rows{
-      {"METHOD", "PATH", "LIMIT", "DEADLINE", "MAX BODY", "IDEMPOTENT", "PRIORITY", "MIDDLEWARE", "NAME"}};
+      {"METHOD", "PATH", "LIMIT", "DEADLINE", "MAX BODY", "IDEMPOTENT", "CACHED", "PRIORITY", "MIDDLEWARE", "NAME"}};
   for (const detail::RouteEntry& route : state->routes) rows.push_back(describe(route, config.http));
-  std::array<std::size_t, 9> widths{};
+  std::array<std::size_t, 10> widths{};
   for (const Row& row : rows) {
     for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
   }

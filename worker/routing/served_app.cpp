@@ -12,10 +12,12 @@
 #include "common/log.h"
 #include "worker/exchange/deadline.h"
 #include "worker/exchange/running.h"
+#include "worker/http/response_access.h"
 #include "worker/runtime/exception_text.h"
 #include "worker/state/limits/limit_fields.h"
 #include "worker/state/limits/rate_limiter.h"
 #include "worker/state/state_services.h"
+#include "worker/websocket/socket_service.h"
 
 namespace pronghorn::worker {
 
@@ -55,16 +57,27 @@ class SendResponse {
   Response& response_;
 };
 
-void name_row(RouteRow& row, std::string_view name) {
+void name_row(RouteRow& row, std::string_view name, bool has_sockets) {
+  row.sockets.open.store(0, std::memory_order_relaxed);  // those of the worker that had the row before
+  row.sockets.queued.store(0, std::memory_order_relaxed);
+  row.sockets.used.store(has_sockets ? 1 : 0, std::memory_order_relaxed);
   if (row.route.get() == name) return;
   // Clears the figures of a previous application.
   row.requests.store(0, std::memory_order_relaxed);
   row.errors.store(0, std::memory_order_relaxed);
   std::construct_at(&row.latency);
+  for (Counter* counter : {&row.sockets.messages_in, &row.sockets.messages_out, &row.sockets.bytes_in,
+                           &row.sockets.bytes_out, &row.sockets.skipped}) {
+    counter->store(0, std::memory_order_relaxed);
+  }
   row.route.set(name);
 }
 
-bool is_final_status(const Response& response) noexcept { return response.status() >= 200 && response.status() <= 599; }
+bool is_final_status(const Response& response) noexcept {
+  if (response.status() == 101) [[unlikely]]
+    return ResponseAccess::is_upgrade(response);
+  return response.status() >= 200 && response.status() <= 599;
+}
 
 void check_status(const Response& response) {
   if (is_final_status(response)) return;
@@ -116,7 +129,18 @@ void ServedApp::name_routes() {
     std::string_view name;
     if (i < routes_.size()) name = routes_[i].entry().name;
     if (i == kOther && routes_.size() > kOther) name = kOtherRoutes;
-    name_row(row_.routes[i], name.substr(0, kLongestName));
+    const auto is_here = [i](const ServedRoute& route) {
+      return route.index() == i && route.entry().socket != nullptr;
+    };
+    name_row(row_.routes[i], name.substr(0, kLongestName), std::ranges::any_of(routes_, is_here));
+  }
+}
+
+void ServedApp::add_routes_to(SocketService& sockets) const {
+  for (const ServedRoute& route : routes_) {
+    if (const detail::SocketEntry* const socket = route.entry().socket) {
+      sockets.add_route(*socket, route.entry().path, route.index(), route.deadline());
+    }
   }
 }
 
@@ -152,6 +176,12 @@ void ServedApp::handle(Exchange& exchange) noexcept {
     add(row_[Count::requests_replayed]);
   if (route.plain()) return answer_plain(exchange, route);
   run(exchange, serve(exchange, route));
+}
+
+bool ServedApp::has_socket(std::string_view path) const noexcept {
+  std::array<RouteMatch::Param, kMaxRouteParams> params;
+  const RouteMatch match = state_->router.find("GET", path, params);
+  return match.kind == RouteMatch::Kind::found && routes_[match.route].entry().socket != nullptr;
 }
 
 std::string_view ServedApp::route_of(std::string_view method, std::string_view path) const {

@@ -29,6 +29,7 @@
 namespace pronghorn::worker {
 
 class JobService;
+class SocketService;
 using Setup = std::function<void(App&)>;
 
 // Runs setup and returns what it added. Throws what setup throws.
@@ -53,6 +54,9 @@ class ServedApp final : public RequestHandler {
   // The path of the route for such a request; empty if there is none.
   [[nodiscard]] std::string_view route_of(std::string_view method, std::string_view path) const;
 
+  // Adds the routes of WebSockets to `sockets`, once.
+  void add_routes_to(SocketService& sockets) const;
+
   // From now on `admission` decides which of the requests that may have waited are executed. It must outlive the
   // exchanges.
   void use_admission(Admission& admission) noexcept { admission_ = &admission; }
@@ -60,6 +64,7 @@ class ServedApp final : public RequestHandler {
   void handle(Exchange& exchange) noexcept override;
   void deadline_passed(Exchange& exchange) noexcept override;
   void refuse(Exchange& exchange, int status, std::string_view reason) noexcept override;
+  [[nodiscard]] bool has_socket(std::string_view path) const noexcept override;
 
   // Makes the application's state, runs the on_start hooks, one after the other, and starts the periodic tasks and the
   // handlers of events. What a hook throws ends the start and comes out. `worker` is what requests and hooks see; it must

@@ -1,6 +1,7 @@
 // Implements what Worker and Request give access to: Redis, and what is kept there.
 #include "pronghorn/cache.h"
 #include "pronghorn/jobs.h"
+#include "pronghorn/presence.h"
 #include "pronghorn/redis.h"
 #include "pronghorn/request.h"
 #include "pronghorn/topics.h"
@@ -29,5 +30,11 @@ Events Request::events() { return worker().events(); }
 Jobs Worker::jobs() { return Jobs(services_of(*this).jobs); }
 
 Jobs Request::jobs() { return worker().jobs(); }
+
+Presence Worker::presence(std::string_view topic) { return Presence(services_of(*this).presence, topic); }
+
+Presence Request::presence(std::string_view topic) {
+  return Presence(services_of(worker()).presence, topic, deadline());
+}
 
 }  // namespace pronghorn

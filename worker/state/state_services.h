@@ -15,8 +15,11 @@
 #include "worker/state/idempotency/idempotency.h"
 #include "worker/state/jobs/job_service.h"
 #include "worker/state/limits/rate_limiter.h"
+#include "worker/state/presence/presence_service.h"
 #include "worker/state/redis/redis_client.h"
 #include "worker/state/redis/subscriber.h"
+#include "worker/state/relay/relay.h"
+#include "worker/state/relay/relay_link.h"
 #include "worker/state/sessions/session_store.h"
 #include "worker/state/tokens/token_store.h"
 
@@ -33,10 +36,17 @@ namespace pronghorn::worker {
 // Context:   loop thread; one per worker, or per TestClient. The process ignores SIGPIPE.
 // Ownership: must outlive every exchange that refers to it. Redis(*state.redis) is the application's handle.
 struct StateServices final : pronghorn::detail::Services {
-  // Does not connect yet. `slot` is the worker's: Redis shows it in CLIENT LIST. `leases` is the table of rate limits that
-  // the workers of the machine share; null: one of its own. Throws std::invalid_argument if the address of Redis is
-  // malformed.
-  StateServices(uv_loop_t* loop, const Config& config, WorkerRow& row, unsigned slot = 0, LeaseTable* leases = nullptr);
+  // What the workers of one machine share.
+  struct Machine {
+    LeaseTable* leases = nullptr;  // of rate limits; null: one of its own
+    bool has_relay = false;        // topics are read through `relay_link`, once it has been told what to follow
+  };
+  // Does not connect yet. `slot` is the worker's: Redis shows it in CLIENT LIST. Throws std::invalid_argument if the
+  // address of Redis is malformed, std::runtime_error if the certificates of rediss:// cannot be used.
+  StateServices(uv_loop_t* loop, const Config& config, WorkerRow& row, unsigned slot, Machine machine);
+  // A worker that shares nothing.
+  StateServices(uv_loop_t* loop, const Config& config, WorkerRow& row)
+      : StateServices(loop, config, row, 0, Machine()) {}
   StateServices(const StateServices&) = delete;
   StateServices& operator=(const StateServices&) = delete;
 
@@ -54,7 +64,11 @@ struct StateServices final : pronghorn::detail::Services {
 
   std::unique_ptr<RedisClient> redis;      // null with --redis none
   std::unique_ptr<Subscriber> subscriber;  // the same
+  std::unique_ptr<Relay> relay;            // null if the machine has none
+  RelayLink* relay_link = nullptr;         // the same; of `topics`
+  std::unique_ptr<Subscriber> topics;      // the same
   EventService events;
+  PresenceService presence;
   SessionStore sessions;
   RateLimiter limiter;
   Idempotency idempotency;

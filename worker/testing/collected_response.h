@@ -30,6 +30,8 @@ class CollectedResponse final : public ExchangeOwner, private Writer {
   [[nodiscard]] bool complete() const noexcept { return complete_; }
   // Throws std::runtime_error if the producer of a stream failed: a client's connection would have been reset.
   [[nodiscard]] TestResponse take();
+  // What a response with status 101 changes to; null: nothing. Once.
+  [[nodiscard]] std::unique_ptr<detail::Upgrade> take_upgrade() noexcept { return std::move(upgrade_); }
   // The client disconnects: destroys the producer of a stream. Must not be called from inside it.
   void leave() noexcept { producing_.reset(); }
 
@@ -46,6 +48,7 @@ class CollectedResponse final : public ExchangeOwner, private Writer {
   std::string head_;
   TestResponse response_;
   std::unique_ptr<Response::Producer> producer_;
+  std::unique_ptr<detail::Upgrade> upgrade_;
   std::exception_ptr error_;
   bool complete_ = false;
   Task<void> producing_;  // last: destroyed first

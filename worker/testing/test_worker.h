@@ -1,28 +1,42 @@
-// The worker behind a TestClient: one application with a loop of its own, which takes one request at a time.
+// The worker behind a TestClient: one application with a loop of its own, which takes one request at a time, beside
+// WebSockets.
 #pragma once
 
 #include <uv.h>
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/config/config.h"
 #include "common/ipc/scoreboard.h"
 #include "pronghorn/testing.h"
-#include "worker/exchange/exchange_pool.h"
-#include "worker/net/peer.h"
+#include "worker/connection/http_context.h"
+#include "worker/net/socket/peer.h"
+#include "worker/net/socket/tls_facts.h"
 #include "worker/routing/served_app.h"
 #include "worker/runtime/runtime.h"
 #include "worker/state/state_services.h"
 #include "worker/testing/client_loop.h"
+#include "worker/testing/collected_response.h"
 #include "worker/testing/cookie_jar.h"
+#include "worker/testing/socket_peer.h"
 #include "worker/testing/temporary_redis.h"
+#include "worker/websocket/socket_service.h"
 
 namespace pronghorn::detail {
+
+// What a TestSocket knows.
+struct TestSocketState {
+  TestWorker& worker;
+  TestResponse response;
+  std::shared_ptr<worker::SocketPeer> peer;  // null: the handshake was refused
+};
 
 // Context: one thread. Each call makes its runtime the current one, so that several workers may exist on a thread.
 class TestWorker final : public Worker {
@@ -37,7 +51,16 @@ class TestWorker final : public Worker {
 
   TestResponse request(std::string_view method, std::string_view target, std::string_view body,
                        const TestClient::Headers& headers, const Enough& enough = {});
+  // Opens a WebSocket: see TestClient::websocket().
+  [[nodiscard]] std::unique_ptr<TestSocketState> websocket(std::string_view target, const TestClient::Headers& headers);
+  // Ends the turn of the loop in which something was done for a socket.
+  void end_turn();
+  // Turns the loop until the condition holds. False if that takes longer than the timeout. Throws std::runtime_error if
+  // Redis refuses the configuration.
+  [[nodiscard]] bool wait_until(const std::function<bool()>& condition);
+  [[nodiscard]] std::chrono::milliseconds timeout() const noexcept { return timeout_; }
   void client_address(std::string_view address);
+  void over_tls(std::optional<ClientCertificate> certificate);
   void clear_cookies() noexcept { cookies_.clear(); }
 
   // Worker
@@ -45,6 +68,7 @@ class TestWorker final : public Worker {
   [[nodiscard]] unsigned generation() const noexcept override { return 1; }
   [[nodiscard]] bool draining() const noexcept override { return draining_; }
   [[nodiscard]] worker::StateServices& services() override;
+  [[nodiscard]] worker::SocketService& socket_service() override { return *sockets_; }
 
  private:
   [[nodiscard]] void* find_state(const std::type_info& type) const noexcept override;
@@ -54,7 +78,9 @@ class TestWorker final : public Worker {
   [[nodiscard]] std::string make_head(std::string_view method, std::string_view target, std::string_view body,
                                       const TestClient::Headers& headers) const;
   [[nodiscard]] TestResponse exchange_once(std::string head, std::string_view body, const std::string& what,
-                                           const Enough& enough);
+                                           worker::CollectedResponse& collected);
+  void pass_time();
+  void end_sockets();
   void keep_cookies(const TestResponse& response, std::string_view path);
   void throw_if_fatal() const;
 
@@ -66,9 +92,13 @@ class TestWorker final : public Worker {
   std::unique_ptr<WorkerRow> row_ = std::make_unique<WorkerRow>();
   std::unique_ptr<worker::ServedApp> application_;
   std::unique_ptr<worker::StateServices> state_;
-  std::unique_ptr<worker::Runtime> runtime_;  // destroyed before what its tasks use
+  std::unique_ptr<worker::SocketService> sockets_;
+  std::unique_ptr<worker::Runtime> runtime_;            // destroyed before what its tasks use
+  std::vector<std::unique_ptr<worker::TlsFacts>> tls_;  // of peer_, also when sockets were opened
   worker::Peer peer_;
-  worker::ExchangePool exchanges_;
+  std::unique_ptr<worker::HttpContext> context_;
+  std::vector<std::shared_ptr<worker::SocketPeer>> peers_;  // that have not ended
+  std::uint64_t ticked_ms_ = monotonic_ms();                // until when connections know of the time
   worker::CookieJar cookies_;
   std::string fatal_;  // why Redis refuses the configuration
 };

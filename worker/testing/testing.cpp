@@ -90,7 +90,13 @@ std::vector<TestEvent> TestClient::events(std::string_view target, std::size_t c
   return events;
 }
 
+TestSocket TestClient::websocket(std::string_view target, const Headers& headers) {
+  return TestSocket(worker_->websocket(target, headers));
+}
+
 void TestClient::client_address(std::string_view address) { worker_->client_address(address); }
+
+void TestClient::over_tls(std::optional<ClientCertificate> certificate) { worker_->over_tls(std::move(certificate)); }
 
 void TestClient::clear_cookies() { worker_->clear_cookies(); }
 

@@ -51,6 +51,10 @@ worker::TokenStore& store_of(Services* services) {
 }
 worker::TokenStore& store_of(Request& request) { return store_of(request.exchange().state); }
 
+void count(Request& request, Count which) {
+  if (request.exchange().state != nullptr) add(store_of(request).counters()[which]);
+}
+
 // The claims that the application adds, which Redis may have kept.
 json further_claims(const std::string& text) {
   if (text.empty()) return json::object();
@@ -123,9 +127,15 @@ TokenService::Found TokenService::look_up(std::string_view token) {
   return memory_.remember(digest, std::move(*verified), accepted_until);
 }
 
+HttpError TokenService::refusal(Request& request, TokenFault fault) const {
+  count(request, fault == TokenFault::expired ? Count::tokens_expired : Count::tokens_invalid);
+  return invalid_token(worker::text_of(fault), options_.issuer);
+}
+
 Token TokenService::verify_now(Request& request, std::string_view token) {
   const Found found = look_up(token);
-  if (!found) throw invalid_token(worker::text_of(found.error()), options_.issuer);
+  if (!found) throw refusal(request, found.error());
+  count(request, Count::tokens_accepted);
   return {std::shared_ptr<const VerifiedToken>(*found, &(*found)->token), request.exchange().state};
 }
 
@@ -136,8 +146,9 @@ Task<Token> TokenService::verify(Request& request, std::string_view token) {
     co_await load_keys(request);
     found = look_up(token);
   }
-  if (!found) throw invalid_token(worker::text_of(found.error()), options_.issuer);
+  if (!found) throw refusal(request, found.error());
   if (options_.revocable) co_await require_unrevoked(request, *found);
+  count(request, Count::tokens_accepted);
   co_return Token(std::shared_ptr<const VerifiedToken>(*found, &(*found)->token), request.exchange().state);
 }
 
@@ -150,10 +161,13 @@ Task<void> TokenService::require_unrevoked(Request& request, std::shared_ptr<Rem
       token->revoked = token->revoked || revoked;
       token->unrevoked_until = asked + options_.revoked_within;
     } catch (const RedisUnavailable&) {  // logged by the Redis client
+      count(request, Count::tokens_unavailable);
       if (options_.when_unavailable == WhenUnavailable::deny) throw;
     }
   }
-  if (token->revoked) throw invalid_token("the token has been revoked", options_.issuer);
+  if (!token->revoked) co_return;
+  count(request, Count::tokens_revoked);
+  throw invalid_token("the token has been revoked", options_.issuer);
 }
 
 std::string TokenService::sign(const Family& content, std::string_view family) {
@@ -196,7 +210,10 @@ Task<TokenPair> TokenService::issue(Request& request, std::string subject, std::
 Task<TokenPair> TokenService::refresh(Request& request, std::string text) {
   require_refresh_tokens();
   const auto presented = worker::parse_refresh_token(text);
-  if (!presented) throw invalid_token("the refresh token is malformed", options_.issuer);
+  if (!presented) {
+    count(request, Count::tokens_not_refreshed);
+    throw invalid_token("the refresh token is malformed", options_.issuer);
+  }
   co_await need_keys(request);
   const worker::RefreshToken next = worker::next_refresh_token(*presented);
   using Outcome = worker::TokenStore::Rotation::Outcome;
@@ -204,16 +221,19 @@ Task<TokenPair> TokenService::refresh(Request& request, std::string text) {
       presented->family, presented->digest, next.digest, options_.refresh, options_.access + options_.leeway);
   if (rotation.outcome == Outcome::reused) {
     mark_family_revoked(presented->family);
+    count(request, Count::tokens_reused);
     log_warning("a refresh token was used twice: its family is revoked, and the user has to log in again",
                 {{"request", request.id()}, {"subject", rotation.content.subject}});
     throw invalid_token("the refresh token was used before", options_.issuer);
   }
   if (rotation.outcome == Outcome::unknown) {
+    count(request, Count::tokens_not_refreshed);
     throw invalid_token("the refresh token is unknown, expired or revoked", options_.issuer);
   }
   TokenPair pair;
   pair.access = sign(rotation.content, presented->family);
   pair.refresh = next.text;
+  count(request, Count::tokens_refreshed);
   pair.expires_in = options_.access;
   co_return pair;
 }

@@ -44,6 +44,8 @@ class TokenService {
  private:
   using Found = std::expected<std::shared_ptr<RememberedToken>, TokenFault>;
   [[nodiscard]] Found look_up(std::string_view token);
+  // Counts it.
+  [[nodiscard]] HttpError refusal(Request& request, TokenFault fault) const;
   [[nodiscard]] Task<void> need_keys(Request& request);
   [[nodiscard]] Task<void> load_keys(Request& request);
   [[nodiscard]] bool may_load_again() const;

@@ -38,8 +38,8 @@ void send(HttpConnection& connection, const FramingCase& test, Delivery delivery
   }
 }
 
-void check_case(const ServerProcess& server, const FramingCase& test, Delivery delivery) {
-  HttpConnection connection(server.address(), kPatience);
+void check_case(const Address& server, const FramingCase& test, Delivery delivery) {
+  HttpConnection connection(server, kPatience);
   send(connection, test, delivery);
   std::vector<int> statuses;
   std::string body;
@@ -59,7 +59,7 @@ void check_case(const ServerProcess& server, const FramingCase& test, Delivery d
 
 }  // namespace
 
-void check_table(const ServerProcess& server, const FramingCases& table) {
+void check_table(const Address& server, const FramingCases& table) {
   for (const FramingCase& test : table) {
     for (const Delivery delivery : {Delivery::whole, Delivery::byte_by_byte, Delivery::followed}) {
       if (!applies(delivery, test)) continue;

@@ -64,6 +64,27 @@ TEST_CASE("limits are options", "[http]") {
   }
 }
 
+// No more than 64 KiB were read, so a longer head never came to its end, although the limits allowed it.
+TEST_CASE("heads may be as long as their options allow", "[http]") {
+  for (const char* survival_memory : {"32MiB", "0"}) {
+    const ServerProcess server({.workers = 1,
+                                .arguments = {"--max-header-bytes", "512KiB", "--max-request-line", "256KiB",
+                                              "--survival-memory", survival_memory}});
+    for (const std::size_t length : {70'000, 140'000, 500'000}) {
+      const std::string head = get_with("X: " + std::string(length, 'a') + "\r\n");
+      check_table(server, {{std::to_string(length) + " bytes", head, {200}}});
+    }
+    check_table(
+        server,
+        {{"a request line of 200 KiB", get_of_length(200 * 1024), {404}},
+         {"a value above 512 KiB", get_with("X: " + std::string(600 * 1024, 'a') + "\r\n"), {431}, After::closed}});
+    HttpConnection pipelined(server.address());
+    const std::string long_head = get_with("X: " + std::string(200'000, 'a') + "\r\n");
+    pipelined.send_raw("GET /slow?ms=50 HTTP/1.1\r\nHost: a\r\n\r\n" + long_head + long_head);
+    for (int i = 0; i < 3; ++i) CHECK(pipelined.read_response().status == 200);
+  }
+}
+
 TEST_CASE("a route's own body limit wins over the server's", "[http]") {
   const ServerProcess server({.workers = 1});
   const Headers form{{"Content-Type", "application/x-www-form-urlencoded"}};

@@ -1,5 +1,7 @@
 // An installed Pronghorn, and applications that are built against it.
 #include <filesystem>
+#include <regex>
+#include <set>
 #include <sstream>
 
 #include "support/catch.h"
@@ -100,6 +102,29 @@ TEST_CASE("a project finds an installed Pronghorn with CMake or pkg-config", "[p
     CHECK(get(server.address(), "/").body == "from outside");
   }
   CHECK(output_of({"readelf", "-W", "-d", source + "/cmake.so"}).find("BIND_NOW") != std::string::npos);
+}
+
+TEST_CASE("the container file of a new project installs every library that Pronghorn needs", "[packaging]") {
+  if (run_program({"sh", "-c", "command -v dpkg"}).status != 0) {
+    WARN("skipped: this system has no packages of Debian");
+    return;
+  }
+  const TempDir home;
+  output_of({build_path("/pronghorn"), "new", "shop"}, {}, home.path());
+  const std::string container = read_file(home / "shop/Dockerfile");
+  const std::string dynamic = output_of({"readelf", "-W", "-d", build_path("/libpronghorn.so")});
+  static const std::regex kNeeded(R"(Shared library: \[([^\]]+)\])");
+  const std::set<std::string> everywhere{"libc6", "libgcc-s1", "libstdc++6"};  // in every Debian system
+  int libraries = 0;
+  for (std::sregex_iterator needed(dynamic.begin(), dynamic.end(), kNeeded), end; needed != end; ++needed) {
+    const std::string owner = output_of({"dpkg", "-S", "*-linux-gnu/" + (*needed)[1].str()});
+    const std::string package = owner.substr(0, owner.find(':'));
+    if (everywhere.contains(package)) continue;
+    INFO((*needed)[1].str());
+    CHECK(container.find(" " + package + " ") != std::string::npos);
+    ++libraries;
+  }
+  CHECK(libraries > 5);
 }
 
 TEST_CASE("README's commands for a project of your own work as printed", "[packaging][slow]") {

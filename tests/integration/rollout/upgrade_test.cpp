@@ -58,6 +58,24 @@ TEST_CASE("a program that is not Pronghorn is refused, by upgrade and by USR2, a
   CHECK(good.status == 0);
 }
 
+// /usr/bin/yes filled the disk with five gigabytes of log.
+TEST_CASE("what a program that is not Pronghorn prints does not fill the log", "[upgrade]") {
+  const TempDir directory;
+  const std::string noisy = directory / "noisy";
+  write_file(noisy, "#!/bin/sh\necho I am a shell\ni=0\nwhile [ $i -lt 20000 ]; do echo noise; i=$((i+1)); done\n");
+  std::filesystem::permissions(noisy, std::filesystem::perms::owner_all);
+  const DeployedProgram program;
+  const ServerProcess server(
+      {.command = {program.path, "serve", app_path("demo")}, .workers = 1, .environment = program.environment});
+  program.deploy(noisy);
+  const ProgramResult result = server.control_command({"upgrade"});
+  INFO(result.all());
+  CHECK(result.status == 1);
+  CHECK(result.err.find("it printed \"I am a shell\"") != std::string::npos);
+  CHECK_FALSE(server.log_has("noise"));
+  CHECK(get(server.address(), "/hello").status == 200);
+}
+
 TEST_CASE("an upgrade whose application does not load is refused before the program is replaced", "[upgrade]") {
   const TempDir directory;
   const std::string app = directory / "app.so";

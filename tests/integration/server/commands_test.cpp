@@ -1,8 +1,11 @@
 // The commands of the program other than `serve`.
 #include <signal.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
+#include <string>
+#include <tuple>
 
 #include "support/catch.h"
 #include "support/processes/server_process.h"
@@ -170,16 +173,49 @@ TEST_CASE("pronghorn check --deep finds what would fail at the start", "[command
   CHECK(log.status == 2);
   CHECK(contains(log.out, "failed  log_file"));
 
+  write_file(directory / "plain", "");
+  for (const auto& [option, value, why] :
+       {std::tuple<std::string, std::string, std::string>{"--user", "no-such-user", "no-such-user: no such user"},
+        {"--group", "no-such-group", "no-such-group: no such group"},
+        {"--control", directory / "plain", "is not a socket"},
+        {"--control", server.control(), "another server listens"},
+        {"--listen", "unix:" + (directory / "plain"), "is not a socket"},
+        {"--listen", "unix:" + (directory / "none/socket"), "No such file or directory"}}) {
+    const ProgramResult bad = check({"--listen", "127.0.0.1:0", option, value});
+    INFO(bad.all());
+    CHECK(bad.status == 2);
+    CHECK((::geteuid() != 0 || contains(bad.out, why)));  // only root may name a user
+  }
+  const ProgramResult owner = check({"--listen", "unix:" + (directory / "socket"), "--unix-owner", "no-such-user"});
+  CHECK(owner.status == 2);
+  CHECK(contains(owner.out, "there is no user"));
+  const ProgramResult in_runtime = check({"--listen", "unix:" + (directory / "run/socket")});
+  INFO(in_runtime.all());
+  CHECK(in_runtime.status == 0);
+
   write_file(directory / "garbage.so", std::string(5'000, 'x'));
   const ProgramResult garbage = check({directory / "garbage.so", "--listen", "127.0.0.1:0"});
   CHECK(garbage.status == 3);
   CHECK(contains(garbage.out, "failed  application"));
   CHECK(check({app_path("apps/aborts_at_load"), "--listen", "127.0.0.1:0"}).status == 3);
+
+  // The application gets its settings.
+  CHECK(check({app_path("apps/throws_in_setup"), "--listen", "127.0.0.1:0"}).status == 3);
+  write_file(directory / "shop.toml", "[app]\nprices = \"list\"\n");
+  const ProgramResult configured =
+      check({app_path("apps/throws_in_setup"), "--listen", "127.0.0.1:0", "--config", directory / "shop.toml"});
+  INFO(configured.all());
+  CHECK(configured.status == 0);
 }
 
 TEST_CASE("pronghorn check shows settings of the application, and masks secrets", "[command]") {
   const ProgramResult result =
-      run_pronghorn({"check"}, {{"PRONGHORN_APP_GREETING", "Hello"}, {"PRONGHORN_APP_DB_PASSWORD", "hunter2"}});
+      run_pronghorn({"check"}, {{"PRONGHORN_APP_GREETING", "Hello"},
+                                {"PRONGHORN_APP_DB_PASSWORD", "hunter2"},
+                                {"PRONGHORN_APP_DB_PWD", "hunter2"},
+                                {"PRONGHORN_APP_PASSPHRASE", "hunter2"},
+                                {"PRONGHORN_APP_PIN", "hunter2"},
+                                {"PRONGHORN_APP_SIGNER", "-----BEGIN PRIVATE KEY-----hunter2"}});
   INFO(result.all());
   CHECK(result.status == 0);
   CHECK(contains(result.out, "Hello"));
@@ -201,7 +237,8 @@ TEST_CASE("pronghorn stop --wait returns when the server has exited", "[command]
 TEST_CASE("output that cannot be written is an error", "[command]") {
   const ServerProcess server({.workers = 2});
   for (const std::string& command :
-       {"status --json --control " + server.control(), "status --control " + server.control(), std::string("help")}) {
+       {"status --json --control " + server.control(), "status --control " + server.control(), std::string("help"),
+        "routes " + app_path("demo"), "routes " + app_path("apps/hooks")}) {
     const ProgramResult result = run_program({"/bin/sh", "-c", program_path() + " " + command + " >/dev/full"});
     INFO(command << ": " << result.all());
     CHECK(result.status != 0);
@@ -236,13 +273,31 @@ TEST_CASE("pronghorn requests lists what is in flight, and what a blocked worker
   INFO(listed.all());
   for (const char* text : {"waiting", "/slow", "127.0.0.1"}) CHECK(contains(listed.out, text));
   CHECK(slow.read_response().status == 200);
+}
+
+TEST_CASE("pronghorn requests tells what a blocked worker executes, and what waits behind that", "[command]") {
+  const ServerProcess server({.workers = 1});
+  HttpConnection waiting(server.address(), 15s);
+  waiting.send_raw("GET /slow?ms=1 HTTP/1.1\r\nHost: a\r\n\r\n");
+  CHECK(waiting.read_response().status == 200);
+  waiting.send_raw("GET /slow?ms=30000 HTTP/1.1\r\nHost: a\r\n\r\n");
+  REQUIRE(eventually(5s, [&] { return contains(server.control_command({"requests"}).out, "GET /slow"); }));
   HttpConnection blocked(server.address());
-  blocked.send_raw("GET /block?ms=2500 HTTP/1.1\r\nHost: a\r\n\r\n");
-  CHECK(eventually(5s, [&] {
-    const auto json = server.control_command({"requests", "--json"});
-    return contains(json.out, "GET /block") && contains(json.out, "\"state\": \"running\"");
+  blocked.send_raw("GET /block?ms=60000 HTTP/1.1\r\nHost: a\r\n\r\n");
+  nlohmann::json answer;
+  CHECK(eventually(10s, [&] {
+    answer = nlohmann::json::parse(server.control_command({"requests", "--json"}).out);
+    return answer.size() == 1 && answer[0].contains("blocked_ms");
   }));
-  CHECK(blocked.read_response().status == 200);
+  INFO(answer.dump(2));
+  REQUIRE(answer.size() == 1);
+  CHECK(answer[0].at("request") == "GET /block");
+  CHECK(answer[0].at("route") == "/block");
+  CHECK(answer[0].at("state") == "running");
+  CHECK(answer[0].at("waiting") == 1);
+  CHECK(answer[0].at("connections") == 2);
+  CHECK(contains(server.control_command({"requests"}).out, "1 more request waits in it"));
+  ::kill(server.worker_pids().at(0), SIGKILL);
 }
 
 // Once, reload printed success although the new address was not served.

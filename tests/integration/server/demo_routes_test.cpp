@@ -92,6 +92,7 @@ TEST_CASE("the page at / is HTML and reaches every route", "[demo]") {
   const HttpResponse page = get(server.address(), "/");
   CHECK(page.status == 200);
   CHECK(page.header("Content-Type") == "text/html; charset=utf-8");
+  CHECK(get(server.address(), "/demo.css").header("Content-Type") == "text/css; charset=utf-8");
   for (const char* route : {"/hello", "/json", "/users/", "/echo", "/visits", "/login", "/me", "/logout", "/limited",
                             "/orders", "/cached/", "/slow", "/stream", "/upload", "/crash", "/status"}) {
     INFO(route);

@@ -6,15 +6,18 @@
 #include <filesystem>
 #include <sstream>
 
+#include "integration/tls/tls_files.h"
 #include "support/catch.h"
 #include "support/paths.h"
 #include "support/processes/server_process.h"
+#include "support/tls/tls_client.h"
 
 using namespace pronghorn::test;
 
 namespace {
 
 constexpr std::uint64_t kBindService = 1U << 10;  // CAP_NET_BIND_SERVICE
+constexpr std::uint64_t kReadSearch = 1U << 2;    // CAP_DAC_READ_SEARCH
 
 // A line of /proc/PID/status without its name: "0\t0\t0\t0" for "Uid".
 std::string status_line(pid_t pid, const std::string& name) {
@@ -56,19 +59,11 @@ struct PublicCopy {
   }
 };
 
-// A port below 1024 on which nobody listens.
-int low_port() {
-  for (int port = 600; port < 1024; ++port) {
-    try {
-      Address address;
-      address.port = static_cast<std::uint16_t>(port);
-      const HttpConnection taken(address, 1s);
-    } catch (const ClientError& error) {
-      if (error.failure() == Failure::refused) return port;
-    }
-  }
-  FAIL("every port below 1024 is in use");
-  return 0;
+// A port below 1024 on an address that no other test uses: all of 127.0.0.0/8 is this machine.
+std::string low_port() {
+  const int pid = ::getpid();
+  return "127." + std::to_string(1 + (pid >> 16)) + "." + std::to_string(pid >> 8 & 255) + "." +
+         std::to_string(pid & 255) + ":600";
 }
 
 }  // namespace
@@ -86,6 +81,107 @@ TEST_CASE("the log warns when workers run as root", "[privileges]") {
   CHECK(server.log_has("workers run as root") == (::geteuid() == 0));
 }
 
+// certbot's files: only root can read the key.
+TEST_CASE("a server with --user reads keys that only root can read, also at a reload and after an upgrade",
+          "[privileges][tls]") {
+  if (::geteuid() != 0) {
+    WARN("skipped: only root can change the user");
+    return;
+  }
+  const PublicCopy copy;
+  const std::string folder = copy.directory.path();
+  const TlsFiles files;  // in a folder of mode 0700, files of mode 0600
+  ServerOptions options = files.options({"--user", "nobody", "--group", "nogroup", "--runtime-dir", folder + "/new/run",
+                                         "--data-dir", folder + "/new/data"});
+  options.command = {folder + "/pronghorn", "serve", folder + "/hello.so"};
+  options.workers = 1;
+  const ServerProcess server(options);
+  const auto check = [&](const std::string& name) {
+    CHECK(wait_served_name(server.address(1), name));
+    CHECK(status_line(server.pid(), "Uid") == "65534\t65534\t65534\t65534");
+    CHECK(capabilities(server.pid(), "CapPrm") == (kBindService | kReadSearch));
+    for (const char* set : {"CapInh", "CapEff", "CapAmb"}) CHECK(capabilities(server.pid(), set) == kBindService);
+    for (const pid_t pid : children_without_guardians(server.pid())) check_without_privileges(pid);
+  };
+  const auto command = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), folder + "/pronghorn");
+    words.insert(words.end(), {"--control", folder + "/new/run/control.sock"});
+    const ProgramResult result = run_program(words);
+    INFO(result.all());
+    CHECK(result.status == 0);
+  };
+  check("first");
+  files.replace("second");
+  command({"reload", "--wait"});
+  check("second");
+  files.replace("third");
+  command({"upgrade"});
+  check("third");
+  files.replace("fourth");
+  command({"reload", "--wait"});
+  check("fourth");
+}
+
+// What AmbientCapabilities= of a systemd unit does.
+TEST_CASE("a server of another user that has the right to read files uses it for certificates only",
+          "[privileges][tls]") {
+  if (::geteuid() != 0) {
+    WARN("skipped: only root can change the user");
+    return;
+  }
+  const PublicCopy copy;
+  const std::string folder = copy.directory.path();
+  const TlsFiles files;
+  std::filesystem::create_directory(folder + "/new");
+  REQUIRE(::chown((folder + "/new").c_str(), 65534, 65534) == 0);
+  ServerOptions options = files.options({"--runtime-dir", folder + "/new/run", "--data-dir", folder + "/new/data"});
+  const std::string rights = "+net_bind_service,+dac_read_search";
+  options.command = {"setpriv",
+                     "--reuid",
+                     "65534",
+                     "--regid",
+                     "65534",
+                     "--clear-groups",
+                     "--inh-caps",
+                     rights,
+                     "--ambient-caps",
+                     rights,
+                     folder + "/pronghorn",
+                     "serve",
+                     folder + "/hello.so"};
+  options.workers = 1;
+  const ServerProcess server(options);
+  CHECK(capabilities(server.pid(), "CapPrm") == (kBindService | kReadSearch));
+  for (const char* set : {"CapInh", "CapEff", "CapAmb"}) CHECK(capabilities(server.pid(), set) == kBindService);
+  for (const pid_t pid : children_without_guardians(server.pid())) check_without_privileges(pid);
+  files.replace("second");
+  const ProgramResult result =
+      run_program({folder + "/pronghorn", "reload", "--wait", "--control", folder + "/new/run/control.sock"});
+  INFO(result.all());
+  CHECK(result.status == 0);
+  CHECK(wait_served_name(server.address(1), "second"));
+}
+
+TEST_CASE("a server with --user whose certificates everybody may read keeps no right to read files",
+          "[privileges][tls]") {
+  if (::geteuid() != 0) {
+    WARN("skipped: only root can change the user");
+    return;
+  }
+  const PublicCopy copy;
+  const std::string folder = copy.directory.path();
+  const TlsFiles files;
+  ::chmod(files.directory.path().c_str(), 0755);
+  for (const std::string& path : {files.certificate, files.key}) ::chmod(path.c_str(), 0644);
+  ServerOptions options = files.options({"--user", "nobody", "--group", "nogroup", "--runtime-dir", folder + "/new/run",
+                                         "--data-dir", folder + "/new/data"});
+  options.command = {folder + "/pronghorn", "serve", folder + "/hello.so"};
+  options.workers = 1;
+  const ServerProcess server(options);
+  CHECK(capabilities(server.pid(), "CapPrm") == kBindService);
+  CHECK(server.log_has("every user of this machine can read the private key"));
+}
+
 TEST_CASE("the whole server runs as the user of --user, on a port below 1024 as well", "[privileges]") {
   if (::geteuid() != 0) {
     WARN("skipped: only root can change the user");
@@ -96,7 +192,7 @@ TEST_CASE("the whole server runs as the user of --user, on a port below 1024 as 
   ServerProcess server({.command = {folder + "/pronghorn", "serve", folder + "/hello.so"},
                         .workers = 1,
                         .redis = "embedded",
-                        .listen = {"127.0.0.1:" + std::to_string(low_port())},
+                        .listen = {low_port()},
                         .arguments = {"--user", "nobody", "--group", "nogroup", "--runtime-dir", folder + "/new/run",
                                       "--data-dir", folder + "/new/data"}});
   REQUIRE(server.wait_redis());
@@ -144,7 +240,7 @@ TEST_CASE("the capabilities of the systemd unit suffice for a port below 1024", 
                                           "--no-new-privs", "--inh-caps", only, "--ambient-caps", only,
                                           "--bounding-set", only, folder + "/pronghorn", "serve", folder + "/hello.so"},
                               .workers = 1,
-                              .listen = {"127.0.0.1:" + std::to_string(low_port())},
+                              .listen = {low_port()},
                               .arguments = {"--runtime-dir", folder + "/run", "--data-dir", folder + "/data"}});
   CHECK(get(server.address(), "/hello/Ann").status == 200);
   CHECK(status_line(server.pid(), "Uid") == "65534\t65534\t65534\t65534");

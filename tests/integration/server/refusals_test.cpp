@@ -100,7 +100,8 @@ TEST_CASE("a quarantined request is refused through the error hook with the usua
   HttpResponse refused;
   REQUIRE(eventually(20s, [&] {
     refused = kill();
-    return refused.status == 503;
+    return refused.status == 503 &&
+           refused.header("Retry-After").size() == 3;  // not because a second worker died of it
   }));
   check_dressed(refused, 503, hook);
   CHECK(refused.header("Access-Control-Allow-Origin") == "https://shop.example");

@@ -33,6 +33,17 @@ TEST_CASE("a request that takes longer than slow_request is logged with its rout
   CHECK(line.find("client=127.0.0.1") != std::string::npos);
 }
 
+TEST_CASE("a slow request whose client has left is logged, too", "[log]") {
+  const ServerProcess server(limited("20ms"));
+  {
+    HttpConnection leaving(server.address());
+    leaving.send_raw("GET /slow?ms=60000 HTTP/1.1\r\nHost: a\r\n\r\n");
+    REQUIRE(eventually(5s, [&] { return server.status().at("totals").at("in_flight") >= 2; }));
+  }
+  REQUIRE(eventually(20s, [&] { return !server.log_lines("slow request: GET /slow took ").empty(); }));
+  CHECK(server.log_lines("slow request: GET /slow took ").at(0).find("status=499") != std::string::npos);
+}
+
 TEST_CASE("requests below slow_request are not logged, and by default none is", "[log]") {
   for (const char* limit : {"10m", "0"}) {
     CAPTURE(limit);

@@ -50,7 +50,7 @@ std::string SoakCounts::text() const {
 
 SoakClients::SoakClients(Address address, std::uint32_t seed) : address_(std::move(address)) {
   const auto each = [this, &seed](void (SoakClients::*turn)(Client&)) {
-    for (int i = 0; i < 2; ++i) {
+    for (int i = 0; i < kOfEachKind; ++i) {
       start(++seed, [this, turn](Client& client) { (this->*turn)(client); });
     }
   };
@@ -60,7 +60,7 @@ SoakClients::SoakClients(Address address, std::uint32_t seed) : address_(std::mo
   each(&SoakClients::aborting);
   each(&SoakClients::uploading);
   each(&SoakClients::streaming);
-  for (int i = 0; i < 2; ++i) start(++seed, with_session());
+  for (int i = 0; i < kOfEachKind; ++i) start(++seed, with_session());
 }
 
 void SoakClients::start(std::uint32_t seed, Turn turn) {
@@ -71,6 +71,7 @@ SoakCounts SoakClients::stop() {
   stopping_ = true;
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
+  counts_.refused = refused_;
   return counts_;
 }
 
@@ -207,11 +208,17 @@ void SoakClients::aborting(Client& client) {
   aborted();
 }
 
+// A POST whose worker dies is not run again: nobody knows whether it was carried out.
 void SoakClients::uploading(Client& client) {
   std::string body(static_cast<std::size_t>(between(client.random, 1, 300'000)), '\0');
   for (char& byte : body) byte = static_cast<char>(client.random());
   ask(client, "POST", "/echo", body, {{"Content-Type", "application/octet-stream"}},
-      [&body](const HttpResponse& response) { return response.status == 200 && response.body == body; });
+      [this, &body](const HttpResponse& response) {
+        if (response.status == 200) return response.body == body;
+        const bool refused = response.status == 503 && response.has("Retry-After");
+        if (refused) ++refused_;
+        return refused;
+      });
 }
 
 void SoakClients::streaming(Client& client) {

@@ -27,6 +27,7 @@ struct SoakCounts {
   // Of these, kept connections that ended without a byte: the server may close an idle one while the client sends its
   // next request (RFC 9112 section 9.5).
   std::uint64_t idle = 0;
+  std::uint64_t refused = 0;          // of those answered: POSTs with 503, because their worker had died
   std::map<std::string, int> ends;    // of these, by what the client did and saw
   std::vector<std::string> mistakes;  // wrong bytes, unexpected statuses; the first ten
 
@@ -39,6 +40,7 @@ struct SoakCounts {
 // Context: the main thread of a test. What the clients do depends on `seed` and on the server alone.
 class SoakClients {
  public:
+  static constexpr int kOfEachKind = 2;  // each has one request in flight, those that pipeline several
   SoakClients(Address address, std::uint32_t seed);
   SoakClients(const SoakClients&) = delete;
   SoakClients& operator=(const SoakClients&) = delete;
@@ -77,6 +79,7 @@ class SoakClients {
   Address address_;
   std::atomic<bool> stopping_{false};
   std::atomic<std::uint64_t> answered_{0};
+  std::atomic<std::uint64_t> refused_{0};
   std::mutex mutex_;
   SoakCounts counts_;
   std::vector<std::thread> threads_;

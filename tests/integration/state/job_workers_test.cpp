@@ -101,6 +101,25 @@ TEST_CASE("a reload replaces job workers, which finish their jobs", "[jobs][relo
   CHECK(wait_state(server, next, "done"));
 }
 
+TEST_CASE("job workers are recycled, and no job is lost or tried again for it", "[jobs][recycling]") {
+  const RedisProcess redis;
+  const ServerProcess server({.workers = 1,
+                              .redis = redis.url(),
+                              .arguments = {"--job-workers", "1", "--recycle-age", "1s"},
+                              .environment = {{"PRONGHORN_LOG_LEVEL", "info"}}});
+  REQUIRE(wait_job_workers(server, 1));
+  std::set<pid_t> ran;
+  // Each begins before the next recycling, which comes after a second or more, and may be under way during it.
+  while (ran.size() < 3) {
+    const std::string id = enqueue(server, "?ms=300");
+    REQUIRE(wait_state(server, id, "done"));
+    CHECK(job(server, id).at("attempts") == 1);
+    ran.insert(job(server, id).at("pids").at(0).get<pid_t>());
+  }
+  CHECK(server.log_has("replacing job worker 0"));
+  CHECK(server.status().at("totals").at("restarts") == 0);
+}
+
 TEST_CASE("pronghorn jobs counts, lists, shows, retries and drops", "[jobs][command]") {
   const RedisProcess redis;
   const ServerProcess server({.workers = 2, .redis = redis.url()});

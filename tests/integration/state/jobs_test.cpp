@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "support/catch.h"
+#include "support/paths.h"
 #include "support/processes/plain_signals.h"
 #include "support/processes/redis_process.h"
 #include "support/processes/server_process.h"
@@ -17,11 +18,7 @@ using namespace pronghorn::test;
 
 namespace {
 
-#ifdef PRONGHORN_SANITIZED
-constexpr int kJobs = 1'000;
-#else
-constexpr int kJobs = 10'000;
-#endif
+const int kJobs = is_sanitized() ? 1'000 : 10'000;
 
 std::string key(const std::string& part) { return "demo:j:{demo:demo}:" + part; }
 

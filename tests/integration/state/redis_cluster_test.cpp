@@ -72,30 +72,48 @@ std::string new_session(const ServerProcess& server) {
   return field.substr(0, field.find(';'));
 }
 
-}  // namespace
-
-TEST_CASE("the commands of the documentation set up a cluster that a server uses", "[redis][cluster][load]") {
-  const std::vector<std::string> blocks = shell_blocks("state.md");
-  REQUIRE(blocks.size() == 2);
+// What `begin` sets up, a server uses by `scheme` and `options`; `end` ends it.
+void try_documented_cluster(const std::string& begin, const std::string& end, const std::string& scheme,
+                            const std::vector<std::string>& options) {
   const TempDir directory;
   const std::uint16_t base = six_free_ports();
   const auto run = [&](const std::string& script) {
     return run_program({"/bin/bash", "-ec", script}, {{"BASE", std::to_string(base)}}, 120s, directory.path());
   };
-  const ProgramResult started = run(blocks[0]);
+  const ProgramResult started = run(begin);
   CAPTURE(started.all());
   CHECK(started.status == 0);
   if (started.status == 0) {
+    std::vector<std::string> arguments = options;
+    for (std::string& argument : arguments) {
+      if (argument.ends_with(".pem") || argument.ends_with(".key")) argument = directory / argument;
+    }
     const std::string url =
-        "redis+cluster://127.0.0.1:" + std::to_string(base) + ",127.0.0.1:" + std::to_string(base + 1);
-    const ServerProcess server({.workers = 2, .redis = url});
+        scheme + "+cluster://127.0.0.1:" + std::to_string(base) + ",127.0.0.1:" + std::to_string(base + 1);
+    const ServerProcess server({.workers = 2, .redis = url, .arguments = arguments});
     CHECK(server.wait_redis());
     for (int i = 0; i < 10; ++i) {
       const std::string cookie = new_session(server);
       CHECK(visits(server, cookie) == 2);
     }
   }
-  CHECK(run(blocks[1]).status == 0);
+  CHECK(run(end).status == 0);
+}
+
+}  // namespace
+
+TEST_CASE("the commands of the documentation set up a cluster that a server uses", "[redis][cluster][load]") {
+  const std::vector<std::string> blocks = shell_blocks("state.md");
+  REQUIRE(blocks.size() == 4);
+  try_documented_cluster(blocks[0], blocks[1], "redis", {});
+}
+
+TEST_CASE("the commands of the documentation set up a cluster with TLS", "[redis][cluster][tls][load]") {
+  const std::vector<std::string> blocks = shell_blocks("state.md");
+  REQUIRE(blocks.size() == 4);
+  try_documented_cluster(
+      blocks[2], blocks[3], "rediss",
+      {"--redis-ca", "ca.pem", "--redis-certificate", "pronghorn.pem", "--redis-key", "pronghorn.key"});
 }
 
 TEST_CASE("sessions and limits work on a cluster, and outlive the loss of a primary", "[redis][cluster][load]") {

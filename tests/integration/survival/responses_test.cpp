@@ -46,6 +46,24 @@ TEST_CASE("a long response of a handler arrives whole, whatever is killed", "[su
   CHECK(server.log_has("1 response finished"));
 }
 
+// Once, the last bytes of the body were taken for a request of their own after a kill, and answered.
+TEST_CASE("the body of a request whose long response is finished by another worker is no request", "[survival]") {
+  const ServerProcess server({.workers = 1, .arguments = {"--max-body", "20MiB"}});
+  const std::string body = numbered(kLong);
+  std::string sent;
+  SECTION("with a length") {
+    sent = request("POST", "/echo", "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n") + body;
+  }
+  SECTION("in chunks") {
+    sent = request("POST", "/echo", "Transfer-Encoding: chunked\r\n\r\n1312D00\r\n") + body + "\r\n0\r\n\r\n";
+  }
+  HttpConnection connection(server.address());
+  REQUIRE(connection.send_raw(sent));
+  kill_under(server, connection);
+  CHECK(connection.read_response().body == body);
+  CHECK(connection.get("/users/7").json().at("id") == 7);
+}
+
 TEST_CASE("a file arrives whole, also when it was deleted meanwhile", "[survival]") {
   const TempDir folder;
   const std::string content = numbered(kLong);

@@ -19,8 +19,9 @@ class Parked {
     for (int i = 0; i < 24; ++i) {
       clients_.emplace_back(server.address()).send_raw("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
     }
-    // About half of them are in the queue of the blocked worker.
-    REQUIRE_FALSE(eventually(300ms, [this] { return waiting() == 0; }));
+    // About half of them are in the queue of the blocked worker, unless the machine is so busy that the other worker has
+    // been told already to accept for it.
+    if (eventually(300ms, [this] { return waiting() == 0; })) WARN("the queue is empty already");
   }
 
   [[nodiscard]] pid_t victim() const noexcept { return victim_; }

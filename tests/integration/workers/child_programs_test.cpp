@@ -1,6 +1,7 @@
 // Programs that a handler starts inherited the listeners, the channel and the scoreboard, so a child that outlived its
 // worker kept the port in use; and they ignored SIGPIPE, SIGINT, SIGHUP and SIGQUIT.
 #include <signal.h>
+#include <sys/stat.h>
 
 #include <cstdint>
 #include <sstream>
@@ -8,6 +9,7 @@
 
 #include "support/catch.h"
 #include "support/processes/server_process.h"
+#include "support/temp_dir.h"
 
 using namespace pronghorn::test;
 
@@ -47,6 +49,31 @@ TEST_CASE("a program that a handler starts ignores and blocks no signal", "[chil
   check_no_signals(get(server.address(), "/signals/offloaded").body);
 }
 
+TEST_CASE("a program that a handler starts does not inherit the password of Redis", "[children]") {
+  const ServerProcess server(
+      {.app = app_path("apps/children"), .workers = 1, .redis = "redis://shop:hunter2@127.0.0.1:1"});
+  const std::string body = get(server.address(), "/environment").body;
+  INFO(body);
+  CHECK(body.find("PATH=") != std::string::npos);
+  CHECK(body.find("hunter2") == std::string::npos);
+}
+
+// printf() blocked for ever, the watchdog killed the worker, and the request was quarantined.
+TEST_CASE("what a handler prints into a pipe that nobody reads blocks no worker", "[children]") {
+  const TempDir directory;
+  const std::string fifo = directory / "fifo";
+  REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
+  const ServerProcess server({.app = app_path("apps/children"),
+                              .command = {"/bin/sh", "-c", R"(exec "$0" "$@" 1<>"$FIFO" 2<>"$FIFO")", program_path(),
+                                          "serve", app_path("apps/children")},
+                              .workers = 1,
+                              .arguments = {"--log-file", "log", "--worker-timeout", "2s"},
+                              .environment = {{"FIFO", fifo}}});
+  CHECK(get(server.address(), "/print").status == 200);
+  CHECK(get(server.address(), "/print").status == 200);
+  CHECK(server.status().at("totals").at("restarts") == 0);
+}
+
 TEST_CASE("a worker ignores signals to the whole process group", "[children]") {
   const ServerProcess server({.app = app_path("apps/children"), .workers = 1});
   const pid_t worker = server.worker_pids().at(0);
@@ -55,4 +82,20 @@ TEST_CASE("a worker ignores signals to the whole process group", "[children]") {
   }
   CHECK(get(server.address(), "/signals").status == 200);
   CHECK(server.worker_pids().at(0) == worker);
+}
+
+// The loop still had its own watcher under the number that the kernel gave to the next client. That client was closed
+// at once, and so were all later ones that had to be waited for.
+TEST_CASE("a worker whose application closes a descriptor of the loop is replaced, and its connections go on",
+          "[children]") {
+  const ServerProcess server({.app = app_path("apps/children"), .workers = 1});
+  const pid_t worker = server.worker_pids().at(0);
+  HttpConnection before(server.address());
+  REQUIRE(before.request("POST", "/close?what=anon_inode%3A%5Beventfd%5D").body != "-1");
+  HttpConnection next(server.address());
+  CHECK(next.get("/signals").status == 200);
+  CHECK(next.get("/signals").status == 200);
+  CHECK(before.get("/signals").status == 200);
+  CHECK(server.worker_pids().at(0) != worker);
+  CHECK(server.log_lines("the application has closed a descriptor that is not its own").size() == 1);
 }

@@ -109,6 +109,30 @@ TEST_CASE("the report of a crash lists the other requests that it has cost", "[c
   CHECK(report.at("other_requests")[0].at("response_begun") == false);
 }
 
+// Once, a worker that cannot run a signal handler left no trace of them.
+TEST_CASE("the report of a killed worker lists the requests that waited in it", "[crash][report]") {
+  const ServerProcess server({.workers = 1});
+  std::vector<HttpConnection> waiting;
+  for (int i = 0; i < 3; ++i) {
+    waiting.emplace_back(server.address(), 15s);
+    waiting.back().send_raw("GET /slow?ms=60000&token=secret HTTP/1.1\r\nHost: a\r\n\r\n");
+  }
+  HttpConnection idle(server.address(), 15s);
+  CHECK(idle.get("/hello").status == 200);
+  REQUIRE(eventually(5s, [&] { return server.worker(0).at("in_flight").get<int>() >= 4; }));  // and /status itself
+  const int victim = server.worker_pids().at(0);
+  REQUIRE(::kill(victim, SIGKILL) == 0);
+  nlohmann::json report;
+  CHECK(eventually(20s, [&] {
+    report = wait_report(server, false);
+    return report.at("other_requests").size() == 3;
+  }));
+  INFO(report.dump(2));
+  CHECK(report.at("signal").at("name") == "SIGKILL");
+  CHECK(report.at("request").is_null());
+  for (const auto& request : report.at("other_requests")) CHECK(request.at("line") == "GET /slow");
+}
+
 TEST_CASE("a worker that hangs is aborted, and the report says where it hung", "[crash][report]") {
   const ServerProcess server({.workers = 1, .arguments = {"--worker-timeout", "500ms"}, .environment = kPlainSignals});
   crash(server, "hang");
@@ -125,7 +149,7 @@ TEST_CASE("a worker that is killed leaves a report with its request and without 
   const auto victim = server.worker_pids().at(0);
   HttpConnection connection(server.address(), 15s);
   connection.send_raw("GET /block?ms=60000 HTTP/1.1\r\nHost: a\r\n\r\n");
-  REQUIRE(eventually(5s, [&] { return server.log_has("has been blocked"); }));  // it is in the handler now
+  REQUIRE(eventually(20s, [&] { return server.log_has("has been blocked"); }));  // it is in the handler now
   REQUIRE(::kill(victim, SIGKILL) == 0);
   const auto report = wait_report(server, false);
   INFO(report.dump(2));

@@ -21,10 +21,11 @@ inline std::vector<std::string> report_files(const ServerProcess& server) {
   return files;
 }
 
-// The only report; if `named`, waits until it has function names.
+// The only report; if `named`, waits until it has function names: on a busy machine those of an instrumented program
+// take half a minute.
 inline nlohmann::json wait_report(const ServerProcess& server, bool named) {
   nlohmann::json report;
-  const bool there = eventually(20s, [&] {
+  const bool there = eventually(90s, [&] {
     const auto files = report_files(server);
     if (files.size() != 1 || !files[0].ends_with(".json")) return false;
     report = nlohmann::json::parse(read_file(files[0]), nullptr, false);

@@ -1,4 +1,6 @@
 // `pronghorn drill`: a failure on purpose, and the figures that it prints.
+#include <cstdlib>
+
 #include "support/catch.h"
 #include "support/processes/plain_signals.h"
 #include "support/processes/server_process.h"
@@ -35,6 +37,25 @@ void check_repaired(const ServerProcess& server, const nlohmann::json& report, c
 TEST_CASE("a drill kills a worker under load, and no client notices", "[command][drill]") {
   const ServerProcess server({.workers = 2});
   check_repaired(server, drill(server, "kill"), "SIGKILL");
+}
+
+// PRONGHORN_DRILLS=20 runs so many, with 5,000 requests a second.
+TEST_CASE("drills in a row lose no request", "[command][drill]") {
+  const char* const wanted = std::getenv("PRONGHORN_DRILLS");
+  const int drills = wanted == nullptr ? 2 : std::atoi(wanted);
+  const std::string rate = wanted == nullptr ? "500" : "5000";
+  const ServerProcess server({.workers = 2});
+  for (int number = 1; number <= drills; ++number) {
+    const ProgramResult result =
+        server.control_command({"drill", "kill", "--json", "--rate", rate, "--path", "/hello"}, 120s);
+    INFO("drill " << number << " of " << drills << ": " << result.all());
+    REQUIRE(result.status == 0);
+    const auto report = nlohmann::json::parse(result.out);
+    CHECK(report.at("lost").at("total") == 0);
+    CHECK(report.at("requests").at("answered") == report.at("requests").at("sent"));
+    CHECK(report.at("connections_handed_over") > 0);
+    CHECK(server.wait_ready(2));
+  }
 }
 
 TEST_CASE("a drill makes a worker crash", "[command][drill]") {

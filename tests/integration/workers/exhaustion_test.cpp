@@ -15,7 +15,7 @@
 using namespace pronghorn::test;
 
 TEST_CASE("a handler that exhausts the memory costs its worker, and the exit says why", "[chaos]") {
-  const MemoryGroup group(400U << 20);
+  const MemoryGroup group(1U << 30);
   if (!group.ok()) {
     WARN("skipped: control groups cannot be made here");
     return;
@@ -23,23 +23,34 @@ TEST_CASE("a handler that exhausts the memory costs its worker, and the exit say
   const ServerProcess server({.command = group.serve("apps/grows"), .workers = 2, .environment = kPlainSignals});
   const auto before = server.worker_pids();
   HttpConnection connection(server.address(), 30s);
-  CHECK(connection.request("POST", "/grow?mib=1000").status == 503);
+  CHECK(connection.request("POST", "/grow?mib=3000").status == 503);
   REQUIRE(eventually(20s, [&] { return server.wait_ready(2, 0ms) && server.worker_pids() != before; }));
   const auto status = server.status();
   INFO(status.dump());
-  // Its replacement may have begun before it ended. While the supervisor kills it, the kernel may choose the other
-  // worker.
+  // Its replacement may have begun before it ended, which counts as well. While the supervisor kills it, the kernel may
+  // choose the other worker.
   const auto& totals = status.at("totals");
   const int replaced = totals.at("restarts").get<int>() + totals.at("recycled").get<int>();
   CHECK(replaced >= 1);
-  CHECK(replaced <= 2);
+  CHECK(replaced <= 3);
   // By the kernel, or by the supervisor if it was faster.
-  const std::string why = "the cgroup's memory limit (400 MiB) was";
+  const std::string why = "the cgroup's memory limit (1024 MiB) was";
   CHECK(eventually(20s, [&] { return !server.log_lines(why).empty(); }));
   const ProgramResult crashes = run_program({program_path(), "crashes", "--data-dir", server.file("data")});
   INFO(crashes.all());
   CHECK(crashes.out.find(why) != std::string::npos);
-  CHECK(get(server.address(), "/").status == 200);
+  // The other worker may be what the kernel chooses now.
+  std::string response;
+  const bool served = eventually(20s, [&] {
+    try {
+      response = std::to_string(get(server.address(), "/").status);
+    } catch (const ClientError& error) {
+      response = error.what();
+    }
+    return response == "200";
+  });
+  INFO(response);
+  CHECK(served);
 }
 
 TEST_CASE("when memory runs out the kernel prefers workers to the supervisor and to guardians", "[chaos]") {

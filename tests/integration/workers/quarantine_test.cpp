@@ -141,8 +141,11 @@ TEST_CASE("a kill counts although the worker that is asked about it is killed as
     return first.at("state") == "ready" && first.at("pid") != pids.at(0);
   }));
   CHECK(quarantine(server).empty());
-  CHECK(get(server.address(), "/kill/apple").status == 500);
-  CHECK(wait_quarantined(server));
+  // Workers may be back in less than the 50 ms within which a second kill counts as the same click.
+  CHECK(eventually(20s, [&server] {
+    static_cast<void>(get(server.address(), "/kill/apple"));
+    return !quarantine(server).empty();
+  }));
 }
 
 TEST_CASE("the only worker of a server is protected as well", "[quarantine]") {

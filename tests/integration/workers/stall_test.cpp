@@ -9,8 +9,8 @@ using namespace pronghorn::test;
 TEST_CASE("a blocked loop is counted, and logged with its request and stack", "[crash][stall]") {
   const ServerProcess server({.workers = 1});
   CHECK(server.worker(0).at("stalls") == 0);
-  CHECK(get(server.address(), "/block?ms=400").status == 200);
-  CHECK(eventually(5s, [&] { return server.log_has("has been blocked"); }));
+  CHECK(get(server.address(), "/block?ms=1000").status == 200);  // seen by a supervisor that gets little time as well
+  CHECK(eventually(20s, [&] { return server.log_has("has been blocked"); }));
   const auto lines = server.log_lines("has been blocked for");
   INFO(server.log());
   REQUIRE(lines.size() == 1);
@@ -20,7 +20,7 @@ TEST_CASE("a blocked loop is counted, and logged with its request and stack", "[
   CHECK(server.worker(0).at("stalls") == 1);
   CHECK(get(server.address(), "/metrics").body.find("pronghorn_loop_stalls_total{slot=\"0\"} 1") != std::string::npos);
   CHECK(get(server.address(), "/block?ms=400").status == 200);  // counted too; its stack would be too much
-  CHECK(eventually(5s, [&] { return server.worker(0).at("stalls") == 2; }));
+  CHECK(eventually(20s, [&] { return server.worker(0).at("stalls") >= 2; }));
   CHECK(server.log_lines("has been blocked for").size() == 1);
 }
 

@@ -27,6 +27,7 @@ MemoryGroup::MemoryGroup(std::uint64_t limit) {
   if (::mkdir(path_.c_str(), 0755) != 0) return;
   ok_ = write_to(path_ + (version_1 ? "/memory.limit_in_bytes" : "/memory.max"), limit);
   static_cast<void>(write_to(path_ + (version_1 ? "/memory.swappiness" : "/memory.swap.max"), 0));
+  if (!version_1) static_cast<void>(write_to(path_ + "/memory.oom.group", 1));
 }
 
 std::vector<std::string> MemoryGroup::serve(const std::string& app) const {

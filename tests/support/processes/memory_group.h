@@ -9,6 +9,7 @@ namespace pronghorn::test {
 
 // Context: a test that runs as root. ok() is false if the group cannot be created: without root, in a container without
 // control groups, or where version 2 does not delegate the memory controller. The group must be empty when destroyed.
+// Version 2: when its memory runs out, the kernel kills all processes of the group at once (memory.oom.group).
 class MemoryGroup {
  public:
   explicit MemoryGroup(std::uint64_t limit);

@@ -90,6 +90,10 @@ std::unique_ptr<RedisProcess> RedisCluster::start_node() const {
                        "0",
                        "--cluster-replica-validity-factor",
                        "0"};
+  options.tls = options_.tls;
+  if (!options.tls.empty()) {
+    options.arguments.insert(options.arguments.end(), {"--tls-cluster", "yes", "--tls-replication", "yes"});
+  }
   options.arguments.insert(options.arguments.end(), options_.arguments.begin(), options_.arguments.end());
   return std::make_unique<RedisProcess>(std::move(options));
 }
@@ -116,7 +120,8 @@ void RedisCluster::wait_joined() const {
 }
 
 std::string RedisCluster::url() const {
-  return "redis+cluster://127.0.0.1:" + std::to_string(nodes_[0]->port()) +
+  return std::string(options_.tls.empty() ? "redis" : "rediss") +
+         "+cluster://127.0.0.1:" + std::to_string(nodes_[0]->port()) +
          ",127.0.0.1:" + std::to_string(nodes_[1]->port());
 }
 
@@ -200,11 +205,16 @@ std::vector<std::string> RedisCluster::command_all(const std::vector<std::string
 
 // ---- sentinels
 
-RedisSentinels::RedisSentinels() {
+RedisSentinels::RedisSentinels(std::vector<std::string> tls) : is_tls_(!tls.empty()) {
+  const auto use_tls = [&tls](RedisOptions& options) {
+    options.tls = tls;
+    if (!tls.empty()) options.arguments.insert(options.arguments.end(), {"--tls-replication", "yes"});
+  };
   for (int i = 0; i < 3; ++i) {
     RedisOptions options;
     options.tcp = true;
     options.arguments = {"--repl-diskless-sync-delay", "0"};
+    use_tls(options);
     if (i > 0)
       options.arguments.insert(options.arguments.end(),
                                {"--replicaof", "127.0.0.1 " + std::to_string(servers_[0]->port())});
@@ -220,6 +230,7 @@ RedisSentinels::RedisSentinels() {
     RedisOptions options;
     options.tcp = true;
     options.arguments = {"--sentinel"};
+    use_tls(options);
     options.configuration = "sentinel monitor main 127.0.0.1 " + std::to_string(servers_[0]->port()) +
                             " 2\nsentinel down-after-milliseconds main 1000\nsentinel failover-timeout main 3000\n";
     sentinels_.push_back(std::make_unique<RedisProcess>(std::move(options)));
@@ -241,7 +252,7 @@ std::string RedisSentinels::url() const {
   for (const auto& sentinel : sentinels_) {
     hosts += (hosts.empty() ? "" : ",") + ("127.0.0.1:" + std::to_string(sentinel->port()));
   }
-  return "redis+sentinel://" + hosts + "/" + kName;
+  return (is_tls_ ? "rediss+sentinel://" : "redis+sentinel://") + hosts + "/" + kName;
 }
 
 std::size_t RedisSentinels::primary(std::size_t asked) const {

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -18,6 +19,7 @@ struct ClusterOptions {
   // longer loses nodes, too.
   std::chrono::milliseconds node_timeout{1'000};
   std::vector<std::string> arguments;  // of each server
+  std::vector<std::string> tls = {};   // see RedisOptions: all connections, also between nodes, use TLS
 };
 
 // Nodes 0 to primaries - 1 begin as primaries with equal shares of the slots; the others are their replicas, in the same
@@ -29,7 +31,7 @@ class RedisCluster {
  public:
   explicit RedisCluster(ClusterOptions options = {});
 
-  // "redis+cluster://127.0.0.1:PORT,127.0.0.1:PORT": the first two nodes.
+  // "redis+cluster://127.0.0.1:PORT,127.0.0.1:PORT", with TLS "rediss+cluster://…": the first two nodes.
   [[nodiscard]] std::string url() const;
   [[nodiscard]] RedisProcess& node(std::size_t index) noexcept { return *nodes_[index]; }
   [[nodiscard]] std::size_t size() const noexcept { return nodes_.size(); }
@@ -56,13 +58,19 @@ class RedisCluster {
   std::vector<std::unique_ptr<RedisProcess>> nodes_;
 };
 
+// The number that follows `label` in a reply to INFO; 0 if it is not there.
+[[nodiscard]] inline std::uint64_t number_in(const std::string& info, const std::string& label) {
+  const auto at = info.find(label);
+  return at == std::string::npos ? 0 : std::stoull(info.substr(at + label.size()));
+}
+
 // A primary, two replicas and three sentinels that need two votes.
 class RedisSentinels {
  public:
-  RedisSentinels();
+  explicit RedisSentinels(std::vector<std::string> tls = {});  // see RedisOptions: of servers and sentinels
 
   static constexpr const char* kName = "main";
-  // "redis+sentinel://127.0.0.1:PORT,…/main"
+  // "redis+sentinel://127.0.0.1:PORT,…/main", with TLS "rediss+sentinel://…"
   [[nodiscard]] std::string url() const;
   [[nodiscard]] RedisProcess& server(std::size_t index) noexcept { return *servers_[index]; }
   [[nodiscard]] RedisProcess& sentinel(std::size_t index) noexcept { return *sentinels_[index]; }
@@ -70,6 +78,7 @@ class RedisSentinels {
   [[nodiscard]] std::size_t primary(std::size_t asked = 0) const;
 
  private:
+  bool is_tls_;
   std::vector<std::unique_ptr<RedisProcess>> servers_;
   std::vector<std::unique_ptr<RedisProcess>> sentinels_;
 };

@@ -119,12 +119,12 @@ RedisProcess::~RedisProcess() { kill(); }
 
 std::string RedisProcess::tcp_url() const {
   const std::string password = options_.password.empty() ? "" : ":" + options_.password + "@";
-  return "redis://" + password + "127.0.0.1:" + std::to_string(port_);
+  return (options_.tls.empty() ? "redis://" : "rediss://") + password + "127.0.0.1:" + std::to_string(port_);
 }
 
 void RedisProcess::start() {
   std::vector<std::string> command{"redis-server",
-                                   "--port",
+                                   options_.tls.empty() ? "--port" : "--tls-port",
                                    std::to_string(port_),
                                    "--bind",
                                    "127.0.0.1",
@@ -143,6 +143,8 @@ void RedisProcess::start() {
     command.insert(command.begin() + 1, directory_ / "redis.conf");
   }
   if (!options_.password.empty()) command.insert(command.end(), {"--requirepass", options_.password});
+  if (!options_.tls.empty()) command.insert(command.end(), {"--port", "0"});
+  command.insert(command.end(), options_.tls.begin(), options_.tls.end());
   command.insert(command.end(), options_.arguments.begin(), options_.arguments.end());
   ProgramOptions program;
   program.command = std::move(command);

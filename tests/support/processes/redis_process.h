@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "support/processes/process.h"
@@ -17,6 +18,7 @@ struct RedisOptions {
   bool tcp = false;                    // listen on a free port of 127.0.0.1 too
   std::vector<std::string> arguments;  // more options of redis-server: {"--maxmemory", "64mb"}
   std::string configuration = {};      // text of a configuration file, which it may rewrite; empty: none
+  std::vector<std::string> tls = {};   // certificates (TestAuthority): the TCP port speaks TLS; empty: it is plain
 };
 
 // A port that is free now. Another process may take it before the caller does.
@@ -36,7 +38,7 @@ class RedisProcess {
   [[nodiscard]] std::string socket() const { return directory_ / "redis.sock"; }
   // Value for the option `redis`: "unix:PATH". It has no password: URLs of Unix sockets cannot carry one.
   [[nodiscard]] std::string url() const { return "unix:" + socket(); }
-  // "redis://[:password@]127.0.0.1:PORT"; only with `tcp`. Does not change with restart().
+  // "redis://[:password@]127.0.0.1:PORT", with TLS "rediss://…"; only with `tcp`. Does not change with restart().
   [[nodiscard]] std::string tcp_url() const;
   [[nodiscard]] std::uint16_t port() const noexcept { return port_; }
   [[nodiscard]] pid_t pid() const noexcept { return pid_; }
@@ -45,6 +47,8 @@ class RedisProcess {
   void stop();     // sends TERM and waits
   void kill();     // sends KILL and waits
   void restart();  // kills the server if it runs, and starts an empty one
+  // Other certificates, from the next start on.
+  void use_tls(std::vector<std::string> arguments) { options_.tls = std::move(arguments); }
 
   // Sends one command on a new connection and returns the reply as text: an integer in decimal, nil as "(nil)", an
   // error as "-ERR …", an array as its elements separated by '\n'. Throws std::runtime_error if the server does not

@@ -61,9 +61,8 @@ std::string app_path(const std::string& name) {
 
 ServerProcess::ServerProcess(ServerOptions options) {
   std::filesystem::create_directories(directory_ / "data");
-#ifdef PRONGHORN_SANITIZED  // what is no load for a worker is too much for an instrumented one
-  options.environment.emplace_back("PRONGHORN_OVERLOAD", "off");
-#endif
+  // What is no load for a worker is too much for an instrumented one.
+  if (is_sanitized()) options.environment.emplace_back("PRONGHORN_OVERLOAD", "off");
   pid_ = start_program({.command = serve_command(options),
                         .environment = base_environment(directory_, options.environment),
                         .directory = directory_.path(),

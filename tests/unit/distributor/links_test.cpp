@@ -57,7 +57,7 @@ struct Fleet {
     links->add(static_cast<int>(slot) + 100, std::to_string(slot) + " 0", ours);
     auto worker = std::make_unique<FakeWorker>();
     FakeWorker& self = *worker;
-    const auto received = [&self](const Message& message, int fd) {
+    const auto received = [&self](const ChannelMessage& message, int fd) {
       if (message.kind == MessageKind::claims) {
         self.claims = LinkClaims::attach(fd);
         return;
@@ -101,6 +101,20 @@ TEST_CASE("a connection that a worker could not take comes back, and the worker 
   CHECK(fleet.returned.size() == 1);
   CHECK(fleet.links->unconfirmed() == 0);
   CHECK_FALSE(fleet.pass());
+}
+
+// The kernel refuses to send a descriptor while the user has too many under way. A worker without claims refuses all.
+TEST_CASE("a worker that has not got the claims of its link gets them when it refuses a connection", "[distributor]") {
+  Fleet fleet;
+  const auto worker = fleet.worker(0);
+  REQUIRE(fleet.pass());
+  fleet.turn();
+  worker->claims.reset();
+  worker->confirm(worker->tickets[0], std::to_string(worker->tickets[0]) + " ");
+  fleet.turn();
+  fleet.turn();
+  REQUIRE(worker->claims);
+  CHECK(worker->claims->take(worker->tickets[0] + 1));
 }
 
 // What it has taken must not be served again: its guardian passes that on, and two workers would read from one client.

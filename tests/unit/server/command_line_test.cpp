@@ -119,3 +119,17 @@ TEST_CASE("help explains every option in lines of at most 100 columns", "[comman
     CHECK(line.size() <= 100);
   }
 }
+
+TEST_CASE("an option that is true or false may stand without a value", "[command_line]") {
+  const auto value = [](const Arguments& arguments) {
+    const ParsedCommand parsed = parse("serve", arguments);
+    CHECK(parsed.argument == "a.so");
+    return values_of(parsed, "redirect_http");
+  };
+  CHECK(value({"--redirect-http", "a.so"}) == Arguments{"true"});
+  CHECK(value({"a.so", "--redirect-http"}) == Arguments{"true"});
+  CHECK(value({"a.so", "--redirect-http", "--backlog", "7"}) == Arguments{"true"});
+  CHECK(value({"a.so", "--redirect-http", "false"}) == Arguments{"false"});
+  CHECK(value({"a.so", "--redirect-http=false"}) == Arguments{"false"});
+  CHECK(value({"a.so", "--redirect-http", "yes"}) == Arguments{"yes"});  // refused later, with a reason
+}

@@ -12,6 +12,7 @@
 #endif
 
 #include "worker/fields/characters.h"
+#include "worker/fields/known_header.h"
 #include "worker/fields/text.h"
 
 namespace pronghorn::worker {
@@ -33,38 +34,10 @@ struct Parse {
 
 Parse& parse_of(llhttp_t* parser) noexcept { return *static_cast<Parse*>(parser->data); }
 
-void remember_known(RequestHead& head, std::string_view name, std::size_t index, KnownHeader header,
-                    std::string_view wanted) noexcept {
-  if (!equal_ignoring_case(name, wanted)) return;
-  auto& known = head.known[static_cast<std::size_t>(header)];
-  if (known >= 0) {
-    head.repeated |= RequestHead::bit_of(header);
-  } else {
-    known = static_cast<std::int16_t>(index);
-  }
-}
-
-void note_known_header(RequestHead& head, std::string_view name, std::size_t index) noexcept {
-  switch (name.size()) {
-    case 4:
-      return remember_known(head, name, index, KnownHeader::host, "host");
-    case 6:
-      if (lower(name[0]) == 'c') return remember_known(head, name, index, KnownHeader::cookie, "cookie");
-      return remember_known(head, name, index, KnownHeader::expect, "expect");
-    case 10:
-      return remember_known(head, name, index, KnownHeader::connection, "connection");
-    case 11:
-      return remember_known(head, name, index, KnownHeader::traceparent, "traceparent");
-    case 12:
-      if (lower(name[0]) == 'x') return remember_known(head, name, index, KnownHeader::x_request_id, "x-request-id");
-      return remember_known(head, name, index, KnownHeader::content_type, "content-type");
-    case 14:
-      return remember_known(head, name, index, KnownHeader::content_length, "content-length");
-    case 17:
-      return remember_known(head, name, index, KnownHeader::transfer_encoding, "transfer-encoding");
-    default:
-      return;
-  }
+void append_field(RequestHead& head, std::string_view name, std::string_view value) noexcept {
+  head.fields[head.field_count] = {name, value};
+  note_known_header(head, name, head.field_count);
+  ++head.field_count;
 }
 
 int on_header_field(llhttp_t* parser, const char* at, std::size_t length) noexcept {
@@ -73,10 +46,7 @@ int on_header_field(llhttp_t* parser, const char* at, std::size_t length) noexce
     parse.too_many = true;
     return -1;
   }
-  const std::string_view name = parse.view(at, length);
-  parse.head.fields[parse.head.field_count] = {name, {}};
-  note_known_header(parse.head, name, parse.head.field_count);
-  ++parse.head.field_count;
+  append_field(parse.head, parse.view(at, length), {});
   return 0;
 }
 
@@ -190,9 +160,7 @@ bool split_bodiless(std::string_view bytes, std::size_t first_line, const HttpLi
     const std::string_view name_text(name, static_cast<std::size_t>(at - name));
     const char* const value = ++at;
     at = static_cast<const char*>(std::memchr(value, '\r', static_cast<std::size_t>(end - value)));
-    head.fields[head.field_count] = {name_text, trim_blanks({value, static_cast<std::size_t>(at - value)})};
-    note_known_header(head, name_text, head.field_count);
-    ++head.field_count;
+    append_field(head, name_text, trim_blanks({value, static_cast<std::size_t>(at - value)}));
     at += 2;
   }
   return !head.has(KnownHeader::content_length) && !head.has(KnownHeader::transfer_encoding);

@@ -25,4 +25,8 @@ namespace pronghorn::worker {
 [[nodiscard]] Refusal parse_head(std::string_view bytes, std::size_t first_line, const HttpLimits& limits,
                                  RequestHead& head);
 
+// The same rules for a head whose method, target, version and fields another protocol has read. Fills what parse_head()
+// derives from them: path, query, content_length, expect_continue.
+[[nodiscard]] Refusal check_head(RequestHead& head);
+
 }  // namespace pronghorn::worker

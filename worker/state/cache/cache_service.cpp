@@ -9,9 +9,9 @@
 #include <utility>
 
 #include "common/log.h"
-#include "common/random_hex.h"
 #include "pronghorn/concurrent.h"
 #include "pronghorn/redis.h"
+#include "worker/crypto/random_hex.h"
 #include "worker/runtime/exception_text.h"
 #include "worker/state/cache/fill_wait.h"
 #include "worker/state/idempotency/holder.h"

@@ -16,11 +16,11 @@
 #include "common/ipc/scoreboard.h"
 #include "pronghorn/cache.h"
 #include "pronghorn/task.h"
-#include "worker/state/cache/cache_call.h"
-#include "worker/state/cache/cache_store.h"
-#include "worker/state/cache/fill_claim.h"
 #include "worker/state/cache/flights.h"
-#include "worker/state/cache/local_cache.h"
+#include "worker/state/cache/store/cache_call.h"
+#include "worker/state/cache/store/cache_store.h"
+#include "worker/state/cache/store/fill_claim.h"
+#include "worker/state/cache/store/local_cache.h"
 #include "worker/state/cache/write_queue.h"
 
 namespace pronghorn::detail {

@@ -10,7 +10,7 @@
 #include "pronghorn/error.h"
 #include "pronghorn/timer.h"
 #include "worker/runtime/exception_text.h"
-#include "worker/state/cache/cache_scripts.h"
+#include "worker/state/cache/store/cache_scripts.h"
 #include "worker/state/redis/redis_client.h"
 
 namespace pronghorn::worker {

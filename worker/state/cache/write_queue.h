@@ -12,8 +12,8 @@
 
 #include "common/ipc/scoreboard.h"
 #include "pronghorn/task.h"
-#include "worker/state/cache/cache_call.h"
-#include "worker/state/cache/fill_claim.h"
+#include "worker/state/cache/store/cache_call.h"
+#include "worker/state/cache/store/fill_claim.h"
 
 namespace pronghorn::worker {
 

@@ -17,7 +17,7 @@
 #include "pronghorn/request.h"
 #include "pronghorn/response.h"
 #include "pronghorn/task.h"
-#include "worker/state/cache/cache_call.h"
+#include "worker/state/cache/store/cache_call.h"
 #include "worker/state/cached_responses/cache_rules.h"
 #include "worker/state/cached_responses/stored_response.h"
 

@@ -5,8 +5,8 @@
 #include "common/log.h"
 #include "pronghorn/concurrent.h"
 #include "worker/runtime/exception_text.h"
-#include "worker/state/events/event_message.h"
 #include "worker/state/events/event_service.h"
+#include "worker/state/events/messages/event_message.h"
 
 namespace pronghorn::worker {
 

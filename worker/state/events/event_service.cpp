@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "common/log.h"
-#include "worker/state/events/history.h"
+#include "worker/state/events/messages/history.h"
 #include "worker/state/redis/link/reply_errors.h"
 #include "worker/state/redis/redis_call.h"
 
@@ -34,10 +34,12 @@ void require_valid(std::string_view payload, const PublishOptions& options) {
 
 }  // namespace
 
-EventService::EventService(RedisClient* client, Subscriber* subscriber, const Config& config, WorkerRow& row)
-    : client_(client), subscriber_(subscriber), row_(row), names_(config.name) {}
+EventService::EventService(RedisClient* client, Subscriber* subscriber, Subscriber* topics, const Config& config,
+                           WorkerRow& row)
+    : client_(client), subscriber_(subscriber), topic_subscriber_(topics), row_(row), names_(config.name) {}
 
-Task<Published> EventService::publish(std::string topic, std::string payload, PublishOptions options) {
+Task<Published> EventService::publish(std::string topic, std::string payload, PublishOptions options,
+                                      std::string publisher, std::uint64_t number) {
   require_topic(topic);
   require_valid(payload, options);
   const std::string channel = names_.channel(topic);
@@ -46,8 +48,10 @@ Task<Published> EventService::publish(std::string topic, std::string payload, Pu
   Published published;
   std::int64_t receivers = 0;
   if (options.history > 0) {
-    const HistoryKeys keys{names_.facts_key(topic), names_.stream_key(topic)};
-    const KeptEvent kept = co_await publish_kept(*client_, keys, channel, payload, options.history, options.keep);
+    HistoryKeys keys{names_.facts_key(topic), names_.stream_key(topic)};
+    if (!publisher.empty()) keys.publisher = names_.publisher_key(topic, publisher);
+    const KeptEvent kept =
+        co_await publish_kept(*client_, keys, channel, payload, options.history, options.keep, number);
     receivers = kept.receivers;
     published.id = to_text(kept.position);
   } else {

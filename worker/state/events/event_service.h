@@ -13,8 +13,8 @@
 #include "pronghorn/task.h"
 #include "pronghorn/topics.h"
 #include "worker/state/events/event_handlers.h"
+#include "worker/state/events/messages/topic_names.h"
 #include "worker/state/events/topic.h"
-#include "worker/state/events/topic_names.h"
 #include "worker/state/redis/redis_client.h"
 #include "worker/state/redis/subscriber.h"
 
@@ -31,13 +31,16 @@ namespace pronghorn::worker {
 // Context: loop thread; one per worker. Must outlive all readers.
 class EventService final : public pronghorn::detail::EventService {
  public:
-  // With --redis none, `client` and `subscriber` are null and nothing else may be called.
-  EventService(RedisClient* client, Subscriber* subscriber, const Config& config, WorkerRow& row);
+  // `subscriber` is for handlers, `topics` for what is read: the machine's relay, if there is one. With --redis none all
+  // three are null, and nothing else may be called.
+  EventService(RedisClient* client, Subscriber* subscriber, Subscriber* topics, const Config& config, WorkerRow& row);
   EventService(const EventService&) = delete;
   EventService& operator=(const EventService&) = delete;
 
-  // See Events::publish().
-  [[nodiscard]] Task<Published> publish(std::string topic, std::string payload, PublishOptions options);
+  // See Events::publish(). With a `publisher`, for topics with a history, an event is published once, however often
+  // that is tried: see publish_kept().
+  [[nodiscard]] Task<Published> publish(std::string topic, std::string payload, PublishOptions options,
+                                        std::string publisher = {}, std::uint64_t number = 0);
 
   // The topic of that name, for a new reader. Throws std::invalid_argument.
   [[nodiscard]] Topic& topic(std::string_view name);
@@ -51,8 +54,9 @@ class EventService final : public pronghorn::detail::EventService {
   // For topics, readers and handlers.
   [[nodiscard]] RedisClient& client() noexcept { return *client_; }
   [[nodiscard]] Subscriber& subscriber() noexcept { return *subscriber_; }
+  [[nodiscard]] Subscriber& topic_subscriber() noexcept { return *topic_subscriber_; }
   [[nodiscard]] const TopicNames& names() const noexcept { return names_; }
-  void count_delivered() noexcept { add(row_[Count::events_delivered]); }
+  void count_delivered(std::uint64_t events = 1) noexcept { add(row_[Count::events_delivered], events); }
   void count_dropped(std::uint64_t events) noexcept { add(row_[Count::events_dropped], events); }
   void count_gap() noexcept { add(row_[Count::events_gaps]); }
   // A message that is not an event of ours: logged once.
@@ -63,6 +67,7 @@ class EventService final : public pronghorn::detail::EventService {
  private:
   RedisClient* client_;
   Subscriber* subscriber_;
+  Subscriber* topic_subscriber_;
   WorkerRow& row_;
   TopicNames names_;
   bool told_foreign_ = false;

@@ -8,7 +8,7 @@
 
 #include "pronghorn/timer.h"
 #include "worker/state/events/event_service.h"
-#include "worker/state/events/history.h"
+#include "worker/state/events/messages/history.h"
 #include "worker/state/events/topic.h"
 
 namespace pronghorn::worker {
@@ -19,22 +19,6 @@ constexpr std::chrono::milliseconds kRetryHistory{250};
 std::uint64_t now_ms() noexcept { return uv_hrtime() / 1'000'000; }
 
 }  // namespace
-
-std::string_view to_text(Gap gap) noexcept {
-  switch (gap) {
-    case Gap::interrupted:
-      return "interrupted";
-    case Gap::lost:
-      return "lost";
-    case Gap::expired:
-      return "expired";
-    case Gap::slow:
-      return "slow";
-    case Gap::none:
-      break;
-  }
-  return {};
-}
 
 // Suspends until wake() finds something to do.
 class TopicReader::Items {
@@ -52,9 +36,10 @@ class TopicReader::Items {
 };
 
 TopicReader::TopicReader(Topic& topic, std::string_view after, ReaderLimits limits)
-    : topic_(topic), limits_(limits), resumes_(!after.empty()), after_(parse_position(after)), taken_ms_(now_ms()) {
+    : topic_(topic), limits_(limits), bookmark_(after), taken_ms_(now_ms()) {
   limits_.events = std::max(limits_.events, kLeastQueue);
   topic_.join(*this);
+  if (limits_.heartbeat.count() > 0) topic_.want_ticks();
 }
 
 TopicReader::~TopicReader() { topic_.leave(*this); }
@@ -89,7 +74,7 @@ Task<void> TopicReader::read_history() {
   std::optional<HistoryPage> page;
   bool retry = false;
   try {
-    page = co_await worker::read_history(topic_.service().client(), topic_.keys(), last_);
+    page = co_await worker::read_history(topic_.service().client(), topic_.keys(), bookmark_.position());
   } catch (const RedisUnavailable&) {
     retry = true;
   } catch (const std::exception& error) {
@@ -100,45 +85,35 @@ Task<void> TopicReader::read_history() {
     co_return;
   }
   if (state_ != State::behind) co_return;
-  if (page) co_return add_page(page->last, page->events);
+  if (page) co_return add_page(*page);
   state_ = State::live;
-  last_ = topic_.position();
+  bookmark_.pass(topic_.position());
   push({.gap = Gap::lost});
 }
 
 // Also decides whether it has caught up with the topic: only if no event is missing that the topic has already given to
 // its readers.
-void TopicReader::add_page(Position last, const std::deque<EventPtr>& events) {
-  const std::uint64_t first = events.empty() ? last.offset + 1 : events.front()->position().offset;
-  if (last.epoch != last_.epoch || last.offset < last_.offset) {
-    push({.gap = Gap::lost});
-    last_ = {last.epoch, first - 1};
-  } else if (first != last_.offset + 1) {
-    push({.gap = Gap::expired});
-    last_.offset = first - 1;
-  }
-  for (const EventPtr& event : events) {
+void TopicReader::add_page(const HistoryPage& page) {
+  const Gap gap = bookmark_.turn_to(page);
+  if (gap != Gap::none) push({.gap = gap});
+  for (const EventPtr& event : page.events) {
     push({.event = event});
-    last_ = event->position();
+    bookmark_.pass(event->position());
   }
-  if (last_.offset < last.offset) return;  // there are more pages
+  const Position& last = bookmark_.position();
+  if (last.offset < page.last.offset) return;  // there are more pages
   const Position& topic = topic_.position();
-  if (topic.epoch != last_.epoch || topic.offset <= last_.offset) state_ = State::live;
+  if (topic.epoch != last.epoch || topic.offset <= last.offset) state_ = State::live;
 }
 
 // ---- the topic's side
 
 void TopicReader::begin(const Position& topic) {
   if (state_ != State::waiting) return;
-  state_ = State::live;
-  last_ = topic;
-  if (after_ && topic && *after_ != topic) {
-    state_ = State::behind;
-    last_ = *after_;
-  } else if (after_ ? !topic : (resumes_ && topic)) {
-    push({.gap = Gap::lost});  // nobody knows that id
-  }
-  if (topic && !after_) push({.begins_after = topic});
+  const Bookmark::Start start = bookmark_.begin(topic);
+  state_ = start.behind ? State::behind : State::live;
+  if (start.gap != Gap::none) push({.gap = start.gap});
+  if (topic && bookmark_.begins_with_next()) push({.begins_after = topic});
 }
 
 void TopicReader::offer(const EventPtr& event) {
@@ -146,8 +121,8 @@ void TopicReader::offer(const EventPtr& event) {
   const Position& position = event->position();
   if (position) {
     if (state_ == State::behind) return;  // it will find it in the history
-    if (position.epoch == last_.epoch && position.offset <= last_.offset) return;
-    last_ = position;
+    if (bookmark_.has_passed(position)) return;
+    bookmark_.pass(position);
   } else if (state_ == State::behind && queue_.size() >= limits_.events) {
     return topic_.service().count_dropped(1);
   }
@@ -158,9 +133,11 @@ void TopicReader::offer_gap(Gap gap) {
   if (state_ == State::live) push({.gap = gap});
 }
 
-void TopicReader::tick(std::uint64_t now_ms) {
-  if (limits_.heartbeat.count() == 0 || has_items() || !waiting_) return;
+bool TopicReader::tick(std::uint64_t now_ms) {
+  if (limits_.heartbeat.count() == 0) return false;
+  if (has_items() || !waiting_) return true;
   if (now_ms - taken_ms_ >= static_cast<std::uint64_t>(limits_.heartbeat.count())) push({.is_heartbeat = true});
+  return true;
 }
 
 void TopicReader::push(ReaderItem item) {

@@ -11,15 +11,13 @@
 
 #include "pronghorn/task.h"
 #include "pronghorn/topics.h"
-#include "worker/state/events/event_message.h"
+#include "worker/state/events/messages/bookmark.h"
+#include "worker/state/events/messages/event_message.h"
+#include "worker/state/events/messages/topic_listener.h"
 
 namespace pronghorn::worker {
 
 class Topic;
-
-// Why events may have been missed.
-enum class Gap : std::uint8_t { none, interrupted, lost, expired, slow };
-[[nodiscard]] std::string_view to_text(Gap gap) noexcept;
 
 // What a reader gets, exactly one of these.
 struct ReaderItem {
@@ -40,12 +38,12 @@ struct ReaderLimits {
 //
 // Context:   loop thread. The topic resumes the coroutine that waits, from the loop.
 // Ownership: whoever reads; usually a local variable of the coroutine that does. Must not outlive the EventService.
-class TopicReader {
+class TopicReader final : private TopicListener {
  public:
   static constexpr std::size_t kMaxQueuedBytes = 4 * 1024 * 1024;
   static constexpr std::size_t kLeastQueue = 64;  // events; less could overflow before the reader has had its turn
 
-  // `after` is the id of the last event that was seen, as the client tells it; empty: none.
+  // `after` is text of the client: see Bookmark.
   TopicReader(Topic& topic, std::string_view after, ReaderLimits limits);
   TopicReader(const TopicReader&) = delete;
   TopicReader& operator=(const TopicReader&) = delete;
@@ -62,30 +60,28 @@ class TopicReader {
   [[nodiscard]] Overflow overflow() noexcept;
   [[nodiscard]] bool overflowed() const noexcept { return overflowed_; }
 
-  // For the topic, which calls wake() afterwards.
-  void begin(const Position& topic);  // the topic knows its position
-  void offer(const EventPtr& event);  // has been published
-  void offer_gap(Gap gap);            // before what is offered next
-  void tick(std::uint64_t now_ms);    // once a second: may queue a heartbeat
-  // Resumes the coroutine if there is something for it. It may destroy the reader.
-  void wake();
-
  private:
   enum class State { waiting, behind, live };
   class Items;
 
+  // TopicListener
+  void begin(const Position& topic) override;
+  void offer(const EventPtr& event) override;
+  void offer_gap(Gap gap) override;
+  [[nodiscard]] bool tick(std::uint64_t now_ms) override;
+  // Resumes the coroutine if there is something for it. It may destroy the reader.
+  void wake() override;
+
   [[nodiscard]] bool has_items() const noexcept { return missed_slow_ || !queue_.empty(); }
   [[nodiscard]] Task<void> read_history();
-  void add_page(Position last, const std::deque<EventPtr>& events);
+  void add_page(const HistoryPage& page);
   void push(ReaderItem item);
   void make_room();
 
   Topic& topic_;
   ReaderLimits limits_;
-  bool resumes_;                   // the client has sent an id
-  std::optional<Position> after_;  // that id, if it is one
   State state_ = State::waiting;
-  Position last_;  // of the last event in the queue, or where it begins
+  Bookmark bookmark_;  // at the last event in the queue, or where it begins
   std::deque<ReaderItem> queue_;
   std::size_t queued_bytes_ = 0;
   bool missed_slow_ = false;  // the oldest were dropped

@@ -6,6 +6,8 @@
 #include <utility>
 
 #include "worker/state/events/event_service.h"
+#include "worker/state/events/reader.h"
+#include "worker/state/events/topic_group.h"
 
 namespace pronghorn::worker {
 namespace {
@@ -18,52 +20,65 @@ constexpr std::size_t kShare = TopicReader::kLeastQueue / 2;
 
 Topic::Topic(EventService& service, std::string_view name)
     : service_(service), name_(name), keys_{service.names().facts_key(name), service.names().stream_key(name)} {
-  subscription_ = service_.subscriber().subscribe(service_.names().channel(name), *this);
+  subscription_ = service_.topic_subscriber().subscribe(service_.names().channel(name), *this);
   if (subscription_.active()) subscribed({});
-  tick();
 }
 
-// ---- readers
+Topic::~Topic() = default;
 
-void Topic::join(TopicReader& reader) {
-  readers_.push_back(&reader);
+// ---- listeners
+
+void Topic::join(TopicListener& listener) {
+  listeners_.push_back(&listener);
   ++living_;
-  if (state_ == State::live) reader.begin(position_);
+  if (state_ == State::live) listener.begin(position_);
 }
 
-void Topic::leave(TopicReader& reader) noexcept {
-  const auto found = std::ranges::find(readers_, &reader);
+void Topic::leave(TopicListener& listener) noexcept {
+  const auto found = std::ranges::find(listeners_, &listener);
   --living_;
   if (waking_) {
     *found = nullptr;
     return;
   }
-  *found = readers_.back();
-  readers_.pop_back();
+  *found = listeners_.back();
+  listeners_.pop_back();
   if (living_ == 0) service_.remove(*this);
 }
 
-// Coroutines of clients run only here. They may destroy readers and make new ones.
+TopicGroup& Topic::group() {
+  if (!group_) group_ = std::make_unique<TopicGroup>(*this);
+  return *group_;
+}
+
+// Clients are called, and their coroutines run, only here and in the group's own turns. They may destroy listeners and
+// make new ones.
 void Topic::wake() {
   if (std::exchange(waking_, true)) return;
-  for (std::size_t i = 0; i < readers_.size(); ++i) {
-    if (readers_[i] != nullptr) readers_[i]->wake();
+  for (std::size_t i = 0; i < listeners_.size(); ++i) {
+    if (listeners_[i] != nullptr) listeners_[i]->wake();
   }
   waking_ = false;
-  if (living_ < readers_.size()) std::erase(readers_, nullptr);
+  if (living_ < listeners_.size()) std::erase(listeners_, nullptr);
   if (living_ == 0) service_.remove(*this);
+}
+
+void Topic::want_ticks() {
+  if (!std::exchange(ticking_, true)) arm_tick();
+}
+
+void Topic::arm_tick() {
+  tick_.arm([](void* topic) { static_cast<Topic*>(topic)->tick(); }, this);
 }
 
 void Topic::tick() {
-  tick_.arm(
-      [](void* context) {
-        auto* topic = static_cast<Topic*>(context);
-        const std::uint64_t now_ms = uv_hrtime() / 1'000'000;
-        for (TopicReader* reader : topic->readers_) reader->tick(now_ms);
-        topic->tick();
-        topic->wake();
-      },
-      this);
+  const std::uint64_t now_ms = uv_hrtime() / 1'000'000;
+  ticking_ = false;
+  for (TopicListener* listener : listeners_) {
+    if (listener->tick(now_ms)) ticking_ = true;
+  }
+  if (ticking_) arm_tick();
+  wake();
 }
 
 // ---- the subscription
@@ -89,13 +104,14 @@ void Topic::message(std::string_view, const Reply& payload) {
 void Topic::park(EventPtr event) {
   parked_bytes_ += event->payload().size();
   parked_.push_back(std::move(event));
-  if (parked_.size() <= kMaxParked && parked_bytes_ <= kMaxParkedBytes) return;
+  if (parked_.size() - parked_taken_ <= kMaxParked && parked_bytes_ <= kMaxParkedBytes) return;
   forget_parked();
   parked_too_much_ = true;
 }
 
 void Topic::forget_parked() noexcept {
-  parked_.clear();
+  std::vector<EventPtr>().swap(parked_);
+  parked_taken_ = 0;
   parked_bytes_ = 0;
   parked_too_much_ = false;
 }
@@ -118,12 +134,12 @@ void Topic::fall_behind() {
 
 void Topic::deliver(const EventPtr& event) {
   if (event->position()) position_ = event->position();
-  for (TopicReader* reader : readers_) reader->offer(event);
+  for (TopicListener* listener : listeners_) listener->offer(event);
 }
 
 void Topic::offer_gap(Gap gap) {
   service_.count_gap();
-  for (TopicReader* reader : readers_) reader->offer_gap(gap);
+  for (TopicListener* listener : listeners_) listener->offer_gap(gap);
 }
 
 // ---- the history
@@ -164,7 +180,7 @@ void Topic::read_ended() {
     begin_read();
   } else {
     state_ = State::catching_up;
-    for (TopicReader* reader : readers_) reader->begin(position_);
+    tell_where_it_is();
     take_parked();
   }
   wake();
@@ -174,32 +190,43 @@ void Topic::take_page() {
   find_gap(page_);
   for (const EventPtr& event : page_.events) deliver(event);
   if (page_.events.empty()) position_ = page_.last;
-  page_.events.clear();
+  std::vector<EventPtr>().swap(page_.events);
 }
 
-// Tells the readers if `page` does not follow what they were given.
+// Tells the listeners if `page` does not follow what they were given.
 void Topic::find_gap(const HistoryPage& page) {
   const Position& last = page.last;
-  const std::uint64_t first = page.events.empty() ? last.offset + 1 : page.events.front()->position().offset;
+  const std::uint64_t first = page.first_offset();
+  Gap gap = Gap::none;
   if (!position_) {
-    if (!last || first != 1) offer_gap(Gap::interrupted);
+    if (!last || first != 1) gap = Gap::interrupted;
   } else if (last.epoch != position_.epoch || last.offset < position_.offset) {
-    offer_gap(Gap::lost);
+    gap = Gap::lost;
   } else if (first != position_.offset + 1) {
-    offer_gap(Gap::expired);
+    gap = Gap::expired;
   }
+  if (gap == Gap::none) return;
+  if (last) position_ = {last.epoch, first - 1};
+  offer_gap(gap);
+}
+
+void Topic::tell_where_it_is() {
+  for (TopicListener* listener : listeners_) listener->begin(position_);
 }
 
 // What was parked follows in shares, so that readers can take one before the next comes.
 void Topic::take_parked() {
-  for (std::size_t taken = 0; taken < kShare && !parked_.empty() && state_ == State::catching_up; ++taken) {
-    const EventPtr event = std::move(parked_.front());
-    parked_.pop_front();
+  for (std::size_t taken = 0; taken < kShare && state_ == State::catching_up && parked_taken_ < parked_.size();
+       ++taken) {
+    const EventPtr event = std::move(parked_[parked_taken_++]);
     parked_bytes_ -= event->payload().size();
     accept(event);
   }
   if (state_ != State::catching_up) return;
-  if (!parked_.empty()) {
+  if (parked_taken_ < parked_.size()) {
+    if (parked_taken_ >= kMaxParked) {
+      parked_.erase(parked_.begin(), parked_.begin() + static_cast<std::ptrdiff_t>(std::exchange(parked_taken_, 0)));
+    }
     settle_.arm(
         [](void* context) {
           auto* topic = static_cast<Topic*>(context);
@@ -210,7 +237,10 @@ void Topic::take_parked() {
     return;
   }
   state_ = State::live;
-  if (!std::exchange(parked_too_much_, false)) return;
+  const bool missed = parked_too_much_;
+  forget_parked();
+  tell_where_it_is();  // those who have joined since the page
+  if (!missed) return;
   if (position_) return fall_behind();
   offer_gap(Gap::interrupted);
 }

@@ -1,48 +1,55 @@
-// A topic that this worker reads: one subscription, and one copy of each event, for all its readers.
+// A topic that this worker reads: one subscription, and one copy of each event, for all who listen.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
-#include <exception>
-#include <optional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "pronghorn/task.h"
 #include "pronghorn/timer.h"
-#include "worker/state/events/event_message.h"
-#include "worker/state/events/history.h"
-#include "worker/state/events/reader.h"
+#include "worker/state/events/messages/event_message.h"
+#include "worker/state/events/messages/history.h"
+#include "worker/state/events/messages/topic_listener.h"
 #include "worker/state/redis/subscriber.h"
 
 namespace pronghorn::worker {
 
 class EventService;
+class TopicGroup;
 
-// Gives its readers the events in order and without gaps, as far as Redis has them. It subscribes, then asks where the
+// Gives its listeners the events in order and without gaps, as far as Redis has them. It subscribes, then asks where the
 // history ends; it is live from then on. When it has missed something (an interruption, an offset that does not
-// follow), it parks what arrives and reads the history from its own position, once for all its readers, then goes on
+// follow), it parks what arrives and reads the history from its own position, once for all its listeners, then goes on
 // live.
 //
+// Listeners are TopicReaders, one per stream of server-sent events, and one TopicGroup for any number of TopicMembers.
+// Workers have many topics (a socket may have one of its own), so a topic is small while nothing happens in it.
+//
 // Context:   loop thread.
-// Ownership: the EventService. The topic removes itself when its last reader leaves.
+// Ownership: the EventService. The topic removes itself when its last listener leaves.
 class Topic final : private Subscriber::Listener {
  public:
   Topic(EventService& service, std::string_view name);
   Topic(const Topic&) = delete;
   Topic& operator=(const Topic&) = delete;
-  ~Topic() = default;
+  ~Topic();
 
-  void join(TopicReader& reader);
-  void leave(TopicReader& reader) noexcept;  // may destroy the topic
+  void join(TopicListener& listener);
+  void leave(TopicListener& listener) noexcept;  // may destroy the topic
+  void want_ticks();                             // of all listeners, until none wants more
+  // For members. It is one of the listeners while it has members.
+  [[nodiscard]] TopicGroup& group();
 
   [[nodiscard]] EventService& service() noexcept { return service_; }
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
   [[nodiscard]] const HistoryKeys& keys() const noexcept { return keys_; }
-  // Of the last event that the readers were given.
+  // Of the last event that the listeners were given.
   [[nodiscard]] const Position& position() const noexcept { return position_; }
+  // Whether events arrive as they are published, and position() is known.
+  [[nodiscard]] bool is_live() const noexcept { return state_ == State::live; }
 
  private:
   enum class State {
@@ -63,6 +70,7 @@ class Topic final : private Subscriber::Listener {
   void read_ended();
   void take_page();
   void find_gap(const HistoryPage& page);
+  void tell_where_it_is();
   void take_parked();
   void park(EventPtr event);
   void forget_parked() noexcept;
@@ -70,6 +78,7 @@ class Topic final : private Subscriber::Listener {
   void fall_behind();
   void deliver(const EventPtr& event);
   void offer_gap(Gap gap);
+  void arm_tick();
   void tick();
   void wake();  // last: may destroy the topic
 
@@ -79,10 +88,13 @@ class Topic final : private Subscriber::Listener {
   State state_ = State::waiting;
   bool located_ = false;  // position_ is known
   Position position_;
-  std::vector<TopicReader*> readers_;  // null: has left while readers are woken; then only
-  std::size_t living_ = 0;             // how many are not null
+  std::vector<TopicListener*> listeners_;  // null: has left while listeners are woken; then only
+  std::size_t living_ = 0;                 // how many are not null
   bool waking_ = false;
-  std::deque<EventPtr> parked_;
+  bool ticking_ = false;
+  std::unique_ptr<TopicGroup> group_;  // null: there was never a member
+  std::vector<EventPtr> parked_;
+  std::size_t parked_taken_ = 0;  // so many of them were delivered
   std::size_t parked_bytes_ = 0;
   bool parked_too_much_ = false;
 

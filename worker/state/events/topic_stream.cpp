@@ -8,8 +8,8 @@
 #include "worker/http/event_text.h"
 #include "worker/http/response_access.h"
 #include "worker/state/events/event_service.h"
+#include "worker/state/events/messages/topic_names.h"
 #include "worker/state/events/reader.h"
-#include "worker/state/events/topic_names.h"
 
 namespace pronghorn {
 namespace {

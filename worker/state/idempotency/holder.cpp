@@ -10,7 +10,7 @@
 #include <charconv>
 #include <optional>
 
-#include "common/random_hex.h"
+#include "worker/crypto/random_hex.h"
 
 namespace pronghorn::worker {
 namespace {

@@ -58,7 +58,8 @@ unsigned read_number(std::string_view text, const Field& field) {
   }
   const auto named = std::ranges::find(field.names, lower(text));
   if (named != field.names.end()) return field.least + static_cast<unsigned>(named - field.names.begin());
-  throw Bad{fmt::format("\"{}\" is no {}; use {} to {}", text.substr(0, 20), field.name, field.least, field.most)};
+  throw Bad{
+      fmt::format("\"{}\" is not a valid {}; use {} to {}", text.substr(0, 20), field.name, field.least, field.most)};
 }
 
 // One element of a list: *, N, N-M, with /STEP.

@@ -8,7 +8,7 @@
 
 #include "common/config/networks.h"
 #include "worker/exchange/exchange.h"
-#include "worker/net/peer.h"
+#include "worker/net/socket/peer.h"
 
 namespace pronghorn::detail {
 // What the public headers know of worker::JobRun.

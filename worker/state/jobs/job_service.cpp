@@ -10,8 +10,8 @@
 #include <utility>
 
 #include "common/log.h"
-#include "common/random_hex.h"
 #include "pronghorn/concurrent.h"
+#include "worker/crypto/random_hex.h"
 #include "worker/runtime/exception_text.h"
 #include "worker/state/idempotency/holder.h"
 #include "worker/state/jobs/job_scripts.h"

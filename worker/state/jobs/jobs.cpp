@@ -53,7 +53,9 @@ Task<std::optional<JobStatus>> Jobs::find(std::string_view id) { return inner(*s
 Task<JobCounts> Jobs::counts() { return inner(*service_).counts(); }
 
 Task<JobCounts> Jobs::counts(std::string_view name) {
-  if (!worker::is_job_name(name)) throw std::invalid_argument("that is no name of a job");
+  if (!worker::is_job_name(name)) {
+    throw std::invalid_argument("counts(): a job's name is 1 to 64 letters, digits, '-' or '_'");
+  }
   return inner(*service_).counts_of(std::string(name));
 }
 

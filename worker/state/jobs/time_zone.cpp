@@ -177,7 +177,7 @@ TimeZone TimeZone::load(std::string_view name) {
   try {
     return parse(bytes);
   } catch (const Invalid&) {
-    throw std::invalid_argument(fmt::format("time zone \"{}\": {} is no file of a time zone", name, path));
+    throw std::invalid_argument(fmt::format("time zone \"{}\": {} is not a time zone file", name, path));
   }
 }
 

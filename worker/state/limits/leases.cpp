@@ -7,7 +7,7 @@
 #include <charconv>
 #include <string>
 
-#include "common/random_hex.h"
+#include "worker/crypto/random_hex.h"
 #include "worker/state/keys/digest.h"
 
 namespace pronghorn::worker {

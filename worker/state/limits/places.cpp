@@ -6,8 +6,8 @@
 #include <span>
 
 #include "common/ipc/scoreboard.h"
-#include "common/random_hex.h"
 #include "pronghorn/timer.h"
+#include "worker/crypto/random_hex.h"
 #include "worker/state/idempotency/holder.h"
 #include "worker/state/limits/limit_script.h"
 #include "worker/state/redis/redis_client.h"

@@ -93,6 +93,8 @@ RedisTarget ClusterRouter::target_of(const RedisHost& host, bool is_replica) con
   target.url.user = url_.user;
   target.url.password = url_.password;
   target.kind = is_replica ? RedisTarget::Kind::replica : RedisTarget::Kind::cluster;
+  const auto name = map_.names.find({host.host, host.port});
+  if (name != map_.names.end()) target.tls_name = name->second;
   return target;
 }
 

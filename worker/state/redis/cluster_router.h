@@ -27,10 +27,10 @@
 #include "common/ipc/scoreboard.h"
 #include "common/uv_ptr.h"
 #include "pronghorn/task.h"
+#include "worker/state/redis/cluster/refresh_pacer.h"
+#include "worker/state/redis/cluster/routed_commands.h"
 #include "worker/state/redis/cluster/slot_map.h"
 #include "worker/state/redis/redis_node.h"
-#include "worker/state/redis/refresh_pacer.h"
-#include "worker/state/redis/routed_commands.h"
 
 namespace pronghorn::worker {
 

@@ -18,8 +18,9 @@ constexpr std::array<std::string_view, 19> kChangesConnection{
     "AUTH",      "SELECT",     "HELLO",      "RESET",       "QUIT",         "WATCH",        "UNWATCH",
     "SYNC",      "PSYNC",      "READONLY",   "READWRITE",   "ASKING"};
 // Commands that hold up every later command on the connection.
-constexpr std::array<std::string_view, 10> kBlocks{"BLPOP",    "BRPOP",    "BRPOPLPUSH", "BLMOVE", "BLMPOP",
-                                                   "BZPOPMIN", "BZPOPMAX", "BZMPOP",     "WAIT",   "WAITAOF"};
+constexpr std::array<std::string_view, 8> kBlocks{"BLPOP",  "BRPOP",    "BRPOPLPUSH", "BLMOVE",
+                                                  "BLMPOP", "BZPOPMIN", "BZPOPMAX",   "BZMPOP"};
+constexpr std::array<std::string_view, 2> kAwaitsReplicas{"WAIT", "WAITAOF"};
 
 bool is_one_of(std::string_view name, std::span<const std::string_view> names) noexcept {
   return std::any_of(names.begin(), names.end(),
@@ -44,6 +45,9 @@ void require_shareable(const std::vector<std::string>& words) {
   const bool blocking_read =
       (equal_ignoring_case(name, "XREAD") || equal_ignoring_case(name, "XREADGROUP")) && has_word(words, "BLOCK");
   if (blocking_read || is_one_of(name, kBlocks)) {
+    throw RedisError(name + " is not allowed in a pipeline(): it blocks the connection that all handlers share");
+  }
+  if (is_one_of(name, kAwaitsReplicas)) {
     throw RedisError(name + " is not allowed: it blocks the connection that all handlers of the worker share");
   }
 }

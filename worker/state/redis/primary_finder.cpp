@@ -15,18 +15,44 @@ namespace {
 constexpr std::uint64_t kCalmMs = 1'000;
 constexpr std::uint64_t kSearchingMs = 200;
 
-// Host and port, as SENTINEL GET-MASTER-ADDR-BY-NAME names them.
-std::optional<RedisHost> parse_address(const Reply& reply) {
+std::optional<RedisHost> parse_address(std::string_view host, std::string_view port) {
+  if (host.empty() || host.size() > 255) return std::nullopt;
+  std::uint16_t number = 0;
+  const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), number);
+  if (error != std::errc{} || end != port.data() + port.size() || number == 0) return std::nullopt;
+  return RedisHost{std::string(host), number};
+}
+
+// The reply to SENTINEL GET-MASTER-ADDR-BY-NAME.
+std::optional<RedisHost> parse_primary(const Reply& reply) {
   if (!reply.is_array() || reply.array().size() != 2) return std::nullopt;
   const Reply& host = reply.array()[0];
   const Reply& port = reply.array()[1];
-  if (!host.is_string() || !port.is_string() || host.string().empty() || host.string().size() > 255)
-    return std::nullopt;
-  std::uint16_t number = 0;
-  const std::string& text = port.string();
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc{} || end != text.data() + text.size() || number == 0) return std::nullopt;
-  return RedisHost{host.string(), number};
+  if (!host.is_string() || !port.is_string()) return std::nullopt;
+  return parse_address(host.string(), port.string());
+}
+
+// One entry of the reply to SENTINEL REPLICAS: names and values in turn.
+std::string_view value_of(const Reply& entry, std::string_view name) {
+  if (!entry.is_array()) return {};
+  const Reply::Array& words = entry.array();
+  for (std::size_t i = 0; i + 1 < words.size(); i += 2) {
+    if (words[i].is_string() && words[i + 1].is_string() && words[i].string() == name) return words[i + 1].string();
+  }
+  return {};
+}
+
+std::vector<RedisHost> parse_replicas(const Reply& reply) {
+  std::vector<RedisHost> connected, others;
+  if (!reply.is_array()) return connected;
+  for (const Reply& entry : reply.array()) {
+    if (value_of(entry, "flags") != "slave") continue;  // also s_down, o_down or disconnected
+    auto host = parse_address(value_of(entry, "ip"), value_of(entry, "port"));
+    if (!host) continue;
+    (value_of(entry, "master-link-status") == "ok" ? connected : others).push_back(std::move(*host));
+  }
+  // All of them lose their primary when it dies: what they have may be read until another is promoted.
+  return connected.empty() ? others : connected;
 }
 
 }  // namespace
@@ -56,6 +82,11 @@ void PrimaryFinder::primary_serves(bool serves) {
   wait(1);
 }
 
+void PrimaryFinder::ask_for_replicas() {
+  wants_replicas_ = true;
+  if (!closed_ && !is_asking_) wait(1);
+}
+
 void PrimaryFinder::connect_to(std::size_t sentinel) {
   const RedisHost& host = url_.seeds[sentinel];
   RedisTarget target;
@@ -76,10 +107,13 @@ Task<void> PrimaryFinder::ask() {
   for (std::size_t tried = 0; tried < url_.seeds.size(); ++tried) {
     const std::string asked = display_host(url_.seeds[current_].host, url_.seeds[current_].port);
     RedisCall call(*sentinel_);
+    const bool with_replicas = wants_replicas_;
     call.send({"SENTINEL", "GET-MASTER-ADDR-BY-NAME", url_.primary});
+    if (with_replicas) call.send({"SENTINEL", "REPLICAS", url_.primary});
     try {
       co_await call;
-      if (auto address = parse_address(call.reply())) {
+      if (auto address = parse_primary(call.reply())) {
+        if (with_replicas) replicas_ = parse_replicas(call.reply(1));
         answered(std::move(*address));
         co_return;
       }

@@ -1,4 +1,4 @@
-// Finds the primary that sentinels watch, and notices when they name another.
+// Finds the primary that sentinels watch, and notices when they name another. Finds its replicas, if they are wanted.
 #pragma once
 
 #include <uv.h>
@@ -40,9 +40,13 @@ class PrimaryFinder final : private RedisNode::Owner {
   void close();
   // Whether the primary that was found serves: decides how often to ask.
   void primary_serves(bool serves);
+  // From now on, each question is about replicas(), too.
+  void ask_for_replicas();
 
   // nullopt: none was found yet.
   [[nodiscard]] const std::optional<RedisHost>& primary() const noexcept { return primary_; }
+  // Those that a sentinel can reach; if some of them are connected to the primary, only these. In no order.
+  [[nodiscard]] const std::vector<RedisHost>& replicas() const noexcept { return replicas_; }
   // Why no sentinel could be asked the last time; empty if one could.
   [[nodiscard]] const std::string& reason() const noexcept { return reason_; }
 
@@ -64,6 +68,8 @@ class PrimaryFinder final : private RedisNode::Owner {
   CounterArray counters_{};  // what sentinels are asked is not counted as a command to Redis
 
   std::optional<RedisHost> primary_;
+  bool wants_replicas_ = false;
+  std::vector<RedisHost> replicas_;
   std::string reason_ = "no sentinel was asked yet";
   bool told_ = false;  // that no sentinel answers
   bool serves_ = false;

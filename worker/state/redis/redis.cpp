@@ -1,6 +1,8 @@
 #include "pronghorn/redis.h"
 
+#include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <optional>
 #include <span>
 #include <stdexcept>
@@ -9,10 +11,13 @@
 #include <vector>
 
 #include "worker/state/keys/digest.h"
+#include "worker/state/redis/cluster/command_keys.h"
 #include "worker/state/redis/command_guard.h"
 #include "worker/state/redis/link/reply_errors.h"
+#include "worker/state/redis/own_connections.h"
 #include "worker/state/redis/redis_client.h"
 #include "worker/state/redis/run_script.h"
+#include "worker/state/redis/stale_reads.h"
 
 namespace pronghorn {
 namespace {
@@ -30,7 +35,65 @@ worker::RedisClient& inner(detail::RedisClient& client) noexcept { return static
 
 std::vector<std::string_view> views(const std::vector<std::string>& texts) { return {texts.begin(), texts.end()}; }
 
+// For what a replica leaves to the primary: within the time that the commands had from `started` on.
+worker::CallOptions options_for_primary(const worker::RedisClient& client, const worker::CallOptions& options,
+                                        std::chrono::steady_clock::time_point started) {
+  return {.until = std::min(options.until, started + client.timeout()), .may_be_stale = false};
+}
+
+Task<std::vector<Reply>> run_all(worker::RedisClient& client, worker::CallOptions options,
+                                 std::vector<Command> commands) {
+  worker::require_shareable(commands);
+  options.may_be_stale = options.may_be_stale && client.has_replicas() && worker::may_go_to_replica(commands);
+  const auto started = options.may_be_stale ? std::chrono::steady_clock::now() : options.until;
+  worker::RedisCall call(client, options);
+  for (const Command& command : commands) call.send(command);
+  co_await call;
+  if (options.may_be_stale) {
+    const std::vector<std::size_t> left = worker::left_to_primary(commands, call);
+    worker::RedisCall rest(client, options_for_primary(client, options, started));
+    for (const std::size_t index : left) rest.send(commands[index]);
+    co_await rest;
+    for (std::size_t i = 0; i < left.size(); ++i) call.reply(left[i]) = std::move(rest.reply(i));
+  }
+  std::vector<Reply> replies;
+  replies.reserve(commands.size());
+  for (std::size_t i = 0; i < commands.size(); ++i) replies.push_back(std::move(call.reply(i)));
+  co_return replies;
+}
+
+// On a connection of its own, for as long as the command waits.
+Task<Reply> run_waiting(worker::RedisClient& client, worker::CallOptions options, Command command,
+                        std::chrono::milliseconds wait) {
+  const std::vector<std::string_view> words = views(command.words());
+  const auto target = client.target_for(worker::command_slot(words).key);
+  if (!target) throw RedisUnavailable(target.error());
+  if (wait != std::chrono::milliseconds::max()) {
+    options.until = std::min(options.until, std::chrono::steady_clock::now() + wait + client.timeout());
+  }
+  const worker::OwnConnections::Lease own = client.own_connections().take(*target);
+  worker::RedisCall call(own.node(), options);
+  call.send(words);
+  co_await call;
+  // The server has become a replica, or the slot of the key has moved.
+  const bool has_moved = call.reply().is_error() && (worker::is_redirection(call.reply().error()) ||
+                                                     call.reply().error().starts_with("UNBLOCKED"));
+  if (has_moved) throw RedisUnavailable(call.reply().error());
+  worker::require_success(call.reply());
+  co_return std::move(call.reply());
+}
+
 Task<Reply> run_one(worker::RedisClient& client, worker::CallOptions options, Command command) {
+  if (const auto wait = worker::waiting_time(command)) {
+    Task<Reply> running = run_waiting(client, options, std::move(command), *wait);
+    co_return co_await std::move(running);
+  }
+  if (options.may_be_stale) {
+    Task<std::vector<Reply>> running = run_all(client, options, {std::move(command)});
+    std::vector<Reply> replies = co_await std::move(running);
+    worker::require_success(replies[0]);
+    co_return std::move(replies[0]);
+  }
   worker::require_shareable(std::span(&command, 1));
   worker::RedisCall call(client, options);
   call.send(command);
@@ -39,24 +102,18 @@ Task<Reply> run_one(worker::RedisClient& client, worker::CallOptions options, Co
   co_return std::move(call.reply());
 }
 
-Task<std::vector<Reply>> run_all(worker::RedisClient& client, worker::CallOptions options,
-                                 std::vector<Command> commands) {
-  worker::require_shareable(commands);
-  worker::RedisCall call(client, options);
-  for (const Command& command : commands) call.send(command);
-  co_await call;
-  std::vector<Reply> replies;
-  replies.reserve(commands.size());
-  for (std::size_t i = 0; i < commands.size(); ++i) replies.push_back(std::move(call.reply(i)));
-  co_return replies;
-}
-
 Task<Reply> run_owned(worker::RedisClient& client, worker::CallOptions options, const Script& script,
                       std::vector<std::string> keys, std::vector<std::string> args) {
   const std::vector<std::string_view> key_views = views(keys);
   const std::vector<std::string_view> arg_views = views(args);
+  options.may_be_stale = options.may_be_stale && client.has_replicas();
+  const auto started = options.may_be_stale ? std::chrono::steady_clock::now() : options.until;
   Task<Reply> running = worker::run_script(client, script, key_views, arg_views, options);
   Reply reply = co_await std::move(running);
+  if (options.may_be_stale && worker::is_left_to_primary(reply)) {
+    running = worker::run_script(client, script, key_views, arg_views, options_for_primary(client, options, started));
+    reply = co_await std::move(running);
+  }
   worker::require_success(reply);
   co_return reply;
 }
@@ -104,12 +161,12 @@ std::int64_t Reply::integer() const {
   throw_wrong_kind(*this, "an integer");
 }
 
-const std::string& Reply::string() const {
+const std::string& Reply::string() const& {
   if (const auto* text = std::get_if<std::string>(&value_)) return *text;
   throw_wrong_kind(*this, "a string");
 }
 
-const Reply::Array& Reply::array() const {
+const Reply::Array& Reply::array() const& {
   if (const auto* values = std::get_if<Array>(&value_)) return *values;
   throw_wrong_kind(*this, "an array");
 }
@@ -117,6 +174,16 @@ const Reply::Array& Reply::array() const {
 const std::string& Reply::error() const {
   if (const auto* failure = std::get_if<Error>(&value_)) return failure->message;
   throw_wrong_kind(*this, "an error");
+}
+
+std::string Reply::string() && {
+  static_cast<void>(std::as_const(*this).string());
+  return std::move(std::get<std::string>(value_));
+}
+
+Reply::Array Reply::array() && {
+  static_cast<void>(std::as_const(*this).array());
+  return std::move(std::get<Array>(value_));
 }
 
 Script::Script(std::string source) : source_(std::move(source)), sha1_(worker::sha1_hex(source_)) {}

@@ -19,7 +19,7 @@ std::uint64_t nanoseconds_of(std::chrono::steady_clock::time_point time) noexcep
 }  // namespace
 
 RedisCall::RedisCall(RedisClient& client, const CallOptions& options) noexcept
-    : node_(client.node_.get()),
+    : node_(client.node_for(options)),
       router_(client.router_.get()),
       schedule_(client.schedule_),
       until_ns_(nanoseconds_of(options.until)),
@@ -28,8 +28,8 @@ RedisCall::RedisCall(RedisClient& client, const CallOptions& options) noexcept
 RedisCall::RedisCall(ClusterRouter& router) noexcept
     : node_(nullptr), router_(&router), schedule_(router.schedule()), until_ns_(UINT64_MAX) {}
 
-RedisCall::RedisCall(RedisNode& node) noexcept
-    : node_(&node), router_(nullptr), schedule_(node.schedule()), until_ns_(UINT64_MAX) {}
+RedisCall::RedisCall(RedisNode& node, const CallOptions& options) noexcept
+    : node_(&node), router_(nullptr), schedule_(node.schedule()), until_ns_(nanoseconds_of(options.until)) {}
 
 RedisCall::~RedisCall() {
   if (outstanding() > 0 || ready_position_ != SIZE_MAX) forget();

@@ -28,7 +28,7 @@ inline constexpr std::string_view kNoTimeLeft = "the deadline of the request has
 struct CallOptions {
   // When the call fails at the latest. The option redis_timeout limits every command too.
   std::chrono::steady_clock::time_point until = std::chrono::steady_clock::time_point::max();
-  bool may_be_stale = false;  // in a cluster, reads may go to a replica
+  bool may_be_stale = false;  // reads may go to a replica, if the client has_replicas()
 };
 
 //   RedisCall call(client);
@@ -48,7 +48,7 @@ class RedisCall {
  public:
   explicit RedisCall(RedisClient& client, const CallOptions& options = {}) noexcept;
   explicit RedisCall(ClusterRouter& router) noexcept;
-  explicit RedisCall(RedisNode& node) noexcept;  // to this node, whatever the keys are
+  explicit RedisCall(RedisNode& node, const CallOptions& options = {}) noexcept;  // to this node, whatever the keys are
   RedisCall(const RedisCall&) = delete;
   RedisCall& operator=(const RedisCall&) = delete;
   ~RedisCall();

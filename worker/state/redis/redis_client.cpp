@@ -8,11 +8,14 @@
 namespace pronghorn::worker {
 
 RedisClient::RedisClient(uv_loop_t* loop, RedisUrl url, LinkSettings settings, std::string trial_key, WorkerRow& row)
-    : url_(std::move(url)),
+    : loop_(loop),
+      url_(std::move(url)),
       settings_(std::move(settings)),
       trial_key_(std::move(trial_key)),
       status_(row),
-      schedule_(loop, row.counters) {
+      counters_(row.counters),
+      schedule_(loop, row.counters),
+      own_connections_(loop, link_settings("waiting"), row.counters, schedule_) {
   if (url_.kind == RedisUrl::Kind::cluster) {
     router_ = std::make_unique<ClusterRouter>(loop, url_, settings_, trial_key_, row.counters, schedule_,
                                               [this] { report(); });
@@ -40,9 +43,12 @@ void RedisClient::start(std::function<void(std::string)> on_fatal) {
 }
 
 void RedisClient::close() {
+  closed_ = true;
   if (finder_) finder_->close();
+  if (replica_) replica_->close();
   if (node_) node_->close();
   if (router_) router_->close();
+  own_connections_.close();
   schedule_.resume();
   schedule_.close();
 }
@@ -95,11 +101,22 @@ LinkSettings RedisClient::link_settings(std::string_view purpose) const {
 }
 
 void RedisClient::primary_found(bool is_new) {
+  if (replica_) replica_->named(finder_->replicas());
   if (is_new) {
     node_->switch_target();
   } else if (!node_->up()) {
     node_->retry_now();
   }
+}
+
+RedisNode* RedisClient::node_for(const CallOptions& options) {
+  if (!options.may_be_stale || !finder_ || closed_) return node_.get();
+  if (!replica_) {
+    replica_ = std::make_unique<ReplicaReader>(loop_, url_, settings_, counters_, schedule_, [this] { report(); });
+    finder_->ask_for_replicas();
+  }
+  RedisNode* replica = replica_->usable();
+  return replica != nullptr ? replica : node_.get();
 }
 
 // ---- status
@@ -120,6 +137,7 @@ void RedisClient::report() {
   } else {
     if (const RedisState state = node_->state(); state != RedisState::connecting) status_.set(state, node_->reason());
     add_node(*node_, false);
+    if (replica_ && replica_->is_chosen()) add_node(replica_->node(), true);
   }
   status_.set_nodes(nodes);
 }

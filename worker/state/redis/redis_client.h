@@ -3,6 +3,7 @@
 
 #include <uv.h>
 
+#include <chrono>
 #include <expected>
 #include <functional>
 #include <memory>
@@ -14,10 +15,12 @@
 #include "common/ipc/scoreboard.h"
 #include "worker/state/redis/call_schedule.h"
 #include "worker/state/redis/cluster_router.h"
+#include "worker/state/redis/health/redis_status.h"
+#include "worker/state/redis/own_connections.h"
 #include "worker/state/redis/primary_finder.h"
 #include "worker/state/redis/redis_call.h"
 #include "worker/state/redis/redis_node.h"
-#include "worker/state/redis/redis_status.h"
+#include "worker/state/redis/replica_reader.h"
 
 namespace pronghorn::detail {
 // What the public headers know of worker::RedisClient.
@@ -70,11 +73,17 @@ class RedisClient final : public pronghorn::detail::RedisClient, private RedisNo
   [[nodiscard]] std::uint64_t connection() const noexcept;
   // Whether the keys of one command must be in one slot.
   [[nodiscard]] bool is_cluster() const noexcept { return router_ != nullptr; }
+  // Whether reads that may be stale can go elsewhere than writes: in a cluster, and with sentinels.
+  [[nodiscard]] bool has_replicas() const noexcept { return router_ != nullptr || finder_ != nullptr; }
+  // The deadline of each command.
+  [[nodiscard]] std::chrono::milliseconds timeout() const noexcept { return settings_.timeout; }
 
   // Where a connection of its own must go, such as one that subscribes or blocks: to the node that serves `key` now, or
   // to any node if `key` is empty. An error says why nobody knows it yet. For the TargetSource of a RedisLink, which asks
   // before each attempt to connect.
   [[nodiscard]] std::expected<RedisTarget, std::string> target_for(std::string_view key) const;
+  // For commands that wait in Redis, to what target_for() says.
+  [[nodiscard]] OwnConnections& own_connections() noexcept { return own_connections_; }
   // The settings for such a link. `purpose` becomes a part of its name: "shop:3:events".
   [[nodiscard]] LinkSettings link_settings(std::string_view purpose) const;
 
@@ -85,18 +94,25 @@ class RedisClient final : public pronghorn::detail::RedisClient, private RedisNo
   void node_changed(RedisNode& node) override;
   void node_replied(RedisNode&, RedisCall&, std::uint32_t, Reply) override {}
 
+  // Where a call goes; null in a cluster.
+  [[nodiscard]] RedisNode* node_for(const CallOptions& options);
   void primary_found(bool is_new);
   [[nodiscard]] std::expected<RedisTarget, std::string> own_target() const;
   void report();
 
+  uv_loop_t* loop_;
   RedisUrl url_;
   LinkSettings settings_;
   std::string trial_key_;
   RedisStatus status_;
+  CounterArray& counters_;
   CallSchedule schedule_;
-  std::unique_ptr<PrimaryFinder> finder_;  // with sentinels
-  std::unique_ptr<RedisNode> node_;        // null in a cluster
-  std::unique_ptr<ClusterRouter> router_;  // null unless in a cluster
+  OwnConnections own_connections_;
+  bool closed_ = false;
+  std::unique_ptr<PrimaryFinder> finder_;   // with sentinels
+  std::unique_ptr<ReplicaReader> replica_;  // with sentinels, once a read may be stale
+  std::unique_ptr<RedisNode> node_;         // null in a cluster
+  std::unique_ptr<ClusterRouter> router_;   // null unless in a cluster
 };
 
 }  // namespace pronghorn::worker

@@ -38,6 +38,10 @@ RedisNode::~RedisNode() { close(); }
 
 void RedisNode::start(std::function<void(std::string)> on_fatal) { link_.start(std::move(on_fatal)); }
 
+void RedisNode::let_commands_wait() noexcept {
+  timeout_ns_ = static_cast<std::uint64_t>(std::chrono::nanoseconds(std::chrono::years(1)).count());
+}
+
 void RedisNode::close() {
   if (std::exchange(closed_, true)) return;
   link_.close();

@@ -24,9 +24,9 @@
 #include "common/ipc/scoreboard.h"
 #include "common/uv_ptr.h"
 #include "pronghorn/redis.h"
-#include "worker/state/redis/circuit_breaker.h"
+#include "worker/state/redis/health/circuit_breaker.h"
+#include "worker/state/redis/health/write_watch.h"
 #include "worker/state/redis/link/redis_link.h"
-#include "worker/state/redis/write_watch.h"
 
 namespace pronghorn::worker {
 
@@ -74,6 +74,9 @@ class RedisNode final : private RedisLink::Listener {
   void issue(RedisCall& call, std::span<const std::string_view> words);
   void forget(RedisCall& call) noexcept;
 
+  // From now on commands have no deadline but that of their call: they may wait in Redis.
+  void let_commands_wait() noexcept;
+
   // For a cluster: queues `count` encoded commands, whose replies have the indexes from `first` on. Returns the sequence
   // of the first. Only without an obstacle().
   std::uint64_t enqueue(RedisCall* call, std::uint32_t first, std::uint32_t count, std::string_view bytes);
@@ -93,7 +96,8 @@ class RedisNode final : private RedisLink::Listener {
   // Whether Redis refuses writes; it may still answer reads.
   [[nodiscard]] bool refuses_writes() const noexcept { return writes_.refused(); }
   [[nodiscard]] bool idle() const noexcept { return pending_.empty(); }
-  [[nodiscard]] const std::string& host() const noexcept { return link_.target().url.host; }
+  // What it connects to, or connected to last.
+  [[nodiscard]] const RedisTarget& target() const noexcept { return link_.target(); }
   [[nodiscard]] const std::string& address() const noexcept { return link_.address(); }
   [[nodiscard]] CallSchedule& schedule() const noexcept { return schedule_; }
 

@@ -4,12 +4,14 @@
 #include <utility>
 
 #include "common/log.h"
+#include "worker/state/redis/link/subscriber_link.h"
 
 namespace pronghorn::worker {
 
 Subscriber::Subscriber(uv_loop_t* loop, TargetSource source, LinkSettings settings,
                        std::chrono::milliseconds ping_interval)
-    : link_(loop, std::move(source), std::move(settings), ping_interval, *this) {}
+    : link_(std::make_unique<SubscriberLink>(loop, std::move(source), std::move(settings), ping_interval,
+                                             static_cast<MessageLink::Listener&>(*this))) {}
 
 Subscription Subscriber::subscribe(std::string_view channel, Listener& listener) {
   return add(channels_, false, channel, listener);
@@ -26,12 +28,12 @@ Subscription Subscriber::add(Channels& channels, bool is_pattern, std::string_vi
     channel->name = name;
     channel->is_pattern = is_pattern;
     found = channels.emplace(std::string(name), std::move(channel)).first;
-    if (link_.up()) request(*found->second);
+    if (link_->up()) request(*found->second);
   }
   Channel& channel = *found->second;
   channel.listeners.push_back(&listener);
   ++channel.live;
-  link_.start();
+  link_->start();
   return {*this, channel, listener};
 }
 
@@ -45,7 +47,7 @@ void Subscriber::remove(Channel& channel, Listener& listener) noexcept {
   if (--channel.live > 0) return;
   Channels& channels = channel.is_pattern ? patterns_ : channels_;
   awaited_.erase(channel.command);
-  if (link_.up()) link_.send(channel.is_pattern ? "PUNSUBSCRIBE" : "UNSUBSCRIBE", channel.name);
+  if (link_->up()) link_->send(channel.is_pattern ? "PUNSUBSCRIBE" : "UNSUBSCRIBE", channel.name);
   auto node = channels.extract(channels.find(channel.name));
   left_.push_back(std::move(node.mapped()));
   if (telling_ == 0) clean();
@@ -53,7 +55,7 @@ void Subscriber::remove(Channel& channel, Listener& listener) noexcept {
 
 void Subscriber::request(Channel& channel) {
   channel.refused = false;
-  channel.command = link_.send(channel.is_pattern ? "PSUBSCRIBE" : "SUBSCRIBE", channel.name);
+  channel.command = link_->send(channel.is_pattern ? "PSUBSCRIBE" : "SUBSCRIBE", channel.name);
   awaited_[channel.command] = &channel;
 }
 

@@ -1,5 +1,4 @@
-// The worker's subscriptions to what is published in Redis: one connection, one subscription per channel however many
-// listeners it has.
+// Subscriptions to what is published in Redis: one per channel and link, however many listeners it has.
 #pragma once
 
 #include <uv.h>
@@ -7,6 +6,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -15,8 +15,8 @@
 #include <vector>
 
 #include "pronghorn/redis.h"
+#include "worker/state/redis/link/message_link.h"
 #include "worker/state/redis/link/redis_target.h"
-#include "worker/state/redis/link/subscriber_link.h"
 
 namespace pronghorn::worker {
 
@@ -33,7 +33,7 @@ class Subscription;
 //
 // Context:   loop thread. Must not be destroyed or closed from within a listener.
 // Ownership: must outlive its subscriptions, which must not outlive their listeners.
-class Subscriber final : private SubscriberLink::Listener {
+class Subscriber final : private MessageLink::Listener {
  public:
   // Called from the loop, never from within subscribe(). May subscribe, and drop any subscription. Must not throw.
   class Listener {
@@ -55,6 +55,9 @@ class Subscriber final : private SubscriberLink::Listener {
   // Any node of a Redis Cluster will do. The timeout of `settings` limits the wait for an answer to PING too.
   Subscriber(uv_loop_t* loop, TargetSource source, LinkSettings settings,
              std::chrono::milliseconds ping_interval = kPingInterval);
+  // With another source of messages, which `make` returns; its listener outlives it.
+  using LinkMaker = std::function<std::unique_ptr<MessageLink>(MessageLink::Listener& listener)>;
+  explicit Subscriber(const LinkMaker& make) : link_(make(*this)) {}
   Subscriber(const Subscriber&) = delete;
   Subscriber& operator=(const Subscriber&) = delete;
   ~Subscriber() { close(); }
@@ -65,14 +68,14 @@ class Subscriber final : private SubscriberLink::Listener {
   [[nodiscard]] Subscription subscribe_pattern(std::string_view pattern, Listener& listener);
 
   // Closes the connection without calling listeners. The loop must turn once more to free the handles.
-  void close() noexcept { link_.close(); }
+  void close() noexcept { link_->close(); }
 
-  [[nodiscard]] bool connected() const noexcept { return link_.up(); }
+  [[nodiscard]] bool connected() const noexcept { return link_->up(); }
   // The id of the connection, for CLIENT TRACKING … REDIRECT by another one. It differs after each reconnect, so ask
   // again in subscribed(). 0 while there is no connection, or if Redis does not tell it.
-  [[nodiscard]] std::int64_t client_id() const noexcept { return link_.client_id(); }
+  [[nodiscard]] std::int64_t client_id() const noexcept { return link_->client_id(); }
   // Connects anew, to what the source names now. Does nothing unless connected().
-  void reconnect() { link_.reconnect(); }
+  void reconnect() { link_->reconnect(); }
 
  private:
   friend class Subscription;
@@ -88,7 +91,7 @@ class Subscriber final : private SubscriberLink::Listener {
   };
   using Channels = std::map<std::string, std::unique_ptr<Channel>, std::less<>>;
 
-  // SubscriberLink::Listener
+  // MessageLink::Listener
   void link_up() override;
   void link_confirmed(std::uint64_t command) override;
   void link_refused(std::uint64_t command, std::string_view error) override;
@@ -103,7 +106,7 @@ class Subscriber final : private SubscriberLink::Listener {
   void tell(Channel& channel, Call call);
   void clean() noexcept;
 
-  SubscriberLink link_;
+  std::unique_ptr<MessageLink> link_;
   Channels channels_;
   Channels patterns_;
   std::unordered_map<std::uint64_t, Channel*> awaited_;  // by command

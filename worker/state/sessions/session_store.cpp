@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "common/log.h"
-#include "common/random_hex.h"
 #include "pronghorn/concurrent.h"
 #include "pronghorn/error.h"
+#include "worker/crypto/random_hex.h"
 #include "worker/state/keys/key.h"
 #include "worker/state/redis/link/reply_errors.h"
 #include "worker/state/redis/redis_client.h"

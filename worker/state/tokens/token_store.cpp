@@ -24,8 +24,8 @@ std::string ttl_of_mark(TokenStore::Time left) {
 
 }  // namespace
 
-TokenStore::TokenStore(RedisClient* client, const Config& config)
-    : client_(client), prefix_(key_prefix(config.name) + ":t:{") {}
+TokenStore::TokenStore(RedisClient* client, const Config& config, WorkerRow& row)
+    : client_(client), counters_(row.counters), prefix_(key_prefix(config.name) + ":t:{") {}
 
 RedisClient& TokenStore::require_client() {
   if (client_ != nullptr) return *client_;

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "common/config/config.h"
+#include "common/ipc/scoreboard.h"
 #include "pronghorn/redis.h"
 #include "pronghorn/task.h"
 #include "worker/crypto/jwt.h"
@@ -22,10 +23,13 @@ class TokenStore {
  public:
   using Time = std::chrono::milliseconds;
 
-  // `client` is null with --redis none.
-  TokenStore(RedisClient* client, const Config& config);
+  // `client` is null with --redis none. `row` is for counters().
+  TokenStore(RedisClient* client, const Config& config, WorkerRow& row);
   TokenStore(const TokenStore&) = delete;
   TokenStore& operator=(const TokenStore&) = delete;
+
+  // Of the worker: TokenService counts the tokens_*.
+  [[nodiscard]] CounterArray& counters() noexcept { return counters_; }
 
   // Throws RedisUnavailable with --redis none.
   void require_redis() { static_cast<void>(require_client()); }
@@ -61,6 +65,7 @@ class TokenStore {
   [[nodiscard]] std::string mark_of_token(const VerifiedToken& token) const;
 
   RedisClient* client_;
+  CounterArray& counters_;
   std::string prefix_;
   bool told_missing_ = false;
 };

@@ -89,8 +89,23 @@ TEST_CASE("redis+sentinel:// lists sentinels and names the primary", "[redis_url
   CHECK(refusal("redis+sentinel://a/").find("name the primary") != std::string::npos);
 }
 
-TEST_CASE("Redis over TLS is refused by name", "[redis_url]") {
-  CHECK(refusal("rediss://:hunter2@host").find("TLS") != std::string::npos);
+TEST_CASE("rediss in the place of redis means TLS, for each kind", "[redis_url]") {
+  CHECK_FALSE(parse_redis_url("redis://h").is_tls);
+  CHECK_FALSE(parse_redis_url("unix:/x").is_tls);
+  const RedisUrl server = parse_redis_url("rediss://shop:secret@redis.example/3");
+  CHECK(server.is_tls);
+  CHECK(server.kind == RedisUrl::Kind::server);
+  CHECK(server.host == "redis.example");
+  CHECK(server.database == 3);
+  const RedisUrl cluster = parse_redis_url("rediss+cluster://a:7000,b");
+  CHECK(cluster.is_tls);
+  CHECK(cluster.kind == RedisUrl::Kind::cluster);
+  const RedisUrl sentinel = parse_redis_url("rediss+sentinel://a,b/main");
+  CHECK(sentinel.is_tls);
+  CHECK(sentinel.kind == RedisUrl::Kind::sentinel);
+  for (const char* text : {"redisss://h", "rediss:/h", "rediss+unix://h", "rediss+://h", "REDISS://h", "rediss"}) {
+    CHECK(refusal(text).find("no known scheme") != std::string::npos);
+  }
 }
 
 TEST_CASE("a malformed Redis URL is refused without showing its password", "[redis_url]") {
@@ -124,7 +139,8 @@ TEST_CASE("a malformed Redis URL is refused without showing its password", "[red
                            "redis+sentinel://:hunter2@a/main/hunter2",
                            "redis+sentinel://:hunter2@a/%main",
                            "redis+sentinel:///:hunter2@a/main",
-                           "rediss://:hunter2@host"}) {
+                           "rediss://:hunter2@host:x",
+                           "rediss+cluster://:hunter2@a,"}) {
     const std::string message = refusal(text);
     CAPTURE(text, message);
     CHECK(message != "accepted");
@@ -141,5 +157,8 @@ TEST_CASE("a Redis URL is shown without its password", "[redis_url]") {
         "redis+cluster://u:***@a:1,[::1]:6379");
   CHECK(display_redis_url(parse_redis_url("redis+sentinel://:hunter2@a,b:1/main")) ==
         "redis+sentinel://:***@a:26379,b:1/main/0");
+  CHECK(display_redis_url(parse_redis_url("rediss://u:hunter2@h")) == "rediss://u:***@h:6379/0");
+  CHECK(display_redis_url(parse_redis_url("rediss+cluster://:hunter2@a")) == "rediss+cluster://:***@a:6379");
+  CHECK(display_redis_url(parse_redis_url("rediss+sentinel://a/m")) == "rediss+sentinel://a:26379/m/0");
   CHECK(display_redis_url(parse_redis_url("unix:/x")) == "unix:/x");
 }

@@ -15,6 +15,18 @@ inline void set_route(WorkerRow& row, std::size_t index, std::string_view name, 
   for (std::uint64_t i = 0; i < requests; ++i) route.latency.record(latency_us);
 }
 
+// Of WebSockets; each figure is another multiple of `unit`.
+inline void set_sockets(SocketRow& row, std::uint64_t unit) {
+  row.used = 1;
+  row.open = unit;
+  row.queued = 2 * unit;
+  row.messages_in = 3 * unit;
+  row.messages_out = 4 * unit;
+  row.bytes_in = 5 * unit;
+  row.bytes_out = 6 * unit;
+  row.skipped = 7 * unit;
+}
+
 inline void set_worker(WorkerRow& row, std::uint32_t pid, WorkerPhase phase, std::uint64_t requests,
                        std::uint64_t latency_us) {
   row.pid = pid;

@@ -92,6 +92,20 @@ TEST_CASE("a counter's names follow the rules of the table") {
   }
 }
 
+TEST_CASE("every metric is explained in docs/status.md") {
+  const std::string page = status_page_of_docs();
+  std::istringstream lines(prometheus_metrics(make_board()));
+  int families = 0;
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.starts_with("# TYPE ")) continue;
+    const std::string family = line.substr(7, line.find(' ', 7) - 7);
+    INFO(family);
+    ++families;
+    CHECK(page.find("`" + family + "`") != std::string::npos);
+  }
+  CHECK(families > 50);
+}
+
 TEST_CASE("every counter is explained in docs/status.md") {
   const std::string page = status_page_of_docs();
   REQUIRE_FALSE(page.empty());

@@ -63,6 +63,28 @@ TEST_CASE("routes of all workers are merged by name, the busiest first") {
   CHECK(routes[1].route == "GET /hello");
 }
 
+TEST_CASE("the WebSockets of a route are those of living workers, their messages those of all") {
+  Scoreboard board = make_board();
+  CHECK_FALSE(sum_routes(board)[0].sockets);
+  for (const std::uint32_t row : {0, 1}) {
+    board.worker(0, row).routes[row].route.set("GET /rooms");
+    set_sockets(board.worker(0, row).routes[row].sockets, 100);
+  }
+  board.worker(1, 0).routes[0].route.set("GET /rooms");
+  set_sockets(board.worker(1, 0).routes[0].sockets, 1);  // its worker was killed
+  const auto routes = sum_routes(board);
+  const auto rooms = std::ranges::find(routes, "GET /rooms", &RouteSum::route);
+  REQUIRE(rooms != routes.end());
+  REQUIRE(rooms->sockets);
+  CHECK(rooms->sockets->open == 200);
+  CHECK(rooms->sockets->queued == 400);
+  CHECK(rooms->sockets->messages_in == 603);
+  CHECK(rooms->sockets->messages_out == 804);
+  CHECK(rooms->sockets->bytes_in == 1005);
+  CHECK(rooms->sockets->bytes_out == 1206);
+  CHECK(rooms->sockets->skipped == 1407);
+}
+
 TEST_CASE("the fleet is ready when a worker is, Redis answers and nothing drains") {
   Scoreboard board = make_board();
   CHECK(fleet_readiness(board).ready());

@@ -19,6 +19,8 @@ TEST_CASE("a worker reads what the supervisor wrote for it") {
   before.generation = 9;
   before.supervisor_pid = 4242;
   before.admin = true;
+  before.tls_credentials_fd = 11;
+  before.ticket_keys_fd = 12;
   before.listeners = {{"127.0.0.1:8080", 0, 6, false}, {"unix:/tmp/\xfe.sock", 3, 7, true}};
 
   const Handover after = read_handover(write_handover(before));
@@ -29,6 +31,8 @@ TEST_CASE("a worker reads what the supervisor wrote for it") {
   CHECK(after.generation == 9);
   CHECK(after.supervisor_pid == 4242);
   CHECK(after.admin);
+  CHECK(after.tls_credentials_fd == 11);
+  CHECK(after.ticket_keys_fd == 12);
   REQUIRE(after.listeners.size() == 2);
   CHECK(after.listeners[0].address == "127.0.0.1:8080");
   CHECK(after.listeners[1].address == before.listeners[1].address);

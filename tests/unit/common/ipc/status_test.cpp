@@ -54,6 +54,25 @@ TEST_CASE("the status has every field of the contract") {
   CHECK(status["redis"].at("state") == "up");
 }
 
+TEST_CASE("routes of WebSockets tell of them, others do not") {
+  Scoreboard board = make_board();
+  set_sockets(board.worker(0, 0).routes[0].sockets, 10);
+  board.worker(0, 0)[Count::sockets] = 10;
+  const json status = status_json(board);
+  const json& routes = status["routes"];
+  REQUIRE(routes.size() == 2);
+  CHECK_FALSE(routes[0].contains("websockets"));
+  CHECK(routes[1]["route"] == "GET /hello");
+  CHECK(routes[1]["websockets"] == json{{"open", 10},
+                                        {"queued_bytes", 20},
+                                        {"messages_received", 30},
+                                        {"messages_sent", 40},
+                                        {"bytes_received", 50},
+                                        {"bytes_sent", 60},
+                                        {"skipped", 70}});
+  CHECK(status["totals"]["websockets"]["open"] == 10);
+}
+
 TEST_CASE("totals are the sum of all slots") {
   const json totals = status_json(make_board())["totals"];
   CHECK(totals["requests"] == 37);

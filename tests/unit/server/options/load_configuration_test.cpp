@@ -197,7 +197,7 @@ TEST_CASE("PORT, REDIS_URL and WEB_CONCURRENCY are honoured", "[configuration]")
 TEST_CASE("a platform's variable is weaker than ours, and not read when overridden", "[configuration]") {
   const Effective effective = load_configuration(with_environment({{"PORT", "x"},
                                                                    {"PRONGHORN_LISTEN", ":1"},
-                                                                   {"REDIS_URL", "rediss://h"},
+                                                                   {"REDIS_URL", "valkey://h"},
                                                                    {"PRONGHORN_REDIS", "none"},
                                                                    {"WEB_CONCURRENCY", "7"},
                                                                    {"PRONGHORN_WORKERS", "1..2"}}));
@@ -266,4 +266,58 @@ TEST_CASE("settings of the application come from the file and from PRONGHORN_APP
   CHECK(effective.app_sources.at("colour") == file.path());
   CHECK(effective.app_sources.at("greeting") == "PRONGHORN_APP_GREETING");
   CHECK(refusal(with_environment({{"PRONGHORN_APPP", "1"}})) != "accepted");
+}
+
+namespace {
+
+ConfigInputs with_options(std::vector<GivenOption> options) {
+  ConfigInputs inputs;
+  inputs.command_line = std::move(options);
+  return inputs;
+}
+
+}  // namespace
+
+TEST_CASE("https without a certificate is refused, and so is a certificate without https", "[configuration][tls]") {
+  CHECK(refusal(with_options({{"listen", {"https://:443"}}})) ==
+        "command line: listen: https://:443 needs a certificate; name one with --tls-certificate, or make one with "
+        "\"pronghorn certificate --self-signed\"");
+  CHECK(refusal(with_options({{"tls_certificate", {"a.pem"}}})) ==
+        "command line: tls_certificate: no address of listen begins with https://, such as --listen https://:443");
+  CHECK(refusal(with_options({{"listen", {":80", "https://:443"}}, {"tls_certificate", {"a.pem"}}})) == "accepted");
+}
+
+TEST_CASE("keys without a certificate are refused", "[configuration][tls]") {
+  CHECK(refusal(with_options({{"tls_key", {"a.key"}}})) ==
+        "command line: tls_key: there is no certificate for it; name one with --tls-certificate");
+  CHECK(refusal(with_options(
+            {{"listen", {"https://:443"}}, {"tls_certificate", {"a.pem"}}, {"tls_key", {"a.key", "b.key"}}})) ==
+        "command line: tls_key: there are 2 keys for 1 certificate; give each certificate one, in the same order");
+}
+
+TEST_CASE("client certificates need https and somebody who signs them", "[configuration][tls]") {
+  CHECK(
+      refusal(with_options(
+          {{"listen", {"https://:443"}}, {"tls_certificate", {"a.pem"}}, {"tls_client_certificates", {"required"}}})) ==
+      "command line: tls_client_certificates: nobody could sign them; name the authorities with --tls-client-ca");
+  CHECK(refusal(with_options({{"tls_client_ca", {"ca.pem"}}, {"tls_client_certificates", {"optional"}}})) ==
+        "command line: tls_client_certificates: no address of listen begins with https://");
+}
+
+TEST_CASE("a redirect to https needs something that serves https", "[configuration][tls]") {
+  CHECK(refusal(with_options({{"redirect_http", {"true"}}})) ==
+        "command line: redirect_http: no address of listen begins with https://, so there is nothing to redirect to");
+  CHECK(refusal(with_options({{"redirect_http", {"true"}}, {"trusted_proxies", {"10.0.0.0/8"}}})) == "accepted");
+}
+
+TEST_CASE("files of TLS are found whatever directory the server changes to", "[configuration][tls]") {
+  const Config config = load_configuration(with_options({{"listen", {"https://:443"}},
+                                                         {"tls_certificate", {"a.pem", "/etc/b.pem"}},
+                                                         {"tls_key", {"a.key"}},
+                                                         {"tls_client_ca", {"ca.pem"}}}))
+                            .config;
+  const std::string here = fs::current_path().string() + "/";
+  CHECK(config.tls_certificate == std::vector<std::string>{here + "a.pem", "/etc/b.pem"});
+  CHECK(config.tls_key == std::vector<std::string>{here + "a.key"});
+  CHECK(config.tls_client_ca == here + "ca.pem");
 }

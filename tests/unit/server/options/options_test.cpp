@@ -153,7 +153,7 @@ TEST_CASE("the password of a Redis URL is never shown", "[options]") {
   CHECK(config.redis == "redis://shop:hunter2@redis:6379/1");
   CHECK(find_option("redis")->show(config) == "redis://shop:***@redis:6379/1");
   for (const char* wrong :
-       {"redis://:hunter2", "rediss://:hunter2@h", "redis://:hunter2@h:x", "hunter2@h", "tcp:hunter2"}) {
+       {"redis://:hunter2", "rediss://:hunter2@h:x", "redis://:hunter2@h:x", "hunter2@h", "tcp:hunter2"}) {
     try {
       set(config, "redis", {wrong});
       FAIL("accepted: " << wrong);

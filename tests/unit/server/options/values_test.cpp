@@ -86,6 +86,21 @@ TEST_CASE("text that is not an address is refused with a valid example", "[value
   CHECK_NOTHROW(check_address(long_path.substr(0, long_path.size() - 1)));
 }
 
+TEST_CASE("an address of listen may ask for TLS, others may not", "[values]") {
+  for (const char* text : {"https://:443", "https://127.0.0.1:0", "https://[::1]:8443", "https://localhost:1", ":80",
+                           "unix:/run/x.sock"}) {
+    CAPTURE(text);
+    CHECK_NOTHROW(check_listen(text));
+  }
+  for (const std::string text : {"https://", "https://example.org", "https://unix:/run/x", "https://:443/",
+                                 "https://[::1]", "https://https://:443", "HTTPS://:443", "http://:80"}) {
+    CAPTURE(text);
+    CHECK(refusal([&] { check_listen(text); }) != "accepted");
+  }
+  CHECK(refusal([] { check_listen("https://example.org"); }).find("use https://0.0.0.0:443") != std::string::npos);
+  CHECK(refusal([] { check_address("https://:443"); }).find("only addresses of listen") != std::string::npos);
+}
+
 TEST_CASE("a network is an address with a prefix length that fits it", "[values]") {
   for (const char* text : {"10.0.0.0/8", "::1/128", "192.0.2.7", "::1", "0.0.0.0/0"})
     CHECK_NOTHROW(check_network(text));

@@ -35,6 +35,19 @@ TEST_CASE("limits that the kernel does not grant cause a warning", "[warnings]")
   CHECK(contains(told[0], "max_connections 16384 needs more than the 1024 file descriptors"));
 }
 
+TEST_CASE("more connections than can survive their worker cause a warning", "[warnings]") {
+  Config config;
+  config.http.max_connections = 25'000;
+  const auto told = warnings(config, {});
+  REQUIRE(told.size() == 1);
+  CHECK(contains(told[0], "room for about 21845 connections, and max_connections is 25000"));
+  CHECK(contains(told[0], "set survival_memory to 37MiB"));
+  config.survival_memory = 37ULL << 20;
+  CHECK(warnings(config, {}).empty());
+  config.survival_memory = 0;
+  CHECK(warnings(config, {}).empty());
+}
+
 TEST_CASE("a default name on a Redis that others use causes a warning", "[warnings]") {
   Config config;
   config.name = "app";
@@ -55,6 +68,19 @@ TEST_CASE("a password on the command line causes a warning that does not repeat 
   CHECK(contains(told[0], "password of Redis"));
   CHECK_FALSE(contains(told[0], "hunter2"));
   CHECK(warnings(config, {{"name", "file"}, {"redis", "REDIS_URL"}}).empty());
+}
+
+TEST_CASE("options for TLS to a Redis without TLS cause a warning each", "[warnings]") {
+  Config config;
+  config.redis = "redis://db:6379";
+  const std::map<std::string, std::string, std::less<>> sources{
+      {"name", "file"}, {"redis_ca", "file"}, {"redis_tls_name", "command line"}, {"redis_key", "default"}};
+  const auto told = warnings(config, sources);
+  REQUIRE(told.size() == 2);
+  CHECK(contains(told[0], "redis_ca has no effect"));
+  CHECK(contains(told[1], "redis_tls_name has no effect"));
+  config.redis = "rediss+cluster://db:6379";
+  CHECK(warnings(config, sources).empty());
 }
 
 TEST_CASE("the password of a URL in a setting is masked", "[warnings]") {

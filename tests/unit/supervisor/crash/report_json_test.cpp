@@ -2,6 +2,7 @@
 
 #include <signal.h>
 
+#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "support/catch.h"
@@ -106,6 +107,26 @@ TEST_CASE("counts that a dying worker left wrong are not believed", "[supervisor
   fixture.row.crash.signal.store(SIGSEGV);
   fixture.row.crash.requests_count.store(UINT32_MAX);
   CHECK(fixture.report({4242, 0, SIGSEGV})["other_requests"].size() == kMaxReportedRequests);
+}
+
+TEST_CASE("what a guardian found is reported without the running request, and only for its worker",
+          "[supervisor][crash]") {
+  const auto found = std::make_unique<GuardianRow>();
+  found->requests[0] = {3'000'000'000, {}, 0, "POST /block"};
+  found->requests[1] = {2'500'000'000, {}, 1, "GET /slow"};
+  found->requests_count.store(2);
+  found->requests_of.store(4242);
+  const auto requests = requests_found(*found, 4242, 3'000'000'000, 3'500);
+  INFO(requests.dump(2));
+  REQUIRE(requests.size() == 1);
+  CHECK(requests[0]["line"] == "GET /slow");
+  CHECK(requests[0]["for_ms"] == 1'000);
+  CHECK(requests[0]["id"] == "");
+  CHECK(requests[0]["response_begun"] == true);
+  CHECK(requests_found(*found, 4242, 0, 3'500).size() == 2);
+  CHECK(requests_found(*found, 4243, 0, 3'500).empty());
+  found->requests_count.store(UINT32_MAX);
+  CHECK(requests_found(*found, 4242, 0, 3'500).size() == kMaxReportedRequests);
 }
 
 TEST_CASE("names of reports sort by time", "[supervisor][crash]") {

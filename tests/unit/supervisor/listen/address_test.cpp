@@ -1,5 +1,7 @@
 #include "supervisor/listen/address.h"
 
+#include <tuple>
+
 #include "support/catch.h"
 
 using pronghorn::supervisor::parse_address;
@@ -22,6 +24,27 @@ TEST_CASE("the four ways to write a listening address are understood", "[supervi
   REQUIRE(unix_path);
   CHECK(unix_path->is_unix);
   CHECK(unix_path->path == "/run/app:1.sock");
+}
+
+TEST_CASE("an address with https before it is one whose clients speak TLS", "[supervisor]") {
+  for (const auto& [text, host, port, url] :
+       {std::tuple{"https://127.0.0.1:8443", "127.0.0.1", 8443, "https://127.0.0.1:8443"},
+        std::tuple{"https://[::1]:443/", "::1", 443, "https://[::1]:443"},
+        std::tuple{"https://:443", "", 443, "https://0.0.0.0:443"}}) {
+    CAPTURE(text);
+    const auto address = parse_address(text);
+    REQUIRE(address);
+    CHECK(address->is_https);
+    CHECK(address->host == host);
+    CHECK(address->port == port);
+    CHECK(address->url() == url);
+    CHECK(parse_address(address->text)->is_https);
+  }
+  CHECK_FALSE(parse_address("127.0.0.1:8080")->is_https);
+  for (const char* text : {"https://", "https://shop", "https://unix:/run/a.sock", "https://127.0.0.1:8443/path"}) {
+    CAPTURE(text);
+    CHECK_FALSE(parse_address(text));
+  }
 }
 
 TEST_CASE("text that is not an address is refused with the valid forms", "[supervisor]") {

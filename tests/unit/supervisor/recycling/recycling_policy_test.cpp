@@ -1,5 +1,6 @@
 #include "supervisor/recycling/recycling_policy.h"
 
+#include "common/ipc/scoreboard.h"
 #include "support/catch.h"
 
 using namespace pronghorn;
@@ -170,6 +171,34 @@ TEST_CASE("the only worker never ends before its successor is ready", "[recyclin
   fleet.headroom = 0;
   fleet.workers[0].memory = 120 * kMiB;
   for (int i = 0; i < 200; ++i) CHECK_FALSE(fleet.next().step);
+}
+
+TEST_CASE("job workers have the same limits, counted in jobs, and never keep the last worker that serves from serving",
+          "[recycling]") {
+  Fleet fleet({.requests = 100}, 2);
+  fleet.workers[1].slot = kFirstJobSlot + 1;
+  CHECK_FALSE(fleet.next().step);
+  fleet.workers[1].requests = 100;
+  CHECK_FALSE(fleet.next().step);  // staggered
+  fleet.workers[1].requests = 113;
+  const auto advice = fleet.next();
+  REQUIRE(advice.step);
+  CHECK(advice.step->slot == kFirstJobSlot + 1);
+  CHECK(advice.step->reason == "113 jobs, recycle_requests is 100");
+  fleet.policy.gone(101);
+  fleet.workers[1] = {kFirstJobSlot + 1, 102, 113, 0, 20 * kMiB, {.memory = 100 * kMiB}};
+
+  fleet.workers[0].limits = {.memory = 100 * kMiB};
+  fleet.headroom = 0;
+  fleet.workers[0].memory = 120 * kMiB;
+  for (int i = 0; i < 200; ++i) CHECK_FALSE(fleet.next().step);
+  fleet.workers[0].memory = 20 * kMiB;
+  fleet.workers[1].memory = 120 * kMiB;
+  std::optional<RecyclingPolicy::Step> step;
+  for (int i = 0; i < 200 && !step; ++i) step = fleet.next().step;
+  REQUIRE(step);
+  CHECK(step->pid == 102);
+  CHECK(step->way == RecyclingPolicy::Way::drain_first);
 }
 
 TEST_CASE("what a worker has used is counted from when it became ready", "[recycling]") {

@@ -27,6 +27,19 @@ TEST_CASE("a canary that fails more often is reported with the figures", "[canar
         "12.0 % of 250 requests failed (5xx), 0.1 % of the others'");
 }
 
+// A producer that throws answers 200.
+TEST_CASE("a canary that cuts its responses off fails", "[canary]") {
+  const auto owned = std::make_unique<WorkerRow>();
+  WorkerRow& row = *owned;
+  row[Count::requests].store(50);
+  row[Count::lost_cut].store(150);
+  Figures cutting;
+  cutting.add(row);
+  CHECK(canary_verdict(cutting, figures(1000, 0)) ==
+        "75.0 % of 200 requests failed (5xx or cut off), 0.0 % of the others'");
+  CHECK(fails_badly(cutting));
+}
+
 TEST_CASE("a canary as good as the others passes", "[canary]") {
   CHECK(canary_verdict(figures(1000, 0), figures(1000, 0)).empty());
   CHECK(canary_verdict(figures(0, 0), figures(1000, 500)).empty());

@@ -34,11 +34,12 @@ struct Fleet {
                            .on_exit = [](const WorkerEntry&, const std::string&) {},
                            .on_cannot_start = [this](const std::string& reason) { cannot_start.push_back(reason); },
                            .on_unlinked = [](int, int) {},
+                           .on_relay_unlinked = [](int, int) {},
                            .on_killed = [](const std::string&, std::uint64_t) {},
                            .on_ended = [](const EndedIncarnation&) {},
-                           .on_quarantine = [](int, const Message&) {},
-                           .on_requests = [](const Message&) {},
-                           .on_jobs = [](const Message&) {}});
+                           .on_quarantine = [](int, const ChannelMessage&) {},
+                           .on_requests = [](const ChannelMessage&) {},
+                           .on_jobs = [](const ChannelMessage&) {}});
   }
   ~Fleet() {
     workers.reset();

@@ -34,8 +34,8 @@ std::string family_of(const std::string& name, const Exposed& exposed) {
 Exposed read_exposition(const std::string& text) {
   static const std::regex kSample(
       R"re(([a-z_][a-z0-9_]*)(\{[a-z]+="(?:[^"\\\n]|\\[\\"n])*"(?:,[a-z]+="(?:[^"\\\n]|\\[\\"n])*")*\})? (\S+))re");
-  static const std::regex kType(R"(# TYPE ([a-z_]+) (counter|gauge|histogram))");
-  static const std::regex kHelp(R"(# HELP [a-z_]+ \S.*)");
+  static const std::regex kType(R"(# TYPE ([a-z_][a-z0-9_]*) (counter|gauge|histogram))");
+  static const std::regex kHelp(R"(# HELP [a-z_][a-z0-9_]* \S.*)");
   Exposed exposed;
   std::istringstream lines(text);
   for (std::string line; std::getline(lines, line);) {
@@ -87,6 +87,27 @@ TEST_CASE("counters add up over old and new workers") {
   CHECK(exposed.samples.at("pronghorn_workers{state=\"backoff\"}") == 1);
   CHECK(exposed.samples.at("pronghorn_redis_up") == 1);
   CHECK(exposed.samples.at("pronghorn_worker_resident_memory_bytes{slot=\"1\"}") == 0);
+}
+
+TEST_CASE("WebSockets are counted by route, and only where there are any") {
+  Scoreboard board = make_board();
+  const Exposed none = read_exposition(prometheus_metrics(board));
+  CHECK(none.types.contains("pronghorn_route_websockets"));
+  CHECK(sum_of(none, "pronghorn_route_websocket") == 0);
+  set_sockets(board.worker(0, 0).routes[0].sockets, 10);
+  const Exposed exposed = read_exposition(prometheus_metrics(board));
+  CHECK(exposed.malformed.empty());
+  const auto value = [&exposed](const std::string& name, const std::string& more) {
+    return exposed.samples.at("pronghorn_route_" + name + "{route=\"GET /hello\"" + more + "}");
+  };
+  CHECK(value("websockets", "") == 10);
+  CHECK(value("websocket_queued_bytes", "") == 20);
+  CHECK(value("websocket_messages_total", ",direction=\"received\"") == 30);
+  CHECK(value("websocket_messages_total", ",direction=\"sent\"") == 40);
+  CHECK(value("websocket_bytes_total", ",direction=\"received\"") == 50);
+  CHECK(value("websocket_bytes_total", ",direction=\"sent\"") == 60);
+  CHECK(value("websocket_skipped_total", "") == 70);
+  CHECK_FALSE(exposed.samples.contains("pronghorn_route_websockets{route=\"GET /users/{id}\"}"));
 }
 
 TEST_CASE("no counter goes down when a worker is replaced or its slot scaled away") {

@@ -19,11 +19,12 @@ struct Fixture {
   }
   void add(std::string_view name, std::string_view value) {
     const auto header = name == "traceparent" ? KnownHeader::traceparent : KnownHeader::x_request_id;
+    if (exchange.head.has(header)) exchange.head.repeated |= RequestHead::bit_of(header);
     exchange.head.known[static_cast<std::size_t>(header)] = static_cast<std::int16_t>(exchange.head.field_count);
     exchange.head.fields[exchange.head.field_count++] = {name, value};
   }
   Networks proxies{{"127.0.0.0/8"}};
-  Peer peer{{"127.0.0.1", 5000}, true, false, false, &proxies};
+  Peer peer{.client = {"127.0.0.1", 5000}, .loopback = true, .trusted_proxies = &proxies};
   Exchange exchange;
 };
 
@@ -78,6 +79,17 @@ TEST_CASE_METHOD(Fixture, "nobody else names the request, and no invalid id does
   add("X-Request-Id", "valid");
   peer.trusted_proxies = nullptr;
   CHECK(exchange.id() == to_string(exchange.number()));
+}
+
+// A proxy that appends its own leaves the client's first.
+TEST_CASE_METHOD(Fixture, "ids that are sent twice are not believed", "[correlation]") {
+  add("X-Request-Id", "of-the-client");
+  add("X-Request-Id", "of-the-proxy");
+  add("traceparent", kCaller);
+  add("traceparent", kCaller);
+  CHECK(exchange.id() == to_string(exchange.number()));
+  CHECK(exchange.caller_trace().empty());
+  CHECK_FALSE(exchange.traceparent().starts_with("00-4bf92f3577b34da6a3ce929d0e0e4736-"));
 }
 
 TEST_CASE_METHOD(Fixture, "calls to other services carry on the caller's trace", "[correlation]") {

@@ -21,7 +21,7 @@
 #include "support/clients/tcp_pair.h"
 #include "support/eventually.h"
 #include "worker/net/open_file.h"
-#include "worker/net/socket_identity.h"
+#include "worker/net/socket/socket_identity.h"
 
 using namespace pronghorn::worker;
 using namespace std::chrono_literals;
@@ -224,13 +224,14 @@ TEST_CASE("What a client was not sent goes with its connection: as a file if a m
 }
 
 TEST_CASE("A connection that its worker had just accepted is passed on, to be served from its beginning") {
+  const bool is_https = GENERATE(false, true);
   Memory memory;
   TcpPair accepted;
   TcpPair elsewhere;
   TcpPair read_from;
   read_from.client_sends("x");
   const std::array<pronghorn::InheritedListener, 2> ours{
-      {{.address = {}, .slot = 0, .fd = accepted.server, .is_unix = false},
+      {{.address = {}, .slot = 0, .fd = accepted.server, .is_unix = false, .is_https = is_https},
        {.address = {}, .slot = 0, .fd = read_from.server, .is_unix = false}}};
   GuardianDuties duties = memory.duties();
   duties.ports = ListeningPorts(ours);
@@ -253,6 +254,7 @@ TEST_CASE("A connection that its worker had just accepted is passed on, to be se
   const auto taken = inbox.receive(memory.queue[1]);
   REQUIRE(taken);
   CHECK(taken->record.reason == HandoffReason::accepted);
+  CHECK(taken->record.peer.to_peer().https == is_https);
   CHECK(seen_by_client(accepted) == "open");
   ::close(taken->handed.connection);
   CHECK_FALSE(inbox.receive(memory.queue[1]));
@@ -260,13 +262,14 @@ TEST_CASE("A connection that its worker had just accepted is passed on, to be se
   CHECK(eventually(5s, [&] { return seen_by_client(read_from) == "closed"; }));
 }
 
-TEST_CASE("Clients that a full ledger has no room for do not wait until the queue takes the others") {
+TEST_CASE("Clients that a full ledger has no room for, or over TLS, do not wait until the queue takes the others") {
+  const bool is_https = GENERATE(false, true);
   Memory memory;
   TcpPair in_ledger;
   TcpPair without_room;
   without_room.client_sends("x");
   const std::array<pronghorn::InheritedListener, 1> ours{
-      {{.address = {}, .slot = 0, .fd = without_room.server, .is_unix = false}}};
+      {{.address = {}, .slot = 0, .fd = without_room.server, .is_unix = false, .is_https = is_https}}};
   GuardianDuties duties = memory.duties();
   duties.ports = ListeningPorts(ours);
   while (::send(memory.queue[0], "full", 4, 0) == 4) {
@@ -274,7 +277,7 @@ TEST_CASE("Clients that a full ledger has no room for do not wait until the queu
   const int supervisor = ::getpid();
   const int worker = ::fork();
   if (worker == 0) {
-    while (memory.ledger.add(in_ledger.server, {}, 0, 0) != nullptr) {
+    while (memory.ledger.add(in_ledger.server, {}, 0, 0) != nullptr && !is_https) {
     }
     char byte = 0;
     if (::read(without_room.server, &byte, 1) != 1) ::_exit(1);
@@ -304,4 +307,15 @@ TEST_CASE("Where no process can be made, the reason is told and the worker goes 
     ::_exit(!guardian && guardian.error().find("RLIMIT_NPROC") != std::string::npos ? 42 : 1);
   }
   CHECK(WEXITSTATUS(reap(pid)) == 42);
+}
+
+TEST_CASE("A connection that the kernel should encrypt, and does not, ends") {
+  Memory memory;
+  const TcpPair pair;
+  LedgerPeer peer;
+  peer.flags = LedgerPeer::kKernelTls;
+  REQUIRE(memory.ledger.take_up(::fcntl(pair.server, F_DUPFD_CLOEXEC, 0), peer, {}) != nullptr);
+  hand_over_all(memory.duties(), 1000);
+  CHECK(memory.shared->row.lost == 1);
+  CHECK(memory.shared->row.handed_over == 0);
 }

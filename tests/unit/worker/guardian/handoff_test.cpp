@@ -10,7 +10,7 @@
 #include "support/catch.h"
 #include "support/clients/tcp_pair.h"
 #include "worker/net/open_file.h"
-#include "worker/net/socket_identity.h"
+#include "worker/net/socket/socket_identity.h"
 
 using namespace pronghorn::worker;
 using pronghorn::test::TcpPair;

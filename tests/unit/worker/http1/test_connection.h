@@ -8,9 +8,9 @@
 #include <string_view>
 
 #include "common/config/config.h"
-#include "unit/worker/http1/memory_stream.h"
 #include "worker/http1/connection.h"
-#include "worker/http1/expiry.h"
+#include "worker/server/expiry.h"
+#include "worker/testing/memory_stream.h"
 
 namespace pronghorn::worker {
 
@@ -51,7 +51,8 @@ class TestConnection final : private RequestHandler, private ConnectionOwner {
                                       .body = limits.body_timeout,
                                       .write = limits.write_timeout,
                                       .keep_alive = limits.keep_alive_timeout,
-                                      .linger = kLinger};
+                                      .linger = kLinger,
+                                      .ping = limits.websocket_ping};
     for (std::uint64_t ticks = static_cast<std::uint64_t>(time.count()) / kTickMs; ticks > 0; --ticks) {
       now_ += std::chrono::milliseconds(kTickMs);
       expire_connections(context_, 1, timeouts, now_);
@@ -79,7 +80,8 @@ class TestConnection final : private RequestHandler, private ConnectionOwner {
     exchange.running.reset();
     exchange.owner->respond(exchange, problem(status, reason));
   }
-  void closed(Http1Connection&) noexcept override {}
+  void closed(Connection&) noexcept override {}
+  void upgraded() override {}
 
   Config config_;
   Handler handler_;

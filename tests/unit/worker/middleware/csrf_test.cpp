@@ -32,6 +32,15 @@ void shop(App& app) {
     co_return text(form.get("item").value_or("-"));
   });
   app.post("/echo", echo);
+  app.post("/upload", [](Request& request) -> Task<Response> {
+    Multipart form = co_await request.multipart();
+    std::string seen;
+    while (auto part = co_await form.next()) {
+      const std::string content = co_await part->body();
+      seen += part->name() + "=" + std::to_string(content.size()) + " ";
+    }
+    co_return text(std::move(seen));
+  });
   app.route("PURGE", "/echo", echo);
 }
 
@@ -61,6 +70,37 @@ TEST_CASE("a form with the token of its session is accepted", "[csrf]") {
   CHECK(shop.buy(token) == 200);
   CHECK(shop.client.post("/echo", "_csrf=" + token, "application/x-www-form-urlencoded").body == "_csrf=" + token);
   CHECK(shop.client.post("/echo", "{}", "application/json", {{"x-csrf-token", token}}).body == "{}");
+}
+
+TEST_CASE("a multipart form carries the token before its files, and is read by the handler from its beginning",
+          "[csrf]") {
+  Shop shop;
+  const std::string token = shop.token();
+  const TestPart field{.name = "_csrf", .content = token};
+  const TestPart note{.name = "note", .content = std::string(1'000, 'n')};
+  const TestPart photo{.name = "photo", .content = std::string(300'000, 'x'), .filename = "a.png"};
+  const auto upload = [&shop](const std::vector<TestPart>& parts) { return shop.client.multipart("/upload", parts); };
+  CHECK(upload({field, photo}).body == "_csrf=86 photo=300000 ");
+  CHECK(upload({note, field, photo}).body == "note=1000 _csrf=86 photo=300000 ");
+  CHECK(upload({field}).status == 200);
+  CHECK(upload({field, {.name = "_csrf", .content = "another"}}).status == 200);
+
+  CHECK(upload({photo, field}).status == 403);
+  CHECK(upload({{.name = "_csrf", .content = token, .filename = "token.txt"}}).status == 403);
+  CHECK(upload({{.name = "_csrf", .content = token + "A"}, photo}).status == 403);
+  CHECK(upload({{.name = "_csrf", .content = ""}, field}).status == 403);
+  CHECK(upload({note}).status == 403);
+  CHECK(upload({{.name = "note", .content = std::string(200'000, 'n')}, field}).status == 403);
+
+  const std::string part = "--b\r\nContent-Disposition: form-data; name=\"_csrf\"\r\n\r\n" + token;
+  const auto post = [&shop](const std::string& body, const std::string& type) {
+    return shop.client.post("/echo", body, type).status;
+  };
+  CHECK(post(part + "\r\n--b--\r\n", "multipart/form-data; boundary=b") == 200);
+  CHECK(post(part, "multipart/form-data; boundary=b") == 403);  // cut
+  CHECK(post(part + "\r\n--b--\r\n", "multipart/form-data") == 403);
+  CHECK(post("--b\r\nnonsense\r\n\r\n" + token, "multipart/form-data; boundary=b") == 403);
+  CHECK(post("", "multipart/form-data; boundary=b") == 403);
 }
 
 TEST_CASE("a form without the token, or with that of another session, is forbidden", "[csrf]") {

@@ -180,6 +180,7 @@ std::string shown(const ErrorAnswer& answer) {
 void failing_routes(App& app) {
   app.get("/redis", [](Request&) -> Response { throw RedisUnavailable("secret address"); });
   app.get("/login", [](Request&) -> Response { throw unauthorized("who are you?"); });
+  app.get("/plain-401", [](Request&) -> Response { throw HttpError(401, "no challenge"); });
   app.get("/mistake", [](Request&) -> Response { throw std::runtime_error("secret"); });
   app.get("/fields", [](Request&) -> Task<Response> {
     co_await sleep_for(1ms);
@@ -194,6 +195,7 @@ TEST_CASE("errors carry the fields that belong to them", "[application][errors]"
   TestClient client(failing_routes);
   CHECK(client.get("/login").status == 401);
   CHECK(client.get("/login").header("WWW-Authenticate") == "Bearer");
+  CHECK(client.get("/plain-401").header("WWW-Authenticate") == "Bearer");  // it must have one
   CHECK(client.get("/fields").header("Accept") == "text/csv");
   CHECK(client.get("/redis").header("Retry-After") == "1");
   CHECK_THROWS_AS(HttpError(400, "x").set("X", "a\r\nY: b"), std::invalid_argument);

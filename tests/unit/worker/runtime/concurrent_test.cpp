@@ -44,6 +44,19 @@ TEST_CASE("when_all runs its tasks at the same time", "[task][when_all]") {
   for (int i = 0; i < 50; ++i) CHECK(results[static_cast<std::size_t>(i)] == i);
 }
 
+TEST_CASE("when_all runs any number of tasks without a result", "[task][when_all]") {
+  TestLoop loop;
+  int ended = 0;
+  auto counted = [](int& count) -> Task<void> {
+    co_await sleep_for(1ms);
+    ++count;
+  };
+  std::vector<Task<void>> tasks;
+  for (int i = 0; i < 5; ++i) tasks.push_back(counted(ended));
+  CHECK(loop.run(when_all(std::move(tasks))).size() == 5);
+  CHECK(ended == 5);
+}
+
 TEST_CASE("when_all of nothing is done at once", "[task][when_all]") {
   TestLoop loop;
   CHECK(loop.run(when_all(std::vector<Task<int>>{})).empty());
@@ -170,6 +183,21 @@ TEST_CASE("a spawned task begins at once and is counted until it has ended", "[t
   loop.run_until([&idle] { return idle == 1; });
   CHECK(live == 0);
   CHECK(loop.runtime().background_tasks() == 0);
+}
+
+TEST_CASE("a spawned lambda keeps its captures until its task has ended", "[task][spawn]") {
+  TestLoop loop;
+  auto kept = std::make_shared<std::string>("a text that is too long for the string's own buffer");
+  const std::weak_ptr<std::string> watched = kept;
+  std::string seen;
+  spawn([kept = std::move(kept), &seen]() -> Task<void> {
+    co_await sleep_for(1ms);
+    seen = *kept;
+  });
+  CHECK_FALSE(watched.expired());
+  loop.run_until([&loop] { return loop.runtime().background_tasks() == 0; });
+  CHECK(seen == "a text that is too long for the string's own buffer");
+  CHECK(watched.expired());
 }
 
 TEST_CASE("an error in a spawned task ends that task alone", "[task][spawn][exception]") {

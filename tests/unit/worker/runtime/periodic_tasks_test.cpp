@@ -21,6 +21,7 @@ class NoWorker final : public Worker {
   [[nodiscard]] unsigned generation() const noexcept override { return 1; }
   [[nodiscard]] bool draining() const noexcept override { return false; }
   [[nodiscard]] detail::Services& services() override { throw std::logic_error("no Redis"); }
+  [[nodiscard]] detail::SocketService& socket_service() override { throw std::logic_error("no sockets"); }
 
  private:
   [[nodiscard]] void* find_state(const std::type_info&) const noexcept override { return nullptr; }

@@ -38,12 +38,12 @@ inline Config config_for(std::string redis, std::chrono::milliseconds timeout = 
 
 class StateWorker {
  public:
-  explicit StateWorker(const Config& config) {
+  explicit StateWorker(const Config& config, StateServices::Machine machine = {}) {
     ::signal(SIGPIPE, SIG_IGN);  // as a worker does
     uv_loop_init(&loop_);
     uv_timer_init(&loop_, &tick_);
     runtime_ = std::make_unique<worker::Runtime>(&loop_);
-    state = std::make_unique<StateServices>(&loop_, config, *row);
+    state = std::make_unique<StateServices>(&loop_, config, *row, 0U, machine);
   }
   explicit StateWorker(const std::string& redis) : StateWorker(config_for(redis)) {}
   StateWorker(const StateWorker&) = delete;
@@ -78,8 +78,9 @@ class StateWorker {
     bool met = condition();
     while (!met && Clock::now() < end) {
       make_current();  // the condition may have turned the loop of another worker
-      // Started in each turn, because the condition may call wait() itself.
-      uv_timer_start(&tick_, [](uv_timer_t*) {}, 2, 0);
+      // Started in each turn, because the condition may call wait() itself. It repeats, because it may be due before the
+      // loop waits, which could then be for ever.
+      uv_timer_start(&tick_, [](uv_timer_t*) {}, 2, 2);
       runtime_->make_current();
       uv_run(&loop_, UV_RUN_ONCE);
       met = condition();

@@ -114,6 +114,25 @@ TEST_CASE("requests come from the address that the test names", "[testing]") {
   CHECK(client.get("/who").body == "2001:db8::1");
 }
 
+TEST_CASE("requests come over TLS, with the client certificate that the test names", "[testing]") {
+  TestClient client([](App& app) {
+    app.get("/whom", [](Request& request) {
+      const ClientCertificate* const certificate = request.client_certificate();
+      return text(std::string(request.scheme()) + " " + (certificate != nullptr ? certificate->subject : "nobody"));
+    });
+  });
+  CHECK(client.get("/whom").body == "http nobody");
+  client.over_tls();
+  CHECK(client.get("/whom").body == "https nobody");
+  client.over_tls(ClientCertificate{.subject = "CN=alice",
+                                    .issuer = "CN=authority",
+                                    .serial = "01",
+                                    .fingerprint = std::string(64, '0'),
+                                    .not_after = {},
+                                    .names = {}});
+  CHECK(client.get("/whom").body == "https CN=alice");
+}
+
 // Handlers kept the worker's Redis in a global, which the second client overwrote and destroyed.
 TEST_CASE("two clients with a Redis each work at the same time", "[testing][redis]") {
   const TestOptions options{.redis = "temporary"};

@@ -1,116 +1,18 @@
 // Tokens as an application uses them, with a real Redis.
 #include "pronghorn/token.h"
 
-#include <nlohmann/json.hpp>
-#include <optional>
+#include <stdexcept>
 #include <string>
-#include <vector>
 
-#include "pronghorn/json.h"
-#include "pronghorn/pronghorn.h"
-#include "pronghorn/secrets.h"
-#include "pronghorn/testing.h"
-#include "support/catch.h"
-#include "support/processes/redis_process.h"
+#include "support/eventually.h"
+#include "unit/worker/tokens/token_shop.h"
+#include "worker/exchange/exchange.h"
+#include "worker/state/state_services.h"
 
 using namespace pronghorn;
-using namespace std::chrono_literals;
-using nlohmann::json;
-using pronghorn::test::RedisProcess;
+using namespace pronghorn::test;
 
 namespace {
-
-const std::string& es256_key() {
-  static const std::string key = new_key(KeyAlgorithm::ES256, "k1");
-  return key;
-}
-
-TokenOptions shop_options() { return {.keys = key_set_from(es256_key()), .issuer = "shop", .access = 10min}; }
-
-std::string query(Request& request, std::string_view name) { return request.query(name).value_or(""); }
-
-Response show(Request& request) {
-  const Token& token = request.token();
-  return json_response(
-      {{"sub", token.subject()}, {"scopes", token.scopes()}, {"plan", token.get<std::string>("plan").value_or("-")}});
-}
-
-// The routes of a login with these options.
-std::function<void(App&)> with(TokenOptions options) {
-  return [options](App& app) {
-    const Tokens tokens(options);
-    app.post("/login", [tokens](Request& request) -> Task<Response> {
-      const TokenPair pair =
-          co_await tokens.issue(request, query(request, "user"), query(request, "scopes"), query(request, "claims"));
-      Response response = json_response({{"access", pair.access}, {"refresh", pair.refresh}});
-      if (request.query("cookie")) tokens.send_cookies(request, response, pair);
-      co_return response;
-    });
-    app.post("/refresh", [tokens](Request& request) -> Task<Response> {
-      const std::string_view body = co_await request.body();
-      std::string presented(body);
-      if (presented.empty()) presented = tokens.refresh_cookie(request);
-      const TokenPair pair = co_await tokens.refresh(request, std::move(presented));
-      co_return json_response({{"access", pair.access}, {"refresh", pair.refresh}});
-    });
-    app.post("/logout", [tokens](Request& request) -> Task<Response> {
-      const std::string_view body = co_await request.body();
-      std::string presented(body);
-      co_await tokens.revoke_family(request, std::move(presented));
-      Response response = no_content();
-      if (request.query("cookie")) tokens.clear_cookies(request, response);
-      co_return response;
-    });
-    app.post("/verify", [tokens](Request& request) -> Task<Response> {
-      const std::string_view body = co_await request.body();
-      std::string text_of_token(body);
-      const Token token = co_await tokens.verify(request, std::move(text_of_token));
-      co_return text(token.subject());
-    });
-    auto api = app.group("/api");
-    api.use(require_token(tokens));
-    api.get("/me", show);
-    api.post("/revoke", [tokens](Request& request) -> Task<Response> {
-      co_await tokens.revoke(request.token());
-      co_return no_content();
-    });
-    api.post("/revoke-family", [tokens](Request& request) -> Task<Response> {
-      co_await tokens.revoke_family(request.token());
-      co_return no_content();
-    });
-    app.get("/orders", show)
-        .use(require_token(tokens, {.scopes = {"orders:read", "orders:write"}, .realm = "a \"b\""}));
-    app.get("/open", show);
-  };
-}
-
-TestClient::Headers bearer(const std::string& token) { return {{"Authorization", "Bearer " + token}}; }
-
-class Shop {
- public:
-  explicit Shop(TokenOptions options = shop_options(), const std::string& address = "")
-      : client(with(std::move(options)), {.redis = address.empty() ? redis.url() : address}) {}
-
-  json login(const std::string& more = "") {
-    const auto response = client.post("/login?user=ann" + more);
-    REQUIRE(response.status == 200);
-    return json::parse(response.body);
-  }
-  std::string access() { return login().at("access"); }
-  int me(const std::string& token) { return client.get("/api/me", bearer(token)).status; }
-  TestResponse refresh(const std::string& token) { return client.post("/refresh", token); }
-
-  RedisProcess redis;
-  TestClient client;
-};
-
-// The times to live of the keys in Redis that end like this, in ms.
-std::vector<long long> times_to_live(const RedisProcess& redis, const std::string& pattern) {
-  std::vector<long long> times;
-  std::istringstream keys(redis.command({"KEYS", pattern}));
-  for (std::string key; std::getline(keys, key);) times.push_back(std::stoll(redis.command({"PTTL", key})));
-  return times;
-}
 
 std::string refusal(const TokenOptions& options) {
   try {
@@ -124,7 +26,7 @@ std::string refusal(const TokenOptions& options) {
 }  // namespace
 
 TEST_CASE("a token that was issued opens the routes that need one", "[token]") {
-  Shop shop;
+  TokenShop shop;
   const json pair = shop.login("&scopes=a+b&claims=%7B%22plan%22:%22gold%22%7D");
   const auto me = shop.client.get("/api/me", bearer(pair.at("access")));
   CHECK(me.status == 200);
@@ -135,7 +37,7 @@ TEST_CASE("a token that was issued opens the routes that need one", "[token]") {
 }
 
 TEST_CASE("a request without a token is told to bring one, without an error", "[token]") {
-  Shop shop;
+  TokenShop shop;
   for (const TestClient::Headers& headers : std::vector<TestClient::Headers>{
            {}, {{"Authorization", "Basic YTpi"}}, {{"Authorization", "Bearer"}}, {{"Authorization", "Bearertoken"}}}) {
     const auto response = shop.client.get("/api/me", headers);
@@ -146,7 +48,7 @@ TEST_CASE("a request without a token is told to bring one, without an error", "[
 }
 
 TEST_CASE("an invalid token is refused as RFC 6750 says", "[token]") {
-  Shop shop;
+  TokenShop shop;
   const std::string good = shop.access();
   for (const std::string& token : {std::string("x"), std::string("a.b.c"), good + "A", good.substr(1),
                                    std::string(9000, 'a'), std::string(5000, '.')}) {
@@ -163,7 +65,7 @@ TEST_CASE("an invalid token is refused as RFC 6750 says", "[token]") {
 }
 
 TEST_CASE("a token without the scopes of a route is forbidden there", "[token]") {
-  Shop shop;
+  TokenShop shop;
   const std::string some = shop.login("&scopes=orders:read+orders:writer").at("access");
   const auto refused = shop.client.get("/orders", bearer(some));
   CHECK(refused.status == 403);
@@ -177,7 +79,7 @@ TEST_CASE("a token without the scopes of a route is forbidden there", "[token]")
 }
 
 TEST_CASE("tokens of another issuer, audience or key are refused", "[token]") {
-  Shop shop;
+  TokenShop shop;
   const std::string ours = shop.access();
   for (auto change : std::vector<std::function<void(TokenOptions&)>>{
            [](TokenOptions& options) { options.issuer = "bank"; },
@@ -186,213 +88,73 @@ TEST_CASE("tokens of another issuer, audience or key are refused", "[token]") {
            [](TokenOptions& options) { options.keys = key_set_from(new_key(KeyAlgorithm::ES256, "k2")); }}) {
     TokenOptions options = shop_options();
     change(options);
-    Shop other(options, shop.redis.url());
+    TokenShop other(options, shop.redis.url());
     CHECK(other.me(other.access()) == 200);
     CHECK(other.me(ours) == 401);
     CHECK(shop.me(other.access()) == 401);
   }
 }
 
-TEST_CASE("a revoked token is refused by every worker at once, others of its family are not", "[token]") {
-  Shop shop;
-  Shop second(shop_options(), shop.redis.url());
-  const json pair = shop.login();
-  const std::string access = pair.at("access");
-  CHECK(shop.me(access) == 200);
-  CHECK(second.me(access) == 200);
-  CHECK(shop.client.post("/api/revoke", "", "text/plain", bearer(access)).status == 204);
-  for (Shop* worker : {&shop, &second}) {
-    const auto refused = worker->client.get("/api/me", bearer(access));
-    CHECK(refused.status == 401);
-    CHECK(refused.header("www-authenticate").find("the token has been revoked") != std::string::npos);
-  }
-  CHECK(shop.client.post("/api/revoke", "", "text/plain", bearer(access)).status == 401);
-  const auto next = shop.refresh(pair.at("refresh"));
-  REQUIRE(next.status == 200);
-  CHECK(second.me(json::parse(next.body).at("access")) == 200);
-  const auto left = times_to_live(shop.redis, "test:t:*:x:*");
-  REQUIRE(left.size() == 1);
-  CHECK(left[0] > 0);
-  CHECK(left[0] <= 3'600'000);
-}
-
-TEST_CASE("a refresh token is good for one pair", "[token]") {
-  Shop shop;
-  const json first = shop.login("&scopes=orders:read&claims=%7B%22plan%22:%22gold%22%7D");
-  const auto answer = shop.refresh(first.at("refresh"));
-  REQUIRE(answer.status == 200);
-  const json second = json::parse(answer.body);
-  CHECK(second.at("refresh") != first.at("refresh"));
-  CHECK(second.at("refresh").get<std::string>().size() == 66);
-  const auto me = shop.client.get("/api/me", bearer(second.at("access")));
-  CHECK(json::parse(me.body) == json{{"sub", "ann"}, {"scopes", {"orders:read"}}, {"plan", "gold"}});
-  CHECK(shop.me(first.at("access")) == 200);
-  CHECK(shop.refresh(second.at("refresh")).status == 200);
-}
-
-TEST_CASE("a refresh token that is used twice ends its family, with its access tokens", "[token]") {
-  Shop shop;
-  Shop second(shop_options(), shop.redis.url());
-  const json bystander = shop.login();
-  const json first = shop.login();
-  const json next = json::parse(shop.refresh(first.at("refresh")).body);
-  CHECK(second.me(next.at("access")) == 200);
-  const auto reused = second.refresh(first.at("refresh"));
-  CHECK(reused.status == 401);
-  CHECK(reused.header("www-authenticate").find("used before") != std::string::npos);
-  CHECK(shop.refresh(next.at("refresh")).status == 401);
-  CHECK(shop.me(next.at("access")) == 401);
-  CHECK(second.me(first.at("access")) == 401);
-  CHECK(shop.me(bystander.at("access")) == 200);
-  CHECK(shop.refresh(bystander.at("refresh")).status == 200);
-}
-
-TEST_CASE("refresh tokens that were not issued are refused and end nothing", "[token]") {
-  Shop shop;
-  const json pair = shop.login();
-  const std::string good = pair.at("refresh");
-  const std::string unknown = random_token(16) + "." + random_token(32);
-  for (const std::string& wrong :
-       {std::string("x"), unknown, good.substr(0, 65), good + "A", good.substr(0, 22), std::string(100'000, 'a'),
-        pair.at("access").get<std::string>(), good.substr(0, 22) + "." + std::string(43, '*'),
-        good.substr(0, 22) + ":" + good.substr(23)}) {
-    CHECK(shop.refresh(wrong).status == 401);
-  }
-  CHECK(shop.refresh(good).status == 200);
-}
-
-TEST_CASE("Redis has neither a refresh token nor what ends a family", "[token]") {
-  Shop shop;
-  const json pair = shop.login();
-  const std::string refresh = pair.at("refresh");
-  const std::string key = shop.redis.command({"KEYS", "test:t:*"});
-  REQUIRE(key.find('\n') == std::string::npos);
-  const std::string all = key + shop.redis.command({"HGETALL", key});
-  CHECK(all.find(refresh.substr(0, 22)) == std::string::npos);
-  CHECK(all.find(refresh.substr(23)) == std::string::npos);
-  CHECK(all.find(pair.at("access").get<std::string>()) == std::string::npos);
-}
-
-TEST_CASE("a logout ends the family, with either token", "[token]") {
-  Shop shop;
-  Shop second(shop_options(), shop.redis.url());
-  json pair = shop.login();
-  CHECK(shop.client.post("/logout", pair.at("refresh").get<std::string>()).status == 204);
-  CHECK(second.me(pair.at("access")) == 401);
-  CHECK(second.refresh(pair.at("refresh")).status == 401);
-  pair = shop.login();
-  CHECK(shop.client.post("/api/revoke-family", "", "text/plain", bearer(pair.at("access"))).status == 204);
-  CHECK(second.me(pair.at("access")) == 401);
-  CHECK(second.refresh(pair.at("refresh")).status == 401);
-  CHECK(shop.client.post("/logout", "nonsense").status == 204);
-}
-
-TEST_CASE("a family expires when it is not used, and at its end however often it is", "[token]") {
+TEST_CASE("what became of tokens is counted", "[token]") {
+  RedisProcess redis;
   TokenOptions options = shop_options();
-  options.refresh = 1h;
-  options.family = 2h;
-  Shop shop(options);
-  const json first = shop.login();
-  auto left = times_to_live(shop.redis, "test:t:*");
-  REQUIRE(left.size() == 1);
-  CHECK(left[0] > 3'500'000);
-  CHECK(left[0] <= 3'600'000);
-  const std::string key = shop.redis.command({"KEYS", "test:t:*"});
-  const auto until = [&](std::chrono::seconds ahead) {
-    const std::string time = shop.redis.command({"TIME"});
-    return std::to_string((std::stoll(time.substr(0, time.find('\n'))) + ahead.count()) * 1000);
-  };
-  shop.redis.command({"HSET", key, "until", until(60s)});
-  const json second = json::parse(shop.refresh(first.at("refresh")).body);
-  left = times_to_live(shop.redis, "test:t:*");
-  REQUIRE(left.size() == 1);
-  CHECK(left[0] <= 60'000);
-  shop.redis.command({"HSET", key, "until", until(-1s)});
-  CHECK(shop.refresh(second.at("refresh")).status == 401);
-  CHECK(shop.redis.command({"EXISTS", key}) == "0");
-}
-
-TEST_CASE("while Redis is down, tokens are neither accepted nor refreshed, unless the option allows it", "[token]") {
-  Shop shop;
-  TokenOptions lenient = shop_options();
-  lenient.when_unavailable = WhenUnavailable::allow;
-  Shop open(lenient, shop.redis.url());
-  const json pair = shop.login();
-  const std::string access = pair.at("access");
-  CHECK(shop.me(access) == 200);
-  shop.redis.kill();
-  const auto down = shop.client.get("/api/me", bearer(access));
-  CHECK(down.status == 503);
-  CHECK_FALSE(down.header("retry-after").empty());
-  CHECK(shop.refresh(pair.at("refresh")).status == 503);
-  CHECK(shop.client.post("/login?user=ann").status == 503);
-  CHECK(shop.client.post("/logout", pair.at("refresh").get<std::string>()).status == 503);
-  CHECK(shop.me("x") == 401);
-  CHECK(shop.client.get("/api/me").status == 401);
-  CHECK(open.me(access) == 200);
-  CHECK(open.me("x") == 401);
-  CHECK(open.refresh(pair.at("refresh")).status == 503);
-}
-
-TEST_CASE("without Redis only tokens that cannot be revoked work", "[token]") {
-  Shop shop(shop_options(), "none");
-  CHECK(shop.client.post("/login?user=ann").status == 503);
-  TokenOptions options = shop_options();
-  options.refresh = 0s;
-  options.revocable = false;
-  Shop alone(options, "none");
-  const json pair = alone.login();
-  CHECK(pair.at("refresh") == "");
-  CHECK(alone.me(pair.at("access")) == 200);
-  CHECK(alone.me("x") == 401);
-  CHECK(alone.client.post("/api/revoke", "", "text/plain", bearer(pair.at("access"))).status == 500);
-  CHECK(alone.refresh("x").status == 500);
-  CHECK(shop.me(pair.at("access")) == 503);
-}
-
-TEST_CASE("data of the wrong type in Redis fails a refresh and harms nothing else", "[token]") {
-  Shop shop;
-  const json pair = shop.login();
-  const std::string key = shop.redis.command({"KEYS", "test:t:*"});
-  shop.redis.command({"DEL", key});
-  shop.redis.command({"SET", key, "text"});
-  CHECK(shop.refresh(pair.at("refresh")).status == 500);
-  CHECK(shop.me(pair.at("access")) == 200);
-}
-
-TEST_CASE("scripts that Redis has lost are sent again", "[token]") {
-  Shop shop;
-  const json pair = shop.login();
-  shop.redis.command({"SCRIPT", "FLUSH"});
-  CHECK(shop.refresh(pair.at("refresh")).status == 200);
-}
-
-TEST_CASE("with revoked_within a worker does not ask Redis for each request", "[token]") {
-  TokenOptions options = shop_options();
-  options.revoked_within = 1h;
-  Shop shop(options);
-  Shop second(options, shop.redis.url());
-  const json pair = shop.login();
-  const std::string access = pair.at("access");
-  CHECK(shop.me(access) == 200);
-  CHECK(second.me(access) == 200);
-  CHECK(shop.client.post("/api/revoke", "", "text/plain", bearer(access)).status == 204);
-  CHECK(shop.me(access) == 401);  // the worker that revoked it
-  CHECK(second.me(access) == 200);
-  const json other = json::parse(shop.refresh(pair.at("refresh")).body);
-  CHECK(shop.me(other.at("access")) == 200);
-  CHECK(shop.refresh(pair.at("refresh")).status == 401);
-  CHECK(shop.me(other.at("access")) == 401);
+  options.leeway = 0s;
+  TestClient client(
+      [options](App& app) {
+        token_routes(options)(app);
+        app.get("/counts", [](Request& request) {
+          auto& counters = static_cast<worker::StateServices*>(request.exchange().state)->tokens.counters();
+          json counts;
+          for (std::size_t i = 0; i < kCounts; ++i) {
+            const auto count = static_cast<Count>(i);
+            const std::string_view path = facts_of(count).path;
+            if (path.starts_with("tokens/")) counts[std::string(path.substr(7))] = counters[count].load();
+          }
+          return json_response(counts);
+        });
+      },
+      {.redis = redis.url()});
+  const auto login = [&client] { return json::parse(client.post("/login?user=ann").body); };
+  const auto me = [&client](const std::string& token) { return client.get("/api/me", bearer(token)).status; };
+  const json pair = login();
+  const std::string access = pair.at("access"), refresh = pair.at("refresh");
+  const std::string elsewhere = login().at("access");
+  for (int i = 0; i < 3; ++i) CHECK(me(access) == 200);
+  CHECK(me(access + "A") == 401);
+  CHECK(client.get("/api/me").status == 401);  // without a token
+  CHECK(client.post("/api/revoke", "", "text/plain", bearer(elsewhere)).status == 204);
+  for (int i = 0; i < 2; ++i) CHECK(me(elsewhere) == 401);
+  options.access = 1s;
+  TestClient short_lived(token_routes(options), {.redis = redis.url()});
+  const std::string old = json::parse(short_lived.post("/login?user=ann").body).at("access");
+  CHECK(eventually(20s, [&] { return me(old) == 401; }, 200ms));
+  CHECK(client.post("/refresh", refresh).status == 200);
+  CHECK(client.post("/refresh", refresh).status == 401);
+  CHECK(client.post("/refresh", "nonsense").status == 401);
+  CHECK(client.post("/refresh", refresh).status == 401);  // its family is gone
+  json counts = json::parse(client.get("/counts").body);
+  CHECK(counts.at("accepted") >= 4);
+  CHECK(counts.at("expired") == 1);
+  CHECK(counts.at("revoked") == 2);
+  CHECK(counts.at("invalid") == 1);
+  CHECK(counts.at("refreshed") == 1);
+  CHECK(counts.at("not_refreshed") == 2);
+  CHECK(counts.at("reused") == 1);
+  CHECK(counts.at("unavailable") == 0);
+  const std::string last = login().at("access");
+  redis.kill();
+  CHECK(eventually(20s, [&] { return me(last) == 503; }));
+  CHECK(json::parse(client.get("/counts").body).at("unavailable") >= 1);
 }
 
 TEST_CASE("a new key signs after a reload, and the old one still verifies", "[token]") {
-  Shop old;
+  TokenShop old;
   const std::string access = old.access();
   json old_half = json::parse(es256_key());
   old_half.erase("d");
   TokenOptions options = shop_options();
   options.keys = key_set_from(json{{"keys", {json::parse(new_key(KeyAlgorithm::EdDSA, "k2")), old_half}}}.dump());
-  Shop renewed(options, old.redis.url());
+  TokenShop renewed(options, old.redis.url());
   CHECK(renewed.me(access) == 200);
   CHECK(renewed.me(renewed.access()) == 200);
   CHECK(old.me(renewed.access()) == 401);
@@ -407,15 +169,15 @@ TEST_CASE("keys are loaded when they are needed, and again for a key that is not
     ++loads;
     co_return key_set_from(first);
   };
-  Shop shop(options);
+  TokenShop shop(options);
   CHECK(loads == 0);
   CHECK(shop.me(shop.access()) == 200);
   CHECK(loads == 1);
-  Shop other(shop_options(), shop.redis.url());
+  TokenShop other(shop_options(), shop.redis.url());
   for (int i = 0; i < 5; ++i) CHECK(shop.me(other.access()) == 401);
   CHECK(loads == 1);  // not within 10 s
   options.load_keys = [](Worker&) -> Task<KeySet> { co_return KeySet(); };
-  Shop without(options, shop.redis.url());
+  TokenShop without(options, shop.redis.url());
   CHECK(without.client.post("/login?user=ann").status == 500);
 }
 
@@ -423,7 +185,7 @@ TEST_CASE("tokens travel in cookies if the application wants it", "[token]") {
   TokenOptions options = shop_options();
   options.cookie = "access";
   options.refresh_path = "/refresh";
-  Shop shop(options);
+  TokenShop shop(options);
   const auto login = shop.client.post("/login?user=ann&cookie=1");
   std::vector<std::string> cookies;
   for (const auto& [name, value] : login.headers) {
@@ -444,7 +206,7 @@ TEST_CASE("tokens travel in cookies if the application wants it", "[token]") {
 }
 
 TEST_CASE("claims that the server sets, and tokens that would be too large, are not issued", "[token]") {
-  Shop shop;
+  TokenShop shop;
   for (const char* name : {"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "scope", "sid"}) {
     CHECK(shop.client.post("/login?user=ann&claims=%7B%22" + std::string(name) + "%22:1%7D").status == 500);
   }

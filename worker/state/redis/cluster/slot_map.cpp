@@ -44,10 +44,22 @@ std::optional<RedisHost> parse_node(const Reply& reply, const RedisHost& asked) 
   return RedisHost{host.string(), static_cast<std::uint16_t>(*port)};
 }
 
+// The fourth part of a node, since Redis 7: pairs of names and values.
+void add_name(SlotMap& map, const Reply& reply, const RedisHost& node) {
+  const Reply::Array& parts = reply.array();
+  if (parts.size() < 4 || !parts[3].is_array()) return;
+  const Reply::Array& facts = parts[3].array();
+  for (std::size_t i = 0; i + 1 < facts.size(); i += 2) {
+    if (!facts[i].is_string() || facts[i].string() != "hostname" || !facts[i + 1].is_string()) continue;
+    const std::string& name = facts[i + 1].string();
+    if (!name.empty() && is_host(name)) map.names.emplace(std::pair(node.host, node.port), name);
+  }
+}
+
 }  // namespace
 
 std::expected<SlotMap, std::string> parse_slot_map(const Reply& reply, const RedisHost& asked) {
-  if (!reply.is_array()) return std::unexpected("the reply to CLUSTER SLOTS is no list");
+  if (!reply.is_array()) return std::unexpected("the reply to CLUSTER SLOTS is not a list");
   SlotMap map;
   std::map<std::pair<std::string, std::uint16_t>, std::uint16_t> indexes;  // of primaries
   for (const Reply& range : reply.array()) {
@@ -64,8 +76,12 @@ std::expected<SlotMap, std::string> parse_slot_map(const Reply& reply, const Red
       if (map.shards.size() == SlotMap::kMaxShards) return std::unexpected("the cluster has more than 1000 primaries");
       Shard& shard = map.shards.emplace_back();
       shard.primary = *primary;
+      add_name(map, parts[2], *primary);
       for (std::size_t i = 3; i < parts.size() && shard.replicas.size() < SlotMap::kMaxReplicas; ++i) {
-        if (auto replica = parse_node(parts[i], asked)) shard.replicas.push_back(std::move(*replica));
+        auto replica = parse_node(parts[i], asked);
+        if (!replica) continue;
+        add_name(map, parts[i], *replica);
+        shard.replicas.push_back(std::move(*replica));
       }
     }
     for (auto slot = *first; slot <= *last; ++slot) {

@@ -4,9 +4,11 @@
 #include <array>
 #include <cstdint>
 #include <expected>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "common/config/redis_url.h"
@@ -29,6 +31,8 @@ struct SlotMap {
 
   SlotMap() { shard_of.fill(kUnserved); }
   std::vector<Shard> shards;
+  // Host names of nodes that are announced by their addresses (cluster-announce-hostname), by address and port.
+  std::map<std::pair<std::string, std::uint16_t>, std::string> names;
   std::array<std::uint16_t, kSlots> shard_of;  // index in `shards`, or kUnserved
 
   [[nodiscard]] bool operator==(const SlotMap&) const = default;

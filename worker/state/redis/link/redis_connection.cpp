@@ -1,11 +1,19 @@
 #include "worker/state/redis/link/redis_connection.h"
 
+#include <fmt/format.h>
 #include <sys/un.h>
 
 #include <array>
 #include <utility>
 
+#include "worker/state/redis/link/tls_advice.h"
+
 namespace pronghorn::worker {
+namespace {
+
+constexpr std::size_t kPlaintext = 64 * 1024;
+
+}  // namespace
 
 // Belongs to libuv until its close callback, together with everything that a request in flight points to. libuv
 // completes the requests before it calls that callback.
@@ -35,8 +43,12 @@ RedisConnection::RedisConnection(uv_loop_t* loop, AddressLookup& lookup, Listene
 
 RedisConnection::~RedisConnection() { lookup_.cancel(); }
 
-std::string RedisConnection::open(const RedisUrl& url) {
-  return url.is_unix ? connect_unix(url.path) : connect_tcp(url);
+std::string RedisConnection::open(const RedisTarget& target, const LinkSettings& settings) {
+  const RedisUrl& url = target.url;
+  if (url.is_unix) return connect_unix(url.path);
+  tls_context_ = settings.tls;
+  tls_name_ = !settings.tls_name.empty() ? settings.tls_name : !target.tls_name.empty() ? target.tls_name : url.host;
+  return connect_tcp(url);
 }
 
 std::string RedisConnection::connect_unix(const std::string& path) {
@@ -61,7 +73,7 @@ std::string RedisConnection::connect_tcp(const RedisUrl& url) {
     addresses_ = std::move(addresses);
     next_address_ = addresses_.get();
     const std::string why = error.empty() ? connect_next(0) : error;
-    if (!why.empty()) listener_.closed(why);
+    if (!why.empty()) listener_.closed(why, Cause::broken);
   });
 }
 
@@ -98,26 +110,95 @@ void RedisConnection::connection_attempted(int status) {
           *buffer = uv_buf_init(socket->received.data(), static_cast<unsigned>(socket->received.size()));
         },
         [](uv_stream_t* stream, ssize_t count, const uv_buf_t* buffer) {
-          RedisConnection* owner = static_cast<Socket*>(stream->data)->owner;
-          if (owner == nullptr || count == 0) return;
+          auto* socket = static_cast<Socket*>(stream->data);
+          if (socket->owner == nullptr || count == 0) return;
           if (count > 0) {
-            owner->listener_.received({buffer->base, static_cast<std::size_t>(count)});
+            socket->owner->received(*socket, {buffer->base, static_cast<std::size_t>(count)});
           } else {
-            owner->listener_.closed(count == UV_EOF ? "Redis closed the connection"
-                                                    : uv_strerror(static_cast<int>(count)));
+            socket->owner->closed_by_server(static_cast<int>(count));
           }
         });
   }
   if (status == 0) {
-    listener_.connected();
+    opened();
   } else if (const std::string why = connect_next(status); !why.empty()) {
-    listener_.closed(why);
+    listener_.closed(why, Cause::broken);
   }
 }
+
+// The socket is connected.
+void RedisConnection::opened() {
+  if (!tls_context_) return listener_.connected();
+  tls_.emplace(*tls_context_, tls_name_);
+  plaintext_ = std::make_unique_for_overwrite<char[]>(kPlaintext);
+  if (tls_->handshake() == TlsClientSession::Result::failed) return failed_tls();
+  if (const int error = send(tls_->output()); error != 0) listener_.closed(uv_strerror(error), Cause::broken);
+}
+
+// ---- bytes in
+
+void RedisConnection::received(Socket& socket, std::string_view bytes) {
+  if (!tls_) return listener_.received(bytes);
+  received_tls(socket, bytes);
+}
+
+// Each call of the listener may destroy this connection; the socket outlives it until its close callback.
+void RedisConnection::received_tls(Socket& socket, std::string_view ciphertext) {
+  using Result = TlsClientSession::Result;
+  tls_->feed(ciphertext);
+  if (!tls_->established()) {
+    const Result result = tls_->handshake();
+    if (!writing() && send(tls_->output()) != 0 && result != Result::failed) return closed_by_server(UV_ECONNRESET);
+    if (result == Result::failed) return failed_tls();
+    if (result == Result::closed) return closed_by_server(UV_EOF);
+    if (result == Result::waiting) return;
+    listener_.connected();
+    if (socket.owner == nullptr) return;
+  }
+  for (Result result = Result::done; result == Result::done;) {
+    std::size_t count = 0;
+    result = tls_->read({plaintext_.get(), kPlaintext}, count);
+    if (count > 0) listener_.received({plaintext_.get(), count});
+    if (socket.owner == nullptr) return;
+    if (result == Result::failed) return failed_tls();
+    if (result == Result::closed) return closed_by_server(UV_EOF);
+  }
+  // TLS itself has something to say, such as new keys. It is not worth an error: the next write meets the same one.
+  if (!writing() && !tls_->output().empty()) (void)send(tls_->output());
+}
+
+void RedisConnection::closed_by_server(int error) {
+  const std::string reason = error == UV_EOF ? "Redis closed the connection" : uv_strerror(error);
+  const bool in_handshake = tls_ && !tls_->established();
+  listener_.closed(in_handshake ? reason + " during the TLS handshake" : reason, Cause::broken);
+}
+
+void RedisConnection::failed_tls() {
+  const TlsClientFailure failure = tls_->failure();
+  if (!writing()) (void)send(tls_->output());  // the alert that tells the server why
+  listener_.closed(with_advice(failure), is_misconfigured(failure) ? Cause::misconfigured : Cause::broken);
+}
+
+std::string RedisConnection::overdue(std::chrono::milliseconds waited) const {
+  if (tls_ && !tls_->established()) {
+    return fmt::format("no end of the TLS handshake within {} ms; does the port speak TLS?", waited.count());
+  }
+  return fmt::format("no connection within {} ms", waited.count());
+}
+
+// ---- bytes out
 
 bool RedisConnection::writing() const noexcept { return socket_ != nullptr && !socket_->unsent.empty(); }
 
 int RedisConnection::write(std::string& bytes) {
+  if (!tls_) return send(bytes);
+  if (!tls_->write(bytes)) return UV_EPROTO;
+  bytes.clear();
+  return writing() ? 0 : send(tls_->output());  // TLS itself may be writing: then sent() goes on
+}
+
+int RedisConnection::send(std::string& bytes) {
+  if (bytes.empty()) return 0;
   uv_buf_t buffer = uv_buf_init(bytes.data(), static_cast<unsigned>(bytes.size()));
   const int sent = uv_try_write(&socket_->stream, &buffer, 1);
   if (sent < 0 && sent != UV_EAGAIN) return sent;
@@ -133,13 +214,17 @@ int RedisConnection::write(std::string& bytes) {
   return uv_write(&socket_->write_request, &socket_->stream, &buffer, 1, [](uv_write_t* request, int status) {
     auto* socket = static_cast<Socket*>(request->data);
     socket->unsent.clear();
-    if (socket->owner == nullptr) return;
-    if (status == 0) {
-      socket->owner->listener_.writable();
-    } else {
-      socket->owner->listener_.closed(uv_strerror(status));
-    }
+    if (socket->owner != nullptr) socket->owner->sent(status);
   });
+}
+
+void RedisConnection::sent(int status) {
+  if (status != 0) return listener_.closed(uv_strerror(status), Cause::broken);
+  if (tls_ && !tls_->output().empty()) {  // made meanwhile, by TLS itself
+    if (const int error = send(tls_->output()); error != 0) return listener_.closed(uv_strerror(error), Cause::broken);
+    if (writing()) return;
+  }
+  if (!tls_ || tls_->established()) listener_.writable();
 }
 
 }  // namespace pronghorn::worker

@@ -30,6 +30,14 @@ bool is_temporary(std::string_view error) {
   return false;
 }
 
+// Why the reply to ROLE is not that of the server that sentinels named; empty if it is, or if the user may not ask.
+std::string_view role_obstacle(RedisTarget::Kind kind, const Reply& reply) {
+  if (!reply.is_array() || reply.array().empty() || !reply.array()[0].is_string()) return {};
+  const bool is_primary = reply.array()[0].string() == "master";
+  if (kind == RedisTarget::Kind::primary) return is_primary ? "" : "the server is not the primary";
+  return is_primary ? "the server is not a replica" : "";
+}
+
 }  // namespace
 
 RedisLink::RedisLink(uv_loop_t* loop, TargetSource source, LinkSettings settings, Listener& listener)
@@ -113,11 +121,11 @@ void RedisLink::connect() {
   reader_ = std::make_unique<ReplyReader>();
   const auto on_deadline = [](uv_timer_t* timer) {
     auto* link = static_cast<RedisLink*>(timer->data);
-    link->lost(fmt::format("no connection within {} ms", link->timeout().count()));
+    link->lost(link->connection_->overdue(link->timeout()));
   };
   uv_update_time(loop_);
   uv_timer_start(timer_.get(), on_deadline, static_cast<std::uint64_t>(settings_.timeout.count()), 0);
-  if (const std::string reason = connection_->open(target_.url); !reason.empty()) retry_later(reason);
+  if (const std::string reason = connection_->open(target_, settings_); !reason.empty()) retry_later(reason);
 }
 
 // ---- login
@@ -139,7 +147,8 @@ void RedisLink::plan_greeting() {
   if (!target_.url.password.empty()) greeting_.push_back(Greeting::auth);
   if (!settings_.client_name.empty()) greeting_.push_back(Greeting::name);
   if (target_.url.database != 0) greeting_.push_back(Greeting::select);
-  greeting_.push_back(target_.kind == Kind::primary ? Greeting::role : Greeting::cluster);
+  const bool by_role = target_.kind == Kind::primary || target_.kind == Kind::standby;
+  greeting_.push_back(by_role ? Greeting::role : Greeting::cluster);
   if (target_.kind == Kind::replica) greeting_.push_back(Greeting::readonly);
   if (!target_.trial_key.empty()) greeting_.push_back(Greeting::trial);
 }
@@ -217,10 +226,9 @@ bool RedisLink::passed(Greeting step, const Reply& reply) {
     case Greeting::cluster:  // not every user may ask, and not every server knows the answer
       return !reply.is_string() || is_right_kind(reply.string());
     case Greeting::role: {
-      const bool is_replica = reply.is_array() && !reply.array().empty() && reply.array()[0].is_string() &&
-                              reply.array()[0].string() != "master";
-      if (is_replica) lost("the server is not the primary");
-      return !is_replica;
+      const std::string_view why = role_obstacle(target_.kind, reply);
+      if (!why.empty()) lost(std::string(why));
+      return why.empty();
     }
     case Greeting::readonly:
       if (!error.empty()) lost(std::string(error));
@@ -236,9 +244,11 @@ bool RedisLink::is_right_kind(std::string_view info) {
   const bool is_cluster = info.find("cluster_enabled:1") != std::string_view::npos;
   const bool wants_cluster = target_.kind != RedisTarget::Kind::server;
   if (is_cluster == wants_cluster) return true;
+  const std::string_view scheme = settings_.tls ? "rediss" : "redis";
+  const std::string cluster = fmt::format("{}+cluster://", scheme), server = fmt::format("{}://", scheme);
   rejected(is_cluster
-               ? fmt::format("Redis at {} is a Redis Cluster: use redis+cluster:// instead of redis://", address_)
-               : fmt::format("Redis at {} is not a Redis Cluster: use redis:// instead of redis+cluster://", address_));
+               ? fmt::format("Redis at {} is a Redis Cluster: use {} instead of {}", address_, cluster, server)
+               : fmt::format("Redis at {} is not a Redis Cluster: use {} instead of {}", address_, server, cluster));
   return false;
 }
 
@@ -295,24 +305,35 @@ void RedisLink::received(std::string_view bytes) {
 
 // ---- failures
 
+// A server that speaks TLS closes the connection when it gets a plain command.
+void RedisLink::closed(const std::string& reason, RedisConnection::Cause cause) {
+  if (cause == RedisConnection::Cause::misconfigured) {
+    return rejected(fmt::format("Redis at {}: {}", address_, reason), reason);
+  }
+  const bool may_be_tls = state_ == State::greeting && greeting_step_ == 0 && !settings_.tls && !target_.url.is_unix;
+  lost(may_be_tls ? reason + " before its first reply; if the port speaks TLS, use rediss in the place of redis"
+                  : reason);
+}
+
 void RedisLink::lost(const std::string& reason) {
   retry_later(reason);
   listener_.link_settled();
 }
 
-// Redis rejects our configuration.
-void RedisLink::rejected(const std::string& what) {
+// Redis rejects our configuration, or we reject Redis. `what` is a whole sentence, `reason` what it says beside the
+// address.
+void RedisLink::rejected(const std::string& what, const std::string& reason) {
   if (was_up_ || !patient_ ||
       !on_fatal_) {  // the worker serves without Redis meanwhile, and the server may be repaired
     if (!std::exchange(told_rejected_, true)) log_error(what);
-    return lost(what);
+    return lost(reason);
   }
   connection_.reset();
   uv_timer_stop(timer_.get());
   state_ = State::waiting;  // for ever: another attempt would fail in the same way
   patient_ = false;
-  last_reason_ = what;
-  listener_.link_down(what);
+  last_reason_ = reason;
+  listener_.link_down(reason);
   std::exchange(on_fatal_, nullptr)(what);
   listener_.link_settled();
 }

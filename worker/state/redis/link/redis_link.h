@@ -97,7 +97,7 @@ class RedisLink final : private RedisConnection::Listener {
   void connected() override;
   void received(std::string_view bytes) override;
   void writable() override { listener_.link_writable(); }
-  void closed(const std::string& reason) override { lost(reason); }
+  void closed(const std::string& reason, RedisConnection::Cause cause) override;
 
   void connect();
   void plan_greeting();
@@ -108,7 +108,8 @@ class RedisLink final : private RedisConnection::Listener {
   [[nodiscard]] bool is_right_kind(std::string_view info);
   void now_up();
   [[nodiscard]] bool take_target();
-  void rejected(const std::string& what);
+  void rejected(const std::string& what) { rejected(what, what); }
+  void rejected(const std::string& what, const std::string& reason);
   void retry_later(const std::string& reason);
 
   uv_loop_t* loop_;

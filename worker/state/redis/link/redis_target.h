@@ -4,9 +4,11 @@
 #include <chrono>
 #include <expected>
 #include <functional>
+#include <memory>
 #include <string>
 
 #include "common/config/redis_url.h"
+#include "common/tls/client_context.h"
 
 namespace pronghorn::worker {
 
@@ -16,11 +18,13 @@ struct RedisTarget {
     primary,   // what sentinels named: it must say that it is the primary
     cluster,   // a node of a cluster, for the slots that it serves
     replica,   // the same, for reads that may be stale: READONLY
+    standby,   // what sentinels named as a replica: it must say that it is one
     sentinel,  // a sentinel. It gets the password only if it asks for one
   };
   RedisUrl url;  // of this one server; its `kind` is RedisUrl::Kind::server
   Kind kind = Kind::server;
-  std::string trial_key;  // of the trial write at login; empty: none is made
+  std::string trial_key;      // of the trial write at login; empty: none is made
+  std::string tls_name = {};  // whom the server's certificate must name; empty: url.host
 };
 
 // Called before each attempt to connect. An error says why nobody knows the target yet: the attempt has failed, and the
@@ -28,8 +32,10 @@ struct RedisTarget {
 using TargetSource = std::function<std::expected<RedisTarget, std::string>()>;
 
 struct LinkSettings {
-  std::chrono::milliseconds timeout;  // of each attempt to connect and log in
-  std::string client_name;            // for CLIENT SETNAME: shown by CLIENT LIST; empty: none
+  std::chrono::milliseconds timeout;                      // of each attempt to connect and log in
+  std::string client_name;                                // for CLIENT SETNAME: shown by CLIENT LIST; empty: none
+  std::shared_ptr<const TlsClientContext> tls = nullptr;  // null: connections are plain
+  std::string tls_name = {};  // whom all certificates must name, instead of what targets say; empty: see RedisTarget
 };
 
 }  // namespace pronghorn::worker

@@ -27,7 +27,7 @@ std::string_view text_of(const Reply& reply) noexcept {
 }  // namespace
 
 SubscriberLink::SubscriberLink(uv_loop_t* loop, TargetSource source, LinkSettings settings, milliseconds ping_interval,
-                               Listener& listener)
+                               MessageLink::Listener& listener)
     : loop_(loop),
       source_(std::move(source)),
       settings_(std::move(settings)),
@@ -72,7 +72,7 @@ void SubscriberLink::connect() {
   reader_ = std::make_unique<ReplyReader>();
   incomplete_ = 0;
   wait(settings_.timeout);
-  if (const std::string reason = connection_->open(target_.url); !reason.empty()) lost(reason);
+  if (const std::string reason = connection_->open(target_, settings_); !reason.empty()) lost(reason);
 }
 
 // One command at a time, so that the answer to AUTH is known before anything depends on it.
@@ -213,7 +213,7 @@ void SubscriberLink::wait(milliseconds duration) {
 void SubscriberLink::time_is_up() {
   if (state_ == State::waiting) return connect();
   if (state_ == State::up) return check_alive();
-  lost(fmt::format("no connection within {} ms", settings_.timeout.count()));
+  lost(connection_->overdue(settings_.timeout));
 }
 
 void SubscriberLink::check_alive() {

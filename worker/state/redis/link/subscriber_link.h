@@ -16,6 +16,7 @@
 #include "pronghorn/redis.h"
 #include "worker/state/redis/link/address_lookup.h"
 #include "worker/state/redis/link/backoff.h"
+#include "worker/state/redis/link/message_link.h"
 #include "worker/state/redis/link/redis_connection.h"
 #include "worker/state/redis/link/redis_target.h"
 #include "worker/state/redis/link/reply_reader.h"
@@ -28,50 +29,22 @@ namespace pronghorn::worker {
 // connection is logged once, until one has lasted so long.
 //
 // Context: loop thread. Nothing throws except the constructor.
-class SubscriberLink final : private RedisConnection::Listener {
+class SubscriberLink final : public MessageLink, private RedisConnection::Listener {
  public:
   static constexpr std::size_t kMaxMessage =
       64 * 1024 * 1024;  // bytes of one message; a larger one ends the connection
 
-  // Called from the loop. A listener may call every function of the link.
-  class Listener {
-   public:
-    // Connected and logged in; nothing is subscribed to on this connection.
-    virtual void link_up() = 0;
-    // Redis has carried out, or refuses, what send() returned `command` for.
-    virtual void link_confirmed(std::uint64_t command) = 0;
-    virtual void link_refused(std::uint64_t command, std::string_view error) = 0;
-    // `pattern` is empty unless the message was received because of one.
-    virtual void link_message(std::string_view pattern, std::string_view channel, const Reply& payload) = 0;
-    // Once per ping interval while up().
-    virtual void link_tick() = 0;
-    // There is no connection now. Not called for attempts that failed.
-    virtual void link_down() = 0;
-
-   protected:
-    ~Listener() = default;
-  };
-
   // The timeout of `settings` limits the wait for an answer to PING too.
   SubscriberLink(uv_loop_t* loop, TargetSource source, LinkSettings settings, std::chrono::milliseconds ping_interval,
-                 Listener& listener);
-  SubscriberLink(const SubscriberLink&) = delete;
-  SubscriberLink& operator=(const SubscriberLink&) = delete;
+                 MessageLink::Listener& listener);
 
-  void start();  // begins to connect; later calls do nothing
-  // Closes the connection and the timer without calling the listener.
-  void close() noexcept;
-
-  [[nodiscard]] bool up() const noexcept { return state_ == State::up; }
-  // The id that CLIENT TRACKING … REDIRECT takes, while up(). 0 if Redis does not tell it.
-  [[nodiscard]] std::int64_t client_id() const noexcept { return client_id_; }
-
-  // Queues one command: `verb` is SUBSCRIBE, PSUBSCRIBE, UNSUBSCRIBE or PUNSUBSCRIBE. Only while up(). Sent before the
-  // loop waits for events.
-  std::uint64_t send(std::string_view verb, std::string_view name);
-
-  // Drops the connection and connects at once to what the source names now. Does nothing unless up().
-  void reconnect();
+  // MessageLink. Commands are sent before the loop waits for events; link_tick() comes once per ping interval.
+  void start() override;
+  void close() noexcept override;
+  [[nodiscard]] bool up() const noexcept override { return state_ == State::up; }
+  [[nodiscard]] std::int64_t client_id() const noexcept override { return client_id_; }
+  std::uint64_t send(std::string_view verb, std::string_view name) override;
+  void reconnect() override;
 
  private:
   enum class State { idle, connecting, authenticating, naming, identifying, up, waiting, closed };
@@ -80,7 +53,7 @@ class SubscriberLink final : private RedisConnection::Listener {
   void connected() override;
   void received(std::string_view bytes) override;
   void writable() override { flush(); }
-  void closed(const std::string& reason) override { lost(reason); }
+  void closed(const std::string& reason, RedisConnection::Cause) override { lost(reason); }
 
   void connect();
   void name_itself();
@@ -104,7 +77,7 @@ class SubscriberLink final : private RedisConnection::Listener {
   TargetSource source_;
   LinkSettings settings_;
   std::chrono::milliseconds ping_interval_;
-  Listener& listener_;
+  MessageLink::Listener& listener_;
 
   State state_ = State::idle;
   RedisTarget target_;

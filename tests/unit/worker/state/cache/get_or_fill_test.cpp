@@ -2,7 +2,7 @@
 #include <stdexcept>
 
 #include "unit/worker/state/cache/cache_worker.h"
-#include "worker/state/cache/fill_claim.h"
+#include "worker/state/cache/store/fill_claim.h"
 #include "worker/state/idempotency/holder.h"
 
 using namespace pronghorn;

@@ -6,15 +6,12 @@
 #include <string>
 #include <vector>
 
-#include "pronghorn/topics.h"
-#include "unit/worker/state/state_worker.h"
+#include "unit/worker/state/events/event_fixture.h"
 
 using namespace pronghorn;
 using namespace pronghorn::test;
 
 namespace {
-
-constexpr PublishOptions kKept{.history = 1000};
 
 // A reader whose events are collected by a task.
 struct Collected {
@@ -32,22 +29,12 @@ Task<void> collect(EventReader reader, std::vector<Event>& into) {
   for (;;) into.push_back(co_await reader.next());
 }
 
-struct Fixture {
-  explicit Fixture(RedisOptions options = {}) : redis(std::move(options)), worker(redis.url()) { worker.ready(); }
-
-  [[nodiscard]] Events events() const { return Events(worker.state->events); }
-  Published publish(const std::string& topic, const std::string& payload, PublishOptions options = {}) {
-    return worker.run(events().publish(topic, payload, options));
-  }
+struct Fixture : EventWorker {
   std::unique_ptr<Collected> read(std::string_view topic, const EventReadOptions& options = {}) {
     auto collected = std::make_unique<Collected>();
     collected->task = collect(events().read(topic, options), collected->events);
     collected->task.start();
     return collected;
-  }
-  // Waits until Redis knows of a subscription to the topic.
-  void subscribed(const std::string& topic = "t") {
-    REQUIRE(worker.wait([&] { return redis.command({"PUBSUB", "NUMSUB", "app:e:" + topic}).ends_with("\n1"); }));
   }
   // Publishes until the reader gets something: it has begun then.
   void begun(Collected& collected, PublishOptions options = {}) {
@@ -76,9 +63,6 @@ struct Fixture {
     CHECK(collected.text() == text);
     return got;
   }
-
-  RedisProcess redis;
-  StateWorker worker;
 };
 
 }  // namespace
@@ -294,6 +278,22 @@ TEST_CASE("the memory of a slow reader is bounded by bytes too", "[redis][events
     next = slow.next();
   }
   CHECK(left == 4);
+}
+
+// Such a reader once got nothing until the next interruption.
+TEST_CASE("a reader may begin while the topic delivers what has arrived during an interruption", "[redis][events]") {
+  Fixture f;
+  const auto one = f.read("t");
+  f.begun(*one);
+  f.redis.command({"CLIENT", "KILL", "TYPE", "PUBSUB"});
+  f.subscribed();
+  for (int i = 0; i < 200; ++i) f.redis.command({"PUBLISH", "app:e:t", "p" + std::to_string(i)});
+  REQUIRE(f.worker.wait([&] { return !one->events.empty(); }));
+  const auto two = f.read("t");
+  REQUIRE(f.worker.wait([&] { return one->events.back().payload == "199"; }));
+  f.worker.turn(20ms);
+  f.publish("t", "last");
+  REQUIRE(f.worker.wait([&] { return !two->events.empty() && two->events.back().payload == "last"; }));
 }
 
 TEST_CASE("a worker unsubscribes from a topic that nobody reads", "[redis][events]") {

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -57,6 +58,7 @@ class JobWorker : public StateWorker {
     [[nodiscard]] unsigned generation() const noexcept override { return 1; }
     [[nodiscard]] bool draining() const noexcept override { return false; }
     [[nodiscard]] StateServices& services() override { return *owner_.state; }
+    [[nodiscard]] pronghorn::detail::SocketService& socket_service() override { throw std::logic_error("no sockets"); }
 
    private:
     [[nodiscard]] void* find_state(const std::type_info&) const noexcept override { return nullptr; }

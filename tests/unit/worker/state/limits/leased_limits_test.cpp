@@ -68,6 +68,17 @@ TEST_CASE("two workers of a machine allow exactly as many requests with leases a
   }
 }
 
+TEST_CASE("a machine leases at most half of what Redis has left", "[limit][leases]") {
+  RedisProcess redis;
+  StateWorker worker(redis.url());
+  worker.ready();
+  Machine machine;
+  const auto limiter = machine.limiter(worker);
+  // The first request of a key takes one permit, the second half of the nine that are left.
+  for (int i = 0; i < 2; ++i) CHECK(check_with(worker, *limiter, {per_client(10, 24h).leased(8)}).allowed);
+  CHECK(redis.command({"GET", redis.command({"KEYS", "app:l:*"})}) == "5");
+}
+
 TEST_CASE("most requests of a hot key cost no round trip, refused ones neither", "[limit][leases]") {
   RedisProcess redis;
   StateWorker worker(redis.url());

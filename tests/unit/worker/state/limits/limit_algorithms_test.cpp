@@ -83,6 +83,10 @@ TEST_CASE("in a sliding window the previous window counts in proportion to its o
   CHECK(std::abs(check(worker, limit).retry_after.count() - ((kWindow - elapsed) / 1000 + 360)) <= 60);
   saved(-1, 10, 0);  // the clock was set back
   CHECK(allowed_of(worker, limit, 20) == 0);
+  saved(-1, 0, 0);  // the later window goes on, so that requests of both are counted together
+  CHECK(allowed_of(worker, limit, 1) == 1);
+  CHECK(redis.command({"HGET", "app:l:GET%20/limited:sliding-3600000:{192.0.2.1}", "window"}) ==
+        std::to_string(now / kWindow + 1));
 }
 
 TEST_CASE("GCRA allows a burst, then one request per interval", "[limit]") {

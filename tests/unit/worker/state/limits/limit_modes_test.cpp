@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -107,6 +108,17 @@ TEST_CASE("the places of a process that has died are free for the next request",
   REQUIRE(redis.command({"ZCARD", key}) == "2");
   CHECK(check(worker, limit, "192.0.2.1", "GET /a").allowed);
   CHECK(worker.wait([&] { return redis.command({"ZCARD", key}) == "1"; }));  // the dead one and this one have gone
+}
+
+TEST_CASE("the place of a request that has run for longer than the window is free", "[limit][concurrency]") {
+  RedisProcess redis;
+  StateWorker worker(redis.url());
+  worker.ready();
+  const Limit limit = per_client(2, 1h).concurrent();
+  Visit running(worker);
+  CHECK(worker.run(worker.state->limiter.check(running.exchange.request, std::span(&limit, 1), kNames)).allowed);
+  redis.command({"ZADD", redis.command({"KEYS", "*concurrent-*"}), "1", "elsewhere/1"});
+  CHECK(check(worker, limit, "192.0.2.1", "GET /a").allowed);
 }
 
 TEST_CASE("places of living processes, other machines and strange names stay", "[limit][concurrency]") {
@@ -278,6 +290,10 @@ TEST_CASE("on a cluster, what the other limits counted for a refused request is 
       for (int i = 0; i < 8; ++i) CHECK(fresh.check(limits, "ann").allowed == (i < 2));
       const LimitDecision after = fresh.check({wide}, "ann");
       CHECK(after.outcomes.at(0).remaining == 17);
+      for (int i = 0; i < 2; ++i) CHECK_FALSE(fresh.check(limits, "ann").allowed);
+      (void)fresh.worker.command("PING");  // what was taken back before has been
+      std::istringstream keys(fresh.redis.command({"KEYS", "*:{192.0.2.1}"}));
+      for (std::string key; std::getline(keys, key);) CHECK(std::stoll(fresh.redis.command({"PTTL", key})) > 0);
       CHECK(fresh.worker.wait([&] { return fresh.redis.command({"KEYS", "*concurrent-*"}).empty(); }));
     }
   }

@@ -23,12 +23,6 @@ std::string key_in(unsigned slot, const std::string& prefix = "k") {
   }
 }
 
-// The number that follows `label` in `text`; 0 if it is not there.
-std::uint64_t number_in(const std::string& text, const std::string& label) {
-  const auto at = text.find(label);
-  return at == std::string::npos ? 0 : std::stoull(text.substr(at + label.size()));
-}
-
 std::string what_of(const std::function<void()>& action) {
   try {
     action();

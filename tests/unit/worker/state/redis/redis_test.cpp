@@ -1,3 +1,6 @@
+#include <type_traits>
+#include <utility>
+
 #include "unit/worker/state/state_worker.h"
 
 using namespace pronghorn;
@@ -24,6 +27,19 @@ TEST_CASE("a command reaches Redis and its reply comes back", "[redis]") {
   CHECK((*worker.row)[Count::redis_commands].load() == 9);
   CHECK((*worker.row)[Count::redis_errors].load() == 1);
   CHECK((*worker.row)[Count::redis_latency].load() > 0);
+}
+
+TEST_CASE("the content of a temporary reply can be kept", "[redis]") {
+  static_assert(std::is_same_v<decltype(std::declval<Reply>().string()), std::string>);
+  Reply::Array names;
+  names.emplace_back("first");
+  names.emplace_back("second");
+  std::string joined;
+  for (const Reply& name : Reply(std::move(names)).array()) joined += name.string();
+  CHECK(joined == "firstsecond");
+  CHECK(Reply(std::string("text")).string() == "text");
+  CHECK_THROWS_AS(Reply(std::int64_t{1}).string(), RedisError);
+  CHECK_THROWS_AS(Reply(Reply::Error{"ERR no"}).array(), RedisError);
 }
 
 TEST_CASE("a pipeline gives every reply, refused commands as error replies", "[redis]") {

@@ -4,6 +4,41 @@
 using namespace pronghorn;
 using namespace pronghorn::test;
 
+namespace {
+
+std::uint64_t gets_of(const RedisProcess& server) {
+  return number_in(server.command({"INFO", "commandstats"}), "cmdstat_get:calls=");
+}
+
+// "" while nobody answers.
+std::string stale_get(StateWorker& worker, Redis redis, const std::string& key) {
+  try {
+    const Reply value = worker.run(redis.command("GET", key));
+    return value.is_string() ? value.string() : "";
+  } catch (const RedisUnavailable&) {
+    return "";
+  }
+}
+
+// Reads until a replica answers. Returns its index.
+std::size_t wait_for_replica(StateWorker& worker, RedisSentinels& sentinels, std::initializer_list<std::size_t> among) {
+  std::size_t answered = SIZE_MAX;
+  const auto is_answered = [&] {
+    std::vector<std::uint64_t> before;
+    for (const std::size_t index : among) before.push_back(gets_of(sentinels.server(index)));
+    if (stale_get(worker, worker.redis().prefer_replica(), "k") != "v") return false;
+    std::size_t position = 0;
+    for (const std::size_t index : among) {
+      if (gets_of(sentinels.server(index)) > before[position++]) answered = index;
+    }
+    return answered != SIZE_MAX;
+  };
+  REQUIRE(worker.wait(is_answered, 60s));
+  return answered;
+}
+
+}  // namespace
+
 TEST_CASE("the primary that sentinels name is used, and its successor after a failover", "[redis][sentinel]") {
   RedisSentinels sentinels;
   StateWorker worker(config_for(sentinels.url(), 500ms));
@@ -54,4 +89,79 @@ TEST_CASE("sentinels are asked in turn, and an unknown primary is told", "[redis
   lost.start();
   REQUIRE(lost.wait([&] { return lost.row->redis_error.get().find("does not know \"other\"") != std::string::npos; }));
   CHECK_THROWS_AS(lost.command("GET", "k"), RedisUnavailable);
+}
+
+TEST_CASE("reads that may be stale go to a replica that sentinels name, and writes to the primary",
+          "[redis][sentinel]") {
+  RedisSentinels sentinels;
+  StateWorker worker(config_for(sentinels.url()));
+  worker.ready();
+  Redis stale = worker.redis().prefer_replica();
+  CHECK(worker.run(stale.command("SET", "k", "v")).string() == "OK");  // before a replica is known
+  const std::size_t replica = wait_for_replica(worker, sentinels, {1, 2});
+  CHECK(worker.row->redis_nodes[1].is_replica.load() == 1);
+  CHECK(worker.row->redis_nodes[1].address.get().ends_with(":" + std::to_string(sentinels.server(replica).port())));
+  const std::uint64_t primary_before = gets_of(sentinels.server(0)),
+                      replica_before = gets_of(sentinels.server(replica));
+  for (int i = 0; i < 10; ++i) CHECK(stale_get(worker, stale, "k") == "v");
+  CHECK(gets_of(sentinels.server(0)) == primary_before);
+  CHECK(gets_of(sentinels.server(replica)) == replica_before + 10);
+
+  CHECK(worker.run(stale.command("INCR", "n")).integer() == 1);
+  const Script script("return redis.call('INCR', KEYS[1])");
+  CHECK(worker.run(stale.script(script, {"n"})).integer() == 2);
+  const std::vector<Reply> replies =
+      worker.run(stale.pipeline({Command("GET", "k"), Command("INCR", "n"), Command("MULTI"), Command("GET", "n"),
+                                 Command("INCR", "n"), Command("EXEC"), Command("NONSENSE")}));
+  REQUIRE(replies.size() == 7);
+  CHECK(replies[0].string() == "v");
+  CHECK(replies[1].integer() == 3);
+  REQUIRE(replies[5].is_array());
+  CHECK(replies[5].array()[1].integer() == 4);
+  CHECK(replies[6].is_error());
+  CHECK(sentinels.server(0).command({"GET", "n"}) == "4");
+  CHECK(number_in(sentinels.server(0).command({"INFO", "commandstats"}), "cmdstat_multi:calls=") == 1);
+  (void)worker.run(stale.command("PUBLISH", "news", "x"));
+  CHECK(number_in(sentinels.server(0).command({"INFO", "commandstats"}), "cmdstat_publish:calls=") > 0);
+}
+
+TEST_CASE("reads that may be stale go on while replicas and the primary of sentinels are lost", "[redis][sentinel]") {
+  RedisSentinels sentinels;
+  StateWorker worker(config_for(sentinels.url(), 2s));
+  worker.ready();
+  Redis stale = worker.redis().prefer_replica();
+  CHECK(worker.run(stale.command("SET", "k", "v")).string() == "OK");
+  const std::size_t first = wait_for_replica(worker, sentinels, {1, 2});
+  const std::size_t other = 3 - first;
+  sentinels.server(first).kill();
+  CHECK(wait_for_replica(worker, sentinels, {other}) == other);
+
+  sentinels.server(0).kill();
+  REQUIRE(worker.wait([&] { return !worker.state->redis_up(); }));
+  CHECK(stale_get(worker, stale, "k") == "v");  // nobody is promoted yet
+  REQUIRE(worker.wait([&] { return sentinels.primary() == other; }, 60s));
+  REQUIRE(worker.wait([&] { return worker.state->redis_up(); }, 60s));
+  // No replica is left: the primary serves them.
+  REQUIRE(worker.wait([&] { return stale_get(worker, stale, "k") == "v"; }, 60s));
+}
+
+TEST_CASE("after a failover, reads that may be stale go to a replica of the new primary", "[redis][sentinel]") {
+  RedisSentinels sentinels;
+  StateWorker worker(config_for(sentinels.url()));
+  worker.ready();
+  CHECK(worker.command("SET", "k", "v").string() == "OK");
+  (void)wait_for_replica(worker, sentinels, {1, 2});
+  REQUIRE(worker.wait([&] { return sentinels.sentinel(0).command({"SENTINEL", "FAILOVER", "main"}) == "OK"; }));
+  REQUIRE(worker.wait([&] { return sentinels.primary() != 0; }, 60s));
+  const std::size_t primary = sentinels.primary();
+  const std::size_t replica = wait_for_replica(worker, sentinels, {0, 3 - primary});
+  // The connection to what was a replica is left, even though it answers.
+  REQUIRE(worker.wait(
+      [&] {
+        const std::uint64_t before = gets_of(sentinels.server(primary));
+        for (int i = 0; i < 5; ++i) (void)stale_get(worker, worker.redis().prefer_replica(), "k");
+        return gets_of(sentinels.server(primary)) == before;
+      },
+      60s));
+  CHECK(replica != primary);
 }

@@ -89,6 +89,11 @@ TEST_CASE("increment creates a session, continues from a value set before, and i
   CHECK_THROWS_AS(worker.run(session.increment("word")), RedisError);
   const std::string id = visit.commit_id();
   CHECK(redis.command({"HGET", key_of(id), "n"}) == "-2");
+  Visit counting(worker);
+  Session counter = counting.session();
+  CHECK(worker.run(counter.increment("n")) == 1);
+  // Its cookie is sent with this response, and not again until it is old.
+  CHECK(redis.command({"HEXISTS", key_of(counting.commit_id()), "_pronghorn.sent"}) == "1");
   CHECK(std::stol(redis.command({"PTTL", key_of(id)})) > 0);
 }
 

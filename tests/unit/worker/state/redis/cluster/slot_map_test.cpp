@@ -46,6 +46,27 @@ TEST_CASE("a node without a host is the one that was asked", "[redis][cluster]")
   CHECK(map->shards[1].primary == RedisHost{"192.0.2.9", 8});
 }
 
+// What Redis 7 says of a node beside its preferred endpoint.
+TEST_CASE("the map keeps the host names that nodes announce beside their addresses", "[redis][cluster][tls]") {
+  const auto named = [](const char* address, std::int64_t port, Reply facts) {
+    return list({text(address), number(port), text("id"), std::move(facts)});
+  };
+  const auto map = parse_slot_map(
+      list({range(0, 9,
+                  {named("10.0.0.1", 1, list({text("hostname"), text("one.example")})),
+                   named("10.0.0.2", 2, list({text("ip"), text("x"), text("hostname"), text("two.example")}))}),
+            range(10, 19, named("10.0.0.3", 3, list({}))),
+            range(20, 29, named("10.0.0.4", 4, list({text("hostname")}))),
+            range(30, 39, named("10.0.0.5", 5, list({text("hostname"), text("a b\r\n")}))),
+            range(40, 49, named("10.0.0.6", 6, text("hostname"))),
+            range(50, 59, named("10.0.0.7", 7, list({text("hostname"), text("")})))}),
+      kAsked);
+  REQUIRE(map);
+  CHECK(map->names.size() == 2);
+  CHECK(map->names.at({"10.0.0.1", 1}) == "one.example");
+  CHECK(map->names.at({"10.0.0.2", 2}) == "two.example");
+}
+
 TEST_CASE("a hostile map is refused", "[redis][cluster]") {
   const auto refused = [](Reply reply) { return !parse_slot_map(reply, kAsked); };
   CHECK(refused(Reply()));

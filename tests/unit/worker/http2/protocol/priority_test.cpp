@@ -1,0 +1,18 @@
+#include "worker/http2/protocol/priority.h"
+
+#include "support/catch.h"
+
+using namespace pronghorn::worker;
+
+TEST_CASE("the priority of a response is read as RFC 9218 says", "[http2]") {
+  const auto is = [](const char* field, unsigned urgency, int incremental) {
+    const nghttp2_extpri priority = parse_priority(field);
+    return priority.urgency == urgency && priority.inc == incremental;
+  };
+  CHECK(is("u=1, i", 1, 1));
+  CHECK(is("u=7", 7, 0));
+  CHECK(is("i=?1,u=0", 0, 1));
+  CHECK(is("i, i=?0", 3, 0));
+  CHECK(is("", 3, 0));
+  CHECK(is("u=8, x=1, i=1, ,", 3, 0));
+}

@@ -1,0 +1,203 @@
+// An HTTP/2 connection on a MemoryStream, with its client, a handler that the test gives and a clock that it moves.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/config/config.h"
+#include "support/catch.h"
+#include "support/clients/http2_client.h"
+#include "worker/http2/connection.h"
+#include "worker/server/expiry.h"
+#include "worker/testing/memory_stream.h"
+
+namespace pronghorn::worker {
+
+// Handlers.
+inline void answer_hello(Exchange& exchange) { exchange.owner->respond(exchange, text("hello")); }
+inline void never_answer(Exchange&) {}
+
+class TestHttp2 final : private RequestHandler, private ConnectionOwner {
+ public:
+  using Handler = std::function<void(Exchange&)>;
+  using Begin = std::function<std::unique_ptr<Connection>(ConnectionOwner&, ByteStream&, const Peer&,
+                                                          std::unique_ptr<pronghorn::detail::Upgrade>)>;
+
+  static Config quick_config() {
+    Config config;
+    config.access_log = "off";
+    config.http.header_timeout = Milliseconds(1000);
+    config.http.body_timeout = Milliseconds(2000);
+    config.http.write_timeout = Milliseconds(3000);
+    config.http.keep_alive_timeout = Milliseconds(4000);
+    return config;
+  }
+
+  explicit TestHttp2(Handler handler, const Config& config = quick_config(),
+                     const test::Http2Client::Options& options = {})
+      : config_(config), handler_(std::move(handler)), client_(options) {
+    stream_.report_to(connection_);
+    connection_.start();
+  }
+  TestHttp2(const TestHttp2&) = delete;
+  TestHttp2& operator=(const TestHttp2&) = delete;
+  ~TestHttp2() {
+    connection_.close();
+    end_turn();
+  }
+
+  test::Http2Client& client() noexcept { return client_; }
+  MemoryStream& stream() noexcept { return stream_; }
+  Http2Connection& connection() noexcept { return connection_; }
+  HttpContext& context() noexcept { return context_; }
+  [[nodiscard]] std::uint64_t count(Count counter) const { return (*row_)[counter].load(); }
+  // What serves the tunnels of "/socket", the only route that has some.
+  void use_tunnels(Begin begin) { begin_ = std::move(begin); }
+  // How often its owner was told that the connection has ended.
+  [[nodiscard]] int closings() const noexcept { return closings_; }
+  [[nodiscard]] bool open() const noexcept { return stream_.ended() == MemoryStream::Ended::no; }
+
+  // Carries bytes both ways until nobody has more to say.
+  void run() {
+    for (bool moved = true; moved;) {
+      const std::string sent = client_.output();
+      if (!sent.empty() && open()) stream_.send(sent);
+      end_turn();
+      const std::string received = receive();
+      moved = !sent.empty() || !received.empty();
+    }
+  }
+  // Gives the client what the server has sent.
+  std::string receive() {
+    std::string received = stream_.received();
+    note_goaways(received);
+    if (!received.empty()) REQUIRE(client_.input(received));
+    return received;
+  }
+  // All that were sent. (nghttp2 reads none behind the first one when it has no streams.)
+  [[nodiscard]] const std::vector<test::Http2Goaway>& goaways() const noexcept { return goaways_; }
+  // The answer to the PING behind the first GOAWAY, which nghttp2 does not send then.
+  void acknowledge_ping() {
+    send_raw(test::Http2Client::frame(NGHTTP2_PING, NGHTTP2_FLAG_ACK, 0, std::string(8, '\0')));
+  }
+  // Asks and returns what came.
+  const test::Http2Answer& ask(std::string_view method, std::string_view path, const test::Http2Fields& more = {},
+                               std::optional<std::string> body = {}) {
+    const std::int32_t id = client_.request(method, path, more, std::move(body));
+    run();
+    return client_.answer(id);
+  }
+  // Bytes that the client does not make itself.
+  void send_raw(std::string_view bytes) {
+    if (open()) stream_.send(bytes);
+    run();
+  }
+
+  // The same, and the client does not see what comes back: nghttp2 would object to answers that it has not asked for.
+  void flood(std::string_view bytes) {
+    if (open()) stream_.send(bytes);
+    end_turn();
+    note_goaways(stream_.received());
+  }
+
+  // Moves the clock, tick by tick.
+  void pass(std::chrono::milliseconds time) {
+    const HttpLimits& limits = config_.http;
+    const ConnectionTimeouts timeouts{.header = limits.header_timeout,
+                                      .body = limits.body_timeout,
+                                      .write = limits.write_timeout,
+                                      .keep_alive = limits.keep_alive_timeout,
+                                      .linger = kLinger,
+                                      .ping = limits.websocket_ping};
+    for (std::uint64_t ticks = static_cast<std::uint64_t>(time.count()) / kTickMs; ticks > 0; --ticks) {
+      now_ += std::chrono::milliseconds(kTickMs);
+      expire_connections(context_, 1, timeouts, now_);
+      end_turn();
+    }
+  }
+  // Ends the turn of the loop, and begins the next.
+  void end_turn() {
+    context_.end_of_turn.run();
+    context_.end_of_turn.resume();
+    context_.end_of_turn.run();
+  }
+
+  static constexpr Milliseconds kLinger{5000};
+
+ private:
+  void note_goaways(std::string_view frames) {
+    constexpr std::size_t kHead = 9;
+    const auto number = [&frames](std::size_t at, std::size_t bytes) {
+      std::uint32_t value = 0;
+      for (std::size_t i = at; i < at + bytes; ++i) value = (value << 8U) + static_cast<unsigned char>(frames[i]);
+      return value;
+    };
+    while (frames.size() >= kHead) {
+      if (frames[3] == NGHTTP2_GOAWAY) goaways_.push_back({static_cast<std::int32_t>(number(9, 4)), number(13, 4)});
+      frames.remove_prefix(std::min(frames.size(), kHead + number(0, 3)));
+    }
+  }
+  void handle(Exchange& exchange) noexcept override { handler_(exchange); }
+  void deadline_passed(Exchange& exchange) noexcept override {
+    exchange.running.reset();
+    exchange.owner->respond(exchange, problem(504));
+  }
+  void refuse(Exchange& exchange, int status, std::string_view reason) noexcept override {
+    exchange.running.reset();
+    exchange.owner->respond(exchange, problem(status, reason));
+  }
+  [[nodiscard]] bool has_socket(std::string_view path) const noexcept override { return path == "/socket"; }
+  void closed(Connection&) noexcept override { ++closings_; }
+  void upgraded() override {}
+  [[nodiscard]] std::unique_ptr<Connection> begin_within(ConnectionOwner& owner, ByteStream& stream, const Peer& peer,
+                                                         std::unique_ptr<pronghorn::detail::Upgrade> to) override {
+    return begin_ ? begin_(owner, stream, peer, std::move(to)) : nullptr;
+  }
+
+  Config config_;
+  Handler handler_;
+  Begin begin_;
+  int closings_ = 0;
+  std::unique_ptr<WorkerRow> row_ = std::make_unique<WorkerRow>();
+  HttpContext context_{config_, *this, nullptr, *row_};
+  std::chrono::steady_clock::time_point now_ = std::chrono::steady_clock::now();
+  MemoryStream stream_;
+  std::vector<test::Http2Goaway> goaways_;
+  test::Http2Client client_;
+  Http2Connection connection_{context_, *this, stream_, Peer{.client = {"192.0.2.1", 1234}}, false};
+};
+
+// Answers with what the coroutine returns.
+inline Task<void> run_handler(Exchange& exchange, Task<Response> (*handler)(Request&)) {
+  try {
+    Response response = co_await handler(exchange.request);
+    exchange.owner->respond(exchange, std::move(response));
+  } catch (const HttpError& error) {
+    exchange.owner->respond(exchange, problem(error.status(), error.what()));
+  }
+}
+
+[[nodiscard]] inline TestHttp2::Handler coroutine(Task<Response> (*handler)(Request&)) {
+  return [handler](Exchange& exchange) {
+    exchange.running = run_handler(exchange, handler);
+    exchange.running.start();
+  };
+}
+
+inline Task<Response> echo_body(Request& request) {
+  const std::string_view body = co_await request.body();
+  co_return text(std::string(body));
+}
+
+inline Task<Response> count_pieces(Request& request) {
+  std::size_t bytes = 0;
+  while (const auto piece = co_await request.read()) bytes += piece->size();
+  co_return text(std::to_string(bytes));
+}
+
+}  // namespace pronghorn::worker

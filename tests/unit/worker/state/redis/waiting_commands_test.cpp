@@ -1,0 +1,125 @@
+// Commands that wait in Redis, such as BLPOP.
+#include <optional>
+
+#include "support/processes/redis_cluster.h"
+#include "unit/worker/state/state_worker.h"
+#include "worker/state/redis/own_connections.h"
+
+using namespace pronghorn;
+using namespace pronghorn::test;
+
+namespace {
+
+std::size_t waiting_clients(const RedisProcess& redis, const std::string& state = "") {
+  const std::string list = redis.command({"CLIENT", "LIST"});
+  std::size_t count = 0;
+  for (std::size_t at = 0; (at = list.find("name=app:0:waiting", at)) != std::string::npos; ++at) {
+    const std::string line = list.substr(at, list.find('\n', at) - at);
+    count += line.find(state) != std::string::npos ? 1 : 0;
+  }
+  return count;
+}
+
+bool has_blocked(StateWorker& worker, const RedisProcess& redis) {
+  return worker.wait([&redis] { return waiting_clients(redis, " flags=b") == 1; });
+}
+
+}  // namespace
+
+TEST_CASE("a command that waits in Redis holds up no other command", "[redis]") {
+  RedisProcess redis;
+  StateWorker worker(redis.url());
+  worker.ready();
+  for (const std::string value : {"first", "second"}) {
+    Task<Reply> pop = worker.redis().command("BLPOP", "list", "other", 0);
+    pop.start();
+    REQUIRE(has_blocked(worker, redis));
+    CHECK(worker.command("PING").string() == "PONG");
+    CHECK_FALSE(pop.done());
+    redis.command({"RPUSH", "other", value});
+    const Reply popped = worker.finish(pop);
+    REQUIRE(popped.is_array());
+    CHECK(popped.array()[0].string() == "other");
+    CHECK(popped.array()[1].string() == value);
+    CHECK(waiting_clients(redis) == 1);  // the connection is kept
+  }
+  CHECK(worker.command("BLPOP", "list", "0.05").is_nil());
+  CHECK(worker.command("xread", "count", 1, "block", 20, "streams", "s", "$").is_nil());
+  CHECK(worker.command("BLMPOP", "0.01", 1, "list", "LEFT").is_nil());
+  CHECK_THROWS_AS(worker.command("BLPOP", "list", "soon"), RedisError);
+  CHECK_THROWS_AS(worker.command("BLPOP", "list", -1), RedisError);
+}
+
+TEST_CASE("commands that wait at the same time have a connection each", "[redis]") {
+  RedisProcess redis;
+  StateWorker worker(redis.url());
+  worker.ready();
+  std::vector<Task<Reply>> pops;
+  for (int i = 0; i < 12; ++i) pops.push_back(worker.redis().command("BLPOP", "list", 0));
+  worker.make_current();
+  for (Task<Reply>& pop : pops) pop.start();
+  REQUIRE(worker.wait([&redis] { return waiting_clients(redis, " flags=b") == 12; }));
+  for (int i = 0; i < 12; ++i) redis.command({"RPUSH", "list", std::to_string(i)});
+  for (Task<Reply>& pop : pops) CHECK(worker.finish(pop).is_array());
+  CHECK(worker.wait([&redis] { return waiting_clients(redis) == worker::OwnConnections::kMaxIdle; }));
+}
+
+TEST_CASE("whoever no longer waits takes nothing out of Redis", "[redis]") {
+  RedisProcess redis;
+  StateWorker worker(redis.url());
+  worker.ready();
+  SECTION("because the coroutine was destroyed") {
+    std::optional<Task<Reply>> pop(worker.redis().command("BLPOP", "list", 0));
+    pop->start();
+    REQUIRE(has_blocked(worker, redis));
+    pop.reset();
+  }
+  SECTION("because its deadline has passed") {
+    const auto until = std::chrono::steady_clock::now() + 300ms;
+    CHECK_THROWS_AS(worker.run(worker.redis().until(until).command("BLPOP", "list", 0)), RedisUnavailable);
+  }
+  REQUIRE(worker.wait([&redis] { return waiting_clients(redis) == 0; }));
+  redis.command({"RPUSH", "list", "value"});
+  CHECK(redis.command({"LLEN", "list"}) == "1");
+}
+
+TEST_CASE("a command that waits fails when its server is lost, and when the worker stops", "[redis]") {
+  RedisProcess redis;
+  StateWorker worker(redis.url());
+  worker.ready();
+  Task<Reply> pop = worker.redis().command("BLPOP", "list", 0);
+  pop.start();
+  REQUIRE(has_blocked(worker, redis));
+  SECTION("the server is lost") { redis.kill(); }
+  SECTION("an idle connection is closed by the server, too") {
+    redis.command({"RPUSH", "list", "value"});
+    CHECK(worker.finish(pop).is_array());
+    redis.command({"CLIENT", "KILL", "TYPE", "normal"});
+    REQUIRE(worker.wait([&] {
+      try {
+        return worker.command("BLPOP", "none", "0.01").is_nil();
+      } catch (const RedisUnavailable&) {  // on a connection whose end is not noticed yet
+        return false;
+      }
+    }));
+    pop = worker.redis().command("BLPOP", "list", 0);
+    pop.start();
+    REQUIRE(has_blocked(worker, redis));
+    worker.state->close();
+  }
+  CHECK_THROWS_AS(worker.finish(pop), RedisUnavailable);
+}
+
+TEST_CASE("in a cluster a command waits at the node of its key", "[redis][cluster]") {
+  RedisCluster cluster({.replicas = 0, .node_timeout = 15s, .arguments = {}});
+  StateWorker worker(config_for(cluster.url()));
+  worker.ready();
+  for (const std::string key : {"a", "b", "c", "d"}) {
+    Task<Reply> pop = worker.redis().command("BLPOP", key, 0);
+    pop.start();
+    REQUIRE(has_blocked(worker, cluster.node(cluster.owner_of(key))));
+    CHECK(worker.command("RPUSH", key, "value").integer() == 1);
+    CHECK(worker.finish(pop).array()[1].string() == "value");
+  }
+  CHECK_THROWS_AS(worker.command("BLPOP", "a", "b", 0), RedisError);
+}

@@ -1,0 +1,51 @@
+// What one call of the cache asks for, and what it gets.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "pronghorn/cache.h"
+#include "worker/state/cache/store/fill_claim.h"
+
+namespace pronghorn::worker {
+
+using pronghorn::detail::CacheFill;
+using pronghorn::detail::CacheLifetime;
+using pronghorn::detail::CacheSave;
+
+inline constexpr std::chrono::milliseconds kLongestCached = std::chrono::days(366);
+
+// Throw std::invalid_argument, with `what` in it, for a key or tag, or an option, that is out of range.
+void require_cache_text(std::string_view what, std::string_view text);
+void require_valid(const CacheOptions& options);
+
+// Owns everything, because a refresh in the background outlives its caller.
+struct CacheCall {
+  std::string name;  // the application's key, if `local`
+  EntryKeys keys;
+  CacheLifetime lifetime;
+  std::vector<std::string> tags;          // the keys of their versions in Redis …
+  std::chrono::milliseconds tag_life{0};  // … which live for at least that long after a fill
+  std::size_t max_value = 0;
+  bool local = false;
+  bool accepts_missing = true;  // whether a negative entry is an answer
+  // Who computes a value that is past its ttl: a task in the background, or the caller himself, while all others get
+  // the old value.
+  bool refreshes_in_background = true;
+  // An older entry is not used. Zero: none is, and the value is computed.
+  std::chrono::milliseconds max_age = std::chrono::milliseconds::max();
+  std::optional<std::chrono::milliseconds> least_fresh = {};  // nor one that is fresh for a shorter time
+  std::shared_ptr<CacheFill> fill;
+};
+
+struct CacheAnswer {
+  std::optional<std::string> value;  // absent: there is none
+  std::chrono::milliseconds age{0};  // since it was computed
+};
+
+}  // namespace pronghorn::worker
