@@ -7,7 +7,7 @@ foreach(source IN LISTS unit_sources)
   get_filename_component(tag "${source}" NAME_WE)
   add_test(NAME "${name}" COMMAND unit_tests --filenames-as-tags "[#${tag}]")
   # A filter that matches nothing exits with status 0.
-  set_tests_properties("${name}" PROPERTIES TIMEOUT 120 LABELS unit FAIL_REGULAR_EXPRESSION "No test cases matched")
+  set_tests_properties("${name}" PROPERTIES TIMEOUT 300 LABELS unit FAIL_REGULAR_EXPRESSION "No test cases matched")
 endforeach()
 
 # They start clusters of real servers, whose own timeouts count: each alone, and for longer.

@@ -41,7 +41,7 @@ TEST_CASE("a download continues although the client has finished sending", "[htt
   connection.send_raw(get_path("/files/big.bin"));
   connection.finish_sending();
   // Longer than the server waits for a client that looks disconnected.
-  CHECK_FALSE(eventually(2500ms, [&] { return server.status().at("totals").at("connections") == 1; }));
+  CHECK_FALSE(within(2500ms, [&] { return server.status().at("totals").at("connections") == 1; }));
   CHECK(connection.read_response().body.size() == kSize);
 }
 

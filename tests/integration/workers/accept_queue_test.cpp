@@ -21,7 +21,7 @@ class Parked {
     }
     // About half of them are in the queue of the blocked worker, unless the machine is so busy that the other worker has
     // been told already to accept for it.
-    if (eventually(300ms, [this] { return waiting() == 0; })) WARN("the queue is empty already");
+    if (within(300ms, [this] { return waiting() == 0; })) WARN("the queue is empty already");
   }
 
   [[nodiscard]] pid_t victim() const noexcept { return victim_; }

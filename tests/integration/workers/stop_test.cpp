@@ -77,7 +77,7 @@ TEST_CASE("clients that wait for a worker, and requests just sent, get responses
 
 TEST_CASE("INT drains too, a second INT stops now", "[stop]") {
   ServerProcess server({.workers = 2});
-  HttpConnection slow = begin_slow(server, 20'000);
+  HttpConnection slow = begin_slow(server, 600'000);
   server.signal(SIGINT);
   CHECK_FALSE(server.wait_exit(300ms).has_value());
   server.signal(SIGINT);
@@ -92,7 +92,7 @@ TEST_CASE("QUIT stops now", "[stop]") {
 }
 
 TEST_CASE("idle connections do not delay a stop", "[stop]") {
-  ServerProcess server({.workers = 2});
+  ServerProcess server({.workers = 2, .arguments = {"--drain-timeout", "10m"}});
   std::vector<HttpConnection> idle;
   for (int i = 0; i < 10; ++i) {
     idle.emplace_back(server.address());
@@ -117,7 +117,7 @@ TEST_CASE("a request that is still arriving when the server stops gets its respo
 }
 
 TEST_CASE("a client that never completes its request delays a stop by header_timeout at most", "[stop]") {
-  ServerProcess server({.workers = 1, .arguments = {"--header-timeout", "500ms"}});
+  ServerProcess server({.workers = 1, .arguments = {"--header-timeout", "500ms", "--drain-timeout", "10m"}});
   HttpConnection half(server.address());
   half.send_raw("GET /hel");
   REQUIRE(eventually(5s, [&] { return server.status().at("totals").at("connections") == 2; }));

@@ -59,7 +59,7 @@ struct HttpResponse {
 class HttpConnection {
  public:
   // Connects. Throws ClientError.
-  explicit HttpConnection(const Address& address, std::chrono::milliseconds timeout = 10s);
+  explicit HttpConnection(const Address& address, std::chrono::milliseconds timeout = 30s);
   HttpConnection(HttpConnection&& other) noexcept;
   HttpConnection& operator=(HttpConnection&& other) noexcept;
   ~HttpConnection();
