@@ -13,7 +13,7 @@
 #include <string_view>
 #include <vector>
 
-#include "common/request_id.h"
+#include "common/text/request_id.h"
 
 namespace pronghorn {
 

@@ -9,7 +9,7 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
-#include "common/utf8.h"
+#include "common/text/utf8.h"
 
 namespace pronghorn {
 namespace {

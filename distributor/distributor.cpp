@@ -73,7 +73,7 @@ std::size_t Distributor::held() const noexcept {
 }
 
 void Distributor::accepted(int fd, const sockaddr_storage& address, bool is_https) {
-  Client client{supervisor::Fd(fd), address_key(address), is_https};
+  Client client{Fd(fd), address_key(address), is_https};
   if (peeks_ && !is_https) {  // TLS hides the cookie: such a client is placed by its address
     peeks_->add(std::move(client));
   } else {

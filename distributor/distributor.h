@@ -23,8 +23,8 @@
 #include "distributor/cookie_peeks.h"
 #include "distributor/links.h"
 #include "supervisor/system/uv_handles.h"
-#include "worker/net/accept_pauses.h"
-#include "worker/net/acceptor.h"
+#include "worker/net/accept/accept_pauses.h"
+#include "worker/net/accept/acceptor.h"
 
 namespace pronghorn::distributor {
 

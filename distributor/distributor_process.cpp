@@ -18,9 +18,9 @@
 #include "distributor/distributor.h"
 #include "supervisor/system/uv_handles.h"
 #include "worker/process/child_programs.h"
-#include "worker/process/crash_handler.h"
+#include "worker/process/crash/crash_handler.h"
+#include "worker/process/crash/modules.h"
 #include "worker/process/heartbeat.h"
-#include "worker/process/modules.h"
 #include "worker/process/orphan_guard.h"
 
 namespace pronghorn::distributor {

@@ -21,7 +21,7 @@ Links::Links(uv_loop_t* loop, const Config& config, const Scoreboard& board, Cal
       max_connections_(config.http.max_connections) {}
 
 void Links::add(int pid, const std::string& place, int fd) {
-  supervisor::Fd ours(fd);
+  Fd ours(fd);
   std::uint32_t slot = kMaxSlots;
   std::uint32_t row = kRowsPerSlot;
   std::istringstream(place) >> slot >> row;

@@ -18,17 +18,17 @@
 #include <vector>
 
 #include "common/config/config.h"
+#include "common/fd.h"
 #include "common/ipc/channel.h"
 #include "common/ipc/link_claims.h"
 #include "common/ipc/scoreboard.h"
 #include "distributor/balance_policy.h"
-#include "supervisor/system/fd.h"
 
 namespace pronghorn::distributor {
 
 // A connection that no worker has confirmed.
 struct Client {
-  supervisor::Fd fd;
+  Fd fd;
   std::uint64_t key = 0;  // for the hash balances
   bool is_https = false;  // it speaks TLS
 };

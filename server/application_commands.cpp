@@ -19,7 +19,7 @@
 #include "server/commands/project/project.h"
 #include "server/options/load_configuration.h"
 #include "server/options/options.h"
-#include "server/options/values.h"
+#include "server/options/values/values.h"
 #include "server/options/warnings.h"
 #include "supervisor/supervisor.h"
 #include "worker/routing/routes_listing.h"

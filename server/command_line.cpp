@@ -7,8 +7,8 @@
 #include <deque>
 
 #include "server/options/options.h"
-#include "server/options/suggest.h"
-#include "server/options/values.h"
+#include "server/options/values/suggest.h"
+#include "server/options/values/values.h"
 
 namespace pronghorn::server {
 namespace {

@@ -3,17 +3,17 @@
 
 #include <algorithm>
 
-#include "common/json_text.h"
+#include "common/text/json_text.h"
 #include "server/commands.h"
 #include "server/commands/control_client.h"
 #include "server/commands/crashes.h"
 #include "server/commands/drill/drill.h"
 #include "server/commands/jobs.h"
-#include "server/commands/status_view.h"
-#include "server/commands/top.h"
+#include "server/commands/status/status_view.h"
+#include "server/commands/status/top.h"
 #include "server/commands/upgrade.h"
 #include "server/options/load_configuration.h"
-#include "server/options/values.h"
+#include "server/options/values/values.h"
 
 namespace pronghorn::server {
 namespace {

@@ -15,7 +15,7 @@ namespace pronghorn::supervisor {
 // change (a port in use), 3 the application cannot start, 1 any other error.
 //
 // Children run this program's own binary with internal commands that main() must know: `worker`, `distributor` and
-// `check-app` (descriptors as in common/ipc/handover.h), `symbolize` (supervisor/crash/dwarf_names.h), `check-state`
+// `check-app` (descriptors as in common/ipc/handover.h), `symbolize` (supervisor/crash/stack/dwarf_names.h), `check-state`
 // (supervisor/upgrade/state_check.h) and `redis PARENT_PID PROGRAM ARGS...` (supervisor/redis/redis_guard.h).
 //
 // SIGUSR2 makes this process execute its binary again with the arguments that it was started with. run_supervisor then

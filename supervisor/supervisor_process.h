@@ -22,7 +22,7 @@
 #include "supervisor/control/job_relay.h"
 #include "supervisor/control/quarantine_relay.h"
 #include "supervisor/crash/crash_reporter.h"
-#include "supervisor/crash/symbolizer.h"
+#include "supervisor/crash/stack/symbolizer.h"
 #include "supervisor/ground.h"
 #include "supervisor/launch/app_check.h"
 #include "supervisor/launch/supervisor_hooks.h"

@@ -10,7 +10,7 @@
 #include "common/ipc/handover.h"
 #include "common/ipc/scoreboard.h"
 #include "common/log.h"
-#include "worker/exchange/access_log.h"
+#include "worker/exchange/logging/access_log.h"
 #include "worker/process/child_programs.h"
 #include "worker/routing/served_app.h"
 #include "worker/runtime/plugin_loader.h"

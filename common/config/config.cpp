@@ -8,7 +8,7 @@
 #include <type_traits>
 
 #include "common/config/record.h"
-#include "common/json_text.h"
+#include "common/text/json_text.h"
 
 namespace pronghorn {
 namespace {

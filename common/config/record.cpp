@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "common/utf8.h"
+#include "common/text/utf8.h"
 
 namespace pronghorn {
 

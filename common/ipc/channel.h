@@ -35,8 +35,8 @@ enum class MessageKind : std::uint32_t {
                          // its route, if it has one; number: quarantine_time in ms
   quarantined,           // text: an entry of Redis, as a QuarantineNotice; number: remaining time in ms
   quarantine_ended,      // text: the id of an entry that Redis no longer has
-  request_listed = 40,   // text: a request in flight or a WebSocket as JSON (worker/request_list.h,
-                         // worker/socket_list.h); number: that of list_requests
+  request_listed = 40,   // text: a request in flight or a WebSocket as JSON (worker/control/request_list.h,
+                         // worker/control/socket_list.h); number: that of list_requests
   requests_end,          // text: the worker's slot; number: the same
   jobs_answer = 50,      // text: a part of the answer to jobs_command, as JSON; number: that of jobs_command
   jobs_end,              // number: the same; text: why it failed, empty: it did not

@@ -12,7 +12,7 @@
 #include <system_error>
 
 #include "common/config/record.h"
-#include "common/json_text.h"
+#include "common/text/json_text.h"
 
 namespace pronghorn {
 namespace {

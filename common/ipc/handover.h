@@ -13,7 +13,7 @@ namespace pronghorn {
 inline constexpr int kChannelFd = 3;
 inline constexpr int kScoreboardFd = 4;
 inline constexpr int kHandoverFd = 5;     // a memfd with the record as JSON
-inline constexpr int kHandoffGiveFd = 6;  // the handoff queue: worker/guardian/handoff.h
+inline constexpr int kHandoffGiveFd = 6;  // the handoff queue: worker/guardian/handoff/handoff.h
 inline constexpr int kHandoffTakeFd = 7;
 inline constexpr int kFirstListenerFd = 8;
 

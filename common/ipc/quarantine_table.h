@@ -3,7 +3,7 @@
 // A request is identified by its method, its route and the shape of its path (worker/state/quarantine/
 // quarantine_gate.h). The table in the scoreboard lists what this machine refuses: the supervisor writes it, every
 // worker reads it before it runs a handler. Redis has what all machines refuse; workers synchronise the two
-// (worker/quarantine_keeper.h).
+// (worker/control/quarantine_keeper.h).
 #pragma once
 
 #include <cstdint>

@@ -21,7 +21,7 @@
 #include "common/crash_record.h"
 #include "common/histogram.h"
 #include "common/ipc/counters.h"
-#include "common/request_id.h"
+#include "common/text/request_id.h"
 
 namespace pronghorn {
 
@@ -207,7 +207,7 @@ struct GuardianRow {
 // What one process counts of one worker or slot, by Count.
 //
 // Who counts: the worker in the array of its row, the supervisor in the array of the slot (or, if no slot is concerned,
-// of the server), so each value has one writer. Reports add them up (common/ipc/fleet.h): either process may count
+// of the server), so each value has one writer. Reports add them up (common/ipc/status/fleet.h): either process may count
 // anything.
 struct alignas(64) CounterArray {
   std::array<Counter, kCounts> values;

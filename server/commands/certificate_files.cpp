@@ -24,7 +24,7 @@
 
 #include "common/config/networks.h"
 #include "common/tls/certificate.h"
-#include "server/options/values.h"
+#include "server/options/values/values.h"
 
 namespace pronghorn::server {
 namespace {

@@ -1,5 +1,5 @@
 #include "server/commands/control_client.h"
-#include "common/json_text.h"
+#include "common/text/json_text.h"
 
 #include <fmt/format.h>
 #include <poll.h>

@@ -9,10 +9,10 @@
 #include <stdexcept>
 #include <vector>
 
-#include "common/json_text.h"
-#include "server/options/values.h"
+#include "common/text/json_text.h"
+#include "server/options/values/values.h"
 #include "supervisor/crash/crash_directory.h"
-#include "supervisor/crash/stack_frames.h"
+#include "supervisor/crash/stack/stack_frames.h"
 
 namespace pronghorn::server {
 namespace {

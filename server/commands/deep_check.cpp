@@ -20,7 +20,7 @@
 #include <sstream>
 #include <string>
 
-#include "server/options/values.h"
+#include "server/options/values/values.h"
 #include "supervisor/listen/address.h"
 #include "supervisor/listen/unix_socket.h"
 #include "supervisor/system/identity.h"

@@ -7,8 +7,8 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
-#include "common/json_text.h"
-#include "server/options/values.h"
+#include "common/text/json_text.h"
+#include "server/options/values/values.h"
 
 namespace pronghorn::server {
 namespace {

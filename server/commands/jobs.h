@@ -12,7 +12,7 @@ struct JobCommand {
   std::string count;   // the most to list
 };
 
-// The request for a worker (worker/job_commands.h). Throws UsageError.
+// The request for a worker (worker/control/job_commands.h). Throws UsageError.
 [[nodiscard]] std::string job_request(const JobCommand& command);
 
 }  // namespace pronghorn::server

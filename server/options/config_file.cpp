@@ -12,7 +12,7 @@
 #include <optional>
 #include <sstream>
 
-#include "server/options/values.h"
+#include "server/options/values/values.h"
 
 namespace pronghorn::server {
 namespace {

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "server/options/machine.h"
+#include "server/options/values/machine.h"
 
 namespace pronghorn::server {
 

@@ -12,8 +12,8 @@
 #include "server/options/config_file.h"
 #include "server/options/environment.h"
 #include "server/options/options.h"
-#include "server/options/suggest.h"
-#include "server/options/values.h"
+#include "server/options/values/suggest.h"
+#include "server/options/values/values.h"
 
 namespace pronghorn::server {
 namespace {

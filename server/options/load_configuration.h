@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "common/config/config.h"
-#include "server/options/machine.h"
+#include "server/options/values/machine.h"
 
 namespace pronghorn::server {
 

@@ -15,8 +15,8 @@
 #include "common/config/networks.h"
 #include "common/config/redis_url.h"
 #include "server/options/options.h"
-#include "server/options/suggest.h"
-#include "server/options/values.h"
+#include "server/options/values/suggest.h"
+#include "server/options/values/values.h"
 
 namespace pronghorn::server::kinds {
 

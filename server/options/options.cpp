@@ -294,7 +294,7 @@ std::vector<Option> make_options() {
              "times as many at once; then the connection ends."},
             &HttpLimits::max_control_frames, {0, 1'000'000}),
   };
-  // Defaults that depend on the machine or on another option; see server/options/machine.h.
+  // Defaults that depend on the machine or on another option; see server/options/values/machine.h.
   const std::map<std::string_view, const char*> defaults{
       {"workers", "auto"},
       {"name", "file name of the application"},

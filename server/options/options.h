@@ -22,7 +22,7 @@ struct Option {
   bool is_list = false;            // several values; else exactly one
   std::string default_text;        // for people: "30s", "auto"
 
-  // Puts the values into the configuration. Throws BadValue (server/options/values.h).
+  // Puts the values into the configuration. Throws BadValue (server/options/values/values.h).
   std::function<void(Config&, const std::vector<std::string>&)> set;
   // The value in the configuration, as it would be written; Redis passwords are masked.
   std::function<std::string(const Config&)> show;

@@ -9,7 +9,7 @@
 #include <fstream>
 
 #include "common/config/redis_url.h"
-#include "server/options/values.h"
+#include "server/options/values/values.h"
 
 namespace pronghorn::server {
 namespace {

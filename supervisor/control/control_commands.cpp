@@ -10,8 +10,8 @@
 #include <utility>
 #include <vector>
 
-#include "common/ipc/status.h"
-#include "common/json_text.h"
+#include "common/ipc/status/status.h"
+#include "common/text/json_text.h"
 #include "common/version.h"
 
 namespace pronghorn::supervisor {

@@ -1,5 +1,5 @@
 #include "supervisor/control/in_flight_query.h"
-#include "common/json_text.h"
+#include "common/text/json_text.h"
 
 #include <algorithm>
 #include <charconv>

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "common/json_text.h"
+#include "common/text/json_text.h"
 
 namespace pronghorn::supervisor {
 namespace {

@@ -22,7 +22,7 @@ class JobQuery {
 
   JobQuery(uv_loop_t* loop, Workers& workers);
 
-  // `command` is for the worker (worker/job_commands.h). Replies once: `ok` and `answer`, a list, or an error.
+  // `command` is for the worker (worker/control/job_commands.h). Replies once: `ok` and `answer`, a list, or an error.
   void run(const std::string& command, const ControlSocket::Reply& reply);
   // Handles the messages `jobs_answer` and `jobs_end`.
   void received(const ChannelMessage& message);

@@ -7,8 +7,8 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "common/json_text.h"
 #include "common/log.h"
+#include "common/text/json_text.h"
 #include "supervisor/crash/crash_directory.h"
 #include "supervisor/crash/exit_facts.h"
 #include "supervisor/crash/report_json.h"

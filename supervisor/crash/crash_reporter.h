@@ -11,7 +11,7 @@
 #include "common/config/config.h"
 #include "common/ipc/scoreboard.h"
 #include "supervisor/crash/oom_verdicts.h"
-#include "supervisor/crash/symbolizer.h"
+#include "supervisor/crash/stack/symbolizer.h"
 #include "supervisor/launch/app_copy.h"
 #include "supervisor/launch/worker_entry.h"
 #include "supervisor/system/child_process.h"

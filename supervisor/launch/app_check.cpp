@@ -3,8 +3,8 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "common/fd.h"
 #include "common/ipc/handover.h"
-#include "supervisor/system/fd.h"
 
 namespace pronghorn::supervisor {
 

@@ -24,9 +24,9 @@
 #include <system_error>
 #include <utility>
 
+#include "common/fd.h"
 #include "common/log.h"
 #include "supervisor/system/directories.h"
-#include "supervisor/system/fd.h"
 
 namespace pronghorn::supervisor {
 namespace {

@@ -10,7 +10,7 @@
 #include <string>
 
 #include "common/config/config.h"
-#include "supervisor/system/fd.h"
+#include "common/fd.h"
 
 namespace pronghorn::supervisor {
 

@@ -1,9 +1,9 @@
-// The queue in which connections go from one worker to another (worker/guardian/handoff.h).
+// The queue in which connections go from one worker to another (worker/guardian/handoff/handoff.h).
 #pragma once
 
 #include <cstddef>
 
-#include "supervisor/system/fd.h"
+#include "common/fd.h"
 
 namespace pronghorn::supervisor {
 

@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "common/config/config.h"
+#include "common/fd.h"
 #include "supervisor/listen/address.h"
 #include "supervisor/listen/unix_socket.h"
-#include "supervisor/system/fd.h"
 #include "supervisor/system/service_manager.h"
 
 namespace pronghorn::supervisor {

@@ -7,7 +7,7 @@
 
 #include <cstring>
 
-#include "supervisor/system/fd.h"
+#include "common/fd.h"
 
 namespace pronghorn::supervisor {
 namespace {

@@ -4,8 +4,8 @@
 #include <expected>
 #include <string>
 
+#include "common/fd.h"
 #include "supervisor/listen/socket_address.h"
-#include "supervisor/system/fd.h"
 
 namespace pronghorn::supervisor {
 

@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include "supervisor/system/fd.h"
+#include "common/fd.h"
 
 namespace pronghorn::supervisor {
 

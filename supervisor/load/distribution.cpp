@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <exception>
 
+#include "common/fd.h"
 #include "common/log.h"
-#include "supervisor/system/fd.h"
 
 namespace pronghorn::supervisor {
 

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "common/ipc/fleet.h"
+#include "common/ipc/status/fleet.h"
 
 namespace pronghorn::supervisor {
 namespace {

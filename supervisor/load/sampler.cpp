@@ -10,7 +10,7 @@
 #include <cstring>
 #include <string>
 
-#include "supervisor/system/fd.h"
+#include "common/fd.h"
 
 namespace pronghorn::supervisor {
 namespace {

@@ -16,10 +16,10 @@
 #include <vector>
 
 #include "common/config/config.h"
+#include "common/fd.h"
 #include "supervisor/listen/unix_socket.h"
 #include "supervisor/slots/restart_policy.h"
 #include "supervisor/system/child_process.h"
-#include "supervisor/system/fd.h"
 #include "supervisor/system/uv_handles.h"
 
 namespace pronghorn::supervisor {

@@ -4,7 +4,7 @@
 #include <chrono>
 #include <string>
 
-#include "supervisor/system/fd.h"
+#include "common/fd.h"
 
 namespace pronghorn::supervisor {
 

@@ -12,7 +12,7 @@
 #include <string_view>
 #include <vector>
 
-#include "supervisor/system/fd.h"
+#include "common/fd.h"
 
 namespace pronghorn::supervisor {
 

@@ -12,7 +12,7 @@
 #include <stdexcept>
 #include <utility>
 
-#include "supervisor/system/fd.h"
+#include "common/fd.h"
 
 namespace pronghorn::supervisor {
 namespace {

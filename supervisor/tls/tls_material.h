@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "common/config/config.h"
-#include "supervisor/system/fd.h"
+#include "common/fd.h"
 #include "supervisor/tls/certificate_facts.h"
 
 namespace pronghorn::supervisor {

@@ -17,7 +17,7 @@
 #include "common/ipc/scoreboard.h"
 #include "common/tls/ticket_keys.h"
 #include "supervisor/control/control_socket.h"
-#include "supervisor/crash/symbolizer.h"
+#include "supervisor/crash/stack/symbolizer.h"
 #include "supervisor/launch/app_check.h"
 #include "supervisor/launch/supervisor_hooks.h"
 #include "supervisor/listen/listeners.h"

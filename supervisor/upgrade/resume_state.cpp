@@ -14,8 +14,8 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
-#include "common/json_text.h"
-#include "supervisor/system/fd.h"
+#include "common/fd.h"
+#include "common/text/json_text.h"
 #include "supervisor/system/read_privilege.h"
 
 namespace pronghorn::supervisor {

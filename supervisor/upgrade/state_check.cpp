@@ -14,7 +14,7 @@
 #include <string_view>
 #include <utility>
 
-#include "common/json_text.h"
+#include "common/text/json_text.h"
 #include "common/version.h"
 
 namespace pronghorn::supervisor {

@@ -6,8 +6,8 @@
 #include <functional>
 #include <string>
 
+#include "common/fd.h"
 #include "supervisor/system/child_process.h"
-#include "supervisor/system/fd.h"
 #include "supervisor/system/uv_handles.h"
 #include "supervisor/upgrade/resume_state.h"
 

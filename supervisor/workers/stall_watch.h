@@ -13,7 +13,7 @@
 
 #include "common/config/config.h"
 #include "common/ipc/scoreboard.h"
-#include "supervisor/crash/symbolizer.h"
+#include "supervisor/crash/stack/symbolizer.h"
 #include "supervisor/workers/workers.h"
 
 namespace pronghorn::supervisor {

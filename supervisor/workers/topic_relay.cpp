@@ -10,9 +10,9 @@
 #include <system_error>
 #include <utility>
 
+#include "common/fd.h"
 #include "common/log.h"
 #include "supervisor/crash/exit_facts.h"
-#include "supervisor/system/fd.h"
 
 namespace pronghorn::supervisor {
 namespace {

@@ -6,8 +6,8 @@
 #include <memory>
 
 #include "fuzz/fuzz_target.h"
-#include "worker/fields/content_coding.h"
-#include "worker/fields/quality.h"
+#include "worker/fields/content/content_coding.h"
+#include "worker/fields/content/quality.h"
 #include "worker/fields/text.h"
 
 namespace pronghorn::fuzz {

@@ -4,9 +4,9 @@
 #include "fuzz/fuzz_target.h"
 #include "worker/fields/characters.h"
 #include "worker/fields/text.h"
-#include "worker/websocket/protocol/deflate_offer.h"
-#include "worker/websocket/protocol/handshake.h"
-#include "worker/websocket/protocol/origin.h"
+#include "worker/websocket/handshake/deflate_offer.h"
+#include "worker/websocket/handshake/handshake.h"
+#include "worker/websocket/handshake/origin.h"
 
 namespace pronghorn::fuzz {
 

@@ -7,7 +7,7 @@
 #include "pronghorn/error.h"
 #include "worker/fields/characters.h"
 #include "worker/http2/connection.h"
-#include "worker/testing/memory_stream.h"
+#include "worker/testing/client/memory_stream.h"
 
 namespace pronghorn::fuzz {
 namespace {

@@ -3,7 +3,7 @@
 
 #include "common/config/networks.h"
 #include "fuzz/fuzz_target.h"
-#include "worker/net/proxy_header.h"
+#include "worker/net/accept/proxy_header.h"
 
 namespace pronghorn::fuzz {
 

@@ -6,9 +6,9 @@
 #include "fuzz/fuzz_target.h"
 #include "pronghorn/token.h"
 #include "worker/crypto/base64.h"
-#include "worker/crypto/jwt.h"
+#include "worker/crypto/jwt/jwt.h"
+#include "worker/crypto/jwt/strict_json.h"
 #include "worker/crypto/password_hash.h"
-#include "worker/crypto/strict_json.h"
 #include "worker/tokens/refresh_token.h"
 
 namespace pronghorn::fuzz {

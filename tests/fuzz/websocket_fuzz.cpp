@@ -1,5 +1,5 @@
 // WebSocket frames: what a client sends, and that what is written can be read.
-#include "common/utf8.h"
+#include "common/text/utf8.h"
 #include "framing/websocket_cases.h"
 #include "fuzz/fuzz_target.h"
 #include "worker/websocket/protocol/frame_reader.h"

@@ -16,11 +16,11 @@
 #include "pronghorn/json.h"
 #include "pronghorn/request.h"
 #include "worker/crypto/base64.h"
-#include "worker/crypto/jwt.h"
+#include "worker/crypto/jwt/jwt.h"
+#include "worker/crypto/jwt/strict_json.h"
 #include "worker/crypto/password_hash.h"
-#include "worker/crypto/strict_json.h"
 #include "worker/exchange/exchange.h"
-#include "worker/fields/content_coding.h"
+#include "worker/fields/content/content_coding.h"
 #include "worker/fields/forwarded.h"
 #include "worker/files/byte_ranges.h"
 #include "worker/files/conditional.h"
@@ -36,8 +36,8 @@
 #include "worker/state/idempotency/idempotency_key.h"
 #include "worker/state/quarantine/path_shape.h"
 #include "worker/tokens/refresh_token.h"
+#include "worker/websocket/handshake/handshake.h"
 #include "worker/websocket/protocol/frame_reader.h"
-#include "worker/websocket/protocol/handshake.h"
 
 namespace pronghorn {
 namespace {

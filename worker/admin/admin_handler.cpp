@@ -7,8 +7,8 @@
 #include <string_view>
 #include <utility>
 
-#include "common/ipc/status.h"
-#include "common/json_text.h"
+#include "common/ipc/status/status.h"
+#include "common/text/json_text.h"
 #include "worker/admin/metrics_text.h"
 #include "worker/admin/negotiation.h"
 #include "worker/admin/status_page.h"

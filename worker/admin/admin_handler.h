@@ -9,8 +9,8 @@
 
 #include "common/config/config.h"
 #include "common/config/networks.h"
-#include "common/ipc/fleet.h"
 #include "common/ipc/scoreboard.h"
+#include "common/ipc/status/fleet.h"
 #include "worker/exchange/exchange.h"
 
 namespace pronghorn::worker {

@@ -8,8 +8,8 @@
 #include <string_view>
 #include <vector>
 
-#include "common/ipc/fleet.h"
-#include "common/utf8.h"
+#include "common/ipc/status/fleet.h"
+#include "common/text/utf8.h"
 #include "common/version.h"
 
 namespace pronghorn {

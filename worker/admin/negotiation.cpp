@@ -3,7 +3,7 @@
 #include <array>
 #include <cstddef>
 
-#include "worker/fields/quality.h"
+#include "worker/fields/content/quality.h"
 #include "worker/fields/text.h"
 
 namespace pronghorn::worker {

@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "pronghorn/response.h"
-#include "worker/guardian/handoff.h"
+#include "worker/guardian/handoff/handoff.h"
 #include "worker/net/byte_stream.h"
 #include "worker/net/ledger/ledger_notes.h"
 #include "worker/net/socket/peer.h"

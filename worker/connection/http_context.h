@@ -12,8 +12,8 @@
 #include "common/config/config.h"
 #include "common/ipc/scoreboard.h"
 #include "worker/connection/end_of_turn.h"
-#include "worker/exchange/access_log.h"
 #include "worker/exchange/exchange_pool.h"
+#include "worker/exchange/logging/access_log.h"
 #include "worker/net/admission.h"
 #include "worker/net/timeout_lists.h"
 

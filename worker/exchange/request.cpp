@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <stdexcept>
 
-#include "common/utf8.h"
+#include "common/text/utf8.h"
 #include "worker/exchange/exchange.h"
 #include "worker/fields/characters.h"
 #include "worker/fields/percent_encoding.h"
 #include "worker/fields/text.h"
-#include "worker/http/cookies.h"
-#include "worker/http/field_lines.h"
+#include "worker/http/head/cookies.h"
+#include "worker/http/head/field_lines.h"
 #include "worker/net/socket/tls_facts.h"
 
 namespace pronghorn {

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "worker/fields/entity_tags.h"
+#include "worker/fields/content/entity_tags.h"
 #include "worker/fields/http_date.h"
 #include "worker/fields/text.h"
 

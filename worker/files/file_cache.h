@@ -16,7 +16,7 @@
 
 #include "pronghorn/task.h"
 #include "pronghorn/timer.h"
-#include "worker/fields/content_coding.h"
+#include "worker/fields/content/content_coding.h"
 #include "worker/files/conditional.h"
 #include "worker/net/open_file.h"
 

@@ -13,7 +13,7 @@
 #include "pronghorn/error.h"
 #include "worker/exchange/exchange.h"
 #include "worker/fields/characters.h"
-#include "worker/fields/content_types.h"
+#include "worker/fields/content/content_types.h"
 #include "worker/fields/http_date.h"
 #include "worker/files/conditional.h"
 #include "worker/files/range_parts.h"

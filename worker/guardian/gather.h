@@ -3,7 +3,7 @@
 
 #include <optional>
 
-#include "worker/guardian/handoff.h"
+#include "worker/guardian/handoff/handoff.h"
 #include "worker/guardian/verdict.h"
 #include "worker/net/ledger/ledger.h"
 

@@ -3,7 +3,7 @@
 // The worker clones it before it loads the application. The guardian shares the worker's descriptor table and sleeps
 // until the worker has ended. Sockets stay open as long as one process has them in its table. So, whatever killed the
 // worker, clients notice nothing while the guardian passes their connections to other workers
-// (worker/guardian/handoff.h).
+// (worker/guardian/handoff/handoff.h).
 //
 // It is a child of the supervisor, not of the worker (CLONE_PARENT): the supervisor reaps it, and it dies with the
 // supervisor. It runs no code of the application, takes no lock, allocates nothing after it has started, and closes
@@ -15,7 +15,7 @@
 #include <string>
 
 #include "common/ipc/scoreboard.h"
-#include "worker/guardian/handoff.h"
+#include "worker/guardian/handoff/handoff.h"
 #include "worker/guardian/unnoted.h"
 #include "worker/net/ledger/ledger.h"
 

@@ -8,7 +8,7 @@
 #include "common/ipc/handover.h"
 #include "common/ipc/scoreboard.h"
 #include "worker/guardian/guardian.h"
-#include "worker/guardian/handoff.h"
+#include "worker/guardian/handoff/handoff.h"
 #include "worker/net/ledger/ledger.h"
 
 namespace pronghorn::worker {

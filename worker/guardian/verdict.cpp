@@ -4,7 +4,7 @@
 #include <initializer_list>
 
 #include "worker/fields/text.h"
-#include "worker/guardian/handoff.h"
+#include "worker/guardian/handoff/handoff.h"
 #include "worker/net/socket/kernel_tls.h"
 
 namespace pronghorn::worker {

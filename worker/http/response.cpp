@@ -10,10 +10,10 @@
 #include "pronghorn/error.h"
 #include "worker/fields/characters.h"
 #include "worker/fields/text.h"
-#include "worker/http/field_lines.h"
+#include "worker/http/head/field_lines.h"
+#include "worker/http/head/status_text.h"
 #include "worker/http/open_error.h"
 #include "worker/http/response_access.h"
-#include "worker/http/status_text.h"
 
 namespace pronghorn {
 namespace {

@@ -3,9 +3,9 @@
 #include <charconv>
 #include <cstring>
 
+#include "worker/http/head/response_date.h"
+#include "worker/http/head/status_text.h"
 #include "worker/http/response_access.h"
-#include "worker/http/response_date.h"
-#include "worker/http/status_text.h"
 
 namespace pronghorn::worker {
 namespace {

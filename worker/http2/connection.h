@@ -14,7 +14,7 @@
 #include "worker/connection/client_progress.h"
 #include "worker/connection/connection.h"
 #include "worker/connection/http_context.h"
-#include "worker/exchange/request_record.h"
+#include "worker/exchange/logging/request_record.h"
 #include "worker/http2/protocol/frame_budget.h"
 #include "worker/http2/protocol/frame_counter.h"
 #include "worker/http2/protocol/head_assembly.h"

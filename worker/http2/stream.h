@@ -14,7 +14,7 @@
 
 #include "worker/connection/streamed_response.h"
 #include "worker/exchange/exchange.h"
-#include "worker/exchange/request_record.h"
+#include "worker/exchange/logging/request_record.h"
 #include "worker/http2/protocol/patience.h"
 #include "worker/net/receive_rate.h"
 

@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-#include "worker/fields/content_coding.h"
+#include "worker/fields/content/content_coding.h"
 
 namespace pronghorn::worker {
 

@@ -20,7 +20,7 @@ class Heartbeat {
  public:
   // Beats at least four times per `worker_timeout`, and every 250 ms. Code that blocks the loop for `stall_threshold`
   // (0: disabled) is a stall: it is counted and, if the supervisor has asked for the stack meanwhile
-  // (worker/process/crash_handler.h), logged with its duration. `loop` and `row` must outlive this.
+  // (worker/process/crash/crash_handler.h), logged with its duration. `loop` and `row` must outlive this.
   Heartbeat(uv_loop_t* loop, WorkerRow& row, std::chrono::milliseconds worker_timeout,
             std::chrono::milliseconds stall_threshold);
   Heartbeat(const Heartbeat&) = delete;

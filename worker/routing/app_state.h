@@ -20,7 +20,7 @@
 #include "worker/routing/router.h"
 #include "worker/runtime/periodic_tasks.h"
 #include "worker/state/jobs/job_entry.h"
-#include "worker/websocket/socket_entry.h"
+#include "worker/websocket/route/socket_entry.h"
 
 namespace pronghorn::detail {
 

@@ -8,8 +8,8 @@
 #include <stdexcept>
 #include <utility>
 
-#include "worker/exchange/request_record.h"
-#include "worker/http/response_date.h"
+#include "worker/exchange/logging/request_record.h"
+#include "worker/http/head/response_date.h"
 #include "worker/http1/head_receiver.h"
 #include "worker/http1/parser/head_parser.h"
 #include "worker/net/socket/socket_identity.h"

@@ -16,10 +16,10 @@
 #include "common/ipc/scoreboard.h"
 #include "common/uv_ptr.h"
 #include "worker/connection/http_context.h"
-#include "worker/guardian/handoff_taker.h"
+#include "worker/guardian/handoff/handoff_taker.h"
 #include "worker/guardian/survival.h"
-#include "worker/net/acceptor.h"
-#include "worker/net/proxy_handshakes.h"
+#include "worker/net/accept/acceptor.h"
+#include "worker/net/accept/proxy_handshakes.h"
 #include "worker/server/expiry.h"
 #include "worker/server/served_client.h"
 

@@ -12,7 +12,7 @@
 #include "worker/connection/connection.h"
 #include "worker/connection/end_of_turn.h"
 #include "worker/connection/http_context.h"
-#include "worker/guardian/handoff.h"
+#include "worker/guardian/handoff/handoff.h"
 #include "worker/net/socket/peer.h"
 #include "worker/net/socket_stream.h"
 #include "worker/tls/tls_stream.h"

@@ -8,7 +8,7 @@
 
 #include "common/log.h"
 #include "worker/fields/text.h"
-#include "worker/http/response_date.h"
+#include "worker/http/head/response_date.h"
 #include "worker/http1/parser/head_guard.h"
 #include "worker/http1/parser/head_parser.h"
 #include "worker/runtime/exception_text.h"

@@ -22,10 +22,10 @@
 #include "worker/routing/served_app.h"
 #include "worker/runtime/runtime.h"
 #include "worker/state/state_services.h"
-#include "worker/testing/client_loop.h"
-#include "worker/testing/collected_response.h"
+#include "worker/testing/client/client_loop.h"
+#include "worker/testing/client/collected_response.h"
+#include "worker/testing/client/socket_peer.h"
 #include "worker/testing/cookie_jar.h"
-#include "worker/testing/socket_peer.h"
 #include "worker/testing/temporary_redis.h"
 #include "worker/websocket/socket_service.h"
 

@@ -10,8 +10,8 @@
 #include "common/tls/server_context.h"
 #include "worker/net/socket/tls_facts.h"
 #include "worker/tls/failure.h"
+#include "worker/tls/kernel/unsent_records.h"
 #include "worker/tls/tls_buffers.h"
-#include "worker/tls/unsent_records.h"
 
 namespace pronghorn::worker {
 

@@ -15,9 +15,9 @@
 #include "worker/net/open_file.h"
 #include "worker/net/socket/tls_facts.h"
 #include "worker/tls/failure.h"
-#include "worker/tls/kernel_records.h"
+#include "worker/tls/kernel/kernel_records.h"
+#include "worker/tls/kernel/unsent_records.h"
 #include "worker/tls/tls_buffers.h"
-#include "worker/tls/unsent_records.h"
 
 namespace pronghorn::worker {
 

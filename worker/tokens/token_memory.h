@@ -10,7 +10,7 @@
 #include <string_view>
 #include <unordered_map>
 
-#include "worker/crypto/jwt.h"
+#include "worker/crypto/jwt/jwt.h"
 #include "worker/crypto/sha256.h"
 
 namespace pronghorn::worker {

@@ -5,11 +5,11 @@
 #include <utility>
 
 #include "common/log.h"
-#include "common/utf8.h"
+#include "common/text/utf8.h"
 #include "pronghorn/error.h"
 #include "pronghorn/redis.h"
 #include "pronghorn/secrets.h"
-#include "worker/crypto/strict_json.h"
+#include "worker/crypto/jwt/strict_json.h"
 #include "worker/exchange/exchange.h"
 #include "worker/state/state_services.h"
 

@@ -9,7 +9,7 @@
 #include <string_view>
 
 #include "pronghorn/token.h"
-#include "worker/crypto/jwt.h"
+#include "worker/crypto/jwt/jwt.h"
 #include "worker/state/tokens/token_store.h"
 #include "worker/tokens/refresh_token.h"
 #include "worker/tokens/token_memory.h"

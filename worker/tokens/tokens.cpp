@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "pronghorn/token.h"
-#include "worker/crypto/strict_json.h"
+#include "worker/crypto/jwt/strict_json.h"
 #include "worker/tokens/token_service.h"
 
 namespace pronghorn {

@@ -6,7 +6,7 @@
 #include <stdexcept>
 #include <utility>
 
-#include "common/utf8.h"
+#include "common/text/utf8.h"
 #include "worker/state/events/event_service.h"
 #include "worker/state/events/messages/bookmark.h"
 #include "worker/websocket/connection.h"

@@ -14,8 +14,8 @@
 #include "pronghorn/websocket.h"
 #include "worker/net/ledger/ledger.h"
 #include "worker/websocket/protocol/deflate.h"
+#include "worker/websocket/route/socket_route.h"
 #include "worker/websocket/socket_record.h"
-#include "worker/websocket/socket_route.h"
 #include "worker/websocket/socket_topic.h"
 
 namespace pronghorn::detail {

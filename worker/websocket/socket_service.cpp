@@ -9,7 +9,7 @@
 #include <variant>
 
 #include "common/log.h"
-#include "common/utf8.h"
+#include "common/text/utf8.h"
 #include "pronghorn/concurrent.h"
 #include "worker/runtime/exception_text.h"
 #include "worker/state/state_services.h"

@@ -17,8 +17,8 @@
 #include "worker/state/events/topic_member.h"
 #include "worker/websocket/protocol/frame_reader.h"
 #include "worker/websocket/protocol/frame_writer.h"
+#include "worker/websocket/route/socket_route.h"
 #include "worker/websocket/socket.h"
-#include "worker/websocket/socket_route.h"
 
 namespace pronghorn::detail {
 // What the public headers know of worker::SocketService.

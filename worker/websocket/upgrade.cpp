@@ -11,7 +11,7 @@
 #include "worker/crypto/random_hex.h"
 #include "worker/exchange/exchange.h"
 #include "worker/http/response_access.h"
-#include "worker/websocket/protocol/handshake.h"
+#include "worker/websocket/handshake/handshake.h"
 #include "worker/websocket/socket_service.h"
 
 namespace pronghorn::worker {

@@ -9,8 +9,8 @@
 #include "pronghorn/response.h"
 #include "pronghorn/task.h"
 #include "worker/connection/protocol_upgrade.h"
+#include "worker/websocket/route/socket_entry.h"
 #include "worker/websocket/socket.h"
-#include "worker/websocket/socket_entry.h"
 
 namespace pronghorn::worker {
 

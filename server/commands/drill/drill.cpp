@@ -15,9 +15,9 @@
 #include <optional>
 #include <thread>
 
-#include "common/json_text.h"
+#include "common/text/json_text.h"
 #include "server/commands/control_client.h"
-#include "server/options/values.h"
+#include "server/options/values/values.h"
 #include "supervisor/listen/address.h"
 
 namespace pronghorn::server {

@@ -12,7 +12,7 @@
 #include <stdexcept>
 #include <system_error>
 
-#include "server/options/values.h"
+#include "server/options/values/values.h"
 
 namespace pronghorn::server {
 namespace {

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "support/catch.h"
-#include "support/clients/http2_socket.h"
+#include "support/clients/http2/http2_socket.h"
 #include "support/processes/server_process.h"
 
 using namespace pronghorn::test;

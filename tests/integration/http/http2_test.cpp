@@ -7,7 +7,7 @@
 
 #include "framing/http2_cases.h"
 #include "support/catch.h"
-#include "support/clients/http2_socket.h"
+#include "support/clients/http2/http2_socket.h"
 #include "support/processes/server_process.h"
 
 using namespace pronghorn::test;

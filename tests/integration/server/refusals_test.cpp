@@ -1,8 +1,8 @@
 // Whatever refuses a request, the response passes through the application's error hook and has the fields that its
 // after middleware adds.
 #include "support/catch.h"
-#include "support/processes/plain_signals.h"
 #include "support/processes/server_process.h"
+#include "support/system/plain_signals.h"
 
 using namespace pronghorn::test;
 

@@ -10,8 +10,8 @@
 
 #include "support/catch.h"
 #include "support/paths.h"
-#include "support/processes/notify_socket.h"
 #include "support/processes/server_process.h"
+#include "support/system/notify_socket.h"
 
 using namespace pronghorn::test;
 

@@ -13,8 +13,8 @@
 #include "integration/workers/surroundings.h"
 #include "support/catch.h"
 #include "support/paths.h"
-#include "support/processes/plain_signals.h"
 #include "support/processes/redis_process.h"
+#include "support/system/plain_signals.h"
 
 using namespace pronghorn::test;
 

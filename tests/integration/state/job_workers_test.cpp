@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "support/catch.h"
-#include "support/processes/plain_signals.h"
 #include "support/processes/redis_process.h"
 #include "support/processes/server_process.h"
+#include "support/system/plain_signals.h"
 
 using namespace pronghorn::test;
 

@@ -14,7 +14,7 @@
 #include "support/catch.h"
 #include "support/clients/http_client.h"
 #include "support/processes/server_process.h"
-#include "support/processes/single_step.h"
+#include "support/system/single_step.h"
 
 using namespace pronghorn::test;
 

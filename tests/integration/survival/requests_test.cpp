@@ -6,8 +6,8 @@
 #include "integration/survival/clients.h"
 #include "support/catch.h"
 #include "support/clients/http_client.h"
-#include "support/processes/plain_signals.h"
 #include "support/processes/server_process.h"
+#include "support/system/plain_signals.h"
 
 using namespace pronghorn::test;
 

@@ -7,7 +7,7 @@
 
 #include "integration/tls/tls_files.h"
 #include "support/catch.h"
-#include "support/clients/http2_socket.h"
+#include "support/clients/http2/http2_socket.h"
 #include "support/processes/server_process.h"
 #include "support/tls/tls_tunnel.h"
 

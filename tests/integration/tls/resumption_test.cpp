@@ -3,7 +3,7 @@
 
 #include "integration/tls/tls_files.h"
 #include "support/catch.h"
-#include "support/processes/notify_socket.h"
+#include "support/system/notify_socket.h"
 #include "support/tls/tls_client.h"
 
 using namespace pronghorn::test;

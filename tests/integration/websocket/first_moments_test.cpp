@@ -10,7 +10,7 @@
 #include "support/paths.h"
 #include "support/processes/redis_process.h"
 #include "support/processes/server_process.h"
-#include "support/processes/single_step.h"
+#include "support/system/single_step.h"
 #include "unit/worker/websocket/protocol/read_frames.h"
 
 using namespace pronghorn::test;

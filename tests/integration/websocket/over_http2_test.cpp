@@ -9,7 +9,7 @@
 #include "integration/tls/tls_files.h"
 #include "integration/websocket/room_client.h"
 #include "support/catch.h"
-#include "support/clients/http2_websocket.h"
+#include "support/clients/http2/http2_websocket.h"
 #include "support/processes/redis_process.h"
 #include "support/processes/server_process.h"
 #include "support/tls/tls_tunnel.h"

@@ -8,9 +8,9 @@
 
 #include "integration/websocket/room_client.h"
 #include "support/catch.h"
-#include "support/processes/plain_signals.h"
 #include "support/processes/redis_process.h"
 #include "support/processes/server_process.h"
+#include "support/system/plain_signals.h"
 
 using namespace pronghorn::test;
 

@@ -7,8 +7,8 @@
 #include "integration/workers/surroundings.h"
 #include "support/catch.h"
 #include "support/clients/load_generator.h"
-#include "support/processes/plain_signals.h"
 #include "support/processes/server_process.h"
+#include "support/system/plain_signals.h"
 
 using namespace pronghorn::test;
 

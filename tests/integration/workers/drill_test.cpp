@@ -2,8 +2,8 @@
 #include <cstdlib>
 
 #include "support/catch.h"
-#include "support/processes/plain_signals.h"
 #include "support/processes/server_process.h"
+#include "support/system/plain_signals.h"
 
 using namespace pronghorn::test;
 

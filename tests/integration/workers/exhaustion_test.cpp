@@ -8,9 +8,9 @@
 #include <fstream>
 
 #include "support/catch.h"
-#include "support/processes/memory_group.h"
-#include "support/processes/plain_signals.h"
 #include "support/processes/server_process.h"
+#include "support/system/memory_group.h"
+#include "support/system/plain_signals.h"
 
 using namespace pronghorn::test;
 

@@ -4,8 +4,8 @@
 
 #include "support/catch.h"
 #include "support/clients/load_generator.h"
-#include "support/processes/memory_group.h"
 #include "support/processes/server_process.h"
+#include "support/system/memory_group.h"
 
 using namespace pronghorn::test;
 

@@ -8,8 +8,8 @@
 #include <stdexcept>
 
 #include "worker/crypto/base64.h"
-#include "worker/websocket/protocol/deflate_offer.h"
-#include "worker/websocket/protocol/handshake.h"
+#include "worker/websocket/handshake/deflate_offer.h"
+#include "worker/websocket/handshake/handshake.h"
 
 namespace pronghorn::test {
 

@@ -69,7 +69,7 @@ struct Fleet {
     return worker;
   }
   bool pass() {
-    Client client{supervisor::Fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)), 0};
+    Client client{Fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)), 0};
     return links->pass(client);
   }
   void turn() { uv_run(&loop, UV_RUN_NOWAIT); }

@@ -5,7 +5,7 @@
 
 #include "server/help.h"
 #include "server/options/options.h"
-#include "server/options/values.h"
+#include "server/options/values/values.h"
 #include "support/catch.h"
 
 using namespace pronghorn::server;

@@ -3,9 +3,9 @@
 #include <charconv>
 
 #include "worker/fields/text.h"
-#include "worker/http/field_lines.h"
+#include "worker/http/head/field_lines.h"
+#include "worker/http/head/response_date.h"
 #include "worker/http/response_access.h"
-#include "worker/http/response_date.h"
 
 namespace pronghorn::worker {
 namespace {

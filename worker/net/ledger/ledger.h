@@ -25,7 +25,7 @@
 #include <string_view>
 #include <vector>
 
-#include "common/request_id.h"
+#include "common/text/request_id.h"
 #include "worker/net/ledger/ledger_cells.h"
 #include "worker/net/ledger/ledger_socket.h"
 #include "worker/net/socket/peer.h"

@@ -4,10 +4,10 @@
 #include <array>
 #include <ctime>
 
-#include "worker/fields/entity_tags.h"
+#include "worker/fields/content/entity_tags.h"
 #include "worker/fields/http_date.h"
 #include "worker/fields/text.h"
-#include "worker/http/field_lines.h"
+#include "worker/http/head/field_lines.h"
 #include "worker/http/response_access.h"
 #include "worker/state/cached_responses/cache_control.h"
 #include "worker/state/cached_responses/stored_response.h"

@@ -8,7 +8,7 @@
 #include "pronghorn/redis.h"
 #include "worker/exchange/exchange.h"
 #include "worker/fields/text.h"
-#include "worker/http/field_lines.h"
+#include "worker/http/head/field_lines.h"
 #include "worker/http/response_access.h"
 #include "worker/state/cache/cache_service.h"
 

@@ -4,7 +4,7 @@
 #include <stdexcept>
 #include <utility>
 
-#include "worker/http/field_lines.h"
+#include "worker/http/head/field_lines.h"
 #include "worker/http/response_access.h"
 
 namespace pronghorn::worker {

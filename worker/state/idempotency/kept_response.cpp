@@ -7,7 +7,7 @@
 #include "pronghorn/error.h"
 #include "pronghorn/redis.h"
 #include "worker/fields/text.h"
-#include "worker/http/field_lines.h"
+#include "worker/http/head/field_lines.h"
 #include "worker/http/response_access.h"
 
 namespace pronghorn::worker {

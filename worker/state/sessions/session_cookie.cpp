@@ -5,7 +5,7 @@
 #include <cstddef>
 
 #include "worker/fields/text.h"
-#include "worker/http/cookies.h"
+#include "worker/http/head/cookies.h"
 #include "worker/state/sessions/session_id.h"
 
 namespace pronghorn::worker {

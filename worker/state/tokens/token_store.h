@@ -10,7 +10,7 @@
 #include "common/ipc/scoreboard.h"
 #include "pronghorn/redis.h"
 #include "pronghorn/task.h"
-#include "worker/crypto/jwt.h"
+#include "worker/crypto/jwt/jwt.h"
 
 namespace pronghorn::worker {
 

@@ -15,7 +15,7 @@
 #include <string>
 #include <string_view>
 
-#include "common/utf8.h"
+#include "common/text/utf8.h"
 #include "pronghorn/close_codes.h"
 #include "worker/websocket/protocol/deflate.h"
 #include "worker/websocket/protocol/frame.h"

@@ -7,7 +7,7 @@
 #include <new>
 #include <stdexcept>
 
-#include "common/utf8.h"
+#include "common/text/utf8.h"
 #include "pronghorn/close_codes.h"
 #include "worker/websocket/protocol/frame_head.h"
 

@@ -6,7 +6,7 @@
 #include <sstream>
 #include <string>
 
-#include "common/ipc/status.h"
+#include "common/ipc/status/status.h"
 #include "support/catch.h"
 #include "support/paths.h"
 #include "unit/common/ipc/board_fixture.h"

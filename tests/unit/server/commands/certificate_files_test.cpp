@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <string>
 
-#include "server/options/values.h"
+#include "server/options/values/values.h"
 #include "supervisor/tls/tls_material.h"
 #include "support/catch.h"
 #include "support/processes/process.h"

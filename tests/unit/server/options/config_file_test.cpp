@@ -1,6 +1,6 @@
 #include "server/options/config_file.h"
 
-#include "server/options/values.h"
+#include "server/options/values/values.h"
 #include "support/catch.h"
 
 using namespace pronghorn::server;

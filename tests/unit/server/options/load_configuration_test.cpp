@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "server/options/values.h"
+#include "server/options/values/values.h"
 #include "support/catch.h"
 
 using namespace pronghorn;

@@ -4,7 +4,7 @@
 #include <iterator>
 #include <set>
 
-#include "server/options/values.h"
+#include "server/options/values/values.h"
 #include "support/catch.h"
 #include "support/paths.h"
 

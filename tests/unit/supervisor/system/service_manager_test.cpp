@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "support/catch.h"
-#include "support/processes/notify_socket.h"
+#include "support/system/notify_socket.h"
 #include "support/temp_dir.h"
 
 using namespace pronghorn::supervisor;

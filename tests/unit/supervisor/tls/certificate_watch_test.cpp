@@ -3,7 +3,7 @@
 #include <memory>
 #include <string>
 
-#include "common/ipc/fleet.h"
+#include "common/ipc/status/fleet.h"
 #include "common/log.h"
 #include "support/catch.h"
 #include "support/temp_dir.h"

@@ -12,7 +12,7 @@
 #include "unit/worker/runtime/test_loop.h"
 #include "worker/http1/parser/head_parser.h"
 #include "worker/routing/served_app.h"
-#include "worker/testing/collected_response.h"
+#include "worker/testing/client/collected_response.h"
 
 using namespace pronghorn;
 using namespace pronghorn::worker;

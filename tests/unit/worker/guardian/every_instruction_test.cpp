@@ -16,7 +16,7 @@
 
 #include "support/catch.h"
 #include "support/clients/tcp_pair.h"
-#include "support/processes/single_step.h"
+#include "support/system/single_step.h"
 #include "worker/guardian/gather.h"
 #include "worker/net/ledger/ledger_notes.h"
 

@@ -1,5 +1,5 @@
 #include "support/catch.h"
-#include "worker/guardian/handoff.h"
+#include "worker/guardian/handoff/handoff.h"
 #include "worker/guardian/verdict.h"
 
 using namespace pronghorn::worker;

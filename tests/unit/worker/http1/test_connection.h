@@ -10,7 +10,7 @@
 #include "common/config/config.h"
 #include "worker/http1/connection.h"
 #include "worker/server/expiry.h"
-#include "worker/testing/memory_stream.h"
+#include "worker/testing/client/memory_stream.h"
 
 namespace pronghorn::worker {
 

@@ -11,10 +11,10 @@
 
 #include "common/config/config.h"
 #include "support/catch.h"
-#include "support/clients/http2_client.h"
+#include "support/clients/http2/http2_client.h"
 #include "worker/http2/connection.h"
 #include "worker/server/expiry.h"
-#include "worker/testing/memory_stream.h"
+#include "worker/testing/client/memory_stream.h"
 
 namespace pronghorn::worker {
 

@@ -11,7 +11,7 @@
 #include "support/tls/memory_client.h"
 #include "worker/connection/end_of_turn.h"
 #include "worker/exchange/exchange_pool.h"
-#include "worker/testing/memory_stream.h"
+#include "worker/testing/client/memory_stream.h"
 #include "worker/tls/tls_stream.h"
 
 namespace pronghorn::worker {

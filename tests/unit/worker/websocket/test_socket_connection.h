@@ -18,7 +18,7 @@
 #include "pronghorn/websocket.h"
 #include "worker/server/expiry.h"
 #include "worker/state/state_services.h"
-#include "worker/testing/memory_stream.h"
+#include "worker/testing/client/memory_stream.h"
 #include "worker/websocket/connection.h"
 #include "worker/websocket/protocol/frame_reader.h"
 #include "worker/websocket/protocol/frame_writer.h"

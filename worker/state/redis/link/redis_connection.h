@@ -13,9 +13,9 @@
 #include <string>
 #include <string_view>
 
-#include "common/tls/client_session.h"
 #include "worker/state/redis/link/address_lookup.h"
 #include "worker/state/redis/link/redis_target.h"
+#include "worker/tls/client/client_session.h"
 
 namespace pronghorn::worker {
 

@@ -9,7 +9,7 @@
 
 #include "server/options/config_file.h"
 #include "server/options/options.h"
-#include "server/options/values.h"
+#include "server/options/values/values.h"
 #include "support/catch.h"
 
 using namespace pronghorn::server;

@@ -3,7 +3,7 @@
 #include <string>
 
 #include "support/catch.h"
-#include "support/clients/http2_client.h"
+#include "support/clients/http2/http2_client.h"
 
 using namespace pronghorn::worker;
 using pronghorn::test::Http2Client;

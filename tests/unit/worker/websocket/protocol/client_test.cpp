@@ -12,9 +12,9 @@
 #include <thread>
 
 #include "support/catch.h"
+#include "worker/websocket/handshake/handshake.h"
 #include "worker/websocket/protocol/frame_reader.h"
 #include "worker/websocket/protocol/frame_writer.h"
-#include "worker/websocket/protocol/handshake.h"
 
 using namespace pronghorn;
 using namespace pronghorn::test;

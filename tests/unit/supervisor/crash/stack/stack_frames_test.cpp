@@ -1,0 +1,116 @@
+#include "supervisor/crash/stack/stack_frames.h"
+
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "supervisor/crash/stack/dwarf_names.h"
+#include "support/catch.h"
+
+using namespace pronghorn;
+using namespace pronghorn::supervisor;
+
+TEST_CASE("addresses are told by the file that they are in", "[supervisor][crash]") {
+  const auto stack = std::make_unique<StackTrace>();
+  const auto modules = std::make_unique<ModuleTable>();
+  Module& module = modules->modules[0];
+  module.bias = 0x1000;
+  module.begin = 0x2000;
+  module.end = 0x3000;
+  module.build_id_size = 2;
+  module.build_id = {0xAB, 0x01};
+  copy_text(module.path, "/srv/app.so");
+  modules->count.store(1);
+  stack->addresses[0] = 0x2468;
+  stack->addresses[1] = 0x3000;  // behind the end
+  stack->count.store(2);
+  const auto frames = frames_of(*stack, *modules);
+  REQUIRE(frames.size() == 2);
+  CHECK(frames[0].module == "/srv/app.so");
+  CHECK(frames[0].offset == 0x1468);
+  CHECK(frames[0].build_id == "ab01");
+  CHECK(describe(frames[0]) == "app.so+0x1468");
+  CHECK(describe(frames[1]) == "at 0x3000");
+}
+
+TEST_CASE("counts beyond the arrays are not believed", "[supervisor][crash]") {
+  const auto stack = std::make_unique<StackTrace>();
+  const auto modules = std::make_unique<ModuleTable>();
+  stack->count.store(UINT32_MAX);
+  modules->count.store(UINT32_MAX);
+  CHECK(frames_of(*stack, *modules).size() == kMaxFrames);
+}
+
+TEST_CASE("frames survive the way to the process that names them", "[supervisor][crash]") {
+  Frame frame;
+  frame.address = UINT64_MAX;
+  frame.module = "/srv/\xff.so";
+  frame.function = "f(int)";
+  frame.file = "a.cpp";
+  frame.line = 3;
+  frame.inlined = true;
+  const auto back = frames_from_json(to_json({frame}));
+  REQUIRE(back.size() == 1);
+  CHECK(back[0].address == UINT64_MAX);
+  CHECK(back[0].module == frame.module);
+  CHECK(back[0].function == "f(int)");
+  CHECK(back[0].line == 3);
+  CHECK(back[0].inlined);
+  CHECK_THROWS(frames_from_json(nlohmann::json::parse(R"([{"address":"x"}])")));
+}
+
+TEST_CASE("the first function outside the C library is named", "[supervisor][crash]") {
+  std::vector<Frame> frames(2);
+  frames[0].module = "/lib/libc.so.6";
+  frames[0].function = "abort";
+  frames[1].module = "/srv/app.so";
+  frames[1].function = "handler";
+  CHECK(top_function(frames) == "handler");
+  CHECK(describe_top(frames) == "handler");
+  CHECK(top_function({}).empty());
+}
+
+TEST_CASE("a log shows the application's part of a stack", "[supervisor][crash]") {
+  const auto frame = [](const char* module, const char* function) {
+    Frame made;
+    made.module = module;
+    made.function = function;
+    return made;
+  };
+  const auto telling = telling_frames(
+      {frame("/lib/libc.so.6", "raise"), frame("/srv/app.so", "f(int)"), frame("/srv/app.so", "f(int)"),
+       frame("/srv/app.so", "handler"), frame("/srv/app.so", "int std::__invoke_impl<int, int (*)()>(int (*)())"),
+       frame("/lib/libpronghorn.so.0", "run"), frame("/lib/libpronghorn.so.0", "main")});
+  REQUIRE(telling.size() == 2);
+  CHECK(telling[0].function == "f(int)");
+  CHECK(telling[1].function == "handler");
+  CHECK(describe_top(telling) == "f(int) < handler");
+}
+
+TEST_CASE("a stack without the application shows the libraries", "[supervisor][crash]") {
+  Frame frame;
+  frame.module = "/lib/libc.so.6";
+  frame.function = "raise";
+  CHECK(describe_top({frame}) == "raise");
+}
+
+TEST_CASE("names in a log have no template arguments and no long parameters", "[supervisor][crash]") {
+  CHECK(short_name("demo::(anonymous namespace)::crash(pronghorn::Request&)") ==
+        "demo::(anonymous namespace)::crash(pronghorn::Request&)");
+  CHECK(short_name("void visit<std::vector<std::pair<int, long>>, A>::run<B>(int)") == "void visit<…>::run<…>(int)");
+  CHECK(short_name("shop::pay(std::vector<int> const&, std::string_view, std::chrono::duration<long>, long)") ==
+        "shop::pay(…)");
+  CHECK(short_name("std::ostream& operator<<(std::ostream&)") == "std::ostream& operator<<(std::ostream&)");
+  CHECK(short_name("x::operator->()") == "x::operator->()");
+}
+
+TEST_CASE("a file that cannot be read gives no names and no error", "[supervisor][crash]") {
+  std::vector<Frame> frames(2);
+  frames[0].module = "/nonexistent.so";
+  frames[0].address = 0x1000;
+  frames[1].module = "/etc/passwd";
+  frames[1].address = 0x2000;
+  const auto named = add_names(frames);
+  REQUIRE(named.size() == 2);
+  CHECK(named[0].function.empty());
+  CHECK(named[1].function.empty());
+}

@@ -1,0 +1,104 @@
+#include "worker/net/accept/acceptor.h"
+
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <limits>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+namespace pronghorn::worker {
+namespace {
+
+// libuv has no EPOLLEXCLUSIVE: with one queue for all, each client would wake every idle worker. So an epoll descriptor
+// of its own watches the listener exclusively, and libuv watches that descriptor.
+int make_exclusive(int listener) {
+  const int outer = ::epoll_create1(EPOLL_CLOEXEC);
+  if (outer < 0) throw std::runtime_error(std::string("cannot watch a listener: ") + std::strerror(errno));
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLEXCLUSIVE;
+  if (::epoll_ctl(outer, EPOLL_CTL_ADD, listener, &event) != 0) {
+    const int error = errno;
+    ::close(outer);
+    throw std::runtime_error(std::string("cannot watch a listener: ") + std::strerror(error));
+  }
+  return outer;
+}
+
+}  // namespace
+
+Acceptor::Acceptor(uv_loop_t* loop, int listener, bool exclusive, WorkerRow& row, AcceptPauses& pauses,
+                   Accepted accepted)
+    : listener_(listener),
+      watched_(exclusive ? make_exclusive(listener) : listener),
+      row_(row),
+      pauses_(pauses),
+      accepted_(std::move(accepted)) {
+  auto poll = std::make_unique<uv_poll_t>();
+  if (const int error = uv_poll_init(loop, poll.get(), watched_); error != 0) {
+    if (watched_ != listener_) ::close(watched_);
+    throw std::runtime_error(std::string("cannot watch a listener: ") + uv_strerror(error));
+  }
+  poll_.reset(poll.release());
+  poll_->data = this;
+}
+
+Acceptor::~Acceptor() {
+  uv_poll_stop(poll_.get());
+  if (watched_ != listener_) ::close(watched_);
+}
+
+void Acceptor::start() noexcept {
+  active_ = true;
+  if (paused_) return;
+  uv_poll_start(poll_.get(), UV_READABLE, [](uv_poll_t* handle, int, int) {
+    static_cast<Acceptor*>(handle->data)->accept_some(kAcceptsPerTurn);
+  });
+}
+
+void Acceptor::stop() noexcept {
+  active_ = false;
+  uv_poll_stop(poll_.get());
+}
+
+void Acceptor::empty_queue() {
+  while (accept_some(std::numeric_limits<int>::max())) {
+  }
+}
+
+bool Acceptor::accept_some(int limit) {
+  for (int count = 0; count < limit; ++count) {
+    sockaddr_storage address{};
+    socklen_t size = sizeof address;
+    const int fd = ::accept4(listener_, reinterpret_cast<sockaddr*>(&address), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) {
+      add(row_[Count::accepted]);
+      accepted_(fd, address);
+      if (!active_) return false;  // the callee has called stop()
+      continue;
+    }
+    if (errno == EINTR || errno == ECONNABORTED) continue;
+    if (errno != EAGAIN) pause(errno);
+    return false;
+  }
+  return true;
+}
+
+// Descriptors or memory ran out: clients wait in the queue until some are free again.
+void Acceptor::pause(int error) noexcept {
+  if (paused_) return;
+  paused_ = true;
+  uv_poll_stop(poll_.get());
+  pauses_.paused(error);
+}
+
+void Acceptor::retry() noexcept {
+  if (!paused_) return;
+  paused_ = false;
+  if (active_) start();
+}
+
+}  // namespace pronghorn::worker

@@ -1,0 +1,56 @@
+// Accepts clients from one listening socket.
+#pragma once
+
+#include <sys/socket.h>
+#include <uv.h>
+
+#include <functional>
+
+#include "common/ipc/scoreboard.h"
+#include "common/uv_ptr.h"
+#include "worker/net/accept/accept_pauses.h"
+
+namespace pronghorn::worker {
+
+// Not uv_listen(): this class decides what happens when descriptors run out, and how many clients are accepted in one
+// turn of the loop. The listening socket belongs to the supervisor; closing the worker's copy does not close its queue.
+//
+// Context: loop thread.
+class Acceptor {
+ public:
+  static constexpr int kAcceptsPerTurn = 64;  // then clients that are connected have their turn
+  // `fd` is a new client's non-blocking socket, which the callee owns.
+  using Accepted = std::function<void(int fd, const sockaddr_storage& address)>;
+
+  // Watches `listener`, which stays open and is not owned. `exclusive`: all workers share the queue, and a client wakes
+  // one of them. Throws std::runtime_error if the loop cannot watch it. `row` and `pauses` must outlive this.
+  Acceptor(uv_loop_t* loop, int listener, bool exclusive, WorkerRow& row, AcceptPauses& pauses, Accepted accepted);
+  Acceptor(const Acceptor&) = delete;
+  Acceptor& operator=(const Acceptor&) = delete;
+  ~Acceptor();
+
+  // Both may be called at any time, also twice.
+  void start() noexcept;
+  void stop() noexcept;
+
+  // Accepts all clients that wait in the queue now.
+  void empty_queue();
+  // Accepts again after descriptors or memory ran out. Call it at each tick.
+  void retry() noexcept;
+
+ private:
+  // Accepts up to `limit` clients. False when the queue is empty or accepting is not possible now.
+  bool accept_some(int limit);
+  void pause(int error) noexcept;
+
+  int listener_;
+  int watched_;  // the listener, or an epoll descriptor around it
+  WorkerRow& row_;
+  AcceptPauses& pauses_;
+  Accepted accepted_;
+  UvPtr<uv_poll_t> poll_;
+  bool active_ = false;
+  bool paused_ = false;
+};
+
+}  // namespace pronghorn::worker
