@@ -100,19 +100,20 @@ struct IdempotentOptions {
 };
 
 // The options of one route, chained where it is added: app.get("/a", handler).limit(...).max_body(4_KiB). If an option
-// is set twice, the last call wins; limit() and use() accumulate. Valid while the setup function runs.
+// is set twice, the last call wins; limit() and use() accumulate. Valid while the setup function runs. Copies refer to
+// the same route.
 class PRONGHORN_API Route {
  public:
   explicit Route(detail::RouteEntry& entry) noexcept : entry_(&entry) {}  // for Group
 
   // Answers 429 to requests above the limit. All limits of a route must allow a request; if one refuses it, it counts
   // for none. Throws std::invalid_argument for a count or window of zero, and if a concurrency limit is leased().
-  Route& limit(Limit limit);
+  Route limit(Limit limit);
   // How long limits, middleware and handler may take together; then the handler is destroyed and the client gets 504.
   // Default: option request_timeout. Zero: no limit. Throws std::invalid_argument if negative.
-  Route& deadline(std::chrono::milliseconds limit);
+  Route deadline(std::chrono::milliseconds limit);
   // The largest request body in bytes; a larger one is answered 413. Default: option max_body (1 MiB). Zero: no limit.
-  Route& max_body(std::uint64_t bytes);
+  Route max_body(std::uint64_t bytes);
   // Lets clients repeat a request safely by giving it a key (draft-ietf-httpapi-idempotency-key-header): a string of 1
   // to 255 visible characters, quoted or not. The handler finishes once per key; its response is kept in Redis and sent
   // to later requests with the key, with "Idempotency-Replayed: true". A request whose key is in use gets 409 with
@@ -130,15 +131,15 @@ class PRONGHORN_API Route {
   //
   // For POST and PATCH: the other methods may be repeated anyway. Throws std::invalid_argument for any other method,
   // and if `keep` is not above zero and at most 366 days.
-  Route& idempotent(IdempotentOptions options = {});
+  Route idempotent(IdempotentOptions options = {});
   // Keeps whole responses in the cache by the rules of RFC 9111: see pronghorn/cache.h.
-  Route& cached(const CachedOptions& options);
+  Route cached(const CachedOptions& options);
   // What is refused first when the worker is overloaded. Default: Priority::normal. See docs/overload.md.
-  Route& priority(Priority priority);
+  Route priority(Priority priority);
   // Replaces "GET /path" as the route's name in logs and metrics. Throws std::invalid_argument if empty.
-  Route& name(std::string_view name);
+  Route name(std::string_view name);
   // Adds middleware for this route alone; it runs after that of the groups.
-  Route& use(Middleware middleware);
+  Route use(Middleware middleware);
 
  private:
   detail::RouteEntry* entry_;

@@ -26,10 +26,12 @@ class PRONGHORN_API HttpError : public std::runtime_error {
   // Adds a header field to the answer: throw HttpError(415, "...").set("Accept", "text/csv"). Throws
   // std::invalid_argument as Response::set() does.
   HttpError& set(std::string_view name, std::string_view value) &;
-  HttpError&& set(std::string_view name, std::string_view value) && { return std::move(this->set(name, value)); }
+  [[nodiscard]] HttpError set(std::string_view name, std::string_view value) && {
+    return std::move(this->set(name, value));
+  }
   // Adds Retry-After (RFC 9110 section 10.2.3) in seconds.
   HttpError& retry_after(int seconds) & { return set("Retry-After", std::to_string(seconds)); }
-  HttpError&& retry_after(int seconds) && { return std::move(this->retry_after(seconds)); }
+  [[nodiscard]] HttpError retry_after(int seconds) && { return std::move(this->retry_after(seconds)); }
   [[nodiscard]] const Fields& fields() const noexcept { return fields_; }
 
  private:

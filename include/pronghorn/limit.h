@@ -64,32 +64,32 @@ struct Limit {
 
   // Sets the name: 1 to 64 letters, digits and "-_.". Throws std::invalid_argument for other text.
   PRONGHORN_API Limit& named(std::string_view policy) &;
-  Limit&& named(std::string_view policy) && { return std::move(this->named(policy)); }
+  [[nodiscard]] Limit named(std::string_view policy) && { return std::move(this->named(policy)); }
   Limit& sliding() & noexcept {
     algorithm = LimitAlgorithm::sliding_window;
     return *this;
   }
-  Limit&& sliding() && noexcept { return std::move(this->sliding()); }
+  [[nodiscard]] Limit sliding() && noexcept { return std::move(this->sliding()); }
   Limit& bucket() & noexcept {
     algorithm = LimitAlgorithm::token_bucket;
     return *this;
   }
-  Limit&& bucket() && noexcept { return std::move(this->bucket()); }
+  [[nodiscard]] Limit bucket() && noexcept { return std::move(this->bucket()); }
   Limit& gcra() & noexcept {
     algorithm = LimitAlgorithm::gcra;
     return *this;
   }
-  Limit&& gcra() && noexcept { return std::move(this->gcra()); }
+  [[nodiscard]] Limit gcra() && noexcept { return std::move(this->gcra()); }
   Limit& concurrent() & noexcept {
     algorithm = LimitAlgorithm::concurrency;
     return *this;
   }
-  Limit&& concurrent() && noexcept { return std::move(this->concurrent()); }
+  [[nodiscard]] Limit concurrent() && noexcept { return std::move(this->concurrent()); }
   Limit& deny_when_unavailable() & noexcept {
     when_unavailable = WhenUnavailable::deny;
     return *this;
   }
-  Limit&& deny_when_unavailable() && noexcept { return std::move(this->deny_when_unavailable()); }
+  [[nodiscard]] Limit deny_when_unavailable() && noexcept { return std::move(this->deny_when_unavailable()); }
 
   // Counts, but refuses nothing: to try a limit out. What it would have refused is counted in /status and /metrics,
   // logged at most once a minute, and marked for the handler (see shadow_refusals()). Responses do not mention it.
@@ -97,7 +97,7 @@ struct Limit {
     never_refuses = true;
     return *this;
   }
-  Limit&& shadow() && noexcept { return std::move(this->shadow()); }
+  [[nodiscard]] Limit shadow() && noexcept { return std::move(this->shadow()); }
 
   // For keys with many requests a second: the machine takes `permits` at once from Redis, and all its workers draw from
   // them in shared memory, so that most requests cost no round trip. A key is leased from its second request within a
@@ -111,7 +111,7 @@ struct Limit {
   //
   // Not for concurrent(): Route::limit() throws.
   PRONGHORN_API Limit& leased(std::uint32_t permits = 0) &;
-  Limit&& leased(std::uint32_t permits = 0) && { return std::move(this->leased(permits)); }
+  [[nodiscard]] Limit leased(std::uint32_t permits = 0) && { return std::move(this->leased(permits)); }
 };
 
 // `count` requests per `window` for each client address (IPv6: each /64): per_client(100, 1min).

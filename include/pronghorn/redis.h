@@ -98,7 +98,7 @@ class PRONGHORN_API Command {
 
   // Appends one argument: text or a number.
   template <class T>
-  Command& add(const T& word) {
+  Command& add(const T& word) & {
     if constexpr (std::is_floating_point_v<T>) {
       char text[64];  // the shortest text that reads back as the same number
       words_.emplace_back(text, std::to_chars(text, text + sizeof text, word).ptr);
@@ -108,6 +108,10 @@ class PRONGHORN_API Command {
       words_.emplace_back(std::string_view(word));
     }
     return *this;
+  }
+  template <class T>
+  [[nodiscard]] Command add(const T& word) && {
+    return std::move(add(word));
   }
   [[nodiscard]] const std::vector<std::string>& words() const noexcept { return words_; }
 

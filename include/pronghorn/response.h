@@ -128,16 +128,20 @@ class PRONGHORN_API Response {
   [[nodiscard]] std::string_view content_type() const noexcept { return content_type_; }
   Response& content_type(std::string_view type) &;
 
-  // The same for a temporary.
-  Response&& status(int status) && noexcept { return std::move(this->status(status)); }
-  Response&& set(std::string_view name, std::string_view value) && { return std::move(this->set(name, value)); }
-  Response&& append(std::string_view name, std::string_view value) && { return std::move(this->append(name, value)); }
-  Response&& remove(std::string_view name) && { return std::move(this->remove(name)); }
-  Response&& cookie(std::string_view name, std::string_view value, const CookieOptions& options = {}) && {
+  // The same for a temporary. They return a value, so a reference to the result of a chain stays valid.
+  [[nodiscard]] Response status(int status) && noexcept { return std::move(this->status(status)); }
+  [[nodiscard]] Response set(std::string_view name, std::string_view value) && {
+    return std::move(this->set(name, value));
+  }
+  [[nodiscard]] Response append(std::string_view name, std::string_view value) && {
+    return std::move(this->append(name, value));
+  }
+  [[nodiscard]] Response remove(std::string_view name) && { return std::move(this->remove(name)); }
+  [[nodiscard]] Response cookie(std::string_view name, std::string_view value, const CookieOptions& options = {}) && {
     return std::move(this->cookie(name, value, options));
   }
-  Response&& body(std::string body) && noexcept { return std::move(this->body(std::move(body))); }
-  Response&& content_type(std::string_view type) && { return std::move(this->content_type(type)); }
+  [[nodiscard]] Response body(std::string body) && noexcept { return std::move(this->body(std::move(body))); }
+  [[nodiscard]] Response content_type(std::string_view type) && { return std::move(this->content_type(type)); }
 
  private:
   friend class ResponseAccess;

@@ -242,29 +242,29 @@ class PRONGHORN_API WebSocketRoute : public Route {
   WebSocketRoute(Route route, detail::SocketEntry& entry) noexcept : Route(route), entry_(&entry) {}  // for App
 
   // As those of Route. They apply to the handshake; the deadline also to each message.
-  WebSocketRoute& limit(Limit limit) { return Route::limit(std::move(limit)), *this; }
-  WebSocketRoute& deadline(std::chrono::milliseconds limit) { return Route::deadline(limit), *this; }
-  WebSocketRoute& priority(Priority priority) { return Route::priority(priority), *this; }
-  WebSocketRoute& name(std::string_view name) { return Route::name(name), *this; }
-  WebSocketRoute& use(Middleware middleware) { return Route::use(std::move(middleware)), *this; }
+  WebSocketRoute limit(Limit limit) { return Route::limit(std::move(limit)), *this; }
+  WebSocketRoute deadline(std::chrono::milliseconds limit) { return Route::deadline(limit), *this; }
+  WebSocketRoute priority(Priority priority) { return Route::priority(priority), *this; }
+  WebSocketRoute name(std::string_view name) { return Route::name(name), *this; }
+  WebSocketRoute use(Middleware middleware) { return Route::use(std::move(middleware)), *this; }
 
   // Also accepts handshakes of pages from this origin ("https://shop.example"; "*": from any). Always accepted are
   // pages of the server's own host and clients that send no Origin, because they are not browsers. Others get 403.
   // Throws std::invalid_argument if it is not SCHEME://HOST[:PORT].
-  WebSocketRoute& origin(std::string_view origin);
+  WebSocketRoute origin(std::string_view origin);
   // Speaks this subprotocol; the first call is the one preferred. Throws std::invalid_argument if it is not a token.
-  WebSocketRoute& subprotocol(std::string_view name);
+  WebSocketRoute subprotocol(std::string_view name);
   // The largest message of a client, inflated, in bytes; a larger one closes the socket with kCloseTooBig. Default:
   // 1 MiB; at least 125.
-  WebSocketRoute& max_message(std::size_t bytes);
+  WebSocketRoute max_message(std::size_t bytes);
   // Messages that a client may send per second, on average over ten seconds; more close the socket with kClosePolicy.
   // Fragments of less than 1 KiB count as messages. Default: no limit, because a client is not read from faster than
   // its messages are handled.
-  WebSocketRoute& max_rate(std::uint32_t per_second);
+  WebSocketRoute max_rate(std::uint32_t per_second);
   // Bytes that may wait for the client, and what happens above. Default: 1 MiB, close. At least 64 KiB.
-  WebSocketRoute& max_queue(std::size_t bytes, SlowSocket slow = SlowSocket::close);
+  WebSocketRoute max_queue(std::size_t bytes, SlowSocket slow = SlowSocket::close);
   // Whether to compress messages for clients that can inflate them (RFC 7692). Default: yes.
-  WebSocketRoute& compress(bool on);
+  WebSocketRoute compress(bool on);
 
  private:
   detail::SocketEntry* entry_;

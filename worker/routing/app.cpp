@@ -29,7 +29,7 @@ void require_function(const Middleware& middleware) {
 
 }  // namespace
 
-Route& Route::limit(Limit limit) {
+Route Route::limit(Limit limit) {
   if (limit.count == 0 || limit.window.count() <= 0) {
     throw std::invalid_argument(
         fmt::format("route \"{}\": a limit needs a count and a window above zero, not {} per "
@@ -44,7 +44,7 @@ Route& Route::limit(Limit limit) {
   return *this;
 }
 
-Route& Route::deadline(std::chrono::milliseconds limit) {
+Route Route::deadline(std::chrono::milliseconds limit) {
   if (limit.count() < 0) {
     throw std::invalid_argument(
         fmt::format("route \"{}\": the deadline is negative: {} ms", entry_->name, limit.count()));
@@ -53,12 +53,12 @@ Route& Route::deadline(std::chrono::milliseconds limit) {
   return *this;
 }
 
-Route& Route::max_body(std::uint64_t bytes) {
+Route Route::max_body(std::uint64_t bytes) {
   entry_->max_body = bytes;
   return *this;
 }
 
-Route& Route::idempotent(IdempotentOptions options) {
+Route Route::idempotent(IdempotentOptions options) {
   if (entry_->method != "POST" && entry_->method != "PATCH") {
     throw std::invalid_argument(fmt::format("route \"{}\": idempotent() is for POST and PATCH", entry_->name));
   }
@@ -71,7 +71,7 @@ Route& Route::idempotent(IdempotentOptions options) {
   return *this;
 }
 
-Route& Route::cached(const CachedOptions& options) {
+Route Route::cached(const CachedOptions& options) {
   const auto require = [this](bool valid, std::string_view what) {
     if (!valid) throw std::invalid_argument(fmt::format("route \"{}\": cached(): {}", entry_->name, what));
   };
@@ -83,18 +83,18 @@ Route& Route::cached(const CachedOptions& options) {
   return *this;
 }
 
-Route& Route::priority(Priority priority) {
+Route Route::priority(Priority priority) {
   entry_->priority = priority;
   return *this;
 }
 
-Route& Route::name(std::string_view name) {
+Route Route::name(std::string_view name) {
   if (name.empty()) throw std::invalid_argument(fmt::format("route \"{}\": the name is empty", entry_->name));
   entry_->name = name;
   return *this;
 }
 
-Route& Route::use(Middleware middleware) {
+Route Route::use(Middleware middleware) {
   require_function(middleware);
   entry_->middleware.push_back(std::move(middleware));
   return *this;

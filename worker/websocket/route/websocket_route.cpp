@@ -12,7 +12,7 @@
 
 namespace pronghorn {
 
-WebSocketRoute& WebSocketRoute::origin(std::string_view origin) {
+WebSocketRoute WebSocketRoute::origin(std::string_view origin) {
   if (origin == "*") {
     entry_->any_origin = true;
   } else if (origin == "null" || !worker::is_origin(origin)) {
@@ -24,7 +24,7 @@ WebSocketRoute& WebSocketRoute::origin(std::string_view origin) {
   return *this;
 }
 
-WebSocketRoute& WebSocketRoute::subprotocol(std::string_view name) {
+WebSocketRoute WebSocketRoute::subprotocol(std::string_view name) {
   if (!worker::is_token(name)) {
     throw std::invalid_argument(fmt::format("subprotocol(\"{}\"): the name is not a token (RFC 9110)", name));
   }
@@ -34,7 +34,7 @@ WebSocketRoute& WebSocketRoute::subprotocol(std::string_view name) {
   return *this;
 }
 
-WebSocketRoute& WebSocketRoute::max_message(std::size_t bytes) {
+WebSocketRoute WebSocketRoute::max_message(std::size_t bytes) {
   constexpr std::size_t kLargest = std::size_t{1024} * 1024 * 1024;
   if (bytes < worker::kMaxControlPayload || bytes > kLargest) {
     throw std::invalid_argument(
@@ -44,12 +44,12 @@ WebSocketRoute& WebSocketRoute::max_message(std::size_t bytes) {
   return *this;
 }
 
-WebSocketRoute& WebSocketRoute::max_rate(std::uint32_t per_second) {
+WebSocketRoute WebSocketRoute::max_rate(std::uint32_t per_second) {
   entry_->max_rate = per_second;
   return *this;
 }
 
-WebSocketRoute& WebSocketRoute::max_queue(std::size_t bytes, SlowSocket slow) {
+WebSocketRoute WebSocketRoute::max_queue(std::size_t bytes, SlowSocket slow) {
   constexpr std::size_t kSmallest = std::size_t{64} * 1024;
   if (bytes < kSmallest) throw std::invalid_argument(fmt::format("max_queue({}): at least {} bytes", bytes, kSmallest));
   entry_->max_queue = bytes;
@@ -57,7 +57,7 @@ WebSocketRoute& WebSocketRoute::max_queue(std::size_t bytes, SlowSocket slow) {
   return *this;
 }
 
-WebSocketRoute& WebSocketRoute::compress(bool on) {
+WebSocketRoute WebSocketRoute::compress(bool on) {
   entry_->compress = on;
   return *this;
 }
