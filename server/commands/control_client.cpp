@@ -1,5 +1,4 @@
 #include "server/commands/control_client.h"
-#include "common/text/json_text.h"
 
 #include <fmt/format.h>
 #include <poll.h>
@@ -13,6 +12,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "common/text/json_text.h"
+
 namespace pronghorn::server {
 namespace {
 
@@ -21,37 +22,25 @@ using Deadline = std::optional<Clock::time_point>;
 
 constexpr std::size_t kMaxAnswer = 16 << 20;
 
-class Socket {
- public:
-  Socket() : fd_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    if (fd_ < 0) throw ControlError(fmt::format("cannot create a socket: {}", std::strerror(errno)));
-  }
-  Socket(const Socket&) = delete;
-  Socket& operator=(const Socket&) = delete;
-  ~Socket() { ::close(fd_); }
-  [[nodiscard]] int fd() const noexcept { return fd_; }
-
- private:
-  int fd_;
-};
-
-void connect_to(const Socket& socket, const std::string& path) {
+Fd connect_to(const std::string& path) {
+  Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!socket) throw ControlError(fmt::format("cannot create a socket: {}", std::strerror(errno)));
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof(address.sun_path)) {
     throw ControlError(fmt::format("control socket {}: the path is too long", path));
   }
   std::memcpy(address.sun_path, path.data(), path.size());
-  if (::connect(socket.fd(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0) return;
+  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0) return socket;
   const bool nobody = errno == ENOENT || errno == ECONNREFUSED || errno == ENOTDIR;
   throw ControlError(fmt::format("no server answers at {}{}{}; start one, or name its socket with --control PATH", path,
                                  nobody ? "" : ": ", nobody ? "" : std::strerror(errno)));
 }
 
-void send_line(const Socket& socket, const std::string& line) {
+void send_line(const Fd& socket, const std::string& line) {
   std::size_t sent = 0;
   while (sent < line.size()) {
-    const ssize_t count = ::send(socket.fd(), line.data() + sent, line.size() - sent, MSG_NOSIGNAL);
+    const ssize_t count = ::send(socket.get(), line.data() + sent, line.size() - sent, MSG_NOSIGNAL);
     if (count < 0 && errno == EINTR) continue;
     if (count < 0)
       throw ControlError(fmt::format("the server closed the control connection: {}", std::strerror(errno)));
@@ -59,14 +48,14 @@ void send_line(const Socket& socket, const std::string& line) {
   }
 }
 
-void wait_readable(const Socket& socket, const Deadline& deadline) {
+void wait_readable(const Fd& socket, const Deadline& deadline) {
   for (;;) {
     int timeout = -1;
     if (deadline) {
       const auto left = std::chrono::ceil<std::chrono::milliseconds>(*deadline - Clock::now()).count();
       timeout = static_cast<int>(std::clamp<long long>(left, 0, 3'600'000));
     }
-    pollfd waiting{.fd = socket.fd(), .events = POLLIN, .revents = 0};
+    pollfd waiting{.fd = socket.get(), .events = POLLIN, .revents = 0};
     const int ready = ::poll(&waiting, 1, timeout);
     if (ready > 0) return;
     if (ready == 0 && Clock::now() >= *deadline)
@@ -76,12 +65,12 @@ void wait_readable(const Socket& socket, const Deadline& deadline) {
   }
 }
 
-std::string receive_line(const Socket& socket, const Deadline& deadline) {
+std::string receive_line(const Fd& socket, const Deadline& deadline) {
   std::string line;
   std::array<char, 65'536> buffer{};
   while (line.size() < kMaxAnswer) {
     wait_readable(socket, deadline);
-    const ssize_t count = ::recv(socket.fd(), buffer.data(), buffer.size(), 0);
+    const ssize_t count = ::recv(socket.get(), buffer.data(), buffer.size(), 0);
     if (count < 0 && errno == EINTR) continue;
     if (count <= 0) throw ControlError("the server closed the control connection without an answer");
     const std::string_view bytes(buffer.data(), static_cast<std::size_t>(count));
@@ -97,8 +86,7 @@ std::string receive_line(const Socket& socket, const Deadline& deadline) {
 nlohmann::json ask_server(const std::string& path, const ControlRequest& request,
                           std::optional<std::chrono::milliseconds> limit) {
   const Deadline deadline = limit ? Deadline(Clock::now() + *limit) : std::nullopt;
-  const Socket socket;
-  connect_to(socket, path);
+  const Fd socket = connect_to(path);
   nlohmann::json message{{"command", request.command}};
   if (!request.argument.empty()) message["argument"] = request.argument;
   if (request.wait) message["wait"] = true;
@@ -115,19 +103,16 @@ nlohmann::json ask_server(const std::string& path, const ControlRequest& request
 }
 
 ServerExit::ServerExit(const std::string& path) {
-  const Socket socket;
-  connect_to(socket, path);
+  const Fd socket = connect_to(path);
   ucred peer{};  // the process that listens, by its id in our own namespace
   socklen_t size = sizeof peer;
-  if (::getsockopt(socket.fd(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) peer.pid = 0;
-  pidfd_ = static_cast<int>(::syscall(SYS_pidfd_open, peer.pid, 0));
-  if (pidfd_ < 0) throw ControlError(fmt::format("cannot watch the server for its exit: {}", std::strerror(errno)));
+  if (::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) peer.pid = 0;
+  pidfd_ = Fd(static_cast<int>(::syscall(SYS_pidfd_open, peer.pid, 0)));
+  if (!pidfd_) throw ControlError(fmt::format("cannot watch the server for its exit: {}", std::strerror(errno)));
 }
 
-ServerExit::~ServerExit() { ::close(pidfd_); }
-
 void ServerExit::wait() const {
-  pollfd exited{.fd = pidfd_, .events = POLLIN, .revents = 0};
+  pollfd exited{.fd = pidfd_.get(), .events = POLLIN, .revents = 0};
   while (::poll(&exited, 1, -1) < 0 && errno == EINTR) {
   }
 }

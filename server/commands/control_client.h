@@ -7,6 +7,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "common/fd.h"
+
 namespace pronghorn::server {
 
 // The server cannot be reached, or it refuses: exit status 1. what() is one line.
@@ -32,13 +34,10 @@ struct ControlRequest {
 class ServerExit {
  public:
   explicit ServerExit(const std::string& path);
-  ServerExit(const ServerExit&) = delete;
-  ServerExit& operator=(const ServerExit&) = delete;
-  ~ServerExit();
   void wait() const;  // blocks without a limit: the server limits its stop with drain_delay and drain_timeout
 
  private:
-  int pidfd_;
+  Fd pidfd_;
 };
 
 // The JSON of /status. Throws ControlError.

@@ -20,6 +20,7 @@
 #include <sstream>
 #include <string>
 
+#include "common/fd.h"
 #include "server/options/values/values.h"
 #include "supervisor/listen/address.h"
 #include "supervisor/listen/unix_socket.h"
@@ -38,20 +39,6 @@ namespace fs = std::filesystem;
 using Problem = std::string;
 
 Problem errno_text() { return std::strerror(errno); }
-
-class Socket {
- public:
-  Socket(int family, int type) : fd_(::socket(family, type | SOCK_CLOEXEC, 0)) {}
-  Socket(const Socket&) = delete;
-  Socket& operator=(const Socket&) = delete;
-  ~Socket() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  [[nodiscard]] int fd() const noexcept { return fd_; }
-
- private:
-  int fd_;
-};
 
 // Whether a file can be created in the folder, or in the nearest one above it that exists.
 Problem check_folder(fs::path folder) {
@@ -106,11 +93,11 @@ Problem check_identity(const std::string& user, const std::string& group) {
 }
 
 Problem check_bind(const addrinfo& found) {
-  const Socket socket(found.ai_family, SOCK_STREAM);
+  const Fd socket(::socket(found.ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
   const int on = 1;
-  ::setsockopt(socket.fd(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);  // as a start does: connections in TIME_WAIT
-  if (found.ai_family == AF_INET6) ::setsockopt(socket.fd(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-  if (::bind(socket.fd(), found.ai_addr, found.ai_addrlen) == 0 && ::listen(socket.fd(), 1) == 0) return {};
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);  // as a start does: connections in TIME_WAIT
+  if (found.ai_family == AF_INET6) ::setsockopt(socket.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+  if (::bind(socket.get(), found.ai_addr, found.ai_addrlen) == 0 && ::listen(socket.get(), 1) == 0) return {};
   if (errno == EADDRINUSE) return "the port is in use; stop the program that has it (ss -ltnp), or choose another";
   if (errno == EACCES) return "permission denied; use a port above 1023, or grant CAP_NET_BIND_SERVICE";
   return errno_text();

@@ -10,6 +10,7 @@
 #include <system_error>
 #include <utility>
 
+#include "common/fd.h"
 #include "pronghorn/offload.h"
 
 namespace pronghorn {
@@ -66,10 +67,7 @@ void link_and_rename(const std::string& descriptor_path, const std::string& path
 
 struct detail::TemporaryFileDescriptor {
   explicit TemporaryFileDescriptor(int open_file) noexcept : fd(open_file) {}
-  TemporaryFileDescriptor(const TemporaryFileDescriptor&) = delete;
-  TemporaryFileDescriptor& operator=(const TemporaryFileDescriptor&) = delete;
-  ~TemporaryFileDescriptor() { ::close(fd); }
-  int fd;
+  Fd fd;
 };
 
 TemporaryFile::TemporaryFile(const std::string& directory) {
@@ -102,7 +100,7 @@ TemporaryFile::~TemporaryFile() {
 Task<void> TemporaryFile::write(std::string data) {
   const std::size_t size = data.size();
   co_await offload([](const std::shared_ptr<detail::TemporaryFileDescriptor>& file,
-                      const std::string& bytes) { write_all(file->fd, bytes); },
+                      const std::string& bytes) { write_all(file->fd.get(), bytes); },
                    descriptor_, std::move(data));
   size_ += size;
 }

@@ -5,10 +5,12 @@
 #include <linux/tls.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
+
+#include "common/fd.h"
 
 namespace pronghorn::worker {
 namespace {
@@ -83,18 +85,41 @@ std::optional<KernelTls> sent_by(int fd, Info& info, TlsCipher cipher) noexcept 
   return KernelTls{.cipher = cipher, .next_record = record_of(info)};
 }
 
-class Socket {
+// One alert record: what sendmsg() sends and recvmsg() receives. The kernel passes the type of a record beside its bytes.
+class AlertRecord {
  public:
-  explicit Socket(int fd) noexcept : fd_(fd) {}
-  Socket(const Socket&) = delete;
-  Socket& operator=(const Socket&) = delete;
-  ~Socket() {
-    if (fd_ >= 0) ::close(fd_);
+  AlertRecord() noexcept {
+    message_.msg_iov = &part_;
+    message_.msg_iovlen = 1;
+    message_.msg_control = control_.data();
+    message_.msg_controllen = control_.size();
   }
-  [[nodiscard]] int fd() const noexcept { return fd_; }
+  AlertRecord(const AlertRecord&) = delete;
+  AlertRecord& operator=(const AlertRecord&) = delete;
+
+  bool send(int fd, unsigned char level, unsigned char description) noexcept {
+    alert_ = {level, description};
+    cmsghdr* const type = CMSG_FIRSTHDR(&message_);
+    type->cmsg_level = SOL_TLS;
+    type->cmsg_type = TLS_SET_RECORD_TYPE;
+    type->cmsg_len = CMSG_LEN(1);
+    *CMSG_DATA(type) = kAlert;
+    return ::sendmsg(fd, &message_, MSG_NOSIGNAL | MSG_DONTWAIT) == static_cast<ssize_t>(alert_.size());
+  }
+  // The description of the alert that is the next record; none if that is anything else.
+  std::optional<unsigned char> receive(int fd) noexcept {
+    if (::recvmsg(fd, &message_, MSG_DONTWAIT) != static_cast<ssize_t>(alert_.size())) return std::nullopt;
+    const cmsghdr* const type = CMSG_FIRSTHDR(&message_);
+    const bool is_alert = type != nullptr && type->cmsg_level == SOL_TLS && type->cmsg_type == TLS_GET_RECORD_TYPE &&
+                          *CMSG_DATA(type) == kAlert;
+    return is_alert ? std::optional(alert_[1]) : std::nullopt;
+  }
 
  private:
-  int fd_;
+  std::array<unsigned char, 2> alert_{};
+  iovec part_{alert_.data(), alert_.size()};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(1)> control_{};
+  msghdr message_{};
 };
 
 std::string failed(const char* call) { return std::string(call) + ": " + std::strerror(errno); }
@@ -123,25 +148,25 @@ std::string_view name_of(TlsCipher cipher) noexcept {
 }
 
 std::string why_no_kernel_tls() {
-  const Socket listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  const Socket client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const Fd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const Fd client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   socklen_t size = sizeof address;
   auto* const name = reinterpret_cast<sockaddr*>(&address);
-  if (::bind(listener.fd(), name, size) != 0 || ::listen(listener.fd(), 1) != 0 ||
-      ::getsockname(listener.fd(), name, &size) != 0 || ::connect(client.fd(), name, size) != 0) {
+  if (::bind(listener.get(), name, size) != 0 || ::listen(listener.get(), 1) != 0 ||
+      ::getsockname(listener.get(), name, &size) != 0 || ::connect(client.get(), name, size) != 0) {
     return failed("a connection to try it on");
   }
-  if (::setsockopt(client.fd(), IPPROTO_TCP, TCP_ULP, "tls", sizeof "tls") != 0) {
+  if (::setsockopt(client.get(), IPPROTO_TCP, TCP_ULP, "tls", sizeof "tls") != 0) {
     return failed("TCP_ULP") + (errno == ENOENT ? " (modprobe tls)" : "");
   }
-  if (!set_keys(client.fd(), TLS_TX, TlsCipher::aes_128_gcm, {}) ||
-      !set_keys(client.fd(), TLS_RX, TlsCipher::aes_128_gcm, {})) {
+  if (!set_keys(client.get(), TLS_TX, TlsCipher::aes_128_gcm, {}) ||
+      !set_keys(client.get(), TLS_RX, TlsCipher::aes_128_gcm, {})) {
     return failed("TLS_TX");
   }
-  return kernel_tls_of(client.fd()) ? std::string() : failed("getsockopt");
+  return kernel_tls_of(client.get()) ? std::string() : failed("getsockopt");
 }
 
 KernelTlsStart start_kernel_tls(int fd, TlsCipher cipher, const TlsKeys& sending, const TlsKeys& receiving) noexcept {
@@ -169,36 +194,8 @@ std::optional<KernelTls> kernel_tls_of(int fd) noexcept {
   }
 }
 
-bool send_close_notify(int fd) noexcept {
-  std::array<unsigned char, 2> alert{kWarning, kCloseNotify};
-  iovec part{alert.data(), alert.size()};
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(1)> control{};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control.data();
-  message.msg_controllen = control.size();
-  cmsghdr* const type = CMSG_FIRSTHDR(&message);
-  type->cmsg_level = SOL_TLS;
-  type->cmsg_type = TLS_SET_RECORD_TYPE;
-  type->cmsg_len = CMSG_LEN(1);
-  *CMSG_DATA(type) = kAlert;
-  return ::sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) == static_cast<ssize_t>(alert.size());
-}
+bool send_close_notify(int fd) noexcept { return AlertRecord().send(fd, kWarning, kCloseNotify); }
 
-bool take_close_notify(int fd) noexcept {
-  std::array<unsigned char, 2> alert{};
-  iovec part{alert.data(), alert.size()};
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(1)> control{};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control.data();
-  message.msg_controllen = control.size();
-  if (::recvmsg(fd, &message, MSG_DONTWAIT) != static_cast<ssize_t>(alert.size())) return false;
-  const cmsghdr* const type = CMSG_FIRSTHDR(&message);
-  return type != nullptr && type->cmsg_level == SOL_TLS && type->cmsg_type == TLS_GET_RECORD_TYPE &&
-         *CMSG_DATA(type) == kAlert && alert[1] == kCloseNotify;
-}
+bool take_close_notify(int fd) noexcept { return AlertRecord().receive(fd) == kCloseNotify; }
 
 }  // namespace pronghorn::worker
