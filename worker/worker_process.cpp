@@ -27,10 +27,7 @@
 #include "pronghorn/timer.h"
 #include "worker/admin/admin_handler.h"
 #include "worker/admin/https_redirect.h"
-#include "worker/control/job_commands.h"
 #include "worker/control/quarantine_keeper.h"
-#include "worker/control/request_list.h"
-#include "worker/control/socket_list.h"
 #include "worker/drain.h"
 #include "worker/guardian/survival.h"
 #include "worker/net/socket/kernel_tls.h"
@@ -48,9 +45,9 @@
 #include "worker/server/http_server.h"
 #include "worker/slot_listeners.h"
 #include "worker/state/idempotency/holder.h"
-#include "worker/state/jobs/job_service.h"
 #include "worker/state/name_claim.h"
 #include "worker/state/state_services.h"
+#include "worker/supervisor_messages.h"
 #include "worker/tls/kernel/traffic_secrets.h"
 #include "worker/tls/tls_service.h"
 #include "worker/websocket/socket_service.h"
@@ -73,20 +70,6 @@ std::string what_of(const std::exception_ptr& error) {
   } catch (...) {
     return "an exception that is not a std::exception";
   }
-}
-
-// See MessageKind::worker_ended.
-JobService::Ended read_ended_worker(const ChannelMessage& message) {
-  JobService::Ended ended;
-  std::string_view left = message.text;
-  for (std::string* line : {&ended.owner, &ended.blamed, &ended.report}) {
-    const std::size_t end = std::min(left.find('\n'), left.size());
-    *line = left.substr(0, end);
-    left.remove_prefix(std::min(end + 1, left.size()));
-  }
-  ended.reason = left;
-  ended.unexpected = message.number != 0;
-  return ended;
 }
 
 class WorkerProcess final : public pronghorn::Worker {
@@ -116,12 +99,10 @@ class WorkerProcess final : public pronghorn::Worker {
   void prepare_tls();
   [[nodiscard]] bool has_kernel_tls() const;
   void begin_accepting();
-  void received(const ChannelMessage& message, int fd);
   void follow_relays();
-  void use_relay(const ChannelMessage& message, int fd);
-  void answer_requests(std::uint64_t query);
   void supervisor_gone();
   void drain(std::chrono::milliseconds delay);
+  void stop_now();
   void cut();
   [[nodiscard]] Readiness readiness() const;
   void close_handles();
@@ -148,6 +129,7 @@ class WorkerProcess final : public pronghorn::Worker {
   std::optional<SlotListeners> listeners_;  // these three: once it accepts
   std::optional<PassedConnections> passed_;
   std::optional<Drain> drain_;
+  SupervisorMessages messages_;
   UvPtr<uv_signal_t> terminate_;
   UvPtr<uv_timer_t> leave_timer_;
   std::string redis_refusal_;  // a wrong password or database: this worker cannot start
@@ -162,7 +144,16 @@ WorkerProcess::WorkerProcess(Handover handover, Scoreboard& board, Survival* sur
       board_(board),
       row_(board_.worker(handover_.slot, handover_.row)),
       survival_(survival),
-      setup_(setup) {}
+      setup_(setup),
+      messages_({.slot = handover_.slot,
+                 .channel = channel_,
+                 .state = state_,
+                 .sockets = sockets_,
+                 .quarantine = quarantine_,
+                 .http = http_,
+                 .listeners = listeners_,
+                 .passed = passed_},
+                {.drain = [this](std::chrono::milliseconds delay) { drain(delay); }, .stop = [this] { stop_now(); }}) {}
 
 StateServices& WorkerProcess::services() {
   if (!state_ || state_->redis == nullptr) throw std::logic_error("this server runs with --redis none");
@@ -180,9 +171,10 @@ int WorkerProcess::run() {
   uv_loop_init(&loop_);
   uv_loop_configure(&loop_, UV_METRICS_IDLE_TIME);
   runtime_.emplace(&loop_);
-  channel_.emplace(&loop_, kChannelFd,
-                   Channel::Callbacks{[this](const ChannelMessage& message, int fd) { received(message, fd); },
-                                      [this] { supervisor_gone(); }});
+  channel_.emplace(
+      &loop_, kChannelFd,
+      Channel::Callbacks{[this](const ChannelMessage& message, int fd) { messages_.received(message, fd); },
+                         [this] { supervisor_gone(); }});
   tell_guardian();
   leave_timer_ = make_uv<uv_timer_t>(&loop_, uv_timer_init, this);
   watch_for_term();
@@ -350,82 +342,10 @@ void WorkerProcess::begin_accepting() {
   channel_->send({MessageKind::ready, 0, {}});
 }
 
-void WorkerProcess::received(const ChannelMessage& message, int fd) {
-  switch (message.kind) {
-    case MessageKind::drain:
-      return drain(std::chrono::milliseconds(message.number));
-    case MessageKind::stop:
-      if (drain_ && !handover_.admin)
-        log_warning("told to stop immediately: connections are closed, on_stop hooks do not run");
-      return cut();
-    case MessageKind::cover:
-      if (listeners_) return listeners_->cover(static_cast<std::uint32_t>(message.number), fd, message.text == "https");
-      if (fd >= 0) ::close(fd);
-      return;
-    case MessageKind::uncover:
-      if (listeners_) listeners_->uncover(static_cast<std::uint32_t>(message.number));
-      return;
-    case MessageKind::reopen_logs:
-      reopen_log();
-      if (http_) http_->reopen_logs();
-      return;
-    case MessageKind::log_level:
-      return change_log_level(message.text);
-    case MessageKind::list_requests:
-      return answer_requests(message.number);
-    case MessageKind::killed:
-    case MessageKind::release_quarantine:
-      if (quarantine_) quarantine_->received(message);
-      return;
-    case MessageKind::worker_ended:
-      if (state_) state_->jobs.worker_ended(read_ended_worker(message));
-      return;
-    case MessageKind::jobs_command: {
-      JobService* const service = state_ && state_->redis ? &state_->jobs : nullptr;
-      const auto send = [this](const ChannelMessage& answer) { return channel_->send(answer); };
-      return spawn(carry_out_job_command(service, message, send));
-    }
-    case MessageKind::relay_here:
-    case MessageKind::relay_link:
-    case MessageKind::relay_peer:
-      return use_relay(message, fd);
-    case MessageKind::link:
-      if (passed_) return passed_->add_link(fd);
-      if (fd >= 0) ::close(fd);
-      return;
-    default:
-      if (fd >= 0) ::close(fd);
-      log_warning("unknown message from the supervisor: ignored", {{"kind", static_cast<std::uint32_t>(message.kind)}});
-  }
-}
-
 void WorkerProcess::follow_relays() {
   if (state_->relay_link == nullptr) return;
   state_->relay_link->on_unlinked(
       [this](std::uint64_t relay) { channel_->send({MessageKind::relay_unlinked, relay, {}}); });
-}
-
-void WorkerProcess::use_relay(const ChannelMessage& message, int fd) {
-  if (!state_ || !state_->relay) {  // without Redis
-    if (fd >= 0) ::close(fd);
-    return;
-  }
-  if (message.kind == MessageKind::relay_here) return state_->relay_link->follow_own(message.text);
-  if (message.kind == MessageKind::relay_link) return state_->relay_link->follow(fd, message.number, message.text);
-  state_->relay->add_peer(fd);
-}
-
-// A message that does not fit into the channel is lost: the list is then shorter.
-void WorkerProcess::answer_requests(std::uint64_t query) {
-  if (http_) {
-    for (const std::string& request : list_requests(http_->exchanges(), handover_.slot)) {
-      channel_->send({MessageKind::request_listed, query, request});
-    }
-    for (const std::string& socket : list_sockets(*sockets_, handover_.slot)) {
-      channel_->send({MessageKind::request_listed, query, socket});
-    }
-  }
-  channel_->send({MessageKind::requests_end, query, std::to_string(handover_.slot)});
 }
 
 // The supervisor was killed or has crashed: nobody would restart this worker or take over its listeners.
@@ -439,6 +359,13 @@ void WorkerProcess::supervisor_gone() {
 void WorkerProcess::drain(std::chrono::milliseconds delay) {
   if (!drain_) return cut();
   drain_->begin(delay);
+}
+
+// The supervisor does not wait any longer.
+void WorkerProcess::stop_now() {
+  if (drain_ && !handover_.admin)
+    log_warning("told to stop immediately: connections are closed, on_stop hooks do not run");
+  cut();
 }
 
 // Of the application only the on_stop hooks still run, for a limited time.
