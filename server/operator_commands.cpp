@@ -9,6 +9,7 @@
 #include "server/commands/crashes.h"
 #include "server/commands/drill/drill.h"
 #include "server/commands/jobs.h"
+#include "server/commands/status/list_views.h"
 #include "server/commands/status/status_view.h"
 #include "server/commands/status/top.h"
 #include "server/commands/upgrade.h"

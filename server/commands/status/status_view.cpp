@@ -5,8 +5,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "common/text/json_text.h"
-#include "common/text/utf8.h"
+#include "server/commands/status/table.h"
 #include "server/options/values/values.h"
 
 namespace pronghorn::server {
@@ -15,115 +14,6 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t kBusiestRoutes = 10;
-constexpr std::size_t kLongestText = 60;
-
-// The member at a path of names; null if there is none.
-const json& at(const json& value, std::initializer_list<const char*> path) {
-  static const json kNothing;
-  const json* found = &value;
-  for (const char* name : path) {
-    const auto member = found->is_object() ? found->find(name) : found->end();
-    if (!found->is_object() || member == found->end()) return kNothing;
-    found = &*member;
-  }
-  return *found;
-}
-
-double number_of(const json& value) { return value.is_number() ? value.get<double>() : 0; }
-
-std::string text_of(const json& value) {
-  if (value.is_string() && !value.get_ref<const std::string&>().empty()) return printable(value.get<std::string>());
-  if (value.is_number_float()) return fmt::format("{:.1f}", value.get<double>());
-  if (value.is_number()) return dump_json(value);
-  return "-";
-}
-
-// A count, with a unit if it is long: 950, 12.3k, 4.5M.
-std::string short_count(const json& value) {
-  if (!value.is_number()) return "-";
-  const double number = number_of(value);
-  if (number < 10'000) return fmt::format("{:.0f}", number);
-  if (number < 10'000'000) return fmt::format("{:.1f}k", number / 1e3);
-  return fmt::format("{:.1f}M", number / 1e6);
-}
-
-std::string rate(const json& value) {
-  if (!value.is_number()) return "-";
-  const double number = number_of(value);
-  return number < 100 ? fmt::format("{:.1f}", number) : short_count(value);
-}
-
-std::string bytes(const json& value) {
-  if (!value.is_number()) return "-";
-  const double number = number_of(value);
-  if (number < 1024) return fmt::format("{:.0f}B", number);
-  if (number < 1024.0 * 1024) return fmt::format("{:.1f}K", number / 1024);
-  if (number < 1024.0 * 1024 * 1024) return fmt::format("{:.1f}M", number / 1024 / 1024);
-  return fmt::format("{:.1f}G", number / 1024 / 1024 / 1024);
-}
-
-std::string uptime(const json& value) {
-  if (!value.is_number()) return "-";
-  const auto seconds = static_cast<long long>(number_of(value));
-  if (seconds < 60) return fmt::format("{}s", seconds);
-  if (seconds < 3600) return fmt::format("{}m{:02}s", seconds / 60, seconds % 60);
-  if (seconds < 86'400) return fmt::format("{}h{:02}m", seconds / 3600, seconds / 60 % 60);
-  return fmt::format("{}d{:02}h", seconds / 86'400, seconds / 3600 % 24);
-}
-
-std::string milliseconds(const json& value) {
-  if (!value.is_number()) return "-";
-  const double number = number_of(value);
-  return number < 10 ? fmt::format("{:.2f}", number) : fmt::format("{:.0f}", number);
-}
-
-std::string percent(double share) { return fmt::format("{:.0f}%", share); }
-
-std::size_t columns(std::string_view text) {
-  return static_cast<std::size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
-}
-
-std::string cut(std::string text) {
-  if (columns(text) <= kLongestText) return text;
-  std::size_t end = 0;
-  for (std::size_t column = 0; column + 1 < kLongestText; ++column) {
-    end += std::max<std::size_t>(1, utf8_sequence(std::string_view(text).substr(end)));
-  }
-  return text.substr(0, end) + "…";
-}
-
-// Aligns columns. The first row is the heading; a column is text if its heading begins with '<', else numbers.
-class Table {
- public:
-  explicit Table(std::vector<std::string> headings) : rows_{std::move(headings)} {}
-  void add(std::vector<std::string> cells) { rows_.push_back(std::move(cells)); }
-  [[nodiscard]] bool empty() const { return rows_.size() == 1; }
-
-  [[nodiscard]] std::string render() const {
-    std::vector<std::size_t> widths(rows_.front().size());
-    for (std::size_t row = 0; row < rows_.size(); ++row) {
-      for (std::size_t i = 0; i < widths.size(); ++i) widths[i] = std::max(widths[i], columns(cell(row, i)));
-    }
-    std::string out;
-    for (std::size_t row = 0; row < rows_.size(); ++row) {
-      std::string line;
-      for (std::size_t i = 0; i < widths.size(); ++i) {
-        const std::string padding(widths[i] - columns(cell(row, i)), ' ');
-        line += "  " + (is_text(i) ? cell(row, i) + padding : padding + cell(row, i));
-      }
-      out += line.substr(0, line.find_last_not_of(' ') + 1) + '\n';
-    }
-    return out;
-  }
-
- private:
-  [[nodiscard]] bool is_text(std::size_t column) const { return rows_.front()[column].starts_with('<'); }
-  [[nodiscard]] std::string cell(std::size_t row, std::size_t column) const {
-    return row == 0 && is_text(column) ? rows_[0][column].substr(1) : rows_[row][column];
-  }
-  std::vector<std::vector<std::string>> rows_;
-};
 
 std::string redis_line(const json& redis) {
   if (at(redis, {"mode"}) == "none") return "redis none\n";
@@ -319,23 +209,6 @@ std::string route_table(const json& routes) {
   return table.empty() ? "" : "\n" + table.render();
 }
 
-// The WebSockets that `pronghorn requests` lists.
-std::string socket_table(const json& answer) {
-  Table table({"slot", "age", "queued", "<socket", "<client", "<id", "<topics"});
-  for (const json& socket : at(answer, {"requests"})) {
-    if (at(socket, {"state"}) != "socket") continue;
-    std::string topics;
-    for (const json& topic : at(socket, {"topics"})) topics += (topics.empty() ? "" : " ") + text_of(topic);
-    const double more = number_of(at(socket, {"topic_count"})) - static_cast<double>(at(socket, {"topics"}).size());
-    std::string shown = cut(topics);
-    if (more > 0) shown += fmt::format(" +{:.0f}", more);
-    table.add({text_of(at(socket, {"slot"})), fmt::format("{:.1f}s", number_of(at(socket, {"age_ms"})) / 1000),
-               bytes(at(socket, {"queued_bytes"})), cut(text_of(at(socket, {"route"}))),
-               text_of(at(socket, {"client"})), text_of(at(socket, {"id"})), shown});
-  }
-  return table.empty() ? "" : "\n" + table.render();
-}
-
 }  // namespace
 
 std::string status_table(const json& status) {
@@ -347,71 +220,6 @@ std::string status_table(const json& status) {
 bool is_degraded(const json& status) {
   const json& reasons = at(status, {"server", "degraded"});
   return reasons.is_array() && !reasons.empty();
-}
-
-std::string requests_table(const json& answer) {
-  Table table({"slot", "age", "<state", "<request", "<route", "<client", "<id"});
-  for (const json& request : at(answer, {"requests"})) {
-    if (at(request, {"state"}) == "socket") continue;
-    table.add({text_of(at(request, {"slot"})), fmt::format("{:.1f}s", number_of(at(request, {"age_ms"})) / 1000),
-               text_of(at(request, {"state"})), cut(text_of(at(request, {"request"}))),
-               cut(text_of(at(request, {"route"}))), text_of(at(request, {"client"})),
-               cut(text_of(at(request, {"id"})))});
-  }
-  std::string out = table.empty() ? "no requests are in flight\n" : table.render();
-  for (const json& request : at(answer, {"requests"})) {
-    if (at(request, {"blocked_ms"}).is_null()) continue;
-    const double waiting = number_of(at(request, {"waiting"}));
-    out += fmt::format("slot {} has been blocked for {:.1f}s: {:.0f} more {} in it, {} connections\n",
-                       text_of(at(request, {"slot"})), number_of(at(request, {"blocked_ms"})) / 1000, waiting,
-                       waiting == 1 ? "request waits" : "requests wait", text_of(at(request, {"connections"})));
-  }
-  return out + socket_table(answer);
-}
-
-std::string jobs_view(const std::string& action, const json& answer) {
-  const json& rows = at(answer, {"answer"});
-  if (action == "retry" || action == "drop") {
-    const std::string changed = rows.empty() ? "0" : text_of(at(rows.front(), {"changed"}));
-    return fmt::format("{} {}\n", changed, action == "drop" ? "dropped" : "will run again");
-  }
-  if (action == "show") {
-    std::string out;
-    for (const json& row : rows) {
-      for (const auto& [name, value] : row.items()) {
-        const std::string text = value.is_array() ? dump_json(value) : text_of(value);
-        if (text != "-") out += fmt::format("{:<14} {}\n", name, text);
-      }
-    }
-    return out;
-  }
-  if (action == "list") {
-    Table jobs({"<id", "<state", "attempts", "failures", "kills", "<enqueued", "<reason"});
-    for (const json& row : rows) {
-      jobs.add({text_of(at(row, {"id"})), text_of(at(row, {"state"})), text_of(at(row, {"attempts"})),
-                text_of(at(row, {"failures"})), text_of(at(row, {"kills"})), text_of(at(row, {"enqueued"})),
-                cut(text_of(at(row, {"reason"})))});
-    }
-    return jobs.empty() ? "no jobs are in this state\n" : jobs.render();
-  }
-  Table names({"<name", "waiting", "running", "done", "failed", "dead"});
-  for (const json& row : rows) {
-    names.add({text_of(at(row, {"name"})), text_of(at(row, {"waiting"})), text_of(at(row, {"running"})),
-               text_of(at(row, {"done"})), text_of(at(row, {"failed"})), text_of(at(row, {"dead"}))});
-  }
-  return names.empty() ? "no jobs have been enqueued\n" : names.render();
-}
-
-std::string quarantine_table(const json& answer) {
-  Table table({"<id", "<method", "<route", "<shape", "<since", "<until", "kills", "refused", "<where"});
-  for (const json& entry : at(answer, {"quarantine"})) {
-    const json& shared = at(entry, {"shared"});
-    table.add({text_of(at(entry, {"id"})), text_of(at(entry, {"method"})), text_of(at(entry, {"route"})),
-               cut(text_of(at(entry, {"shape"}))), text_of(at(entry, {"since"})), text_of(at(entry, {"until"})),
-               text_of(at(entry, {"kills"})), text_of(at(entry, {"refused"})),
-               shared.is_boolean() && shared.get<bool>() ? "all machines" : "this machine"});
-  }
-  return table.empty() ? "no requests are quarantined\n" : table.render();
 }
 
 }  // namespace pronghorn::server

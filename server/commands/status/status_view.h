@@ -13,14 +13,4 @@ namespace pronghorn::server {
 // True if the server reports that it is degraded.
 [[nodiscard]] bool is_degraded(const nlohmann::json& status);
 
-// Renders the answer of `pronghorn requests`: an array "requests" of objects as in worker/control/request_list.h,
-// worker/control/socket_list.h and supervisor/control/in_flight_query.h.
-[[nodiscard]] std::string requests_table(const nlohmann::json& answer);
-
-// Renders the answer of `pronghorn quarantine`: an array "quarantine" of entries as in the status.
-[[nodiscard]] std::string quarantine_table(const nlohmann::json& answer);
-
-// What `pronghorn jobs` prints: `action` is stats (or empty), list, show, retry or drop.
-[[nodiscard]] std::string jobs_view(const std::string& action, const nlohmann::json& answer);
-
 }  // namespace pronghorn::server
