@@ -5,20 +5,14 @@ import os
 import pathlib
 import subprocess
 import sys
-import tempfile
 
 import chromium
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "clients"))
-from demo_server import Redis, Server  # noqa: E402: the folder is known only now
+from demo_server import Server, check, place_for  # noqa: E402: the folder is known only now
 
 PROTOCOLS = "['navigation', 'resource'].flatMap(kind => performance.getEntriesByType(kind)).map(e => e.nextHopProtocol)"
 MANY = "Promise.all([...Array(200).keys()].map(n => fetch(`/hello?${n}`, {cache: 'no-store'}).then(r => r.status)))"
-
-
-def check(fact, what):
-    if not fact:
-        raise AssertionError(what)
 
 
 def test_http2(browser, url):
@@ -51,27 +45,17 @@ def test_reload(page, server):
 
 def main():
     build = os.path.abspath(sys.argv[1])
-    with tempfile.TemporaryDirectory(prefix="pronghorn-https-", ignore_cleanup_errors=True) as folder:
+    with place_for("https") as (folder, redis):
         files = ["--certificate", f"{folder}/certificate.pem", "--key", f"{folder}/certificate.key"]
         subprocess.run([f"{build}/pronghorn", "certificate", "--self-signed", *files], check=True,
                        stdout=subprocess.DEVNULL)
-        redis = Redis(folder)
-        try:
-            server = Server(build, f"{folder}/server", redis, options=[
-                "--listen", "https://127.0.0.1:0", "--tls-certificate", files[1], "--tls-key", files[3]])
-            with chromium.Chromium(f"{folder}/chromium.log") as browser:
-                page = test_http2(browser, server.https_url)
-                test_reload(page, server)
-                check(not page.errors, f"no exceptions: {page.errors}")
-            check(server.get("/status")["totals"]["http2"]["requests"] > 200, "the server has counted them")
-        except BaseException:
-            for each in Server.started:
-                print(each.log.read_text(), file=sys.stderr)
-            raise
-        finally:
-            for each in Server.started:
-                each.stop()
-            redis.stop()
+        server = Server(build, f"{folder}/server", redis, options=[
+            "--listen", "https://127.0.0.1:0", "--tls-certificate", files[1], "--tls-key", files[3]])
+        with chromium.Chromium(f"{folder}/chromium.log") as browser:
+            page = test_http2(browser, server.https_url)
+            test_reload(page, server)
+            check(not page.errors, f"no exceptions: {page.errors}")
+        check(server.get("/status")["totals"]["http2"]["requests"] > 200, "the server has counted them")
     print("https: passed")
     return 0
 

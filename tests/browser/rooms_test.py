@@ -8,13 +8,12 @@ import pathlib
 import signal
 import subprocess
 import sys
-import tempfile
 import urllib.request
 
 import chromium
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "clients"))
-from demo_server import DEADLINE, Redis, Server  # noqa: E402: the folder is known only now
+from demo_server import DEADLINE, Server, check, place_for  # noqa: E402: the folder is known only now
 
 TEXTS = "[...document.querySelectorAll('#said li span')].map(line => line.textContent.trim())"
 
@@ -33,11 +32,6 @@ def has(page, text):
 
 def say(page, text):
     page.run(f"byId('text').value = {json.dumps(text)}; byId('write').requestSubmit()")
-
-
-def check(fact, what):
-    if not fact:
-        raise AssertionError(what)
 
 
 def check_never_disconnected(pages):
@@ -145,43 +139,33 @@ def main():
     if chromium.find() is None:
         print("rooms: Chromium is not installed (./scripts/setup browser)", file=sys.stderr)
         return 1
-    with tempfile.TemporaryDirectory(prefix="pronghorn-rooms-", ignore_cleanup_errors=True) as folder:
-        redis = Redis(folder)
+    with place_for("rooms") as (folder, redis):
         server = Server(build, f"{folder}/server", redis)
-        try:
-            with chromium.Chromium(f"{folder}/chromium.log") as browser:
-                ada = browser.open(f"{server.url}/rooms.html?name=ada", 390, 844)
-                bob = browser.open(f"{server.url}/rooms.html", 1280, 800)
-                ada.wait("document.readyState === 'complete' && byId('state').textContent === 'open'")
-                bob.wait("document.readyState === 'complete' && byId('room').value === 'lobby'")
-                for page in (ada, bob):
-                    page.run(REMEMBER)
-                bob.run("byId('name').value = ''; byId('name').focus()")
-                bob.write("bob")
-                bob.wait("byId('state').textContent === 'open'")
-                bob.write("Grüße an alle 🦌")  # the focus is on the message
-                for page in (ada, bob):
-                    has(page, "Grüße an alle 🦌")
-                    page.wait("byId('count').textContent === '2'")
-                    page.wait("['(ada, bob)', '(bob, ada)'].includes(byId('names').textContent)")
-                test_survival(server, ada, bob)
-                test_looks(ada, server.url, 390)
-                test_looks(bob, server.url, 1280)
-                if pictures:
-                    ada.screenshot(f"{pictures}/rooms-390.png")
-                    bob.screenshot(f"{pictures}/rooms-1280.png")
-                test_reconnect(build, folder, redis, server, ada, bob)
-                for page in (ada, bob):
-                    check(not page.errors, f"no exceptions: {page.errors}")
-            test_http2(build, folder, redis)
-        except BaseException:
-            for each in Server.started:
-                print(each.log.read_text(), file=sys.stderr)
-            raise
-        finally:
-            for each in Server.started:
-                each.stop()
-            redis.stop()
+        with chromium.Chromium(f"{folder}/chromium.log") as browser:
+            ada = browser.open(f"{server.url}/rooms.html?name=ada", 390, 844)
+            bob = browser.open(f"{server.url}/rooms.html", 1280, 800)
+            ada.wait("document.readyState === 'complete' && byId('state').textContent === 'open'")
+            bob.wait("document.readyState === 'complete' && byId('room').value === 'lobby'")
+            for page in (ada, bob):
+                page.run(REMEMBER)
+            bob.run("byId('name').value = ''; byId('name').focus()")
+            bob.write("bob")
+            bob.wait("byId('state').textContent === 'open'")
+            bob.write("Grüße an alle 🦌")  # the focus is on the message
+            for page in (ada, bob):
+                has(page, "Grüße an alle 🦌")
+                page.wait("byId('count').textContent === '2'")
+                page.wait("['(ada, bob)', '(bob, ada)'].includes(byId('names').textContent)")
+            test_survival(server, ada, bob)
+            test_looks(ada, server.url, 390)
+            test_looks(bob, server.url, 1280)
+            if pictures:
+                ada.screenshot(f"{pictures}/rooms-390.png")
+                bob.screenshot(f"{pictures}/rooms-1280.png")
+            test_reconnect(build, folder, redis, server, ada, bob)
+            for page in (ada, bob):
+                check(not page.errors, f"no exceptions: {page.errors}")
+        test_http2(build, folder, redis)
     print("rooms: passed")
     return 0
 

@@ -7,9 +7,8 @@ import pathlib
 import shutil
 import subprocess
 import sys
-import tempfile
 
-from demo_server import Redis, Server
+from demo_server import Server, place_for
 
 HERE = pathlib.Path(__file__).parent
 
@@ -19,23 +18,13 @@ def main():
     # Modules are looked for beside the script. /usr/bin: Debian's package is for Debian's Python.
     shutil.copy(HERE / "ws_client.mjs", node_folder)
     clients = [["node", f"{node_folder}/ws_client.mjs"], ["/usr/bin/python3", str(HERE / "websockets_client.py")]]
-    with tempfile.TemporaryDirectory(prefix="pronghorn-clients-", ignore_cleanup_errors=True) as folder:
-        redis = Redis(folder)
-        try:
-            server = Server(build, f"{folder}/server", redis)
-            pinging = Server(build, f"{folder}/pinging", redis, options=["--websocket-ping", "5s"])
-            for command in clients:
-                environment = {**os.environ, "URL": server.url, "PINGING": pinging.url,
-                               "PRONGHORN": server.program, "CONTROL": server.control_socket}
-                subprocess.run(command, env=environment, check=True, stdin=subprocess.DEVNULL, timeout=600)
-        except BaseException:
-            for each in Server.started:
-                print(each.log.read_text(), file=sys.stderr)
-            raise
-        finally:
-            for each in Server.started:
-                each.stop()
-            redis.stop()
+    with place_for("clients") as (folder, redis):
+        server = Server(build, f"{folder}/server", redis)
+        pinging = Server(build, f"{folder}/pinging", redis, options=["--websocket-ping", "5s"])
+        for command in clients:
+            environment = {**os.environ, "URL": server.url, "PINGING": pinging.url,
+                           "PRONGHORN": server.program, "CONTROL": server.control_socket}
+            subprocess.run(command, env=environment, check=True, stdin=subprocess.DEVNULL, timeout=600)
     print("clients: passed")
 
 

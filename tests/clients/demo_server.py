@@ -1,14 +1,22 @@
-"""A Redis and a server of the demo, for tests that are written in Python."""
+"""A Redis and servers of the demo, for tests that are written in Python."""
+import contextlib
 import json
 import os
 import pathlib
 import signal
 import subprocess
+import sys
+import tempfile
 import time
 import urllib.parse
 import urllib.request
 
 DEADLINE = 60
+
+
+def check(fact, what):
+    if not fact:
+        raise AssertionError(what)
 
 
 def wait_until(condition, what):
@@ -93,3 +101,21 @@ class Server:
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
             self._process.wait(timeout=DEADLINE)
+
+
+@contextlib.contextmanager
+def place_for(name):
+    """with place_for("rooms") as (folder, redis): a temporary folder, and a Redis in it. At the end all servers that
+    were started are stopped; if the test fails, their logs are printed."""
+    with tempfile.TemporaryDirectory(prefix=f"pronghorn-{name}-", ignore_cleanup_errors=True) as folder:
+        redis = Redis(folder)
+        try:
+            yield folder, redis
+        except BaseException:
+            for each in Server.started:
+                print(each.log.read_text(), file=sys.stderr)
+            raise
+        finally:
+            for each in Server.started:
+                each.stop()
+            redis.stop()

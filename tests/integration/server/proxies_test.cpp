@@ -2,6 +2,7 @@
 // all other clients come over IPv6.
 #include <string>
 
+#include "integration/server/origin_server.h"
 #include "support/catch.h"
 #include "support/processes/server_process.h"
 
@@ -9,16 +10,6 @@ using namespace pronghorn::test;
 using namespace std::string_literals;
 
 namespace {
-
-constexpr std::size_t kProxy = 0;  // addresses of the server, as the peers below reach it
-constexpr std::size_t kOther = 1;
-
-ServerOptions options(std::vector<std::string> arguments) {
-  return {.app = app_path("apps/origin"),
-          .workers = 1,
-          .listen = {"127.0.0.1:0", "[::1]:0"},
-          .arguments = std::move(arguments)};
-}
 
 const std::vector<std::string> kTrusted{"--trusted-proxies", "127.0.0.1/32"};
 
@@ -29,7 +20,7 @@ std::string origin(const ServerProcess& server, const Headers& headers, std::siz
 }  // namespace
 
 TEST_CASE("trusted proxies name the client, the scheme and the host", "[proxy]") {
-  const ServerProcess server(options(kTrusted));
+  const ServerProcess server(origin_server(kTrusted));
   CHECK(origin(server, {{"X-Forwarded-For", "9.9.9.9, 192.0.2.7"},
                         {"X-Forwarded-Proto", "https"},
                         {"X-Forwarded-Host", "shop.example:8443"}}) == "192.0.2.7 0 https shop.example:8443");
@@ -39,10 +30,10 @@ TEST_CASE("trusted proxies name the client, the scheme and the host", "[proxy]")
 TEST_CASE("Forwarded is believed where the option says that the proxies set it", "[proxy]") {
   const Headers standard{{"Forwarded", "for=9.9.9.9, for=192.0.2.7;proto=https;host=shop.example"}};
   const Headers customary{{"X-Forwarded-For", "192.0.2.7"}, {"X-Forwarded-Proto", "https"}};
-  const ServerProcess by_default(options(kTrusted));
+  const ServerProcess by_default(origin_server(kTrusted));
   CHECK(origin(by_default, standard).starts_with("127.0.0.1 "));
   CHECK(origin(by_default, standard).ends_with(" http localhost"));
-  const ServerProcess chosen(options({"--trusted-proxies", "127.0.0.1", "--forwarding-fields", "forwarded"}));
+  const ServerProcess chosen(origin_server({"--trusted-proxies", "127.0.0.1", "--forwarding-fields", "forwarded"}));
   CHECK(origin(chosen, standard) == "192.0.2.7 0 https shop.example");
   CHECK(origin(chosen, customary).starts_with("127.0.0.1 "));
   CHECK(origin(chosen, customary).ends_with(" http localhost"));
@@ -52,7 +43,7 @@ TEST_CASE("Forwarded is believed where the option says that the proxies set it",
 TEST_CASE("in a request with both families of forwarding fields neither is believed, and that is logged", "[proxy]") {
   const Headers both{{"X-Forwarded-For", "192.0.2.7"}, {"Forwarded", "for=192.0.2.8;proto=https;host=evil"}};
   for (const char* family : {"x-forwarded-for", "forwarded"}) {
-    const ServerProcess server(options({"--trusted-proxies", "127.0.0.1", "--forwarding-fields", family}));
+    const ServerProcess server(origin_server({"--trusted-proxies", "127.0.0.1", "--forwarding-fields", family}));
     for (int i = 0; i < 3; ++i) {
       CHECK(origin(server, both).starts_with("127.0.0.1 "));
       CHECK(origin(server, both).ends_with(" http localhost"));
@@ -63,7 +54,7 @@ TEST_CASE("in a request with both families of forwarding fields neither is belie
 }
 
 TEST_CASE("the requests of a connection that a trusted proxy shares do not mix", "[proxy]") {
-  const ServerProcess server(options(kTrusted));
+  const ServerProcess server(origin_server(kTrusted));
   HttpConnection connection(server.address(kProxy));
   CHECK(connection.get("/origin", {{"X-Forwarded-For", "192.0.2.7"}}).body.starts_with("192.0.2.7 "));
   CHECK(connection.get("/origin").body.starts_with("127.0.0.1 "));
@@ -78,15 +69,15 @@ TEST_CASE("forwarding fields of untrusted peers are not believed", "[proxy]") {
     CHECK(line.starts_with(address == kProxy ? "127.0.0.1 " : "::1 "));
     CHECK(line.ends_with(" http localhost"));
   };
-  const ServerProcess trusting(options(kTrusted));
+  const ServerProcess trusting(origin_server(kTrusted));
   ignored(trusting, kOther);
-  const ServerProcess by_default(options({}));
+  const ServerProcess by_default(origin_server({}));
   ignored(by_default, kProxy);
 }
 
 TEST_CASE("the access log and the server's own endpoints look at the client, not at the proxy", "[proxy]") {
   ServerProcess server(
-      options({"--trusted-proxies", "127.0.0.1", "--admin-networks", "192.0.2.0/24", "--access-log", "-"}));
+      origin_server({"--trusted-proxies", "127.0.0.1", "--admin-networks", "192.0.2.0/24", "--access-log", "-"}));
   const auto status = [&](const std::string& client) {
     return get(server.address(kProxy), "/status", {{"X-Forwarded-For", client}}).status;
   };
@@ -99,7 +90,7 @@ TEST_CASE("the access log and the server's own endpoints look at the client, not
 }
 
 TEST_CASE("figures are told to local clients only under a local Host", "[proxy]") {
-  const ServerProcess server(options({}));
+  const ServerProcess server(origin_server({}));
   for (const std::size_t address : {kProxy, kOther}) {
     CHECK(get(server.address(address), "/status").status == 200);
     CHECK(get(server.address(address), "/status", {{"Host", "rebound.example"}}).status == 404);
@@ -109,7 +100,7 @@ TEST_CASE("figures are told to local clients only under a local Host", "[proxy]"
 }
 
 TEST_CASE("a proxy behind a PROXY header is trusted by its own address", "[proxy]") {
-  const ServerProcess server(options({"--proxy-protocol", "127.0.0.1", "--trusted-proxies", "192.0.2.0/24"}));
+  const ServerProcess server(origin_server({"--proxy-protocol", "127.0.0.1", "--trusted-proxies", "192.0.2.0/24"}));
   HttpConnection connection(server.address(kProxy));
   connection.send_raw("PROXY TCP4 192.0.2.7 198.51.100.1 56280 443\r\n");
   CHECK(connection.get("/origin", {{"X-Forwarded-For", "198.51.100.9"}}).body.starts_with("198.51.100.9 "));
@@ -121,7 +112,7 @@ TEST_CASE("a proxy behind a PROXY header is trusted by its own address", "[proxy
 TEST_CASE("proxies on Unix sockets are trusted if the option says so", "[proxy]") {
   const TempDir directory;
   for (const bool trusted : {true, false}) {
-    ServerOptions over_unix = options({"--trusted-proxies", trusted ? "unix" : "127.0.0.1"});
+    ServerOptions over_unix = origin_server({"--trusted-proxies", trusted ? "unix" : "127.0.0.1"});
     over_unix.listen = {"unix:" + (directory / "s")};
     const ServerProcess server(over_unix);
     CHECK(origin(server, {{"X-Forwarded-For", "192.0.2.7"}}) ==
@@ -130,7 +121,7 @@ TEST_CASE("proxies on Unix sockets are trusted if the option says so", "[proxy]"
 }
 
 TEST_CASE("the authority of an absolute-form target wins over Host", "[proxy]") {
-  const ServerProcess server(options({}));
+  const ServerProcess server(origin_server({}));
   HttpConnection connection(server.address(kProxy));
   connection.send_raw("GET http://shop.example:8080/origin HTTP/1.1\r\nHost: other\r\n\r\n");
   CHECK(connection.read_response().body.ends_with(" http shop.example:8080"));

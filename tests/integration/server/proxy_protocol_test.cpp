@@ -2,6 +2,7 @@
 // at 127.0.0.1; all other clients come over IPv6.
 #include <string>
 
+#include "integration/server/origin_server.h"
 #include "support/catch.h"
 #include "support/processes/server_process.h"
 
@@ -9,16 +10,6 @@ using namespace pronghorn::test;
 using namespace std::string_literals;
 
 namespace {
-
-constexpr std::size_t kProxy = 0;  // addresses of the server, as the peers below reach it
-constexpr std::size_t kOther = 1;
-
-ServerOptions options(std::vector<std::string> arguments) {
-  return {.app = app_path("apps/origin"),
-          .workers = 1,
-          .listen = {"127.0.0.1:0", "[::1]:0"},
-          .arguments = std::move(arguments)};
-}
 
 const std::vector<std::string> kProxyProtocol{"--proxy-protocol", "127.0.0.1/32"};
 const std::string kLine = "PROXY TCP4 192.0.2.7 198.51.100.1 56280 443\r\n";
@@ -47,7 +38,7 @@ std::string origin(const ServerProcess& server, const Headers& headers, std::siz
 }  // namespace
 
 TEST_CASE("a PROXY header names the client of every request on its connection", "[proxy]") {
-  const ServerProcess server(options(kProxyProtocol));
+  const ServerProcess server(origin_server(kProxyProtocol));
   for (const std::string& header : {kLine, kBinary}) {
     HttpConnection connection(server.address(kProxy));
     connection.send_raw(header + kGet + kGet);
@@ -61,7 +52,7 @@ TEST_CASE("a PROXY header names the client of every request on its connection", 
 }
 
 TEST_CASE("a PROXY header may come byte by byte", "[proxy]") {
-  const ServerProcess server(options(kProxyProtocol));
+  const ServerProcess server(origin_server(kProxyProtocol));
   for (const std::string& header : {kLine, kBinary}) {
     HttpConnection connection(server.address(kProxy));
     for (const char byte : header + kGet) REQUIRE(connection.send_raw({&byte, 1}));
@@ -70,7 +61,7 @@ TEST_CASE("a PROXY header may come byte by byte", "[proxy]") {
 }
 
 TEST_CASE("a proxy that sends no PROXY header is closed, counted and logged at a limited rate", "[proxy]") {
-  const ServerProcess server(options(kProxyProtocol));
+  const ServerProcess server(origin_server(kProxyProtocol));
   for (const std::string& bytes : {kGet, "PROXY TCP4 x\r\n"s, kLine.substr(0, 20) + "\n", "\r\n\r\n"s + kGet}) {
     CAPTURE(bytes);
     HttpConnection connection(server.address(kProxy));
@@ -83,7 +74,7 @@ TEST_CASE("a proxy that sends no PROXY header is closed, counted and logged at a
 }
 
 TEST_CASE("a proxy that only probes the port is not logged", "[proxy]") {
-  const ServerProcess server(options(kProxyProtocol));
+  const ServerProcess server(origin_server(kProxyProtocol));
   {
     const HttpConnection connection(server.address(kProxy));
   }
@@ -93,7 +84,7 @@ TEST_CASE("a proxy that only probes the port is not logged", "[proxy]") {
 }
 
 TEST_CASE("from anybody else a PROXY header is a bad request", "[proxy]") {
-  const ServerProcess server(options(kProxyProtocol));
+  const ServerProcess server(origin_server(kProxyProtocol));
   for (const std::string& header : {kLine, kBinary}) {
     HttpConnection connection(server.address(kOther));
     connection.send_raw(header + kGet);
@@ -104,7 +95,7 @@ TEST_CASE("from anybody else a PROXY header is a bad request", "[proxy]") {
 }
 
 TEST_CASE("a PROXY header has the time that the head of a request has", "[proxy]") {
-  const ServerProcess server(options({"--proxy-protocol", "127.0.0.1", "--header-timeout", "500ms"}));
+  const ServerProcess server(origin_server({"--proxy-protocol", "127.0.0.1", "--header-timeout", "500ms"}));
   HttpConnection silent(server.address(kProxy));
   HttpConnection slow(server.address(kProxy));
   slow.send_raw(kLine.substr(0, 20));
@@ -114,7 +105,7 @@ TEST_CASE("a PROXY header has the time that the head of a request has", "[proxy]
 }
 
 TEST_CASE("connections that wait for their PROXY header count as connections", "[proxy]") {
-  const ServerProcess server(options({"--proxy-protocol", "127.0.0.1", "--max-connections", "2"}));
+  const ServerProcess server(origin_server({"--proxy-protocol", "127.0.0.1", "--max-connections", "2"}));
   HttpConnection first(server.address(kProxy));
   REQUIRE(eventually(5s, [&] { return metric(server, "pronghorn_connections") == 2; }));  // and that of /metrics
   HttpConnection second(server.address(kProxy));
@@ -127,19 +118,19 @@ TEST_CASE("connections that wait for their PROXY header count as connections", "
 }
 
 TEST_CASE("a server stops although a PROXY header is awaited", "[proxy]") {
-  ServerProcess server(options(kProxyProtocol));
+  ServerProcess server(origin_server(kProxyProtocol));
   HttpConnection waiting(server.address(kProxy));
   REQUIRE(eventually(5s, [&] { return metric(server, "pronghorn_connections") == 2; }));
   CHECK(server.stop(8s) == ExitStatus{.code = 0, .signal = 0});
 }
 
 TEST_CASE("connections that the distributor passes on have PROXY headers, too", "[proxy]") {
-  const ServerProcess server(options({"--proxy-protocol", "127.0.0.1", "--balance", "round-robin"}));
+  const ServerProcess server(origin_server({"--proxy-protocol", "127.0.0.1", "--balance", "round-robin"}));
   CHECK(origin_after(server, kLine) == "192.0.2.7 56280 http localhost");
 }
 
 TEST_CASE("the server's own endpoints look at the client that a PROXY header names", "[proxy]") {
-  const ServerProcess server(options({"--proxy-protocol", "127.0.0.1", "--admin-networks", "192.0.2.0/24"}));
+  const ServerProcess server(origin_server({"--proxy-protocol", "127.0.0.1", "--admin-networks", "192.0.2.0/24"}));
   const auto status = [&](const std::string& header) {
     HttpConnection connection(server.address(kProxy));
     connection.send_raw(header);
@@ -153,7 +144,7 @@ TEST_CASE("the server's own endpoints look at the client that a PROXY header nam
 
 TEST_CASE("Unix sockets can have PROXY headers", "[proxy]") {
   const TempDir directory;
-  ServerOptions over_unix = options({"--proxy-protocol", "unix"});
+  ServerOptions over_unix = origin_server({"--proxy-protocol", "unix"});
   over_unix.listen = {"unix:" + (directory / "s")};
   const ServerProcess server(over_unix);
   CHECK(origin_after(server, kLine) == "192.0.2.7 56280 http localhost");

@@ -44,14 +44,13 @@ void check_explained(const ServerProcess& server) {
   CHECK(server.log_lines("signal 9").size() >= kWorkers);
 }
 
-}  // namespace
-
-TEST_CASE("kill -9 of each worker under load costs no request of new connections", "[load][kill]") {
+// `clients` names them in the output.
+void check_kills(const std::string& clients, const LoadOptions& options) {
   const ServerProcess server({.workers = kWorkers});
-  LoadGenerator load(server.address(), {.threads = 4, .keep_alive = false});
+  LoadGenerator load(server.address(), options);
   const auto longest = kill_each(server, load);
   const LoadReport report = load.stop();
-  std::cout << "kill -9 of " << kWorkers << " workers, new connections: " << report.text()
+  std::cout << "kill -9 of " << kWorkers << " workers, " << clients << ": " << report.text()
             << "; longest replacement seen after " << longest.count() << " ms\n";
   INFO(report.text());
   CHECK(report.failed() == 0);
@@ -60,18 +59,14 @@ TEST_CASE("kill -9 of each worker under load costs no request of new connections
   check_explained(server);
 }
 
+}  // namespace
+
+TEST_CASE("kill -9 of each worker under load costs no request of new connections", "[load][kill]") {
+  check_kills("new connections", {.threads = 4, .keep_alive = false});
+}
+
 TEST_CASE("kept-alive clients do not notice kill -9 of each worker", "[load][kill]") {
-  const ServerProcess server({.workers = kWorkers});
-  LoadGenerator load(server.address(), {.threads = 4});
-  const auto longest = kill_each(server, load);
-  const LoadReport report = load.stop();
-  std::cout << "kill -9 of " << kWorkers << " workers, kept-alive connections: " << report.text()
-            << "; longest replacement seen after " << longest.count() << " ms\n";
-  INFO(report.text());
-  CHECK(report.failed() == 0);
-  CHECK(report.count("refused") == 0);
-  CHECK(report.count("timeout") == 0);
-  check_explained(server);
+  check_kills("kept-alive connections", {.threads = 4});
 }
 
 TEST_CASE("all workers killed at once are replaced", "[kill]") {

@@ -14,6 +14,7 @@
 #include <string>
 #include <system_error>
 
+#include "support/catch.h"
 #include "support/eventually.h"
 #include "support/processes/process.h"
 
@@ -42,6 +43,7 @@ bool SingleStep::is_allowed() {
   const bool allowed = ::ptrace(PTRACE_SEIZE, child, nullptr, nullptr) == 0;
   ::kill(child, SIGKILL);
   ::waitpid(child, nullptr, __WALL);
+  if (!allowed) WARN("this machine does not allow ptrace: nothing is tested");
   return allowed;
 }
 

@@ -19,7 +19,7 @@ class SingleStep {
   // Lets it run, unless it was killed.
   ~SingleStep();
 
-  // Whether this machine lets a process trace others.
+  // Whether this machine lets a process trace others. If not, warns that nothing is tested.
   [[nodiscard]] static bool is_allowed();
 
   // Runs up to `count` instructions; a system call is one. Returns how many were run before the process began to wait

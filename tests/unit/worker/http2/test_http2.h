@@ -2,18 +2,16 @@
 #pragma once
 
 #include <algorithm>
-#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "common/config/config.h"
 #include "support/catch.h"
 #include "support/clients/http2/http2_client.h"
+#include "unit/worker/connection/connection_server.h"
 #include "worker/http2/connection.h"
-#include "worker/server/expiry.h"
 #include "worker/testing/client/memory_stream.h"
 
 namespace pronghorn::worker {
@@ -22,44 +20,27 @@ namespace pronghorn::worker {
 inline void answer_hello(Exchange& exchange) { exchange.owner->respond(exchange, text("hello")); }
 inline void never_answer(Exchange&) {}
 
-class TestHttp2 final : private RequestHandler, private ConnectionOwner {
+class TestHttp2 final : public ConnectionServer {
  public:
-  using Handler = std::function<void(Exchange&)>;
   using Begin = std::function<std::unique_ptr<Connection>(ConnectionOwner&, ByteStream&, const Peer&,
                                                           std::unique_ptr<pronghorn::detail::Upgrade>)>;
 
-  static Config quick_config() {
-    Config config;
-    config.access_log = "off";
-    config.http.header_timeout = Milliseconds(1000);
-    config.http.body_timeout = Milliseconds(2000);
-    config.http.write_timeout = Milliseconds(3000);
-    config.http.keep_alive_timeout = Milliseconds(4000);
-    return config;
-  }
-
   explicit TestHttp2(Handler handler, const Config& config = quick_config(),
                      const test::Http2Client::Options& options = {})
-      : config_(config), handler_(std::move(handler)), client_(options) {
+      : ConnectionServer(std::move(handler), config), client_(options) {
     stream_.report_to(connection_);
     connection_.start();
   }
-  TestHttp2(const TestHttp2&) = delete;
-  TestHttp2& operator=(const TestHttp2&) = delete;
-  ~TestHttp2() {
+  ~TestHttp2() override {
     connection_.close();
-    end_turn();
+    TestHttp2::end_turn();
   }
 
   test::Http2Client& client() noexcept { return client_; }
   MemoryStream& stream() noexcept { return stream_; }
   Http2Connection& connection() noexcept { return connection_; }
-  HttpContext& context() noexcept { return context_; }
-  [[nodiscard]] std::uint64_t count(Count counter) const { return (*row_)[counter].load(); }
   // What serves the tunnels of "/socket", the only route that has some.
   void use_tunnels(Begin begin) { begin_ = std::move(begin); }
-  // How often its owner was told that the connection has ended.
-  [[nodiscard]] int closings() const noexcept { return closings_; }
   [[nodiscard]] bool open() const noexcept { return stream_.ended() == MemoryStream::Ended::no; }
 
   // Carries bytes both ways until nobody has more to say.
@@ -105,29 +86,12 @@ class TestHttp2 final : private RequestHandler, private ConnectionOwner {
     note_goaways(stream_.received());
   }
 
-  // Moves the clock, tick by tick.
-  void pass(std::chrono::milliseconds time) {
-    const HttpLimits& limits = config_.http;
-    const ConnectionTimeouts timeouts{.header = limits.header_timeout,
-                                      .body = limits.body_timeout,
-                                      .write = limits.write_timeout,
-                                      .keep_alive = limits.keep_alive_timeout,
-                                      .linger = kLinger,
-                                      .ping = limits.websocket_ping};
-    for (std::uint64_t ticks = static_cast<std::uint64_t>(time.count()) / kTickMs; ticks > 0; --ticks) {
-      now_ += std::chrono::milliseconds(kTickMs);
-      expire_connections(context_, 1, timeouts, now_);
-      end_turn();
-    }
-  }
   // Ends the turn of the loop, and begins the next.
-  void end_turn() {
-    context_.end_of_turn.run();
-    context_.end_of_turn.resume();
-    context_.end_of_turn.run();
+  void end_turn() override {
+    ConnectionServer::end_turn();
+    context().end_of_turn.resume();
+    ConnectionServer::end_turn();
   }
-
-  static constexpr Milliseconds kLinger{5000};
 
  private:
   void note_goaways(std::string_view frames) {
@@ -142,34 +106,17 @@ class TestHttp2 final : private RequestHandler, private ConnectionOwner {
       frames.remove_prefix(std::min(frames.size(), kHead + number(0, 3)));
     }
   }
-  void handle(Exchange& exchange) noexcept override { handler_(exchange); }
-  void deadline_passed(Exchange& exchange) noexcept override {
-    exchange.running.reset();
-    exchange.owner->respond(exchange, problem(504));
-  }
-  void refuse(Exchange& exchange, int status, std::string_view reason) noexcept override {
-    exchange.running.reset();
-    exchange.owner->respond(exchange, problem(status, reason));
-  }
   [[nodiscard]] bool has_socket(std::string_view path) const noexcept override { return path == "/socket"; }
-  void closed(Connection&) noexcept override { ++closings_; }
-  void upgraded() override {}
   [[nodiscard]] std::unique_ptr<Connection> begin_within(ConnectionOwner& owner, ByteStream& stream, const Peer& peer,
                                                          std::unique_ptr<pronghorn::detail::Upgrade> to) override {
     return begin_ ? begin_(owner, stream, peer, std::move(to)) : nullptr;
   }
 
-  Config config_;
-  Handler handler_;
   Begin begin_;
-  int closings_ = 0;
-  std::unique_ptr<WorkerRow> row_ = std::make_unique<WorkerRow>();
-  HttpContext context_{config_, *this, nullptr, *row_};
-  std::chrono::steady_clock::time_point now_ = std::chrono::steady_clock::now();
   MemoryStream stream_;
   std::vector<test::Http2Goaway> goaways_;
   test::Http2Client client_;
-  Http2Connection connection_{context_, *this, stream_, Peer{.client = {"192.0.2.1", 1234}}, false};
+  Http2Connection connection_{context(), *this, stream_, Peer{.client = {"192.0.2.1", 1234}}, false};
 };
 
 // Answers with what the coroutine returns.

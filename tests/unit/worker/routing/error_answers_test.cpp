@@ -8,18 +8,10 @@
 #include "pronghorn/pronghorn.h"
 #include "pronghorn/testing.h"
 #include "support/catch.h"
+#include "unit/worker/routing/problem_body.h"
 
 using namespace pronghorn;
 using namespace std::chrono_literals;
-
-namespace {
-
-nlohmann::json body_of(const TestResponse& response) {
-  CHECK(response.header("content-type") == "application/problem+json");
-  return nlohmann::json::parse(response.body);
-}
-
-}  // namespace
 
 namespace {
 
@@ -74,14 +66,14 @@ TEST_CASE("an HttpError answers with its status and text", "[application][errors
   TestClient client(errors);
   const auto conflict = client.get("/http");
   CHECK(conflict.status == 409);
-  const auto problem = body_of(conflict);
+  const auto problem = problem_body(conflict);
   CHECK(problem["title"] == "Conflict");
   CHECK(problem["detail"] == "already there");
   CHECK(problem["request_id"].get<std::string>().size() == 24);
   CHECK(client.get("/retry").header("retry-after") == "7");
   CHECK(client.get("/http").header("retry-after").empty());
   CHECK(client.get("/problem").status == 418);
-  CHECK(body_of(client.get("/problem")).contains("request_id"));
+  CHECK(problem_body(client.get("/problem")).contains("request_id"));
 }
 
 TEST_CASE("any other exception is 500 without details, whatever its type, and the next request is served",
@@ -93,7 +85,7 @@ TEST_CASE("any other exception is 500 without details, whatever its type, and th
     const auto response = client.get(path);
     CHECK(response.status == 500);
     CHECK(response.body.find("secret") == std::string::npos);
-    CHECK(body_of(response).contains("request_id"));
+    CHECK(problem_body(response).contains("request_id"));
   }
 }
 
@@ -165,7 +157,7 @@ TEST_CASE("an on_error hook that throws leads to a plain 500", "[application][ho
   TestClient client(error_hook);
   const auto response = client.get("/unknown");
   CHECK(response.status == 500);
-  CHECK(body_of(response).contains("request_id"));
+  CHECK(problem_body(response).contains("request_id"));
 }
 
 namespace {

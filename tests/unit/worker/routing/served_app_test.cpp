@@ -9,16 +9,12 @@
 #include "pronghorn/pronghorn.h"
 #include "pronghorn/testing.h"
 #include "support/catch.h"
+#include "unit/worker/routing/problem_body.h"
 
 using namespace pronghorn;
 using namespace std::chrono_literals;
 
 namespace {
-
-nlohmann::json body_of(const TestResponse& response) {
-  CHECK(response.header("content-type") == "application/problem+json");
-  return nlohmann::json::parse(response.body);
-}
 
 void basics(App& app) {
   app.get("/hello", [](Request&) { return text("Hello, World!"); });
@@ -81,7 +77,7 @@ TEST_CASE("what no route answers is 404, 405 with Allow, or 400, as problem deta
   TestClient client(basics);
   const auto missing = client.get("/nowhere");
   CHECK(missing.status == 404);
-  const auto problem = body_of(missing);
+  const auto problem = problem_body(missing);
   CHECK(problem["title"] == "Not Found");
   CHECK(problem["status"] == 404);
   CHECK(problem["request_id"].get<std::string>().size() == 24);
@@ -89,12 +85,12 @@ TEST_CASE("what no route answers is 404, 405 with Allow, or 400, as problem deta
   const auto wrong_method = client.request("DELETE", "/hello");
   CHECK(wrong_method.status == 405);
   CHECK(wrong_method.header("allow") == "GET, HEAD, OPTIONS");
-  CHECK(body_of(wrong_method)["request_id"] != problem["request_id"]);
+  CHECK(problem_body(wrong_method)["request_id"] != problem["request_id"]);
 
   CHECK(client.get("/a/%2e%2e/hello").status == 400);
   CHECK(client.get("/%zz").status == 400);
   CHECK(client.get("/users/seven").status == 400);
-  CHECK(body_of(client.get("/users/seven"))["detail"] == "id must be a whole number, not \"seven\"");
+  CHECK(problem_body(client.get("/users/seven"))["detail"] == "id must be a whole number, not \"seven\"");
 }
 
 // The parser knew a fixed list of methods, so that a route for any other could not be reached.

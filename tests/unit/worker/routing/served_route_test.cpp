@@ -8,18 +8,10 @@
 #include "pronghorn/pronghorn.h"
 #include "pronghorn/testing.h"
 #include "support/catch.h"
+#include "unit/worker/routing/problem_body.h"
 
 using namespace pronghorn;
 using namespace std::chrono_literals;
-
-namespace {
-
-nlohmann::json body_of(const TestResponse& response) {
-  CHECK(response.header("content-type") == "application/problem+json");
-  return nlohmann::json::parse(response.body);
-}
-
-}  // namespace
 
 namespace {
 
@@ -165,7 +157,7 @@ TEST_CASE("after middleware that throws costs the response, not the worker", "[a
   TestClient client(middleware);
   const auto response = client.get("/broken");
   CHECK(response.status == 500);
-  CHECK(body_of(response).contains("request_id"));
+  CHECK(problem_body(response).contains("request_id"));
 }
 
 TEST_CASE("middleware hands values on to the handler", "[application][middleware]") {
