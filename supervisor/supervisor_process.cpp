@@ -10,9 +10,9 @@
 #include <exception>
 #include <utility>
 
-#include "common/config/redis_url.h"
 #include "common/log.h"
 #include "supervisor/crash/exit_facts.h"
+#include "supervisor/server_facts.h"
 #include "supervisor/system/exit_status.h"
 #include "supervisor/upgrade/resume_state.h"
 
@@ -33,16 +33,6 @@ ControlSocket make_control(uv_loop_t* loop, const Ground& ground, ControlSocket:
   } catch (const ConfigurationError& error) {
     throw ConfigurationError(fmt::format("control {} (--control, --runtime-dir)", error.what()));
   }
-}
-
-std::string redis_mode(const Config& config) {
-  return config.redis == "embedded" || config.redis == "none" ? config.redis : "server";
-}
-
-// Without the password; empty: there is no Redis.
-std::string redis_display(const Config& config) {
-  const std::string address = redis_address(config);
-  return address == "none" ? "" : display_redis_url(parse_redis_url(address));
 }
 
 std::uint64_t earlier(std::uint64_t a, std::uint64_t b) noexcept { return a == 0 || b == 0 ? a + b : std::min(a, b); }
@@ -181,7 +171,10 @@ void SupervisorProcess::watch_signals() {
 }
 
 int SupervisorProcess::run() {
-  describe_server();
+  ServerRow& server = ground_.board.server();
+  describe_server(server, ground_);
+  server.started_ms.store(ground_.resume ? ground_.resume->started_ms : began_ms_);
+  server.generation.store(ground_.resume ? ground_.resume->generation : 1);
   tick_.start(Milliseconds(1'000), Milliseconds(1'000));
   memory_tick_.start(Recycler::kMemoryPeriod);
   watch_for_stalls(ground_.config->stall_threshold);
@@ -198,25 +191,6 @@ int SupervisorProcess::run() {
   uv_run(loop_, UV_RUN_DEFAULT);
   control_.remove_file();
   return status_;
-}
-
-void SupervisorProcess::describe_server() {
-  ServerRow& server = ground_.board.server();
-  std::vector<std::string> addresses;
-  for (const Address& address : ground_.listeners.addresses()) addresses.push_back(address.text);
-  server.listen.set(fmt::format("{}", fmt::join(addresses, "\n")));
-  server.name.set(ground_.config->name);
-  describe_redis(*ground_.config);
-  server.pid.store(static_cast<std::uint32_t>(::getpid()));
-  server.started_ms.store(ground_.resume ? ground_.resume->started_ms : began_ms_);
-  server.generation.store(ground_.resume ? ground_.resume->generation : 1);
-}
-
-void SupervisorProcess::describe_redis(const Config& config) {
-  ServerRow& server = ground_.board.server();
-  server.redis_mode.set(redis_mode(config));
-  server.redis_address.set(redis_display(config));
-  server.ready_without_redis.store(config.ready_requires == "nothing" ? 1 : 0);
 }
 
 // --- Starting -------------------------------------------------------------------------------------------------------
@@ -367,10 +341,9 @@ void SupervisorProcess::rollout_complete(const Config& config) {
   } catch (const std::exception& error) {
     log_error(error.what());
   }
-  describe_redis(config);
+  describe_redis(ground_.board.server(), config);
   if (ground_.ticket_keys) certificates_.use(rollouts_.launch().tls, std::time(nullptr));
   log_level_.clear();
-  ground_.board.server().ready_without_redis.store(config.ready_requires == "nothing" ? 1 : 0);
   watch_for_stalls(config.stall_threshold);
   scaling_.reconfigure(config);
   schedule();

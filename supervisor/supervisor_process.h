@@ -61,8 +61,6 @@ class SupervisorProcess {
   [[nodiscard]] Workers::Callbacks worker_callbacks();
   [[nodiscard]] ControlCommands::Actions control_actions();
   void watch_signals();
-  void describe_server();
-  void describe_redis(const Config& config);
   void begin();
   void resume();
   void start_workers();
