@@ -10,6 +10,7 @@
 #include "support/catch.h"
 #include "support/paths.h"
 #include "support/processes/server_process.h"
+#include "support/system/root.h"
 #include "support/tls/tls_client.h"
 
 using namespace pronghorn::test;
@@ -84,10 +85,7 @@ TEST_CASE("the log warns when workers run as root", "[privileges]") {
 // certbot's files: only root can read the key.
 TEST_CASE("a server with --user reads keys that only root can read, also at a reload and after an upgrade",
           "[privileges][tls]") {
-  if (::geteuid() != 0) {
-    WARN("skipped: only root can change the user");
-    return;
-  }
+  if (!can_change_user()) return;
   const PublicCopy copy;
   const std::string folder = copy.directory.path();
   const TlsFiles files;  // in a folder of mode 0700, files of mode 0600
@@ -125,10 +123,7 @@ TEST_CASE("a server with --user reads keys that only root can read, also at a re
 // What AmbientCapabilities= of a systemd unit does.
 TEST_CASE("a server of another user that has the right to read files uses it for certificates only",
           "[privileges][tls]") {
-  if (::geteuid() != 0) {
-    WARN("skipped: only root can change the user");
-    return;
-  }
+  if (!can_change_user()) return;
   const PublicCopy copy;
   const std::string folder = copy.directory.path();
   const TlsFiles files;
@@ -164,10 +159,7 @@ TEST_CASE("a server of another user that has the right to read files uses it for
 
 TEST_CASE("a server with --user whose certificates everybody may read keeps no right to read files",
           "[privileges][tls]") {
-  if (::geteuid() != 0) {
-    WARN("skipped: only root can change the user");
-    return;
-  }
+  if (!can_change_user()) return;
   const PublicCopy copy;
   const std::string folder = copy.directory.path();
   const TlsFiles files;
@@ -183,10 +175,7 @@ TEST_CASE("a server with --user whose certificates everybody may read keeps no r
 }
 
 TEST_CASE("the whole server runs as the user of --user, on a port below 1024 as well", "[privileges]") {
-  if (::geteuid() != 0) {
-    WARN("skipped: only root can change the user");
-    return;
-  }
+  if (!can_change_user()) return;
   const PublicCopy copy;
   const std::string folder = copy.directory.path();
   ServerProcess server({.command = {folder + "/pronghorn", "serve", folder + "/hello.so"},
@@ -219,10 +208,7 @@ TEST_CASE("the whole server runs as the user of --user, on a port below 1024 as 
 // The lines of deploy/systemd/pronghorn.service that let an unprivileged server listen on port 443, carried out as
 // systemd does.
 TEST_CASE("the capabilities of the systemd unit suffice for a port below 1024", "[privileges][systemd]") {
-  if (::geteuid() != 0) {
-    WARN("skipped: only root can change the user");
-    return;
-  }
+  if (!can_change_user()) return;
   const std::string unit = read_file(source_path("/deploy/systemd/pronghorn.service"));
   for (const char* line : {"\nDynamicUser=yes\n", "\nAmbientCapabilities=CAP_NET_BIND_SERVICE\n",
                            "\nCapabilityBoundingSet=CAP_NET_BIND_SERVICE\n", "\nNoNewPrivileges=yes\n"}) {
@@ -251,10 +237,7 @@ TEST_CASE("the capabilities of the systemd unit suffice for a port below 1024", 
 }
 
 TEST_CASE("a data_dir of another user is told at start, not at the first crash", "[privileges]") {
-  if (::geteuid() != 0) {
-    WARN("skipped: only root can change the user");
-    return;
-  }
+  if (!can_change_user()) return;
   const PublicCopy copy;
   const std::string folder = copy.directory.path();
   std::filesystem::create_directory(folder + "/data");

@@ -10,6 +10,7 @@
 #include "support/paths.h"
 #include "support/processes/redis_process.h"
 #include "support/processes/server_process.h"
+#include "support/system/root.h"
 #include "support/tls/test_authority.h"
 
 using namespace pronghorn::test;
@@ -176,10 +177,7 @@ TEST_CASE("a reload takes changed certificates, and is refused when they do not 
 
 // The key is read before the privileges are dropped, and no worker needs the file.
 TEST_CASE("a key that only root may read serves a server with a user of its own", "[redis][tls][privileges]") {
-  if (::geteuid() != 0) {
-    WARN("skipped: only root can change the user");
-    return;
-  }
+  if (!can_change_user()) return;
   TestAuthority authority;
   const IssuedFiles own = authority.issue_files();
   RedisProcess redis(tls_redis(authority.redis_arguments(authority.issue_files())));
