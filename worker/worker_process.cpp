@@ -285,9 +285,9 @@ bool WorkerProcess::has_kernel_tls() const {
   const std::string why_not = why_no_kernel_tls();
   if (handover_.slot != 0) return why_not.empty();
   if (why_not.empty()) {
-    log_info("kernel TLS is in use: connections by TLS 1.3 and HTTP/1.1 survive their worker");
+    log_info("kernel TLS is in use: HTTP/1.1 connections over TLS 1.3 survive their worker");
   } else {
-    log_info("connections by TLS end with their worker: the kernel does not offer TLS", {{"reason", why_not}});
+    log_info("TLS connections end with their worker: the kernel does not offer TLS", {{"reason", why_not}});
   }
   return why_not.empty();
 }

@@ -29,7 +29,7 @@ std::vector<Option> make_options() {
   std::vector<Option> table{
       list({"listen", kServing,
             "Address to serve: 127.0.0.1:8080, [::1]:8080, :8080 (every interface) or unix:PATH; with https:// before "
-            "it, such as https://:443, by TLS. May be repeated. PORT=N means 0.0.0.0:N.",
+            "it, such as https://:443, with TLS. May be repeated. PORT=N means 0.0.0.0:N.",
             "PORT"},
            "ADDR", &Config::listen, check_listen),
       workers({"workers", kServing,
@@ -88,7 +88,7 @@ std::vector<Option> make_options() {
               "without one fails). Needs tls_client_ca."},
              &Config::tls_client_certificates, {"off", "optional", "required"}),
       truth({"kernel_tls", kTls,
-             "Whether the kernel encrypts, if it can, so that connections by TLS survive their worker. Turn it off to "
+             "Whether the kernel encrypts, if it can, so that TLS connections survive their worker. Turn it off to "
              "rule the kernel out when clients report errors of TLS."},
             &Config::kernel_tls),
       truth({"redirect_http", kTls,

@@ -260,7 +260,7 @@ class Bench:
                         one = load.handshakes(server, self.options.build, kind, self.options.seconds, self.client_core)
                         results[kind].setdefault(server.name, []).append(one)
         progress("")
-        print(report.handshakes_table(results) + "\n\nkeep-alive by TLS")
+        print(report.handshakes_table(results) + "\n\nkeep-alive over TLS")
         results["keepalive"] = self.rounds(servers.tls_servers(self.options.build, self.folder), load.Load())
         return results
 

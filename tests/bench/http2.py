@@ -47,12 +47,12 @@ def _edited(server, name, old, new):
 
 
 def _nginx(server, name):
-    """nginx listens for HTTP/2 alone, where it does; by TLS, for both."""
+    """nginx listens for HTTP/2 alone, where it does; over TLS, for both."""
     return _edited(server, name, " backlog=4096;", " backlog=4096 http2;")
 
 
 def candidates(build, folder):
-    """The small response of Pronghorn and nginx, and a file of 1 KiB, because h2o serves files; then both by TLS."""
+    """The small response of Pronghorn and nginx, and a file of 1 KiB, because h2o serves files; then both over TLS."""
     ours = ["--http2-cleartext", "true", "--keep-alive-requests", "0"]
     small = {server.name: server for server in servers.hello_servers(build)}
     files = {server.name: server for server in servers.file_servers(build, folder, "1KiB.txt", 1024)}

@@ -83,7 +83,7 @@ def measure(server, load, seconds, client_core):
 
 
 def handshakes(server, build, kind, seconds, client_core):
-    """One round of connections by TLS with one request each. `kind`: full or resumed."""
+    """One round of TLS connections with one request each. `kind`: full or resumed."""
     cpu = processes.cpu_ns(server.process.pid)
     command = ["taskset", "-c", str(client_core), build / "bench/tls_client", str(server.port), kind, str(seconds)]
     output = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True,

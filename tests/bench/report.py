@@ -201,9 +201,9 @@ def targets(results):
         for kind in ("full", "resumed"):
             values = ratios(results["tls"][kind], "pronghorn", "nginx", "per_cpu_s")
             found.add_paired(f"TLS 1.3 handshakes ({kind}) per CPU second / nginx", values, 0.95, at_most=False)
-        found.add_paired("keep-alive by TLS: CPU per request / nginx",
+        found.add_paired("keep-alive over TLS: CPU per request / nginx",
                          ratios(results["tls"]["keepalive"], "pronghorn", "nginx"), 1.05)
-    cpu("tls_file_1m", "file of 1 MiB by TLS", "nginx", 1.1)
+    cpu("tls_file_1m", "file of 1 MiB over TLS", "nginx", 1.1)
     if "tokens" in results:
         found.add("ES256 token, first time, us", median(results["tokens"]["pronghorn"], "first_us"), 25)
         found.add("ES256 token, remembered, us", median(results["tokens"]["pronghorn"], "remembered_us"), 1)

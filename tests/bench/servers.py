@@ -116,7 +116,7 @@ def pronghorn(build, workers=1, redis="none", target="/", expected=HELLO, name="
 
 
 def tls_servers(build, folder, target="/", expected=HELLO, settings=None):
-    """GET / by TLS, with one certificate: ECDSA on P-256, as most sites have."""
+    """GET / over TLS, with one certificate: ECDSA on P-256, as most sites have."""
     certificate, key = pathlib.Path(folder) / "certificate.pem", pathlib.Path(folder) / "certificate.key"
     if not certificate.exists():
         subprocess.run([build / "pronghorn", "certificate", "--self-signed", "--certificate", certificate, "--key", key],

@@ -1,4 +1,4 @@
-// Connects by TLS 1.3, sends one request and closes, again and again for some seconds, one connection at a time:
+// Connects over TLS 1.3, sends one request and closes, again and again for some seconds, one connection at a time:
 //   tls_client PORT full|resumed SECONDS
 // Prints {"handshakes": …, "seconds": …}. Ends with an error if one of them was not of the kind that was asked for.
 #include <openssl/err.h>

@@ -16,7 +16,7 @@ namespace {
 
 bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
-// Clients that load the server by TLS until they are stopped.
+// Clients that load the server over TLS until they are stopped.
 class TlsLoad {
  public:
   explicit TlsLoad(Address address) : address_(std::move(address)) {

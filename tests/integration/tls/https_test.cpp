@@ -50,7 +50,7 @@ TEST_CASE("a request over TLS is answered, and the server names its address http
   CHECK(eventually(10s, [&] { return https.server.status().at("totals").at("tls").at("full").get<int>() >= 1; }));
 }
 
-TEST_CASE("curl and openssl s_client speak to the server by TLS 1.2 and 1.3", "[https]") {
+TEST_CASE("curl and openssl s_client speak to the server over TLS 1.2 and 1.3", "[https]") {
   const HttpsServer https(
       {.arguments = {"--access-log", "access.log", "--access-log-format", "%r %s %{SSL_PROTOCOL}x %{SSL_CIPHER}x"}});
   const std::string url = "https://127.0.0.1:" + https.port() + "/hello";

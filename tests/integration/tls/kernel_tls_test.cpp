@@ -1,4 +1,4 @@
-// Connections by TLS outlive their worker when the kernel encrypts them. On a machine whose kernel has no TLS these
+// TLS connections outlive their worker when the kernel encrypts them. On a machine whose kernel has no TLS these
 // tests say so and pass; ./scripts/test-kernel-tls runs them on one that has.
 #include <poll.h>
 #include <signal.h>
@@ -61,7 +61,7 @@ std::string download(std::size_t size) { return "/download?bytes=" + std::to_str
 
 }  // namespace
 
-TEST_CASE("connections by TLS survive kill -9, and stay https", "[kernel-tls]") {
+TEST_CASE("TLS connections survive kill -9, and stay https", "[kernel-tls]") {
   const KernelServer https({.app = app_path("apps/origin"), .workers = 2});
   if (!https.usable) return;
   std::list<TlsConnection> clients;
@@ -74,7 +74,7 @@ TEST_CASE("connections by TLS survive kill -9, and stay https", "[kernel-tls]") 
   CHECK(https.server.status().at("totals").at("tls").at("full") == 12);
 }
 
-TEST_CASE("the access log knows the cipher of a connection by TLS that another worker took up", "[kernel-tls]") {
+TEST_CASE("the access log knows the cipher of a TLS connection that another worker took up", "[kernel-tls]") {
   const KernelServer https(
       {.workers = 1,
        .arguments = {"--access-log", "access.log", "--access-log-format", "%r %{SSL_PROTOCOL}x %{SSL_CIPHER}x"}});
@@ -112,7 +112,7 @@ TEST_CASE("a client that asks for short records gets them, with kernel TLS too",
   CHECK(client.get(download(100'000)).body == numbered(100'000));
 }
 
-TEST_CASE("a long response by TLS arrives whole, whatever is killed", "[kernel-tls]") {
+TEST_CASE("a long response over TLS arrives whole, whatever is killed", "[kernel-tls]") {
   const KernelServer https({.workers = 1});
   if (!https.usable) return;
   HttpConnection connection(https.tunnel.address(), 60s);
@@ -129,7 +129,7 @@ TEST_CASE("a long response by TLS arrives whole, whatever is killed", "[kernel-t
   CHECK(https.server.log_has("1 response finished"));
 }
 
-TEST_CASE("a file by TLS arrives whole, also when it was deleted meanwhile", "[kernel-tls]") {
+TEST_CASE("a file over TLS arrives whole, also when it was deleted meanwhile", "[kernel-tls]") {
   const TempDir folder;
   const std::string content = numbered(kLong);
   write_file(folder / "long.bin", content);
@@ -145,7 +145,7 @@ TEST_CASE("a file by TLS arrives whole, also when it was deleted meanwhile", "[k
   CHECK(connection.read_response().body == content);
 }
 
-TEST_CASE("requests by TLS that were running are run again, or refused", "[kernel-tls]") {
+TEST_CASE("requests over TLS that were running are run again, or refused", "[kernel-tls]") {
   const KernelServer https({.workers = 1});
   if (!https.usable) return;
   HttpConnection reads(https.tunnel.address(), 60s);
@@ -160,7 +160,7 @@ TEST_CASE("requests by TLS that were running are run again, or refused", "[kerne
   CHECK(writes.read_response().status == 503);
 }
 
-TEST_CASE("a reload closes no connection by TLS", "[kernel-tls]") {
+TEST_CASE("a reload closes no TLS connection", "[kernel-tls]") {
   const KernelServer https({.workers = 2});
   if (!https.usable) return;
   std::list<TlsConnection> clients;
@@ -173,7 +173,7 @@ TEST_CASE("a reload closes no connection by TLS", "[kernel-tls]") {
   }
 }
 
-TEST_CASE("a WebSocket by TLS survives its worker", "[kernel-tls]") {
+TEST_CASE("a WebSocket over TLS survives its worker", "[kernel-tls]") {
   const KernelServer https({.workers = 1});
   if (!https.usable) return;
   WebSocketClient socket(https.tunnel.address(), "/echo/socket");
@@ -188,7 +188,7 @@ TEST_CASE("a WebSocket by TLS survives its worker", "[kernel-tls]") {
 }
 
 // The kernel drops a record for which TCP has no room when the connection is closed or shut down.
-TEST_CASE("the last response of a connection by TLS arrives whole, and then close_notify", "[kernel-tls]") {
+TEST_CASE("the last response of a TLS connection arrives whole, and then close_notify", "[kernel-tls]") {
   const KernelServer https({.workers = 1});
   if (!https.usable) return;
   for (const std::size_t size : {100UL, 16'000UL, 300'000UL, 3'000'000UL, kLong}) {
@@ -213,7 +213,7 @@ TEST_CASE("a client that says close_notify is still answered, with kernel TLS to
   }
 }
 
-TEST_CASE("uploads by TLS arrive whole, also the first bytes of a connection", "[kernel-tls]") {
+TEST_CASE("uploads over TLS arrive whole, also the first bytes of a connection", "[kernel-tls]") {
   const KernelServer https({.workers = 1, .arguments = {"--max-body", "30MiB"}});
   if (!https.usable) return;
   const std::string body = numbered(5'000'000);
@@ -225,7 +225,7 @@ TEST_CASE("uploads by TLS arrive whole, also the first bytes of a connection", "
 }
 
 // Any byte too much, too little or twice would show.
-TEST_CASE("kills at any moment leave connections by TLS whole or closed", "[kernel-tls]") {
+TEST_CASE("kills at any moment leave TLS connections whole or closed", "[kernel-tls]") {
   const KernelServer https({.workers = 1});
   if (!https.usable) return;
   std::minstd_rand random(7);
@@ -250,7 +250,7 @@ TEST_CASE("kills at any moment leave connections by TLS whole or closed", "[kern
   CHECK(whole >= kRounds - 3);  // one whose worker died in the middle of reading from it ends
 }
 
-TEST_CASE("kernel_tls = false: connections by TLS end with their worker", "[kernel-tls]") {
+TEST_CASE("kernel_tls = false: TLS connections end with their worker", "[kernel-tls]") {
   const KernelServer https({.workers = 1, .arguments = {"--kernel-tls", "false"}}, KernelServer::Wanted::off);
   CHECK_FALSE(https.usable);
   TlsConnection client(https.server.address(1));
