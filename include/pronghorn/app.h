@@ -125,9 +125,9 @@ class PRONGHORN_API Route {
   // client gets them, repetitions get 409. Set-Cookie is never kept. The body is read whole, up to max_body, before the
   // handler runs.
   //
-  // If the worker dies, its keys are free at once, and a request that another worker takes up with its connection runs
-  // again under its key (docs/survival.md). The handler then starts from its beginning, so what it does outside this
-  // server must tolerate being done twice.
+  // If the worker dies, its keys are released immediately, and a request whose connection another worker takes over
+  // runs again under its key (docs/survival.md). The handler then starts from its beginning, so what it does outside
+  // this server must tolerate being done twice.
   //
   // For POST and PATCH: the other methods may be repeated anyway. Throws std::invalid_argument for any other method,
   // and if `keep` is not above zero and at most 366 days.

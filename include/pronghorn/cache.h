@@ -66,9 +66,9 @@ struct CacheOptions {
   // How long the value is fresh. A random part of up to a tenth is taken off, so that entries that were made together
   // do not expire together. Above zero.
   std::chrono::milliseconds ttl = std::chrono::minutes(1);
-  // How long after that the old value may still be used: callers get it immediately, and one of them has it computed
-  // anew in the background. Set it if computing takes longer than a request may wait. The fill then runs after its
-  // caller has ended, so it must own what it captures: no [&].
+  // How long after that the old value may still be used: callers get it immediately, and one of them recomputes it in
+  // the background. Set it if computing takes longer than a request may wait. The fill then runs after its caller has
+  // ended, so it must own what it captures: no [&].
   std::chrono::milliseconds stale{0};
   // How long a fill's nullopt is kept, so that what does not exist is not looked up for each request. Zero: not at all.
   std::chrono::milliseconds negative = std::chrono::seconds(5);
@@ -97,10 +97,10 @@ struct CacheOptions {
 // The key is the URL, with host, scheme and query, so a client that sends many different queries fills the cache. A
 // handler whose response depends on anything else must say so with Vary or `key`.
 struct CachedOptions {
-  // How long a response is fresh whose fields do not say it (s-maxage, max-age, Expires). Zero: it is not stored.
+  // How long a response stays fresh if its fields (s-maxage, max-age, Expires) do not say so. Zero: it is not stored.
   std::chrono::milliseconds ttl{0};
-  // How long after that the old response may still be sent, while one request runs the handler: to all but that one.
-  // Unless the response says otherwise: stale-while-revalidate, must-revalidate, s-maxage.
+  // For how long after that the old response may still be sent while one request, which gets the new response, runs the
+  // handler. The response may say otherwise: stale-while-revalidate, must-revalidate, s-maxage.
   std::chrono::milliseconds stale{0};
   // Names for Cache::invalidate_tag(), of any bytes. At most CacheTags::kMost.
   std::vector<std::string> tags = {};
@@ -262,8 +262,8 @@ class PRONGHORN_API Cache {
   [[nodiscard]] Task<void> invalidate_tag(std::string_view tag);
 
   // Saves a value where it belongs, and then in the cache. `save` is called with the value (const std::string&) or
-  // without arguments, and may return a Task. While it runs, callers of get_or_fill() wait for the value. Of two writes
-  // of a key at the same time neither stays in the cache, because nobody knows which was saved last.
+  // without arguments, and may return a Task. While it runs, callers of get_or_fill() wait for the value. If two writes
+  // of a key overlap, neither stays in the cache, because nobody knows which was saved last.
   //
   // Throws what `save` throws: the entry is then removed. Throws RedisUnavailable, without calling `save`, if the old
   // entry cannot be removed first. When it returns, the value is saved, and the cache has it or nothing.
@@ -279,7 +279,7 @@ class PRONGHORN_API Cache {
   // must own what it captures. What it throws is logged, and it is called again, with growing pauses, until it returns.
   // A worker that drains or stops saves first what is queued, within drain_timeout and before its last on_stop hook has
   // ended. So a save may run more than once, and is lost only with the worker: on a crash, by kill -9, or if it still
-  // fails when the time to stop is over (logged). What must not be lost is a job (pronghorn/jobs.h).
+  // fails when the time to stop has run out (logged). What must not be lost is a job (pronghorn/jobs.h).
   //
   // The queue of a worker holds 10,000 keys and 64 MiB. Throws HttpError 503 if it is full, and RedisUnavailable if the
   // cache does not take the value; then nothing is saved.

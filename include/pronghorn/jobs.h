@@ -37,7 +37,8 @@ class JobRun;
 class JobService;
 }  // namespace detail
 
-// How jobs of one name are carried out. Workers of different versions may disagree; each follows its own.
+// How jobs of one name are carried out. If workers run different versions of the application, each uses its own
+// options.
 struct JobOptions {
   // How often a job may fail (its handler throws) before it is given up, as `failed`. At least 1.
   unsigned attempts = 5;
@@ -49,8 +50,8 @@ struct JobOptions {
   unsigned concurrency = 10;
   // How long one attempt may take; then its handler is destroyed and the attempt has failed. Zero: no limit.
   std::chrono::milliseconds timeout{0};
-  // How long a job that is done can be looked up with its result; of each name only the last 100,000. Zero: not at all.
-  // At most 366 days.
+  // How long a finished job and its result can be looked up; of each name only the latest 100,000. Zero: not at all. At
+  // most 366 days.
   std::chrono::milliseconds keep = std::chrono::hours(1);
   // How long jobs that failed or are dead are kept with their payload, for `pronghorn jobs`. At most 366 days.
   std::chrono::milliseconds keep_failed = std::chrono::days(14);
@@ -183,8 +184,8 @@ struct JobCounts {
 // A handle to the jobs of all workers and machines that share a Redis and the option `name`: cheap to copy, valid for
 // the life of the worker.
 //
-// Errors: all throw RedisUnavailable (503) if Redis is down or full. An enqueue() that throws it may have been carried
-//         out.
+// Errors: all throw RedisUnavailable (503) if Redis is down or full. If enqueue() throws it, the job may have been
+// added nevertheless.
 class PRONGHORN_API Jobs {
  public:
   static constexpr std::size_t kMaxPayload = 1024 * 1024;  // bytes
@@ -196,7 +197,7 @@ class PRONGHORN_API Jobs {
   // larger than kMaxPayload, or an option is out of range. Copies its arguments before it returns.
   [[nodiscard]] Task<std::string> enqueue(std::string_view name, std::string_view payload,
                                           const EnqueueOptions& options = {});
-  // nullopt if there is no such job, or no longer. Any text is allowed as `id`.
+  // nullopt if there is no such job, or it is no longer kept. Any text is allowed as `id`.
   [[nodiscard]] Task<std::optional<JobStatus>> find(std::string_view id);
   // Of all names, or of one.
   [[nodiscard]] Task<JobCounts> counts();

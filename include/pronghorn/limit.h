@@ -52,7 +52,7 @@ struct Limit {
   // to one client). Called on the loop thread for every request; must not block. What it throws fails the request.
   std::function<std::string(Request&)> key{};
 
-  // The same for a key that is found by waiting, such as one of the session. Used if `key` is empty. If it throws
+  // The same for a key that has to be waited for, such as one from the session. Used if `key` is empty. If it throws
   // RedisUnavailable, the limit is decided as `when_unavailable` says.
   std::function<Task<std::string>(Request&)> key_task{};
 
@@ -107,7 +107,7 @@ struct Limit {
   // The price, with n permits per lease and m machines: a machine may hold back n permits that another one could use,
   // so requests of a key may be refused up to n * (m - 1) too early. With bucket() and gcra(), permits stay valid for
   // up to one window after they were taken, so a burst may be larger by n * m. A single machine is exact. A worker that
-  // dies loses no permit, except those that were on their way to it.
+  // dies loses only permits that were on their way to it.
   //
   // Not for concurrent(): Route::limit() throws.
   PRONGHORN_API Limit& leased(std::uint32_t permits = 0) &;

@@ -152,9 +152,9 @@ class PRONGHORN_API Redis {
     handle.until_ = time;
     return handle;
   }
-  // The same for reads that may be stale: in a cluster and with sentinels they go to a replica if one can be reached. What
-  // it refuses, such as a write, the primary is asked then. A replica may lag behind by any time while it cannot reach
-  // its primary. With one server nothing changes.
+  // The same for reads that may be stale: in a cluster and with sentinels they go to a replica if one can be reached. A
+  // command that the replica refuses, such as a write, is sent to the primary. A replica may lag behind by any time
+  // while it cannot reach its primary. With one server nothing changes.
   [[nodiscard]] Redis prefer_replica() const noexcept {
     Redis handle(*this);
     handle.may_be_stale_ = true;
@@ -166,7 +166,7 @@ class PRONGHORN_API Redis {
   [[nodiscard]] Task<Reply> command(const Args&... args) {
     return run(Command(args...));
   }
-  [[nodiscard]] Task<Reply> run(Command command);  // one that may wait, as BLPOP, has a connection of its own meanwhile
+  [[nodiscard]] Task<Reply> run(Command command);  // one that waits, such as BLPOP, gets a connection of its own
 
   // Sends all commands at once and yields their replies in the same order. An error from Redis is an error Reply, not
   // an exception. Throws RedisUnavailable. Not atomic unless the commands include MULTI and EXEC. (GCC 12 does not

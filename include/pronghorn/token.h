@@ -143,8 +143,8 @@ struct TokenOptions {
   WhenUnavailable when_unavailable = WhenUnavailable::deny;
 
   // Also reads the access token from the cookie of this name, if the request has no Authorization field; send_cookies()
-  // sets it. Browsers send cookies to whoever asks for it: use csrf() (pronghorn/csrf.h) on routes that change
-  // anything.
+  // sets it. Browsers also send it with requests that other sites cause: use csrf() (pronghorn/csrf.h) on routes that
+  // change anything.
   std::string cookie = {};
   // The path to which a browser sends the refresh cookie, whose name is `cookie` followed by "_refresh": the path of
   // the route that calls refresh().

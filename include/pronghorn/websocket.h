@@ -10,9 +10,10 @@
 //       },
 //   });
 //
-// A socket is more than a connection: it goes on on another worker when its own is killed, replaced or scaled away, and
-// its client notices nothing. What moves with it is its id, its attachment, its topics and its place in each of them.
-// Nothing else does: keep no pointer to a WebSocket, and no state of it in the worker. See docs/app/websocket.md.
+// A socket is more than a connection: it continues on another worker when its own is killed, replaced or scaled away,
+// and its client notices nothing. What moves with it is its id, its attachment, its topics and its place in each of
+// them. Nothing else moves: do not keep a pointer to a WebSocket, nor its state in the worker. See
+// docs/app/websocket.md.
 //
 // Context: the worker's loop thread. A socket's handlers run one at a time: a message is given to the application when
 //          the handler of the one before has ended.
@@ -96,7 +97,7 @@ struct SubscribeOptions {
 };
 
 // What WebSocket::send() yields. Await it to wait until the client has taken enough: while more than 64 KiB are queued.
-// It never throws; it ends when the socket is closing, too. Need not be awaited.
+// It never throws, and also ends when the socket is closing. It need not be awaited.
 class PRONGHORN_API SocketRoom {
  public:
   explicit SocketRoom(detail::SocketState& socket) noexcept : socket_(&socket) {}  // for the server
@@ -132,7 +133,7 @@ class PRONGHORN_API WebSocket {
     return worker().state<T>();
   }
 
-  // Keeps `bytes` with the socket, in place of what was kept before. Throws std::invalid_argument above
+  // Keeps `bytes` with the socket, replacing what was kept before. Throws std::invalid_argument above
   // kMaxSocketAttachment. For JSON: attach(value.dump()).
   void attach(std::string bytes);
   [[nodiscard]] const std::string& attachment() const noexcept;
