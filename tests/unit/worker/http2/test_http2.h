@@ -16,6 +16,9 @@
 
 namespace pronghorn::worker {
 
+// A header block, the indexed part: GET http / of host a.
+inline const std::string kGetBlock = std::string("\x82\x86\x84\x41\x01", 5) + "a";
+
 // Handlers.
 inline void answer_hello(Exchange& exchange) { exchange.owner->respond(exchange, text("hello")); }
 inline void never_answer(Exchange&) {}

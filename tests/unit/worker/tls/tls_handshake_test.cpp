@@ -163,3 +163,83 @@ TEST_CASE("handshakes above the limit wait for their turn, in order, and not for
   CHECK(clients[4]->open());
   CHECK_FALSE(clients[8]->open());
 }
+
+TEST_CASE("why a handshake fails is known", "[tls]") {
+  const auto failure_of = [](const test::MemoryClientOptions& options) {
+    TestTls tls(options);
+    tls.exchange();
+    static_cast<void>(tls.client.read());
+    tls.exchange();
+    CHECK_FALSE(tls.is_established);
+    return tls.failure;
+  };
+  CHECK(failure_of({.version = TLS1_1_VERSION, .weak = true}) == TlsFailure::version);
+  CHECK(failure_of({.version = TLS1_2_VERSION, .ciphers = "AES128-SHA", .weak = true}) == TlsFailure::cipher);
+  CHECK(failure_of({.protocols = "\x02h2"}) == TlsFailure::protocol);
+}
+
+TEST_CASE("bytes that are not TLS are told from plain HTTP", "[tls]") {
+  const auto failure_of = [](std::string_view bytes) {
+    TestTls tls;
+    tls.socket().send(bytes);
+    return tls.failure;
+  };
+  CHECK(failure_of("GET / HTTP/1.1\r\n\r\n") == TlsFailure::plain_http);
+  CHECK(failure_of("get / HTTP/1.1\r\n\r\n") == TlsFailure::plain_http);
+  CHECK(failure_of(std::string(64, '\0')) == TlsFailure::malformed);
+  CHECK(failure_of(std::string("\x16\x03\x01\x00\x0chello, hello", 17)) == TlsFailure::malformed);
+  CHECK(failure_of(std::string("\x80\x2e\x01\x00\x02", 5) + std::string(44, '\0')).has_value());  // SSL 2.0
+  CHECK_FALSE(failure_of("\x16").has_value());
+}
+
+TEST_CASE("a handshake that ends half-way, at any byte, is the client's leaving", "[tls]") {
+  std::string flight;
+  {
+    TestTls whole({.version = TLS1_3_VERSION});
+    flight = whole.client.sends();
+  }
+  for (std::size_t cut = 0; cut < flight.size(); cut += 1 + flight.size() / 64) {
+    TestTls tls;
+    if (cut > 0) tls.socket().send(std::string_view(flight).substr(0, cut));
+    REQUIRE_FALSE(tls.failure.has_value());
+    tls.socket().finish_sending();
+    CHECK(tls.failure == TlsFailure::client_left);
+  }
+}
+
+TEST_CASE("a client hello without end is refused", "[tls]") {
+  TestTls tls;
+  // Records of a message that says it is 16 MiB long.
+  std::string record("\x16\x03\x01\x40\x00", 5);
+  record += std::string("\x01\xff\xff\xff", 4) + std::string(16'380, 'a');
+  for (int i = 0; i < 100 && !tls.failure; ++i) {
+    tls.socket().send(record);
+    record = std::string("\x16\x03\x01\x40\x00", 5) + std::string(16'384, 'a');
+  }
+  CHECK(tls.failure == TlsFailure::malformed);
+}
+
+TEST_CASE("the client's certificate is known when it was verified", "[tls]") {
+  const test::Issued authority = test::issue({.names = {}, .common_name = "authority", .authority = true});
+  const test::Issued alice =
+      test::issue({.names = {"alice.example", "IP:192.0.2.7"}, .common_name = "alice", .issuer = &authority});
+  TlsCredentials credentials = test_credentials();
+  credentials.client = TlsClientCertificates::optional;
+  credentials.client_ca = authority.certificate;
+  const TlsServerContext context(credentials, {});
+  TestTls tls({.certificate = &alice}, context);
+  tls.exchange();
+  REQUIRE(tls.is_established);
+  const ClientCertificate* certificate = tls.stream().facts().certificate.get();
+  REQUIRE(certificate != nullptr);
+  CHECK(certificate->subject == "CN=alice");
+  CHECK(certificate->issuer == "CN=authority");
+  CHECK_FALSE(certificate->serial.empty());
+  CHECK(certificate->fingerprint.size() == 64);
+  CHECK(certificate->not_after > std::chrono::system_clock::now());
+  CHECK(certificate->names == std::vector<std::string>{"DNS:alice.example", "IP:192.0.2.7"});
+  TestTls none({}, context);
+  none.exchange();
+  CHECK(none.is_established);
+  CHECK(none.stream().facts().certificate == nullptr);
+}
