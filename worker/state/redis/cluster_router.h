@@ -27,6 +27,7 @@
 #include "common/ipc/scoreboard.h"
 #include "common/uv_ptr.h"
 #include "pronghorn/task.h"
+#include "worker/state/redis/call_router.h"
 #include "worker/state/redis/cluster/refresh_pacer.h"
 #include "worker/state/redis/cluster/routed_commands.h"
 #include "worker/state/redis/cluster/slot_map.h"
@@ -36,7 +37,7 @@ namespace pronghorn::worker {
 
 // Context: loop thread. Must not be destroyed from within a coroutine that it resumes.
 // Errors:  nothing throws except the constructor; a RedisCall reports what went wrong.
-class ClusterRouter final : private RedisNode::Owner {
+class ClusterRouter final : public CallRouter, private RedisNode::Owner {
  public:
   static constexpr std::uint32_t kMaxRedirects = 16;
   static constexpr std::size_t kMaxNodes = 1'024;
@@ -59,10 +60,11 @@ class ClusterRouter final : private RedisNode::Owner {
   void start(std::function<void(std::string)> on_fatal);
   void close();
   void post(std::span<const std::string_view> words);
-  void issue(RedisCall& call, std::span<const std::string_view> words);
-  void forget(RedisCall& call) noexcept;
 
-  [[nodiscard]] CallSchedule& schedule() const noexcept { return schedule_; }
+  // CallRouter
+  void issue(RedisCall& call, std::span<const std::string_view> words) override;
+  void forget(RedisCall& call) noexcept override;
+  [[nodiscard]] CallSchedule& schedule() const noexcept override { return schedule_; }
 
   // `up` if at least one primary serves reads and writes, or if none was needed yet. reason(): what is wrong, although
   // it may be up.

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "worker/fields/text.h"
-#include "worker/state/redis/redis_client.h"
+#include "worker/state/redis/redis_node.h"
 
 namespace pronghorn::worker {
 namespace {
@@ -36,7 +36,7 @@ void require_shareable(const std::vector<std::string>& words) {
   const std::string& name = words.front();
   std::size_t size = 0;
   for (const std::string& word : words) size += word.size();
-  if (size > RedisClient::kMaxCommand) throw RedisError("a Redis command exceeds 512 MiB");
+  if (size > RedisNode::kMaxCommand) throw RedisError("a Redis command exceeds 512 MiB");
   const bool reply_mode =
       equal_ignoring_case(name, "CLIENT") && words.size() > 1 && equal_ignoring_case(words[1], "REPLY");
   if (reply_mode || is_one_of(name, kChangesConnection)) {

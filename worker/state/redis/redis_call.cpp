@@ -2,9 +2,9 @@
 
 #include <utility>
 
+#include "worker/state/redis/call_router.h"
 #include "worker/state/redis/call_schedule.h"
-#include "worker/state/redis/cluster_router.h"
-#include "worker/state/redis/redis_client.h"
+#include "worker/state/redis/redis_node.h"
 
 namespace pronghorn::worker {
 namespace {
@@ -18,18 +18,17 @@ std::uint64_t nanoseconds_of(std::chrono::steady_clock::time_point time) noexcep
 
 }  // namespace
 
-RedisCall::RedisCall(RedisClient& client, const CallOptions& options) noexcept
-    : node_(client.node_for(options)),
-      router_(client.router_.get()),
-      schedule_(client.schedule_),
+RedisCall::RedisCall(RedisNode* node, CallRouter* router, CallSchedule& schedule, const CallOptions& options) noexcept
+    : node_(node),
+      router_(router),
+      schedule_(schedule),
       until_ns_(nanoseconds_of(options.until)),
       may_be_stale_(options.may_be_stale) {}
 
-RedisCall::RedisCall(ClusterRouter& router) noexcept
-    : node_(nullptr), router_(&router), schedule_(router.schedule()), until_ns_(UINT64_MAX) {}
+RedisCall::RedisCall(CallRouter& router) noexcept : RedisCall(nullptr, &router, router.schedule(), {}) {}
 
 RedisCall::RedisCall(RedisNode& node, const CallOptions& options) noexcept
-    : node_(&node), router_(nullptr), schedule_(node.schedule()), until_ns_(nanoseconds_of(options.until)) {}
+    : RedisCall(&node, nullptr, node.schedule(), options) {}
 
 RedisCall::~RedisCall() {
   if (outstanding() > 0 || ready_position_ != SIZE_MAX) forget();

@@ -16,6 +16,7 @@
 
 namespace pronghorn::worker {
 
+class CallRouter;
 class CallSchedule;
 class ClusterRouter;
 class RedisClient;
@@ -46,8 +47,8 @@ struct CallOptions {
 //            out the commands.
 class RedisCall {
  public:
-  explicit RedisCall(RedisClient& client, const CallOptions& options = {}) noexcept;
-  explicit RedisCall(ClusterRouter& router) noexcept;
+  explicit RedisCall(RedisClient& client, const CallOptions& options = {}) noexcept;  // in redis_client.cpp
+  explicit RedisCall(CallRouter& router) noexcept;
   explicit RedisCall(RedisNode& node, const CallOptions& options = {}) noexcept;  // to this node, whatever the keys are
   RedisCall(const RedisCall&) = delete;
   RedisCall& operator=(const RedisCall&) = delete;
@@ -70,6 +71,8 @@ class RedisCall {
   friend class ClusterRouter;
   friend class RedisNode;
 
+  RedisCall(RedisNode* node, CallRouter* router, CallSchedule& schedule, const CallOptions& options) noexcept;
+
   [[nodiscard]] bool failed() const noexcept { return !failure_.empty(); }
   [[nodiscard]] std::size_t outstanding() const noexcept { return failed() ? 0 : sent_ - received_; }
   void accept(Reply reply);
@@ -77,8 +80,8 @@ class RedisCall {
   void fail(std::string_view why, bool misuse = false);
   void forget() noexcept;
 
-  RedisNode* node_;        // null in a cluster
-  ClusterRouter* router_;  // null unless in a cluster
+  RedisNode* node_;     // null in a cluster
+  CallRouter* router_;  // null unless in a cluster
   CallSchedule& schedule_;
   std::coroutine_handle<> waiting_;
   std::uint64_t first_sequence_ = 0;  // of its first command in the node's queue

@@ -119,6 +119,9 @@ RedisNode* RedisClient::node_for(const CallOptions& options) {
   return replica != nullptr ? replica : node_.get();
 }
 
+RedisCall::RedisCall(RedisClient& client, const CallOptions& options) noexcept
+    : RedisCall(client.node_for(options), client.router_.get(), client.schedule_, options) {}
+
 // ---- status
 
 void RedisClient::node_changed(RedisNode& node) {

@@ -39,8 +39,6 @@ namespace pronghorn::worker {
 // Errors:  nothing throws except the constructor; a RedisCall reports what went wrong.
 class RedisClient final : public pronghorn::detail::RedisClient, private RedisNode::Owner {
  public:
-  static constexpr std::size_t kMaxCommand = RedisNode::kMaxCommand;
-
   // `settings.timeout` is the deadline of each command and of each attempt to connect. `trial_key` is the key of trial
   // writes, in a cluster the beginning of their keys. Writes the row's redis_* values.
   RedisClient(uv_loop_t* loop, RedisUrl url, LinkSettings settings, std::string trial_key, WorkerRow& row);
