@@ -6,7 +6,7 @@
 
 #include "common/log.h"
 #include "worker/state/keys/key.h"
-#include "worker/state/redis/redis_call.h"
+#include "worker/state/redis/node/redis_call.h"
 #include "worker/state/redis/redis_client.h"
 
 namespace pronghorn::worker {

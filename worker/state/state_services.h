@@ -17,7 +17,7 @@
 #include "worker/state/limits/rate_limiter.h"
 #include "worker/state/presence/presence_service.h"
 #include "worker/state/redis/redis_client.h"
-#include "worker/state/redis/subscriber.h"
+#include "worker/state/redis/subscriptions/subscriber.h"
 #include "worker/state/relay/relay.h"
 #include "worker/state/relay/relay_link.h"
 #include "worker/state/sessions/session_store.h"

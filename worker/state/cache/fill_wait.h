@@ -10,7 +10,7 @@
 
 #include "pronghorn/task.h"
 #include "pronghorn/timer.h"
-#include "worker/state/redis/subscriber.h"
+#include "worker/state/redis/subscriptions/subscriber.h"
 
 namespace pronghorn::worker {
 

@@ -9,7 +9,7 @@
 
 #include "pronghorn/task.h"
 #include "pronghorn/topics.h"
-#include "worker/state/redis/subscriber.h"
+#include "worker/state/redis/subscriptions/subscriber.h"
 
 namespace pronghorn::worker {
 

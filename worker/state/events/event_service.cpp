@@ -7,8 +7,8 @@
 
 #include "common/log.h"
 #include "worker/state/events/messages/history.h"
-#include "worker/state/redis/link/reply_errors.h"
-#include "worker/state/redis/redis_call.h"
+#include "worker/state/redis/node/redis_call.h"
+#include "worker/state/redis/protocol/reply_errors.h"
 
 namespace pronghorn::worker {
 namespace {

@@ -13,7 +13,7 @@
 #include "worker/state/events/messages/event_message.h"
 #include "worker/state/events/messages/history.h"
 #include "worker/state/events/messages/topic_listener.h"
-#include "worker/state/redis/subscriber.h"
+#include "worker/state/redis/subscriptions/subscriber.h"
 
 namespace pronghorn::worker {
 

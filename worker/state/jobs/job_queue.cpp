@@ -11,7 +11,7 @@
 #include "pronghorn/concurrent.h"
 #include "worker/runtime/exception_text.h"
 #include "worker/state/jobs/job_scripts.h"
-#include "worker/state/redis/link/reply_errors.h"
+#include "worker/state/redis/protocol/reply_errors.h"
 #include "worker/state/redis/redis_client.h"
 #include "worker/state/redis/run_script.h"
 

@@ -16,8 +16,8 @@
 #include "worker/state/idempotency/holder.h"
 #include "worker/state/jobs/job_scripts.h"
 #include "worker/state/keys/key.h"
-#include "worker/state/redis/link/reply_errors.h"
-#include "worker/state/redis/redis_call.h"
+#include "worker/state/redis/node/redis_call.h"
+#include "worker/state/redis/protocol/reply_errors.h"
 #include "worker/state/redis/redis_client.h"
 #include "worker/state/redis/run_script.h"
 

@@ -24,7 +24,7 @@
 #include "worker/state/jobs/job_queue.h"
 #include "worker/state/jobs/queue_keys.h"
 #include "worker/state/jobs/schedules.h"
-#include "worker/state/redis/subscriber.h"
+#include "worker/state/redis/subscriptions/subscriber.h"
 
 namespace pronghorn::detail {
 // What the public headers know of worker::JobService.

@@ -3,7 +3,7 @@
 #include <array>
 #include <span>
 
-#include "worker/state/redis/link/reply_errors.h"
+#include "worker/state/redis/protocol/reply_errors.h"
 #include "worker/state/redis/run_script.h"
 
 namespace pronghorn::worker {

@@ -14,7 +14,7 @@
 #include "worker/state/events/messages/topic_names.h"
 #include "worker/state/presence/presence_topic.h"
 #include "worker/state/redis/redis_client.h"
-#include "worker/state/redis/subscriber.h"
+#include "worker/state/redis/subscriptions/subscriber.h"
 
 namespace pronghorn::detail {
 // What the public headers know of worker::PresenceService.

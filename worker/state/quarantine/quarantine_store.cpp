@@ -10,7 +10,7 @@
 
 #include "common/log.h"
 #include "worker/state/keys/key.h"
-#include "worker/state/redis/link/reply_errors.h"
+#include "worker/state/redis/protocol/reply_errors.h"
 #include "worker/state/redis/redis_client.h"
 #include "worker/state/redis/run_script.h"
 

@@ -15,7 +15,7 @@
 #include "common/uv_ptr.h"
 #include "pronghorn/redis.h"
 #include "worker/state/redis/link/redis_target.h"
-#include "worker/state/redis/redis_node.h"
+#include "worker/state/redis/node/redis_node.h"
 
 namespace pronghorn::worker {
 

@@ -11,13 +11,13 @@
 #include <vector>
 
 #include "worker/state/keys/digest.h"
-#include "worker/state/redis/cluster/command_keys.h"
-#include "worker/state/redis/command_guard.h"
-#include "worker/state/redis/link/reply_errors.h"
+#include "worker/state/redis/commands/command_guard.h"
+#include "worker/state/redis/commands/stale_reads.h"
 #include "worker/state/redis/own_connections.h"
+#include "worker/state/redis/protocol/reply_errors.h"
 #include "worker/state/redis/redis_client.h"
 #include "worker/state/redis/run_script.h"
-#include "worker/state/redis/stale_reads.h"
+#include "worker/state/redis/slots/command_keys.h"
 
 namespace pronghorn {
 namespace {

@@ -13,14 +13,14 @@
 
 #include "common/config/redis_url.h"
 #include "common/ipc/scoreboard.h"
-#include "worker/state/redis/call_schedule.h"
-#include "worker/state/redis/cluster_router.h"
+#include "worker/state/redis/cluster/cluster_router.h"
 #include "worker/state/redis/health/redis_status.h"
+#include "worker/state/redis/node/call_schedule.h"
+#include "worker/state/redis/node/redis_call.h"
+#include "worker/state/redis/node/redis_node.h"
 #include "worker/state/redis/own_connections.h"
-#include "worker/state/redis/primary_finder.h"
-#include "worker/state/redis/redis_call.h"
-#include "worker/state/redis/redis_node.h"
-#include "worker/state/redis/replica_reader.h"
+#include "worker/state/redis/sentinel/primary_finder.h"
+#include "worker/state/redis/sentinel/replica_reader.h"
 
 namespace pronghorn::detail {
 // What the public headers know of worker::RedisClient.

@@ -4,7 +4,7 @@
 #include <utility>
 #include <vector>
 
-#include "worker/state/redis/redis_call.h"
+#include "worker/state/redis/node/redis_call.h"
 
 namespace pronghorn::worker {
 namespace {

@@ -6,7 +6,7 @@
 
 #include "pronghorn/redis.h"
 #include "pronghorn/task.h"
-#include "worker/state/redis/redis_call.h"
+#include "worker/state/redis/node/redis_call.h"
 
 namespace pronghorn::worker {
 

@@ -20,7 +20,7 @@
 #include <vector>
 
 #include "common/ipc/scoreboard.h"
-#include "worker/state/redis/subscriber.h"
+#include "worker/state/redis/subscriptions/subscriber.h"
 #include "worker/state/relay/relay_pipe.h"
 
 namespace pronghorn::worker {

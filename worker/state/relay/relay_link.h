@@ -16,8 +16,8 @@
 #include <vector>
 
 #include "pronghorn/timer.h"
-#include "worker/state/redis/link/message_link.h"
 #include "worker/state/redis/redis_client.h"
+#include "worker/state/redis/subscriptions/message_link.h"
 #include "worker/state/relay/relay.h"
 
 namespace pronghorn::worker {

@@ -12,7 +12,7 @@
 #include "pronghorn/error.h"
 #include "worker/crypto/random_hex.h"
 #include "worker/state/keys/key.h"
-#include "worker/state/redis/link/reply_errors.h"
+#include "worker/state/redis/protocol/reply_errors.h"
 #include "worker/state/redis/redis_client.h"
 #include "worker/state/redis/run_script.h"
 #include "worker/state/sessions/session_id.h"

@@ -7,8 +7,8 @@
 #include "worker/state/cache/store/cache_scripts.h"
 #include "worker/state/cache/store/tracked_read.h"
 #include "worker/state/keys/key.h"
-#include "worker/state/redis/link/reply_errors.h"
-#include "worker/state/redis/redis_call.h"
+#include "worker/state/redis/node/redis_call.h"
+#include "worker/state/redis/protocol/reply_errors.h"
 #include "worker/state/redis/redis_client.h"
 #include "worker/state/redis/run_script.h"
 

@@ -7,7 +7,7 @@
 
 #include "worker/state/cache/store/cache_scripts.h"
 #include "worker/state/idempotency/holder.h"
-#include "worker/state/redis/link/reply_errors.h"
+#include "worker/state/redis/protocol/reply_errors.h"
 #include "worker/state/redis/redis_client.h"
 #include "worker/state/redis/run_script.h"
 

@@ -5,7 +5,7 @@
 #include "common/log.h"
 #include "pronghorn/concurrent.h"
 #include "worker/runtime/runtime.h"
-#include "worker/state/redis/redis_call.h"
+#include "worker/state/redis/node/redis_call.h"
 
 namespace pronghorn::worker {
 namespace {

@@ -17,7 +17,7 @@
 #include "worker/state/cache/store/cache_call.h"
 #include "worker/state/cache/store/local_copies.h"
 #include "worker/state/redis/redis_client.h"
-#include "worker/state/redis/subscriber.h"
+#include "worker/state/redis/subscriptions/subscriber.h"
 
 namespace pronghorn::worker {
 

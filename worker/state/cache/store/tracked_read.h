@@ -12,7 +12,7 @@
 #include "worker/state/cache/store/cache_call.h"
 #include "worker/state/cache/store/cache_store.h"
 #include "worker/state/cache/store/local_cache.h"
-#include "worker/state/redis/redis_call.h"
+#include "worker/state/redis/node/redis_call.h"
 
 namespace pronghorn::worker {
 

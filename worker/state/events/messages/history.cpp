@@ -6,7 +6,7 @@
 #include <span>
 
 #include "worker/crypto/random_hex.h"
-#include "worker/state/redis/link/reply_errors.h"
+#include "worker/state/redis/protocol/reply_errors.h"
 #include "worker/state/redis/run_script.h"
 
 namespace pronghorn::worker {

@@ -5,7 +5,7 @@
 #include <array>
 #include <string_view>
 
-#include "worker/state/redis/link/encode_command.h"
+#include "worker/state/redis/protocol/encode_command.h"
 
 namespace pronghorn::worker {
 

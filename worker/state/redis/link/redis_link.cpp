@@ -9,9 +9,9 @@
 #include <utility>
 
 #include "common/log.h"
-#include "worker/state/redis/link/encode_command.h"
 #include "worker/state/redis/link/endpoint.h"
-#include "worker/state/redis/link/reply_errors.h"
+#include "worker/state/redis/protocol/encode_command.h"
+#include "worker/state/redis/protocol/reply_errors.h"
 
 namespace pronghorn::worker {
 namespace {

@@ -20,7 +20,7 @@
 #include "worker/state/redis/link/backoff.h"
 #include "worker/state/redis/link/redis_connection.h"
 #include "worker/state/redis/link/redis_target.h"
-#include "worker/state/redis/link/reply_reader.h"
+#include "worker/state/redis/protocol/reply_reader.h"
 
 namespace pronghorn::worker {
 

@@ -1,0 +1,42 @@
+#include "worker/state/redis/protocol/reply_errors.h"
+
+#include "support/catch.h"
+
+using namespace pronghorn;
+using namespace pronghorn::worker;
+
+TEST_CASE("the code of an error is its first word, or that of the error inside a script", "[redis]") {
+  CHECK(error_code("READONLY You can't write against a read only replica.") == "READONLY");
+  CHECK(error_code("OOM command not allowed when used memory > 'maxmemory'. script: 1f47, on @user_script:1.") ==
+        "OOM");
+  CHECK(error_code(
+            "ERR Error running script (call to f_1f47): @user_script:3: @user_script: 3: -READONLY You can't write") ==
+        "READONLY");
+  CHECK(error_code("ERR The user executing the script can't run this command or subcommand script: 1f47") == "NOPERM");
+  CHECK(error_code(
+            "ERR Error running script (call to f_1f47): @user_script:1: The user executing the script can't run") ==
+        "NOPERM");
+  CHECK(error_code("ERR value is not an integer or out of range") == "ERR");
+  CHECK(error_code("").empty());
+}
+
+TEST_CASE("a refusal makes Redis unavailable, another error does not", "[redis]") {
+  const auto error = [](const char* text) { return Reply(Reply::Error{text}); };
+  for (const char* text : {"LOADING Redis is loading the dataset in memory", "CLUSTERDOWN Hash slot not served",
+                           "NOREPLICAS Not enough good replicas to write.", "ERR max number of clients reached"}) {
+    CHECK_THROWS_AS(require_success(error(text)), RedisUnavailable);
+    CHECK_THROWS_AS(require_served(error(text)), RedisUnavailable);
+  }
+  const Reply forbidden = error("NOPERM this user has no permissions to run the 'hset' command");
+  CHECK_THROWS_AS(require_served(forbidden), RedisUnavailable);
+  for (const Reply& reply : {forbidden, error("WRONGTYPE Operation against a key holding the wrong kind of value")}) {
+    try {
+      require_success(reply);
+      FAIL("nothing thrown");
+    } catch (const RedisUnavailable&) {
+      FAIL("thrown as unavailable");
+    } catch (const RedisError&) {
+    }
+  }
+  CHECK_NOTHROW(require_success(Reply(std::string("OK"))));
+}

@@ -1,0 +1,62 @@
+#include "worker/state/redis/protocol/reply_errors.h"
+
+#include <algorithm>
+#include <array>
+
+namespace pronghorn::worker {
+namespace {
+
+constexpr std::array<std::string_view, 10> kRefusals{"READONLY", "OOM",        "MISCONF",     "NOREPLICAS", "LOADING",
+                                                     "BUSY",     "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN",   "DENIED"};
+// They last until somebody changes the user or the password.
+constexpr std::array<std::string_view, 3> kNoPermission{"NOPERM", "NOAUTH", "WRONGPASS"};
+
+bool contains(const auto& codes, std::string_view code) noexcept {
+  return std::ranges::find(codes, code) != codes.end();
+}
+
+std::string_view first_word(std::string_view text) noexcept { return text.substr(0, text.find(' ')); }
+
+}  // namespace
+
+std::string_view error_code(std::string_view error) noexcept {
+  const std::string_view code = first_word(error);
+  if (code != "ERR") return code;
+  if (error.starts_with("ERR The user executing the script can't")) return "NOPERM";
+  // Redis before version 7: "ERR Error running script (call to f_…): @user_script:1: @user_script: 1: -READONLY You …"
+  if (error.starts_with("ERR Error running script")) {
+    if (error.find("The user executing the script can't") != std::string_view::npos) return "NOPERM";
+    const std::size_t inner = error.rfind(": -");
+    if (inner != std::string_view::npos) return first_word(error.substr(inner + 3));
+  }
+  return code;
+}
+
+bool is_refusal(std::string_view error) noexcept {
+  const std::string_view code = error_code(error);
+  return contains(kRefusals, code) || contains(kNoPermission, code) || error.starts_with("ERR max number of clients");
+}
+
+bool is_redirection(std::string_view error) noexcept {
+  const std::string_view code = first_word(error);
+  return code == "MOVED" || code == "ASK" || code == "TRYAGAIN";
+}
+
+bool is_wrong_server(std::string_view error) noexcept {
+  const std::string_view code = error_code(error);
+  return code == "READONLY" || code == "MASTERDOWN";
+}
+
+void require_success(const Reply& reply) {
+  if (!reply.is_error()) return;
+  if (is_refusal(reply) && !contains(kNoPermission, error_code(reply.error()))) throw RedisUnavailable(reply.error());
+  throw RedisError(reply.error());
+}
+
+void require_served(const Reply& reply) {
+  if (!reply.is_error()) return;
+  if (is_refusal(reply)) throw RedisUnavailable(reply.error());
+  throw RedisError(reply.error());
+}
+
+}  // namespace pronghorn::worker
