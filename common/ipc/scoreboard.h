@@ -144,7 +144,7 @@ struct alignas(64) QuarantineTable {
 };
 
 // Permits of one key of a rate limit that the machine has leased from Redis. Every worker writes it, by compare-and-swap:
-// see worker/state/limits/leases.h. Times are monotonic milliseconds.
+// see worker/state/limits/permits/leases.h. Times are monotonic milliseconds.
 struct alignas(32) LeaseRow {
   std::atomic<std::uint64_t> tag;             // whose permits they are
   std::atomic<std::uint64_t> state;           // how many, and until when

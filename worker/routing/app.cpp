@@ -10,7 +10,7 @@
 #include "worker/routing/app_state.h"
 #include "worker/runtime/exception_text.h"
 #include "worker/state/events/messages/topic_names.h"
-#include "worker/state/jobs/job_entry.h"
+#include "worker/state/jobs/queue/job_entry.h"
 #include "worker/websocket/upgrade.h"
 
 namespace pronghorn {

@@ -19,7 +19,7 @@
 #include "pronghorn/topics.h"
 #include "worker/routing/router.h"
 #include "worker/runtime/periodic_tasks.h"
-#include "worker/state/jobs/job_entry.h"
+#include "worker/state/jobs/queue/job_entry.h"
 #include "worker/websocket/route/socket_entry.h"
 
 namespace pronghorn::detail {

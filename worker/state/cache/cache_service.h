@@ -17,10 +17,10 @@
 #include "pronghorn/cache.h"
 #include "pronghorn/task.h"
 #include "worker/state/cache/flights.h"
+#include "worker/state/cache/local/local_cache.h"
 #include "worker/state/cache/store/cache_call.h"
 #include "worker/state/cache/store/cache_store.h"
 #include "worker/state/cache/store/fill_claim.h"
-#include "worker/state/cache/store/local_cache.h"
 #include "worker/state/cache/write_queue.h"
 
 namespace pronghorn::detail {

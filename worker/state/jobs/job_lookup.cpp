@@ -2,8 +2,8 @@
 #include <charconv>
 #include <cmath>
 
-#include "worker/state/jobs/job_scripts.h"
 #include "worker/state/jobs/job_service.h"
+#include "worker/state/jobs/queue/job_scripts.h"
 
 namespace pronghorn::worker {
 namespace {

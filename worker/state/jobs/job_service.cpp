@@ -14,7 +14,7 @@
 #include "worker/crypto/random_hex.h"
 #include "worker/runtime/exception_text.h"
 #include "worker/state/idempotency/holder.h"
-#include "worker/state/jobs/job_scripts.h"
+#include "worker/state/jobs/queue/job_scripts.h"
 #include "worker/state/keys/key.h"
 #include "worker/state/redis/node/redis_call.h"
 #include "worker/state/redis/protocol/reply_errors.h"

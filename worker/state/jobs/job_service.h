@@ -20,9 +20,9 @@
 #include "common/ipc/scoreboard.h"
 #include "pronghorn/jobs.h"
 #include "pronghorn/timer.h"
-#include "worker/state/jobs/job_entry.h"
-#include "worker/state/jobs/job_queue.h"
-#include "worker/state/jobs/queue_keys.h"
+#include "worker/state/jobs/queue/job_entry.h"
+#include "worker/state/jobs/queue/job_queue.h"
+#include "worker/state/jobs/queue/queue_keys.h"
 #include "worker/state/jobs/schedules.h"
 #include "worker/state/redis/subscriptions/subscriber.h"
 

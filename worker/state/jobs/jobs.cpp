@@ -3,11 +3,11 @@
 #include <charconv>
 #include <stdexcept>
 
-#include "worker/state/jobs/job_entry.h"
-#include "worker/state/jobs/job_queue.h"
-#include "worker/state/jobs/job_run.h"
-#include "worker/state/jobs/job_scripts.h"
 #include "worker/state/jobs/job_service.h"
+#include "worker/state/jobs/queue/job_entry.h"
+#include "worker/state/jobs/queue/job_queue.h"
+#include "worker/state/jobs/queue/job_run.h"
+#include "worker/state/jobs/queue/job_scripts.h"
 
 namespace pronghorn {
 namespace {

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "pronghorn/task.h"
-#include "worker/state/jobs/job_entry.h"
+#include "worker/state/jobs/queue/job_entry.h"
 
 namespace pronghorn::worker {
 

@@ -4,8 +4,8 @@
 #include <stdexcept>
 
 #include "worker/state/keys/digest.h"
-#include "worker/state/limits/leases.h"
 #include "worker/state/limits/limit_key.h"
+#include "worker/state/limits/permits/leases.h"
 #include "worker/state/limits/shadow.h"
 
 namespace pronghorn {

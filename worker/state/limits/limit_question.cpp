@@ -6,7 +6,7 @@
 
 #include "pronghorn/redis.h"
 #include "worker/state/limits/limit_key.h"
-#include "worker/state/limits/limit_script.h"
+#include "worker/state/limits/permits/limit_script.h"
 #include "worker/state/redis/protocol/reply_errors.h"
 #include "worker/state/redis/redis_client.h"
 #include "worker/state/redis/run_script.h"

@@ -10,8 +10,8 @@
 
 #include "pronghorn/limit.h"
 #include "pronghorn/task.h"
-#include "worker/state/limits/leases.h"
-#include "worker/state/limits/places.h"
+#include "worker/state/limits/permits/leases.h"
+#include "worker/state/limits/permits/places.h"
 
 namespace pronghorn::worker {
 

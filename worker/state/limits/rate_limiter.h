@@ -23,10 +23,10 @@
 #include "pronghorn/redis.h"
 #include "pronghorn/request.h"
 #include "pronghorn/task.h"
-#include "worker/state/limits/leases.h"
 #include "worker/state/limits/limit_key.h"
 #include "worker/state/limits/limit_question.h"
-#include "worker/state/limits/places.h"
+#include "worker/state/limits/permits/leases.h"
+#include "worker/state/limits/permits/places.h"
 #include "worker/state/limits/shadow.h"
 
 namespace pronghorn::worker {

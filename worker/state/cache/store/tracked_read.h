@@ -9,9 +9,9 @@
 #include <string_view>
 #include <vector>
 
+#include "worker/state/cache/local/local_cache.h"
 #include "worker/state/cache/store/cache_call.h"
 #include "worker/state/cache/store/cache_store.h"
-#include "worker/state/cache/store/local_cache.h"
 #include "worker/state/redis/node/redis_call.h"
 
 namespace pronghorn::worker {

@@ -1,6 +1,6 @@
 // Workers that end while they run jobs. A worker whose loop is not turned is like one that was stopped.
 #include "unit/worker/state/jobs/job_worker.h"
-#include "worker/state/jobs/job_scripts.h"
+#include "worker/state/jobs/queue/job_scripts.h"
 
 using namespace pronghorn;
 using namespace pronghorn::test;

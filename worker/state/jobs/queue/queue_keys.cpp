@@ -1,4 +1,4 @@
-#include "worker/state/jobs/queue_keys.h"
+#include "worker/state/jobs/queue/queue_keys.h"
 
 #include <algorithm>
 #include <cstddef>

@@ -1,4 +1,4 @@
-#include "worker/state/jobs/cron.h"
+#include "worker/state/jobs/times/cron.h"
 
 #include <fmt/format.h>
 

@@ -6,7 +6,7 @@
 #include <optional>
 #include <string_view>
 
-#include "worker/state/jobs/time_zone.h"
+#include "worker/state/jobs/times/time_zone.h"
 
 namespace pronghorn::worker {
 

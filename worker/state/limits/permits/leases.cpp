@@ -1,4 +1,4 @@
-#include "worker/state/limits/leases.h"
+#include "worker/state/limits/permits/leases.h"
 
 #include <sys/random.h>
 

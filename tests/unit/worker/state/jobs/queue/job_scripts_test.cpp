@@ -1,5 +1,5 @@
 // The scripts of jobs one by one, as two workers call them whose replies may be lost.
-#include "worker/state/jobs/job_scripts.h"
+#include "worker/state/jobs/queue/job_scripts.h"
 
 #include <chrono>
 #include <string>

@@ -4,8 +4,8 @@
 #include <string>
 
 #include "pronghorn/jobs.h"
-#include "worker/state/jobs/cron.h"
-#include "worker/state/jobs/time_zone.h"
+#include "worker/state/jobs/times/cron.h"
+#include "worker/state/jobs/times/time_zone.h"
 
 namespace pronghorn::worker {
 

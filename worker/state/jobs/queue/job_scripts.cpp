@@ -1,4 +1,4 @@
-#include "worker/state/jobs/job_scripts.h"
+#include "worker/state/jobs/queue/job_scripts.h"
 
 #include <string>
 

@@ -1,4 +1,4 @@
-#include "worker/state/jobs/job_queue.h"
+#include "worker/state/jobs/queue/job_queue.h"
 
 #include <fmt/format.h>
 
@@ -10,7 +10,7 @@
 #include "common/log.h"
 #include "pronghorn/concurrent.h"
 #include "worker/runtime/exception_text.h"
-#include "worker/state/jobs/job_scripts.h"
+#include "worker/state/jobs/queue/job_scripts.h"
 #include "worker/state/redis/protocol/reply_errors.h"
 #include "worker/state/redis/redis_client.h"
 #include "worker/state/redis/run_script.h"

@@ -1,11 +1,11 @@
-#include "worker/state/jobs/job_entry.h"
+#include "worker/state/jobs/queue/job_entry.h"
 
 #include <fmt/format.h>
 
 #include <chrono>
 #include <stdexcept>
 
-#include "worker/state/jobs/queue_keys.h"
+#include "worker/state/jobs/queue/queue_keys.h"
 
 namespace pronghorn::worker {
 namespace {

@@ -19,9 +19,9 @@
 #include "pronghorn/task.h"
 #include "pronghorn/timer.h"
 #include "pronghorn/worker.h"
-#include "worker/state/jobs/job_entry.h"
-#include "worker/state/jobs/job_run.h"
-#include "worker/state/jobs/queue_keys.h"
+#include "worker/state/jobs/queue/job_entry.h"
+#include "worker/state/jobs/queue/job_run.h"
+#include "worker/state/jobs/queue/queue_keys.h"
 
 namespace pronghorn::worker {
 

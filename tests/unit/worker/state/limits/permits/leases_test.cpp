@@ -1,5 +1,5 @@
 // The table of leased permits: rows, expiry, and what is left by workers that die or stall.
-#include "worker/state/limits/leases.h"
+#include "worker/state/limits/permits/leases.h"
 
 #include <sys/mman.h>
 #include <sys/wait.h>

@@ -14,8 +14,7 @@
 
 #include "pronghorn/redis.h"
 #include "pronghorn/task.h"
-#include "worker/state/cache/store/cache_call.h"
-#include "worker/state/cache/store/local_copies.h"
+#include "worker/state/cache/local/local_copies.h"
 #include "worker/state/redis/redis_client.h"
 #include "worker/state/redis/subscriptions/subscriber.h"
 

@@ -1,4 +1,4 @@
-#include "worker/state/jobs/job_run.h"
+#include "worker/state/jobs/queue/job_run.h"
 
 namespace pronghorn::worker {
 namespace {

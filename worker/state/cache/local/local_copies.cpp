@@ -1,4 +1,4 @@
-#include "worker/state/cache/store/local_copies.h"
+#include "worker/state/cache/local/local_copies.h"
 
 #include <algorithm>
 #include <utility>

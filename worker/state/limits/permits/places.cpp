@@ -1,4 +1,4 @@
-#include "worker/state/limits/places.h"
+#include "worker/state/limits/permits/places.h"
 
 #include <algorithm>
 #include <array>
@@ -9,7 +9,7 @@
 #include "pronghorn/timer.h"
 #include "worker/crypto/random_hex.h"
 #include "worker/state/idempotency/holder.h"
-#include "worker/state/limits/limit_script.h"
+#include "worker/state/limits/permits/limit_script.h"
 #include "worker/state/redis/redis_client.h"
 #include "worker/state/redis/run_script.h"
 

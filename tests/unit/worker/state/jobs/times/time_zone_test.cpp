@@ -1,4 +1,4 @@
-#include "worker/state/jobs/time_zone.h"
+#include "worker/state/jobs/times/time_zone.h"
 
 #include <time.h>
 

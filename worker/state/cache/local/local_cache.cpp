@@ -1,4 +1,4 @@
-#include "worker/state/cache/store/local_cache.h"
+#include "worker/state/cache/local/local_cache.h"
 
 #include <utility>
 

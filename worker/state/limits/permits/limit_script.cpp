@@ -1,4 +1,4 @@
-#include "worker/state/limits/limit_script.h"
+#include "worker/state/limits/permits/limit_script.h"
 
 namespace pronghorn::worker {
 
