@@ -9,6 +9,7 @@
 #include <optional>
 #include <vector>
 
+#include "common/fd.h"
 #include "common/ipc/scoreboard.h"
 #include "supervisor/system/exit_status.h"
 #include "support/catch.h"
