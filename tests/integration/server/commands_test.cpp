@@ -277,6 +277,7 @@ TEST_CASE("pronghorn requests lists what is in flight, and what a blocked worker
 
 TEST_CASE("pronghorn requests tells what a blocked worker executes, and what waits behind that", "[command]") {
   const ServerProcess server({.workers = 1});
+  const pid_t worker = server.worker_pids().at(0);  // once it is blocked, nobody answers /status
   HttpConnection waiting(server.address(), 15s);
   waiting.send_raw("GET /slow?ms=1 HTTP/1.1\r\nHost: a\r\n\r\n");
   CHECK(waiting.read_response().status == 200);
@@ -297,7 +298,7 @@ TEST_CASE("pronghorn requests tells what a blocked worker executes, and what wai
   CHECK(answer[0].at("waiting") == 1);
   CHECK(answer[0].at("connections") == 2);
   CHECK(contains(server.control_command({"requests"}).out, "1 more request waits in it"));
-  ::kill(server.worker_pids().at(0), SIGKILL);
+  ::kill(worker, SIGKILL);
 }
 
 // Once, reload printed success although the new address was not served.
