@@ -13,9 +13,14 @@ constexpr double kLatencyFactor = 1.5;
 constexpr std::uint64_t kLatencyStepUs = 10'000;
 constexpr double kHungShare = 0.10;
 constexpr std::uint64_t kSilentMs = 1'000;
+constexpr std::uint64_t kLateMs = 1'000;  // between looks: the supervisor could not run, so workers may not have either
 
 double share(std::uint64_t part, std::uint64_t whole) noexcept {
   return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
+}
+
+std::uint64_t stuck_ms(const WorkerRow& row, std::uint64_t now) noexcept {
+  return static_cast<std::uint64_t>(stuck_seconds(row, now) * 1e3);
 }
 
 double milliseconds(std::uint64_t microseconds) noexcept { return static_cast<double>(microseconds) / 1e3; }
@@ -33,14 +38,28 @@ std::string judge_errors(const Figures& canary, const Figures& others) {
                      canary.cut == 0 ? "5xx" : "5xx or cut off", usual * 100);
 }
 
+double patience_ms(const Figures& others) { return kLatencyFactor * milliseconds(others.latency.percentile(0.99)); }
+
+std::string judge_stuck(const Figures& canary, const Figures& others) {
+  if (canary.stuck_ms == 0 || others.stuck_ms != 0) return {};
+  if (static_cast<double>(canary.stuck_ms) <= patience_ms(others)) return {};
+  return fmt::format("its event loop has been blocked for {:.1f} s", static_cast<double>(canary.stuck_ms) / 1e3);
+}
+
+std::string judge_blocked(const Figures& canary, const Figures& others) {
+  if (canary.stalls < kEnoughStalls) return {};
+  if (share(canary.stalls, canary.requests) <= kHungShare + 2 * share(others.stalls, others.requests)) return {};
+  return fmt::format("its event loop was blocked {} times by {} requests, the others' {} times by {}", canary.stalls,
+                     canary.requests, others.stalls, others.requests);
+}
+
 std::string judge_hung(const Figures& canary, const Figures& others) {
   const std::uint64_t all = canary.requests + canary.hung;
   const double usual = share(others.hung, others.requests + others.hung);
   if (all >= kEnoughForErrors && share(canary.hung, all) > kHungShare + 2 * usual) {
     return fmt::format("{} of {} requests have not been answered", canary.hung, all);
   }
-  const double patience_ms = kLatencyFactor * milliseconds(others.latency.percentile(0.99));
-  if (canary.silent_ms < kSilentMs || static_cast<double>(canary.silent_ms) <= patience_ms) return {};
+  if (canary.silent_ms < kSilentMs || static_cast<double>(canary.silent_ms) <= patience_ms(others)) return {};
   if (others.silent_ms >= kSilentMs) return {};
   return fmt::format("it has answered nothing for {:.1f} s, with {} requests in flight",
                      static_cast<double>(canary.silent_ms) / 1e3, canary.hung);
@@ -64,6 +83,7 @@ void Figures::add(const WorkerRow& row) noexcept {
   cut += cut_here;
   failed += row[Count::responses_5xx].load() + cut_here;
   requests += row[Count::requests].load() + cut_here;
+  stalls += row[Count::stalls].load();
   latency.add(row.latency);
 }
 
@@ -72,6 +92,7 @@ Figures Figures::since(const Figures& before) const noexcept {
   out.requests = difference(requests, before.requests);
   out.failed = difference(failed, before.failed);
   out.cut = difference(cut, before.cut);
+  out.stalls = difference(stalls, before.stalls);
   out.latency.max = latency.max;
   for (std::size_t i = 0; i < LatencyHistogram::kBuckets; ++i) {
     out.latency.counts[i] = difference(latency.counts[i], before.latency.counts[i]);
@@ -81,14 +102,14 @@ Figures Figures::since(const Figures& before) const noexcept {
 }
 
 std::string canary_verdict(const Figures& canary, const Figures& others) {
-  for (const auto judge : {judge_errors, judge_hung, judge_latency}) {
+  for (const auto judge : {judge_errors, judge_stuck, judge_hung, judge_blocked, judge_latency}) {
     if (std::string worse = judge(canary, others); !worse.empty()) return worse;
   }
   return {};
 }
 
 bool fails_badly(const Figures& canary) noexcept {
-  return canary.requests >= kEnoughForErrors && canary.failed * 2 >= canary.requests;
+  return canary.stuck_ms != 0 || (canary.requests >= kEnoughForErrors && canary.failed * 2 >= canary.requests);
 }
 
 // --- Watching -------------------------------------------------------------------------------------------------------
@@ -117,6 +138,9 @@ void CanaryWatch::look(std::uint64_t now) {
   const WorkerRow& row = board_.worker(place_.slot, place_.row);
   canary_progress_.look(row[Count::requests].load(), row[Count::in_flight].load(), now);
   others_progress_.look(sum_others().requests, others_in_flight(), now);
+  const bool late = now - std::exchange(last_look_ms_, now) > kLateMs;
+  canary_stuck_ms_ = late ? 0 : stuck_ms(row, now);
+  others_stuck_ms_ = late ? 0 : others_stuck_ms(now);
 }
 
 Figures CanaryWatch::canary() const noexcept {
@@ -124,6 +148,7 @@ Figures CanaryWatch::canary() const noexcept {
   now.add(board_.worker(place_.slot, place_.row));
   Figures figures = now.since(canary_before_);
   canary_progress_.fill(figures);
+  figures.stuck_ms = canary_stuck_ms_;
   return figures;
 }
 
@@ -131,6 +156,7 @@ Figures CanaryWatch::others() const noexcept {
   if (slots_ <= 1) return earlier_;
   Figures figures = sum_others().since(others_before_);
   others_progress_.fill(figures);
+  figures.stuck_ms = others_stuck_ms_;
   return figures;
 }
 
@@ -152,6 +178,16 @@ std::uint64_t CanaryWatch::others_in_flight() const noexcept {
   std::uint64_t sum = 0;
   for_each_other([&sum](const WorkerRow& row) { sum += row[Count::in_flight].load(); });
   return sum;
+}
+
+// Of the one that turned last; 0: there is no other, or it turns.
+std::uint64_t CanaryWatch::others_stuck_ms(std::uint64_t now) const noexcept {
+  std::uint64_t least = UINT64_MAX;
+  for_each_other([&least, now](const WorkerRow& row) {
+    const bool serves = row.pid.load() != 0 && row.phase.load() == WorkerPhase::ready;
+    if (serves) least = std::min(least, stuck_ms(row, now));
+  });
+  return least == UINT64_MAX ? 0 : least;
 }
 
 Figures figures_of_slot(const Scoreboard& board, std::uint32_t slot) noexcept {

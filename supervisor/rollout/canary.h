@@ -17,18 +17,21 @@ struct Figures {
   std::uint64_t requests = 0;
   std::uint64_t failed = 0;       // 5xx, or cut
   std::uint64_t cut = 0;          // the server cut the response off
+  std::uint64_t stalls = 0;       // times that the event loop was blocked for stall_threshold
   LatencyHistogram::Sum latency;  // microseconds
   std::uint64_t hung = 0;         // requests that were in flight during the whole last second
   std::uint64_t silent_ms = 0;    // since when requests have been in flight and none was answered; 0: they are
+  std::uint64_t stuck_ms = 0;     // for how long the event loop has been blocked, at least kStuckMs; 0: it is not
 
   void add(const WorkerRow& row) noexcept;
-  // The difference to `before`, earlier figures of the same workers. `hung` and `silent_ms` are 0.
+  // The difference to `before`, earlier figures of the same workers. What is not counted by workers is 0.
   [[nodiscard]] Figures since(const Figures& before) const noexcept;
 };
 
 // Fewer requests than this prove nothing.
 inline constexpr std::uint64_t kEnoughForErrors = 20;
 inline constexpr std::uint64_t kEnoughForLatency = 100;
+inline constexpr std::uint64_t kEnoughStalls = 3;
 
 // Why the canary is worse than the others; empty: it is not. It is worse when:
 //  - 5xx: it has answered at least 20 requests, and the share that failed is more than one percentage point above the
@@ -36,12 +39,16 @@ inline constexpr std::uint64_t kEnoughForLatency = 100;
 //  - No answers: of at least 20 requests, the share that hangs is more than ten percentage points above twice the
 //    others'. Or it has answered nothing for at least a second, and for longer than 1.5 times the others' p99, while
 //    requests were in flight and the others did answer.
+//  - Stuck: its event loop is blocked for kStuckMs, and for longer than 1.5 times the others' p99, while one of the
+//    others turns.
+//  - Blocked: at least 3 requests have blocked its event loop for stall_threshold, and the share that did is more than
+//    ten percentage points above twice the others'.
 //  - p99: both have answered at least 100 requests, and its p99 is more than 1.5 times the others' and more than 10 ms
 //    above it.
 [[nodiscard]] std::string canary_verdict(const Figures& canary, const Figures& others);
 
 // Whether the verdict need not wait for the end of the canary's time: it has answered at least 20 requests and failed
-// at least half of them.
+// at least half of them, or its event loop is stuck.
 [[nodiscard]] bool fails_badly(const Figures& canary) noexcept;
 
 // The worker that is watched.
@@ -86,6 +93,7 @@ class CanaryWatch {
 
   [[nodiscard]] Figures sum_others() const noexcept;
   [[nodiscard]] std::uint64_t others_in_flight() const noexcept;
+  [[nodiscard]] std::uint64_t others_stuck_ms(std::uint64_t now) const noexcept;
   template <class Function>
   void for_each_other(Function function) const;
 
@@ -97,6 +105,9 @@ class CanaryWatch {
   Figures earlier_;
   Progress canary_progress_;
   Progress others_progress_;
+  std::uint64_t last_look_ms_ = 0;
+  std::uint64_t canary_stuck_ms_ = 0;
+  std::uint64_t others_stuck_ms_ = 0;
 };
 
 // What all workers of the slot have ever answered.

@@ -1,6 +1,7 @@
 // The application for tests of rollouts: its behaviour depends on the configuration. [app] settings:
 //   fail_percent  of the requests to / that are answered 500
 //   delay_ms      of each request to /
+//   block_ms      for which each request to / blocks the event loop
 //   start_ms      until a worker is ready
 //   end_in_slot   this slot's workers end as soon as they start
 #include <pronghorn/pronghorn.h>
@@ -8,6 +9,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <string>
+#include <thread>
 
 using namespace pronghorn;
 using namespace std::chrono_literals;
@@ -17,6 +19,7 @@ namespace {
 unsigned requests = 0;
 int fail_percent = 0;
 int delay_ms = 0;
+int block_ms = 0;
 int start_ms = 0;
 int end_in_slot = -1;
 
@@ -27,6 +30,7 @@ Task<void> begin(Worker& worker) {
 
 Task<Response> root(Request&) {
   if (delay_ms > 0) co_await sleep_for(std::chrono::milliseconds(delay_ms));
+  std::this_thread::sleep_for(std::chrono::milliseconds(block_ms));
   if (static_cast<int>(requests++ % 100) < fail_percent) throw HttpError(500, "made to fail");
   co_return text("fine");
 }
@@ -39,6 +43,7 @@ PRONGHORN_APP(app) {
   };
   fail_percent = number("fail_percent", "0");
   delay_ms = number("delay_ms", "0");
+  block_ms = number("block_ms", "0");
   start_ms = number("start_ms", "0");
   end_in_slot = number("end_in_slot", "-1");
   app.on_start(begin);

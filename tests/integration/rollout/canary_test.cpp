@@ -130,3 +130,34 @@ TEST_CASE("a canary that hangs without answering is rolled back", "[canary]") {
   }));
   CHECK(eventually(20s, [&] { return all_of_generation(deployment.server, 1); }));
 }
+
+// A blocked canary answers too few requests to be judged by their latency, because others accept for it.
+TEST_CASE("a canary whose event loop stands still is rolled back at once", "[canary]") {
+  const Deployment deployment(2);
+  const ServerProcess& server = deployment.server;
+  deployment.configure("block_ms = 600000");
+  REQUIRE(server.control_command({"reload", "--canary", "1h"}).status == 0);
+  REQUIRE(eventually(20s, [&] { return server.log_has("is the canary of generation 2"); }));
+  const pid_t canary = server.worker(0).at("pid").get<pid_t>();
+  std::vector<HttpConnection> waiting;
+  for (int i = 0; i < 12; ++i) {
+    waiting.emplace_back(server.address()).send_raw("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  }
+  CHECK(eventually(20s, [&] {
+    return server.log_has("generation 2 is rolled back: its event loop has been blocked for ") ||
+           server.log_has("generation 2 is rolled back: it has answered nothing for ");
+  }));
+  CHECK(eventually(20s, [&] { return all_of_generation(server, 1); }));
+  ::kill(canary, SIGKILL);  // it would drain until its time is over
+}
+
+TEST_CASE("a canary whose few requests block its event loop is rolled back", "[canary]") {
+  const Deployment deployment(1);
+  const ServerProcess& server = deployment.server;
+  for (int i = 0; i < 10; ++i) REQUIRE(get(server.address(), "/").status == 200);
+  deployment.configure("block_ms = 300");
+  REQUIRE(server.control_command({"reload", "--canary", "6s"}).status == 0);
+  REQUIRE(eventually(20s, [&] { return server.log_has("is the canary of generation 2"); }));
+  for (int i = 0; i < 6; ++i) CHECK(get(server.address(), "/").status == 200);
+  CHECK(eventually(30s, [&] { return server.log_has("generation 2 is rolled back: its event loop was blocked "); }));
+}

@@ -138,3 +138,53 @@ TEST_CASE("requests hang when they are in flight for a whole second", "[canary]"
   watch.look(11'200);
   CHECK(watch.canary().hung == 0);
 }
+
+TEST_CASE("a canary whose event loop is stuck is judged at once, however few requests it had", "[canary]") {
+  Figures stuck = figures(0, 0);
+  stuck.stuck_ms = 2'500;
+  CHECK(fails_badly(stuck));
+  CHECK(canary_verdict(stuck, figures(9, 0)) == "its event loop has been blocked for 2.5 s");
+  CHECK(canary_verdict(stuck, figures(0, 0)) == "its event loop has been blocked for 2.5 s");
+  CHECK(canary_verdict(stuck, figures(100, 0, 5'000)).empty());  // the others' requests take as long
+  Figures too = figures(9, 0);
+  too.stuck_ms = 2'000;
+  CHECK(canary_verdict(stuck, too).empty());
+}
+
+TEST_CASE("a canary whose requests block its event loop is worse than others whose do not", "[canary]") {
+  Figures blocking = figures(9, 0);
+  blocking.stalls = 3;
+  CHECK(canary_verdict(blocking, figures(50, 0)) ==
+        "its event loop was blocked 3 times by 9 requests, the others' 0 times by 50");
+  Figures alike = figures(50, 0);
+  alike.stalls = 10;
+  CHECK(canary_verdict(blocking, alike).empty());
+  CHECK(canary_verdict(blocking, figures(0, 0)) != "");
+  blocking.stalls = 2;
+  CHECK(canary_verdict(blocking, figures(50, 0)).empty());
+  Figures busy = figures(90, 0);
+  busy.stalls = 8;  // one in eleven: the machine
+  CHECK(canary_verdict(busy, figures(50, 0)).empty());
+}
+
+TEST_CASE("a canary is stuck when its loop has not turned, unless nobody could run", "[canary]") {
+  Scoreboard board = Scoreboard::create();
+  board.worker(0, 1).pid = 1;
+  board.worker(0, 1).phase = WorkerPhase::ready;
+  board.worker(0, 1).stamp_ms = 10'000;
+  WorkerRow& other = board.worker(1, 0);
+  other.pid = 2;
+  other.phase = WorkerPhase::ready;
+  other.stamp_ms = 12'000;
+  CanaryWatch watch(board, {.pid = 1, .slot = 0, .row = 1}, 2, {});
+  watch.look(12'400);  // the first look may be late
+  CHECK(watch.canary().stuck_ms == 0);
+  watch.look(12'500);
+  CHECK(watch.canary().stuck_ms == 2'500);
+  CHECK(watch.others().stuck_ms == 0);
+  watch.look(19'000);  // the supervisor could not run
+  CHECK(watch.canary().stuck_ms == 0);
+  watch.look(19'100);
+  CHECK(watch.canary().stuck_ms == 9'100);
+  CHECK(watch.others().stuck_ms == 7'100);
+}
