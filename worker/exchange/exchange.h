@@ -51,6 +51,9 @@ class ExchangeOwner {
   virtual void want_body(Exchange& exchange) = 0;
   // Sends a 103 response (RFC 8297), rendered as `head`, if the configuration and the client allow that.
   virtual void send_early_hints(Exchange& /*exchange*/, std::string_view /*head*/) {}
+  // Whether the client has closed or reset the connection, so that a response that is about to be written cannot reach
+  // it. A handler that blocks the loop keeps the server from noticing that before. A system call.
+  [[nodiscard]] virtual bool client_left() const noexcept { return false; }
 
  protected:
   ~ExchangeOwner() = default;

@@ -338,6 +338,11 @@ void Http1Connection::response_sent() {
   finish_exchange();
 }
 
+// A response that has been written is none of its business: the client may have received it and left.
+bool Http1Connection::client_left() const noexcept {
+  return sender_.gathering() && sender_.gathered() != 0 && stream_.waited().peer == PeerState::gone;
+}
+
 void Http1Connection::finish_exchange() {
   Exchange* const exchange = std::exchange(exchange_, nullptr);
   subtract(context_.row[Count::in_flight]);

@@ -108,6 +108,7 @@ class Http1Connection final : public Connection, public ExchangeOwner {
   void respond(Exchange& exchange, Response&& response) override;
   void want_body(Exchange& exchange) override;
   void send_early_hints(Exchange& exchange, std::string_view head) override;
+  [[nodiscard]] bool client_left() const noexcept override;
 
   void take_in(std::string_view bytes);
   void consume_unparsed(bool just_read = false);

@@ -77,6 +77,7 @@ class Http2Connection final : public Connection, public TurnWork, private Http2E
   [[nodiscard]] HttpContext& context() noexcept { return context_; }
   [[nodiscard]] ResponseFields& fields() noexcept { return fields_; }
   [[nodiscard]] std::uint64_t now() const noexcept { return context_.timeouts.now(); }
+  [[nodiscard]] bool client_left() const noexcept { return stream_.waited().peer == PeerState::gone; }
   [[nodiscard]] bool respond(Http2Stream& stream, std::span<const nghttp2_nv> fields, bool has_body);
   void send_interim(std::int32_t id, int status, std::string_view lines);
   void send_trailers(std::int32_t id, std::string_view lines);

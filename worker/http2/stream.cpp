@@ -243,12 +243,16 @@ void Http2Stream::sent(std::size_t size, bool last) {
   end_sent_ = last;
   if (exchange_ == nullptr || !(last || tunnelled_)) return;
   HttpContext& context = connection_.context();
+  const std::uint64_t before = context.row[Count::requests].load(std::memory_order_relaxed);
   record_request(context.row, context.access_log, *exchange_, status_, response_bytes_);
-  if (exchange_->counted) add(context.row[Count::http2_requests]);
+  add(context.row[Count::http2_requests], context.row[Count::requests].load(std::memory_order_relaxed) - before);
   finish_exchange();
   // Whatever the client still sends of its body is of no use (RFC 9113 section 8.1).
   if (body_open_ && !tunnelled_) connection_.reset(id_, NGHTTP2_NO_ERROR);
 }
+
+// Frames are gathered, and written after sent().
+bool Http2Stream::client_left() const noexcept { return connection_.client_left(); }
 
 void Http2Stream::block_not_sent() noexcept {
   if (exchange_ == nullptr || failed_) return;

@@ -104,6 +104,7 @@ class Http2Stream final : public ExchangeOwner {
   void respond(Exchange& exchange, Response&& response) override;
   void want_body(Exchange& exchange) override;
   void send_early_hints(Exchange& exchange, std::string_view head) override;
+  [[nodiscard]] bool client_left() const noexcept override;
 
   [[nodiscard]] bool request_running() const noexcept { return exchange_ != nullptr && !exchange_->responded; }
   [[nodiscard]] bool receives_body() const noexcept { return body_open_ && tunnel_ == nullptr; }

@@ -44,6 +44,18 @@ TEST_CASE("a slow request whose client has left is logged, too", "[log]") {
   CHECK(server.log_lines("slow request: GET /slow took ").at(0).find("status=499") != std::string::npos);
 }
 
+TEST_CASE("a request whose client resets the connection while its handler blocks is logged as 499", "[log]") {
+  const ServerProcess server({.workers = 1, .arguments = {"--access-log", "access.log"}});
+  const auto says = [](const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; };
+  HttpConnection leaving(server.address());
+  leaving.send_raw("GET /block?ms=4000 HTTP/1.1\r\nHost: a\r\n\r\n");
+  REQUIRE(eventually(10s, [&] { return says(server.control_command({"requests"}).out, "GET /block"); }));
+  leaving.abort();
+  REQUIRE(eventually(20s, [&] { return says(read_file(server.file("access.log")), "GET /block"); }));
+  CHECK(says(read_file(server.file("access.log")), " 499 0 "));
+  CHECK(server.status().at("lost_requests").at("client_left") == 1);
+}
+
 TEST_CASE("requests below slow_request are not logged, and by default none is", "[log]") {
   for (const char* limit : {"10m", "0"}) {
     CAPTURE(limit);

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <iterator>
 #include <stdexcept>
@@ -17,6 +18,8 @@
 
 namespace pronghorn::worker {
 namespace {
+
+constexpr std::uint64_t kLongUs = 10'000;  // a system call more costs nothing then
 
 // What a line tells about one request.
 struct Entry {
@@ -173,7 +176,8 @@ void append_pattern(std::string& out, const std::vector<AccessLogPiece>& pattern
 AccessLog::AccessLog(const Config& config)
     : path_(config.access_log),
       slow_us_(config.slow_request.count() == 0 ? UINT64_MAX
-                                                : static_cast<std::uint64_t>(config.slow_request.count()) * 1000) {
+                                                : static_cast<std::uint64_t>(config.slow_request.count()) * 1000),
+      long_us_(std::min(slow_us_, kLongUs)) {
   const std::string& format = config.access_log_format;
   if (format == "json" || (format.empty() && config.log_format == "json")) {
     format_ = Format::json;

@@ -40,6 +40,8 @@ class AccessLog {
   [[nodiscard]] bool enabled() const noexcept { return writer_.has_value(); }
   // `bytes` is the size of the response with its head.
   void add(Exchange& exchange, int status, std::uint64_t bytes, std::uint64_t microseconds);
+  // Whether a request took long enough to be looked at: warn_if_slow() does nothing about others.
+  [[nodiscard]] bool is_long(std::uint64_t microseconds) const noexcept { return microseconds >= long_us_; }
   // Logs a warning if the request took longer than slow_request. Independent of the access log. `status` may be one of
   // those of lost requests: see record_lost_request().
   void warn_if_slow(Exchange& exchange, int status, std::uint64_t microseconds) const {
@@ -63,6 +65,7 @@ class AccessLog {
 
   std::string path_;
   std::uint64_t slow_us_;
+  std::uint64_t long_us_;
   Format format_ = Format::text;
   std::vector<AccessLogPiece> pattern_;
   std::optional<LineWriter> writer_;

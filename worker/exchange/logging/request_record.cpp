@@ -28,6 +28,10 @@ std::uint64_t microseconds_since(std::chrono::steady_clock::time_point start) no
 void record_request(WorkerRow& row, AccessLog& log, Exchange& exchange, int status, std::uint64_t bytes) {
   if (!exchange.counted) return;
   const std::uint64_t microseconds = microseconds_since(exchange.started);
+  if (log.is_long(microseconds)) [[unlikely]] {
+    if (exchange.owner->client_left()) return record_lost_request(row, log, exchange, Lost::client_left, 0);
+    log.warn_if_slow(exchange, status, microseconds);
+  }
   add(row[Count::requests]);
   add(row[responses_of(status)]);
   row.latency.record(microseconds);
@@ -37,7 +41,6 @@ void record_request(WorkerRow& row, AccessLog& log, Exchange& exchange, int stat
     if (status >= 500) add(route.errors);
     route.latency.record(microseconds);
   }
-  log.warn_if_slow(exchange, status, microseconds);
   if (log.enabled()) log.add(exchange, status, bytes, microseconds);
 }
 

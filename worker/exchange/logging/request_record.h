@@ -11,7 +11,8 @@ namespace pronghorn::worker {
 
 // Counts an answered request, its status and its latency, in total and for its route, and writes its line into the
 // access log. `bytes` is the size of the response with its head. Called once, when the response was handed to the
-// socket.
+// connection. If the client has left meanwhile (ExchangeOwner::client_left(), asked only about requests that took 10 ms
+// or longer), it is recorded as lost.
 void record_request(WorkerRow& row, AccessLog& log, Exchange& exchange, int status, std::uint64_t bytes);
 
 // Why a request got no complete response.

@@ -3,6 +3,7 @@
 #include <fstream>
 #include <stdexcept>
 #include <string>
+#include <thread>
 
 #include "pronghorn/response.h"
 #include "support/catch.h"
@@ -191,6 +192,35 @@ TEST_CASE("a request whose client disconnects is counted, logged and timed", "[c
   CHECK(latency.total == 1);
   test.context().access_log.flush();
   CHECK(contains(test::read_file(folder.path() / "access.log"), "\"GET /\" 499 0 "));
+}
+
+// It was logged as answered: the loop, which the handler blocked, could not hear of the reset.
+TEST_CASE("a request whose client resets the connection while its handler blocks has lost its client", "[connection]") {
+  const test::TempDir folder;
+  Config config = TestConnection::quick_config();
+  config.access_log = (folder.path() / "access.log").string();
+  TestConnection test(
+      [](Exchange& exchange) {
+        std::this_thread::sleep_for(20ms);
+        answer(exchange);
+      },
+      config);
+  test.client().set_wait({.age = {}, .peer = PeerState::finished});  // it may still read
+  CHECK(contains(test.ask(kGet), "200 OK"));
+  CHECK(test.count(Count::lost_client_left) == 0);
+  test.client().set_wait({.age = {}, .peer = PeerState::gone});
+  static_cast<void>(test.ask(kGet));
+  CHECK(test.count(Count::lost_client_left) == 1);
+  CHECK(test.count(Count::requests) == 1);
+  CHECK(test.count(Count::in_flight) == 0);
+  test.context().access_log.flush();
+  CHECK(contains(test::read_file(folder.path() / "access.log"), "\"GET /\" 499 0 "));
+}
+
+TEST_CASE("the kernel is not asked about the clients of quick requests", "[connection]") {
+  TestConnection test(answer);
+  CHECK(contains(test.ask(kGet), "200 OK"));
+  CHECK(test.client().asked() == 0);
 }
 
 TEST_CASE("a request that the server ends early is counted and logged as such", "[connection]") {
