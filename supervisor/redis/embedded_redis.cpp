@@ -84,6 +84,7 @@ EmbeddedRedis::EmbeddedRedis(uv_loop_t* loop, Children& children, std::string pr
       socket_(redis_address(config).substr(std::string_view("unix:").size())),
       directory_(redis_directory(config)),
       log_file_(directory_ + "/redis.log"),
+      probe_(socket_),
       look_(loop, [this] { look(); }),
       restart_(loop, [this] { spawn(); }),
       limit_(loop, [this] {
@@ -175,7 +176,17 @@ void EmbeddedRedis::adopt(int pid) {
 
 void EmbeddedRedis::watch() {
   if (pid_ == 0 || up_ms_ == 0 || stopping_ || ending_) return;
-  if (const auto file = file_id(socket_); file && file == socket_file_) return;
+  if (const auto file = file_id(socket_); !file || file != socket_file_) return restart_without_socket();
+  const Milliseconds silent = probe_.look(monotonic_ms());
+  if (silent < kAnswerLimit) return;
+  log_error(fmt::format("redis has not answered for {} s: killing it, to start it again with what it has written",
+                        silent.count() / 1000),
+            {{"pid", pid_}});
+  ending_ = true;
+  kill();
+}
+
+void EmbeddedRedis::restart_without_socket() {
   log_error(fmt::format("the socket {} of redis was deleted: restarting redis", socket_), {{"pid", pid_}});
   ending_ = true;
   limit_.start(kStopLimit);
@@ -184,6 +195,7 @@ void EmbeddedRedis::watch() {
 
 void EmbeddedRedis::exited(const ChildExit& exit) {
   look_.stop();
+  probe_.reset();
   if (std::exchange(ending_, false)) limit_.stop();
   const int pid = std::exchange(pid_, 0);
   if (stopping_) {
@@ -230,10 +242,16 @@ void EmbeddedRedis::stop(std::function<void()> stopped, Milliseconds limit) {
   if (pid_ == 0) return std::exchange(stopped_, nullptr)();
   limit_.start(limit);
   children_.kill(pid_, SIGTERM);
+  if (process_state(pid_) != 'T') return;
+  log_error("redis is stopped by a signal and cannot end in order: killing it", {{"pid", pid_}});
+  kill();
 }
 
+// The group too: the configured program may be a script that has started Redis.
 void EmbeddedRedis::kill() noexcept {
-  if (pid_ != 0) children_.kill(pid_, SIGKILL);
+  if (!children_.contains(pid_)) return;
+  ::kill(-pid_, SIGKILL);
+  children_.kill(pid_, SIGKILL);
 }
 
 }  // namespace pronghorn::supervisor

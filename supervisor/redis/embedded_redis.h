@@ -1,6 +1,6 @@
 // The private redis-server of `--redis embedded`: on a Unix socket, restarted when it ends, with its append-only file
-// in data_dir/redis, which only the server's user can read. Only workers talk to it; the supervisor only checks whether
-// it accepts connections.
+// in data_dir/redis, which only the server's user can read. Only workers use it; the supervisor only checks whether it
+// accepts connections and answers.
 //
 // Context: supervisor, main thread.
 #pragma once
@@ -18,6 +18,7 @@
 #include "common/config/config.h"
 #include "common/fd.h"
 #include "supervisor/listen/unix_socket.h"
+#include "supervisor/redis/redis_probe.h"
 #include "supervisor/slots/restart_policy.h"
 #include "supervisor/system/child_process.h"
 #include "supervisor/system/uv_handles.h"
@@ -47,7 +48,12 @@ class EmbeddedRedis {
   void stop(std::function<void()> stopped, std::chrono::milliseconds limit = kStopLimit);
   // Kills it, when there is no time for stop().
   void kill() noexcept;
-  // Restarts a Redis whose socket file was deleted: new workers cannot reach it. Call once a second.
+  // A Redis that has not answered for so long is killed and replaced. It is longer than the 5 s for which a script can
+  // keep Redis from answering (busy-reply-threshold).
+  static constexpr std::chrono::milliseconds kAnswerLimit{10'000};
+  // Restarts a Redis whose socket file was deleted, so that new workers cannot reach it, or that does not answer: it is
+  // stopped by a signal, or hangs. What it has written to its append-only file is not lost.
+  // Call once a second.
   void watch();
 
   // 0: not running.
@@ -58,6 +64,7 @@ class EmbeddedRedis {
   [[nodiscard]] std::vector<std::string> command_line() const;
   [[nodiscard]] std::string advice() const;
   void look();
+  void restart_without_socket();
   void exited(const ChildExit& exit);
   void settle();
 
@@ -74,6 +81,7 @@ class EmbeddedRedis {
   std::uint64_t up_ms_ = 0;  // since when it accepts; 0: not yet
   bool stopping_ = false;
   bool ending_ = false;  // is ending, to be restarted
+  RedisProbe probe_;
   RestartPolicy policy_;
   std::minstd_rand random_{std::random_device{}()};
   std::function<void()> settled_;

@@ -169,6 +169,32 @@ TEST_CASE("an embedded Redis whose socket file was deleted is restarted", "[redi
   CHECK(eventually(15s, [&] { return get(server.address(), "/visits").status == 200; }));
 }
 
+// Sessions answered 503 until somebody noticed.
+TEST_CASE("an embedded Redis that does not answer is killed and replaced, with its data", "[redis][embedded]") {
+  const ServerProcess server(embedded());
+  REQUIRE(server.wait_ready_status(200));
+  Browser browser(server.address());
+  CHECK(browser.get("/visits").json().at("visits") == 1);
+  const pid_t redis = redis_pid(server);
+  REQUIRE(::kill(redis, SIGSTOP) == 0);
+  REQUIRE(eventually(60s, [&] { return server.log_has("redis has not answered for 10 s: killing it"); }));
+  REQUIRE(eventually(15s, [&] {
+    const pid_t now = redis_pid(server);
+    return now != 0 && now != redis;
+  }));
+  REQUIRE(server.wait_redis(15s));
+  CHECK(browser.get("/visits").json().at("visits") == 2);
+}
+
+TEST_CASE("a server ends in order although its embedded Redis is stopped by a signal", "[redis][embedded][stop]") {
+  ServerProcess server(embedded());
+  REQUIRE(server.wait_ready_status(200));
+  REQUIRE(::kill(redis_pid(server), SIGSTOP) == 0);
+  CHECK(server.control_command({"stop", "--wait"}).status == 0);
+  CHECK(server.log_has("redis is stopped by a signal and cannot end in order: killing it"));
+  CHECK(server.wait_exit(5s) == ExitStatus{.code = 0, .signal = 0});
+}
+
 TEST_CASE("stopping now does not wait for a Redis that hangs", "[redis][embedded][stop]") {
   for (const bool drained : {false, true}) {
     INFO((drained ? "INT twice" : "QUIT"));
