@@ -20,7 +20,9 @@
 #include <sstream>
 #include <string>
 
+#include "common/config/redis_url.h"
 #include "common/fd.h"
+#include "server/commands/redis_check.h"
 #include "server/options/values/values.h"
 #include "supervisor/listen/address.h"
 #include "supervisor/listen/unix_socket.h"
@@ -171,15 +173,6 @@ Problem check_program(const std::string& program) {
   return "not found; install redis-server, name it with --redis-server, or use --redis none";
 }
 
-Problem check_redis_files(Config config) {
-  try {
-    supervisor::read_redis_files(config);
-    return {};
-  } catch (const std::exception& error) {
-    return error.what();
-  }
-}
-
 class Report {
  public:
   void add(const std::string& what, const Problem& problem) {
@@ -193,6 +186,22 @@ class Report {
  private:
   bool failed_ = false;
 };
+
+// The embedded Redis does not run yet.
+void check_state(Config config, Report& report) {
+  if (config.redis == "none") return;
+  if (config.redis == "embedded")
+    return report.add("redis_server " + config.redis_server, check_program(config.redis_server));
+  if (config.redis.starts_with("rediss")) {
+    try {
+      supervisor::read_redis_files(config);
+      report.add("certificates for Redis", {});
+    } catch (const std::exception& error) {
+      return report.add("certificates for Redis", error.what());
+    }
+  }
+  report.add("redis " + display_redis_url(parse_redis_url(config.redis)), check_redis(config));
+}
 
 // The files are read as the server does it, which checks them.
 void check_certificates(const Config& config, Report& report) {
@@ -228,8 +237,7 @@ int deep_check(const Config& config, const std::string& config_file) {
   report.add("control " + control_path(config), check_control(control_path(config)));
   report.add("runtime_dir " + config.runtime_dir, check_folder(config.runtime_dir));
   report.add("data_dir " + config.data_dir, check_folder(config.data_dir));
-  if (config.redis == "embedded") report.add("redis_server " + config.redis_server, check_program(config.redis_server));
-  if (config.redis.starts_with("rediss")) report.add("certificates for Redis", check_redis_files(config));
+  check_state(config, report);
   const bool configuration_failed = report.failed();
   Problem application;
   if (!config.app.empty()) {

@@ -115,10 +115,11 @@ TEST_CASE("certificates that cannot work end the start with one line", "[redis][
 TEST_CASE("check --deep tells whether the certificates for Redis can be used", "[redis][tls]") {
   TestAuthority authority;
   const IssuedFiles own = authority.issue_files();
+  const RedisProcess redis(tls_redis(authority.redis_arguments(authority.issue_files())));
   const auto check = [&](const std::string& key) {
     const TempDir directory;
     std::vector<std::string> command{program_path(), "check",         app_path("hello"), "--deep",
-                                     "--redis",      "rediss://h",    "--runtime-dir",   directory / "run",
+                                     "--redis",      redis.tcp_url(), "--runtime-dir",   directory / "run",
                                      "--data-dir",   directory / "d", "--listen",        "127.0.0.1:0"};
     const auto options = tls_options(authority.ca(), {own.certificate, key});
     command.insert(command.end(), options.begin(), options.end());
@@ -128,6 +129,7 @@ TEST_CASE("check --deep tells whether the certificates for Redis can be used", "
   INFO(good.all());
   CHECK(good.status == 0);
   CHECK(says(good.all(), "ok      certificates for Redis"));
+  CHECK(says(good.all(), "ok      redis rediss://"));
   const ProgramResult bad = check(authority.issue_files().key);
   INFO(bad.all());
   CHECK(bad.status == 2);
