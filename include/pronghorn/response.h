@@ -179,8 +179,9 @@ class PRONGHORN_API Response {
 [[nodiscard]] PRONGHORN_API Response stream(std::string_view content_type, Response::Producer producer);
 
 // A whole regular file, which this call opens. Throws HttpError 404 if there is no such file, 503 if the process has no
-// descriptor left; std::system_error (answered 500) if it cannot be opened for another reason. Never build `path` from
-// a client's text: use App::serve_files for that.
+// descriptor left; std::system_error (answered 500) if it cannot be opened for another reason. A file of /proc or /sys,
+// which does not tell its size, is read whole by this call; std::runtime_error (500) if it has more than 1 MiB. Never
+// build `path` from a client's text: use App::serve_files for that.
 [[nodiscard]] PRONGHORN_API Response file(const std::string& path, std::string_view content_type = {});
 
 }  // namespace pronghorn

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -64,6 +65,12 @@ FileVariant make_variant(ContentCoding coding, std::shared_ptr<const OpenFile> f
 bool is_not_served(int error) noexcept {
   constexpr int kErrors[] = {ENOENT, ENOTDIR, ENAMETOOLONG, EACCES, EPERM, EXDEV, ELOOP, ENXIO, ENODEV};
   return std::find(std::begin(kErrors), std::end(kErrors), error) != std::end(kErrors);
+}
+
+// A file of the kernel (/proc) that says that it is empty and is not: there is nothing that could be cached of it.
+bool is_unsized(int fd, const struct stat& facts) noexcept {
+  char byte = 0;
+  return S_ISREG(facts.st_mode) && facts.st_size == 0 && ::pread(fd, &byte, 1, 0) > 0;
 }
 
 Response whole(const ServedFile& served, const FileVariant& variant) {
@@ -135,7 +142,7 @@ FileServer::Opened FileServer::open(const std::string& path) {
   Opened opened;
   if (fd < 0) return opened;
   opened.file = std::make_shared<const OpenFile>(fd);
-  if (::fstat(fd, &opened.facts) != 0) opened.file = nullptr;
+  if (::fstat(fd, &opened.facts) != 0 || is_unsized(fd, opened.facts)) opened.file = nullptr;
   return opened;
 }
 

@@ -2,9 +2,11 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <stdexcept>
+#include <system_error>
 #include <tuple>
 
 #include "pronghorn/error.h"
@@ -20,6 +22,27 @@ namespace {
 
 using worker::equal_ignoring_case;
 using worker::find_field;
+
+constexpr std::size_t kMostUnsized = 1024 * 1024;  // bytes of a file that has to be read to learn its size
+
+// The file systems of the kernel (/proc, /sys) say that their files have no blocks, and 0 bytes or a page.
+bool may_lie_about_size(const struct stat& facts) noexcept {
+  return facts.st_blocks == 0 && facts.st_size <= static_cast<off_t>(kMostUnsized);
+}
+
+std::string read_whole(int fd, const std::string& path) {
+  std::string content;
+  char piece[16 * 1024];
+  for (;;) {
+    const ssize_t size = ::read(fd, piece, sizeof piece);
+    if (size < 0 && errno == EINTR) continue;
+    if (size < 0) throw std::system_error(errno, std::generic_category(), "cannot read " + path);
+    if (size == 0) return content;
+    content.append(piece, static_cast<std::size_t>(size));
+    if (content.size() > kMostUnsized)
+      throw std::runtime_error(path + " has more than 1 MiB, and does not tell its size");
+  }
+}
 
 void check_cookie(std::string_view name, std::string_view value, const CookieOptions& options) {
   if (!worker::is_token(name)) throw std::invalid_argument("invalid cookie name: not a token (RFC 9110 section 5.6.2)");
@@ -184,7 +207,14 @@ Response file(const std::string& path, std::string_view content_type) {
   const auto opened = std::make_shared<const worker::OpenFile>(fd);
   struct stat facts{};
   if (::fstat(fd, &facts) != 0 || !S_ISREG(facts.st_mode)) throw not_found("no such file");
-  Response response = ResponseAccess::from_file(opened, 0, static_cast<std::uint64_t>(facts.st_size));
+  Response response;
+  if (may_lie_about_size(facts)) {
+    std::string content = read_whole(fd, path);
+    const std::size_t size = content.size();
+    response = ResponseAccess::from_file(std::make_shared<const worker::OpenFile>(std::move(content)), 0, size);
+  } else {
+    response = ResponseAccess::from_file(opened, 0, static_cast<std::uint64_t>(facts.st_size));
+  }
   if (!content_type.empty()) response.content_type(content_type);
   return response;
 }

@@ -1,8 +1,12 @@
 #include "pronghorn/response.h"
 
+#include <filesystem>
 #include <stdexcept>
+#include <string>
 
 #include "support/catch.h"
+#include "support/paths.h"
+#include "support/temp_dir.h"
 #include "worker/http/response_access.h"
 #include "worker/http1/response_head.h"
 
@@ -103,4 +107,34 @@ TEST_CASE("a new body replaces a stream", "[http][response]") {
   response.body("whole");
   CHECK(response.body() == "whole");
   CHECK_FALSE(ResponseAccess::producer(response));
+}
+
+namespace {
+
+// What a client would get.
+std::string content_of(Response response) {
+  const auto& part = ResponseAccess::file(response);
+  REQUIRE(part != nullptr);
+  std::string content;
+  CHECK(part->file->append(content, part->offset, part->length));
+  CHECK(content.size() == part->length);
+  return content;
+}
+
+}  // namespace
+
+// The size that stat() gives is 0, or a page: the client got nothing, or half a response.
+TEST_CASE("a file of /proc or /sys is sent whole", "[http][response]") {
+  CHECK(content_of(file("/proc/self/status")).starts_with("Name:"));
+  CHECK(content_of(file("/sys/kernel/mm/transparent_hugepage/enabled")).ends_with("\n"));
+  CHECK_THROWS_AS(file("/proc/self/pagemap"), std::exception);  // endless, as far as a client is concerned
+}
+
+TEST_CASE("an empty file has no content, and a file with holes has all of it", "[http][response]") {
+  const test::TempDir folder;
+  test::write_file(folder / "empty", "");
+  CHECK(content_of(file(folder / "empty")).empty());
+  test::write_file(folder / "holes", "");
+  std::filesystem::resize_file(folder / "holes", 3'000);
+  CHECK(content_of(file(folder / "holes")) == std::string(3'000, '\0'));
 }
