@@ -16,3 +16,5 @@
 #define JSON_ASSERT(condition) \
   ((condition) ? void() : []() { throw ::std::out_of_range(PRONGHORN_JSON_ASSERT_PREFIX #condition); }())
 #endif
+
+#include "pronghorn/detail/json_numbers.h"  // as -include, it has to be ahead too

@@ -1,6 +1,8 @@
 #include "pronghorn/json.h"
 
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include "pronghorn/app.h"
 #include "pronghorn/testing.h"
@@ -41,6 +43,25 @@ Task<Response> element(Request& request) {
   const auto body = co_await json_body(request);
   co_return text(body.at("items").at(0).get<std::string>());
 }
+Task<Response> first(Request& request) {
+  const auto body = co_await json_body(request);
+  co_return text(body.at("items").front().get<std::string>());
+}
+Task<Response> last(Request& request) {
+  const auto body = co_await json_body(request);
+  const auto& items = body.at("items");
+  co_return text(items.at(items.size() - 1).get<std::string>());
+}
+template <class Number>
+Task<Response> number(Request& request) {
+  const json body = co_await json_body(request);
+  const Number value = body.at("n").get<Number>();
+  co_return json_response({{"n", value}});
+}
+Task<Response> numbers(Request& request) {
+  const auto values = co_await json_body<std::vector<short>>(request);
+  co_return json_response(values);
+}
 Task<Response> typed(Request& request) {
   const auto order = co_await json_body<Order>(request);
   co_return text(order.item + " x" + std::to_string(order.count));
@@ -58,6 +79,16 @@ void setup(App& app) {
   app.post("/at", missing_with_at);
   app.post("/below", missing_below);
   app.post("/element", element);
+  app.post("/first", first);
+  app.post("/last", last);
+  app.post("/int", number<int>);
+  app.post("/unsigned", number<unsigned>);
+  app.post("/int64", number<std::int64_t>);
+  app.post("/uint64", number<std::uint64_t>);
+  app.post("/char", number<signed char>);
+  app.post("/float", number<float>);
+  app.post("/double", number<double>);
+  app.post("/numbers", numbers);
   app.post("/typed", typed);
   app.post("/own-mistake", own_mistake);
   app.post("/not-of-the-client", not_of_the_client);
@@ -133,6 +164,48 @@ TEST_CASE("json_body<T> reads a type of the application's, or answers 400", "[js
   CHECK(detail_of(client.post("/typed", R"({"item":"hat","count":"two"})")) ==
         "the JSON body: type must be number, but is string");
   CHECK(client.post("/typed", "[]").status == 400);
+}
+
+TEST_CASE("a handler that takes the first or last element of an empty array answers 400", "[json]") {
+  TestClient client(shop::setup);
+  for (const char* path : {"/first", "/last"}) {
+    CHECK(client.post(path, R"({"items":[]})").status == 400);
+    CHECK(client.post(path, R"({"items":["hat"]})").body == "hat");
+  }
+}
+
+// 4294967297 was 1.
+TEST_CASE("a number that the handler's type cannot hold is 400, and the largest that it can is not", "[json]") {
+  TestClient client(shop::setup);
+  const auto status = [&](const std::string& path, const std::string& value) {
+    return client.post(path, R"({"n":)" + value + "}").status;
+  };
+  CHECK(detail_of(client.post("/int", R"({"n":4294967297})")) == "the JSON body: number 4294967297 is out of range");
+  for (const char* value : {"2147483648", "-2147483649", "9223372036854775808", "2147483648.0", "-1e10", "1e300"}) {
+    INFO(value);
+    CHECK(status("/int", value) == 400);
+  }
+  for (const char* value : {"2147483647", "-2147483648", "2147483647.0", "0", "-0.0", "1.5"}) {
+    INFO(value);
+    CHECK(status("/int", value) == 200);
+  }
+  CHECK(status("/unsigned", "-1") == 400);
+  CHECK(status("/unsigned", "4294967295") == 200);
+  CHECK(status("/unsigned", "4294967296") == 400);
+  CHECK(status("/int64", "9223372036854775807") == 200);
+  CHECK(status("/int64", "9223372036854775808") == 400);
+  CHECK(status("/int64", "9223372036854775808.0") == 400);
+  CHECK(status("/uint64", "18446744073709551615") == 200);
+  CHECK(status("/uint64", "-1") == 400);
+  CHECK(status("/uint64", "18446744073709551616") == 400);
+  CHECK(status("/char", "127") == 200);
+  CHECK(status("/char", "128") == 400);
+  CHECK(status("/float", "1e38") == 200);
+  CHECK(status("/float", "1e39") == 400);
+  CHECK(status("/double", "1e308") == 200);
+  CHECK(client.post("/numbers", "[1,32767]").status == 200);
+  CHECK(client.post("/numbers", "[1,32768]").status == 400);
+  CHECK(client.post("/typed", R"({"item":"hat","count":4294967297})").status == 400);
 }
 
 TEST_CASE("an exception that does not concern the client's JSON stays a 500", "[json]") {

@@ -1,4 +1,5 @@
 // What a handler reads from a request: query, cookies, and bodies that it cannot decode.
+#include <cstdint>
 #include <string>
 
 #include "pronghorn/json.h"
@@ -26,9 +27,10 @@ void app(App& app) {
   app.get("/cookies", [](Request& request) {
     return text(std::string(request.cookie("a").value_or("none")) + "|" + join(request.cookies("a")));
   });
+  app.get("/items/{n}", [](Request& request) { return text(std::to_string(request.param<std::uint8_t>("n"))); });
   app.post("/form", [](Request& request) -> Task<Response> {
     const Form form = co_await request.form();
-    co_return text("form");
+    co_return text("form" + std::to_string(form.get<short>("n").value_or(0)));
   });
   app.post("/multipart", [](Request& request) -> Task<Response> {
     Multipart form = co_await request.multipart();
@@ -55,6 +57,18 @@ TEST_CASE("all query fields of a name can be read, as text or as numbers", "[req
   CHECK(client.get("/tags?tag=%zz").status == 400);
   CHECK(client.get("/numbers?n=1&n=20&n=300").body == "321");
   CHECK(client.get("/numbers?n=1&n=x").status == 400);
+}
+
+TEST_CASE("a number that the handler's type cannot hold is 400, in the path, the query and a form", "[request]") {
+  TestClient client(app);
+  CHECK(client.get("/numbers?n=2147483647").body == "2147483647");
+  CHECK(client.get("/numbers?n=2147483648").status == 400);
+  CHECK(client.get("/numbers?n=4294967297").status == 400);
+  CHECK(client.get("/items/255").body == "255");
+  CHECK(client.get("/items/256").status == 400);
+  CHECK(client.get("/items/-1").status == 400);
+  CHECK(client.post("/form", "n=-32768", "application/x-www-form-urlencoded").body == "form-32768");
+  CHECK(client.post("/form", "n=32768", "application/x-www-form-urlencoded").status == 400);
 }
 
 TEST_CASE("all cookies of a name can be read, in the order in which the client sent them", "[request]") {

@@ -1,0 +1,75 @@
+// Makes nlohmann-json refuse numbers that a type cannot hold: get<int>() of 4294967297 throws
+// nlohmann::json::out_of_range (406) instead of returning 1. So do get_to(), implicit conversions and types with
+// NLOHMANN_DEFINE_TYPE_*, which use the same conversion. A fraction is rounded towards zero, as before.
+//
+// Included by json_assert.h, ahead of nlohmann-json, because every translation unit of a program has to agree on it.
+// With nlohmann-json before 3.11, numbers are not checked.
+#pragma once
+
+#if defined(__cplusplus) && __cplusplus >= 202002L && __has_include(<nlohmann/json_fwd.hpp>)
+#include <cmath>
+#include <limits>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#ifdef NLOHMANN_JSON_NAMESPACE_BEGIN  // since 3.11
+namespace pronghorn::detail {
+
+// Whether a Number can hold a value of a JSON document: a std::uint64_t, std::int64_t or double.
+template <class Number, class Value>
+constexpr bool holds_json_number(Value value) noexcept {
+  using Limits = std::numeric_limits<Number>;
+  if constexpr (std::is_floating_point_v<Number>) {
+    if constexpr (!std::is_floating_point_v<Value>) return true;
+    return !std::isfinite(value) || (value >= Limits::lowest() && value <= Limits::max());
+  } else if constexpr (std::is_floating_point_v<Value>) {
+    const auto end = std::ldexp(Value{1}, Limits::digits);
+    return (std::is_signed_v<Number> ? value >= -end : value > -1) && value < end;
+  } else {
+    if constexpr (std::is_signed_v<Value>) {
+      if (value < 0) return std::is_signed_v<Number> && value >= static_cast<Value>(Limits::min());
+    }
+    return static_cast<unsigned long long>(value) <= static_cast<unsigned long long>(Limits::max());
+  }
+}
+
+template <class Number, class Json>
+bool holds_number_of(const Json& json) {
+  if (json.is_number_unsigned()) {
+    return holds_json_number<Number>(*json.template get_ptr<const typename Json::number_unsigned_t*>());
+  }
+  if (json.is_number_integer()) {
+    return holds_json_number<Number>(*json.template get_ptr<const typename Json::number_integer_t*>());
+  }
+  if (json.is_number_float()) {
+    return holds_json_number<Number>(*json.template get_ptr<const typename Json::number_float_t*>());
+  }
+  return true;  // no number: nlohmann-json says so itself
+}
+
+template <class Number>
+constexpr bool is_checked_json_number = std::is_arithmetic_v<Number> && !std::is_same_v<Number, bool>;
+
+}  // namespace pronghorn::detail
+
+namespace nlohmann {
+
+// The base is nlohmann-json's own serializer, whose second parameter means nothing else.
+template <class Number>
+struct adl_serializer<Number, std::enable_if_t<pronghorn::detail::is_checked_json_number<Number>>>
+    : adl_serializer<Number, Number> {
+  template <class Json>
+  static void from_json(Json&& json, Number& value) {
+    if (!pronghorn::detail::holds_number_of<Number>(json)) {
+      using Failed = typename std::remove_cvref_t<Json>::out_of_range;
+      throw Failed::create(406, "number " + json.dump() + " is out of range", &json);
+    }
+    adl_serializer<Number, Number>::from_json(std::forward<Json>(json), value);
+  }
+};
+
+}  // namespace nlohmann
+#endif
+#endif
