@@ -74,12 +74,14 @@ DirectoryLocks lock_directories(const Config& config) {
 }
 
 // A new build may have another layout. The old workers then write memory that nobody reads, until they are replaced.
-Scoreboard resumed_scoreboard(int fd) {
+Scoreboard resumed_scoreboard(const ResumeState& state) {
   try {
-    return Scoreboard::attach(fd);
+    return Scoreboard::attach(state.scoreboard_fd);
   } catch (const std::exception&) {
-    ::close(fd);
-    return Scoreboard::create();
+    ::close(state.scoreboard_fd);
+    Scoreboard board = Scoreboard::create();
+    restore(board.history(), state.history);
+    return board;
   }
 }
 
@@ -180,7 +182,7 @@ Ground resumed_ground(ResumeState state) {
       .program = own_program(),
       .config = config,
       .app = adopt_app_copy(*config),
-      .board = resumed_scoreboard(state.scoreboard_fd),
+      .board = resumed_scoreboard(state),
       .listeners = Listeners(state.listeners, config->balance, config->backlog),
       .admin_listeners = std::move(admin),
       .handoff = resumed_handoff_queue(state),

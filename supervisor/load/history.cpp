@@ -22,7 +22,41 @@ LatencyHistogram::Sum difference(const LatencyHistogram::Sum& after, const Laten
   return out;
 }
 
+// Single writer; readers run meanwhile.
+void write(HistoryRing& ring, const HistoryPoint& point) {
+  const std::uint32_t index = ring.next.load() % kHistorySamples;
+  HistorySample& sample = ring.samples[index];
+  sample.at.store(0);  // no reader takes a sample that is half new
+  sample.requests.store(point.requests);
+  sample.errors.store(point.errors);
+  sample.restarts.store(point.restarts);
+  sample.p50_us.store(point.p50_us);
+  sample.p99_us.store(point.p99_us);
+  sample.at.store(point.at);
+  ring.next.store((index + 1) % kHistorySamples, std::memory_order_release);
+}
+
 }  // namespace
+
+std::vector<HistoryPoint> points_of(const HistoryRing& ring) {
+  std::vector<HistoryPoint> points;
+  const std::size_t first = ring.next.load();
+  for (std::size_t i = 0; i < kHistorySamples; ++i) {
+    const HistorySample& sample = ring.samples[(first + i) % kHistorySamples];
+    if (sample.at.load() == 0) continue;
+    points.push_back({.at = sample.at.load(),
+                      .requests = sample.requests.load(),
+                      .errors = sample.errors.load(),
+                      .restarts = sample.restarts.load(),
+                      .p50_us = sample.p50_us.load(),
+                      .p99_us = sample.p99_us.load()});
+  }
+  return points;
+}
+
+void restore(HistoryRing& ring, const std::vector<HistoryPoint>& points) {
+  for (const HistoryPoint& point : points) write(ring, point);
+}
 
 History::Totals History::totals() const {
   const SlotSum sum = sum_all(board_, sum_slots(board_));
@@ -42,17 +76,12 @@ void History::tick(std::uint64_t now, std::uint64_t at) {
   last_ms_ = now;
   const Totals before = std::exchange(last_, totals());
   const LatencyHistogram::Sum latency = difference(last_.latency, before.latency);
-  HistoryRing& ring = board_.history();
-  const std::uint32_t index = ring.next.load() % kHistorySamples;
-  HistorySample& sample = ring.samples[index];
-  sample.at.store(0);  // no reader takes a sample that is half new
-  sample.requests.store(difference(last_.requests, before.requests));
-  sample.errors.store(difference(last_.errors, before.errors));
-  sample.restarts.store(difference(last_.restarts, before.restarts));
-  sample.p50_us.store(latency.percentile(0.50));
-  sample.p99_us.store(latency.percentile(0.99));
-  sample.at.store(at);
-  ring.next.store((index + 1) % kHistorySamples, std::memory_order_release);
+  write(board_.history(), {.at = at,
+                           .requests = difference(last_.requests, before.requests),
+                           .errors = difference(last_.errors, before.errors),
+                           .restarts = difference(last_.restarts, before.restarts),
+                           .p50_us = latency.percentile(0.50),
+                           .p99_us = latency.percentile(0.99)});
 }
 
 }  // namespace pronghorn::supervisor

@@ -4,10 +4,27 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "common/ipc/scoreboard.h"
 
 namespace pronghorn::supervisor {
+
+// One sample of the history outside of the scoreboard; the members are those of HistorySample.
+struct HistoryPoint {
+  std::uint64_t at = 0;
+  std::uint64_t requests = 0;
+  std::uint64_t errors = 0;
+  std::uint64_t restarts = 0;
+  std::uint64_t p50_us = 0;
+  std::uint64_t p99_us = 0;
+};
+
+// The samples of a ring, oldest first.
+[[nodiscard]] std::vector<HistoryPoint> points_of(const HistoryRing& ring);
+// Fills an empty ring with the last kHistorySamples of these, oldest first: after an upgrade, when the new program has
+// a new scoreboard because the old one's layout is another.
+void restore(HistoryRing& ring, const std::vector<HistoryPoint>& points);
 
 class History {
  public:

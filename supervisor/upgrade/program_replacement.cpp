@@ -121,6 +121,7 @@ ResumeState ProgramReplacement::state() const {
                                .guardian = parts_.workers.guardians().of(worker.pid)});
     }
   }
+  state.history = points_of(parts_.board.history());
   return state;
 }
 

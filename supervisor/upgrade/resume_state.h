@@ -13,6 +13,7 @@
 
 #include "common/config/config.h"
 #include "supervisor/listen/listeners.h"
+#include "supervisor/load/history.h"
 #include "supervisor/slots/slots.h"
 
 namespace pronghorn::supervisor {
@@ -49,6 +50,7 @@ struct ResumeState {
   Listeners::Adopted listeners;
   std::optional<Listeners::Adopted> admin_listeners;
   std::vector<ResumedWorker> workers;
+  std::vector<HistoryPoint> history;  // oldest first; for a new program that cannot read this one's scoreboard
 
   // All descriptors above.
   [[nodiscard]] std::vector<int> descriptors() const;
@@ -56,7 +58,7 @@ struct ResumeState {
 
 // The state as JSON, and back. Versions may differ: parse_resume_state() ignores keys that it does not know and has
 // defaults for keys that are missing, except those without which nothing can be taken over. Throws std::exception when
-// one of these is missing or a value cannot be understood.
+// one of these is missing or a value cannot be understood. A history that cannot be understood is left out.
 [[nodiscard]] std::string serialise(const ResumeState& state);
 [[nodiscard]] ResumeState parse_resume_state(const std::string& text);
 

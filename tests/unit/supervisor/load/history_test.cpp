@@ -39,3 +39,28 @@ TEST_CASE("the history is a ring of the last hour", "[history]") {
   CHECK(board.history().samples[0].at == 1'000 + kHistorySamples + 1);
   CHECK(board.history().samples[1].at == 1'002);
 }
+
+TEST_CASE("the history goes on in the scoreboard of another build", "[history]") {
+  Scoreboard old_board = Scoreboard::create();
+  History history(old_board);
+  for (std::uint64_t i = 0; i <= kHistorySamples + 1; ++i) history.tick(1'000 + i * kHistoryIntervalMs, 1'000 + i);
+  Scoreboard board = Scoreboard::create();
+  restore(board.history(), points_of(old_board.history()));
+  const auto points = points_of(board.history());
+  REQUIRE(points.size() == kHistorySamples);
+  CHECK(points.front().at == 1'002);
+  CHECK(points.back().at == 1'001 + kHistorySamples);
+  History next(board);
+  next.tick(1'000, 9'000);
+  next.tick(1'000 + kHistoryIntervalMs, 9'010);
+  CHECK(points_of(board.history()).front().at == 1'003);
+  CHECK(points_of(board.history()).back().at == 9'010);
+}
+
+TEST_CASE("more samples than a ring has leave the last hour", "[history]") {
+  std::vector<HistoryPoint> points;
+  for (std::uint64_t i = 1; i <= kHistorySamples + 5; ++i) points.push_back({.at = i});
+  Scoreboard board = Scoreboard::create();
+  restore(board.history(), points);
+  CHECK(points_of(board.history()).front().at == 6);
+}

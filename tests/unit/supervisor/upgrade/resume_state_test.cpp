@@ -21,6 +21,7 @@ ResumeState state() {
   state.scoreboard_fd = 7;
   state.control_fd = 8;
   state.workers.push_back({.worker = {.pid = 43, .slot = 1, .row = 2, .state = WorkerState::ready}, .channel_fd = 9});
+  state.history = {{.at = 100, .requests = 7, .errors = 1, .restarts = 2, .p50_us = 3, .p99_us = 4}, {.at = 110}};
   return state;
 }
 
@@ -39,6 +40,14 @@ TEST_CASE("the state survives the way to the new program", "[upgrade]") {
   CHECK(back.workers[0].worker.slot == 1);
   CHECK(back.workers[0].worker.row == 2);
   CHECK(back.workers[0].channel_fd == 9);
+  REQUIRE(back.history.size() == 2);
+  const HistoryPoint& point = back.history[0];
+  CHECK(point.at == 100);
+  CHECK(point.requests == 7);
+  CHECK(point.errors == 1);
+  CHECK(point.restarts == 2);
+  CHECK(point.p50_us == 3);
+  CHECK(point.p99_us == 4);
 }
 
 TEST_CASE("keys of another version are ignored, and missing ones have defaults", "[upgrade]") {
@@ -59,6 +68,22 @@ TEST_CASE("keys of another version are ignored, and missing ones have defaults",
   CHECK(back.target == back.config.min_workers);
   CHECK(back.config.session_cookie == "other");
   CHECK(back.workers.size() == 1);
+}
+
+// An upgrade to a build whose scoreboard has another layout lost the hour of the status page.
+TEST_CASE("a history of another version never prevents an upgrade", "[upgrade]") {
+  json other = record();
+  other["history"][0]["of_a_later_version"] = "x";
+  other["history"][1].erase("p99_us");
+  CHECK(parse_resume_state(other.dump()).history.size() == 2);
+  for (const json& history :
+       {json("text"), json(7), json{{"at", 1}}, json::array({1, 2}), json::array({{{"at", "x"}}})}) {
+    INFO(history.dump());
+    other["history"] = history;
+    CHECK(parse_resume_state(other.dump()).history.empty());
+  }
+  other.erase("history");
+  CHECK(parse_resume_state(other.dump()).history.empty());
 }
 
 TEST_CASE("a state without what cannot be guessed is refused", "[upgrade]") {
