@@ -14,7 +14,7 @@
 namespace pronghorn::server {
 namespace {
 
-constexpr std::uint64_t kSurvivalBytes = 1536;  // of survival_memory for each connection: see Ledger
+constexpr std::uint64_t kSurvivalBytes = 1152;  // of survival_memory for each connection: see Ledger
 constexpr std::uint64_t kOwnDescriptors = 64;   // of a worker besides its connections: listeners, logs, Redis, the loop
 
 bool is_default(const Effective& effective, std::string_view option) {

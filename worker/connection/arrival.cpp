@@ -1,5 +1,6 @@
 #include "worker/connection/arrival.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace pronghorn::worker {
@@ -9,6 +10,8 @@ namespace {
 // One that reads gets its response if that comes soon, as everywhere (Http1Connection::on_end()); after this time it is
 // taken for one that has given up.
 constexpr std::chrono::milliseconds kPatience{100};
+
+constexpr std::chrono::hours kLongest{1};  // a longer wait is taken for this
 
 }  // namespace
 
@@ -27,7 +30,8 @@ bool Arrival::look(HttpContext& context, const ByteStream& stream, Exchange& exc
     wait_ = {};
     if (admission.may_have_waited(now, polled)) {
       const SocketWait wait = stream.waited();
-      wait_ = wait.age ? Admission::Duration(*wait.age) : admission.longest_wait(now, polled);
+      const Admission::Duration waited = wait.age ? *wait.age : admission.longest_wait(now, polled);
+      wait_ = std::chrono::duration_cast<Wait>(std::clamp<Admission::Duration>(waited, {}, kLongest));
       if (wait.peer == PeerState::gone || (wait.peer == PeerState::finished && wait_ > kPatience)) return true;
     }
   }

@@ -32,7 +32,9 @@ class Arrival {
  private:
   [[nodiscard]] bool look(HttpContext& context, const ByteStream& stream, Exchange& exchange) noexcept;
 
-  Admission::Duration wait_{};     // of the request that was measured last …
+  using Wait = std::chrono::duration<std::uint32_t, std::micro>;  // small: each idle connection has one
+
+  Wait wait_{};                    // of the request that was measured last …
   std::uint32_t measured_ms_ = 0;  // … and when its turn began, by the loop's time
   bool held_back_ = false;
   bool kept_ = false;

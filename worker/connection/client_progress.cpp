@@ -22,7 +22,7 @@ bool ClientProgress::reads(const ByteStream& stream, std::uint64_t waited) noexc
     silent_ticks_ = 0;
     return true;
   }
-  silent_ticks_ += waited;
+  silent_ticks_ += static_cast<std::uint32_t>(waited);
   return silent_ticks_ * kTickMs <= reading_time_ms(acknowledged_);
 }
 

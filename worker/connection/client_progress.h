@@ -35,7 +35,7 @@ class ClientProgress {
  private:
   static constexpr std::uint64_t kUnknown = UINT64_MAX;
   std::uint64_t acknowledged_ = 0;
-  std::uint64_t silent_ticks_ = 0;  // for how long it has been the same
+  std::uint32_t silent_ticks_ = 0;  // for how long it has been the same
 };
 
 }  // namespace pronghorn::worker

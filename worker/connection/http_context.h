@@ -88,13 +88,14 @@ struct HttpContext {
 // Whether a connection that has had `requests` and was opened at tick `opened` has reached a limit, which is counted
 // then.
 [[nodiscard]] inline bool keep_alive_is_over(HttpContext& context, std::uint32_t requests,
-                                             std::uint64_t opened) noexcept {
+                                             std::uint32_t opened) noexcept {
   const HttpLimits& limits = context.limits;
   if (limits.keep_alive_requests != 0 && requests >= limits.keep_alive_requests) {
     add(context.row[Count::limit_keep_alive_requests]);
     return true;
   }
-  const auto age = static_cast<std::int64_t>((context.timeouts.now() - opened) * kTickMs);
+  const auto ticks = static_cast<std::uint32_t>(context.timeouts.now()) - opened;
+  const auto age = static_cast<std::int64_t>(ticks * kTickMs);
   if (limits.keep_alive_age.count() == 0 || age < limits.keep_alive_age.count()) return false;
   add(context.row[Count::limit_keep_alive_age]);
   return true;

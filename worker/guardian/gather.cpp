@@ -82,7 +82,7 @@ bool gather_unanswered(const Ledger& ledger, const LedgerEntry& entry, const Ver
 bool gather_unsent(const Ledger& ledger, const LedgerEntry& entry, const Verdict& verdict, Gathered& to) noexcept {
   auto& [record, handed, made] = to;
   const int file = entry.file.load(kStill);
-  const std::uint64_t file_from = file < 0 ? UINT64_MAX : entry.file_from.load(kStill);
+  const std::uint64_t file_from = file < 0 ? UINT64_MAX : ledger.extra(entry).file_from.load(kStill);
   const std::uint64_t memory_until = std::clamp(file_from, verdict.sent, verdict.owed_until);
   const std::uint64_t size = memory_until - verdict.sent;
   const auto copy = [&](std::span<char> out) { return ledger.copy_unsent(entry, verdict.sent, memory_until, out); };
@@ -97,7 +97,7 @@ bool gather_unsent(const Ledger& ledger, const LedgerEntry& entry, const Verdict
   handed.unsent = {unsent_bytes.data(), size};
   if (record.file_bytes == 0) return true;
   handed.file = file;
-  record.file_offset = entry.file_offset.load(kStill) + (memory_until - file_from);
+  record.file_offset = ledger.extra(entry).file_offset.load(kStill) + (memory_until - file_from);
   return true;
 }
 
@@ -129,7 +129,7 @@ std::optional<Gathered> gather(const Ledger& ledger, const LedgerEntry& entry, i
   record.requests = entry.requests.load(kStill);
   if (ledger.is_guilty(entry)) record.crashed = ledger.guilty_request();
   record.peer = entry.peer;
-  record.records_base = ledger.records(entry).base.load(kStill);
+  record.records_base = ledger.records_base(entry);
   if (verdict.socket && !gather_note(ledger, entry, to)) return std::nullopt;
   if (gather_unanswered(ledger, entry, verdict, to) && gather_unsent(ledger, entry, verdict, to)) return to;
   drop(to.made);

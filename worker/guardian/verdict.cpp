@@ -63,11 +63,11 @@ Verdict judge_socket(const LedgerEntry& entry, const LedgerOutput& output, const
   const std::uint64_t sent = now->broken ? output.until : now->written;
   if (!moments.was_reading && read != entry.read.load(kRelaxed)) return verdict;
   if (sent < entry.sent.load(kRelaxed) || sent > output.until || output.answers_until > read) return verdict;
-  const SocketClose close = entry.socket.close.load(kRelaxed);
+  const SocketClose close = entry.socket_close.load(kRelaxed);
   verdict.ends = close == SocketClose::done;
   if (verdict.ends && sent == output.until) return verdict;
   verdict.closing = close != SocketClose::no;
-  verdict.truncated = entry.socket.truncated.load(kRelaxed) != 0;
+  verdict.truncated = entry.socket_truncated.load(kRelaxed) != 0;
   verdict.answered = verdict.closing || verdict.truncated ? read : output.answers_until;
   verdict.read = read;
   verdict.sent = sent;
@@ -119,7 +119,7 @@ std::optional<SocketPositions> ledger_positions(const Ledger& ledger, const Ledg
   auto positions = positions_of(fd);
   if (!positions || (entry.peer.flags & LedgerPeer::kKernelTls) == 0) return positions;
   const auto tls = kernel_tls_of(fd);
-  const auto written = tls ? ledger.records(entry).written(tls->next_record) : std::nullopt;
+  const auto written = tls ? ledger.extra(entry).records.written(tls->next_record) : std::nullopt;
   if (!written || moments.was_reading) return std::nullopt;
   positions->read = entry.read.load(kRelaxed);
   positions->written = *written;

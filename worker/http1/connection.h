@@ -155,27 +155,28 @@ class Http1Connection final : public Connection, public ExchangeOwner {
   ConnectionOwner& owner_;
   ByteStream& stream_;
   Peer peer_;
-  HeadReceiver heads_;
-  BodyReceiver body_;
-  ResponseSender sender_;
-  Arrival arrival_;
-  ClientProgress progress_;
-  ReceiveRate rate_;  // of the head or body that is being received
-  Exchange* exchange_ = nullptr;
   std::unique_ptr<detail::Upgrade> upgrade_;
   std::unique_ptr<std::string> unparsed_;  // null: nothing is
-  std::uint64_t counted_;                  // bytes sent, as far as the scoreboard has them
-  std::uint64_t opened_;                   // tick
   std::unique_ptr<BegunBefore> begun_;     // null: there are none
-  std::uint32_t requests_ = 0;
-  std::uint32_t idle_after_ = 0;  // requests_ when it last became idle
-  std::uint32_t dropped_ = 0;     // bytes, while lingering
-  bool is_followed_ = false;      // more bytes are behind the head that is being consumed
-  bool catches_up_ = false;       // what another worker owed the client is being sent
-  bool truncated_ = false;        // the rest of the request is gone
+  Exchange* exchange_ = nullptr;
+  std::uint64_t counted_;  // bytes sent, as far as the scoreboard has them
+  // Most connections are idle, so their size counts: the padding of these members has what follows them.
+  [[no_unique_address]] BodyReceiver body_;
   End end_ = End::open;
   ClientSide client_ = ClientSide::sending;
   bool surplus_;
+  std::uint32_t requests_ = 0;
+  HeadReceiver heads_;
+  [[no_unique_address]] ResponseSender sender_;
+  bool is_followed_ = false;  // more bytes are behind the head that is being consumed
+  bool catches_up_ = false;   // what another worker owed the client is being sent
+  bool truncated_ = false;    // the rest of the request is gone
+  [[no_unique_address]] ClientProgress progress_;
+  std::uint32_t idle_after_ = 0;            // requests_ when it last became idle
+  [[no_unique_address]] ReceiveRate rate_;  // of the head or body that is being received
+  std::uint32_t dropped_ = 0;               // bytes, while lingering
+  [[no_unique_address]] Arrival arrival_;
+  std::uint32_t opened_;  // tick
 };
 
 }  // namespace pronghorn::worker

@@ -20,10 +20,10 @@ Http1Connection::Http1Connection(HttpContext& context, ConnectionOwner& owner, B
       owner_(owner),
       stream_(stream),
       peer_(std::move(peer)),
-      sender_(context, stream),
       counted_(stream.bytes_sent()),
-      opened_(context.timeouts.now()),
-      surplus_(surplus) {}
+      surplus_(surplus),
+      sender_(context, stream),
+      opened_(static_cast<std::uint32_t>(context.timeouts.now())) {}
 
 Http1Connection::~Http1Connection() { context_.timeouts.remove(*this); }
 
@@ -42,7 +42,8 @@ void Http1Connection::resume(const HandoffRecord& record, const Handed& handed,
   }
   truncated_ = record.truncated != 0;
   // May wrap around: only differences matter.
-  opened_ = context_.timeouts.now() - (now > record.opened_ms ? now - record.opened_ms : 0) / kTickMs;
+  const std::uint64_t age = (now > record.opened_ms ? now - record.opened_ms : 0) / kTickMs;
+  opened_ = static_cast<std::uint32_t>(context_.timeouts.now() - age);
   if (!handed.unsent.empty() || file != nullptr) stream_.write_owed(handed.unsent, std::move(file));
   if (stream_.closing()) return;
   catches_up_ = stream_.queued() != 0;
@@ -314,7 +315,7 @@ HandoffSent Http1Connection::hand_over(Ledger& ledger, int queue) noexcept {
   record.identity = entry.identity.load(std::memory_order_relaxed);
   record.requests = requests_;
   record.peer = entry.peer;
-  record.records_base = ledger.records(entry).base.load(std::memory_order_relaxed);
+  record.records_base = ledger.records_base(entry);
   ledger.leave(entry);
   const HandoffSent sent = send_handoff(queue, {.connection = entry.fd.load(), .unanswered = unparsed()}, record);
   if (sent == HandoffSent::full) ledger.stay(entry);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string_view>
 
 #include "common/config/config.h"
@@ -24,14 +25,17 @@ class HeadReceiver {
 
   // Looks for a head at the beginning of `bytes`, which is not empty. After `incomplete` it must be called with the
   // same bytes and more. Empty lines before a request line are skipped (RFC 9112 section 2.2). `refusal` is written if
-  // the head is refused: why.
+  // the head is refused: why. One of 2 GiB is, whatever
+  // the limits are.
   [[nodiscard]] Step next(std::string_view bytes, const HttpLimits& limits, Refusal& refusal) noexcept;
 
  private:
   [[nodiscard]] Step check_size(std::string_view bytes, const HttpLimits& limits, Refusal& refusal) const noexcept;
 
-  std::size_t scanned_ = 0;
-  std::size_t first_line_ = std::string_view::npos;
+  // Small, because each idle connection has them.
+  static constexpr std::int32_t kNone = -1;  // as std::size_t: npos
+  std::int32_t scanned_ = 0;
+  std::int32_t first_line_ = kNone;
 };
 
 }  // namespace pronghorn::worker

@@ -170,7 +170,7 @@ class Http2Connection final : public Connection, public TurnWork, private Http2E
   std::size_t owed_ = 0;             // bytes of responses in memory
   std::vector<std::int32_t> taken_;  // streams of producers of which something was sent
   std::uint64_t counted_;            // bytes sent, as far as the scoreboard has them
-  std::uint64_t opened_;             // tick
+  std::uint32_t opened_;             // tick
   std::uint64_t block_began_ = 0;    // tick, while a block is assembled
   std::uint64_t announced_ = 0;      // tick of the first GOAWAY
   std::int32_t assembling_ = 0;      // stream whose header block has begun and not ended

@@ -24,7 +24,7 @@ Http2Connection::Http2Connection(HttpContext& context, ConnectionOwner& owner, B
       resets_(context.limits.max_stream_resets, context.timeouts.now()),
       control_frames_(context.limits.max_control_frames, context.timeouts.now()),
       counted_(stream.bytes_sent()),
-      opened_(context.timeouts.now()),
+      opened_(static_cast<std::uint32_t>(context.timeouts.now())),
       surplus_(surplus) {
   add(context_.row[Count::http2_connections]);
 }

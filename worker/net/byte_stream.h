@@ -103,9 +103,9 @@ class ByteStream {
   virtual void end(bool with_reset) noexcept = 0;
 
   StreamEvents* events_ = nullptr;
-  LedgerNotes notes_;
   std::uint64_t bytes_sent_ = 0;
   std::size_t queued_ = 0;
+  [[no_unique_address]] LedgerNotes notes_;  // its padding has what follows
   bool reading_ = false;
   bool closing_ = false;
   bool file_was_short_ = false;

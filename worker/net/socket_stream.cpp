@@ -38,8 +38,7 @@ struct SocketStream::PendingWrite {
   std::string bytes;
 };
 
-SocketStream::SocketStream(uv_loop_t* loop, int fd, std::span<char> read_buffer,
-                           std::optional<std::uint64_t> sent) noexcept
+SocketStream::SocketStream(uv_loop_t* loop, int fd, ReadBuffer read_buffer, std::optional<std::uint64_t> sent) noexcept
     : fd_(fd), handle_{}, read_buffer_(read_buffer), read_before_(sent.has_value()) {
   bytes_sent_ = sent.value_or(0);
   uv_tcp_init(loop, &handle_);

@@ -21,10 +21,12 @@ namespace pronghorn::worker {
 //            be destroyed earlier.
 class SocketStream final : public ByteStream {
  public:
+  using ReadBuffer = std::span<char, Ledger::kReadBuffer>;
+
   // Takes ownership of `fd`, a connected, non-blocking stream socket. `read_buffer` is shared by all streams of the
   // loop: each read is reported before the next begins. `sent`: how much another worker has
   // written to it; then no bytes are reported before read_start() returns.
-  SocketStream(uv_loop_t* loop, int fd, std::span<char> read_buffer, std::optional<std::uint64_t> sent = {}) noexcept;
+  SocketStream(uv_loop_t* loop, int fd, ReadBuffer read_buffer, std::optional<std::uint64_t> sent = {}) noexcept;
   ~SocketStream() = default;
 
   [[nodiscard]] int descriptor() const noexcept { return fd_; }
@@ -63,14 +65,14 @@ class SocketStream final : public ByteStream {
   void send_fin() noexcept;
   void fail() noexcept;
 
-  int fd_;
-  uv_tcp_t handle_;  // for Unix sockets too: libuv treats all stream sockets alike
-  std::span<char> read_buffer_;
-  std::unique_ptr<detail::FilePart> file_;  // what is left of it
-  std::uint32_t pending_writes_ = 0;
   Fin fin_ = Fin::open;
-  bool watched_ = false;  // libuv has the descriptor, and closes it
-  bool read_before_;      // the first read does not wait for the loop
+  int fd_;
+  std::uint32_t pending_writes_ = 0;
+  uv_tcp_t handle_;  // for Unix sockets too: libuv treats all stream sockets alike
+  ReadBuffer read_buffer_;
+  std::unique_ptr<detail::FilePart> file_;  // what is left of it
+  bool watched_ = false;                    // libuv has the descriptor, and closes it
+  bool read_before_;                        // the first read does not wait for the loop
   bool failed_ = false;
 };
 

@@ -19,7 +19,6 @@
 namespace pronghorn::worker {
 namespace {
 
-constexpr std::size_t kReadBuffer = 64 * 1024;
 constexpr std::uint64_t kIdleGraceMs = 2000;       // for idle connections that cannot be handed over
 constexpr std::uint64_t kQueueFullMs = 2;          // until the handoff queue is tried again
 constexpr Milliseconds kDrainHeaderTimeout{1000};  // for clients that have connected and not sent their request yet
@@ -35,8 +34,8 @@ HttpServer::HttpServer(uv_loop_t* loop, const Config& config, RequestHandler& ha
                        WorkerRow& row, Survival* survival)
     : loop_(loop),
       survival_(survival),
-      own_read_buffer_(survival != nullptr ? 0 : kReadBuffer, '\0'),
-      read_buffer_(survival != nullptr ? survival->ledger().read_buffer() : std::span<char>(own_read_buffer_)),
+      own_read_buffer_(survival != nullptr ? 0 : Ledger::kReadBuffer, '\0'),
+      read_buffer_(survival != nullptr ? survival->ledger().read_buffer() : SocketStream::ReadBuffer(own_read_buffer_)),
       context_(config, handler, state, row),
       pauses_(row),
       proxy_protocol_(config.proxy_protocol),

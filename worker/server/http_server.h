@@ -108,8 +108,8 @@ class HttpServer final : private ServedClientOwner {
 
   uv_loop_t* loop_;
   Survival* survival_;
-  std::string own_read_buffer_;  // without a ledger
-  std::span<char> read_buffer_;  // for all connections, one at a time
+  std::string own_read_buffer_;           // without a ledger
+  SocketStream::ReadBuffer read_buffer_;  // for all connections, one at a time
   HttpContext context_;
   AcceptPauses pauses_;
   std::map<int, std::unique_ptr<Acceptor>> acceptors_;  // by listener

@@ -10,7 +10,7 @@
 
 namespace pronghorn::worker {
 
-ServedClient::ServedClient(HttpContext& context, ServedClientOwner& owner, int fd, std::span<char> read_buffer,
+ServedClient::ServedClient(HttpContext& context, ServedClientOwner& owner, int fd, SocketStream::ReadBuffer read_buffer,
                            std::optional<std::uint64_t> sent)
     : context_(context), owner_(owner), stream_(context.loop, fd, read_buffer, sent) {}
 
@@ -96,7 +96,8 @@ void ServedClient::begin_http2(Peer peer, bool surplus, std::string_view receive
 
 // No code of the connection is on the stack.
 void ServedClient::end_turn() {
-  const Next next = std::exchange(next_, Next::nothing);
+  const Next next = next_;
+  next_ = Next::nothing;
   if (stream().closing()) return;
   next == Next::http ? begin_http() : begin_socket();
 }

@@ -40,7 +40,7 @@ class ServedClientOwner {
 class ServedClient final : public ConnectionOwner, public TurnWork {
  public:
   // Takes ownership of `fd`. `sent`: how much another worker has written to it. The references outlive it.
-  ServedClient(HttpContext& context, ServedClientOwner& owner, int fd, std::span<char> read_buffer,
+  ServedClient(HttpContext& context, ServedClientOwner& owner, int fd, SocketStream::ReadBuffer read_buffer,
                std::optional<std::uint64_t> sent = {});
   ~ServedClient() override;
 
@@ -83,13 +83,14 @@ class ServedClient final : public ConnectionOwner, public TurnWork {
 
   HttpContext& context_;
   ServedClientOwner& owner_;
-  SocketStream stream_;
+  // There is one of these for each connection, and most are idle: its padding has what follows, and that is bits.
+  [[no_unique_address]] SocketStream stream_;
+  Next next_ : 2 = Next::nothing;  // at the end of this turn
+  bool over_tls_ : 1 = false;      // its handshake is done
+  bool surplus_ : 1 = false;
+  std::uint32_t position_ = 0;
   std::unique_ptr<TlsStream> tls_;  // on top of stream_; null: there is no TLS
   std::unique_ptr<Connection> connection_;
-  Next next_ = Next::nothing;  // at the end of this turn
-  bool over_tls_ = false;      // its handshake is done
-  bool surplus_ = false;
-  std::uint32_t position_ = 0;
 };
 
 }  // namespace pronghorn::worker

@@ -23,7 +23,7 @@ constexpr std::size_t kPage = 4096;
 // Bytes of one connection at a time.
 template <std::size_t Size>
 struct Ledger::Buffer {
-  std::atomic<std::uint32_t> owner;  // index + 1 of its entry; 0: none
+  std::atomic<std::uint32_t> owner;  // tag_of() its entry; 0: none
   std::atomic<std::uint32_t> size;   // bytes that are its; while they are read: all that may be
   std::atomic<std::uint64_t> from;   // position of the first byte
   alignas(64) std::array<char, Size> bytes;
@@ -32,7 +32,7 @@ struct Ledger::Buffer {
 struct Ledger::Header {
   std::atomic<std::uint32_t> dismissed;
   std::atomic<std::uint32_t> used;
-  std::atomic<std::uint32_t> guilty;   // index + 1; 0: none
+  std::atomic<std::uint32_t> guilty;   // tag_of() the entry; 0: none
   RequestId guilty_request;            // stored before it
   std::atomic<std::uint32_t> reading;  // 1 from begin_read() to end_read()
   Buffer<kReadBuffer> input;
@@ -89,20 +89,26 @@ Ledger::Ledger(std::size_t bytes) {
   entry_count_ = static_cast<std::uint32_t>(std::min<std::size_t>(entry_bytes / sizeof(LedgerEntry), 1U << 20U));
   block_count_ = static_cast<std::uint32_t>(std::min<std::size_t>((room - entry_bytes) / kPage, 1U << 20U));
   const std::size_t blocks_end = kHeader + entry_bytes + std::size_t{block_count_} * kPage;
-  size_ = blocks_end + std::size_t{entry_count_} * sizeof(LedgerRecords);
+  size_ = blocks_end + std::size_t{entry_count_} * sizeof(LedgerExtra);
   void* memory = ::mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) throw std::system_error(errno, std::generic_category(), "cannot allocate the ledger");
   auto* base = static_cast<char*>(memory);
   header_ = reinterpret_cast<Header*>(base);
   entries_ = reinterpret_cast<LedgerEntry*>(base + kHeader);
   blocks_ = reinterpret_cast<Block*>(base + kHeader + entry_bytes);
-  records_ = reinterpret_cast<LedgerRecords*>(base + blocks_end);
+  extras_ = reinterpret_cast<LedgerExtra*>(base + blocks_end);
 }
 
 Ledger::~Ledger() { ::munmap(header_, size_); }
 
 std::uint32_t Ledger::index_of(const LedgerEntry& entry) const noexcept {
   return static_cast<std::uint32_t>(&entry - entries_);
+}
+
+// Another number of the entry that is not 0, for which nothing has to be divided.
+std::uint32_t Ledger::tag_of(const LedgerEntry& entry) const noexcept {
+  const auto bytes = reinterpret_cast<std::uintptr_t>(&entry) - reinterpret_cast<std::uintptr_t>(entries_);
+  return static_cast<std::uint32_t>(bytes / alignof(LedgerEntry)) + 1;
 }
 
 // --- The worker that owns it ----------------------------------------------------------------------------------------
@@ -125,21 +131,19 @@ LedgerEntry* Ledger::take_up(int fd, const LedgerPeer& peer, const TakenUp& from
   if (!from.unanswered.empty()) static_cast<void>(keep_unanswered(*entry, from.answered, from.unanswered));
   entry->read.store(from.answered + from.unanswered.size(), kRelease);
   if (!from.unsent.empty()) static_cast<void>(keep_unsent(*entry, from.sent, from.unsent));
-  entry->file_from.store(from.sent + from.unsent.size(), kRelease);
-  entry->file_offset.store(from.file_offset, kRelease);
-  entry->file.store(from.file, kRelease);
+  if (from.file >= 0) note_file(*entry, from.file, from.sent + from.unsent.size(), from.file_offset);
   const std::uint64_t until = from.sent + from.unsent.size() + from.file_bytes;
   entry->set_output({.until = until, .answers_until = from.answered, .answers_end = until});
   if ((peer.flags & LedgerPeer::kKernelTls) != 0) {
-    records(*entry).begin(from.next_record, from.sent, from.records_base);
+    extra(*entry).records.begin(from.next_record, from.sent, from.records_base);
   }
   if (from.socket) {
-    entry->socket.close.store(!from.closing ? SocketClose::no
+    entry->socket_close.store(!from.closing ? SocketClose::no
                               : from.ends   ? SocketClose::done
                                             : SocketClose::due,
                               kRelease);
-    entry->socket.truncated.store(from.truncated ? 1 : 0, kRelease);
-    entry->socket.upgraded_at.store(1, kRelease);
+    entry->socket_truncated.store(from.truncated ? 1 : 0, kRelease);
+    entry->upgraded_at.store(1, kRelease);
     note_socket(*entry, from.state, &from.marks, Counts::now);
   }
   entry->state.store(LedgerState::open, kRelease);
@@ -178,17 +182,24 @@ LedgerEntry* Ledger::fill_entry(int fd, const LedgerPeer& peer, std::uint64_t re
 
 void Ledger::remove(LedgerEntry& entry) noexcept {
   entry.state.store(LedgerState::free, kRelease);
-  if (entry.socket.upgraded_at.load(kRelaxed) != 0) forget_socket(entry);
+  if (entry.upgraded_at.load(kRelaxed) != 0) forget_socket(entry);
   discard(entry.unanswered);
   discard(entry.unsent);
   const std::uint32_t index = index_of(entry);
   for (auto* owner : {&header_->input.owner, &header_->output.owner}) {
-    if (owner->load(kRelaxed) == index + 1) owner->store(0, kRelease);
+    if (owner->load(kRelaxed) == tag_of(entry)) owner->store(0, kRelease);
   }
   free_entries_.push_back(index);
 }
 
-std::span<char> Ledger::read_buffer() noexcept { return header_->input.bytes; }
+void Ledger::note_file(LedgerEntry& entry, int file, std::uint64_t from, std::uint64_t offset) noexcept {
+  LedgerExtra& more = extra(entry);
+  more.file_from.store(from, kRelease);
+  more.file_offset.store(offset, kRelease);
+  entry.file.store(file, kRelease);
+}
+
+std::span<char, Ledger::kReadBuffer> Ledger::read_buffer() noexcept { return header_->input.bytes; }
 
 void Ledger::begin_read(const LedgerEntry* entry) noexcept {
   header_->input.owner.store(0, kRelease);
@@ -196,7 +207,7 @@ void Ledger::begin_read(const LedgerEntry* entry) noexcept {
   header_->input.from.store(entry->read.load(kRelaxed), kRelease);
   header_->input.size.store(kReadBuffer, kRelease);
   header_->reading.store(1, kRelease);
-  header_->input.owner.store(index_of(*entry) + 1, kRelease);
+  header_->input.owner.store(tag_of(*entry), kRelease);
 }
 
 void Ledger::end_read(LedgerEntry& entry, std::size_t size) noexcept {
@@ -214,7 +225,7 @@ bool Ledger::fill_write_buffer(const LedgerEntry& entry, std::uint64_t position,
   if (!second.empty()) std::memcpy(output.bytes.data() + first.size(), second.data(), second.size());
   output.from.store(position, kRelease);
   output.size.store(static_cast<std::uint32_t>(first.size() + second.size()), kRelease);
-  output.owner.store(index_of(entry) + 1, kRelease);
+  output.owner.store(tag_of(entry), kRelease);
   return true;
 }
 
@@ -303,7 +314,7 @@ bool Ledger::half_is_free() const noexcept {
 
 void Ledger::blame(const LedgerEntry* entry, const RequestId& request) noexcept {
   header_->guilty_request = request;
-  header_->guilty.store(entry == nullptr ? 0 : index_of(*entry) + 1, kRelease);
+  header_->guilty.store(entry == nullptr ? 0 : tag_of(*entry), kRelease);
 }
 
 void Ledger::dismiss() noexcept { header_->dismissed.store(1, kRelease); }
@@ -317,13 +328,18 @@ std::uint32_t Ledger::used() const noexcept {
 }
 
 bool Ledger::is_guilty(const LedgerEntry& entry) const noexcept {
-  return header_->guilty.load(kRelaxed) == index_of(entry) + 1;
+  return header_->guilty.load(kRelaxed) == tag_of(entry);
 }
 
 RequestId Ledger::guilty_request() const noexcept { return header_->guilty_request; }
 
+std::uint64_t Ledger::records_base(const LedgerEntry& entry) const noexcept {
+  if ((entry.peer.flags & LedgerPeer::kKernelTls) == 0) return 0;
+  return extra(entry).records.base.load(kRelaxed);
+}
+
 bool Ledger::was_reading(const LedgerEntry& entry) const noexcept {
-  return header_->reading.load(kRelaxed) != 0 && header_->input.owner.load(kRelaxed) == index_of(entry) + 1;
+  return header_->reading.load(kRelaxed) != 0 && header_->input.owner.load(kRelaxed) == tag_of(entry);
 }
 
 Ledger::Span Ledger::span_of(const KeptBytes& kept) const noexcept {
@@ -362,7 +378,7 @@ bool Ledger::copy(const LedgerEntry& entry, const Buffer<Size>& buffer, std::uin
                   std::uint64_t until, std::span<char> out) const noexcept {
   if (reached == until) return true;
   const std::uint64_t begin = buffer.from.load(kRelaxed);
-  if (buffer.owner.load(kRelaxed) != index_of(entry) + 1) return false;
+  if (buffer.owner.load(kRelaxed) != tag_of(entry)) return false;
   const std::uint64_t size = std::min<std::uint64_t>(buffer.size.load(kRelaxed), Size);
   if (reached < begin || until < begin || until - begin > size) return false;
   std::memcpy(out.data() + (reached - from), buffer.bytes.data() + (reached - begin), until - reached);

@@ -32,7 +32,7 @@
 
 namespace pronghorn::worker {
 
-enum class LedgerState : std::uint32_t {
+enum class LedgerState : std::uint8_t {
   free,
   open,     // the worker serves this connection
   leaving,  // the worker is passing it on; another worker may have it already
@@ -101,6 +101,15 @@ struct LedgerRecords {
   }
 };
 
+// What few connections need: those that the kernel encrypts, WebSockets, and those that are sent a file. Apart, so that
+// the others do not pay for it.
+struct LedgerExtra {
+  LedgerRecords records;                   // valid with LedgerPeer::kKernelTls
+  std::array<LedgerNote, 2> notes;         // of a WebSocket; the next one is written to that which does not count
+  std::atomic<std::uint64_t> file_from;    // valid with LedgerEntry::file: position of the file's first byte
+  std::atomic<std::uint64_t> file_offset;  // in the file, of that byte
+};
+
 // Bytes of a connection that are kept in blocks. Each block holds its position, so blocks are dropped with one store.
 struct KeptBytes {
   std::atomic<std::uint64_t> until;        // position of their end
@@ -111,24 +120,26 @@ struct KeptBytes {
 // One connection. Zeroed memory is a free entry.
 struct alignas(64) LedgerEntry {
   std::atomic<LedgerState> state;
+  std::atomic<std::uint8_t> output_index;  // which of outputs is valid; the next one is written to the other
+  // Of a WebSocket, beside its notes in LedgerExtra.
+  std::atomic<SocketClose> socket_close;
+  std::atomic<std::uint8_t> socket_truncated;  // 1: a part of a message was lost with an earlier worker
   std::atomic<std::int32_t> fd;
   std::atomic<std::uint64_t>
       identity;  // of the socket (worker/net/socket/socket_identity.h): the descriptor still is it
 
-  std::atomic<std::uint64_t> read;          // bytes that the worker knows it has read
-  std::atomic<std::uint64_t> dispatched;    // requests that begin before this were given to the application
-  std::atomic<std::uint64_t> sent;          // bytes that the kernel has taken, as far as the worker knows
-  std::atomic<std::uint64_t> ends_at;       // once requests up to here are answered, the connection ends; 0: it goes on
-  std::atomic<std::int32_t> file;           // the output ends with bytes of this file; -1: of none
-  std::atomic<std::uint32_t> output_index;  // which of outputs is valid; the next one is written to the other
+  std::atomic<std::uint64_t> read;        // bytes that the worker knows it has read
+  std::atomic<std::uint64_t> dispatched;  // requests that begin before this were given to the application
+  std::atomic<std::uint64_t> sent;        // bytes that the kernel has taken, as far as the worker knows
+  std::atomic<std::uint64_t> ends_at;     // once requests up to here are answered, the connection ends; 0: it goes on
+  // Where the request ends that asked to become a WebSocket; 0: none has. It is one once the output answers it.
+  std::atomic<std::uint64_t> upgraded_at;
   struct Output {
     std::atomic<std::uint64_t> until;
     std::atomic<std::uint64_t> answers_until;
     std::atomic<std::uint64_t> answers_end;
   };
   std::array<Output, 2> outputs;
-  std::atomic<std::uint64_t> file_from;    // position of the file's first byte
-  std::atomic<std::uint64_t> file_offset;  // in the file, of that byte
 
   std::atomic<std::uint64_t> begun_until;  // later requests have not been begun by a dead worker
   std::atomic<Begun> begun;                // of unanswered requests that begin before begun_until
@@ -139,24 +150,24 @@ struct alignas(64) LedgerEntry {
 
   std::atomic<std::uint64_t> opened_ms;
   std::atomic<std::uint64_t> begun_ns;  // steady clock: when the last request began, for the access log
+  std::atomic<std::int32_t> file;       // the output ends with bytes of this file; -1: of none
   LedgerPeer peer;
-  LedgerSocket socket;
 
   [[nodiscard]] LedgerOutput output() const noexcept;
   [[nodiscard]] bool is_socket() const noexcept {
-    const std::uint64_t upgraded_at = socket.upgraded_at.load(std::memory_order_relaxed);
-    return upgraded_at != 0 && output().answers_until >= upgraded_at;
+    const std::uint64_t upgraded = upgraded_at.load(std::memory_order_relaxed);
+    return upgraded != 0 && output().answers_until >= upgraded;
   }
   // For the worker.
   void set_output(const LedgerOutput& output) noexcept {
-    const std::uint32_t next = (output_index.load(std::memory_order_relaxed) ^ 1U) & 1U;
+    const auto next = static_cast<std::uint8_t>((output_index.load(std::memory_order_relaxed) ^ 1U) & 1U);
     outputs[next].until.store(output.until, std::memory_order_release);
     outputs[next].answers_until.store(output.answers_until, std::memory_order_release);
     outputs[next].answers_end.store(output.answers_end, std::memory_order_release);
     output_index.store(next, std::memory_order_release);
   }
 };
-static_assert(sizeof(LedgerEntry) == 256);
+static_assert(sizeof(LedgerEntry) == 192);
 
 // A connection that another worker has served, as its ledger and the kernel had it.
 struct TakenUp {
@@ -221,7 +232,7 @@ class Ledger {
   [[nodiscard]] LedgerEntry* take_up(int fd, const LedgerPeer& peer, const TakenUp& connection) noexcept;
 
   // The buffer that the loop reads into, for one connection at a time. It holds bytes that are in no block yet.
-  [[nodiscard]] std::span<char> read_buffer() noexcept;
+  [[nodiscard]] std::span<char, kReadBuffer> read_buffer() noexcept;
   // Call before each read into it. Null: a connection without an entry.
   void begin_read(const LedgerEntry* entry) noexcept;
   // Call after the read, also if nothing was read.
@@ -240,6 +251,9 @@ class Ledger {
   bool keep_unsent(LedgerEntry& entry, std::uint64_t position, std::string_view bytes) noexcept {
     return keep(entry.unsent, position, bytes);
   }
+  // Notes that the output, once it is noted, ends with bytes of `file`: those from `offset` on, of which the first has the
+  // position `from`.
+  void note_file(LedgerEntry& entry, int file, std::uint64_t from, std::uint64_t offset) noexcept;
   // Note that a connection is a WebSocket with this state, and with these marks or (null) those that it has. Replaces
   // what was noted before. If there is no room, or a limit is passed, nothing is noted any more, and it is false: the
   // connection ends with the worker.
@@ -266,8 +280,9 @@ class Ledger {
   // Entries from here on have never been used.
   [[nodiscard]] std::uint32_t used() const noexcept;
   [[nodiscard]] const LedgerEntry& entry(std::uint32_t index) const noexcept { return entries_[index]; }
-  // Valid with LedgerPeer::kKernelTls.
-  [[nodiscard]] LedgerRecords& records(const LedgerEntry& entry) const noexcept { return records_[index_of(entry)]; }
+  [[nodiscard]] LedgerExtra& extra(const LedgerEntry& entry) const noexcept { return extras_[index_of(entry)]; }
+  // LedgerRecords::base; 0 if the kernel does not encrypt the connection.
+  [[nodiscard]] std::uint64_t records_base(const LedgerEntry& entry) const noexcept;
   [[nodiscard]] std::uint32_t capacity() const noexcept { return entry_count_; }
   [[nodiscard]] std::uint32_t blocks() const noexcept { return block_count_; }
   // More bytes than any connection can have here.
@@ -301,6 +316,7 @@ class Ledger {
   [[nodiscard]] LedgerEntry* fill_entry(int fd, const LedgerPeer& peer, std::uint64_t read, std::uint64_t written,
                                         std::uint64_t identity) noexcept;
   [[nodiscard]] std::uint32_t index_of(const LedgerEntry& entry) const noexcept;
+  [[nodiscard]] std::uint32_t tag_of(const LedgerEntry& entry) const noexcept;
   void free_chain(std::uint32_t block) noexcept;
   [[nodiscard]] std::uint32_t take_block() noexcept;
   [[nodiscard]] bool half_is_free() const noexcept;
@@ -311,7 +327,7 @@ class Ledger {
   [[nodiscard]] std::uint32_t build_note(std::string_view state, const std::span<const LedgerMark>* marks,
                                          std::uint32_t before, std::uint64_t position) noexcept;
   [[nodiscard]] bool has_waiting_mark(std::uint32_t note, std::uint64_t until) const noexcept;
-  void drop_note(LedgerSocket::Note& note) noexcept;
+  void drop_note(LedgerNote& note) noexcept;
   void forget_notes(LedgerEntry& entry) noexcept;
   void forget_socket(LedgerEntry& entry) noexcept;
   bool keep(KeptBytes& kept, std::uint64_t position, std::string_view bytes) noexcept;
@@ -326,7 +342,7 @@ class Ledger {
   Header* header_;
   LedgerEntry* entries_;
   Block* blocks_;
-  LedgerRecords* records_;  // of the entries with the same index: most connections need none
+  LedgerExtra* extras_;  // of the entries with the same index: most connections need none
   std::uint32_t entry_count_;
   std::uint32_t block_count_;
 

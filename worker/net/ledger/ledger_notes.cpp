@@ -13,12 +13,15 @@ constexpr auto kRelaxed = std::memory_order_relaxed;
 }  // namespace
 
 void LedgerNotes::begin(Ledger& ledger, LedgerEntry* entry, std::uint64_t answered) noexcept {
+  is_below_ = false;
   ledger_ = &ledger;
   entry_ = entry;
   consumed_ = answerable_ = answered;
   if (entry == nullptr) return;
-  output_ = entry->output();
-  keeps_output_ = entry->sent.load(kRelaxed) != output_.until;
+  const LedgerOutput output = entry->output();
+  until_ = output.until;
+  answers_until_ = output.answers_until;
+  keeps_output_ = entry->sent.load(kRelaxed) != until_;
 }
 
 void LedgerNotes::end() noexcept {
@@ -27,41 +30,48 @@ void LedgerNotes::end() noexcept {
 
 // The buffer is of no other connection any more.
 void LedgerNotes::begin_other_read() noexcept {
-  if (upper_ != nullptr && upper_->entry_ != nullptr) return upper_->begin_read();
+  if (is_below_) return upper_->begin_read();
   if (ledger_ != nullptr) ledger_->begin_read(nullptr);
 }
 
 void LedgerNotes::end_other_read(std::size_t size) noexcept {
-  if (upper_ != nullptr) upper_->end_read(size);
+  if (is_below_) upper_->end_read(size);
 }
 
-std::size_t LedgerNotes::other_room() const noexcept {
-  return upper_ == nullptr ? Ledger::kMaxUnanswered : upper_->room();
-}
+std::size_t LedgerNotes::other_room() const noexcept { return is_below_ ? upper_->room() : Ledger::kMaxUnanswered; }
 
 void LedgerNotes::will_write_file(std::string_view first, bool queued, int file, std::uint64_t offset,
                                   std::uint64_t size) noexcept {
   if (entry_ == nullptr) return;
-  written_until_ = output_.until + first.size();
   held_ = hold(first, {}, queued);
-  entry_->file_from.store(written_until_, kRelease);
-  entry_->file_offset.store(offset, kRelease);
-  entry_->file.store(file, kRelease);
+  ledger_->note_file(*entry_, file, until_ + first.size(), offset);
   keeps_output_ = true;
-  set_output(written_until_ + size);
+  set_output(until_ + first.size() + size);
 }
 
 bool LedgerNotes::hold_in_blocks(std::string_view first, std::string_view second) noexcept {
   keeps_output_ = true;
-  return ledger_->keep_unsent(*entry_, output_.until, first) &&
-         (second.empty() || ledger_->keep_unsent(*entry_, output_.until + first.size(), second));
+  return ledger_->keep_unsent(*entry_, until_, first) &&
+         (second.empty() || ledger_->keep_unsent(*entry_, until_ + first.size(), second));
 }
 
 void LedgerNotes::keep_rest(std::string_view rest) noexcept {
   if (entry_ == nullptr || !held_ || entry_->unsent.first_block.load(kRelaxed) != 0)
     return;  // a long write is in blocks already
   keeps_output_ = true;
-  static_cast<void>(ledger_->keep_unsent(*entry_, written_until_ - rest.size(), rest));
+  static_cast<void>(ledger_->keep_unsent(*entry_, memory_until() - rest.size(), rest));
+}
+
+// What the ledger does not hold answers nothing.
+void LedgerNotes::prolong_output() noexcept {
+  LedgerOutput output = entry_->output();
+  output.until = until_;
+  entry_->set_output(output);
+}
+
+// The end of the bytes from memory that were noted last.
+std::uint64_t LedgerNotes::memory_until() const noexcept {
+  return entry_->file.load(kRelaxed) < 0 ? until_ : ledger_->extra(*entry_).file_from.load(kRelaxed);
 }
 
 void LedgerNotes::discard_output() noexcept {
@@ -77,7 +87,7 @@ void LedgerNotes::keep_unanswered(std::string_view bytes, std::size_t most) noex
   KeptBytes& kept = entry_->unanswered;
   const std::uint64_t end = entry_->read.load(kRelaxed);
   const std::uint64_t begin = end - bytes.size();
-  const std::uint64_t answered = output_.answers_until;
+  const std::uint64_t answered = answers_until_;
   ledger_->discard_until(kept, answered);
   const bool empty = kept.first_block.load(kRelaxed) == 0;
   if (empty && begin > answered) return;
@@ -91,15 +101,15 @@ bool LedgerNotes::keeps_all_messages() const noexcept {
   if (entry_ == nullptr) return false;
   const std::uint64_t read = entry_->read.load(kRelaxed);
   const Ledger::Span kept = ledger_->span_of(entry_->unanswered);
-  return output_.answers_until == read || (kept.from <= output_.answers_until && kept.until == read);
+  return answers_until_ == read || (kept.from <= answers_until_ && kept.until == read);
 }
 
 // The request ended after its last byte had been written: a streamed response, one that was not held, or the rest of a
 // body that is dropped.
 void LedgerNotes::answer_late() noexcept {
-  output_.answers_until = answerable_;
-  output_.answers_end = std::min(output_.until, unfinished_from_);
-  entry_->set_output(output_);
+  answers_until_ = answerable_;
+  entry_->set_output(
+      {.until = until_, .answers_until = answerable_, .answers_end = std::min(until_, unfinished_from_)});
 }
 
 // By its number the connection is known also when its client has gone.
@@ -109,15 +119,15 @@ bool LedgerNotes::upgrade(std::string_view state, std::span<const LedgerMark> ma
     entry_->identity.store(number, kRelease);
   }
   const bool kept = ledger_->note_socket(*entry_, state, &marks, Counts::with_output);
-  entry_->socket.upgraded_at.store(consumed_, kRelease);
+  entry_->upgraded_at.store(consumed_, kRelease);
   return kept;
 }
 
 void LedgerNotes::settle_messages() noexcept {
   if (entry_ == nullptr) return;
-  if (output_.answers_until != answerable_) answer_late();
+  if (answers_until_ != answerable_) answer_late();
   ledger_->settle_notes(*entry_);
-  ledger_->discard_until(entry_->unanswered, output_.answers_until);
+  ledger_->discard_until(entry_->unanswered, answers_until_);
 }
 
 }  // namespace pronghorn::worker

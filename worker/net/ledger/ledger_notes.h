@@ -31,8 +31,12 @@ class LedgerNotes {
   [[nodiscard]] LedgerEntry* entry() const noexcept { return entry_; }
   // Call before the descriptor is closed or given away.
   void end() noexcept;
-  // For a stream below another one, whose notes have the entry: notes what is read. `upper` must outlive this.
-  void read_for(LedgerNotes& upper) noexcept { upper_ = &upper; }
+  // For a stream below another one, whose notes have the entry: notes what is read. `upper` must outlive this. Call it
+  // after begin(), without an entry.
+  void read_for(LedgerNotes& upper) noexcept {
+    is_below_ = true;
+    upper_ = &upper;
+  }
 
   // --- The stream ---------------------------------------------------------------------------------------------------
 
@@ -47,9 +51,8 @@ class LedgerNotes {
   // `first` and `second` are about to be written. `queued`: behind output that still waits.
   void will_write(std::string_view first, std::string_view second, bool queued) noexcept {
     if (entry_ == nullptr) return;
-    written_until_ = output_.until + first.size() + second.size();
     held_ = hold(first, second, queued);
-    set_output(written_until_);
+    set_output(until_ + first.size() + second.size());
   }
   // `first` is about to be written, then `size` bytes of `file` from `offset`. Keep `file` open until all_written() or
   // end().
@@ -66,13 +69,13 @@ class LedgerNotes {
   // The kernel has taken everything.
   void all_written() noexcept {
     if (entry_ == nullptr) return;
-    entry_->sent.store(output_.until, kRelease);
+    entry_->sent.store(until_, kRelease);
     if (keeps_output_) discard_output();
   }
 
   // Of a stream that the kernel encrypts. The record with this number is written next; it ends at `position`.
   void will_write_record(std::uint64_t record, std::uint64_t position) noexcept {
-    if (entry_ != nullptr) ledger_->records(*entry_).will_write(record, position);
+    if (entry_ != nullptr) ledger_->extra(*entry_).records.will_write(record, position);
   }
 
   // --- The protocol -------------------------------------------------------------------------------------------------
@@ -97,7 +100,7 @@ class LedgerNotes {
   void consume(std::size_t size) noexcept { consumed_ += size; }
   // A response begins whose end is not known yet. It follows `gathered` bytes that are not written yet.
   void begin_response(std::size_t gathered) noexcept {
-    if (entry_ != nullptr) unfinished_from_ = output_.until + gathered;
+    if (entry_ != nullptr) unfinished_from_ = until_ + gathered;
   }
   // What has been written, or is written next, answers everything consumed so far.
   void end_request() noexcept {
@@ -111,7 +114,7 @@ class LedgerNotes {
   // How many more bytes may be read from the client so that all unanswered ones can still be kept.
   [[nodiscard]] std::size_t room() const noexcept {
     if (entry_ == nullptr) return other_room();
-    const std::uint64_t unanswered = entry_->read.load(std::memory_order_relaxed) - output_.answers_until;
+    const std::uint64_t unanswered = entry_->read.load(std::memory_order_relaxed) - answers_until_;
     return Ledger::kMaxUnanswered - std::min<std::uint64_t>(Ledger::kMaxUnanswered, unanswered);
   }
   // Keeps the unanswered part of `bytes`, the last ones read. Call after processing them, and before processing bytes
@@ -156,7 +159,7 @@ class LedgerNotes {
   void end_messages(std::uint64_t position) noexcept { answerable_ = position; }
   // Like keep(): call for the bytes of each read. All of them are kept, if the ledger has room.
   void keep_messages(std::string_view bytes) noexcept {
-    if (entry_ != nullptr && output_.answers_until != entry_->read.load(std::memory_order_relaxed)) {
+    if (entry_ != nullptr && answers_until_ != entry_->read.load(std::memory_order_relaxed)) {
       keep_unanswered(bytes, std::numeric_limits<std::size_t>::max());
     }
   }
@@ -166,11 +169,11 @@ class LedgerNotes {
   void settle_messages() noexcept;
   // The close handler is about to run. What was not handled until now is not needed any more.
   void begin_close() noexcept {
-    if (entry_ != nullptr) entry_->socket.close.store(SocketClose::begun, kRelease);
+    if (entry_ != nullptr) entry_->socket_close.store(SocketClose::begun, kRelease);
   }
   // It has run. Once the output has left, the connection ends with this worker.
   void end_close() noexcept {
-    if (entry_ != nullptr) entry_->socket.close.store(SocketClose::done, kRelease);
+    if (entry_ != nullptr) entry_->socket_close.store(SocketClose::done, kRelease);
   }
 
   // --- Both ---------------------------------------------------------------------------------------------------------
@@ -178,9 +181,9 @@ class LedgerNotes {
   // Drops kept bytes that are answered by now. Call after every event. `all_sent`: nothing waits to be written.
   void settle(bool all_sent) noexcept {
     if (entry_ == nullptr) return;
-    if (all_sent && output_.answers_until != answerable_) answer_late();
+    if (all_sent && answers_until_ != answerable_) answer_late();
     KeptBytes& kept = entry_->unanswered;
-    if (kept.first_block.load(std::memory_order_relaxed) != 0) ledger_->discard_until(kept, output_.answers_until);
+    if (kept.first_block.load(std::memory_order_relaxed) != 0) ledger_->discard_until(kept, answers_until_);
   }
 
  private:
@@ -188,38 +191,42 @@ class LedgerNotes {
 
   // The beginning of a response whose end is not known is of no use to another worker.
   [[nodiscard]] bool hold(std::string_view first, std::string_view second, bool queued) noexcept {
-    if (output_.until >= unfinished_from_) return false;
+    if (until_ >= unfinished_from_) return false;
     if (queued || first.size() + second.size() > Ledger::kWriteBuffer) return hold_in_blocks(first, second);
-    return ledger_->fill_write_buffer(*entry_, output_.until, first, second);
+    return ledger_->fill_write_buffer(*entry_, until_, first, second);
   }
   [[nodiscard]] bool hold_in_blocks(std::string_view first, std::string_view second) noexcept;
   // Output that the ledger does not hold answers its requests only when it has been sent: see answer_late().
   void set_output(std::uint64_t until) noexcept {
-    output_.until = until;
-    if (held_) {
-      output_.answers_until = answerable_;
-      output_.answers_end = std::min(until, unfinished_from_);
-    }
-    entry_->set_output(output_);
+    until_ = until;
+    if (!held_) return prolong_output();
+    answers_until_ = answerable_;
+    entry_->set_output(
+        {.until = until, .answers_until = answerable_, .answers_end = std::min(until, unfinished_from_)});
   }
   // Without an entry: for the stream above, if there is one. Not inline: connections with an entry pay nothing for it.
   void begin_other_read() noexcept;
   void end_other_read(std::size_t size) noexcept;
   [[nodiscard]] std::size_t other_room() const noexcept;
+  void prolong_output() noexcept;
+  [[nodiscard]] std::uint64_t memory_until() const noexcept;
   void discard_output() noexcept;
   void keep_unanswered(std::string_view bytes, std::size_t most) noexcept;
   void answer_late() noexcept;
 
-  Ledger* ledger_ = nullptr;
+  union {
+    Ledger* ledger_ = nullptr;
+    LedgerNotes* upper_;  // if is_below_: see read_for()
+  };
   LedgerEntry* entry_ = nullptr;
-  LedgerNotes* upper_ = nullptr;  // see read_for()
-  LedgerOutput output_;           // what the entry has
-  std::uint64_t consumed_ = 0;    // bytes of the client that were parsed
-  std::uint64_t answerable_ = 0;  // requests up to here are answered, perhaps by bytes that are not written yet
+  std::uint64_t until_ = 0;          // of the output, as the entry has it
+  std::uint64_t answers_until_ = 0;  // the same
+  std::uint64_t consumed_ = 0;       // bytes of the client that were parsed
+  std::uint64_t answerable_ = 0;     // requests up to here are answered, perhaps by bytes that are not written yet
   std::uint64_t unfinished_from_ = UINT64_MAX;  // where the response whose end is not known begins
-  std::uint64_t written_until_ = 0;             // end of the bytes from memory that were noted last
-  bool held_ = false;                           // the ledger has them
+  bool held_ = false;                           // the ledger has the bytes that were noted last
   bool keeps_output_ = false;                   // blocks or a file are noted
+  bool is_below_ = false;
 };
 
 }  // namespace pronghorn::worker

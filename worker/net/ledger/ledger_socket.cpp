@@ -122,7 +122,7 @@ bool Ledger::has_waiting_mark(std::uint32_t note, std::uint64_t until) const noe
   return false;
 }
 
-void Ledger::drop_note(LedgerSocket::Note& note) noexcept {
+void Ledger::drop_note(LedgerNote& note) noexcept {
   if (note.key.load(kRelaxed) == 0) return;
   note.key.store(0, kRelease);
   free_cells(note.first_cell.load(kRelaxed));
@@ -130,7 +130,7 @@ void Ledger::drop_note(LedgerSocket::Note& note) noexcept {
 
 bool Ledger::note_socket(LedgerEntry& entry, std::string_view state, const std::span<const LedgerMark>* marks,
                          Counts counts) noexcept {
-  auto& notes = entry.socket.notes;
+  auto& notes = extra(entry).notes;
   const std::uint64_t until = entry.output().until;
   const int now = slot_at(notes, until);
   const int newest = slot_at(notes, kAnyOutput);
@@ -155,7 +155,7 @@ bool Ledger::note_socket(LedgerEntry& entry, std::string_view state, const std::
 
 // The one that has been replaced goes first: it must not come back.
 void Ledger::forget_notes(LedgerEntry& entry) noexcept {
-  auto& notes = entry.socket.notes;
+  auto& notes = extra(entry).notes;
   const int newest = slot_at(notes, kAnyOutput);
   if (newest < 0) return;
   drop_note(notes[static_cast<std::size_t>(1 - newest)]);
@@ -163,14 +163,14 @@ void Ledger::forget_notes(LedgerEntry& entry) noexcept {
 }
 
 void Ledger::settle_notes(LedgerEntry& entry) noexcept {
-  auto& notes = entry.socket.notes;
+  auto& notes = extra(entry).notes;
   if (notes[0].key.load(kRelaxed) == 0 || notes[1].key.load(kRelaxed) == 0) return;
   const int newest = slot_at(notes, kAnyOutput);
   if (slot_at(notes, entry.output().until) == newest) drop_note(notes[static_cast<std::size_t>(1 - newest)]);
 }
 
 void Ledger::mark(LedgerEntry& entry, std::size_t index, const LedgerMark& mark, Counts counts) noexcept {
-  const auto& notes = entry.socket.notes;
+  const auto& notes = extra(entry).notes;
   const int note = slot_at(notes, kAnyOutput);
   if (note < 0) return;
   LedgerCell* cell = cell_at(notes[static_cast<std::size_t>(note)].first_cell.load(kRelaxed));
@@ -186,9 +186,9 @@ void Ledger::mark(LedgerEntry& entry, std::size_t index, const LedgerMark& mark,
 }
 
 void Ledger::forget_socket(LedgerEntry& entry) noexcept {
-  entry.socket.upgraded_at.store(0, kRelease);
-  entry.socket.close.store(SocketClose::no, kRelease);
-  entry.socket.truncated.store(0, kRelease);
+  entry.upgraded_at.store(0, kRelease);
+  entry.socket_close.store(SocketClose::no, kRelease);
+  entry.socket_truncated.store(0, kRelease);
   forget_notes(entry);
 }
 
@@ -197,9 +197,9 @@ void Ledger::forget_socket(LedgerEntry& entry) noexcept {
 std::optional<SocketNote> Ledger::read_note(const LedgerEntry& entry, std::span<char> state,
                                             std::span<LedgerMark> marks) const noexcept {
   const std::uint64_t until = entry.output().until;
-  const int note = slot_at(entry.socket.notes, until);
+  const int note = slot_at(extra(entry).notes, until);
   if (note < 0) return std::nullopt;
-  const LedgerCell* cell = cell_at(entry.socket.notes[static_cast<std::size_t>(note)].first_cell.load(kRelaxed));
+  const LedgerCell* cell = cell_at(extra(entry).notes[static_cast<std::size_t>(note)].first_cell.load(kRelaxed));
   if (cell == nullptr) return std::nullopt;
   const std::size_t count = cell->marks.load(kRelaxed);
   const std::size_t size = cell->state.load(kRelaxed);

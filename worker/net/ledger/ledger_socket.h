@@ -32,7 +32,7 @@ enum class Counts : std::uint8_t {
 };
 
 // How far the close handler has got.
-enum class SocketClose : std::uint32_t {
+enum class SocketClose : std::uint8_t {
   no,
   due,    // a dead worker had begun it
   begun,  // this worker has
@@ -70,17 +70,10 @@ template <class Slot>
   return second.counts_at(until) && second.is_later_than(first) ? 1 : 0;
 }
 
-// The part of an entry. Zeroed memory is a connection that is no WebSocket.
-struct LedgerSocket {
-  struct Note {
-    std::atomic<std::uint64_t> key;         // a NoteKey
-    std::atomic<std::uint32_t> first_cell;  // index + 1
-  };
-  // Where the request ends that asked to become a WebSocket; 0: none has. It is one once the output answers it.
-  std::atomic<std::uint64_t> upgraded_at;
-  std::atomic<SocketClose> close;
-  std::atomic<std::uint32_t> truncated;  // 1: a part of a message was lost with an earlier worker
-  std::array<Note, 2> notes;             // the next one is written to that which does not count
+// Where a note is, in shared memory. Zeroed memory is none.
+struct LedgerNote {
+  std::atomic<std::uint64_t> key;         // a NoteKey
+  std::atomic<std::uint32_t> first_cell;  // index + 1
 };
 
 // What a reader finds.

@@ -12,13 +12,13 @@ struct TlsFacts;
 
 // Shared by all requests of the connection.
 struct Peer {
-  Request::Client client;
-  bool loopback = false;                      // or a Unix socket
-  bool https = false;                         // the connection is over TLS
-  bool unix_socket = false;                   // what the connection is, whoever the client behind a proxy may be
-  bool sends_forwarded = false;               // the Forwarded of a trusted proxy is believed, not its X-Forwarded-*
-  const TlsFacts* tls = nullptr;              // null: there is no TLS. Lives as long as the connection
-  const Networks* trusted_proxies = nullptr;  // all trusted proxies if the peer is one of them, otherwise null
+  [[no_unique_address]] Request::Client client;  // its padding has what follows: each idle connection has a Peer
+  bool loopback = false;                         // or a Unix socket
+  bool https = false;                            // the connection is over TLS
+  bool unix_socket = false;                      // what the connection is, whoever the client behind a proxy may be
+  bool sends_forwarded = false;                  // the Forwarded of a trusted proxy is believed, not its X-Forwarded-*
+  const TlsFacts* tls = nullptr;                 // null: there is no TLS. Lives as long as the connection
+  const Networks* trusted_proxies = nullptr;     // all trusted proxies if the peer is one of them, otherwise null
 };
 
 // `address`: what accept() or getpeername() says. IPv4 addresses that are mapped into IPv6 become IPv4 again.

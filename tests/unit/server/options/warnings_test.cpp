@@ -37,12 +37,12 @@ TEST_CASE("limits that the kernel does not grant cause a warning", "[warnings]")
 
 TEST_CASE("more connections than can survive their worker cause a warning", "[warnings]") {
   Config config;
-  config.http.max_connections = 25'000;
+  config.http.max_connections = 30'000;
   const auto told = warnings(config, {});
   REQUIRE(told.size() == 1);
-  CHECK(contains(told[0], "room for about 21845 connections, and max_connections is 25000"));
-  CHECK(contains(told[0], "set survival_memory to 37MiB"));
-  config.survival_memory = 37ULL << 20;
+  CHECK(contains(told[0], "room for about 29127 connections, and max_connections is 30000"));
+  CHECK(contains(told[0], "set survival_memory to 33MiB"));
+  config.survival_memory = 33ULL << 20;
   CHECK(warnings(config, {}).empty());
   config.survival_memory = 0;
   CHECK(warnings(config, {}).empty());

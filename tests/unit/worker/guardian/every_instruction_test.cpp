@@ -127,7 +127,7 @@ class Guardian {
     receive();
     const LastMoments moments{.was_reading = ledger_.was_reading(entry_), .guilty = false};
     const Verdict verdict = judge(entry_, positions_of(pair_.server), moments);
-    if (entry_.socket.close == SocketClose::done) return check_end(verdict);
+    if (entry_.socket_close == SocketClose::done) return check_end(verdict);
     REQUIRE(verdict.fate == Verdict::Fate::moves);
     const auto gathered = gather(ledger_, entry_, pair_.server, verdict);
     REQUIRE(gathered);

@@ -159,7 +159,7 @@ TEST_CASE("A WebSocket whose client has reset the connection arrives, to be clos
   const int fd = std::exchange(socket.taken->handed.connection, -1);
   LedgerEntry* entry = second.take_up(fd, socket.taken->record.peer, taken_up(*socket.taken));
   REQUIRE(entry != nullptr);
-  entry->socket.close = SocketClose::begun;
+  entry->socket_close = SocketClose::begun;
   hand_over_all(
       {.ledger = &second, .inbox = socket.unused_inbox.get(), .queue = socket.queue[0], .row = socket.row.get()}, 0);
   REQUIRE(socket.take() != nullptr);

@@ -89,7 +89,7 @@ TEST_CASE("a ledger that makes no sense lists nothing that is not there") {
 TEST_CASE("a message of a WebSocket is no request") {
   Left left;
   LedgerEntry& entry = left.request("a secret between friends");
-  entry.socket.upgraded_at = 10;
+  entry.upgraded_at = 10;
   entry.set_output({.until = 100, .answers_until = 10, .answers_end = 100});
   entry.dispatched = 11;
   CHECK(left.lines().empty());

@@ -17,7 +17,7 @@ struct Note {
     entry.state = LedgerState::open;
     entry.read = entry.dispatched = 100;
     entry.sent = 1000;
-    entry.socket.upgraded_at = 40;
+    entry.upgraded_at = 40;
     output(1000, 100);
   }
   void output(std::uint64_t until, std::uint64_t answers_until) {
@@ -42,7 +42,7 @@ TEST_CASE("An idle WebSocket moves") {
 
 TEST_CASE("A connection whose upgrade is not answered is judged as any other") {
   Note note;
-  note.entry.socket.upgraded_at = 130;
+  note.entry.upgraded_at = 130;
   note.kernel.read = note.entry.read = 130;
   note.entry.dispatched = 101;
   const Verdict verdict = note.verdict();
@@ -100,12 +100,12 @@ TEST_CASE("A WebSocket whose client has gone moves: its close handler is to run"
 TEST_CASE("A close handler that was running runs again once, without what the client had sent") {
   Note note;
   note.kernel.read = note.entry.read = 130;
-  note.entry.socket.close = SocketClose::due;
+  note.entry.socket_close = SocketClose::due;
   CHECK(note.verdict().fate == Fate::moves);
   CHECK(note.verdict().closing);
   CHECK(note.verdict().answered == 130);
   CHECK(note.verdict().begun == Begun::no);
-  note.entry.socket.close = SocketClose::begun;
+  note.entry.socket_close = SocketClose::begun;
   CHECK(note.verdict().begun == Begun::again);
   CHECK(note.verdict().begun_until == kCloseBegun);
   note.guilty = true;
@@ -117,7 +117,7 @@ TEST_CASE("A close handler that was running runs again once, without what the cl
   note.entry.read = note.kernel.read = 200;  // whatever its client sends meanwhile
   CHECK(note.verdict().begun == Begun::unknown);
   note.entry.begun = Begun::guilty;
-  note.entry.socket.close = SocketClose::due;
+  note.entry.socket_close = SocketClose::due;
   CHECK(note.verdict().begun == Begun::guilty);
 }
 
@@ -125,13 +125,13 @@ TEST_CASE("What was known of a message is not held against the close handler") {
   Note note;
   note.entry.begun = Begun::again;
   note.entry.begun_until = 101;
-  note.entry.socket.close = SocketClose::begun;
+  note.entry.socket_close = SocketClose::begun;
   CHECK(note.verdict().begun == Begun::again);
 }
 
 TEST_CASE("A WebSocket whose close handler has run moves only for the output that it owes") {
   Note note;
-  note.entry.socket.close = SocketClose::done;
+  note.entry.socket_close = SocketClose::done;
   CHECK(note.verdict().fate == Fate::ends);
   CHECK_FALSE(note.verdict().owes);
   note.output(1500, 100);
@@ -143,7 +143,7 @@ TEST_CASE("A WebSocket whose close handler has run moves only for the output tha
 
 TEST_CASE("A WebSocket that has lost a part of a message stays so") {
   Note note;
-  note.entry.socket.truncated = 1;
+  note.entry.socket_truncated = 1;
   note.kernel.read = 130;
   CHECK(note.verdict().truncated);
   CHECK(note.verdict().answered == 130);

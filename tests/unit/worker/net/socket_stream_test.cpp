@@ -23,10 +23,11 @@ namespace {
 // A stream on one end of a TCP connection, whose other end is the test's.
 class Served final : private StreamEvents {
  public:
-  Served() : buffer_(64 * 1024, '\0') {
+  Served() : buffer_(Ledger::kReadBuffer, '\0') {
     ::fcntl(pair_.server, F_SETFL, O_NONBLOCK);
     ::fcntl(pair_.client, F_SETFL, O_NONBLOCK);
-    stream_ = std::make_unique<SocketStream>(loop_.loop(), std::exchange(pair_.server, -1), buffer_);
+    stream_ = std::make_unique<SocketStream>(loop_.loop(), std::exchange(pair_.server, -1),
+                                             SocketStream::ReadBuffer(buffer_));
     stream_->report_to(*this);
   }
   Served(const Served&) = delete;

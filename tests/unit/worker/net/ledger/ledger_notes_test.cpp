@@ -236,8 +236,8 @@ TEST_CASE("A file that is sent is noted with the position of its first byte, unt
   connection.notes.end_request();
   connection.notes.will_write_file("head", false, 42, 1'000, 500);
   CHECK(connection.entry.file == 42);
-  CHECK(connection.entry.file_from == 4);
-  CHECK(connection.entry.file_offset == 1'000);
+  CHECK(connection.ledger.extra(connection.entry).file_from == 4);
+  CHECK(connection.ledger.extra(connection.entry).file_offset == 1'000);
   CHECK(connection.entry.output().until == 504);
   CHECK(connection.answered() == 10);
   connection.notes.all_written();
@@ -329,7 +329,7 @@ TEST_CASE("a stream below another one notes what it reads in the entry of that o
 
 TEST_CASE("the number of the next record tells how much the kernel has encrypted", "[ledger]") {
   Connection connection;
-  LedgerRecords& records = connection.ledger.records(connection.entry);
+  LedgerRecords& records = connection.ledger.extra(connection.entry).records;
   records.begin(7, 1000, 0);
   CHECK(records.written(7) == 1000);
   CHECK_FALSE(records.written(8));

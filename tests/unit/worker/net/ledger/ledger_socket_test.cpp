@@ -136,7 +136,7 @@ TEST_CASE("A connection that is removed leaves nothing to the next one in its pl
   const LedgerEntry* next = alone.ledger.add(alone.socket.pair.server, {}, 100, 100);
   REQUIRE(next == &alone.socket.entry);
   CHECK_FALSE(next->is_socket());
-  CHECK(next->socket.close == SocketClose::no);
+  CHECK(next->socket_close == SocketClose::no);
   CHECK_FALSE(found(alone.ledger, *next));
 }
 
@@ -394,16 +394,16 @@ TEST_CASE("A socket that is taken up has its state, its marks and how far its en
   REQUIRE(entry != nullptr);
   CHECK(entry->is_socket());
   CHECK(entry->identity == 4711);
-  CHECK(entry->socket.close == SocketClose::no);
-  CHECK(entry->socket.truncated == 1);
+  CHECK(entry->socket_close == SocketClose::no);
+  CHECK(entry->socket_truncated == 1);
   const auto note = found(ledger, *entry);
   REQUIRE(note);
   CHECK(note->state == "state");
   CHECK(note->marks == marks);
   const TakenUp closing{.answered = 28, .sent = 200, .socket = true, .closing = true};
-  CHECK(ledger.take_up(pair.server, {}, closing)->socket.close == SocketClose::due);
+  CHECK(ledger.take_up(pair.server, {}, closing)->socket_close == SocketClose::due);
   const TakenUp closed{.answered = 28, .sent = 200, .unsent = "x", .ends = true, .socket = true, .closing = true};
-  CHECK(ledger.take_up(pair.server, {}, closed)->socket.close == SocketClose::done);
+  CHECK(ledger.take_up(pair.server, {}, closed)->socket_close == SocketClose::done);
 }
 
 TEST_CASE("Corrupt notes of sockets are read without harm") {
