@@ -67,7 +67,7 @@ void ServedClient::resume(Peer peer, const HandoffInbox::Taken& taken, std::uniq
   if (tls_ != nullptr) peer.tls = &tls_->facts();
   if (taken.record.socket != 0) {
     use(std::make_unique<SocketConnection>(context_, *this, stream(), std::move(peer)))
-        .resume(taken.record, taken.handed, std::move(file));
+        .resume(taken.record, taken.handed);
   } else {
     use(std::make_unique<Http1Connection>(context_, *this, stream(), std::move(peer), false))
         .resume(taken.record, taken.handed, std::move(file));

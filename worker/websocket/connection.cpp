@@ -325,10 +325,8 @@ void SocketConnection::flush_later() {
 void SocketConnection::end_turn() {
   flushing_ = false;
   if (stream_.closing()) return;
-  if (!owes_file_ || broken_) {
-    write_out();
-    if (state_ == State::failed && !broken_) stream_.shutdown();
-  }
+  write_out();
+  if (state_ == State::failed && !broken_) stream_.shutdown();
   // In the next turn: the kernel of a fast client takes whatever a handler or a history has, without an end.
   if (socket_->waits_for_room() && socket_->has_room() && !std::exchange(resuming_, true)) {
     context_.end_of_turn.resume_next_turn(*this);

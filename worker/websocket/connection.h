@@ -45,9 +45,8 @@ class SocketConnection final : public Connection, public TurnWork {
 
   // The handshake was answered. `upgrade` is that of the response, `unparsed` what the client has sent after it.
   void start(std::unique_ptr<detail::Upgrade> upgrade, std::string unparsed);
-  // Goes on with a socket that another worker has served. `handed` must be valid during the call; `file` is the open one
-  // that it names, null if it names none.
-  void resume(const HandoffRecord& record, const Handed& handed, std::unique_ptr<detail::FilePart> file);
+  // Goes on with a socket that another worker has served. `handed` must be valid during the call, and has no file.
+  void resume(const HandoffRecord& record, const Handed& handed);
 
   // Connection
   void timed_out() override;
@@ -168,7 +167,6 @@ class SocketConnection final : public Connection, public TurnWork {
   bool client_gone_ = false;    // it sends nothing more
   bool answers_close_ = false;  // its close frame has to be answered
   bool broken_ = false;         // nothing reaches it
-  bool owes_file_ = false;      // what another worker owed: nothing may be written before it has left
   bool pinged_ = false;         // and nothing has arrived since
   bool flushing_ = false;       // end_turn() will be called
   bool resuming_ = false;       // next_turn() will be called

@@ -44,18 +44,13 @@ void SocketConnection::start(std::unique_ptr<detail::Upgrade> upgrade, std::stri
   settle();
 }
 
-void SocketConnection::resume(const HandoffRecord& record, const Handed& handed,
-                              std::unique_ptr<detail::FilePart> file) {
+void SocketConnection::resume(const HandoffRecord& record, const Handed& handed) {
   const std::uint64_t now = monotonic_ms();
   opened_ms_ = now > record.opened_ms ? record.opened_ms : now;
   position_ = record.answered;
   begun_ = record.begun;
   begun_until_ = record.begun_until;
-  if (!handed.unsent.empty() || file != nullptr) {
-    const bool has_file = file != nullptr;
-    stream_.write_owed(handed.unsent, std::move(file));
-    owes_file_ = has_file && stream_.queued() != 0;
-  }
+  if (!handed.unsent.empty()) stream_.write_owed(handed.unsent, nullptr);
   std::unique_ptr<Socket> socket = context_.sockets->take_up(handed.state, peer_.client);
   const bool known = socket != nullptr;
   if (!known) socket = context_.sockets->stranger(peer_.client);  // of a route that this version does not have
@@ -124,7 +119,6 @@ void SocketConnection::count_bytes() noexcept {
 
 void SocketConnection::on_drained() {
   if (stream_.closing()) return;
-  if (std::exchange(owes_file_, false)) flush_later();
   socket_->resume_waiting();
   go_on();
   settle();

@@ -35,6 +35,16 @@ void read_messages(HandoffInbox::Taken& taken, const OpenFile& file, std::string
   }
 }
 
+// A queue of a WebSocket that was too long for a message. It is memory again, as it was before: so it counts whole, and
+// what is sent later is noted behind it. False if it cannot be read.
+bool read_queue(HandoffInbox::Taken& taken, const OpenFile& file, std::string& queue) {
+  queue = taken.handed.unsent;
+  taken.handed.file = -1;
+  if (!file.append(queue, taken.record.file_offset, std::exchange(taken.record.file_bytes, 0))) return false;
+  taken.handed.unsent = queue;
+  return true;
+}
+
 }  // namespace
 
 HandoffTaker::HandoffTaker(uv_loop_t* loop, HandoffInbox& inbox, int queue, Taken taken)
@@ -63,10 +73,17 @@ void HandoffTaker::take_waiting() {
     if (!has_free_descriptors(queue_)) return stop();
     auto taken = inbox_.receive(queue_);
     if (!taken) return;
-    // Open until the connection is noted: if this worker dies before that, its guardian passes the file on.
+    // Open until the connection is noted: if this worker dies before that, its guardian passes the files on.
     const OpenFile file(taken->handed.messages);
     std::string messages;
     if (taken->handed.messages >= 0) read_messages(*taken, file, messages);
+    const OpenFile queue_file(taken->record.socket != 0 ? taken->handed.file : -1);
+    std::string queue;
+    if (queue_file.fd() >= 0 && !read_queue(*taken, queue_file, queue)) {  // its frames would be cut
+      ::close(taken->handed.connection);
+      inbox_.done();
+      continue;
+    }
     taken_(*taken);
   }
 }

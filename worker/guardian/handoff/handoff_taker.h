@@ -13,8 +13,8 @@ namespace pronghorn::worker {
 // Context: loop thread. All ready workers take from one queue; who is first has the connection.
 class HandoffTaker {
  public:
-  // The callee owns the descriptors of the connection and of the file that it is sent; what came as a file of messages
-  // is among the unanswered bytes. It must note the connection in the ledger and say done() to the inbox, in this
+  // The callee owns the descriptors of the connection and of the file that it is sent. What came as a file of messages
+  // is among the unanswered bytes, what a WebSocket is owed among the unsent ones: it has no file. It must note the connection in the ledger and say done() to the inbox, in this
   // order.
   using Taken = std::function<void(const HandoffInbox::Taken&)>;
 

@@ -102,7 +102,7 @@ class TestSocketConnection final : private RequestHandler, private ConnectionOwn
   }
   // Begins with a socket of another worker.
   void resume(const HandoffRecord& record, const Handed& handed) {
-    connection_->resume(record, handed, nullptr);
+    connection_->resume(record, handed);
     end_turn();
   }
 
