@@ -61,6 +61,7 @@ SupervisorProcess::SupervisorProcess(uv_loop_t* loop, Ground& ground, const Supe
                 .ticket_keys = ground.ticket_keys ? &*ground.ticket_keys : nullptr},
                {.generation = 1, .config = ground.config, .app = ground.app, .tls = ground.tls}, worker_callbacks()),
       stalls_(workers_, ground.board, children_, symbolizer_),
+      full_(workers_, ground.board),
       certificates_(ground.board.server()),
       check_(loop, children_, ground.program, ground.board.fd()),
       rollouts_(workers_, check_, ground.board, hooks,
@@ -96,10 +97,7 @@ SupervisorProcess::SupervisorProcess(uv_loop_t* loop, Ground& ground, const Supe
       due_(loop, [this] { advance(); }),
       tick_(loop, [this] { tick(); }),
       memory_tick_(loop, [this] { watch_memory(); }),
-      stall_tick_(loop,
-                  [this] {
-                    if (workers_.set_still(stalls_.look(monotonic_ms()))) schedule();
-                  }),
+      stall_tick_(loop, [this] { look_for_unable(); }),
       tls_tick_(loop, [this] { watch_tls(); }),
       watchdog_(loop, [this] { manager_.alive(); }) {
   if (ground.config->redis == "embedded") {
@@ -308,6 +306,13 @@ void SupervisorProcess::watch_tls() {
 void SupervisorProcess::watch_for_stalls(Milliseconds threshold) {
   const Milliseconds period = StallWatch::period(threshold);
   stall_tick_.start(period, period);
+}
+
+void SupervisorProcess::look_for_unable() {
+  const std::uint64_t now = monotonic_ms();
+  const bool still_changed = workers_.set_still(stalls_.look(now));
+  const bool full_changed = workers_.set_full(full_.look(now));
+  if (still_changed || full_changed) schedule();
 }
 
 void SupervisorProcess::worker_ready(const WorkerEntry& worker) {

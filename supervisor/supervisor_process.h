@@ -39,6 +39,7 @@
 #include "supervisor/tls/certificate_watch.h"
 #include "supervisor/upgrade/program_files.h"
 #include "supervisor/upgrade/program_replacement.h"
+#include "supervisor/workers/full_workers.h"
 #include "supervisor/workers/stall_watch.h"
 #include "supervisor/workers/topic_relay.h"
 #include "supervisor/workers/workers.h"
@@ -74,6 +75,7 @@ class SupervisorProcess {
   void watch_memory();
   void watch_tls();
   void watch_for_stalls(Milliseconds threshold);
+  void look_for_unable();
   [[nodiscard]] bool finish_when_empty();
   [[nodiscard]] bool guardians_work();
   [[nodiscard]] bool has_relay() const { return ground_.config->redis != "none"; }
@@ -126,6 +128,7 @@ class SupervisorProcess {
   CrashReporter reporter_;
   Workers workers_;
   StallWatch stalls_;
+  FullWorkers full_;
   CertificateWatch certificates_;
   AppCheck check_;
   Rollouts rollouts_;

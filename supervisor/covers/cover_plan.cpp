@@ -7,11 +7,11 @@ namespace pronghorn::supervisor {
 std::vector<CoverPlan::Change> CoverPlan::update(const std::vector<Slot>& slots) {
   std::vector<Change> changes;
   std::map<int, std::size_t> load;  // workers that can cover, and how many slots each covers
-  std::set<int> still;
+  std::set<int> unable;
   for (const Slot& slot : slots) {
     if (slot.ready_pid == 0) continue;
-    if (slot.stands_still) {
-      still.insert(slot.ready_pid);
+    if (slot.unable) {
+      unable.insert(slot.ready_pid);
     } else {
       load[slot.ready_pid] = 0;
     }
@@ -26,7 +26,7 @@ std::vector<CoverPlan::Change> CoverPlan::update(const std::vector<Slot>& slots)
       continue;
     }
     // A blocked worker reads the message when its loop turns again.
-    if (worker != load.end() || still.contains(each->second)) changes.push_back({each->second, each->first, false});
+    if (worker != load.end() || unable.contains(each->second)) changes.push_back({each->second, each->first, false});
     each = covered_by_.erase(each);
   }
   if (load.empty()) return changes;

@@ -13,14 +13,14 @@ std::uint64_t Covers::update(std::uint64_t now, bool server_stops) {
   std::vector<CoverPlan::Slot> view;
   for (std::uint32_t slot = 0; slot < listeners_.slots(); ++slot) {
     const WorkerEntry* worker = server_stops ? slots_.current(slot) : slots_.ready_worker(slot);
-    const bool still = worker != nullptr && stands_still(worker->pid);
+    const bool unable = worker != nullptr && (stands_still(worker->pid) || full_.contains(worker->pid));
     const std::uint64_t since = slots_.unserved_since(slot);
     // A slot that was scaled away gets no worker again, so there is nothing to wait for.
-    const bool due = still || !slots_.wanted(slot) || (since != 0 && now - since >= kAfterMs);
+    const bool due = unable || !slots_.wanted(slot) || (since != 0 && now - since >= kAfterMs);
     view.push_back({.slot = slot,
-                    .needs_cover = (worker == nullptr || still) && due && listeners_.live(slot),
+                    .needs_cover = (worker == nullptr || unable) && due && listeners_.live(slot),
                     .ready_pid = worker != nullptr ? worker->pid : 0,
-                    .stands_still = still});
+                    .unable = unable});
   }
   for (const CoverPlan::Change& change : plan_.update(view)) {
     if (!change.cover) {

@@ -1,5 +1,5 @@
-// Lets workers accept from the listeners of other slots that have no worker, or whose worker is blocked, so that no
-// connection waits in the queues of those slots.
+// Lets workers accept from the listeners of other slots that have no worker, or whose worker is blocked or full, so that
+// no connection waits in the queues of those slots.
 //
 // Context: supervisor, main thread.
 #pragma once
@@ -28,6 +28,12 @@ class Covers {
     return true;
   }
   [[nodiscard]] bool stands_still(int pid) const noexcept { return still_.contains(pid); }
+  // Sets which ready workers are full. Returns whether that has changed.
+  bool set_full(std::set<int> pids) {
+    if (pids == full_) return false;
+    full_ = std::move(pids);
+    return true;
+  }
 
   // Tells workers which slots to cover and which to stop covering. `server_stops`: draining workers cover too. Returns
   // when the next slot will need a cover (monotonic milliseconds; 0: none).
@@ -45,6 +51,7 @@ class Covers {
   const HandleTable& handles_;
   CoverPlan plan_;
   std::set<int> still_;
+  std::set<int> full_;
 };
 
 }  // namespace pronghorn::supervisor

@@ -105,6 +105,8 @@ class Workers {
   // has changed; then call advance().
   bool set_still(std::set<int> pids) { return covers_.set_still(std::move(pids)); }
   [[nodiscard]] bool stands_still(int pid) const noexcept { return covers_.stands_still(pid); }
+  // The same of those that accept no more (FullWorkers).
+  bool set_full(std::set<int> pids) { return covers_.set_full(std::move(pids)); }
 
   // Sets the number of workers, clamped to 1 .. kMaxWorkers, and returns it. When the limit of descriptors does not
   // allow so many, the number stays and the error says so in one line.

@@ -8,6 +8,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "common/config/connection_limit.h"
 #include "worker/exchange/logging/request_record.h"
 #include "worker/http/head/response_date.h"
 #include "worker/http1/head_receiver.h"
@@ -24,9 +25,6 @@ constexpr std::uint64_t kQueueFullMs = 2;          // until the handoff queue is
 constexpr Milliseconds kDrainHeaderTimeout{1000};  // for clients that have connected and not sent their request yet
 constexpr Milliseconds kLingerTimeout{3000};       // for a client to close after its last response
 constexpr Milliseconds kDrainLingerTimeout{1000};
-
-// Connections above max_connections that are answered 503. More wait in the accept queue.
-std::size_t surplus_allowed(std::size_t limit) noexcept { return std::max<std::size_t>(limit / 16, 16); }
 
 }  // namespace
 
@@ -120,8 +118,7 @@ void HttpServer::count_accepted() noexcept {
 }
 
 void HttpServer::limit_clients() noexcept {
-  const auto limit = context_.limits.max_connections;
-  if (limit == 0 || connections() < limit + surplus_allowed(limit)) return;
+  if (connections() < most_connections(context_.limits.max_connections)) return;
   full_ = true;
   stop_accepting();
 }
@@ -237,8 +234,7 @@ void HttpServer::closed(ServedClient& client) noexcept {
 
 void HttpServer::client_gone() noexcept {
   subtract(context_.row[Count::connections]);
-  const auto limit = context_.limits.max_connections;
-  if (full_ && connections() < limit + surplus_allowed(limit)) {
+  if (full_ && connections() < most_connections(context_.limits.max_connections)) {
     full_ = false;
     for (auto& [fd, acceptor] : acceptors_) acceptor->start();
     if (taker_) taker_->start();

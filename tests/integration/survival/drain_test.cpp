@@ -1,6 +1,7 @@
 // Workers that leave hand their connections over: a reload, a smaller number of workers and an upgrade close none.
 #include <signal.h>
 
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,16 @@ void check_kept(std::vector<HttpConnection>& connections) {
 
 int handed_over(const ServerProcess& server) {
   return server.status().at("totals").at("connections_handed_over").at("drain");
+}
+
+// How many connections each ready worker has. Asks the supervisor: a full worker answers nobody.
+std::vector<int> connections_of_ready(const ServerProcess& server) {
+  const auto now = nlohmann::json::parse(server.control_command({"status", "--json"}).out);
+  std::vector<int> all;
+  for (const auto& worker : now.at("workers")) {
+    if (worker.at("state") == "ready") all.push_back(worker.at("connections"));
+  }
+  return all;
 }
 
 }  // namespace
@@ -117,4 +128,23 @@ TEST_CASE("thousands of idle connections move with a reload", "[survival][reload
   REQUIRE(server.control_command({"reload", "--wait"}).status == 0);
   check_kept(connections);
   CHECK(handed_over(server) == kConnections);
+}
+
+// A full worker accepted nothing, and nobody else accepted from its queue: a client of that queue waited until
+// connections ended, although another worker had none.
+TEST_CASE("new clients of a worker that connections of others have filled are served by one with room",
+          "[survival][scale]") {
+  constexpr int kMost = 16;  // of one worker; with as many that it takes up it accepts no more
+  const ServerProcess server({.workers = 2, .arguments = {"--max-connections", std::to_string(kMost)}});
+  std::vector<HttpConnection> kept;
+  while (kept.size() < 2 * kMost) {
+    HttpConnection connection(server.address());
+    if (connection.get("/hello").status == 200) kept.push_back(std::move(connection));
+  }
+  REQUIRE(server.control_command({"scale", "1"}).status == 0);
+  REQUIRE(eventually(10s, [&] { return connections_of_ready(server) == std::vector{2 * kMost}; }));
+  REQUIRE(server.control_command({"scale", "2"}).status == 0);
+  REQUIRE(eventually(10s, [&] { return connections_of_ready(server) == std::vector{2 * kMost, 0}; }));
+  for (int i = 0; i < kMost / 2; ++i) CHECK(get(server.address(), "/hello").status == 200);
+  check_kept(kept);
 }

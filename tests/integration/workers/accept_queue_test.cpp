@@ -1,5 +1,6 @@
 // Connections in the accept queue of a blocked worker are served by whoever comes after it; none is reset.
 #include <signal.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 
@@ -67,4 +68,15 @@ TEST_CASE("connections that wait for a worker are served when its slot is scaled
   server.signal(SIGTTOU);
   parked.check_served();
   CHECK(server.wait_ready(1));
+}
+
+// Its clients waited until it had descriptors again.
+TEST_CASE("new clients of a worker without descriptors are served by another", "[queue][overload]") {
+  const ServerProcess server({.workers = 2});
+  const pid_t victim = server.worker_pids().at(0);
+  rlimit limit{};
+  REQUIRE(::prlimit(victim, RLIMIT_NOFILE, nullptr, &limit) == 0);
+  limit.rlim_cur = 3;
+  REQUIRE(::prlimit(victim, RLIMIT_NOFILE, &limit, nullptr) == 0);
+  for (int i = 0; i < 16; ++i) CHECK(get(server.address(), "/hello").status == 200);
 }

@@ -52,7 +52,7 @@ TEST_CASE("a cover whose message was lost is tried again", "[supervisor]") {
 TEST_CASE("a blocked worker is covered, covers no slot, and gives up the slots that it covered", "[supervisor]") {
   CoverPlan covers;
   (void)covers.update({{.slot = 0, .ready_pid = 100}, {.slot = 1, .needs_cover = true}});  // 100 covers slot 1
-  auto changes = covers.update({{.slot = 0, .needs_cover = true, .ready_pid = 100, .stands_still = true},
+  auto changes = covers.update({{.slot = 0, .needs_cover = true, .ready_pid = 100, .unable = true},
                                 {.slot = 1, .needs_cover = true},
                                 {.slot = 2, .ready_pid = 102}});
   REQUIRE(changes.size() == 3);
