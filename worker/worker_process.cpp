@@ -3,10 +3,8 @@
 #include <fmt/format.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <unistd.h>
 #include <uv.h>
 
-#include <algorithm>
 #include <chrono>
 #include <exception>
 #include <memory>
@@ -20,8 +18,6 @@
 #include "common/ipc/scoreboard.h"
 #include "common/ipc/status/fleet.h"
 #include "common/log.h"
-#include "common/tls/credentials.h"
-#include "common/tls/ticket_keys.h"
 #include "common/uv_ptr.h"
 #include "pronghorn/concurrent.h"
 #include "pronghorn/timer.h"
@@ -30,7 +26,6 @@
 #include "worker/control/quarantine_keeper.h"
 #include "worker/drain.h"
 #include "worker/guardian/survival.h"
-#include "worker/net/socket/kernel_tls.h"
 #include "worker/passed_connections.h"
 #include "worker/process/child_programs.h"
 #include "worker/process/crash/crash_handler.h"
@@ -48,9 +43,8 @@
 #include "worker/state/name_claim.h"
 #include "worker/state/state_services.h"
 #include "worker/supervisor_messages.h"
-#include "worker/tls/kernel/traffic_secrets.h"
-#include "worker/tls/tls_service.h"
 #include "worker/websocket/socket_service.h"
+#include "worker/worker_tls.h"
 
 namespace pronghorn::worker {
 namespace {
@@ -96,8 +90,6 @@ class WorkerProcess final : public pronghorn::Worker {
   void begin_leaving();
   [[nodiscard]] Task<void> leave();
   void cannot_start(const std::string& reason);
-  void prepare_tls();
-  [[nodiscard]] bool has_kernel_tls() const;
   void begin_accepting();
   void follow_relays();
   void supervisor_gone();
@@ -123,8 +115,7 @@ class WorkerProcess final : public pronghorn::Worker {
   std::optional<QuarantineKeeper> quarantine_;  // not in the admin process
   std::optional<HttpsRedirect> redirect_;       // with the option redirect_http
   std::optional<AdminHandler> admin_;
-  std::optional<TicketKeys> ticket_keys_;  // these two: not if no listener speaks TLS
-  std::optional<TlsService> tls_;
+  std::optional<WorkerTls> tls_;  // not if no listener speaks TLS
   std::optional<HttpServer> http_;
   std::optional<SlotListeners> listeners_;  // these three: once it accepts
   std::optional<PassedConnections> passed_;
@@ -260,40 +251,8 @@ void WorkerProcess::cannot_start(const std::string& reason) {
   uv_stop(&loop_);
 }
 
-// Certificates that the supervisor has checked when it read them.
-void WorkerProcess::prepare_tls() {
-  if (handover_.tls_credentials_fd < 0) {
-    const bool needed = std::ranges::any_of(handover_.listeners, &InheritedListener::is_https);
-    if (needed) throw std::runtime_error("a listener speaks TLS and there is no certificate; see --tls-certificate");
-    return;
-  }
-  TlsCredentials credentials = read_tls_credentials(handover_.tls_credentials_fd);
-  ::close(std::exchange(handover_.tls_credentials_fd, -1));
-  ticket_keys_.emplace(TicketKeys::attach(std::exchange(handover_.ticket_keys_fd, -1)));
-  const bool by_kernel = survival_ != nullptr && config_.kernel_tls && has_kernel_tls();
-  tls_.emplace(credentials,
-               TlsServerContext::Options{.http2 = config_.http2,
-                                         .tickets = &*ticket_keys_,
-                                         .log_secret = by_kernel ? &TrafficSecrets::log_line : nullptr},
-               config_.http.tls_handshakes, row_);
-  if (by_kernel) tls_->prefer_kernel();
-  wipe_keys(credentials);
-}
-
-// All workers find the same; the first one says so.
-bool WorkerProcess::has_kernel_tls() const {
-  const std::string why_not = why_no_kernel_tls();
-  if (handover_.slot != 0) return why_not.empty();
-  if (why_not.empty()) {
-    log_info("kernel TLS is in use: HTTP/1.1 connections over TLS 1.3 survive their worker");
-  } else {
-    log_info("TLS connections end with their worker: the kernel does not offer TLS", {{"reason", why_not}});
-  }
-  return why_not.empty();
-}
-
 void WorkerProcess::begin_accepting() {
-  prepare_tls();
+  if (has_certificates(handover_)) tls_.emplace(handover_, row_, survival_ != nullptr);
   if (config_.redirect_http && !handover_.admin) {
     redirect_.emplace(*application_, https_port(board_.server().listen.get()));
   }
@@ -303,7 +262,7 @@ void WorkerProcess::begin_accepting() {
   if (handover_.admin) config_.proxy_protocol.clear();
   http_.emplace(&loop_, config_, *admin_, state_ ? &*state_ : nullptr, row_, survival_);
   http_->use_sockets(*sockets_);
-  if (tls_) http_->use_tls(*tls_);
+  if (tls_) http_->use_tls(tls_->service());
   passed_.emplace(&loop_, *http_, [this] {
     if (drain_) drain_->check_empty();
   });
