@@ -11,7 +11,7 @@
 #include <string>
 #include <utility>
 
-#include "supervisor/system/fd.h"
+#include "common/fd.h"
 
 namespace pronghorn::supervisor {
 
