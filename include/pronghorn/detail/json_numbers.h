@@ -22,8 +22,11 @@ template <class Number, class Value>
 constexpr bool holds_json_number(Value value) noexcept {
   using Limits = std::numeric_limits<Number>;
   if constexpr (std::is_floating_point_v<Number>) {
-    if constexpr (!std::is_floating_point_v<Value>) return true;
-    return !std::isfinite(value) || (value >= Limits::lowest() && value <= Limits::max());
+    if constexpr (std::is_floating_point_v<Value>) {
+      return !std::isfinite(value) || (value >= Limits::lowest() && value <= Limits::max());
+    } else {
+      return true;
+    }
   } else if constexpr (std::is_floating_point_v<Value>) {
     const auto end = std::ldexp(Value{1}, Limits::digits);
     return (std::is_signed_v<Number> ? value >= -end : value > -1) && value < end;
