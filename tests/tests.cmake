@@ -11,8 +11,8 @@ foreach(source IN LISTS unit_sources)
 endforeach()
 
 # They start clusters of real servers, whose own timeouts count: each alone, and for longer.
-foreach(name on_cluster redis/cluster/cluster_router redis/health/circuit_breaker redis/node/failures
-             redis/sentinel/sentinel)
+foreach(name cache/local/cluster_copies on_cluster redis/cluster/cluster_router redis/health/circuit_breaker
+             redis/node/failures redis/sentinel/sentinel)
   set_tests_properties("unit/worker/state/${name}" PROPERTIES RUN_SERIAL ON TIMEOUT 300)
 endforeach()
 

@@ -69,6 +69,7 @@ void StateServices::start(std::function<void(std::string)> on_fatal) {
 void StateServices::close() {
   jobs.close();
   presence.close();
+  if (cache) cache->close();
   if (topics) topics->close();
   if (relay) relay->close();
   if (subscriber) subscriber->close();

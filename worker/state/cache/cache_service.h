@@ -63,6 +63,8 @@ class CacheService final : public pronghorn::detail::CacheService {
                                          std::unique_ptr<CacheSave> save);
   [[nodiscard]] Task<void> write_behind(std::shared_ptr<CacheCall> call, std::string value,
                                         std::unique_ptr<CacheSave> save);
+  // Ends local copies and closes their connections.
+  void close() { local_.close(); }
   // Returns when everything of write_behind() is saved.
   [[nodiscard]] Task<void> drain() { return writes_.drain(); }
 

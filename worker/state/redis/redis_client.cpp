@@ -67,7 +67,13 @@ bool RedisClient::serves() const noexcept {
   return node_ ? node_->state() == RedisState::up : router_->up() && !router_->refuses_writes({});
 }
 
-std::uint64_t RedisClient::connection() const noexcept { return node_ ? node_->connection() : 0; }
+RedisNode* RedisClient::node_for_key(std::string_view key) const noexcept {
+  return node_ ? node_.get() : router_->primary_for(key);
+}
+
+std::vector<const RedisNode*> RedisClient::primaries() const {
+  return node_ ? std::vector<const RedisNode*>{node_.get()} : router_->primaries();
+}
 
 bool RedisClient::refuses_writes(std::string_view key) const noexcept {
   return node_ ? node_->refuses_writes() : router_->refuses_writes(key);
@@ -143,6 +149,7 @@ void RedisClient::report() {
     if (replica_ && replica_->is_chosen()) add_node(replica_->node(), true);
   }
   status_.set_nodes(nodes);
+  if (changed_) changed_();
 }
 
 }  // namespace pronghorn::worker

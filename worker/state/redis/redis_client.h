@@ -66,9 +66,15 @@ class RedisClient final : public pronghorn::detail::RedisClient, private RedisNo
   // Whether reads and writes are served now, as far as is known: with a connection, without refusals, and with answers in
   // time. Of a cluster: by one primary at least.
   [[nodiscard]] bool serves() const noexcept;
-  // The connection on which all commands are sent: another number after each reconnect. 0 while there is none, or if
-  // there are several.
-  [[nodiscard]] std::uint64_t connection() const noexcept;
+  // The connection to the server that serves `key`; null if none is known or was needed yet. Good until the loop turns.
+  [[nodiscard]] RedisNode* node_for_key(std::string_view key) const noexcept;
+  // The connections to all servers that take writes, as far as they were needed.
+  [[nodiscard]] std::vector<const RedisNode*> primaries() const;
+  // Another number whenever slots may have moved to another server; the same for ever without a cluster.
+  [[nodiscard]] std::uint64_t map_version() const noexcept { return router_ ? router_->map_version() : 0; }
+  // Has `changed` called after each change of a connection or of the map, before a coroutine is resumed. One only;
+  // nullptr ends that.
+  void on_change(std::function<void()> changed) { changed_ = std::move(changed); }
   // Whether the keys of one command must be in one slot.
   [[nodiscard]] bool is_cluster() const noexcept { return router_ != nullptr; }
   // Whether reads that may be stale can go elsewhere than writes: in a cluster, and with sentinels.
@@ -106,6 +112,7 @@ class RedisClient final : public pronghorn::detail::RedisClient, private RedisNo
   CounterArray& counters_;
   CallSchedule schedule_;
   OwnConnections own_connections_;
+  std::function<void()> changed_;
   bool closed_ = false;
   std::unique_ptr<PrimaryFinder> finder_;   // with sentinels
   std::unique_ptr<ReplicaReader> replica_;  // with sentinels, once a read may be stale

@@ -78,9 +78,22 @@ void LocalCopies::changed(const std::string& key) {
   invalidate(*slot);
 }
 
-void LocalCopies::clear() {
-  auto slots = std::exchange(slots_, {});
-  for (auto& [key, slot] : slots) invalidate(*slot);
+bool LocalCopies::watched(const std::shared_ptr<Slot>& slot, std::uint64_t watch) {
+  if (slot->watch == 0) slot->watch = watch;
+  if (slot->watch != watch && slot->valid) changed(std::string(slot->key));
+  return slot->valid;
+}
+
+void LocalCopies::lost(std::uint64_t watch) {
+  drop_if([watch](const Slot& slot) { return slot.watch == watch || slot.watch == 0; });
+}
+
+void LocalCopies::drop_if(const std::function<bool(const Slot&)>& condition) {
+  std::vector<std::string> keys;  // dropping one may take others out of the table
+  for (const auto& [key, slot] : slots_) {
+    if (condition(*slot)) keys.push_back(key);
+  }
+  for (const std::string& key : keys) changed(key);
 }
 
 // Of a slot that is in the table no longer.

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <memory>
 #include <string>
@@ -18,7 +19,8 @@ class LocalCopies {
   // What is known of one key in Redis: of an entry, or of the version of a tag.
   struct Slot {
     std::string key;
-    bool valid = true;  // Redis has not told of a change since the slot was made
+    bool valid = true;        // Redis has not told of a change since the slot was made
+    std::uint64_t watch = 0;  // the connection whose server tells of changes; 0: not known yet
     bool filled = false;
     std::string name;  // the application's key
     std::string value;
@@ -46,13 +48,18 @@ class LocalCopies {
     std::vector<std::shared_ptr<Slot>> tags;
   };
   void keep(const std::shared_ptr<Slot>& slot, Copy copy);
+  // After the read: the server of the connection `watch` tells of changes. False, and the slot is invalid, if another one
+  // did before: the key has moved.
+  [[nodiscard]] bool watched(const std::shared_ptr<Slot>& slot, std::uint64_t watch);
   // Ends expect() without a copy.
   void give_up(const std::shared_ptr<Slot>& slot);
 
   // The key has changed.
   void changed(const std::string& key);
-  // Anything may have changed.
-  void clear();
+  // Any key of that connection may have changed, and any that is being read.
+  void lost(std::uint64_t watch);
+  // Any key that `condition` is true for may have changed.
+  void drop_if(const std::function<bool(const Slot&)>& condition);
 
   [[nodiscard]] std::size_t max_bytes() const noexcept { return max_bytes_; }
   [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }

@@ -20,7 +20,7 @@ using std::chrono::milliseconds;
 bool is_wrong_type(const Reply& reply) { return reply.is_error() && error_code(reply.error()) == "WRONGTYPE"; }
 
 // The text of a string; "" if there is none, or something else.
-std::string take_text(Reply& reply) {
+std::string text_of(const Reply& reply) {
   if (is_wrong_type(reply)) return {};
   require_served(reply);
   return reply.is_string() ? reply.string() : std::string();
@@ -67,23 +67,26 @@ Task<Judged> CacheStore::look(const CacheCall& call, LocalCache* copies) {
   std::vector<std::size_t> versions;
   for (const std::string& tag : call.tags) versions.push_back(read.get(tag));
   co_await read.call();
-  require_served(read.call().reply(life));
+  const Reply left = read.take(life);
+  require_served(left);
   Judged judged;
-  if (!read_entry(take_text(read.call().reply(entry)), judged)) co_return judged;
+  if (!read_entry(text_of(read.take(entry)), judged)) co_return judged;
+  std::vector<std::string> current;
+  for (const std::size_t version : versions) current.push_back(text_of(read.take(version)));
   std::vector<EntryTag> unknown;
   for (const EntryTag& tag : judged.entry.tags) {
     const auto known = static_cast<std::size_t>(std::ranges::find(call.tags, tag.key) - call.tags.begin());
     if (known == call.tags.size()) {
       unknown.push_back(tag);
-    } else if (take_text(read.call().reply(versions[known])) != tag.version) {
+    } else if (current[known] != tag.version) {
       co_return judged;
     }
   }
   if (!unknown.empty()) {
-    const bool current = co_await are_current(unknown);
-    if (!current) co_return judged;
+    const bool unchanged = co_await are_current(unknown);
+    if (!unchanged) co_return judged;
   }
-  decide(call, judged, milliseconds(read.call().reply(life).integer()));
+  decide(call, judged, milliseconds(left.integer()));
   if (judged.use == Judged::Use::fresh && unknown.empty() && !judged.entry.missing) read.keep(call, judged);
   co_return judged;
 }
@@ -101,7 +104,7 @@ Task<bool> CacheStore::are_current(const std::vector<EntryTag>& tags) {
   for (const EntryTag& tag : tags) read.send({"GET", tag.key});
   co_await read;
   bool current = true;
-  for (std::size_t i = 0; i < tags.size(); ++i) current = take_text(read.reply(i)) == tags[i].version && current;
+  for (std::size_t i = 0; i < tags.size(); ++i) current = text_of(read.reply(i)) == tags[i].version && current;
   co_return current;
 }
 

@@ -26,25 +26,35 @@ class TrackedRead {
   TrackedRead& operator=(const TrackedRead&) = delete;
   ~TrackedRead();
 
-  // Sends a command, or GET. Returns the position of its reply in call().
-  std::size_t send(std::initializer_list<std::string_view> words) {
-    call_.send(words);
-    return sent_++;
-  }
+  // Sends a command, or GET. Returns its position for take().
+  std::size_t send(std::initializer_list<std::string_view> words);
   std::size_t get(const std::string& key);
+  // To be awaited, once.
   [[nodiscard]] RedisCall& call() noexcept { return call_; }
+  // The reply; once for each command.
+  [[nodiscard]] Reply take(std::size_t position);
 
-  // Keeps a copy of an entry that is fresh for `left`: of the first key that was read, valid as long as none of the keys
-  // changes.
+  // Keeps a copy of an entry that is fresh for the time that is left: of the first key that was read, valid as long as
+  // none of the keys changes. After take() of all keys.
   void keep(const CacheCall& wanted, const Judged& judged);
 
  private:
+  struct Sent {
+    std::size_t index;            // of the reply in call_
+    bool in_transaction = false;  // the reply is that of EXEC
+    bool tracked = false;
+    std::shared_ptr<LocalCopies::Slot> slot = nullptr;  // of a key; null if changes would not be told of
+  };
+
+  [[nodiscard]] bool is_watched(const Sent& read);
+
+  RedisClient& client_;
   RedisCall call_;
-  LocalCache* copies_;  // null: changes of what is read would not be told
+  LocalCache* copies_;
   std::uint64_t began_ms_ = 0;
-  std::size_t sent_ = 0;
-  std::vector<std::size_t> permissions_;  // positions of the replies to CLIENT CACHING
-  std::vector<std::shared_ptr<LocalCopies::Slot>> slots_;
+  std::size_t next_ = 0;  // index of the next reply in call_
+  bool all_tracked_ = true;
+  std::vector<Sent> sent_;
 };
 
 }  // namespace pronghorn::worker

@@ -205,6 +205,7 @@ void ClusterRouter::install(SlotMap map) {
   if (has_map_ && is_new) tell_change(map);
   if (is_new) {
     map_ = std::move(map);
+    ++map_version_;
     shards_.clear();
     for (const Shard& shard : map_.shards) {
       ShardNodes& nodes = shards_.emplace_back();
@@ -323,6 +324,20 @@ std::vector<ClusterRouter::NodeView> ClusterRouter::nodes() const {
     if (!node->is_retired) views.push_back({node->link.get(), node->is_replica});
   }
   return views;
+}
+
+RedisNode* ClusterRouter::primary_for(std::string_view key) const noexcept {
+  const std::uint16_t shard = map_.shard_of[key_slot(key)];
+  if (shard == SlotMap::kUnserved || shards_[shard].primary == nullptr) return nullptr;
+  return shards_[shard].primary->link.get();
+}
+
+std::vector<const RedisNode*> ClusterRouter::primaries() const {
+  std::vector<const RedisNode*> found;
+  for (const ShardNodes& shard : shards_) {
+    if (shard.primary != nullptr) found.push_back(shard.primary->link.get());
+  }
+  return found;
 }
 
 std::expected<RedisTarget, std::string> ClusterRouter::target_for(std::string_view key) {

@@ -183,6 +183,7 @@ void ClusterRouter::node_replied(RedisNode& node, RedisCall& call, std::uint32_t
   }
   call.reply(index) = std::move(reply);
   if (++unit.received < unit.count) return;
+  unit.connection = node.connection();
   // A transaction of which one command was redirected has not been carried out: EXEC was refused.
   if (unit.redirect) return follow(node, call, position);
   finish(call, position);
@@ -229,6 +230,7 @@ void ClusterRouter::follow(RedisNode& from, RedisCall& call, std::size_t index) 
 void ClusterRouter::moved(const Redirect& redirect) {
   std::uint16_t& owner = map_.shard_of[redirect.slot];
   if (owner != SlotMap::kUnserved && map_.shards[owner].primary == redirect.to) return;
+  ++map_version_;
   want_refresh();
   const auto known = std::ranges::find(map_.shards, redirect.to, &Shard::primary);
   if (known == map_.shards.end()) {

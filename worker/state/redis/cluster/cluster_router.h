@@ -75,6 +75,14 @@ class ClusterRouter final : public CallRouter, private RedisNode::Owner {
   [[nodiscard]] bool refuses_writes(std::string_view key) const;
   [[nodiscard]] std::vector<NodeView> nodes() const;
 
+  // The connection to the primary that serves this key; null if none is known or was needed yet. Good until the loop
+  // turns.
+  [[nodiscard]] RedisNode* primary_for(std::string_view key) const noexcept;
+  // The connections to the primaries of the map, as far as they were needed.
+  [[nodiscard]] std::vector<const RedisNode*> primaries() const;
+  // Another number after each change of the map.
+  [[nodiscard]] std::uint64_t map_version() const noexcept { return map_version_; }
+
   // The node that serves this key, or any node for an empty one.
   [[nodiscard]] std::expected<RedisTarget, std::string> target_for(std::string_view key);
 
@@ -150,6 +158,7 @@ class ClusterRouter final : public CallRouter, private RedisNode::Owner {
   std::string map_error_;  // why the last refresh failed; empty: it did not
   bool told_map_error_ = false;
   SlotMap map_;
+  std::uint64_t map_version_ = 0;
   std::vector<ShardNodes> shards_;  // as map_.shards
   std::vector<std::unique_ptr<Node>> nodes_;
   std::vector<std::unique_ptr<Node>> dead_;  // closed; destroyed in a later turn of the loop

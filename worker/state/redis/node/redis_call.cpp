@@ -54,6 +54,11 @@ void RedisCall::await_resume() const {
   throw RedisUnavailable(failure_);
 }
 
+std::uint64_t RedisCall::connection(std::size_t index) const noexcept {
+  if (node_ != nullptr) return node_->connection();
+  return routed_ ? routed_->units[routed_->unit_of(static_cast<std::uint32_t>(index))].connection : 0;
+}
+
 void RedisCall::accept(Reply reply) {
   if (received_++ == 0) {
     first_ = std::move(reply);

@@ -63,6 +63,8 @@ class RedisCall {
   void await_suspend(std::coroutine_handle<> waiting) noexcept { waiting_ = waiting; }
   void await_resume() const;
 
+  // The connection over which the reply has come, as RedisNode::connection(); 0 if it may have broken since.
+  [[nodiscard]] std::uint64_t connection(std::size_t index) const noexcept;
   // Valid after the await, in the order of the commands. May be an error reply.
   [[nodiscard]] Reply& reply(std::size_t index = 0) noexcept { return index == 0 ? first_ : others_[index - 1]; }
 

@@ -20,6 +20,11 @@ using std::chrono::milliseconds;
 constexpr std::uint64_t kTryEveryMs = 1'000;
 constexpr std::uint64_t kSwitchEveryMs = 5'000;
 
+std::uint64_t next_connection() noexcept {
+  static std::uint64_t last = 0;
+  return ++last;
+}
+
 }  // namespace
 
 RedisNode::RedisNode(uv_loop_t* loop, TargetSource source, LinkSettings settings, CounterArray& counters,
@@ -145,7 +150,7 @@ void RedisNode::flush() {
 // ---- replies in
 
 void RedisNode::link_up(std::string_view refusal) {
-  ++connections_;
+  connection_ = next_connection();
   switching_ = was_down_ = false;
   circuit_.close();
   trial_ms_ = uv_hrtime() / 1'000'000;

@@ -91,8 +91,8 @@ class RedisNode final : private RedisLink::Listener {
 
   // Whether a connection is up and logged in.
   [[nodiscard]] bool up() const noexcept { return link_.up(); }
-  // The present connection: another number after each reconnect; 0 while there is none.
-  [[nodiscard]] std::uint64_t connection() const noexcept { return link_.up() ? connections_ : 0; }
+  // The present connection: a number that no other connection of this process has; 0 while there is none.
+  [[nodiscard]] std::uint64_t connection() const noexcept { return link_.up() ? connection_ : 0; }
   // Whether Redis refuses writes; it may still answer reads.
   [[nodiscard]] bool refuses_writes() const noexcept { return writes_.refused(); }
   [[nodiscard]] bool idle() const noexcept { return pending_.empty(); }
@@ -154,8 +154,8 @@ class RedisNode final : private RedisLink::Listener {
   bool was_down_ = false;    // no connection, and commands do not wait for one
   std::string down_reason_;  // why, while was_down_
 
-  std::uint64_t connections_ = 0;
-  std::string output_;  // commands not yet written
+  std::uint64_t connection_ = 0;  // the last one
+  std::string output_;            // commands not yet written
   std::deque<Pending> pending_;
   std::uint64_t front_sequence_ = 0;  // of pending_.front()
   std::size_t unsent_ = 0;            // how many at the back are in output_

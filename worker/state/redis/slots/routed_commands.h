@@ -26,6 +26,7 @@ struct RoutedUnit {
   std::string bytes;                  // the commands
   RedisNode* node = nullptr;          // where it is in flight
   std::uint64_t sequence = 0;         // of its first command there
+  std::uint64_t connection = 0;       // over which the replies came
   std::optional<Redirect> redirect;   // what one of the replies asks for
 };
 

@@ -1,24 +1,8 @@
 // Local copies, which Redis keeps right.
-#include "unit/worker/state/cache/cache_worker.h"
+#include "unit/worker/state/cache/local/local_reads.h"
 
 using namespace pronghorn;
 using namespace pronghorn::test;
-
-namespace {
-
-const CacheOptions kLocal{.ttl = 100s, .local = true};
-
-// Reads until the value comes from a local copy: without a command.
-bool becomes_local(CacheWorker& worker, const std::string& key, const std::string& value,
-                   const CacheOptions& options = kLocal) {
-  return worker.wait([&] {
-    const auto commands = worker.count(Count::redis_commands);
-    CHECK(worker.get(key, "not called", options) == value);
-    return worker.count(Count::redis_commands) == commands;
-  });
-}
-
-}  // namespace
 
 TEST_CASE("a value that is read with local comes from the worker's memory", "[cache]") {
   const RedisProcess redis;

@@ -88,8 +88,36 @@ TEST_CASE("nothing is left of copies and reads that have ended", "[cache]") {
   copies.give_up(copies.expect("key:b"));
   CHECK(copies.slots() == 0);
   copies.put("a", "v", {"t"});
-  copies.clear();
+  copies.lost(0);
   CHECK(copies.slots() == 0);
   CHECK(copies.bytes() == 0);
+  CHECK_FALSE(copies.has("a"));
+}
+
+TEST_CASE("a connection that is lost drops what its server told of, and what is being read", "[cache]") {
+  Copies copies(10'000);
+  const auto read_over = [&copies](const std::string& name, std::uint64_t connection) {
+    const auto slot = copies.expect("key:" + name);
+    REQUIRE(copies.watched(slot, connection));
+    copies.keep(slot, {.name = name, .value = "v", .until_ms = 100, .tags = {}});
+  };
+  read_over("a", 1);
+  read_over("b", 2);
+  const auto being_read = copies.expect("key:c");
+  copies.lost(1);
+  CHECK_FALSE(copies.has("a"));
+  CHECK(copies.has("b"));
+  CHECK_FALSE(copies.watched(being_read, 2));
+  CHECK(copies.slots() == 1);
+}
+
+TEST_CASE("a tag that another server tells of than before drops what carries it", "[cache]") {
+  Copies copies(10'000);
+  const auto slot = copies.expect("key:a"), tag = copies.expect("tag:t");
+  REQUIRE(copies.watched(slot, 1));
+  REQUIRE(copies.watched(tag, 2));
+  copies.keep(slot, {.name = "a", .value = "v", .until_ms = 100, .tags = {tag}});
+  REQUIRE(copies.has("a"));
+  CHECK_FALSE(copies.watched(copies.expect("tag:t"), 3));
   CHECK_FALSE(copies.has("a"));
 }
