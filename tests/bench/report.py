@@ -180,8 +180,11 @@ def targets(results):
         p99 = ratios(results["latency"], "pronghorn", "uv_llhttp", "p99_ms")
         found.add_paired("p99 at a fixed load / uv_llhttp", p99, 1.0)
     if "session" in results:
-        inverse = [1 / one for one in ratios(results["session"], "pronghorn", "node_session")]
-        found.add_paired("session: requests per CPU second / Node", inverse, 10, at_most=False)
+        if "node_session" in results["session"]:
+            inverse = [1 / one for one in ratios(results["session"], "pronghorn", "node_session")]
+            found.add_paired("session: requests per CPU second / Node", inverse, 12, at_most=False)
+        if "uv_redis" in results["session"]:
+            found.add_paired("session: CPU per request / uv_redis", ratios(results["session"], "pronghorn", "uv_redis"), 1.25)
     if "session_cluster" in results:
         values = ratios(results["session_cluster"], "redis_cluster", "one_redis")
         found.add_paired("session on a cluster / one Redis: CPU", values, 1.2)

@@ -165,7 +165,9 @@ def session_servers(build, redis_socket):
     program = build / "bench/node_session/server.mjs"
     node = Server("node_session", lambda port, _: ["node", program, port, 1, redis_socket],
                   lambda _: {"NODE_ENV": "production"}, "/session", b'{"visits":')
-    return [pronghorn(build, 1, f"unix:{redis_socket}", "/session", b'{"visits":'), node]
+    bare = Server("uv_redis", lambda port, _: [build / "bench/uv_redis", port, redis_socket], None, "/session",
+                  b'{"visits":')
+    return [pronghorn(build, 1, f"unix:{redis_socket}", "/session", b'{"visits":'), bare, node]
 
 
 def cluster_servers(build, server, cluster):
