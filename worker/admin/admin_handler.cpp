@@ -45,6 +45,10 @@ bool was_forwarded(const RequestHead& head) noexcept {
   });
 }
 
+std::uint64_t bit_of_length(std::string_view path) noexcept {
+  return std::uint64_t{1} << std::min<std::size_t>(path.size(), 63);
+}
+
 }  // namespace
 
 AdminHandler::AdminHandler(const Config& config, const Scoreboard& board, RequestHandler& next,
@@ -56,18 +60,23 @@ AdminHandler::AdminHandler(const Config& config, const Scoreboard& board, Reques
       endpoints_{{{config.health_path, &AdminHandler::health, false},
                   {config.ready_path, &AdminHandler::ready, false},
                   {config.status_path, &AdminHandler::status, true},
-                  {config.metrics_path, &AdminHandler::metrics, true}}} {}
+                  {config.metrics_path, &AdminHandler::metrics, true}}} {
+  for (const Endpoint& endpoint : endpoints_) lengths_ |= bit_of_length(endpoint.path);
+}
 
 void AdminHandler::handle(Exchange& exchange) noexcept {
+  if ((lengths_ & bit_of_length(exchange.head.path)) == 0) [[likely]]
+    return next_.handle(exchange);
   const Endpoint* const endpoint = find(exchange.head.path);
-  if (endpoint == nullptr || !may_see(exchange, *endpoint)) {
-    next_.handle(exchange);
-    return;
-  }
+  if (endpoint == nullptr || !may_see(exchange, *endpoint)) return next_.handle(exchange);
+  answer(exchange, *endpoint);
+}
+
+void AdminHandler::answer(Exchange& exchange, const Endpoint& endpoint) const {
   const std::string_view method = exchange.head.method;
   Response response;
   if (method == "GET" || method == "HEAD") {
-    response = (this->*endpoint->answer)(exchange);
+    response = (this->*endpoint.answer)(exchange);
   } else {
     response = problem(405, "This endpoint answers GET and HEAD.");
     response.set("Allow", "GET, HEAD");
@@ -79,7 +88,7 @@ void AdminHandler::handle(Exchange& exchange) noexcept {
 const AdminHandler::Endpoint* AdminHandler::find(std::string_view path) const noexcept {
   for (const Endpoint& endpoint : endpoints_) {
     const std::string_view own = endpoint.path;
-    if (path.size() == own.size() && !path.empty() && path.back() == own.back() && path == own) return &endpoint;
+    if (!path.empty() && path == own) return &endpoint;
   }
   return nullptr;
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <functional>
 #include <string>
 
@@ -39,8 +40,9 @@ class AdminHandler final : public RequestHandler {
     bool tells_figures;  // needs a local Host from loopback: see may_see()
   };
 
-  // Null for every other path. Costs a request of the application four comparisons of lengths, rarely of bytes.
+  // Null for every other path.
   [[nodiscard]] const Endpoint* find(std::string_view path) const noexcept;
+  void answer(Exchange& exchange, const Endpoint& endpoint) const;
   [[nodiscard]] bool may_see(Exchange& exchange, const Endpoint& endpoint) const;
 
   [[nodiscard]] Response health(Exchange& exchange) const;
@@ -53,6 +55,7 @@ class AdminHandler final : public RequestHandler {
   std::function<Readiness()> readiness_;
   Networks networks_;
   std::array<Endpoint, 4> endpoints_;
+  std::uint64_t lengths_ = 0;  // of their paths, one bit each: nearly all requests are for none of them
 };
 
 }  // namespace pronghorn::worker

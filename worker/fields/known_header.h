@@ -9,9 +9,19 @@
 
 namespace pronghorn::worker {
 
-inline void remember_known(RequestHead& head, std::string_view name, std::size_t index, KnownHeader header,
-                           std::string_view wanted) noexcept {
-  if (!equal_ignoring_case(name, wanted)) return;
+// Whether a token of this length is `wanted`, which is in lower case. One branch for all characters: of those of a
+// token, only the two cases of a letter become this letter, and only '-' becomes '-'.
+template <std::size_t Size>
+bool is_name(std::string_view token, const char (&wanted)[Size]) noexcept {
+  int different = 0;
+  for (std::size_t i = 0; i < Size - 1; ++i) different |= (token[i] | 0x20) ^ wanted[i];
+  return different == 0;
+}
+
+template <std::size_t Size>
+void remember_known(RequestHead& head, std::string_view name, std::size_t index, KnownHeader header,
+                    const char (&wanted)[Size]) noexcept {
+  if (!is_name(name, wanted)) return;
   auto& known = head.known[static_cast<std::size_t>(header)];
   if (known >= 0) {
     head.repeated |= RequestHead::bit_of(header);
@@ -20,7 +30,7 @@ inline void remember_known(RequestHead& head, std::string_view name, std::size_t
   }
 }
 
-// Notes in `head` that its field number `index` has this name.
+// Notes in `head` that its field number `index` has this name, a token.
 inline void note_known_header(RequestHead& head, std::string_view name, std::size_t index) noexcept {
   switch (name.size()) {
     case 4:

@@ -79,7 +79,7 @@ std::size_t Http1Connection::consume(std::string_view bytes) {
   return used;
 }
 
-std::size_t Http1Connection::begin_request(std::string_view bytes) {
+inline std::size_t Http1Connection::begin_request(std::string_view bytes) {
   Refusal refusal;
   const HeadReceiver::Step step = heads_.next(bytes, context_.limits, refusal);
   if (step.state == HeadReceiver::Step::State::complete) {
@@ -116,7 +116,7 @@ void Http1Connection::open_exchange() {
   add(context_.row[Count::in_flight]);
 }
 
-void Http1Connection::begin_exchange(std::string_view head, std::size_t first_line) {
+inline void Http1Connection::begin_exchange(std::string_view head, std::size_t first_line) {
   open_exchange();
   ++requests_;
   Exchange& exchange = *exchange_;
@@ -343,7 +343,7 @@ bool Http1Connection::client_left() const noexcept {
   return sender_.gathering() && sender_.gathered() != 0 && stream_.waited().peer == PeerState::gone;
 }
 
-void Http1Connection::finish_exchange() {
+inline void Http1Connection::finish_exchange() {
   Exchange* const exchange = std::exchange(exchange_, nullptr);
   subtract(context_.row[Count::in_flight]);
   if (!body_.expected()) stream_.notes().end_request();

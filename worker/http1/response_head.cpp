@@ -10,8 +10,6 @@
 namespace pronghorn::worker {
 namespace {
 
-constexpr std::string_view kServerField = "Server: pronghorn\r\n";
-
 // Room for everything that the server adds, so that one resize is enough for the whole head.
 constexpr std::size_t kOwnFieldsRoom = 560;
 
@@ -33,19 +31,23 @@ class Cursor {
   char* out_;
 };
 
+// How the head begins, with the fields that the application may have set itself.
+void write_start(Cursor& cursor, const Response& response, std::string_view fields) noexcept {
+  if (response.status() == 200 && fields.empty()) [[likely]] {
+    cursor.put(response_date().usual_start());
+    return;
+  }
+  cursor.put("HTTP/1.1 ").put_number(static_cast<std::uint64_t>(response.status())).put(" ");
+  cursor.put(status_text(response.status())).put("\r\n");
+  if (fields.empty() || !response.header("Date")) cursor.put(response_date().field());
+  if (fields.empty() || !response.header("Server")) cursor.put(response_date().server_field());
+}
+
 // Returns the end of the head.
 char* write_head(char* out, const Response& response, const ResponseFraming& framing, std::string_view fields,
                  std::string_view type) noexcept {
   Cursor cursor(out);
-  if (response.status() == 200) {
-    cursor.put("HTTP/1.1 200 OK\r\n");
-  } else {
-    cursor.put("HTTP/1.1 ").put_number(static_cast<std::uint64_t>(response.status())).put(" ");
-    cursor.put(status_text(response.status())).put("\r\n");
-  }
-  // The application may have set its own.
-  if (fields.empty() || !response.header("Date")) cursor.put(response_date().field());
-  if (fields.empty() || !response.header("Server")) cursor.put(kServerField);
+  write_start(cursor, response, fields);
   if (!framing.request_id.empty() && (fields.empty() || !response.header("X-Request-Id"))) {
     cursor.put("X-Request-Id: ").put(framing.request_id).put("\r\n");
   }
@@ -63,14 +65,17 @@ char* write_head(char* out, const Response& response, const ResponseFraming& fra
 
 }  // namespace
 
-void append_response_head(std::string& out, const Response& response, const ResponseFraming& framing) {
+void append_response_head(std::string& out, const Response& response, const ResponseFraming& framing,
+                          std::string_view body) {
   const std::string_view fields = ResponseAccess::fields(response);
   const std::string_view type = response.content_type();
   const std::size_t start = out.size();
   // Not resize(), which would first fill the room with zeros.
-  out.resize_and_overwrite(start + kOwnFieldsRoom + fields.size() + type.size(), [&](char* data, std::size_t) {
-    return static_cast<std::size_t>(write_head(data + start, response, framing, fields, type) - data);
-  });
+  out.resize_and_overwrite(start + kOwnFieldsRoom + fields.size() + type.size() + body.size(),
+                           [&](char* data, std::size_t) {
+                             Cursor rest(write_head(data + start, response, framing, fields, type));
+                             return static_cast<std::size_t>(rest.put(body).end() - data);
+                           });
 }
 
 }  // namespace pronghorn::worker

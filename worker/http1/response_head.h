@@ -21,7 +21,8 @@ struct ResponseFraming {
 };
 
 // Appends the head with its empty line to `out`: the status line, what the server adds, then the response's own fields.
-// Date and Server fields of the application replace those of the server.
-void append_response_head(std::string& out, const Response& response, const ResponseFraming& framing);
+// Date and Server fields of the application replace those of the server. `body` follows.
+void append_response_head(std::string& out, const Response& response, const ResponseFraming& framing,
+                          std::string_view body = {});
 
 }  // namespace pronghorn::worker

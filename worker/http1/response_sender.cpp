@@ -67,18 +67,15 @@ ResponseSender::Sent ResponseSender::send(Http1Connection& connection, Exchange&
       .traceparent = exchange.caller_trace().empty() ? std::string_view() : exchange.traceparent(),
   };
   status_ = response.status();
-  append_response_head(*output_, response, framing);
-  if (!content.sent) return Sent::whole;
+  const bool whole = ResponseAccess::has_whole_body(response);
+  const bool copied = content.sent && whole && response.body().size() <= kCopied;
+  append_response_head(*output_, response, framing, copied ? response.body() : std::string_view());
+  if (copied || !content.sent) return Sent::whole;
   if (produced) return begin_produced(connection, exchange, response, framing.chunked);
-  if (auto& file = ResponseAccess::file(response); file != nullptr) return send_file(std::move(file));
-  return send_body(response.body());
+  return whole ? send_long_body(response.body()) : send_file(std::move(ResponseAccess::file(response)));
 }
 
-ResponseSender::Sent ResponseSender::send_body(const std::string& body) {
-  if (body.size() <= kCopied) {
-    output_->append(body);
-    return Sent::whole;
-  }
+ResponseSender::Sent ResponseSender::send_long_body(const std::string& body) {
   // The ledger has no room for many of these; a file outlives this worker as well.
   if (output_->size() + body.size() > kMaxBody && stream_.notes().entry() != nullptr) {
     if (const int file = memory_file(body); file >= 0) {

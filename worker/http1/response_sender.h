@@ -77,7 +77,7 @@ class ResponseSender {
 
   void write_batch();
   [[nodiscard]] std::uint64_t bytes_so_far() const noexcept;
-  [[nodiscard]] Sent send_body(const std::string& body);
+  [[nodiscard]] Sent send_long_body(const std::string& body);
   [[nodiscard]] Sent send_file(std::unique_ptr<detail::FilePart> part);
   [[nodiscard]] Sent begin_produced(Http1Connection& connection, Exchange& exchange, Response& response, bool chunked);
 

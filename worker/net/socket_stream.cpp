@@ -30,6 +30,15 @@ constexpr int kSendfileCallsPerTurn = 8;             // then other clients have 
   std::abort();
 }
 
+ssize_t send_both(int fd, std::string_view first, std::string_view second, int flags) noexcept {
+  std::array<iovec, 2> parts{
+      {{const_cast<char*>(first.data()), first.size()}, {const_cast<char*>(second.data()), second.size()}}};
+  msghdr message{};
+  message.msg_iov = parts.data();
+  message.msg_iovlen = parts.size();
+  return ::sendmsg(fd, &message, flags);
+}
+
 }  // namespace
 
 // Owns its bytes: libuv may call back after the stream has been closed.
@@ -160,16 +169,11 @@ void SocketStream::queue_rest(std::string_view first, std::string_view second, s
 }
 
 // Returns how much the socket took, which may be nothing, or -1 when the connection is broken.
-ssize_t SocketStream::try_write(std::string_view first, std::string_view second, bool more) noexcept {
+inline ssize_t SocketStream::try_write(std::string_view first, std::string_view second, bool more) noexcept {
   const int flags = MSG_NOSIGNAL | (more ? MSG_MORE : 0);
-  std::array<iovec, 2> parts{
-      {{const_cast<char*>(first.data()), first.size()}, {const_cast<char*>(second.data()), second.size()}}};
-  msghdr message{};
-  message.msg_iov = parts.data();
-  message.msg_iovlen = parts.size();
   for (;;) {
     const ssize_t sent =
-        second.empty() ? ::send(fd_, first.data(), first.size(), flags) : ::sendmsg(fd_, &message, flags);
+        second.empty() ? ::send(fd_, first.data(), first.size(), flags) : send_both(fd_, first, second, flags);
     if (sent >= 0) return sent;
     if (errno == EINTR) continue;
     return errno == EAGAIN || errno == ENOBUFS ? 0 : -1;

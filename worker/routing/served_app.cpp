@@ -79,9 +79,18 @@ bool is_final_status(const Response& response) noexcept {
   return response.status() >= 200 && response.status() <= 599;
 }
 
-void check_status(const Response& response) {
-  if (is_final_status(response)) return;
-  throw std::logic_error(fmt::format("the handler answered with status {}; use 200 to 599", response.status()));
+std::logic_error invalid_status(const Response& response) {
+  return std::logic_error(fmt::format("the handler answered with status {}; use 200 to 599", response.status()));
+}
+
+// The response is constructed where the caller wants it, and never moved. Empty, with `failure`, if the handler threw.
+Response run_plain(const ServedRoute& route, Request& request, std::exception_ptr& failure) noexcept {
+  try {
+    return route.run_plain(request);
+  } catch (...) {
+    failure = std::current_exception();
+    return {};
+  }
 }
 
 std::string folder_of(const Config& config) {
@@ -192,20 +201,18 @@ std::string_view ServedApp::route_of(std::string_view method, std::string_view p
 }
 
 void ServedApp::answer_plain(Exchange& exchange, const ServedRoute& route) {
-  std::optional<Response> response;
-  {
-    const RunningScope running(exchange);
-    try {
-      response = route.run_plain(exchange.request);
-      check_status(*response);
-    } catch (...) {
-      ErrorAnswer error = answer_to_exception(exchange, std::current_exception());
-      if (errors_.waits()) return run(exchange, answer_later(exchange, route.afters(), std::move(error)));
-      response = errors_.response(exchange, error);
-    }
-    finish(exchange, route.afters(), *response);
+  detail::set_running(&exchange);
+  std::exception_ptr failure;
+  Response response = run_plain(route, exchange.request, failure);
+  if (failure == nullptr && !is_final_status(response)) failure = std::make_exception_ptr(invalid_status(response));
+  if (failure != nullptr) [[unlikely]] {
+    ErrorAnswer error = answer_to_exception(exchange, failure);
+    detail::set_running(nullptr);
+    return answer(exchange, route.afters(), std::move(error));
   }
-  exchange.owner->respond(exchange, std::move(*response));
+  finish(exchange, route.afters(), response);
+  detail::set_running(nullptr);
+  exchange.owner->respond(exchange, std::move(response));
 }
 
 Task<void> ServedApp::serve(Exchange& exchange, const ServedRoute& route) {
@@ -219,7 +226,7 @@ Task<void> ServedApp::serve(Exchange& exchange, const ServedRoute& route) {
     }
     if (!error) {
       Response answered = co_await route.run(exchange.request);
-      check_status(answered);
+      if (!is_final_status(answered)) throw invalid_status(answered);
       response = std::move(answered);
       if (exchange.session) co_await exchange.state->sessions.commit(exchange, *response);
     }

@@ -20,7 +20,7 @@ void ResponseDate::format(std::time_t now) noexcept {
     for (int i = digits - 1; i >= 0; --i, number /= 10) out[i] = static_cast<char>('0' + number % 10);
     out += digits;
   };
-  put("Date: ");
+  put("HTTP/1.1 200 OK\r\nDate: ");
   put(kDays[utc.tm_wday]);
   put(", ");
   put_number(utc.tm_mday, 2);
@@ -34,8 +34,7 @@ void ResponseDate::format(std::time_t now) noexcept {
   put_number(utc.tm_min, 2);
   put(":");
   put_number(utc.tm_sec, 2);
-  put(" GMT\r\n");
-  size_ = static_cast<std::size_t>(out - text_.data());
+  put(" GMT\r\nServer: pronghorn\r\n");
 }
 
 }  // namespace pronghorn::worker

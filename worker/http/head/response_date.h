@@ -13,16 +13,22 @@ class ResponseDate {
  public:
   ResponseDate() noexcept { format(std::time(nullptr)); }
 
+  // How nearly every response of HTTP/1.1 begins: "HTTP/1.1 200 OK\r\n", then the fields Date and Server.
+  [[nodiscard]] std::string_view usual_start() const noexcept { return {text_.data(), kStatusLine + kField + kServer}; }
   // "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
-  [[nodiscard]] std::string_view field() const noexcept { return {text_.data(), size_}; }
+  [[nodiscard]] std::string_view field() const noexcept { return {text_.data() + kStatusLine, kField}; }
   // "Sun, 06 Nov 1994 08:49:37 GMT"
-  [[nodiscard]] std::string_view value() const noexcept { return field().substr(6, size_ - 8); }
+  [[nodiscard]] std::string_view value() const noexcept { return field().substr(6, kField - 8); }
+  // "Server: pronghorn\r\n"
+  [[nodiscard]] std::string_view server_field() const noexcept { return usual_start().substr(kStatusLine + kField); }
 
   void format(std::time_t now) noexcept;
 
  private:
-  std::array<char, 40> text_{};
-  std::size_t size_ = 0;
+  static constexpr std::size_t kStatusLine = 17;  // bytes
+  static constexpr std::size_t kField = 37;
+  static constexpr std::size_t kServer = 19;
+  std::array<char, kStatusLine + kField + kServer> text_{};
 };
 
 // That of this thread's responses.

@@ -15,23 +15,38 @@ bool is_control(char c) noexcept {
   return byte < 0x20 || byte == 0x7f;
 }
 
+#if defined(__SSE2__)
+// One bit for each of 16 bytes.
+std::uint32_t controls_of_block(const char* at) noexcept {
+  const __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+  const __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(block, _mm_set1_epi8(0x1f)), block);
+  const __m128i del = _mm_cmpeq_epi8(block, _mm_set1_epi8(0x7f));
+  return static_cast<std::uint32_t>(_mm_movemask_epi8(_mm_or_si128(control, del)));
+}
+#endif
+
 enum class Visited { one, line_end, stop };  // line_end: the visitor has handled CR and the LF after it
 
 // Calls `visit` with the position of each control character at or after `position`, in order, until it returns stop.
 template <class Visit>
 void for_each_control(std::string_view bytes, std::size_t position, Visit&& visit) noexcept {
 #if defined(__SSE2__)
-  const __m128i last_control = _mm_set1_epi8(0x1f);
-  const __m128i del = _mm_set1_epi8(0x7f);
-  for (; position + 16 <= bytes.size(); position += 16) {
-    const __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes.data() + position));
-    const __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(block, last_control), block);
-    auto mask = static_cast<std::uint32_t>(_mm_movemask_epi8(_mm_or_si128(control, _mm_cmpeq_epi8(block, del))));
+  // The control characters of a block, of which the lowest bit stands for `at`. False: stop.
+  const auto visit_all = [&visit](std::uint32_t mask, std::size_t at) {
     for (; mask != 0; mask &= mask - 1) {
-      const Visited visited = visit(position + static_cast<std::size_t>(std::countr_zero(mask)));
-      if (visited == Visited::stop) return;
+      const Visited visited = visit(at + static_cast<std::size_t>(std::countr_zero(mask)));
+      if (visited == Visited::stop) return false;
       if (visited == Visited::line_end) mask &= mask - 1;  // skip the LF, unless it is in the next block
     }
+    return true;
+  };
+  for (; position + 16 <= bytes.size(); position += 16) {
+    if (!visit_all(controls_of_block(bytes.data() + position), position)) return;
+  }
+  if (bytes.size() >= 16) {  // the rest, in a block that overlaps the last one
+    const std::size_t start = bytes.size() - 16;
+    visit_all(controls_of_block(bytes.data() + start) >> (position - start), position);
+    return;
   }
 #endif
   for (; position < bytes.size(); ++position) {

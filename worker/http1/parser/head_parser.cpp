@@ -47,9 +47,12 @@ Refusal check_request_line(std::string_view line, RequestHead& head) noexcept {
     return {400, "malformed request line"};
   }
   const std::string_view version = line.substr(line.size() - kVersionSize);
-  if (!is_version(version)) return {400, "malformed request line"};
-  if (version[5] != '1') return {505, "only HTTP/1.0 and HTTP/1.1 are supported"};
-  head.minor_version = version[7] == '0' ? 0 : 1;  // HTTP/1.2 and later are answered as 1.1 (RFC 9110 section 2.5)
+  head.minor_version = 1;  // HTTP/1.2 and later, too (RFC 9110 section 2.5)
+  if (version != "HTTP/1.1") [[unlikely]] {
+    if (!is_version(version)) return {400, "malformed request line"};
+    if (version[5] != '1') return {505, "only HTTP/1.0 and HTTP/1.1 are supported"};
+    if (version[7] == '0') head.minor_version = 0;
+  }
   head.method = line.substr(0, blank);
   head.target = line.substr(blank + 1, line.size() - kVersionSize - 2 - blank);
   return check_target_text(head);
