@@ -118,16 +118,16 @@ class TestTunnels {
   [[nodiscard]] const SocketRow& row() const noexcept { return row_->routes[0].sockets; }
   // What the handler of the route does in place of accepting.
   void answer_with(TestHttp2::Handler handler) { handler_ = std::move(handler); }
-
- private:
-  void answer(Exchange& exchange) {
-    if (handler_) return handler_(exchange);
+  void accept(Exchange& exchange) {
     SocketRecord record;
     record.id = std::string(kTestSocketId.substr(2)) + std::to_string(10 + opened_++);
     record.route = "/socket";
     auto socket = std::make_unique<Socket>(service_, service_.route(entry_), exchange.client(), std::move(record));
     exchange.owner->respond(exchange, ResponseAccess::from_upgrade(std::make_unique<SocketUpgrade>(std::move(socket))));
   }
+
+ private:
+  void answer(Exchange& exchange) { handler_ ? handler_(exchange) : accept(exchange); }
 
   detail::SocketEntry entry_;
   std::unique_ptr<WorkerRow> row_ = std::make_unique<WorkerRow>();

@@ -7,6 +7,7 @@
 
 #include "support/catch.h"
 #include "unit/worker/http2/test_tunnels.h"
+#include "unit/worker/runtime/test_loop.h"
 
 using namespace pronghorn;
 using namespace pronghorn::worker;
@@ -351,6 +352,63 @@ TEST_CASE("the close handlers of all WebSockets run when their connection breaks
   tunnels.http().end_turn();
   CHECK(seen.size() == 4);
   CHECK(tunnels.http().closings() == 1);
+}
+
+TEST_CASE("a client may leave in every state of its WebSocket", "[http2][websocket]") {
+  enum class State { handshake, accepted, idle, handling, owing, closing, closed };
+  enum class Leaves { resets, finishes, breaks };
+  const State state = GENERATE(State::handshake, State::accepted, State::idle, State::handling, State::owing,
+                               State::closing, State::closed);
+  const Leaves leaves = GENERATE(Leaves::resets, Leaves::finishes, Leaves::breaks);
+  if (state == State::owing && leaves == Leaves::finishes) return;  // may still take what it is owed
+  CAPTURE(state, leaves);
+  TestLoop loop;  // where the close handler of a WebSocket runs that was never served
+  Gate gate;
+  int closes = 0;
+  const auto message = [&gate](WebSocket& socket, Message said) -> Task<void> {
+    if (said.text() == "wait") co_await gate;
+    for (int i = 0; i < 15 && said.text() == "much"; ++i) socket.send(std::string(65'536, 'x'));
+    if (said.text() == "close") socket.close(4000, "enough");
+  };
+  const auto close = [&gate, &closes](WebSocket&, CloseReason) -> Task<void> {
+    ++closes;
+    co_await gate;
+  };
+  TestTunnels test({.handlers = {.message = message, .close = close}}, TestHttp2::quick_config(),
+                   {.window = 1000, .reads_bodies = false});
+  TestHttp2& http = test.http();
+  Exchange* waiting = nullptr;
+  if (state <= State::accepted) test.answer_with([&waiting](Exchange& exchange) { waiting = &exchange; });
+  TunnelClient client(http);
+
+  if (state == State::accepted) test.accept(*waiting);  // and what follows arrives in the same turn
+  if (state == State::handling) client.say("wait");
+  if (state == State::owing) client.say("much");
+  if (state == State::closing) client.say("close");
+  if (state == State::closed) client.close(1000);
+  if (leaves == Leaves::resets) client.reset();
+  if (leaves == Leaves::finishes) client.finish();
+  if (leaves == Leaves::breaks) http.stream().fail();
+  http.run();
+  const bool accepts_late = state == State::handshake && leaves == Leaves::finishes;
+  if (accepts_late) test.accept(*waiting);
+  http.run();
+
+  for (int i = 0; i < 3; ++i) {
+    gate.open();
+    http.run();
+  }
+  if (http.open()) http.pass(10s);  // the server ends what the client has left half open
+  http.run();
+  CHECK(closes == (state == State::handshake && !accepts_late ? 0 : 1));
+  CHECK(test.row().open == 0);
+  CHECK(http.count(Count::in_flight) == 0);
+  CHECK(http.open() == (leaves != Leaves::breaks));
+  if (http.open()) CHECK((client.answer().closed || client.answer().complete));
+  http.connection().close();
+  http.stream().report_closed();
+  http.end_turn();
+  CHECK(http.closings() == 1);  // no tunnel is left
 }
 
 TEST_CASE("an owner that closes the connection runs no close handlers of WebSockets", "[http2][websocket]") {
