@@ -82,6 +82,11 @@ bool Http2Connection::frame_begins(const nghttp2_frame_hd& frame) {
     case NGHTTP2_HEADERS: {
       continuations_ = 0;
       const bool request = frame.stream_id > newest_ && end_ != End::last;
+      if (frame.stream_id >= skipped_from_ && frame.stream_id <= skipped_to_) return protocol_error();
+      if (const std::int32_t next = newest_ == 0 ? 1 : newest_ + 2; frame.stream_id > next) {
+        skipped_from_ = next;
+        skipped_to_ = frame.stream_id - 2;
+      }
       newest_ = std::max(newest_, frame.stream_id);
       if (request || session_.find(frame.stream_id) != nullptr) return true;
       break;  // nghttp2 ignores it
@@ -91,12 +96,22 @@ bool Http2Connection::frame_begins(const nghttp2_frame_hd& frame) {
     case NGHTTP2_DATA:
       if (frame.length != 0 || (frame.flags & NGHTTP2_FLAG_END_STREAM) != 0) return true;
       break;
+    case NGHTTP2_PRIORITY:  // of which nghttp2 reads nothing
+      if (frame.stream_id == 0) return protocol_error();
+      break;
     case NGHTTP2_RST_STREAM:
       return resets_.spend(now()) || too_many(Count::limit_stream_resets);
     default:  // unknown ones too
       break;
   }
   return control_frames_.spend(now()) || too_many(Count::limit_control_frames);
+}
+
+// What RFC 9113 requires (sections 5.1.1 and 6.3) and nghttp2 lets pass.
+bool Http2Connection::protocol_error() noexcept {
+  add(context_.row[Count::bad_requests]);
+  terminate(NGHTTP2_PROTOCOL_ERROR);
+  return true;
 }
 
 bool Http2Connection::frame_refused(const nghttp2_frame& frame, int) {
@@ -184,6 +199,23 @@ bool Http2Connection::owes_too_much() const noexcept {
   std::size_t largest = 0;
   for (const Http2Stream& stream : streams_) largest = std::max(largest, stream.owed());
   return owed_ - largest > limit;
+}
+
+// Whether handlers that ran side by side have added more than dispatch() allows: without them it is the limit, the
+// largest response and the one that has exceeded the limit.
+bool Http2Connection::is_crowded() const noexcept {
+  const std::uint64_t limit = context_.limits.max_queued_output;
+  if (limit == 0 || owed_ <= limit) return false;
+  std::size_t owed = 0;
+  std::size_t largest = 0;
+  std::size_t second = 0;
+  for (const Http2Stream& stream : streams_) {
+    const std::size_t size = stream.failed() ? 0 : stream.owed();  // what was reset is about to be freed
+    owed += size;
+    second = std::max(second, std::min(size, largest));
+    largest = std::max(largest, size);
+  }
+  return owed - largest - second > limit;
 }
 
 void Http2Connection::data(std::int32_t id, std::string_view bytes) {
@@ -289,8 +321,14 @@ void Http2Connection::widen(std::int32_t id) noexcept {
   send_later();
 }
 
-bool Http2Connection::patience_is_over() const noexcept {
-  return patience_.over(static_cast<std::uint64_t>(context_.limits.write_timeout.count()));
+bool Http2Connection::is_over(const Patience& patience) const noexcept {
+  const auto limit_ms = static_cast<std::uint64_t>(context_.limits.write_timeout.count());
+  return patience.over(limit_ms) || (patience.over(kCrowdedMs) && is_crowded());
+}
+
+void Http2Connection::wait(Patience& patience) const noexcept {
+  const auto limit_ms = static_cast<std::uint64_t>(context_.limits.write_timeout.count());
+  patience.wait(std::max(limit_ms, kCrowdedMs));
 }
 
 }  // namespace pronghorn::worker

@@ -34,7 +34,8 @@ namespace pronghorn::worker {
 // Requests are dispatched when all that was read has been parsed, so one that is reset within the same read costs
 // nothing. What they send gathers until then, or until the end of the turn, and leaves in one write. Frames are made
 // only when the client has taken those before, so what it does not read stays with the handlers. While too much of its
-// responses is in memory (max_queued_output), its next requests wait.
+// responses is in memory (max_queued_output), its next requests wait; handlers that run already may add theirs, which are
+// given up, the newest first, if the client takes nothing.
 //
 // Streams that carry another protocol have a connection within this one (Http2Tunnel). When the client has gone, this
 // one ends with the last of those.
@@ -89,8 +90,12 @@ class Http2Connection final : public Connection, public TurnWork, private Http2E
   void widen(std::int32_t id) noexcept;
   // Whether the client's window stops this stream; of stream 0, all of them.
   [[nodiscard]] bool blocked(std::int32_t id) const noexcept { return session_.blocked(id); }
-  // Whether the client has held all streams back for write_timeout.
-  [[nodiscard]] bool patience_is_over() const noexcept;
+  // Whether the client has held back for too long what has this patience: for write_timeout, or for kCrowdedMs while
+  // too many of its responses are in memory.
+  [[nodiscard]] bool is_over(const Patience& patience) const noexcept;
+  void wait(Patience& patience) const noexcept;
+  // The same of all streams together.
+  [[nodiscard]] bool patience_is_over() const noexcept { return is_over(patience_); }
   // Bytes of responses are in memory now, or not any more.
   void owes(std::size_t bytes) noexcept { owed_ += bytes; }
   void has_paid(std::size_t bytes) noexcept { owed_ -= bytes; }
@@ -100,6 +105,9 @@ class Http2Connection final : public Connection, public TurnWork, private Http2E
   void send_later() noexcept;
 
  private:
+  // For how long a client may take nothing while more of its responses are in memory than max_queued_output allows.
+  static constexpr std::uint64_t kCrowdedMs = 2000;
+
   enum class End : std::uint8_t {
     open,
     announced,  // GOAWAY: no new requests please
@@ -134,8 +142,10 @@ class Http2Connection final : public Connection, public TurnWork, private Http2E
   void begin_request(Http2Stream& stream, bool last);
   void dispatch();
   [[nodiscard]] bool owes_too_much() const noexcept;
+  [[nodiscard]] bool is_crowded() const noexcept;
   [[nodiscard]] bool spend_ignored(std::size_t frames) noexcept;
   [[nodiscard]] bool too_many(Count limit) noexcept;
+  [[nodiscard]] bool protocol_error() noexcept;
 
   void send();
   void resume_producers();
@@ -175,9 +185,11 @@ class Http2Connection final : public Connection, public TurnWork, private Http2E
   std::uint64_t announced_ = 0;      // tick of the first GOAWAY
   std::int32_t assembling_ = 0;      // stream whose header block has begun and not ended
   std::int32_t newest_ = 0;          // stream of the newest request, also of one that was refused
-  Patience patience_;                // with the client, while its window holds all streams back
-  std::uint64_t dropped_ = 0;        // bytes, while lingering
-  std::size_t data_bytes_ = 0;       // sent and received, as far as they have not earned a control frame
+  std::int32_t skipped_from_ = 1;    // streams that the client has skipped last, and may not begin any more
+  std::int32_t skipped_to_ = 0;
+  Patience patience_;           // with the client, while its window holds all streams back
+  std::uint64_t dropped_ = 0;   // bytes, while lingering
+  std::size_t data_bytes_ = 0;  // sent and received, as far as they have not earned a control frame
   std::uint32_t requests_ = 0;
   std::uint32_t continuations_ = 0;  // of this block
   End end_ = End::open;

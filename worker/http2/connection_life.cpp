@@ -188,7 +188,11 @@ void Http2Connection::timed_out() {
 }
 
 void Http2Connection::check_deadline(std::chrono::steady_clock::time_point now) {
-  if (waiting() == Waiting::for_writes && progress_.unknown()) progress_.look(stream_);
+  if (waiting() == Waiting::for_writes) {
+    if (progress_.unknown()) progress_.look(stream_);
+    if (context_.timeouts.waited(*this) * kTickMs >= kCrowdedMs && is_crowded()) timed_out();
+    if (stream_.closing()) return;
+  }
   if (end_ == End::lingering) return;
   const auto lasts = [this](std::uint64_t since, std::uint64_t limit_ms) {
     return limit_ms != 0 && (context_.timeouts.now() - since) * kTickMs >= limit_ms;
@@ -201,9 +205,7 @@ void Http2Connection::check_deadline(std::chrono::steady_clock::time_point now) 
   }
   const bool waits = std::ranges::any_of(streams_, &Http2Stream::waits_for_client);
   if (!waits) patience_.restart();
-  if (waits && session_.blocked(0)) {
-    patience_.wait(static_cast<std::uint64_t>(context_.limits.write_timeout.count()));
-  }
+  if (waits && session_.blocked(0)) wait(patience_);
   // None of this removes a stream: nghttp2 reports its end when the reset is sent.
   for (Http2Stream& stream : streams_) stream.check(now);
 }

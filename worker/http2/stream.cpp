@@ -314,11 +314,10 @@ void Http2Stream::check(std::chrono::steady_clock::time_point now) {
   }
   // The end of the body waits for the window, too, if it comes after the last byte.
   if (!waits_for_client()) return;
-  const auto limit_ms = static_cast<std::uint64_t>(limits.write_timeout.count());
   const bool blocked = connection_.blocked(id_);
-  if (blocked || connection_.blocked(0)) patience_.wait(limit_ms);
+  if (blocked || connection_.blocked(0)) connection_.wait(patience_);
   // Where other streams use the window of the connection, they may leave nothing for this one.
-  if (!patience_.over(limit_ms) || !(blocked || connection_.patience_is_over())) return;
+  if (!connection_.is_over(patience_) || !(blocked || connection_.patience_is_over())) return;
   add(context.row[Count::limit_write_time]);
   add(context.row[Count::timeouts]);
   fail(NGHTTP2_CANCEL);

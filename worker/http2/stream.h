@@ -65,6 +65,8 @@ class Http2Stream final : public ExchangeOwner {
   void resume_producer();
   // Bytes of the response that are in memory until the client takes them.
   [[nodiscard]] std::size_t owed() const noexcept { return file_ != nullptr ? 0 : bytes_.size() - bytes_sent_; }
+  // Whether the server has reset it.
+  [[nodiscard]] bool failed() const noexcept { return failed_; }
   // Whether part of the response, or its end, waits for the client.
   [[nodiscard]] bool waits_for_client() const noexcept {
     return exchange_ != nullptr && exchange_->responded && !failed_ && (available() != 0 || ended_);

@@ -200,3 +200,63 @@ TEST_CASE("refusals that a client does not read end the connection", "[http2][li
   }
   CHECK(sent < 2'000);
 }
+
+// Handlers that wait run side by side: nothing kept their responses from piling up for write_timeout.
+TEST_CASE("responses that pile up are given up when the client takes nothing for two seconds", "[http2][limits]") {
+  Config config = TestHttp2::quick_config();
+  config.http.write_timeout = GENERATE(Milliseconds(30'000), Milliseconds(0));
+  std::vector<Exchange*> running;
+  TestHttp2 test([&running](Exchange& exchange) { running.push_back(&exchange); }, config,
+                 {.window = 0, .reads_bodies = false});
+  test.run();
+  std::vector<std::int32_t> streams;
+  for (int i = 0; i < 20; ++i) streams.push_back(test.client().request("GET", "/"));
+  test.run();
+  const auto answer_all = [&] {
+    for (Exchange* const exchange : running) answer_megabyte(*exchange);
+    test.run();
+    REQUIRE(test.count(Count::in_flight) == 20);
+  };
+  SECTION("because their windows are closed") {
+    answer_all();
+    test.pass(1500ms);
+    test.run();
+    CHECK(test.count(Count::in_flight) == 20);
+    test.pass(5000ms);
+    test.run();
+    CHECK(test.count(Count::in_flight) == 3);  // as when each begins only after the one before was answered
+    CHECK(test.count(Count::lost_cut) == 17);
+    CHECK(test.count(Count::limit_write_time) == 17);
+    CHECK(test.client().answer(streams[19]).error == NGHTTP2_CANCEL);
+    CHECK_FALSE(test.client().answer(streams[0]).closed);
+    CHECK(test.open());
+  }
+  SECTION("because the window of the connection is closed") {
+    for (const std::int32_t stream : streams) test.client().widen(stream, 1'000'000);
+    test.run();
+    answer_all();
+    test.pass(5000ms);
+    test.run();
+    CHECK(test.count(Count::in_flight) <= 3);
+    CHECK(test.open());
+  }
+  SECTION("because it does not read the socket") {
+    test.client().widen(0, 200'000'000);
+    for (const std::int32_t stream : streams) test.client().widen(stream, 1'000'000);
+    test.run();
+    test.stream().set_room(0);
+    answer_all();
+    test.pass(5000ms);
+    CHECK_FALSE(test.open());
+    CHECK(test.count(Count::in_flight) == 0);
+  }
+  SECTION("not when it takes them, late as it may be") {
+    answer_all();
+    test.pass(1500ms);
+    test.client().widen(0, 200'000'000);
+    for (const std::int32_t stream : streams) test.client().widen(stream, 1'000'000);
+    test.run();
+    CHECK(test.count(Count::in_flight) == 0);
+    CHECK(test.count(Count::requests) == 20);
+  }
+}
