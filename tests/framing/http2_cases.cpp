@@ -204,6 +204,9 @@ std::vector<Http2FrameCase> http2_frame_cases() {
       ends("DATA of stream 0", frame(kData, 0, 0, "x")),
       ends("DATA of an idle stream", frame(kData, 0, 1, "x")),
       ends("HEADERS of stream 0", frame(kHeaders, kEndHeaders | kEndStream, 0, kHello)),
+      ends("HEADERS of a stream that was skipped",
+           frame(kHeaders, kEndHeaders | kEndStream, 5, kHello) + frame(kHeaders, kEndHeaders | kEndStream, 3, kHello)),
+      ends("PRIORITY of stream 0", frame(kPriority, 0, 0, bytes("\0\0\0\3\x10"))),
       ends("HEADERS of an even stream", frame(kHeaders, kEndHeaders | kEndStream, 2, kHello)),
       ends("padding longer than the frame", frame(kHeaders, kEndHeaders | kEndStream | kPadded, 1, bytes("\xff"))),
       ends("another frame within a header block",
@@ -251,6 +254,17 @@ std::vector<Http2FrameCase> http2_frame_cases() {
       ends("DATA behind the end of a stream", post_echo + frame(kData, kEndStream, 1, "x") + frame(kData, 0, 1, "x"),
            kStreamClosed),
   };
+}
+
+std::string http2_socket(std::string_view bytes, bool asks) {
+  const std::string query = asks ? "?later" : "";
+  std::string head = kConnect;
+  const std::size_t path = head.find("/echo/socket");
+  head[path - 1] = static_cast<char>(std::string_view("/echo/socket").size() + query.size());
+  head.insert(path + std::string_view("/echo/socket").size(), query);
+  const std::size_t half = bytes.size() / 2;
+  return frame(kHeaders, kEndHeaders, 1, head) + frame(kData, 0, 1, bytes.substr(0, half)) +
+         frame(kData, 0, 1, bytes.substr(half)) + frame(kRstStream, 0, 1, std::string("\0\0\0\10", 4));
 }
 
 std::string http2_preface() { return "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(kSettings, 0, 0, ""); }

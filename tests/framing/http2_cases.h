@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -32,6 +33,9 @@ struct Http2FrameCase {
   std::uint32_t error = 0;  // of the GOAWAY, or of the RST_STREAM
 };
 [[nodiscard]] std::vector<Http2FrameCase> http2_frame_cases();
+
+// An extended CONNECT for /echo/socket, with a query if `asks`, the bytes in two DATA frames, and a reset.
+[[nodiscard]] std::string http2_socket(std::string_view bytes, bool asks);
 
 // "PRI * HTTP/2.0 …" and an empty SETTINGS frame.
 [[nodiscard]] std::string http2_preface();
