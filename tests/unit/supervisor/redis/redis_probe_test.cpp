@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "common/fd.h"
 #include "supervisor/listen/unix_socket.h"
 #include "support/catch.h"
 #include "support/temp_dir.h"
@@ -20,10 +21,10 @@ struct Server {
   pronghorn::test::TempDir folder;
   std::string path = folder / "redis.sock";
   UnixSocket socket{path, {}, 16};
-  Fd client;
+  pronghorn::Fd client;
 
   void answer(std::string_view text) {
-    if (!client) client = Fd(::accept(socket.fd(), nullptr, nullptr));
+    if (!client) client = pronghorn::Fd(::accept(socket.fd(), nullptr, nullptr));
     REQUIRE(::send(client.get(), text.data(), text.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(text.size()));
   }
 };
