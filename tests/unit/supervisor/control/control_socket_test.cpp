@@ -15,6 +15,7 @@
 #include "support/catch.h"
 
 using namespace pronghorn::supervisor;
+using pronghorn::Fd;
 
 namespace {
 

@@ -12,6 +12,7 @@
 #include "support/temp_dir.h"
 
 using namespace pronghorn::supervisor;
+using pronghorn::Fd;
 using namespace std::chrono_literals;
 
 namespace {
@@ -21,10 +22,10 @@ struct Server {
   pronghorn::test::TempDir folder;
   std::string path = folder / "redis.sock";
   UnixSocket socket{path, {}, 16};
-  pronghorn::Fd client;
+  Fd client;
 
   void answer(std::string_view text) {
-    if (!client) client = pronghorn::Fd(::accept(socket.fd(), nullptr, nullptr));
+    if (!client) client = Fd(::accept(socket.fd(), nullptr, nullptr));
     REQUIRE(::send(client.get(), text.data(), text.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(text.size()));
   }
 };

@@ -7,10 +7,12 @@
 #include <filesystem>
 #include <fstream>
 
+#include "common/fd.h"
 #include "supervisor/system/exit_status.h"
 #include "support/catch.h"
 
 using namespace pronghorn::supervisor;
+using pronghorn::Fd;
 
 namespace {
 

@@ -5,11 +5,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/fd.h"
 #include "support/catch.h"
 #include "support/system/notify_socket.h"
 #include "support/temp_dir.h"
 
 using namespace pronghorn::supervisor;
+using pronghorn::Fd;
 using namespace std::chrono_literals;
 using pronghorn::test::NotifySocket;
 using pronghorn::test::TempDir;
