@@ -360,7 +360,6 @@ TEST_CASE("a client may leave in every state of its WebSocket", "[http2][websock
   const State state = GENERATE(State::handshake, State::accepted, State::idle, State::handling, State::owing,
                                State::closing, State::closed);
   const Leaves leaves = GENERATE(Leaves::resets, Leaves::finishes, Leaves::breaks);
-  if (state == State::owing && leaves == Leaves::finishes) return;  // may still take what it is owed
   CAPTURE(state, leaves);
   TestLoop loop;  // where the close handler of a WebSocket runs that was never served
   Gate gate;
@@ -399,6 +398,7 @@ TEST_CASE("a client may leave in every state of its WebSocket", "[http2][websock
     http.run();
   }
   if (http.open()) http.pass(10s);  // the server ends what the client has left half open
+  gate.open();                      // only now, if the client was owed something that it never took
   http.run();
   CHECK(closes == (state == State::handshake && !accepts_late ? 0 : 1));
   CHECK(test.row().open == 0);
