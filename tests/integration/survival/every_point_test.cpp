@@ -64,6 +64,7 @@ class Victim {
  private:
   static ServerOptions options_of(const Scenario& scenario) {
     ServerOptions options = scenario.server;
+    for (const auto& variable : SingleStep::environment()) options.environment.push_back(variable);
     // One instruction at a time is slow: the worker must not be taken for one that is blocked or has too much to do.
     const char* const patient[] = {"--overload", "off", "--stall-threshold", "60s", "--worker-timeout", "60s"};
     options.arguments.insert(options.arguments.end(), std::begin(patient), std::end(patient));

@@ -72,7 +72,8 @@ class Newsroom {
     return {.app = app_path("apps/sockets"),
             .workers = 1,
             .redis = redis,
-            .arguments = {"--overload", "off", "--stall-threshold", "60s", "--worker-timeout", "60s"}};
+            .arguments = {"--overload", "off", "--stall-threshold", "60s", "--worker-timeout", "60s"},
+            .environment = SingleStep::environment()};
   }
 
   RedisProcess redis_;

@@ -20,9 +20,13 @@ TEST_CASE("a handler that exhausts the memory costs its worker, and the exit say
     WARN("skipped: control groups cannot be made here");
     return;
   }
-  const ServerProcess server({.command = group.serve("apps/grows"), .workers = 2, .environment = kPlainSignals});
+  // A virtual machine may need half a minute for this memory, if its host has to find it first.
+  const ServerProcess server({.command = group.serve("apps/grows"),
+                              .workers = 2,
+                              .arguments = {"--worker-timeout", "5m"},
+                              .environment = kPlainSignals});
   const auto before = server.worker_pids();
-  HttpConnection connection(server.address(), 30s);
+  HttpConnection connection(server.address(), 120s);
   CHECK(connection.request("POST", "/grow?mib=3000").status == 503);
   REQUIRE(eventually(20s, [&] { return server.wait_ready(2, 0ms) && server.worker_pids() != before; }));
   const auto status = server.status();

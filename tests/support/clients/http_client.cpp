@@ -250,7 +250,7 @@ bool HttpConnection::closed_within(std::chrono::milliseconds deadline) {
 std::string HttpConnection::read_rest(std::chrono::milliseconds deadline) {
   deadline_ = Clock::now() + deadline;
   try {
-    while (fill()) {
+    while (Clock::now() < deadline_ && fill()) {
     }
   } catch (const ClientError&) {
   }
@@ -260,7 +260,7 @@ std::string HttpConnection::read_rest(std::chrono::milliseconds deadline) {
 std::string HttpConnection::read_until(std::string_view text, std::chrono::milliseconds deadline) {
   deadline_ = Clock::now() + deadline;
   try {
-    while (buffer_.find(text) == std::string::npos && fill()) {
+    while (buffer_.find(text) == std::string::npos && Clock::now() < deadline_ && fill()) {
     }
   } catch (const ClientError&) {
   }

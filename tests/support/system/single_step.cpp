@@ -16,6 +16,7 @@
 
 #include "support/catch.h"
 #include "support/eventually.h"
+#include "support/paths.h"
 #include "support/processes/process.h"
 
 namespace pronghorn::test {
@@ -55,6 +56,8 @@ SingleStep::~SingleStep() {
   }
   ::ptrace(PTRACE_DETACH, pid_, nullptr, signal_);
 }
+
+Environment SingleStep::environment() { return {{"LD_PRELOAD", build_path("/tests/plain_clock.so")}}; }
 
 // It polls, because waitpid() has no timeout, and most stops come at once.
 bool SingleStep::wait_for_stop() {

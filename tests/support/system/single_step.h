@@ -6,6 +6,8 @@
 #include <chrono>
 #include <cstdint>
 
+#include "support/processes/process.h"
+
 namespace pronghorn::test {
 
 // Traces the main thread of a process (ptrace). It stands still from the constructor on.
@@ -21,6 +23,9 @@ class SingleStep {
 
   // Whether this machine lets a process trace others. If not, warns that nothing is tested.
   [[nodiscard]] static bool is_allowed();
+
+  // What the program to be traced needs in its environment: see plain_clock.cpp.
+  [[nodiscard]] static Environment environment();
 
   // Runs up to `count` instructions; a system call is one. Returns how many were run before the process began to wait
   // for something (for 5 ms), or ended.
