@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "support/catch.h"
+#include "support/clients/http2/http2_socket.h"
 #include "support/clients/impatient_clients.h"
 #include "support/processes/server_process.h"
 #include "support/temp_dir.h"
@@ -118,6 +119,23 @@ TEST_CASE("a refused request is answered 503 with Retry-After, and its connectio
   CHECK(refused.json().at("status") == 503);
   CHECK(refused.json().contains("request_id"));
   CHECK(eventually(5s, [&] { return client.get("/burn/background?ms=2").status == 200; }));
+}
+
+TEST_CASE("a request over HTTP/2 is refused alike, and the next one on its connection is served", "[overload][http2]") {
+  const ServerProcess server(one_worker({"--http2-cleartext", "true"}));
+  auto flood = std::async(std::launch::async, [&] { return ask(server, 4 * kCapacity, 3s); });
+  Http2Socket client(server.address());
+  Http2Answer refused;
+  const bool found = eventually(5s, [&] {
+    refused = client.ask("GET", "/burn/background?ms=2");
+    return refused.status == 503;
+  });
+  flood.wait();
+  REQUIRE(found);
+  CHECK(refused.field("retry-after") == "1");
+  CHECK(refused.field("content-type") == "application/problem+json");
+  CHECK(shed(server, "background") >= 1);
+  CHECK(eventually(5s, [&] { return client.ask("GET", "/burn/background?ms=2").status == 200; }));
 }
 
 TEST_CASE("critical requests are all executed while normal ones are refused, background ones first", "[overload]") {
