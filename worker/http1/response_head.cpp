@@ -74,7 +74,8 @@ void append_response_head(std::string& out, const Response& response, const Resp
   out.resize_and_overwrite(start + kOwnFieldsRoom + fields.size() + type.size() + body.size(),
                            [&](char* data, std::size_t) {
                              Cursor rest(write_head(data + start, response, framing, fields, type));
-                             return static_cast<std::size_t>(rest.put(body).end() - data);
+                             if (!body.empty()) rest.put(body);  // null if there is none
+                             return static_cast<std::size_t>(rest.end() - data);
                            });
 }
 
