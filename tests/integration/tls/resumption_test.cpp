@@ -40,7 +40,7 @@ TEST_CASE("a session is resumed on every worker, after a reload and after an upg
   CHECK(resumptions(server.address(1), session, version) == 100);
   REQUIRE(server.control_command({"reload", "--wait"}).status == 0);
   CHECK(resumptions(server.address(1), session, version) == 100);
-  REQUIRE(server.control_command({"upgrade"}).status == 0);
+  REQUIRE(server.control_command({"upgrade"}, 60s).status == 0);
   CHECK(resumptions(server.address(1), session, version) == 100);
   for (const pid_t pid : server.worker_pids()) ::kill(pid, SIGKILL);
   REQUIRE(eventually(20s, [&] { return server.wait_ready(3, 0ms); }));
