@@ -49,7 +49,7 @@ void SocketService::add_route(const detail::SocketEntry& entry, std::string_view
                               std::chrono::milliseconds deadline) {
   routes_.push_back({entry, path, index, deadline, row_.routes[index].sockets});
   // Not with the first socket: another worker may know its id before Redis has answered.
-  if (state_ != nullptr && !direct_.joined()) direct_.join(state_->events, kDirectTopic);
+  if (state_ != nullptr && !direct_.joined()) direct_.join(state_->events.topics(), kDirectTopic);
 }
 
 SocketRoute& SocketService::route(const detail::SocketEntry& entry) noexcept {
@@ -107,7 +107,7 @@ void SocketService::require_redis(const char* call) const {
 }
 
 void SocketService::join(SocketTopic& topic, std::string_view name, const Bookmark& from) {
-  if (state_ != nullptr) topic.join(state_->events, name, from);
+  if (state_ != nullptr) topic.join(state_->events.topics(), name, from);
 }
 
 void SocketService::join_presence(std::string_view topic, std::string_view id, std::string_view member) {

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <utility>
 
-#include "worker/state/events/event_service.h"
 #include "worker/state/events/topic.h"
 #include "worker/state/events/topic_group.h"
+#include "worker/state/events/topic_table.h"
 
 namespace pronghorn::worker {
 namespace {
@@ -51,12 +51,12 @@ Task<void> CatchUp::read() {
   Topic& topic = group_.topic_;
   state_ = State::serving;
   try {
-    page_ = co_await read_history(topic.service().client(), topic.keys(), asked_);
+    page_ = co_await read_history(topic.table().client(), topic.keys(), asked_);
   } catch (const RedisUnavailable&) {
     state_ = State::later;
   } catch (const std::exception& error) {
     state_ = State::broken;
-    topic.service().history_is_broken(topic.name(), error.what());
+    topic.table().tally().broken_history(topic.name(), error.what());
   }
   arm(state_ == State::later ? retry_ : turn_);  // members must not be called by the coroutine, which they may destroy
 }
@@ -158,7 +158,7 @@ bool CatchUp::give(std::size_t index, const EventPtr& event) {
     return false;
   }
   member.bookmark_.pass(event->position());
-  group_.topic_.service().count_delivered(1);
+  group_.topic_.table().tally().delivered();
   member.event(event);
   return behind[index] != nullptr;
 }

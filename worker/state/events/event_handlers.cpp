@@ -5,24 +5,23 @@
 #include "common/log.h"
 #include "pronghorn/concurrent.h"
 #include "worker/runtime/exception_text.h"
-#include "worker/state/events/event_service.h"
 #include "worker/state/events/messages/event_message.h"
 
 namespace pronghorn::worker {
 
-HandledEvents::HandledEvents(EventService& service, std::string_view pattern, const EventHandler::Function& function,
+HandledEvents::HandledEvents(Subscriber& subscriber, const TopicNames& names, EventTally& tally,
+                             std::string_view pattern, const EventHandler::Function& function,
                              pronghorn::Worker& worker)
-    : service_(service), pattern_(pattern), function_(function), worker_(worker) {
-  const TopicNames& names = service.names();
+    : names_(names), tally_(tally), pattern_(pattern), function_(function), worker_(worker) {
   subscription_ = pattern.find('*') == std::string_view::npos
-                      ? service.subscriber().subscribe(names.channel(pattern), *this)
-                      : service.subscriber().subscribe_pattern(names.glob(pattern), *this);
+                      ? subscriber.subscribe(names.channel(pattern), *this)
+                      : subscriber.subscribe_pattern(names.glob(pattern), *this);
 }
 
 void HandledEvents::message(std::string_view channel, const Reply& payload) {
-  const std::string_view topic = service_.names().topic(channel);
+  const std::string_view topic = names_.topic(channel);
   const EventPtr event = payload.is_string() ? parse_message(payload.string()) : nullptr;
-  if (event == nullptr || topic.empty()) return service_.refuse_message(topic);
+  if (event == nullptr || topic.empty()) return tally_.foreign_message(topic);
   if (!has_room(event->payload().size())) return;
   const std::string id = event->position() ? to_text(event->position()) : std::string();
   waiting_bytes_ += event->payload().size();
@@ -37,7 +36,7 @@ bool HandledEvents::has_room(std::size_t bytes) {
                 {{"pattern", pattern_}, {"waiting", waiting_.size()}});
   }
   gap_ = true;
-  service_.count_dropped(1);
+  tally_.dropped();
   return false;
 }
 
@@ -46,7 +45,7 @@ Task<void> HandledEvents::run() {
     Event event = std::move(waiting_.front());
     waiting_.pop_front();
     waiting_bytes_ -= event.payload.size();
-    service_.count_delivered();
+    tally_.delivered();
     try {
       co_await function_(std::move(event), worker_);
     } catch (...) {

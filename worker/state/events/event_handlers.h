@@ -9,11 +9,11 @@
 
 #include "pronghorn/task.h"
 #include "pronghorn/topics.h"
+#include "worker/state/events/messages/event_tally.h"
+#include "worker/state/events/messages/topic_names.h"
 #include "worker/state/redis/subscriptions/subscriber.h"
 
 namespace pronghorn::worker {
-
-class EventService;
 
 // Handles the events in order, one at a time, in a background task of the Runtime, which a drain waits for.
 //
@@ -24,9 +24,9 @@ class HandledEvents final : private Subscriber::Listener {
   static constexpr std::size_t kMaxWaiting = 1024;
   static constexpr std::size_t kMaxWaitingBytes = 4 * 1024 * 1024;
 
-  // `function` and `worker` must outlive it.
-  HandledEvents(EventService& service, std::string_view pattern, const EventHandler::Function& function,
-                pronghorn::Worker& worker);
+  // Everything but `pattern` must outlive it.
+  HandledEvents(Subscriber& subscriber, const TopicNames& names, EventTally& tally, std::string_view pattern,
+                const EventHandler::Function& function, pronghorn::Worker& worker);
   HandledEvents(const HandledEvents&) = delete;
   HandledEvents& operator=(const HandledEvents&) = delete;
   ~HandledEvents() = default;
@@ -39,7 +39,8 @@ class HandledEvents final : private Subscriber::Listener {
   [[nodiscard]] bool has_room(std::size_t bytes);
   [[nodiscard]] Task<void> run();
 
-  EventService& service_;
+  const TopicNames& names_;
+  EventTally& tally_;
   std::string pattern_;
   const EventHandler::Function& function_;
   pronghorn::Worker& worker_;

@@ -5,7 +5,6 @@
 #include <stdexcept>
 #include <utility>
 
-#include "common/log.h"
 #include "worker/state/events/messages/history.h"
 #include "worker/state/redis/node/redis_call.h"
 #include "worker/state/redis/protocol/reply_errors.h"
@@ -36,7 +35,11 @@ void require_valid(std::string_view payload, const PublishOptions& options) {
 
 EventService::EventService(RedisClient* client, Subscriber* subscriber, Subscriber* topics, const Config& config,
                            WorkerRow& row)
-    : client_(client), subscriber_(subscriber), topic_subscriber_(topics), row_(row), names_(config.name) {}
+    : client_(client),
+      subscriber_(subscriber),
+      names_(config.name),
+      tally_(names_, row),
+      topics_(client, topics, names_, tally_) {}
 
 Task<Published> EventService::publish(std::string topic, std::string payload, PublishOptions options,
                                       std::string publisher, std::uint64_t number) {
@@ -63,42 +66,17 @@ Task<Published> EventService::publish(std::string topic, std::string payload, Pu
     receivers = call.reply().integer();
   }
   if (whole_count) published.receivers = receivers;
-  add(row_[Count::events_published]);
+  tally_.published();
   co_return published;
 }
 
-Topic& EventService::topic(std::string_view name) {
-  require_topic(name);
-  auto found = topics_.find(name);
-  if (found == topics_.end()) {
-    found = topics_.emplace(std::string(name), std::make_unique<Topic>(*this, name)).first;
-  }
-  return *found->second;
-}
-
-void EventService::remove(Topic& topic) noexcept { topics_.erase(topics_.find(topic.name())); }
-
 void EventService::handle(std::string_view pattern, const EventHandler::Function& function, pronghorn::Worker& worker) {
   require_pattern(pattern);
-  handlers_.push_back(std::make_unique<HandledEvents>(*this, pattern, function, worker));
+  handlers_.push_back(std::make_unique<HandledEvents>(*subscriber_, names_, tally_, pattern, function, worker));
 }
 
 void EventService::stop_handlers() noexcept {
   for (const auto& handler : handlers_) handler->stop();
-}
-
-void EventService::refuse_message(std::string_view topic) {
-  count_dropped(1);
-  if (std::exchange(told_foreign_, true)) return;
-  log_warning("ignored a message in a channel of events: it was not published by publish()", {{"topic", topic}});
-}
-
-void EventService::history_is_broken(std::string_view topic, std::string_view error) {
-  if (std::exchange(told_broken_, true)) return;
-  log_error(
-      "the history of a topic cannot be read: its keys in Redis hold something else, or the user may not run the "
-      "scripts",
-      {{"topic", topic}, {"keys", names_.facts_key(topic)}, {"error", error}});
 }
 
 }  // namespace pronghorn::worker

@@ -1,8 +1,7 @@
-// The worker's events: publishing, the topics that are read, and the handlers of on_event().
+// The worker's events: what Events and App::on_event() are for the application.
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -13,8 +12,9 @@
 #include "pronghorn/task.h"
 #include "pronghorn/topics.h"
 #include "worker/state/events/event_handlers.h"
+#include "worker/state/events/messages/event_tally.h"
 #include "worker/state/events/messages/topic_names.h"
-#include "worker/state/events/topic.h"
+#include "worker/state/events/topic_table.h"
 #include "worker/state/redis/redis_client.h"
 #include "worker/state/redis/subscriptions/subscriber.h"
 
@@ -42,37 +42,20 @@ class EventService final : public pronghorn::detail::EventService {
   [[nodiscard]] Task<Published> publish(std::string topic, std::string payload, PublishOptions options,
                                         std::string publisher = {}, std::uint64_t number = 0);
 
-  // The topic of that name, for a new reader. Throws std::invalid_argument.
-  [[nodiscard]] Topic& topic(std::string_view name);
-  void remove(Topic& topic) noexcept;  // for the topic: its last reader has left
+  // What this worker reads.
+  [[nodiscard]] TopicTable& topics() noexcept { return topics_; }
 
   // Calls `function` for the events of the pattern. Throws std::invalid_argument. Both must outlive it.
   void handle(std::string_view pattern, const EventHandler::Function& function, pronghorn::Worker& worker);
   // No handler gets events from now on; those that wait are still handled.
   void stop_handlers() noexcept;
 
-  // For topics, readers and handlers.
-  [[nodiscard]] RedisClient& client() noexcept { return *client_; }
-  [[nodiscard]] Subscriber& subscriber() noexcept { return *subscriber_; }
-  [[nodiscard]] Subscriber& topic_subscriber() noexcept { return *topic_subscriber_; }
-  [[nodiscard]] const TopicNames& names() const noexcept { return names_; }
-  void count_delivered(std::uint64_t events = 1) noexcept { add(row_[Count::events_delivered], events); }
-  void count_dropped(std::uint64_t events) noexcept { add(row_[Count::events_dropped], events); }
-  void count_gap() noexcept { add(row_[Count::events_gaps]); }
-  // A message that is not an event of ours: logged once.
-  void refuse_message(std::string_view topic);
-  // What Redis has under the keys of a history is something else: logged once.
-  void history_is_broken(std::string_view topic, std::string_view error);
-
  private:
   RedisClient* client_;
   Subscriber* subscriber_;
-  Subscriber* topic_subscriber_;
-  WorkerRow& row_;
   TopicNames names_;
-  bool told_foreign_ = false;
-  bool told_broken_ = false;
-  std::map<std::string, std::unique_ptr<Topic>, std::less<>> topics_;
+  EventTally tally_;
+  TopicTable topics_;
   std::vector<std::unique_ptr<HandledEvents>> handlers_;
 };
 

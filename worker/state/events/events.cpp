@@ -53,7 +53,7 @@ Task<Published> Events::publish(std::string topic, std::string payload, PublishO
 }
 
 EventReader Events::read(std::string_view topic, const EventReadOptions& options) {
-  return EventReader(std::make_unique<detail::ReaderState>(inner(*service_).topic(topic), options));
+  return EventReader(std::make_unique<detail::ReaderState>(inner(*service_).topics().open(topic), options));
 }
 
 }  // namespace pronghorn

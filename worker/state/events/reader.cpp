@@ -7,9 +7,9 @@
 #include <utility>
 
 #include "pronghorn/timer.h"
-#include "worker/state/events/event_service.h"
 #include "worker/state/events/messages/history.h"
 #include "worker/state/events/topic.h"
+#include "worker/state/events/topic_table.h"
 
 namespace pronghorn::worker {
 namespace {
@@ -65,7 +65,7 @@ std::optional<ReaderItem> TopicReader::take() {
   queue_.pop_front();
   if (item.event) {
     queued_bytes_ -= item.event->payload().size();
-    topic_.service().count_delivered();
+    topic_.table().tally().delivered();
   }
   return item;
 }
@@ -74,11 +74,11 @@ Task<void> TopicReader::read_history() {
   std::optional<HistoryPage> page;
   bool retry = false;
   try {
-    page = co_await worker::read_history(topic_.service().client(), topic_.keys(), bookmark_.position());
+    page = co_await worker::read_history(topic_.table().client(), topic_.keys(), bookmark_.position());
   } catch (const RedisUnavailable&) {
     retry = true;
   } catch (const std::exception& error) {
-    topic_.service().history_is_broken(topic_.name(), error.what());
+    topic_.table().tally().broken_history(topic_.name(), error.what());
   }
   if (retry) {
     co_await sleep_for(kRetryHistory);
@@ -124,7 +124,7 @@ void TopicReader::offer(const EventPtr& event) {
     if (bookmark_.has_passed(position)) return;
     bookmark_.pass(position);
   } else if (state_ == State::behind && queue_.size() >= limits_.events) {
-    return topic_.service().count_dropped(1);
+    return topic_.table().tally().dropped();
   }
   push({.event = event});
 }
@@ -166,7 +166,7 @@ void TopicReader::make_room() {
     queued_bytes_ = 0;
     overflowed_ = true;
   }
-  topic_.service().count_dropped(dropped);
+  topic_.table().tally().dropped(dropped);
 }
 
 // The coroutine that is resumed may destroy this reader.

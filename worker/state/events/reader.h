@@ -37,7 +37,7 @@ struct ReaderLimits {
 // itself, until it has caught up with the topic, which from then on gives it each event.
 //
 // Context:   loop thread. The topic resumes the coroutine that waits, from the loop.
-// Ownership: whoever reads; usually a local variable of the coroutine that does. Must not outlive the EventService.
+// Ownership: whoever reads; usually a local variable of the coroutine that does. Must not outlive the TopicTable.
 class TopicReader final : private TopicListener {
  public:
   static constexpr std::size_t kMaxQueuedBytes = 4 * 1024 * 1024;

@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <utility>
 
-#include "worker/state/events/event_service.h"
 #include "worker/state/events/reader.h"
 #include "worker/state/events/topic_group.h"
+#include "worker/state/events/topic_table.h"
 
 namespace pronghorn::worker {
 namespace {
@@ -18,9 +18,9 @@ constexpr std::size_t kShare = TopicReader::kLeastQueue / 2;
 
 }  // namespace
 
-Topic::Topic(EventService& service, std::string_view name)
-    : service_(service), name_(name), keys_{service.names().facts_key(name), service.names().stream_key(name)} {
-  subscription_ = service_.topic_subscriber().subscribe(service_.names().channel(name), *this);
+Topic::Topic(TopicTable& table, std::string_view name)
+    : table_(table), name_(name), keys_{table.names().facts_key(name), table.names().stream_key(name)} {
+  subscription_ = table_.subscriber().subscribe(table_.names().channel(name), *this);
   if (subscription_.active()) subscribed({});
 }
 
@@ -43,7 +43,7 @@ void Topic::leave(TopicListener& listener) noexcept {
   }
   *found = listeners_.back();
   listeners_.pop_back();
-  if (living_ == 0) service_.remove(*this);
+  if (living_ == 0) table_.remove(*this);
 }
 
 TopicGroup& Topic::group() {
@@ -60,7 +60,7 @@ void Topic::wake() {
   }
   waking_ = false;
   if (living_ < listeners_.size()) std::erase(listeners_, nullptr);
-  if (living_ == 0) service_.remove(*this);
+  if (living_ == 0) table_.remove(*this);
 }
 
 void Topic::want_ticks() {
@@ -95,7 +95,7 @@ void Topic::interrupted(std::string_view) {
 
 void Topic::message(std::string_view, const Reply& payload) {
   EventPtr event = payload.is_string() ? parse_message(payload.string()) : nullptr;
-  if (event == nullptr) return service_.refuse_message(name_);
+  if (event == nullptr) return table_.tally().foreign_message(name_);
   if (state_ != State::live) return park(std::move(event));
   accept(event);
   wake();
@@ -138,7 +138,7 @@ void Topic::deliver(const EventPtr& event) {
 }
 
 void Topic::offer_gap(Gap gap) {
-  service_.count_gap();
+  table_.tally().gap();
   for (TopicListener* listener : listeners_) listener->offer_gap(gap);
 }
 
@@ -153,15 +153,15 @@ Task<void> Topic::read() {
   outcome_ = Outcome::arrived;
   try {
     if (located_) {
-      page_ = co_await read_history(service_.client(), keys_, position_);
+      page_ = co_await read_history(table_.client(), keys_, position_);
     } else {
-      page_ = co_await read_last_position(service_.client(), keys_);
+      page_ = co_await read_last_position(table_.client(), keys_);
     }
   } catch (const RedisUnavailable&) {
     outcome_ = Outcome::later;
   } catch (const std::exception& error) {
     outcome_ = Outcome::broken;
-    service_.history_is_broken(name_, error.what());
+    table_.tally().broken_history(name_, error.what());
   }
   auto& timer = outcome_ == Outcome::later ? retry_ : settle_;
   timer.arm([](void* topic) { static_cast<Topic*>(topic)->read_ended(); }, this);

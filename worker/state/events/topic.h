@@ -17,8 +17,8 @@
 
 namespace pronghorn::worker {
 
-class EventService;
 class TopicGroup;
+class TopicTable;
 
 // Gives its listeners the events in order and without gaps, as far as Redis has them. It subscribes, then asks where the
 // history ends; it is live from then on. When it has missed something (an interruption, an offset that does not
@@ -29,10 +29,10 @@ class TopicGroup;
 // Workers have many topics (a socket may have one of its own), so a topic is small while nothing happens in it.
 //
 // Context:   loop thread.
-// Ownership: the EventService. The topic removes itself when its last listener leaves.
+// Ownership: the TopicTable. The topic removes itself when its last listener leaves.
 class Topic final : private Subscriber::Listener {
  public:
-  Topic(EventService& service, std::string_view name);
+  Topic(TopicTable& table, std::string_view name);
   Topic(const Topic&) = delete;
   Topic& operator=(const Topic&) = delete;
   ~Topic();
@@ -43,7 +43,7 @@ class Topic final : private Subscriber::Listener {
   // For members. It is one of the listeners while it has members.
   [[nodiscard]] TopicGroup& group();
 
-  [[nodiscard]] EventService& service() noexcept { return service_; }
+  [[nodiscard]] TopicTable& table() noexcept { return table_; }
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
   [[nodiscard]] const HistoryKeys& keys() const noexcept { return keys_; }
   // Of the last event that the listeners were given.
@@ -82,7 +82,7 @@ class Topic final : private Subscriber::Listener {
   void tick();
   void wake();  // last: may destroy the topic
 
-  EventService& service_;
+  TopicTable& table_;
   std::string name_;
   HistoryKeys keys_;
   State state_ = State::waiting;

@@ -3,8 +3,8 @@
 #include <utility>
 
 #include "worker/state/events/catch_up.h"
-#include "worker/state/events/event_service.h"
 #include "worker/state/events/topic.h"
+#include "worker/state/events/topic_table.h"
 
 namespace pronghorn::worker {
 namespace {
@@ -133,7 +133,7 @@ void TopicGroup::deliver(const Told& told) {
     ++given;
   }
   next_ = end_ = 0;
-  topic_.service().count_delivered(given);
+  topic_.table().tally().delivered(given);
   if (told.event == nullptr) return;
   if (told.event->position()) {
     if (catch_up_) catch_up_->note(told.event);

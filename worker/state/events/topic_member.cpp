@@ -2,16 +2,16 @@
 
 #include <utility>
 
-#include "worker/state/events/event_service.h"
 #include "worker/state/events/topic.h"
 #include "worker/state/events/topic_group.h"
+#include "worker/state/events/topic_table.h"
 
 namespace pronghorn::worker {
 
-void TopicMember::join(EventService& service, std::string_view topic, const Bookmark& begins) {
+void TopicMember::join(TopicTable& table, std::string_view topic, const Bookmark& begins) {
   bookmark_ = begins;
   ahead_ = false;
-  service.topic(topic).group().join(*this);
+  table.open(topic).group().join(*this);
 }
 
 void TopicMember::leave() noexcept {

@@ -11,8 +11,8 @@
 
 namespace pronghorn::worker {
 
-class EventService;
 class TopicGroup;
+class TopicTable;
 
 // Gets the events of a topic by calls, in order, without gaps and duplicates as far as Redis has the events: first those
 // after its bookmark, from the history, then each as it is published. It has neither a queue nor a coroutine, and costs
@@ -22,7 +22,7 @@ class TopicGroup;
 // destroyed, and do both to others; members may join any topic. They must not throw.
 //
 // Context:   loop thread.
-// Ownership: the derived class. The topic points to it. Must not outlive the EventService.
+// Ownership: the derived class. The topic points to it. Must not outlive the TopicTable.
 class TopicMember {
  public:
   TopicMember() noexcept = default;
@@ -30,7 +30,7 @@ class TopicMember {
   TopicMember& operator=(const TopicMember&) = delete;
 
   // Must not be joined already. Throws std::invalid_argument for an invalid topic.
-  void join(EventService& service, std::string_view topic, const Bookmark& begins = {});
+  void join(TopicTable& table, std::string_view topic, const Bookmark& begins = {});
   // No more calls. Does nothing if it is not joined.
   void leave() noexcept;
 

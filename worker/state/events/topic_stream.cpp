@@ -52,7 +52,7 @@ struct Stream {
 };
 
 Task<void> produce(std::shared_ptr<const Stream> stream, Writer& out) {
-  TopicReader reader(stream->service.topic(stream->topic), stream->after, stream->limits);
+  TopicReader reader(stream->service.topics().open(stream->topic), stream->after, stream->limits);
   if (stream->limits.slow == SlowReader::drop_oldest) {
     co_await pass_on(reader, out);
   } else {

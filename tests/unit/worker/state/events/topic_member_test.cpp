@@ -48,7 +48,7 @@ class Member final : public TopicMember {
 struct Fixture : EventWorker {
   std::unique_ptr<Member> join(const Bookmark& begins = {}, const std::string& topic = "t") {
     auto member = std::make_unique<Member>();
-    member->join(worker.state->events, topic, begins);
+    member->join(worker.state->events.topics(), topic, begins);
     return member;
   }
   // A member that keeps the topic live.
@@ -122,7 +122,7 @@ TEST_CASE("a member knows its position, and continues there", "[redis][events]")
   one->leave();
   CHECK_FALSE(one->position());
   f.publish_numbers(12, 14);
-  one->join(f.worker.state->events, "t", Bookmark(kept));
+  one->join(f.worker.state->events.topics(), "t", Bookmark(kept));
   CHECK(one->position() == kept);
   f.wait_for(*one, "10 11 12 13 ");
   CHECK(f.worker.wait([&] { return one->is_live(); }));
@@ -307,7 +307,7 @@ TEST_CASE("members come and go while they are called", "[redis][events]") {
     members.push_back(f.join());
     members.push_back(f.join(Bookmark(f.position_of(89))));
     members[3]->leave();
-    members[3]->join(f.worker.state->events, "t", Bookmark(f.position_of(97)));
+    members[3]->join(f.worker.state->events.topics(), "t", Bookmark(f.position_of(97)));
     members[0].reset();
   };
   f.publish_numbers(100, 110);
@@ -418,7 +418,7 @@ TEST_CASE("a history that is something else does not keep members from what is p
 TEST_CASE("a member needs a valid topic", "[redis][events]") {
   Fixture f;
   Member member;
-  CHECK_THROWS_AS(member.join(f.worker.state->events, "a\nb"), std::invalid_argument);
+  CHECK_THROWS_AS(member.join(f.worker.state->events.topics(), "a\nb"), std::invalid_argument);
   CHECK_FALSE(member.joined());
   member.leave();
   member.resume();

@@ -63,7 +63,7 @@ struct Fixture : EventWorker {
   }
   std::unique_ptr<Observer> observe(const std::string& topic = "t") {
     auto observer = std::make_unique<Observer>();
-    observer->join(worker.state->events, "presence:" + topic);
+    observer->join(worker.state->events.topics(), "presence:" + topic);
     REQUIRE(worker.wait([&] { return observer->is_live(); }));
     return observer;
   }

@@ -65,7 +65,7 @@ class Machine {
 
   void join(std::size_t worker, const std::string& topic = "t") {
     at(worker);
-    members[worker]->join(workers[worker]->state->events, topic);
+    members[worker]->join(workers[worker]->state->events.topics(), topic);
   }
   void join_all() {
     for (std::size_t i = 0; i < workers.size(); ++i) join(i);
@@ -214,8 +214,8 @@ TEST_CASE("topics that are joined and left while the relay changes are read once
   machine.appoint(1);
   machine.at(1);
   machine.members[1]->leave();
-  late.join(machine.workers[1]->state->events, "late");
-  machine.members[1]->join(machine.workers[1]->state->events, "t");
+  late.join(machine.workers[1]->state->events.topics(), "late");
+  machine.members[1]->join(machine.workers[1]->state->events.topics(), "t");
   REQUIRE(machine.wait([&] { return late.is_live() && machine.members[1]->is_live(); }));
   REQUIRE(machine.wait([&] { return !machine.workers[0]->state->relay->has_peers(); }));
   machine.publish("x", "late");
