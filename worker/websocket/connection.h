@@ -15,7 +15,7 @@
 #include "worker/connection/end_of_turn.h"
 #include "worker/connection/http_context.h"
 #include "worker/net/byte_stream.h"
-#include "worker/state/events/topic_member.h"
+#include "worker/state/events/topics/topic_member.h"
 #include "worker/websocket/frame_rate.h"
 #include "worker/websocket/protocol/frame_reader.h"
 #include "worker/websocket/socket.h"

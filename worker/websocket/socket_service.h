@@ -14,7 +14,7 @@
 #include "common/ipc/scoreboard.h"
 #include "pronghorn/websocket.h"
 #include "pronghorn/worker.h"
-#include "worker/state/events/topic_member.h"
+#include "worker/state/events/topics/topic_member.h"
 #include "worker/websocket/protocol/frame_reader.h"
 #include "worker/websocket/protocol/frame_writer.h"
 #include "worker/websocket/route/socket_route.h"

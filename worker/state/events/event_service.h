@@ -14,7 +14,7 @@
 #include "worker/state/events/event_handlers.h"
 #include "worker/state/events/messages/event_tally.h"
 #include "worker/state/events/messages/topic_names.h"
-#include "worker/state/events/topic_table.h"
+#include "worker/state/events/topics/topic_table.h"
 #include "worker/state/redis/redis_client.h"
 #include "worker/state/redis/subscriptions/subscriber.h"
 

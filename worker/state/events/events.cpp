@@ -3,7 +3,7 @@
 
 #include "pronghorn/topics.h"
 #include "worker/state/events/event_service.h"
-#include "worker/state/events/reader.h"
+#include "worker/state/events/topics/reader.h"
 
 namespace pronghorn {
 

@@ -9,7 +9,7 @@
 #include "worker/http/response_access.h"
 #include "worker/state/events/event_service.h"
 #include "worker/state/events/messages/topic_names.h"
-#include "worker/state/events/reader.h"
+#include "worker/state/events/topics/reader.h"
 
 namespace pronghorn {
 namespace {

@@ -11,7 +11,7 @@
 #include "pronghorn/testing.h"
 #include "support/processes/redis_cluster.h"
 #include "unit/worker/state/events/event_fixture.h"
-#include "worker/state/events/topic_member.h"
+#include "worker/state/events/topics/topic_member.h"
 #include "worker/state/presence/presence_service.h"
 
 using namespace pronghorn;

@@ -13,7 +13,7 @@
 
 #include "common/ipc/channel.h"
 #include "unit/worker/state/state_worker.h"
-#include "worker/state/events/topic_member.h"
+#include "worker/state/events/topics/topic_member.h"
 #include "worker/state/relay/relay_link.h"
 
 using namespace pronghorn;

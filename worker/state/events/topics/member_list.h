@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <vector>
 
-#include "worker/state/events/topic_member.h"
+#include "worker/state/events/topics/topic_member.h"
 
 namespace pronghorn::worker {
 

@@ -1,11 +1,11 @@
-#include "worker/state/events/catch_up.h"
+#include "worker/state/events/topics/catch_up.h"
 
 #include <algorithm>
 #include <utility>
 
-#include "worker/state/events/topic.h"
-#include "worker/state/events/topic_group.h"
-#include "worker/state/events/topic_table.h"
+#include "worker/state/events/topics/topic.h"
+#include "worker/state/events/topics/topic_group.h"
+#include "worker/state/events/topics/topic_table.h"
 
 namespace pronghorn::worker {
 namespace {

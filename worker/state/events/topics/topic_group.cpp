@@ -1,10 +1,10 @@
-#include "worker/state/events/topic_group.h"
+#include "worker/state/events/topics/topic_group.h"
 
 #include <utility>
 
-#include "worker/state/events/catch_up.h"
-#include "worker/state/events/topic.h"
-#include "worker/state/events/topic_table.h"
+#include "worker/state/events/topics/catch_up.h"
+#include "worker/state/events/topics/topic.h"
+#include "worker/state/events/topics/topic_table.h"
 
 namespace pronghorn::worker {
 namespace {

@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "pronghorn/timer.h"
-#include "worker/state/events/member_list.h"
 #include "worker/state/events/messages/topic_listener.h"
-#include "worker/state/events/topic_member.h"
+#include "worker/state/events/topics/member_list.h"
+#include "worker/state/events/topics/topic_member.h"
 
 namespace pronghorn::worker {
 

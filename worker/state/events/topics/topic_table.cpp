@@ -1,4 +1,4 @@
-#include "worker/state/events/topic_table.h"
+#include "worker/state/events/topics/topic_table.h"
 
 namespace pronghorn::worker {
 

@@ -8,7 +8,7 @@
 
 #include "worker/state/events/messages/event_tally.h"
 #include "worker/state/events/messages/topic_names.h"
-#include "worker/state/events/topic.h"
+#include "worker/state/events/topics/topic.h"
 #include "worker/state/redis/redis_client.h"
 #include "worker/state/redis/subscriptions/subscriber.h"
 

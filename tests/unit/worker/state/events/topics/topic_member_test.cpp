@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "unit/worker/state/events/event_fixture.h"
-#include "worker/state/events/topic_member.h"
+#include "worker/state/events/topics/topic_member.h"
 
 using namespace pronghorn;
 using namespace pronghorn::test;

@@ -1,13 +1,13 @@
-#include "worker/state/events/topic.h"
+#include "worker/state/events/topics/topic.h"
 
 #include <uv.h>
 
 #include <algorithm>
 #include <utility>
 
-#include "worker/state/events/reader.h"
-#include "worker/state/events/topic_group.h"
-#include "worker/state/events/topic_table.h"
+#include "worker/state/events/topics/reader.h"
+#include "worker/state/events/topics/topic_group.h"
+#include "worker/state/events/topics/topic_table.h"
 
 namespace pronghorn::worker {
 namespace {

@@ -1,4 +1,4 @@
-#include "worker/state/events/reader.h"
+#include "worker/state/events/topics/reader.h"
 
 #include <uv.h>
 
@@ -8,8 +8,8 @@
 
 #include "pronghorn/timer.h"
 #include "worker/state/events/messages/history.h"
-#include "worker/state/events/topic.h"
-#include "worker/state/events/topic_table.h"
+#include "worker/state/events/topics/topic.h"
+#include "worker/state/events/topics/topic_table.h"
 
 namespace pronghorn::worker {
 namespace {
