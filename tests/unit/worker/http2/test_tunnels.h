@@ -138,4 +138,49 @@ class TestTunnels {
   TestHttp2 http_;
 };
 
+struct Closes {
+  int count = 0;
+  std::uint16_t code = 0;
+};
+
+// Echoes; "close" closes, "much" sends a little less than max_queue(), "too much" more. Counts how often the close handler
+// runs.
+inline pronghorn::detail::SocketEntry echoes(Closes& closes) {
+  const auto message = [](WebSocket& socket, const Message& said) {
+    if (said.text() == "close") return socket.close(4000, "enough");
+    const int pieces = said.text() == "too much" ? 17 : said.text() == "much" ? 15 : 0;
+    for (int i = 0; i < pieces; ++i) socket.send(std::string(65'536, 'x'));
+    socket.send(said.text());
+  };
+  const auto close = [&closes](WebSocket&, const CloseReason& reason) {
+    ++closes.count;
+    closes.code = reason.code;
+  };
+  return {.handlers = {.message = message, .close = close}};
+}
+
+// The same with coroutines that wait at the gate.
+inline pronghorn::detail::SocketEntry waits_at(Gate& gate, std::vector<std::string>& seen) {
+  const auto message = [&gate, &seen](WebSocket&, Message said) -> Task<void> {
+    seen.emplace_back(said.text());
+    co_await gate;
+  };
+  const auto close = [&gate, &seen](WebSocket&, CloseReason reason) -> Task<void> {
+    seen.push_back("closes " + std::to_string(reason.code));
+    co_await gate;
+    seen.emplace_back("closed");
+  };
+  return {.handlers = {.message = message, .close = close}};
+}
+
+// A connection whose WebSockets echo.
+struct EchoingTunnels {
+  Closes closes;
+  TestTunnels tunnels{echoes(closes)};
+};
+// The same, with a client that has connected.
+struct EchoingTunnel : EchoingTunnels {
+  TunnelClient client{tunnels.http()};
+};
+
 }  // namespace pronghorn::worker

@@ -58,6 +58,21 @@ class SocketsOnly final : public pronghorn::Worker {
   [[nodiscard]] void* find_state(const std::type_info&) const noexcept override { return nullptr; }
 };
 
+inline void echo(WebSocket& socket, const Message& message) {
+  message.is_text() ? socket.send(message.text()) : socket.send_binary(message.bytes());
+}
+inline detail::SocketEntry echo_handlers() { return {.handlers = {.message = echo}}; }
+
+// Notes each message in `seen`, and waits at the gate before it ends.
+inline detail::SocketEntry gated_handlers(Gate& gate, std::vector<std::string>& seen) {
+  const auto handler = [&gate, &seen](WebSocket&, Message message) -> Task<void> {
+    seen.push_back("begins " + std::string(message.text()));
+    co_await gate;
+    seen.push_back("ends " + std::string(message.text()));
+  };
+  return {.handlers = {.message = handler}};
+}
+
 class TestSocketConnection final : private RequestHandler, private ConnectionOwner {
  public:
   using Open = std::function<void(WebSocket&)>;
