@@ -11,7 +11,6 @@
 #include <utility>
 
 #include "common/log.h"
-#include "supervisor/crash/exit_facts.h"
 #include "supervisor/server_facts.h"
 #include "supervisor/system/exit_status.h"
 #include "supervisor/upgrade/resume_state.h"
@@ -19,9 +18,6 @@
 namespace pronghorn::supervisor {
 namespace {
 
-constexpr std::uint64_t kStackLimitMs = 3'000;      // for function names, when everything else has ended
-constexpr Milliseconds kStopNowLimit{1'000};        // for Redis, when the server stops without draining
-constexpr std::uint64_t kGuardiansLimitMs = 5'000;  // for guardians to hand over what nobody takes
 constexpr std::uint64_t kLookAgainMs = 10;
 constexpr Milliseconds kTlsPeriod{60'000};  // of looking at certificates and ticket keys
 
@@ -94,6 +90,14 @@ SupervisorProcess::SupervisorProcess(uv_loop_t* loop, Ground& ground, const Supe
                     .scaling = scaling_,
                     .redis = redis_},
                    hooks, [this] { schedule(); }),
+      shutdown_({.loop = loop,
+                 .workers = workers_,
+                 .handoff = ground.handoff,
+                 .children = children_,
+                 .symbolizer = symbolizer_,
+                 .redis = redis_,
+                 .distributes = passes_connections(ground.config->balance),
+                 .close_listeners = [this] { close_listeners(); }}),
       due_(loop, [this] { advance(); }),
       tick_(loop, [this] { tick(); }),
       memory_tick_(loop, [this] { watch_memory(); }),
@@ -253,7 +257,10 @@ void SupervisorProcess::advance() {
   tell_manager();
   if (!announced_ && phase_ == Phase::running && all_ready()) announce();
   const std::uint64_t now = monotonic_ms();
-  if (finish_when_empty()) next = earlier(next, now + kLookAgainMs);
+  if (stopping()) {
+    const auto mode = phase_ == Phase::stopping ? Shutdown::Mode::now : Shutdown::Mode::in_order;
+    if (shutdown_.advance(mode)) next = earlier(next, now + kLookAgainMs);
+  }
   if (next == 0) return due_.stop();
   due_.start(Milliseconds(next > now ? static_cast<std::int64_t>(next - now) : 1));
 }
@@ -375,7 +382,7 @@ void SupervisorProcess::interrupted() {
 }
 
 void SupervisorProcess::stop_now() {
-  if (closing_redis_ && redis_) redis_->kill();  // Redis is the last child, and takes too long
+  shutdown_.hurry();  // Redis may be the last child, and take too long
   if (phase_ == Phase::stopping) return;
   phase_ = Phase::stopping;
   log_info("stopping now");
@@ -389,53 +396,6 @@ void SupervisorProcess::begin_stop() {
   manager_.stopping("finishing requests in flight");
   rollouts_.cancel("the server is stopping");
   replacement_.cancel();
-}
-
-// Guardians of workers that were killed hand connections over that nobody is left for. Closes these; true while there may
-// be more.
-bool SupervisorProcess::guardians_work() {
-  unclaimed_ += ground_.handoff.close_waiting();
-  if (workers_.guardians().count() == 0) return false;
-  if (alone_since_ms_ == 0) alone_since_ms_ = monotonic_ms();
-  if (phase_ == Phase::draining && monotonic_ms() - alone_since_ms_ < kGuardiansLimitMs) return true;
-  workers_.guardians().kill_all();
-  return false;
-}
-
-// Ends the processes in order: workers, guardians, admin process, Redis. Then stops the loop. True if it has to be called
-// again soon; otherwise the end of a process is the next occasion.
-bool SupervisorProcess::finish_when_empty() {
-  if (!stopping() || closing_redis_) return false;
-  // Nobody accepts any more: clients are refused from now on, not left waiting.
-  if (distribution_ && workers_.slots().current(kDistributorSlot) == nullptr) close_listeners();
-  if (workers_.count_without_admin() > 0) return false;
-  close_listeners();
-  if (guardians_work()) return true;
-  if (workers_.slots().current(kAdminSlot) != nullptr) {
-    workers_.stop_admin();
-    return false;
-  }
-  const std::size_t redis = redis_ && redis_->pid() != 0 ? 1 : 0;
-  if (children_.count() > redis) {  // a cancelled check, or the symbolizer
-    if (alone_since_ms_ == 0) alone_since_ms_ = monotonic_ms();
-    if (monotonic_ms() - alone_since_ms_ > kStackLimitMs) symbolizer_.cancel();
-    return false;
-  }
-  if (unclaimed_ += ground_.handoff.close_waiting(); unclaimed_ != 0) {
-    log_warning(fmt::format("closed {} of workers that were killed while the server stopped: no worker was left",
-                            counted(unclaimed_, "connection")));
-  }
-  closing_redis_ = true;
-  const auto stopped = [this] {
-    log_info("stopped");
-    uv_stop(loop_);
-  };
-  if (redis_) {
-    redis_->stop(stopped, phase_ == Phase::stopping ? kStopNowLimit : EmbeddedRedis::kStopLimit);
-  } else {
-    stopped();
-  }
-  return false;
 }
 
 }  // namespace pronghorn::supervisor

@@ -33,6 +33,7 @@
 #include "supervisor/recycling/recycler.h"
 #include "supervisor/redis/embedded_redis.h"
 #include "supervisor/rollout/rollouts.h"
+#include "supervisor/shutdown.h"
 #include "supervisor/system/child_process.h"
 #include "supervisor/system/service_manager.h"
 #include "supervisor/system/uv_handles.h"
@@ -76,8 +77,6 @@ class SupervisorProcess {
   void watch_tls();
   void watch_for_stalls(Milliseconds threshold);
   void look_for_unable();
-  [[nodiscard]] bool finish_when_empty();
-  [[nodiscard]] bool guardians_work();
   [[nodiscard]] bool has_relay() const { return ground_.config->redis != "none"; }
   [[nodiscard]] bool stopping() const noexcept { return phase_ == Phase::draining || phase_ == Phase::stopping; }
 
@@ -110,12 +109,9 @@ class SupervisorProcess {
   Ground& ground_;
   Phase phase_ = Phase::starting;
   int status_ = 0;
-  bool announced_ = false;  // every slot has had a ready worker, and the distributor was
-  bool closing_redis_ = false;
-  std::string log_level_;             // set while the server runs; empty: that of the configuration
-  std::uint64_t counted_drops_ = 0;   // of log lines, in the scoreboard
-  std::uint64_t alone_since_ms_ = 0;  // when the last worker had ended while another child still ran
-  std::size_t unclaimed_ = 0;         // connections of killed workers that no worker was left for
+  bool announced_ = false;           // every slot has had a ready worker, and the distributor was
+  std::string log_level_;            // set while the server runs; empty: that of the configuration
+  std::uint64_t counted_drops_ = 0;  // of log lines, in the scoreboard
   std::uint64_t began_ms_;
 
   ServiceManager manager_;
@@ -145,6 +141,7 @@ class SupervisorProcess {
   ControlCommands commands_;
   ProgramFiles program_files_;
   ProgramReplacement replacement_;
+  Shutdown shutdown_;
   Timer due_;
   Timer tick_;
   Timer memory_tick_;
