@@ -24,8 +24,8 @@
 #include "supervisor/crash/stack/dwarf_names.h"
 #include "supervisor/redis/redis_guard.h"
 #include "supervisor/upgrade/state_check.h"
+#include "worker/run_worker.h"
 #include "worker/runtime/plugin_loader.h"
-#include "worker/worker_process.h"
 
 namespace pronghorn::server {
 namespace {

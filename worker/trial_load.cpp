@@ -13,13 +13,11 @@
 #include "worker/exchange/logging/access_log.h"
 #include "worker/process/child_programs.h"
 #include "worker/routing/served_app.h"
+#include "worker/run_worker.h"
 #include "worker/runtime/plugin_loader.h"
-#include "worker/worker_process.h"
 
 namespace pronghorn::worker {
 namespace {
-
-constexpr int kExitCannotStart = 3;
 
 // Without running static destructors: those of the application may crash or hang, and say nothing about whether it
 // loads.

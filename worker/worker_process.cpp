@@ -3,58 +3,29 @@
 #include <fmt/format.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <uv.h>
 
-#include <chrono>
 #include <exception>
-#include <memory>
-#include <optional>
 #include <stdexcept>
-#include <string>
 #include <utility>
 
-#include "common/ipc/channel.h"
-#include "common/ipc/handover.h"
-#include "common/ipc/scoreboard.h"
 #include "common/ipc/status/fleet.h"
 #include "common/log.h"
-#include "common/uv_ptr.h"
 #include "pronghorn/concurrent.h"
 #include "pronghorn/timer.h"
-#include "worker/admin/admin_handler.h"
-#include "worker/admin/https_redirect.h"
-#include "worker/control/quarantine_keeper.h"
-#include "worker/drain.h"
-#include "worker/guardian/survival.h"
-#include "worker/passed_connections.h"
-#include "worker/process/child_programs.h"
 #include "worker/process/crash/crash_handler.h"
 #include "worker/process/crash/modules.h"
-#include "worker/process/heartbeat.h"
-#include "worker/process/oom_choice.h"
-#include "worker/process/orphan_guard.h"
-#include "worker/process/standard_output.h"
-#include "worker/routing/served_app.h"
+#include "worker/run_worker.h"
 #include "worker/runtime/plugin_loader.h"
-#include "worker/runtime/runtime.h"
-#include "worker/server/http_server.h"
-#include "worker/slot_listeners.h"
 #include "worker/state/idempotency/holder.h"
 #include "worker/state/name_claim.h"
-#include "worker/state/state_services.h"
-#include "worker/supervisor_messages.h"
-#include "worker/websocket/socket_service.h"
-#include "worker/worker_tls.h"
 
 namespace pronghorn::worker {
 namespace {
 
 using namespace std::chrono_literals;
 
-constexpr int kExitCannotStart = 3;
-// When the supervisor dies: for requests in flight, and for everything, on_stop hooks too.
+// For requests in flight, when the supervisor has died; shorter than the time after which the process is ended.
 constexpr std::chrono::seconds kOrphanGrace = 4s;
-constexpr std::chrono::seconds kOrphanLimit = 6s;
 
 std::string what_of(const std::exception_ptr& error) {
   try {
@@ -66,68 +37,7 @@ std::string what_of(const std::exception_ptr& error) {
   }
 }
 
-class WorkerProcess final : public pronghorn::Worker {
- public:
-  WorkerProcess(Handover handover, Scoreboard& board, Survival* survival, void (*setup)(App&));
-  ~WorkerProcess() override = default;
-
-  int run();
-
-  [[nodiscard]] unsigned slot() const noexcept override { return handover_.slot; }
-  [[nodiscard]] unsigned generation() const noexcept override { return handover_.generation; }
-  [[nodiscard]] bool draining() const noexcept override { return row_.phase.load() == WorkerPhase::draining; }
-  [[nodiscard]] StateServices& services() override;
-  [[nodiscard]] SocketService& socket_service() override { return *sockets_; }
-
- private:
-  [[nodiscard]] void* find_state(const std::type_info& type) const noexcept override {
-    return application_ ? application_->find_state(type) : nullptr;
-  }
-  void watch_for_term();
-  void tell_guardian();
-  [[nodiscard]] auto find_setup() const -> void (*)(App&);
-  [[nodiscard]] Task<void> boot();
-  void begin_leaving();
-  [[nodiscard]] Task<void> leave();
-  void cannot_start(const std::string& reason);
-  void begin_accepting();
-  void follow_relays();
-  void supervisor_gone();
-  void drain(std::chrono::milliseconds delay);
-  void stop_now();
-  void cut();
-  [[nodiscard]] Readiness readiness() const;
-  void close_handles();
-
-  Handover handover_;
-  Config& config_;
-  Scoreboard& board_;
-  WorkerRow& row_;
-  Survival* survival_;  // null: connections end with this worker
-  void (*setup_)(App&);
-  uv_loop_t loop_{};
-  std::optional<Runtime> runtime_;
-  std::optional<Channel> channel_;
-  std::optional<Heartbeat> heartbeat_;
-  std::optional<StateServices> state_;
-  std::optional<SocketService> sockets_;
-  std::optional<ServedApp> application_;
-  std::optional<QuarantineKeeper> quarantine_;  // not in the admin process
-  std::optional<HttpsRedirect> redirect_;       // with the option redirect_http
-  std::optional<AdminHandler> admin_;
-  std::optional<WorkerTls> tls_;  // not if no listener speaks TLS
-  std::optional<HttpServer> http_;
-  std::optional<SlotListeners> listeners_;  // these three: once it accepts
-  std::optional<PassedConnections> passed_;
-  std::optional<Drain> drain_;
-  SupervisorMessages messages_;
-  UvPtr<uv_signal_t> terminate_;
-  UvPtr<uv_timer_t> leave_timer_;
-  std::string redis_refusal_;  // a wrong password or database: this worker cannot start
-  Task<void> booting_;
-  Task<void> leaving_;
-  int status_ = 0;
-};
+}  // namespace
 
 WorkerProcess::WorkerProcess(Handover handover, Scoreboard& board, Survival* survival, void (*setup)(App&))
     : handover_(std::move(handover)),
@@ -385,38 +295,6 @@ void WorkerProcess::close_handles() {
   runtime_.reset();
   uv_run(&loop_, UV_RUN_DEFAULT);
   uv_loop_close(&loop_);
-}
-
-std::string process_name(const Handover& handover) {
-  if (handover.admin) return "admin";
-  if (is_job_slot(handover.slot)) return "job worker " + std::to_string(handover.slot - kFirstJobSlot);
-  return "worker " + std::to_string(handover.slot);
-}
-
-}  // namespace
-
-int run_worker(void (*setup)(App&)) {
-  keep_descriptors_from_children();
-  keep_output_from_blocking();
-  ignore_group_signals();  // only the supervisor acts on them; WorkerProcess handles SIGTERM
-  Handover handover = read_handover();
-  if (!die_with_supervisor(handover.supervisor_pid, kOrphanLimit)) return 1;
-  try {
-    open_log({handover.config.log_format, handover.config.log_level, handover.config.log_file, process_name(handover)});
-    // Never destroyed: signal handlers write to both while the application's static objects are destroyed.
-    static Scoreboard& board = *new Scoreboard(Scoreboard::attach(kScoreboardFd));
-    Survival* const survival = handover.admin || is_job_slot(handover.slot)
-                                   ? nullptr
-                                   : Survival::start(handover, {.give = kHandoffGiveFd, .take = kHandoffTakeFd},
-                                                     board.worker(handover.slot, handover.row))
-                                         .release();
-    offer_to_oom_killer();  // unlike its guardian
-    WorkerProcess process(std::move(handover), board, survival, setup);
-    return process.run();
-  } catch (const std::exception& error) {
-    log_error("the worker cannot run: it exits", {{"error", error.what()}});
-    return 1;
-  }
 }
 
 }  // namespace pronghorn::worker
