@@ -1,5 +1,6 @@
-// Requests that are answered at once, and one that echoes its body.
+// Requests that are answered at once, a request whose body is echoed, and a WebSocket that echoes messages.
 #include <pronghorn/json.h>
+#include <pronghorn/websocket.h>
 
 #include "demo.h"
 
@@ -23,6 +24,15 @@ Task<Response> echo(Request& request) {
   co_return bytes(std::string(body), request.header("Content-Type").value_or("application/octet-stream"));
 }
 
+// Need not wait for the client: the server reads no further message of one that takes its answers too slowly.
+void send_back(WebSocket& socket, Message message) {
+  if (message.is_text()) {
+    socket.send(message.text());
+  } else {
+    socket.send_binary(message.bytes());
+  }
+}
+
 }  // namespace
 
 void add_basic_routes(App& app) {
@@ -30,6 +40,7 @@ void add_basic_routes(App& app) {
   app.get("/json", message);
   app.get("/users/{id}", user);
   app.post("/echo", echo);
+  app.websocket("/echo/socket", {.message = send_back}).max_message(1_MiB);
 }
 
 }  // namespace demo

@@ -9,7 +9,6 @@ PRONGHORN_APP(app) {
   demo::add_cache_routes(app);
   demo::add_live_routes(app);
   demo::add_room_routes(app);
-  demo::add_echo_socket(app);
   demo::add_job_routes(app);
   demo::add_waiting_routes(app);
   demo::add_stream_routes(app);

@@ -19,14 +19,13 @@ std::chrono::milliseconds asked_time(const pronghorn::Request& request, std::str
 // The field `user` of a form or of a JSON object; empty if it is missing.
 pronghorn::Task<std::string> submitted_user(pronghorn::Request& request);
 
-void add_basic_routes(pronghorn::App& app);    // basics.cpp: /hello /json /users/{id} /echo
+void add_basic_routes(pronghorn::App& app);    // basics.cpp: /hello /json /users/{id} /echo /echo/socket
 void add_session_routes(pronghorn::App& app);  // sessions.cpp: /visits /login /me /logout
 void add_limit_routes(pronghorn::App& app);    // limits.cpp: /limited, /limited/KIND
 void add_order_routes(pronghorn::App& app);    // orders.cpp: /orders
 void add_token_routes(pronghorn::App& app);    // tokens.cpp: /token /token/refresh /token/revoke /private
 void add_live_routes(pronghorn::App& app);     // live.cpp: /live/{topic}
 void add_room_routes(pronghorn::App& app);     // rooms.cpp: /rooms/{room}[/presence]
-void add_echo_socket(pronghorn::App& app);     // echo_socket.cpp: /echo/socket
 void add_job_routes(pronghorn::App& app);      // jobs.cpp: /jobs /jobs/{id}
 void add_waiting_routes(pronghorn::App& app);  // waiting.cpp: /slow /block /burn[/PRIORITY]
 void add_stream_routes(pronghorn::App& app);   // streams.cpp: /stream /download /upload /attachments /events
