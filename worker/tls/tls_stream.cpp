@@ -1,4 +1,4 @@
-// Reading: see tls_stream.h. What is written is in tls_output.cpp.
+// Reading: see tls_stream.h. What is written is in tls_stream_output.cpp.
 #include "worker/tls/tls_stream.h"
 
 #include <openssl/err.h>

@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "integration/crashes/crash_reports.h"
+#include "integration/crashes/reported_crash.h"
 #include "support/catch.h"
 #include "support/processes/deployed_program.h"
 #include "support/processes/server_process.h"

@@ -1,7 +1,7 @@
 // `pronghorn crashes`.
 #include <filesystem>
 
-#include "integration/crashes/crash_reports.h"
+#include "integration/crashes/reported_crash.h"
 #include "support/catch.h"
 #include "support/processes/server_process.h"
 #include "support/system/plain_signals.h"
