@@ -153,18 +153,20 @@ std::vector<Option> make_options() {
              "(rediss in the place of redis: with TLS) or unix:PATH.",
              "REDIS_URL"}),
       text({"redis_ca", kState,
-            "PEM file with the authorities that Redis' certificate may come from, for rediss://. system: those of the "
-            "system."},
+            "PEM file with the authorities that may sign Redis' certificate, for rediss://. system: those that the "
+            "system "
+            "trusts."},
            "FILE|system", &Config::redis_ca, accept_path),
-      text_or_off({"redis_certificate", kState,
-                   "PEM file with the certificate that Redis asks for (tls-auth-clients), and intermediate ones. off: "
-                   "none."},
-                  "FILE|off", &Config::redis_certificate, accept_path),
+      text_or_off(
+          {"redis_certificate", kState,
+           "PEM file with the client certificate that Redis requires (tls-auth-clients), and intermediate ones. "
+           "off: none."},
+          "FILE|off", &Config::redis_certificate, accept_path),
       text_or_off({"redis_key", kState, "PEM file with its private key. off: it is in the file of redis_certificate."},
                   "FILE|off", &Config::redis_key, accept_path),
       text_or_off({"redis_tls_name", kState,
-                   "Name that the certificates of all servers of Redis must have. off: each the host by which it is "
-                   "reached."},
+                   "Name that the certificates of all servers of Redis must have. off: each must name the host that "
+                   "Pronghorn connects to."},
                   "NAME|off", &Config::redis_tls_name, check_tls_name),
       duration({"redis_timeout", kState, "Deadline of a Redis command and of a connection attempt."},
                &Config::redis_timeout, 1ms),
@@ -279,19 +281,21 @@ std::vector<Option> make_options() {
             &HttpLimits::max_connections, {0, kAny}),
       count({"max_in_flight", kHttp, "Requests handled at once per worker; more get 503."}, &HttpLimits::max_in_flight,
             {0, kAny}),
-      size({"max_queued_output", kHttp, "Unread response bytes of a client above which it is not read from."},
+      size({"max_queued_output", kHttp,
+            "A client that has more response bytes than this still to read is not read from."},
            &HttpLimits::max_queued_output, {0, 1ULL << 40}),
       count({"tls_handshakes", kHttp, "TLS handshakes that may begin per second and worker; more of them wait."},
             &HttpLimits::tls_handshakes, {0, 1'000'000}),
-      count({"max_streams", kHttp, "Requests of one HTTP/2 connection at the same time; more are refused."},
+      count({"max_streams", kHttp,
+             "Requests and WebSockets of one HTTP/2 connection at the same time; more are refused."},
             &HttpLimits::max_streams, {0, kAny}),
       count({"max_stream_resets", kHttp,
-             "Requests that an HTTP/2 client may cancel per second, and five times as many at once; then the "
+             "Requests that an HTTP/2 client may cancel per second, with bursts of five times as many; then the "
              "connection ends."},
             &HttpLimits::max_stream_resets, {0, 1'000'000}),
       count({"max_control_frames", kHttp,
-             "Frames per second that an HTTP/2 client may send beside those that its requests and data need, and five "
-             "times as many at once; then the connection ends."},
+             "Frames per second that an HTTP/2 client may send beyond those that its requests and data need, with "
+             "bursts of five times as many; then the connection ends."},
             &HttpLimits::max_control_frames, {0, 1'000'000}),
   };
   // Defaults that depend on the machine or on another option; see server/options/values/machine.h.
