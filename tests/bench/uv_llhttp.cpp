@@ -4,19 +4,16 @@
 //
 //   uv_llhttp PORT
 #include <llhttp.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/socket.h>
 #include <uv.h>
 
 #include <array>
 #include <csignal>
 #include <cstdio>
-#include <cstdlib>
-#include <ctime>
 #include <memory>
 #include <string>
 #include <string_view>
+
+#include "uv_server.h"
 
 namespace {
 
@@ -35,19 +32,8 @@ std::string answer_keep_alive;
 std::string answer_close;
 llhttp_settings_t parser_settings;
 
-void check(int status, const char* what) {
-  if (status == 0) return;
-  std::fprintf(stderr, "%s: %s\n", what, uv_strerror(status));
-  std::exit(1);
-}
-
 void render_answers() {
-  const std::time_t now = std::time(nullptr);
-  std::tm parts{};
-  ::gmtime_r(&now, &parts);
-  std::array<char, 64> date{};
-  std::strftime(date.data(), date.size(), "%a, %d %b %Y %H:%M:%S GMT", &parts);
-  const std::string head = std::string("HTTP/1.1 200 OK\r\nServer: uv_llhttp\r\nDate: ") + date.data() +
+  const std::string head = std::string("HTTP/1.1 200 OK\r\nServer: uv_llhttp\r\nDate: ") + http_date() +
                            "\r\nContent-Type: text/plain\r\nContent-Length: " + std::to_string(kBody.size()) + "\r\n";
   answer_keep_alive = head + "\r\n" + std::string(kBody);
   answer_close = head + "Connection: close\r\n\r\n" + std::string(kBody);
@@ -144,21 +130,5 @@ int main(int argc, char** argv) {
   parser_settings.on_message_complete = on_message_complete;
   output.reserve(kReadSize);
   render_answers();
-
-  uv_loop_t* loop = uv_default_loop();
-  uv_timer_t every_second;
-  check(uv_timer_init(loop, &every_second), "uv_timer_init");
-  check(uv_timer_start(&every_second, [](uv_timer_t*) { render_answers(); }, 1000, 1000), "uv_timer_start");
-
-  uv_tcp_t listener;
-  sockaddr_in address{};
-  check(uv_ip4_addr("127.0.0.1", std::atoi(argv[1]), &address), "address");
-  check(uv_tcp_init(loop, &listener), "uv_tcp_init");
-  check(uv_tcp_bind(&listener, reinterpret_cast<const sockaddr*>(&address), 0), "bind");
-  uv_os_fd_t fd = -1;
-  check(uv_fileno(reinterpret_cast<uv_handle_t*>(&listener), &fd), "uv_fileno");
-  const int on = 1;
-  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));  // inherited by what is accepted
-  check(uv_listen(reinterpret_cast<uv_stream_t*>(&listener), 4096, on_connection), "listen");
-  return uv_run(loop, UV_RUN_DEFAULT);
+  return serve(uv_default_loop(), argv[1], on_connection, [](uv_timer_t*) { render_answers(); });
 }

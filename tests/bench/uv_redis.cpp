@@ -6,11 +6,8 @@
 #include <hiredis/async.h>
 #include <hiredis/hiredis.h>
 #include <llhttp.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <strings.h>
 #include <sys/random.h>
-#include <sys/socket.h>
 #include <uv.h>
 
 #include <array>
@@ -18,10 +15,11 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <ctime>
 #include <memory>
 #include <string>
 #include <string_view>
+
+#include "uv_server.h"
 
 namespace {
 
@@ -48,21 +46,6 @@ std::string date;
 std::string script_sha1;
 llhttp_settings_t parser_settings;
 redisAsyncContext* redis;
-
-void check(int status, const char* what) {
-  if (status == 0) return;
-  std::fprintf(stderr, "%s: %s\n", what, uv_strerror(status));
-  std::exit(1);
-}
-
-void render_date() {
-  const std::time_t now = std::time(nullptr);
-  std::tm parts{};
-  ::gmtime_r(&now, &parts);
-  std::array<char, 64> text{};
-  std::strftime(text.data(), text.size(), "%a, %d %b %Y %H:%M:%S GMT", &parts);
-  date = text.data();
-}
 
 void close_connection(Connection& connection) {
   connection.is_open = false;
@@ -204,25 +187,11 @@ int main(int argc, char** argv) {
   parser_settings.on_header_value = on_value;
   parser_settings.on_header_value_complete = on_value_complete;
   parser_settings.on_message_complete = on_message_complete;
-  render_date();
+  date = http_date();
   script_sha1 = load_script(argv[2]);
 
   uv_loop_t* loop = uv_default_loop();
   redis = redisAsyncConnectUnix(argv[2]);
   if (redis == nullptr || redis->err != 0 || redisLibuvAttach(redis, loop) != REDIS_OK) return 1;
-  uv_timer_t every_second;
-  check(uv_timer_init(loop, &every_second), "uv_timer_init");
-  check(uv_timer_start(&every_second, [](uv_timer_t*) { render_date(); }, 1000, 1000), "uv_timer_start");
-
-  uv_tcp_t listener;
-  sockaddr_in address{};
-  check(uv_ip4_addr("127.0.0.1", std::atoi(argv[1]), &address), "address");
-  check(uv_tcp_init(loop, &listener), "uv_tcp_init");
-  check(uv_tcp_bind(&listener, reinterpret_cast<const sockaddr*>(&address), 0), "bind");
-  uv_os_fd_t fd = -1;
-  check(uv_fileno(reinterpret_cast<uv_handle_t*>(&listener), &fd), "uv_fileno");
-  const int on = 1;
-  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));  // inherited by what is accepted
-  check(uv_listen(reinterpret_cast<uv_stream_t*>(&listener), 4096, on_connection), "listen");
-  return uv_run(loop, UV_RUN_DEFAULT);
+  return serve(loop, argv[1], on_connection, [](uv_timer_t*) { date = http_date(); });
 }

@@ -13,6 +13,7 @@
 #include "support/catch.h"
 #include "support/processes/redis_cluster.h"
 #include "support/processes/redis_process.h"
+#include "support/processes/redis_refusals.h"
 #include "support/processes/server_process.h"
 
 using namespace pronghorn::test;
@@ -149,28 +150,11 @@ TEST_CASE("outage: Redis takes 200 ms for each command", "[redis][outage]") {
   CHECK(site.lines("\"warn\"") + site.lines("\"error\"") == 0);
 }
 
-namespace {
-
-using Words = std::vector<std::string>;
-
-// A command that makes Redis refuse writes, and the one that ends it.
-struct Refusal {
-  std::string code;
-  Words begin;
-  Words end;
-};
-
-}  // namespace
-
 TEST_CASE("outage: Redis refuses writes", "[redis][outage]") {
-  const auto refusal =
-      GENERATE(as<Refusal>(), Refusal{"READONLY", {"REPLICAOF", "127.0.0.1", "1"}, {"REPLICAOF", "NO", "ONE"}},
-               Refusal{"OOM", {"CONFIG", "SET", "maxmemory", "1"}, {"CONFIG", "SET", "maxmemory", "0"}},
-               Refusal{"NOREPLICAS",
-                       {"CONFIG", "SET", "min-replicas-to-write", "1"},
-                       {"CONFIG", "SET", "min-replicas-to-write", "0"}},
-               Refusal{"MISCONF", {"BGSAVE"}, {"CONFIG", "SET", "stop-writes-on-bgsave-error", "no"}},
-               Refusal{"NOPERM", {"ACL", "SETUSER", "default", "-@write"}, {"ACL", "SETUSER", "default", "+@all"}});
+  const RedisRefusal bad_disk{"MISCONF", {"BGSAVE"}, {"CONFIG", "SET", "stop-writes-on-bgsave-error", "no"}};
+  const RedisRefusal no_permission{
+      "NOPERM", {"ACL", "SETUSER", "default", "-@write"}, {"ACL", "SETUSER", "default", "+@all"}};
+  const RedisRefusal refusal = GENERATE_COPY(kReplica, kNoMemory, kNoReplicas, bad_disk, no_permission);
   CAPTURE(refusal.code);
   const TempDir gone;
   std::filesystem::create_directory(gone / "d");
@@ -289,7 +273,7 @@ TEST_CASE("outage: keys hold data of another type", "[redis][outage]") {
   Site site(redis.url());
   site.limited = "/limited";
   REQUIRE(site.answers() == kServed);
-  const auto spoil = [&redis](const std::string& pattern, const Words& command) {
+  const auto spoil = [&redis](const std::string& pattern, const std::vector<std::string>& command) {
     const std::string keys = redis.command({"KEYS", pattern});
     REQUIRE_FALSE(keys.empty());
     for (std::size_t begin = 0; begin < keys.size();) {
@@ -297,7 +281,7 @@ TEST_CASE("outage: keys hold data of another type", "[redis][outage]") {
       const std::string key = keys.substr(begin, end - begin);
       begin = end + 1;
       redis.command({"DEL", key});
-      Words words{command.front(), key};
+      std::vector<std::string> words{command.front(), key};
       words.insert(words.end(), command.begin() + 1, command.end());
       redis.command(words);
     }

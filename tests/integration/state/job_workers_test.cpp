@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "integration/state/demo_jobs.h"
 #include "support/catch.h"
 #include "support/processes/redis_process.h"
 #include "support/processes/server_process.h"
@@ -13,20 +14,6 @@
 using namespace pronghorn::test;
 
 namespace {
-
-std::string enqueue(const ServerProcess& server, const std::string& query) {
-  const HttpResponse response = post(server.address(), "/jobs" + query);
-  REQUIRE(response.status == 202);
-  return response.json().at("id").get<std::string>();
-}
-
-nlohmann::json job(const ServerProcess& server, const std::string& id) {
-  return get(server.address(), "/jobs/" + id).json();
-}
-
-bool wait_state(const ServerProcess& server, const std::string& id, const std::string& state) {
-  return eventually(60s, [&] { return job(server, id).value("state", "") == state; });
-}
 
 std::vector<pid_t> job_workers(const ServerProcess& server) {
   std::vector<pid_t> pids;

@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "integration/state/demo_jobs.h"
 #include "support/catch.h"
 #include "support/paths.h"
 #include "support/processes/redis_process.h"
@@ -28,28 +29,7 @@ ServerOptions options_for(const RedisProcess& redis, int workers, std::vector<st
   return {.workers = workers, .redis = redis.url(), .arguments = arguments, .environment = kPlainSignals};
 }
 
-std::string enqueue(const ServerProcess& server, const std::string& query) {
-  const HttpResponse response = post(server.address(), "/jobs" + query);
-  REQUIRE(response.status == 202);
-  return response.json().at("id").get<std::string>();
-}
-
-nlohmann::json job(const ServerProcess& server, const std::string& id) {
-  return get(server.address(), "/jobs/" + id).json();
-}
-
 nlohmann::json counts(const ServerProcess& server) { return get(server.address(), "/jobs").json(); }
-
-// Workers may be killed meanwhile.
-bool wait_state(const ServerProcess& server, const std::string& id, const std::string& state) {
-  return eventually(60s, [&] {
-    try {
-      return job(server, id).value("state", "") == state;
-    } catch (const ClientError&) {
-      return false;
-    }
-  });
-}
 
 int first_pid(const ServerProcess& server, const std::string& id) {
   REQUIRE(wait_state(server, id, "running"));

@@ -83,4 +83,10 @@ class RedisSentinels {
   std::vector<std::unique_ptr<RedisProcess>> sentinels_;
 };
 
+// One for all tests of a program that leave it as it was, because starting it takes two seconds. They use different keys.
+inline RedisCluster& shared_cluster() {
+  static RedisCluster shared({.node_timeout = std::chrono::seconds(15), .arguments = {}});
+  return shared;
+}
+
 }  // namespace pronghorn::test

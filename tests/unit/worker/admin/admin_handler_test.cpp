@@ -64,6 +64,14 @@ struct Fixture {
     return ask(peers.loopback, "GET", path, fields);
   }
 
+  void ask_for_status(Exchange& exchange, Recipient& client) const {
+    exchange.owner = &client;
+    exchange.peer = &peers.loopback;
+    exchange.head.method = "GET";
+    exchange.head.path = "/status";
+    exchange.head.authority = "localhost";
+  }
+
   Config config;
   std::string host = "localhost:8080";
   Scoreboard board = make_board();
@@ -133,11 +141,7 @@ TEST_CASE_METHOD(Fixture, "the polling of the status page is no traffic") {
   AdminHandler handler(config, board, application, [] { return Readiness{}; });
   Recipient client;
   Exchange exchange;
-  exchange.owner = &client;
-  exchange.peer = &peers.loopback;
-  exchange.head.method = "GET";
-  exchange.head.path = "/status";
-  exchange.head.authority = "localhost";
+  ask_for_status(exchange, client);
   handler.handle(exchange);
   CHECK(exchange.counted);
   exchange.head.query = "poll&history=1h";
@@ -152,11 +156,7 @@ TEST_CASE_METHOD(Fixture, "a history without a duration is refused") {
     CAPTURE(query);
     Recipient client;
     Exchange exchange;
-    exchange.owner = &client;
-    exchange.peer = &peers.loopback;
-    exchange.head.method = "GET";
-    exchange.head.path = "/status";
-    exchange.head.authority = "localhost";
+    ask_for_status(exchange, client);
     exchange.head.query = query;
     handler.handle(exchange);
     CHECK(client.response->status() == 400);

@@ -1,4 +1,5 @@
 #include "support/catch.h"
+#include "unit/worker/guardian/test_note.h"
 #include "worker/guardian/handoff/handoff.h"
 #include "worker/guardian/verdict.h"
 
@@ -8,30 +9,15 @@ using Fate = Verdict::Fate;
 namespace {
 
 // A WebSocket that has had 100 bytes of its client, which were handled, and was sent 1000.
-struct Note {
-  LedgerEntry entry{};
-  SocketPositions kernel{.read = 100, .written = 1000};
-  bool guilty = false;
-
-  Note() {
-    entry.state = LedgerState::open;
-    entry.read = entry.dispatched = 100;
-    entry.sent = 1000;
-    entry.upgraded_at = 40;
-    output(1000, 100);
-  }
-  void output(std::uint64_t until, std::uint64_t answers_until) {
-    entry.set_output({.until = until, .answers_until = answers_until, .answers_end = until});
-  }
-  [[nodiscard]] Verdict verdict() const {
-    return judge(entry, kernel, {.was_reading = kernel.read != entry.read && !kernel.broken, .guilty = guilty});
-  }
+struct TestSocketNote : TestNote {
+  TestSocketNote() { entry.upgraded_at = 40; }
+  void output(std::uint64_t until, std::uint64_t answers_until) { TestNote::output(until, answers_until, until); }
 };
 
 }  // namespace
 
 TEST_CASE("An idle WebSocket moves") {
-  const Verdict verdict = Note().verdict();
+  const Verdict verdict = TestSocketNote().verdict();
   CHECK(verdict.fate == Fate::moves);
   CHECK(verdict.socket);
   CHECK_FALSE(verdict.closing);
@@ -41,7 +27,7 @@ TEST_CASE("An idle WebSocket moves") {
 }
 
 TEST_CASE("A connection whose upgrade is not answered is judged as any other") {
-  Note note;
+  TestSocketNote note;
   note.entry.upgraded_at = 130;
   note.kernel.read = note.entry.read = 130;
   note.entry.dispatched = 101;
@@ -54,7 +40,7 @@ TEST_CASE("A connection whose upgrade is not answered is judged as any other") {
 
 TEST_CASE("All output of a WebSocket is owed, also what was written while a message is handled") {
   for (const std::uint64_t written : {1000, 1001, 1499, 1500}) {
-    Note note;
+    TestSocketNote note;
     note.kernel.read = note.entry.read = 130;
     note.entry.dispatched = 101;
     note.kernel.written = written;
@@ -70,7 +56,7 @@ TEST_CASE("All output of a WebSocket is owed, also what was written while a mess
 }
 
 TEST_CASE("A message that was being handled is handled again once, and not if it crashed its worker") {
-  Note note;
+  TestSocketNote note;
   note.kernel.read = 130;
   CHECK(note.verdict().begun == Begun::no);
   note.entry.dispatched = 101;
@@ -85,7 +71,7 @@ TEST_CASE("A message that was being handled is handled again once, and not if it
 }
 
 TEST_CASE("A WebSocket whose client has gone moves: its close handler is to run") {
-  Note note;
+  TestSocketNote note;
   note.kernel.peer_closed = true;
   CHECK(note.verdict().fate == Fate::moves);
   note.kernel.broken = true;
@@ -98,7 +84,7 @@ TEST_CASE("A WebSocket whose client has gone moves: its close handler is to run"
 }
 
 TEST_CASE("A close handler that was running runs again once, without what the client had sent") {
-  Note note;
+  TestSocketNote note;
   note.kernel.read = note.entry.read = 130;
   note.entry.socket_close = SocketClose::due;
   CHECK(note.verdict().fate == Fate::moves);
@@ -122,7 +108,7 @@ TEST_CASE("A close handler that was running runs again once, without what the cl
 }
 
 TEST_CASE("What was known of a message is not held against the close handler") {
-  Note note;
+  TestSocketNote note;
   note.entry.begun = Begun::again;
   note.entry.begun_until = 101;
   note.entry.socket_close = SocketClose::begun;
@@ -130,7 +116,7 @@ TEST_CASE("What was known of a message is not held against the close handler") {
 }
 
 TEST_CASE("A WebSocket whose close handler has run moves only for the output that it owes") {
-  Note note;
+  TestSocketNote note;
   note.entry.socket_close = SocketClose::done;
   CHECK(note.verdict().fate == Fate::ends);
   CHECK_FALSE(note.verdict().owes);
@@ -142,7 +128,7 @@ TEST_CASE("A WebSocket whose close handler has run moves only for the output tha
 }
 
 TEST_CASE("A WebSocket that has lost a part of a message stays so") {
-  Note note;
+  TestSocketNote note;
   note.entry.socket_truncated = 1;
   note.kernel.read = 130;
   CHECK(note.verdict().truncated);
@@ -150,7 +136,7 @@ TEST_CASE("A WebSocket that has lost a part of a message stays so") {
 }
 
 TEST_CASE("A WebSocket whose ledger contradicts the kernel ends") {
-  Note note;
+  TestSocketNote note;
   note.kernel.written = 999;
   CHECK(note.verdict().fate == Fate::ends);
   note.kernel.written = 1001;
@@ -166,7 +152,7 @@ TEST_CASE("A WebSocket whose ledger contradicts the kernel ends") {
 }
 
 TEST_CASE("A WebSocket on a Unix socket moves when no system call was under way") {
-  Note note;
+  TestSocketNote note;
   note.entry.peer.flags = LedgerPeer::kUnix;
   CHECK(judge(note.entry, std::nullopt, {}).fate == Fate::moves);
   CHECK(judge(note.entry, std::nullopt, {.was_reading = true}).fate == Fate::ends);

@@ -3,36 +3,13 @@
 #include <string>
 
 #include "support/catch.h"
+#include "unit/worker/guardian/test_note.h"
 
 using namespace pronghorn::worker;
 using Fate = Verdict::Fate;
 
-namespace {
-
-// A connection that has had 100 bytes of requests answered with 1000.
-struct Note {
-  LedgerEntry entry{};
-  SocketPositions kernel{.read = 100, .written = 1000};
-  bool guilty = false;
-
-  Note() {
-    entry.state = LedgerState::open;
-    entry.read = entry.dispatched = 100;
-    entry.sent = 1000;
-    output(1000, 100, 1000);
-  }
-  void output(std::uint64_t until, std::uint64_t answers_until, std::uint64_t answers_end) {
-    entry.set_output({.until = until, .answers_until = answers_until, .answers_end = answers_end});
-  }
-  [[nodiscard]] Verdict verdict() const {
-    return judge(entry, kernel, {.was_reading = kernel.read != entry.read, .guilty = guilty});
-  }
-};
-
-}  // namespace
-
 TEST_CASE("An idle connection moves") {
-  const Verdict verdict = Note().verdict();
+  const Verdict verdict = TestNote().verdict();
   CHECK(verdict.fate == Fate::moves);
   CHECK(verdict.answered == 100);
   CHECK(verdict.read == 100);
@@ -42,7 +19,7 @@ TEST_CASE("An idle connection moves") {
 }
 
 TEST_CASE("A connection whose worker died between reading a request and beginning it moves with the request") {
-  Note note;
+  TestNote note;
   note.kernel.read = 130;
   CHECK(note.verdict().fate == Fate::moves);
   CHECK(note.verdict().answered == 100);
@@ -50,7 +27,7 @@ TEST_CASE("A connection whose worker died between reading a request and beginnin
 }
 
 TEST_CASE("A worker that died right after a whole response left has answered the request") {
-  Note note;
+  TestNote note;
   note.kernel.read = 130;
   note.kernel.written = 1500;
   note.entry.dispatched = 101;
@@ -63,7 +40,7 @@ TEST_CASE("A worker that died right after a whole response left has answered the
 
 TEST_CASE("What a worker had not sent of a whole response is owed, from nothing to the last byte") {
   for (const std::uint64_t written : {1000, 1001, 1499}) {
-    Note note;
+    TestNote note;
     note.kernel.read = 130;
     note.kernel.written = written;
     note.entry.dispatched = 101;
@@ -79,7 +56,7 @@ TEST_CASE("What a worker had not sent of a whole response is owed, from nothing 
 }
 
 TEST_CASE("A whole response is owed, and the one behind it that is not whole is run again") {
-  Note note;
+  TestNote note;
   note.kernel.read = 200;
   note.kernel.written = 1200;
   note.entry.dispatched = 131;
@@ -93,7 +70,7 @@ TEST_CASE("A whole response is owed, and the one behind it that is not whole is 
 }
 
 TEST_CASE("A kernel that has taken less or more than was given to it is not believed") {
-  Note note;
+  TestNote note;
   note.kernel.written = 999;
   CHECK(note.verdict().fate == Fate::ends);
   note.kernel.written = 1001;
@@ -101,7 +78,7 @@ TEST_CASE("A kernel that has taken less or more than was given to it is not beli
 }
 
 TEST_CASE("A request that the application has seen moves, to be run once more") {
-  Note note;
+  TestNote note;
   note.kernel.read = 130;
   CHECK(note.verdict().begun == Begun::no);
   note.entry.dispatched = 101;
@@ -112,7 +89,7 @@ TEST_CASE("A request that the application has seen moves, to be run once more") 
 }
 
 TEST_CASE("A request whose response has begun to leave is not run again") {
-  Note note;
+  TestNote note;
   note.kernel.read = 130;
   note.entry.dispatched = 101;
   note.output(1500, 100, 1000);
@@ -125,7 +102,7 @@ TEST_CASE("A request whose response has begun to leave is not run again") {
 }
 
 TEST_CASE("A request behind one whose response has left whole may be run again") {
-  Note note;
+  TestNote note;
   note.kernel.read = 200;
   note.kernel.written = 1500;
   note.output(1500, 130, 1500);
@@ -137,7 +114,7 @@ TEST_CASE("A request behind one whose response has left whole may be run again")
 }
 
 TEST_CASE("A request is never run a third time") {
-  Note note;
+  TestNote note;
   note.kernel.read = 130;
   note.entry.begun = Begun::again;
   note.entry.begun_until = 101;
@@ -149,7 +126,7 @@ TEST_CASE("A request is never run a third time") {
 }
 
 TEST_CASE("The request that crashed the worker is guilty, and stays so") {
-  Note note;
+  TestNote note;
   note.kernel.read = 130;
   note.entry.dispatched = 101;
   note.guilty = true;
@@ -161,7 +138,7 @@ TEST_CASE("The request that crashed the worker is guilty, and stays so") {
 }
 
 TEST_CASE("A request before the guilty one is not run a third time") {
-  Note note;
+  TestNote note;
   note.kernel.read = 200;
   note.entry.begun = Begun::guilty;
   note.entry.begun_until = 131;
@@ -170,7 +147,7 @@ TEST_CASE("A request before the guilty one is not run a third time") {
 }
 
 TEST_CASE("What was known of a request is not held against the next one") {
-  Note note;
+  TestNote note;
   note.kernel.read = note.entry.dispatched = 130;
   note.entry.begun = Begun::unknown;
   note.entry.begun_until = 90;
@@ -178,7 +155,7 @@ TEST_CASE("What was known of a request is not held against the next one") {
 }
 
 TEST_CASE("Of requests that were pipelined, none is run a third time, also when another crashed the second worker") {
-  Note note;
+  TestNote note;
   note.kernel.read = 200;
   note.entry.begun = Begun::again;
   note.entry.begun_until = 131;
@@ -210,7 +187,7 @@ TEST_CASE("Requests with an Idempotency-Key may be repeated if their method is P
 }
 
 TEST_CASE("Connections that are closed, leaving or broken end") {
-  Note note;
+  TestNote note;
   note.entry.state = LedgerState::free;
   CHECK(note.verdict().fate == Fate::ends);
   note.entry.state = LedgerState::leaving;
@@ -221,7 +198,7 @@ TEST_CASE("Connections that are closed, leaving or broken end") {
 }
 
 TEST_CASE("A connection whose last response has left ends, and one whose last response has not moves") {
-  Note note;
+  TestNote note;
   note.entry.ends_at = 101;
   CHECK(note.verdict().fate == Fate::moves);
   CHECK_FALSE(note.verdict().ends);
@@ -235,7 +212,7 @@ TEST_CASE("A connection whose last response has left ends, and one whose last re
 }
 
 TEST_CASE("A connection of which the kernel has passed bytes over ends: urgent data is read and never seen") {
-  Note note;
+  TestNote note;
   note.kernel.read = 130;
   CHECK(judge(note.entry, note.kernel, {}).fate == Fate::ends);
   note.entry.read = 130;
@@ -243,7 +220,7 @@ TEST_CASE("A connection of which the kernel has passed bytes over ends: urgent d
 }
 
 TEST_CASE("A ledger that says more was answered than the kernel has seen is not believed") {
-  Note note;
+  TestNote note;
   note.output(1000, 101, 1000);
   CHECK(note.verdict().fate == Fate::ends);
   note.output(1000, 100, 1000);
@@ -251,7 +228,7 @@ TEST_CASE("A ledger that says more was answered than the kernel has seen is not 
 }
 
 TEST_CASE("A connection of a Unix socket moves when no system call was under way") {
-  Note note;
+  TestNote note;
   note.entry.peer.flags = LedgerPeer::kUnix;
   note.entry.read = 110;
   const Verdict verdict = judge(note.entry, std::nullopt, {});

@@ -25,18 +25,12 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// One for all tests, because starting it takes two seconds. They use different keys.
-RedisCluster& cluster() {
-  static RedisCluster shared({.node_timeout = 15s, .arguments = {}});
-  return shared;
-}
-
 const std::vector<std::string> kNames{"ann", "bob", "cid", "dee", "eve", "flo", "gus", "hal", "ida", "joe"};
 
 // Whether several primaries hold keys of this pattern.
 bool are_spread(const std::string& pattern) {
   int nodes = 0;
-  for (std::size_t i = 0; i < 3; ++i) nodes += cluster().node(i).command({"KEYS", pattern}).empty() ? 0 : 1;
+  for (std::size_t i = 0; i < 3; ++i) nodes += shared_cluster().node(i).command({"KEYS", pattern}).empty() ? 0 : 1;
   return nodes > 1;
 }
 
@@ -55,7 +49,7 @@ std::string login(StateWorker& worker, const std::string& user, const std::strin
 
 TEST_CASE("sessions live on a cluster: fields, counters, rotation, login and logging out everywhere",
           "[cluster][session]") {
-  StateWorker one(cluster().url()), two(cluster().url());
+  StateWorker one(shared_cluster().url()), two(shared_cluster().url());
   one.ready();
   two.ready();
   for (const std::string& name : kNames) {
@@ -87,7 +81,7 @@ TEST_CASE("sessions live on a cluster: fields, counters, rotation, login and log
 }
 
 TEST_CASE("limits count on a cluster, by every algorithm, several at once, and leased", "[cluster][limit]") {
-  StateWorker one(cluster().url()), two(cluster().url());
+  StateWorker one(shared_cluster().url()), two(shared_cluster().url());
   one.ready();
   two.ready();
   const Limit two_per_hour = per_client(2, 1h);
@@ -141,8 +135,8 @@ TEST_CASE("an idempotent request is carried out once on a cluster", "[cluster][i
              })
         .idempotent();
   };
-  TestClient client(setup, {.redis = cluster().url()});
-  TestClient other(setup, {.redis = cluster().url()});
+  TestClient client(setup, {.redis = shared_cluster().url()});
+  TestClient other(setup, {.redis = shared_cluster().url()});
   for (const std::string& name : kNames) {
     const TestClient::Headers key{{"Idempotency-Key", name}};
     client.clear_cookies();
@@ -162,7 +156,7 @@ TEST_CASE("an idempotent request is carried out once on a cluster", "[cluster][i
 
 TEST_CASE("the quarantine is shared over a cluster", "[cluster][quarantine]") {
   const QuarantinedRequest crash{"0123456789abcdef", "POST", "/crash", "/crash"};
-  StateWorker worker(cluster().url());
+  StateWorker worker(shared_cluster().url());
   worker.ready();
   for (const std::string& name : kNames) {
     worker::QuarantineStore store(*worker.state->redis, name);
@@ -186,7 +180,7 @@ Task<void> collect(EventReader reader, std::vector<Event>& into) {
 }  // namespace
 
 TEST_CASE("events reach readers over a cluster, and a reader continues from their history", "[cluster][events]") {
-  StateWorker publisher(cluster().url()), listener(cluster().url());
+  StateWorker publisher(shared_cluster().url()), listener(shared_cluster().url());
   publisher.ready();
   listener.ready();
   const auto publish = [&](const std::string& topic, const std::string& payload) {
@@ -217,7 +211,7 @@ TEST_CASE("events reach readers over a cluster, and a reader continues from thei
 }
 
 TEST_CASE("jobs run on a cluster: delayed, unique, tried again, failed, retried and dropped", "[cluster][jobs]") {
-  JobWorker worker(config_for(cluster().url()), "w");
+  JobWorker worker(config_for(shared_cluster().url()), "w");
   std::map<std::string, int> runs;
   for (const std::string& name : kNames) {
     worker.job(name,
@@ -258,8 +252,8 @@ TEST_CASE("jobs run on a cluster: delayed, unique, tried again, failed, retried 
 }
 
 TEST_CASE("the jobs of a dead worker and the ticks of a schedule are taken over on a cluster", "[cluster][jobs]") {
-  JobWorker dying(config_for(cluster().url()), "dying");
-  JobWorker heir(config_for(cluster().url()), "heir");
+  JobWorker dying(config_for(shared_cluster().url()), "dying");
+  JobWorker heir(config_for(shared_cluster().url()), "heir");
   std::vector<std::string> ids;
   Gate gate;
   int runs = 0;
@@ -287,7 +281,7 @@ TEST_CASE("the jobs of a dead worker and the ticks of a schedule are taken over 
 }
 
 TEST_CASE("the cache works on a cluster: fills, waiting, tags, writes and responses", "[cluster][cache]") {
-  CacheWorker one(cluster().url()), two(cluster().url());
+  CacheWorker one(shared_cluster().url()), two(shared_cluster().url());
   two.ready();
   for (const std::string& name : kNames) {
     const std::string tag = "tag of " + name;
@@ -329,7 +323,7 @@ TEST_CASE("the cache works on a cluster: fills, waiting, tags, writes and respon
           co_return no_content();
         });
       },
-      {.redis = cluster().url()});
+      {.redis = shared_cluster().url()});
   for (const std::string& name : kNames) {
     const std::string first = client.get("/pages/" + name).body;
     CHECK(client.get("/pages/" + name).body == first);
@@ -360,7 +354,7 @@ TEST_CASE("tokens are issued, refreshed, revoked, and their reuse is detected on
             .use(require_token(tokens));
         app.get("/me", [](Request& request) { return text(request.token().subject()); }).use(require_token(tokens));
       },
-      {.redis = cluster().url()});
+      {.redis = shared_cluster().url()});
   const auto bearer = [](const nlohmann::json& pair) {
     return TestClient::Headers{{"Authorization", "Bearer " + pair.at("access").get<std::string>()}};
   };

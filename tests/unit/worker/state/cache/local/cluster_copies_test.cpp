@@ -14,12 +14,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// One for the tests after which it is as before.
-RedisCluster& cluster() {
-  static RedisCluster shared({.node_timeout = 15s, .arguments = {}});
-  return shared;
-}
-
 std::string in_redis(const std::string& key) { return "app:c:{" + key + "}"; }
 
 // A key of the cache that node `index` serves.
@@ -33,9 +27,9 @@ std::string key_at(const RedisCluster& nodes, std::size_t index, const std::stri
 }  // namespace
 
 TEST_CASE("in a cluster a change on any node drops the local copies of that key alone", "[cluster][cache]") {
-  CacheWorker first(cluster().url()), second(cluster().url());
+  CacheWorker first(shared_cluster().url()), second(shared_cluster().url());
   std::vector<std::string> keys;
-  for (std::size_t node = 0; node < 3; ++node) keys.push_back(key_at(cluster(), node, "change"));
+  for (std::size_t node = 0; node < 3; ++node) keys.push_back(key_at(shared_cluster(), node, "change"));
   for (const std::string& key : keys) {
     first.get(key, "old", kLocal);
     REQUIRE(becomes_local(first, key, "old"));
@@ -50,11 +44,11 @@ TEST_CASE("in a cluster a change on any node drops the local copies of that key 
 
 TEST_CASE("in a cluster an invalidated tag drops the local copies that carry it, on whatever node they are",
           "[cluster][cache]") {
-  CacheWorker first(cluster().url()), second(cluster().url());
+  CacheWorker first(shared_cluster().url()), second(shared_cluster().url());
   const CacheOptions options{.ttl = 100s, .tags = {"tag of all"}, .local = true};
   std::vector<std::string> keys;
   for (std::size_t node = 0; node < 3; ++node) {
-    keys.push_back(key_at(cluster(), node, "tagged"));
+    keys.push_back(key_at(shared_cluster(), node, "tagged"));
     first.get(keys.back(), "old", options);
     REQUIRE(becomes_local(first, keys.back(), "old", options));
   }
@@ -67,18 +61,19 @@ TEST_CASE("in a cluster an invalidated tag drops the local copies that carry it,
 
 TEST_CASE("a connection to one node of a cluster that breaks drops the local copies of its keys alone",
           "[cluster][cache]") {
-  CacheWorker worker(cluster().url());
-  const std::string lost = key_at(cluster(), 0, "broken"), kept = key_at(cluster(), 1, "whole");
+  CacheWorker worker(shared_cluster().url());
+  const std::string lost = key_at(shared_cluster(), 0, "broken"), kept = key_at(shared_cluster(), 1, "whole");
   worker.get(lost, "old", kLocal);
   worker.get(kept, "kept", kLocal);
   for (const char* type : {"pubsub", "normal"}) {
     const std::string value = worker.get(lost, "old", kLocal);
     REQUIRE(becomes_local(worker, lost, value));
     REQUIRE(becomes_local(worker, kept, "kept"));
-    cluster().node(0).command({"CLIENT", "KILL", "TYPE", type, "SKIPME", "yes"});
-    cluster().node(0).command({"DEL", in_redis(lost)});  // nobody hears of it
+    shared_cluster().node(0).command({"CLIENT", "KILL", "TYPE", type, "SKIPME", "yes"});
+    shared_cluster().node(0).command({"DEL", in_redis(lost)});  // nobody hears of it
     CHECK(worker.wait([&] {
-      return worker.get(lost, type, kLocal) == type && cluster().node(0).command({"EXISTS", in_redis(lost)}) == "1";
+      return worker.get(lost, type, kLocal) == type &&
+             shared_cluster().node(0).command({"EXISTS", in_redis(lost)}) == "1";
     }));
     CHECK(is_local(worker, kept, "kept"));
   }
@@ -86,24 +81,24 @@ TEST_CASE("a connection to one node of a cluster that breaks drops the local cop
 }
 
 TEST_CASE("a slot that moves to another node takes its local copies along, which are right there", "[cluster][cache]") {
-  CacheWorker first(cluster().url()), second(cluster().url());
-  const std::string key = key_at(cluster(), 0, "moving");
+  CacheWorker first(shared_cluster().url()), second(shared_cluster().url());
+  const std::string key = key_at(shared_cluster(), 0, "moving");
   first.get(key, "1", kLocal);
   REQUIRE(becomes_local(first, key, "1"));
-  cluster().move_slot(worker::key_slot(in_redis(key)), 0, 1);
+  shared_cluster().move_slot(worker::key_slot(in_redis(key)), 0, 1);
   second.run(second.cache().invalidate(key));
   CHECK(first.wait([&] { return first.get(key, "2", kLocal) == "2"; }));
   REQUIRE(becomes_local(first, key, "2"));  // told of by the node that has it now
   second.run(second.cache().invalidate(key));
   CHECK(first.wait([&] { return first.get(key, "3", kLocal) == "3"; }));
-  cluster().move_slot(worker::key_slot(in_redis(key)), 1, 0);
+  shared_cluster().move_slot(worker::key_slot(in_redis(key)), 1, 0);
 }
 
 TEST_CASE("a cluster whose user may use no transactions has the values, without local copies", "[cluster][cache]") {
-  cluster().command_all({"ACL", "SETUSER", "default", "-@transaction"});
+  shared_cluster().command_all({"ACL", "SETUSER", "default", "-@transaction"});
   {
-    CacheWorker worker(cluster().url());
-    const std::string key = key_at(cluster(), 0, "forbidden");
+    CacheWorker worker(shared_cluster().url());
+    const std::string key = key_at(shared_cluster(), 0, "forbidden");
     CHECK(worker.get(key, "v", kLocal) == "v");
     worker.turn(50ms);
     for (int i = 0; i < 3; ++i) {
@@ -113,7 +108,7 @@ TEST_CASE("a cluster whose user may use no transactions has the values, without 
       worker.turn(20ms);
     }
   }
-  cluster().command_all({"ACL", "SETUSER", "default", "+@all"});
+  shared_cluster().command_all({"ACL", "SETUSER", "default", "+@all"});
 }
 
 TEST_CASE("a primary that is killed takes its local copies with it, and its replica's are right", "[cluster][cache]") {

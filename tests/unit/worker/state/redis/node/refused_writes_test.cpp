@@ -1,6 +1,7 @@
 #include <filesystem>
 #include <vector>
 
+#include "support/processes/redis_refusals.h"
 #include "unit/worker/state/sessions/stored_session.h"
 #include "worker/state/redis/protocol/reply_errors.h"
 
@@ -9,15 +10,6 @@ using namespace pronghorn::test;
 
 namespace {
 
-using Words = std::vector<std::string>;
-
-// A command that makes Redis refuse writes, and the one that ends it.
-struct Refusal {
-  std::string code;
-  Words begin;
-  Words end;
-};
-
 std::string client_id(StateWorker& worker) { return std::to_string(worker.command("CLIENT", "ID").integer()); }
 
 }  // namespace
@@ -25,13 +17,9 @@ std::string client_id(StateWorker& worker) { return std::to_string(worker.comman
 // A Redis that had become a replica refused the renewal of the time to live, so reads of sessions failed too; each such
 // reply also broke the connection, which came back at once.
 TEST_CASE("while Redis refuses writes, sessions are read over the same connection", "[redis][session]") {
-  const auto refusal =
-      GENERATE(as<Refusal>(), Refusal{"READONLY", {"REPLICAOF", "127.0.0.1", "1"}, {"REPLICAOF", "NO", "ONE"}},
-               Refusal{"OOM", {"CONFIG", "SET", "maxmemory", "1"}, {"CONFIG", "SET", "maxmemory", "0"}},
-               Refusal{"NOREPLICAS",
-                       {"CONFIG", "SET", "min-replicas-to-write", "1"},
-                       {"CONFIG", "SET", "min-replicas-to-write", "0"}},
-               Refusal{"NOPERM", {"ACL", "SETUSER", "default", "-hset"}, {"ACL", "SETUSER", "default", "+hset"}});
+  const RedisRefusal no_permission{
+      "NOPERM", {"ACL", "SETUSER", "default", "-hset"}, {"ACL", "SETUSER", "default", "+hset"}};
+  const RedisRefusal refusal = GENERATE_COPY(kReplica, kNoMemory, kNoReplicas, no_permission);
   CAPTURE(refusal.code);
   RedisProcess redis;
   StateWorker worker(redis.url());
