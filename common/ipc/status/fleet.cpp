@@ -1,13 +1,10 @@
 #include "common/ipc/status/fleet.h"
 
 #include <algorithm>
-#include <ctime>
 #include <unordered_map>
 
 namespace pronghorn {
 namespace {
-
-constexpr std::int64_t kExpiresSoon = 14 * 24 * 3600;  // seconds until a certificate expires
 
 std::uint64_t read(const Counter& counter) noexcept { return counter.load(std::memory_order_relaxed); }
 
@@ -219,64 +216,6 @@ Readiness fleet_readiness(const Scoreboard& board) {
                     fleet_redis(board).state == RedisState::up;
   readiness.draining = server.draining.load() != 0;
   return readiness;
-}
-
-std::vector<std::string> degradations(const Scoreboard& board) {
-  std::vector<std::string> reasons;
-  const std::uint64_t now = monotonic_ms();
-  if (board.server().draining.load() != 0) reasons.emplace_back("the server is draining");
-  for (std::uint32_t index = 0; index < std::min(board.server().slots.load(), kMaxWorkers); ++index) {
-    const SlotRow& slot = board.slot(index);
-    const SlotState state = slot.state.load();
-    const bool restarting = state == SlotState::starting && slot.last_exit_at.load() != 0 && slot.old_pid.load() == 0;
-    if (restarting || state == SlotState::backoff || state == SlotState::stopped) {
-      reasons.push_back("slot " + std::to_string(index) + " has no worker: " + to_string(state));
-      continue;
-    }
-    if (slot.pid.load() != 0 && slot.pid.load() == slot.unguarded_pid.load()) {
-      reasons.push_back("the guardian of worker " + std::to_string(index) +
-                        " has ended: its connections would end with it (pronghorn reload replaces it)");
-    }
-    const double stuck = stuck_seconds(board.worker(index, slot.row.load() % kRowsPerSlot), now);
-    if (slot.pid.load() != 0 && stuck > 0) {
-      reasons.push_back("the worker in slot " + std::to_string(index) + " is stuck for " +
-                        std::to_string(static_cast<std::uint64_t>(stuck)) + " s");
-    }
-  }
-  const auto today = static_cast<std::int64_t>(std::time(nullptr));
-  for (std::size_t i = 0; i < std::min<std::size_t>(board.server().certificates.load(), kMaxCertificateRows); ++i) {
-    const CertificateRow& row = board.server().certificate_rows[i];
-    const std::int64_t left = static_cast<std::int64_t>(row.not_after.load()) - today;
-    if (left > kExpiresSoon) continue;
-    reasons.push_back("the certificate " + row.file.get() +
-                      (left <= 0 ? " has expired: clients refuse it"
-                                 : " expires in " + std::to_string(left / (24 * 3600)) + " days"));
-  }
-  for (std::uint32_t index = kFirstJobSlot; index < kMaxSlots && board.server().draining.load() == 0; ++index) {
-    const SlotRow& slot = board.slot(index);
-    const std::string name = "job worker " + std::to_string(index - kFirstJobSlot);
-    const bool missing = slot.pid.load() == 0 && slot.last_exit_at.load() != 0;
-    if (missing) reasons.push_back(name + " does not run: " + to_string(slot.state.load()));
-    if (slot.pid.load() == 0) continue;
-    const double stuck = stuck_seconds(board.worker(index, slot.row.load() % kRowsPerSlot), now);
-    if (stuck > 0)
-      reasons.push_back(name + " is stuck for " + std::to_string(static_cast<std::uint64_t>(stuck)) + " s");
-  }
-  if (has_distributor(board) && board.server().draining.load() == 0) {
-    const SlotRow& slot = board.slot(kDistributorSlot);
-    const WorkerRow& row = board.worker(kDistributorSlot, slot.row.load() % kRowsPerSlot);
-    if (slot.pid.load() == 0) {
-      reasons.emplace_back("no distributor runs: connections wait in the accept queue");
-    } else if (stuck_seconds(row, now) > 0) {
-      reasons.emplace_back("the distributor is stuck: connections wait in the accept queue");
-    }
-  }
-  if (board.server().redis_mode.get() == "none") return reasons;
-  const FleetRedis redis = fleet_redis(board);
-  if (redis.state == RedisState::down) {
-    reasons.push_back("Redis is down" + (redis.error.empty() ? "" : ": " + redis.error));
-  }
-  return reasons;
 }
 
 }  // namespace pronghorn

@@ -87,8 +87,4 @@ struct Readiness {
 // accept is counted by the workers.
 [[nodiscard]] CounterSums distributor_counters(const Scoreboard& board) noexcept;
 
-// Why the server is degraded, one sentence per reason: slots without a worker, stuck workers, the distributor, Redis,
-// draining. A slot that starts its first worker is not a reason.
-[[nodiscard]] std::vector<std::string> degradations(const Scoreboard& board);
-
 }  // namespace pronghorn

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "common/ipc/quarantine_table.h"
+#include "common/ipc/status/degradations.h"
 #include "common/ipc/status/status_parts.h"
 #include "common/log_format.h"
 #include "common/text/json_text.h"

@@ -3,7 +3,7 @@
 #include <memory>
 #include <string>
 
-#include "common/ipc/status/fleet.h"
+#include "common/ipc/status/degradations.h"
 #include "common/log.h"
 #include "support/catch.h"
 #include "support/temp_dir.h"
