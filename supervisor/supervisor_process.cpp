@@ -39,6 +39,7 @@ SupervisorProcess::SupervisorProcess(uv_loop_t* loop, Ground& ground, const Supe
     : loop_(loop),
       ground_(ground),
       began_ms_(monotonic_ms()),
+      report_(manager_, ground.listeners),
       children_(loop, [this] { schedule(); }),
       control_(make_control(
           loop, ground,
@@ -97,7 +98,7 @@ SupervisorProcess::SupervisorProcess(uv_loop_t* loop, Ground& ground, const Supe
                  .symbolizer = symbolizer_,
                  .redis = redis_,
                  .distributes = passes_connections(ground.config->balance),
-                 .close_listeners = [this] { close_listeners(); }}),
+                 .close_listeners = [this] { report_.close_listeners(); }}),
       due_(loop, [this] { advance(); }),
       tick_(loop, [this] { tick(); }),
       memory_tick_(loop, [this] { watch_memory(); }),
@@ -231,6 +232,12 @@ bool SupervisorProcess::all_ready() const noexcept {
   return distributes && slots.ready_slots() == slots.target();
 }
 
+std::string SupervisorProcess::status_line() const {
+  const Slots& slots = workers_.slots();
+  return fmt::format("{} of {} workers ready, generation {}", slots.ready_slots(), slots.target(),
+                     rollouts_.launch().generation);
+}
+
 void SupervisorProcess::announce() {
   announced_ = true;
   std::vector<std::string> urls;
@@ -241,8 +248,9 @@ void SupervisorProcess::announce() {
   if (ground_.admin_listeners) parts.push_back("admin on " + ground_.admin_listeners->addresses().front().url());
   log_info(fmt::format("listening on {} with {}, pid {}, ready in {} ms", fmt::join(urls, " and "),
                        fmt::join(parts, ", "), ::getpid(), monotonic_ms() - began_ms_));
-  store_listeners();
-  store_ticket_keys();
+  report_.keep_listeners();
+  // Also when the server ends in order: a restart of the service continues with them.
+  if (ground_.ticket_keys) manager_.keep(ground_.ticket_keys->fd(), kTicketKeysName);
   manager_.ready(status_line());
 }
 
@@ -254,7 +262,7 @@ void SupervisorProcess::advance() {
   if (distribution_ && !stopping()) next = earlier(next, distribution_->advance());
   if (has_relay()) next = earlier(next, relay_.advance());
   next = earlier(next, replacement_.advance());
-  tell_manager();
+  if (announced_ && !stopping()) report_.update(rollouts_.busy(), status_line());
   if (!announced_ && phase_ == Phase::running && all_ready()) announce();
   const std::uint64_t now = monotonic_ms();
   if (stopping()) {
@@ -283,7 +291,7 @@ void SupervisorProcess::tick() {
   flush_log();
   const std::uint64_t dropped = dropped_log_lines();
   add(ground_.board.server()[Count::log_lines_dropped], dropped - std::exchange(counted_drops_, dropped));
-  if (announced_ && !stopping()) store_listeners();
+  if (announced_ && !stopping()) report_.keep_listeners();
   manager_.flush();
   if (announced_ && phase_ == Phase::running) {
     scaling_.tick(now);

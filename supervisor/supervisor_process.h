@@ -9,9 +9,7 @@
 #include <expected>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "common/config/config.h"
@@ -33,6 +31,7 @@
 #include "supervisor/recycling/recycler.h"
 #include "supervisor/redis/embedded_redis.h"
 #include "supervisor/rollout/rollouts.h"
+#include "supervisor/service_report.h"
 #include "supervisor/shutdown.h"
 #include "supervisor/system/child_process.h"
 #include "supervisor/system/service_manager.h"
@@ -94,11 +93,6 @@ class SupervisorProcess {
   [[nodiscard]] bool may_roll_out(const Rollouts::Waiter& waiter);
   void replace_program(ProgramReplacement::Waiter waiter);
   void restore_control();
-  void tell_reload();
-  void tell_manager();
-  void store_listeners();
-  void store_ticket_keys();
-  void close_listeners();
   [[nodiscard]] std::string status_line() const;
   void reopen_logs();
   // Returns one line that says why the level stays, or nothing.
@@ -115,8 +109,7 @@ class SupervisorProcess {
   std::uint64_t began_ms_;
 
   ServiceManager manager_;
-  bool told_reload_ = false;                      // the service manager knows of the running rollout
-  std::set<std::pair<std::string, int>> stored_;  // listeners that the service manager keeps, with their names
+  ServiceReport report_;
   Children children_;
   ControlSocket control_;
   std::optional<EmbeddedRedis> redis_;
