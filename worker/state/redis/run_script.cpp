@@ -2,9 +2,9 @@
 
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "worker/state/redis/node/redis_call.h"
+#include "worker/state/redis/protocol/words.h"
 
 namespace pronghorn::worker {
 namespace {
@@ -12,12 +12,10 @@ namespace {
 void send_script(RedisCall& call, std::string_view command, std::string_view script,
                  std::span<const std::string_view> keys, std::span<const std::string_view> args) {
   const std::string key_count = std::to_string(keys.size());
-  std::vector<std::string_view> words;
-  words.reserve(3 + keys.size() + args.size());
-  words.insert(words.end(), {command, script, key_count});
-  words.insert(words.end(), keys.begin(), keys.end());
-  words.insert(words.end(), args.begin(), args.end());
-  call.send(words);
+  Words words{command, script, key_count};
+  words.add(keys);
+  words.add(args);
+  call.send(words.all());
 }
 
 }  // namespace

@@ -39,7 +39,7 @@ class RedisLink final : private RedisConnection::Listener {
     // Connected and logged in: commands can be written. `refusal`: the error with which Redis refuses writes, or empty.
     virtual void link_up(std::string_view refusal) = 0;
     // The reply to the oldest command without one. `received_ns`: uv_hrtime() when its bytes were read.
-    virtual void link_replied(Reply reply, std::uint64_t received_ns) = 0;
+    virtual void link_replied(Reply&& reply, std::uint64_t received_ns) = 0;
     // The socket took all bytes of the last write().
     virtual void link_writable() = 0;
     // There is no connection now: replies that are still missing never come, and new commands must fail with

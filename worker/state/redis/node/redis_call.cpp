@@ -59,10 +59,11 @@ std::uint64_t RedisCall::connection(std::size_t index) const noexcept {
   return routed_ ? routed_->units[routed_->unit_of(static_cast<std::uint32_t>(index))].connection : 0;
 }
 
-void RedisCall::accept(Reply reply) {
+void RedisCall::accept(Reply&& reply) {
   if (received_++ == 0) {
     first_ = std::move(reply);
   } else {
+    if (others_.empty()) others_.reserve(sent_ - 1);
     others_.push_back(std::move(reply));
   }
 }

@@ -77,7 +77,7 @@ class RedisCall {
 
   [[nodiscard]] bool failed() const noexcept { return !failure_.empty(); }
   [[nodiscard]] std::size_t outstanding() const noexcept { return failed() ? 0 : sent_ - received_; }
-  void accept(Reply reply);
+  void accept(Reply&& reply);
   // Takes the call's commands out of all queues, and has it resumed. `misuse`: the application's mistake.
   void fail(std::string_view why, bool misuse = false);
   void forget() noexcept;

@@ -83,9 +83,11 @@ void RedisNode::issue(RedisCall& call, std::span<const std::string_view> words) 
   std::size_t size = 0;
   for (const std::string_view word : words) size += word.size();
   // A call that has begun is not refused: half of a transaction must not stay on the connection.
-  if (const std::string why = obstacle(call.sent_ > 0, size); !why.empty()) {
-    add(counters_[Count::redis_errors]);
-    return call.fail(why);
+  if (!is_free(size)) {
+    if (const std::string why = obstacle(call.sent_ > 0, size); !why.empty()) {
+      add(counters_[Count::redis_errors]);
+      return call.fail(why);
+    }
   }
   const std::uint64_t now = uv_hrtime();
   if (call.sent_ == 0 && call.until_ns_ <= now) return call.fail(kNoTimeLeft);
@@ -116,6 +118,12 @@ std::uint64_t RedisNode::enqueue(RedisCall* call, std::uint32_t first, std::uint
   unsent_ += count;
   enqueued(now);
   return sequence;
+}
+
+// Whether a command of `size` bytes certainly has no obstacle().
+bool RedisNode::is_free(std::size_t size) const noexcept {
+  return link_.up() && circuit_.closed() && pending_.size() < kMaxPending && output_.size() < kMaxOutput &&
+         size <= kMaxCommand;
 }
 
 std::string RedisNode::obstacle(std::size_t size) const { return obstacle(false, size); }
@@ -159,7 +167,7 @@ void RedisNode::link_up(std::string_view refusal) {
   flush_before_poll();  // the commands that waited for the connection
 }
 
-void RedisNode::link_replied(Reply reply, std::uint64_t received_ns) {
+void RedisNode::link_replied(Reply&& reply, std::uint64_t received_ns) {
   if (pending_.empty()) {
     // Redis sends an error before it closes a connection that it does not want.
     return link_.lost(reply.is_error() ? reply.error() : "a reply without a command");

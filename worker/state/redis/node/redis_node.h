@@ -115,11 +115,12 @@ class RedisNode final : private RedisLink::Listener {
 
   // RedisLink::Listener
   void link_up(std::string_view refusal) override;
-  void link_replied(Reply reply, std::uint64_t received_ns) override;
+  void link_replied(Reply&& reply, std::uint64_t received_ns) override;
   void link_writable() override { flush(); }
   void link_down(std::string_view reason) override;
   void link_settled() override;
 
+  [[nodiscard]] bool is_free(std::size_t size) const noexcept;
   [[nodiscard]] std::string obstacle(bool begun, std::size_t size) const;
   void enqueued(std::uint64_t now_ns);
   void flush_before_poll();
