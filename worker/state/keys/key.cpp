@@ -1,16 +1,22 @@
 #include "worker/state/keys/key.h"
 
 #include <algorithm>
+#include <array>
 
 #include "worker/state/keys/digest.h"
 
 namespace pronghorn::worker {
 namespace {
 
-bool is_plain(char byte) noexcept {
-  return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') ||
-         std::string_view("-_.~/:@").find(byte) != std::string_view::npos;
-}
+constexpr std::array<bool, 256> kPlain = [] {
+  std::array<bool, 256> plain{};
+  for (const char byte : std::string_view("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~/:@")) {
+    plain[static_cast<unsigned char>(byte)] = true;
+  }
+  return plain;
+}();
+
+bool is_plain(char byte) noexcept { return kPlain[static_cast<unsigned char>(byte)]; }
 
 }  // namespace
 
