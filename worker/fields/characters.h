@@ -12,7 +12,15 @@ namespace pronghorn::worker {
 // A character belongs to any number of these classes; kTable holds the bits of each byte.
 namespace character_class {
 
-enum : std::uint8_t { kToken = 1, kTarget = 2, kHost = 4, kCookieValue = 8, kPercent = 16, kQuestion = 32 };
+enum : std::uint8_t {
+  kToken = 1,
+  kTarget = 2,
+  kHost = 4,
+  kCookieValue = 8,
+  kPercent = 16,
+  kQuestion = 32,
+  kFieldValue = 64
+};
 
 consteval std::array<std::uint8_t, 256> make_table() {
   std::array<std::uint8_t, 256> table{};
@@ -30,6 +38,9 @@ consteval std::array<std::uint8_t, 256> make_table() {
   mark("?", kQuestion);
   for (int c = 0x21; c < 0x7f; ++c) {
     if (c != '"' && c != ',' && c != ';' && c != '\\') table[static_cast<std::size_t>(c)] |= kCookieValue;
+  }
+  for (std::size_t c = 0; c < table.size(); ++c) {
+    if ((c >= 0x20 || c == '\t') && c != 0x7f) table[c] |= kFieldValue;
   }
   return table;
 }
@@ -62,11 +73,7 @@ inline bool is_cookie_value(std::string_view text) noexcept {
 
 // A field value: no control characters except HTAB. Bytes above 0x7f are allowed (obs-text). May be empty.
 inline bool is_field_value(std::string_view text) noexcept {
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if ((byte < 0x20 && byte != '\t') || byte == 0x7f) return false;
-  }
-  return true;
+  return character_class::all_of(text, character_class::kFieldValue);
 }
 
 }  // namespace pronghorn::worker

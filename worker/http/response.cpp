@@ -44,6 +44,11 @@ std::string read_whole(int fd, const std::string& path) {
   }
 }
 
+void append_line(std::string& fields, std::string_view name, std::string_view value) {
+  fields.reserve(fields.size() + name.size() + value.size() + 4);
+  fields.append(name).append(": ").append(value).append("\r\n");
+}
+
 void check_cookie(std::string_view name, std::string_view value, const CookieOptions& options) {
   if (!worker::is_token(name)) throw std::invalid_argument("invalid cookie name: not a token (RFC 9110 section 5.6.2)");
   if (!worker::is_cookie_value(value)) {
@@ -103,14 +108,14 @@ Response& Response::set(std::string_view name, std::string_view value) & {
   check_response_field(name, value);
   if (equal_ignoring_case(name, "content-type")) return content_type(value);
   remove(name);
-  return append(name, value);
+  append_line(fields_, name, value);
+  return *this;
 }
 
 Response& Response::append(std::string_view name, std::string_view value) & {
   check_response_field(name, value);
   if (equal_ignoring_case(name, "content-type")) return content_type(value);
-  fields_.reserve(fields_.size() + name.size() + value.size() + 4);
-  fields_.append(name).append(": ").append(value).append("\r\n");
+  append_line(fields_, name, value);
   return *this;
 }
 
