@@ -11,6 +11,8 @@
 namespace pronghorn::worker {
 namespace {
 
+constexpr std::size_t kTypicalLimit = 64;  // bytes of a limit in one of the fields
+
 // Every response of a limited route has these fields, and fmt would take most of the time to make them.
 void append_number(std::string& text, std::int64_t number) {
   std::array<char, 20> digits;
@@ -23,6 +25,7 @@ void append_name(std::string& text, const LimitOutcome& outcome) {
 
 std::string policies(const std::vector<LimitOutcome>& outcomes) {
   std::string text;
+  text.reserve(kTypicalLimit * outcomes.size());
   for (const LimitOutcome& each : outcomes) {
     append_name(text, each);
     text += ";q=";
@@ -39,6 +42,7 @@ std::string policies(const std::vector<LimitOutcome>& outcomes) {
 
 std::string service_limits(const std::vector<LimitOutcome>& outcomes) {
   std::string text;
+  text.reserve(kTypicalLimit * outcomes.size());
   for (const LimitOutcome& each : outcomes) {
     if (!each.known) continue;
     append_name(text, each);

@@ -34,10 +34,9 @@ std::string policy_name(const Limit& limit) {
 
 // The limit's own name, or that of its algorithm; numbered if an earlier limit has the same.
 std::string unique_name(const Limit& limit, const std::vector<LimitOutcome>& earlier) {
-  const std::string name = policy_name(limit);
-  std::string unique = name;
+  std::string unique = policy_name(limit);
   for (int number = 2; std::ranges::find(earlier, unique, &LimitOutcome::name) != earlier.end(); ++number) {
-    unique = name + "-" + std::to_string(number);
+    unique = policy_name(limit) + "-" + std::to_string(number);
   }
   return unique;
 }
@@ -111,7 +110,9 @@ Task<LimitDecision> RateLimiter::check(Request& request, Limits limits, Names na
 
 void RateLimiter::set_key(Checked& checked, const Limit& limit, std::string_view name, std::string_view who) {
   checked.who = who_part(who);
-  checked.key = keys_.base_of(limit, name) + checked.who + "}";
+  const std::string& base = keys_.base_of(limit, name);
+  checked.key.reserve(base.size() + checked.who.size() + 1);
+  checked.key.assign(base).append(checked.who).append("}");
 }
 
 // Those that need no wait. Whether these are all.
@@ -175,7 +176,7 @@ void RateLimiter::give_back(std::vector<Checked>& checked) {
 
 std::vector<std::shared_ptr<LimitQuestion>> RateLimiter::questions(Limits limits, const std::vector<Checked>& checked) {
   std::vector<std::shared_ptr<LimitQuestion>> questions;
-  std::vector<std::string_view> asked;  // whose limits each question is about
+  std::vector<std::string_view> asked;  // in a cluster: whose limits each question is about
   for (std::size_t i = 0; i < limits.size(); ++i) {
     if (checked[i].verdict) continue;
     std::size_t which =
@@ -183,9 +184,9 @@ std::vector<std::shared_ptr<LimitQuestion>> RateLimiter::questions(Limits limits
     if (which == questions.size()) {
       // Not the request's id, which a proxy may give to several.
       const bool counts_running = std::ranges::any_of(limits, is_concurrent);
-      questions.push_back(
-          std::make_shared<LimitQuestion>(*client_, counts_running ? holders_.next_request() : std::string()));
-      asked.emplace_back(checked[i].who);
+      questions.push_back(std::make_shared<LimitQuestion>(
+          *client_, counts_running ? holders_.next_request() : std::string(), limits.size() - i));
+      if (one_slot_) asked.emplace_back(checked[i].who);
     }
     std::optional<Leases::Fetch> fetch =
         checked[i].may_lease ? leases_.begin_fetch(checked[i].digest, monotonic_ms(), patience_) : std::nullopt;
@@ -194,25 +195,27 @@ std::vector<std::shared_ptr<LimitQuestion>> RateLimiter::questions(Limits limits
   return questions;
 }
 
+// A question that takes permits for others goes on if the request ends.
+Task<void> RateLimiter::ask(const std::shared_ptr<LimitQuestion>& question) {
+  Task<void> task = LimitQuestion::ask(question);
+  return question->takes_more() ? shield(std::move(task)) : std::move(task);
+}
+
 // Asks Redis about the limits that have no verdict yet. Returns the places that the request has in concurrency limits.
 Task<Places> RateLimiter::ask(Limits limits, std::vector<Checked>& checked) {
   const std::vector<std::shared_ptr<LimitQuestion>> asked = questions(limits, checked);
-  std::vector<Task<std::vector<LimitVerdict>>> tasks;
-  for (const auto& question : asked) {
-    Task<std::vector<LimitVerdict>> task = LimitQuestion::ask(question);
-    tasks.push_back(question->takes_more() ? shield(std::move(task)) : std::move(task));
-  }
-  std::vector<std::vector<LimitVerdict>> answers;
-  if (tasks.size() == 1) {
-    answers.push_back(co_await std::move(tasks.front()));
+  if (asked.size() == 1) {
+    Task<void> task = ask(asked.front());
+    co_await std::move(task);
   } else {
-    answers = co_await when_all(std::move(tasks));
+    std::vector<Task<void>> tasks;
+    for (const auto& question : asked) tasks.push_back(ask(question));
+    co_await when_all(std::move(tasks));
   }
   bool refused = false;
-  for (std::size_t q = 0; q < asked.size(); ++q) {
-    const std::vector<std::size_t>& positions = asked[q]->positions();
-    for (std::size_t i = 0; i < positions.size(); ++i) checked[positions[i]].verdict = answers[q][i];
-    refused = refused || !asked[q]->counted();
+  for (const auto& question : asked) {
+    for (const LimitQuestion::Asked& each : question->asked()) checked[each.position].verdict = each.verdict;
+    refused = refused || !question->counted();
   }
   Places places;
   for (const auto& question : asked) {

@@ -94,6 +94,7 @@ class RateLimiter {
   [[nodiscard]] bool draw(Limits limits, std::vector<Checked>& checked);
   void draw(const Limit& limit, Checked& checked);
   void give_back(std::vector<Checked>& checked);
+  [[nodiscard]] static Task<void> ask(const std::shared_ptr<LimitQuestion>& question);
   [[nodiscard]] Task<Places> ask(Limits limits, std::vector<Checked>& checked);
   [[nodiscard]] std::vector<std::shared_ptr<LimitQuestion>> questions(Limits limits,
                                                                       const std::vector<Checked>& checked);

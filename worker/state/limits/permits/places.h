@@ -41,9 +41,10 @@ class Places {
 
   // Takes over those of another question about the same request.
   void join(Places&& other) {
+    if (other.keys_.empty()) return;
     if (keys_.empty()) {
       *this = std::move(other);
-    } else if (!other.keys_.empty()) {
+    } else {
       others_.push_back(std::move(other));
     }
   }
