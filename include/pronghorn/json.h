@@ -23,9 +23,11 @@
     "nlohmann/json.hpp was included before pronghorn/json.h, so a missing member in a request may end the worker: include pronghorn/json.h first, link pronghorn::pronghorn with CMake, or use the flags of pkg-config"
 #endif
 #include "pronghorn/detail/json_assert.h"
+#include "pronghorn/detail/json_object.h"
 
 #include <cstddef>
 #include <exception>
+#include <initializer_list>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <stdexcept>
@@ -132,6 +134,11 @@ inline std::optional<std::string> describe_json_error(const std::exception_ptr& 
 // that are not UTF-8 are sent as U+FFFD.
 [[nodiscard]] inline Response json_response(const nlohmann::json& value, int status = 200) {
   return json_text(value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace), status);
+}
+// The same response, faster: chosen for an object whose members are all text, integers and booleans, as in
+// json_response({{"id", 7}, {"name", name}}).
+[[nodiscard]] inline Response json_response(std::initializer_list<detail::JsonMember> members, int status = 200) {
+  return json_text(detail::json_object_text(members), status);
 }
 
 // The request's body as JSON (RFC 8259), whatever its content type. Throws HttpError 400 if the body is empty or

@@ -214,6 +214,29 @@ TEST_CASE("an exception that does not concern the client's JSON stays a 500", "[
   CHECK(client.post("/not-of-the-client", "{}").status == 500);
 }
 
+TEST_CASE("an object of plain values is written as nlohmann-json writes it", "[json]") {
+  const std::string name = "name", text = "a \"b\" \\ \n \x7f \xc3\xa9 \xff";
+  const auto written = [](const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); };
+  CHECK(json_response({{"b", 1}, {"a", true}, {name, std::string_view("x")}, {"", text}}).body() ==
+        written({{"b", 1}, {"a", true}, {name, "x"}, {"", text}}));
+  CHECK(json_response({{text, INT64_MIN}, {"max", UINT64_MAX}, {"small", std::int8_t{-1}}, {"no", false}}).body() ==
+        written({{text, INT64_MIN}, {"max", UINT64_MAX}, {"small", std::int8_t{-1}}, {"no", false}}));
+  CHECK(json_response({{"same", 1}, {"same", 2}}).body() == written({{"same", 1}, {"same", 2}}));
+  CHECK(json_response({}).body() == written({}));
+  CHECK(json_response({{"id", 7}}, 201).status() == 201);
+  CHECK(json_response({{"id", 7}}).header("Content-Type") == "application/json");
+}
+
+TEST_CASE("what is no object of plain values is left to nlohmann-json", "[json]") {
+  CHECK(json_response({{"tags", {"a", "b"}}, {"n", 1}}).body() == R"({"n":1,"tags":["a","b"]})");
+  CHECK(json_response({{"one", {1}}}).body() == R"({"one":[1]})");
+  CHECK(json_response({{"half", 0.5}, {"n", 1}}).body() == R"({"half":0.5,"n":1})");
+  CHECK(json_response({{"null", nullptr}}).body() == R"({"null":null})");
+  CHECK(json_response({{"value", json("text")}}).body() == R"({"value":"text"})");
+  CHECK(json_response({{0, 1}, {2, 3}}).body() == "[[0,1],[2,3]]");
+  CHECK(json_response({"a", "b"}).body() == R"(["a","b"])");
+}
+
 TEST_CASE("text that is not UTF-8 is sent with replacement characters", "[json]") {
   CHECK(json_response({{"a", "\xff"}}).body() == "{\"a\":\"\xEF\xBF\xBD\"}");
   CHECK(json_response({1, 2}, 201).status() == 201);
