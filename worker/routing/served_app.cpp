@@ -221,6 +221,7 @@ Task<void> ServedApp::serve(Exchange& exchange, const ServedRoute& route) {
   std::optional<ErrorAnswer> error;
   try {
     if (exchange.state && !route.entry().limits.empty()) {
+      exchange.state->sessions.begin_load(exchange);
       limits = co_await exchange.state->limiter.check(exchange.request, route.entry().limits, route.limit_names());
       if (!limits->allowed) error = limit_refusal(*limits);
     }
@@ -228,7 +229,9 @@ Task<void> ServedApp::serve(Exchange& exchange, const ServedRoute& route) {
       Response answered = co_await route.run(exchange.request);
       if (!is_final_status(answered)) throw invalid_status(answered);
       response = std::move(answered);
-      if (exchange.session) co_await exchange.state->sessions.commit(exchange, *response);
+      if (exchange.session && exchange.state->sessions.must_commit(exchange)) {
+        co_await exchange.state->sessions.commit(exchange, *response);
+      }
     }
   } catch (...) {
     error = answer_to_exception(exchange, std::current_exception());

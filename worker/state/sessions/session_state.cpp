@@ -17,6 +17,13 @@ constexpr std::size_t kLongestUser = 1024;
 
 std::string flash_field(std::string_view name) { return std::string(kFlashPrefix).append(name); }
 
+// 0 if it is not a number.
+std::int64_t number_of(std::string_view text) noexcept {
+  std::int64_t number = 0;
+  std::from_chars(text.data(), text.data() + text.size(), number);
+  return number;
+}
+
 }  // namespace
 
 const std::string* find_field(const Reply& fields, std::string_view name) noexcept {
@@ -30,9 +37,7 @@ const std::string* find_field(const Reply& fields, std::string_view name) noexce
 
 std::int64_t number_in(const Reply& fields, std::string_view name) noexcept {
   const std::string* text = find_field(fields, name);
-  std::int64_t number = 0;
-  if (text != nullptr) std::from_chars(text->data(), text->data() + text->size(), number);
-  return number;
+  return text != nullptr ? number_of(*text) : 0;
 }
 
 void SessionState::loaded(std::string session_id, Reply found) {
@@ -41,16 +46,28 @@ void SessionState::loaded(std::string session_id, Reply found) {
   fields_ = std::move(found);
   id = std::move(session_id);
   stored = true;
-  cookie_sent = number_in(fields_, kCookieSentField);  // 0 if it is not a number: the cookie is sent again
-  born_ms = number_in(fields_, kBornField);
-  if (const std::string* user = find_field(fields_, kUserField)) user_ = *user;
   const Reply::Array& values = fields_.array();
   for (std::size_t i = 0; i < values.size(); i += 2) {
     const std::string& name = values[i].string();
-    if (name.starts_with(kFlashPrefix)) sweeps.push_back(name);
-    if (is_reserved(name)) continue;
-    size_.bytes += name.size() + values[i + 1].string().size();
-    ++size_.fields;
+    const std::string& value = values[i + 1].string();
+    if (is_reserved(name)) {
+      loaded_reserved(name, value);
+    } else {
+      size_.bytes += name.size() + value.size();
+      ++size_.fields;
+    }
+  }
+}
+
+void SessionState::loaded_reserved(const std::string& name, const std::string& value) {
+  if (name == kCookieSentField) {
+    cookie_sent = number_of(value);  // 0 if it is not a number: the cookie is sent again
+  } else if (name == kBornField) {
+    born_ms = number_of(value);
+  } else if (name == kUserField) {
+    user_ = value;
+  } else if (name.starts_with(kFlashPrefix)) {
+    sweeps.push_back(name);
   }
 }
 

@@ -94,6 +94,7 @@ class SessionState {
   std::vector<std::string> rivals;  // ids of other sessions that the client's cookies name, all stored
 
  private:
+  void loaded_reserved(const std::string& name, const std::string& value);
   [[nodiscard]] std::size_t size_of(std::string_view name) const noexcept;
   void put(std::string name, std::optional<std::string> value, bool staged);
   void doom_rivals();

@@ -16,6 +16,7 @@
 #include "worker/state/redis/redis_client.h"
 #include "worker/state/redis/run_script.h"
 #include "worker/state/sessions/session_id.h"
+#include "worker/state/sessions/session_reading.h"
 #include "worker/state/sessions/session_scripts.h"
 
 namespace pronghorn::worker {
@@ -82,17 +83,18 @@ void SessionStore::refuse_without_redis() {
 
 Task<std::shared_ptr<SessionState>> SessionStore::load(Exchange& exchange) {
   if (client_ == nullptr) refuse_without_redis();
+  loads_of(exchange) = true;
   auto state = std::make_shared<SessionState>(*this, largest_);
-  std::vector<std::string> ids = cookie_.ids_of(exchange);
-  if (ids.empty()) co_return state;
-
-  RedisCall call(*client_);
-  for (const std::string& id : ids) {
-    const std::string key = key_of(id);
-    call.send({"HGETALL", key});
-    call.send({"PTTL", key});
-    if (const std::string_view tag = tag_of(id); !tag.empty()) call.send({"GET", mark_key(tag)});
+  auto* const early = exchange.request.attachment<EarlyReading>();
+  std::unique_ptr<SessionReading> reading = early != nullptr ? early->take() : nullptr;
+  if (!reading) {
+    std::vector<std::string> named = cookie_.ids_of(exchange);
+    if (named.empty()) co_return state;
+    reading = std::make_unique<SessionReading>(*client_, std::move(named));
+    read(*reading);
   }
+  RedisCall& call = reading->call;
+  std::vector<std::string>& ids = reading->ids;
   co_await call;
   // An id that Redis does not know is not adopted: every session gets an id of ours.
   std::int64_t left_ms = -1;
@@ -116,8 +118,31 @@ Task<std::shared_ptr<SessionState>> SessionStore::load(Exchange& exchange) {
     state->loaded(std::move(id), std::move(fields));
     left_ms = left.is_integer() ? left.integer() : -1;
   }
-  if (state->stored) co_await renew(*state, left_ms);
+  if (state->stored && needs_renewal(*state, left_ms)) co_await renew(*state);
   co_return state;
+}
+
+void SessionStore::read(SessionReading& reading) const {
+  for (const std::string& id : reading.ids) {
+    const std::string key = key_of(id);
+    reading.call.send({"HGETALL", key});
+    reading.call.send({"PTTL", key});
+    if (const std::string_view tag = tag_of(id); !tag.empty()) reading.call.send({"GET", mark_key(tag)});
+  }
+}
+
+// Those without a route share one.
+bool& SessionStore::loads_of(const Exchange& exchange) noexcept {
+  return loads_[std::min<std::size_t>(exchange.route_index, kMaxRoutes)];
+}
+
+void SessionStore::begin_load(Exchange& exchange) {
+  if (!loads_of(exchange) || client_ == nullptr || !client_->up()) return;
+  std::vector<std::string> named = cookie_.ids_of(exchange);
+  if (named.empty()) return;
+  auto reading = std::make_unique<SessionReading>(*client_, std::move(named));
+  read(*reading);
+  exchange.request.attach(EarlyReading(std::move(reading), loads_of(exchange)));
 }
 
 // Whether all sessions of its user have been ended since its login, or its absolute lifetime is over. `mark` is null for
@@ -132,8 +157,7 @@ bool SessionStore::has_ended(const Reply& fields, const Reply* mark) const {
   return born > 0 && now_ms() >= born + lifetime_.count();
 }
 
-// What is left of the absolute lifetime, at most `ttl`. A session whose start is not known, because the option was not
-// set then, starts now.
+// What is left of the absolute lifetime, at most `ttl`.
 std::chrono::milliseconds SessionStore::ttl_of(const SessionState& state) const {
   const std::chrono::milliseconds idle = state.made_here ? first_ttl_ : ttl_;
   if (lifetime_.count() == 0) return idle;
@@ -142,18 +166,24 @@ std::chrono::milliseconds SessionStore::ttl_of(const SessionState& state) const 
   return std::clamp(left, std::chrono::milliseconds(1), idle);
 }
 
-// Renews the time to live, but not at every request: a write has a price in Redis' log and its replicas. If Redis
-// refuses the write, the session is still read.
-Task<void> SessionStore::renew(SessionState& state, std::int64_t left_ms) {
-  const bool starts = lifetime_.count() > 0 && state.born_ms == 0;
+// A session whose start is not known, because the option was not set then, starts with this request.
+bool SessionStore::starts_late(const SessionState& state) const noexcept {
+  return lifetime_.count() > 0 && state.born_ms == 0;
+}
+
+// Not at every request: a write has a price in Redis' log and its replicas.
+bool SessionStore::needs_renewal(const SessionState& state, std::int64_t left_ms) const {
   const std::int64_t allowed_ms = ttl_of(state).count();
-  if (left_ms < 0) co_return;
-  if (!starts && left_ms >= allowed_ms - allowed_ms / 10) co_return;
+  return left_ms >= 0 && (starts_late(state) || left_ms < allowed_ms - allowed_ms / 10);
+}
+
+// Renews the time to live. If Redis refuses the write, the session is still read.
+Task<void> SessionStore::renew(SessionState& state) {
   const std::string key = key_of(state.id);
   if (client_->refuses_writes(key)) co_return;
-  const std::string ttl = std::to_string(allowed_ms);
+  const std::string ttl = std::to_string(ttl_of(state).count());
   try {
-    if (starts) {  // a script that does not write if the session has just ended
+    if (starts_late(state)) {  // a script that does not write if the session has just ended
       state.born_ms = now_ms();
       const std::string born = std::to_string(state.born_ms);
       const std::array<std::string_view, 1> keys{key};
@@ -173,7 +203,7 @@ bool SessionStore::cookie_is_old(const SessionState& state) const {
   return age >= ttl_ / 2 || age < -kClockSkew;
 }
 
-bool SessionStore::has_changes(const Exchange& exchange) const {
+bool SessionStore::must_commit(const Exchange& exchange) const {
   if (!exchange.session) return false;
   const SessionState& state = *exchange.session;
   if (state.rotating || state.logging_in || !state.doomed.empty() || !state.sweeps.empty() ||
@@ -184,7 +214,7 @@ bool SessionStore::has_changes(const Exchange& exchange) const {
 }
 
 Task<void> SessionStore::commit(Exchange& exchange, Response& response) {
-  if (!has_changes(exchange)) co_return;
+  if (!must_commit(exchange)) co_return;
   // Several steps are shielded from cancellation: a client that disconnects in between must not lose its session.
   const SessionState& state = *exchange.session;
   const bool one_step = state.doomed.empty() && !(one_slot_ && (state.rotating || state.logging_in));

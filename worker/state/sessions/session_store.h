@@ -15,6 +15,7 @@
 // session that was destroyed, was rotated or has expired. Its changes are discarded.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -24,6 +25,7 @@
 #include <vector>
 
 #include "common/config/config.h"
+#include "common/ipc/scoreboard.h"
 #include "pronghorn/response.h"
 #include "pronghorn/task.h"
 #include "worker/exchange/exchange.h"
@@ -33,6 +35,7 @@
 namespace pronghorn::worker {
 
 class RedisClient;
+struct SessionReading;
 struct SessionWrite;
 
 // Context: loop thread; one per worker. Must outlive every exchange.
@@ -50,11 +53,18 @@ class SessionStore {
   // read. Throws HttpError 503 with --redis none.
   [[nodiscard]] Task<std::shared_ptr<SessionState>> load(Exchange& exchange);
 
+  // Sends the commands of load() now, beside those of the route's limits, so that both take one round trip. Only if the
+  // requests of this route load their sessions, as far as the last ones tell: one that is refused, or does without, turns
+  // that off until the next load(). Call it before the limits are checked.
+  void begin_load(Exchange& exchange);
+
   // Writes the changes of the request, and adds Set-Cookie to the response if the id is new or deleted, or if the cookie
   // was last sent more than half of session_ttl ago. Await it after the handler has returned and before the response is
   // sent, not if the handler threw; a second time, for what has changed since. No round trip if there is nothing to
   // write.
   [[nodiscard]] Task<void> commit(Exchange& exchange, Response& response);
+  // Whether commit() has anything to do. Most requests only read their session, or count in it.
+  [[nodiscard]] bool must_commit(const Exchange& exchange) const;
 
   // Implements Session::increment().
   [[nodiscard]] Task<std::int64_t> increment(std::shared_ptr<SessionState> state, std::string name, std::int64_t by);
@@ -67,8 +77,6 @@ class SessionStore {
     std::optional<std::string> cookie;  // its new value; empty text: delete the cookie
     std::chrono::seconds max_age{};
   };
-  // Whether commit() has anything to write.
-  [[nodiscard]] bool has_changes(const Exchange& exchange) const;
   [[nodiscard]] Task<Saved> save(std::shared_ptr<SessionState> state);
   [[nodiscard]] std::string key_of(std::string_view id) const;
   [[nodiscard]] std::string mark_key(std::string_view tag) const;
@@ -77,7 +85,9 @@ class SessionStore {
   [[nodiscard]] bool has_ended(const Reply& fields, const Reply* mark) const;
   [[nodiscard]] static bool same_slot(std::string_view one, std::string_view other) noexcept;
   [[nodiscard]] bool cookie_is_old(const SessionState& state) const;
-  Task<void> renew(SessionState& state, std::int64_t left_ms);
+  [[nodiscard]] bool starts_late(const SessionState& state) const noexcept;
+  [[nodiscard]] bool needs_renewal(const SessionState& state, std::int64_t left_ms) const;
+  Task<void> renew(SessionState& state);
   Task<void> remove_doomed(SessionState& state);
   Task<bool> write(SessionState& state);
   Task<void> take_fields(SessionWrite& written);
@@ -85,6 +95,8 @@ class SessionStore {
   Task<Reply> run(const SessionWrite& write);
   [[noreturn]] void refuse_without_redis();
   void require_permitted(const Reply& reply);
+  void read(SessionReading& reading) const;
+  [[nodiscard]] bool& loads_of(const Exchange& exchange) noexcept;
 
   RedisClient* client_;
   std::string prefix_;
@@ -94,6 +106,7 @@ class SessionStore {
   std::chrono::milliseconds first_ttl_;
   std::chrono::milliseconds lifetime_;  // 0: no limit
   SessionSize largest_;
+  std::array<bool, kMaxRoutes + 1> loads_{};  // whether requests of the route load their sessions; see begin_load()
   bool told_missing_ = false;
   bool told_forbidden_ = false;
 };
