@@ -26,8 +26,8 @@ concept PlainJson = JsonText<T> || JsonInteger<T> || std::same_as<T, bool>;
 
 // As nlohmann-json writes it: bytes that are not UTF-8 become U+FFFD.
 inline void append_json_string(std::string& output, std::string_view text) {
-  for (const char c : text) {
-    if (c < 0x20 || c == 0x7f || c == '"' || c == '\\') {  // also bytes above 0x7f, where char is signed
+  for (const unsigned char c : text) {
+    if (c < 0x20 || c > 0x7e || c == '"' || c == '\\') {
       output += nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
       return;
     }
