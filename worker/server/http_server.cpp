@@ -40,7 +40,7 @@ HttpServer::HttpServer(uv_loop_t* loop, const Config& config, RequestHandler& ha
       trusted_proxies_(config.trusted_proxies),
       proxies_send_forwarded_(config.forwarding_fields == "forwarded"),
       handshakes_(loop, row,
-                  {.done = [this](int fd, Peer peer, std::size_t size) { serve(fd, std::move(peer), size, 0); },
+                  {.done = [this](int fd, Peer peer, std::size_t size) { serve(fd, std::move(peer), size, nullptr); },
                    .closed = [this] { client_gone(); }}),
       prepare_(new uv_prepare_t),
       check_(new uv_check_t),
@@ -106,7 +106,7 @@ void HttpServer::accepted(int fd, const sockaddr_storage& address, bool is_unix,
   if (!proxy_protocol_.empty() && proxy_protocol_.contains(peer.client.address)) {
     handshakes_.begin(fd, std::move(peer));
   } else {
-    serve(fd, std::move(peer), 0, identity_of(address));
+    serve(fd, std::move(peer), 0, &address);
   }
   limit_clients();
 }
@@ -129,18 +129,25 @@ void HttpServer::know_proxy(Peer& peer) noexcept {
   peer.sends_forwarded = proxies_send_forwarded_;
 }
 
-// `read`: bytes of the connection that were read already, of its PROXY header. `identity`: of the socket; 0: unknown.
-void HttpServer::serve(int fd, Peer peer, std::uint64_t read, std::uint64_t identity) {
+// `read`: bytes of the connection that were read already, of its PROXY header. `address`: of the socket and of the peer;
+// null: unknown, or they differ.
+void HttpServer::serve(int fd, Peer peer, std::uint64_t read, const sockaddr_storage* address) {
   know_proxy(peer);
   const auto limit = context_.limits.max_connections;
   const bool surplus = limit != 0 && connections() >= limit;
   if (surplus) add(context_.row[Count::limit_connections]);
   const bool survives = survival_ != nullptr && !surplus && !peer.https;
-  LedgerEntry* const entry = survives ? survival_->ledger().add(fd, LedgerPeer::of(peer), read, 0, identity) : nullptr;
+  LedgerEntry* const entry = survives ? note(fd, peer, read, address) : nullptr;
   if (survives && entry == nullptr) survival_->tell_full();
   ServedClient& client = add_client(fd, {});
   if (survival_ != nullptr) client.note(survival_->ledger(), entry, read);
   client.serve(std::move(peer), surplus);
+}
+
+LedgerEntry* HttpServer::note(int fd, const Peer& peer, std::uint64_t read, const sockaddr_storage* address) noexcept {
+  Ledger& ledger = survival_->ledger();
+  if (address == nullptr) return ledger.add(fd, LedgerPeer::of(peer), read, 0);
+  return ledger.add(fd, LedgerPeer::of(peer, ip_of(*address)), read, 0, identity_of(*address));
 }
 
 ServedClient& HttpServer::add_client(int fd, std::optional<std::uint64_t> sent) {

@@ -83,7 +83,9 @@ class HttpServer final : private ServedClientOwner {
 
  private:
   void accepted(int fd, const sockaddr_storage& address, bool is_unix, bool is_https);
-  void serve(int fd, Peer peer, std::uint64_t read, std::uint64_t identity);
+  void serve(int fd, Peer peer, std::uint64_t read, const sockaddr_storage* address);
+  [[nodiscard]] LedgerEntry* note(int fd, const Peer& peer, std::uint64_t read,
+                                  const sockaddr_storage* address) noexcept;
   void take(const HandoffInbox::Taken& taken);
   void refuse(const HandoffInbox::Taken& taken) noexcept;
   void record_lost(const HandoffRecord& record, std::string_view bytes);

@@ -46,12 +46,14 @@ struct Ledger::Block {
   std::array<char, kBytes> bytes;
 };
 
-LedgerPeer LedgerPeer::of(const Peer& peer) noexcept {
+LedgerPeer LedgerPeer::of(const Peer& peer) noexcept { return of(peer, parse_ip_address(peer.client.address)); }
+
+LedgerPeer LedgerPeer::of(const Peer& peer, const std::optional<IpAddress>& ip) noexcept {
   LedgerPeer entry;
   entry.port = peer.client.port;
   entry.flags = static_cast<std::uint8_t>((peer.loopback ? kLoopback : 0) | (peer.https ? kHttps : 0) |
                                           (peer.unix_socket ? kUnix : 0));
-  if (const auto ip = parse_ip_address(peer.client.address)) {
+  if (ip) {
     entry.kind = ip->bits == 32 ? Address::ipv4 : Address::ipv6;
     entry.ip = ip->bytes;
   } else if (peer.client.address == "unix") {

@@ -60,7 +60,10 @@ struct LedgerPeer {
   Address kind = Address::unknown;
   std::array<std::uint8_t, 16> ip{};
 
+  // Parses the address.
   [[nodiscard]] static LedgerPeer of(const Peer& peer) noexcept;
+  // `ip`: the same address, if it is one.
+  [[nodiscard]] static LedgerPeer of(const Peer& peer, const std::optional<IpAddress>& ip) noexcept;
   // Leaves trusted_proxies empty: they are in the reader's own configuration.
   [[nodiscard]] Peer to_peer() const;
 };

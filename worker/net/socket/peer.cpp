@@ -5,6 +5,7 @@
 
 #include <charconv>
 #include <cstdint>
+#include <cstring>
 #include <string>
 
 namespace pronghorn::worker {
@@ -21,7 +22,25 @@ std::string ipv4_text(const std::uint8_t* bytes) {
   return {text, end};
 }
 
+std::uint16_t port_of(const sockaddr_storage& address) noexcept {
+  return ntohs(address.ss_family == AF_INET ? reinterpret_cast<const sockaddr_in&>(address).sin_port
+                                            : reinterpret_cast<const sockaddr_in6&>(address).sin6_port);
+}
+
 }  // namespace
+
+std::optional<IpAddress> ip_of(const sockaddr_storage& address) noexcept {
+  IpAddress ip;
+  if (address.ss_family == AF_INET) {
+    ip.bits = 32;
+    std::memcpy(ip.bytes.data(), &reinterpret_cast<const sockaddr_in&>(address).sin_addr, sizeof(in_addr));
+    return ip;
+  }
+  if (address.ss_family != AF_INET6) return std::nullopt;
+  ip.bits = 128;
+  std::memcpy(ip.bytes.data(), &reinterpret_cast<const sockaddr_in6&>(address).sin6_addr, sizeof(in6_addr));
+  return unmapped(ip);
+}
 
 Peer peer_of(const sockaddr_storage& address, bool is_unix) {
   Peer peer;
@@ -29,22 +48,9 @@ Peer peer_of(const sockaddr_storage& address, bool is_unix) {
     peer.client.address = "unix";
     peer.loopback = true;
     peer.unix_socket = true;
-  } else if (address.ss_family == AF_INET) {
-    const auto& ip = reinterpret_cast<const sockaddr_in&>(address);
-    peer.client = {ipv4_text(reinterpret_cast<const std::uint8_t*>(&ip.sin_addr)), ntohs(ip.sin_port)};
-    peer.loopback = (ntohl(ip.sin_addr.s_addr) >> 24) == 127;
-  } else if (address.ss_family == AF_INET6) {
-    const auto& ip = reinterpret_cast<const sockaddr_in6&>(address);
-    if (IN6_IS_ADDR_V4MAPPED(&ip.sin6_addr)) {
-      peer.client.address = ipv4_text(ip.sin6_addr.s6_addr + 12);
-      peer.loopback = ip.sin6_addr.s6_addr[12] == 127;
-    } else {
-      char text[INET6_ADDRSTRLEN] = {};
-      ::inet_ntop(AF_INET6, &ip.sin6_addr, text, sizeof text);
-      peer.client.address = text;
-      peer.loopback = IN6_IS_ADDR_LOOPBACK(&ip.sin6_addr);
-    }
-    peer.client.port = ntohs(ip.sin6_port);
+  } else if (const auto ip = ip_of(address)) {
+    peer.client = {ip->bits == 32 ? ipv4_text(ip->bytes.data()) : to_string(*ip), port_of(address)};
+    peer.loopback = is_loopback(*ip);
   }
   return peer;
 }

@@ -3,6 +3,8 @@
 
 #include <sys/socket.h>
 
+#include <optional>
+
 #include "common/config/networks.h"
 #include "pronghorn/request.h"
 
@@ -22,6 +24,7 @@ struct Peer {
 };
 
 // `address`: what accept() or getpeername() says. IPv4 addresses that are mapped into IPv6 become IPv4 again.
+[[nodiscard]] std::optional<IpAddress> ip_of(const sockaddr_storage& address) noexcept;  // empty: of a Unix socket
 [[nodiscard]] Peer peer_of(const sockaddr_storage& address, bool is_unix);
 
 }  // namespace pronghorn::worker

@@ -69,10 +69,12 @@ TEST_CASE("A ledger knows who the peer of a connection is") {
     peer.client = {address, 65'535};
     peer.loopback = true;
     peer.unix_socket = true;
-    const Peer read = LedgerPeer::of(peer).to_peer();
-    CHECK(read.client.address == address);
-    CHECK(read.client.port == 65'535);
-    CHECK((read.loopback && read.unix_socket && !read.https));
+    for (const LedgerPeer& noted : {LedgerPeer::of(peer), LedgerPeer::of(peer, pronghorn::parse_ip_address(address))}) {
+      const Peer read = noted.to_peer();
+      CHECK(read.client.address == address);
+      CHECK(read.client.port == 65'535);
+      CHECK((read.loopback && read.unix_socket && !read.https));
+    }
   }
 }
 

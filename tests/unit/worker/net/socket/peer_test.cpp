@@ -52,6 +52,15 @@ TEST_CASE("an IPv4 client of an IPv6 listener has its IPv4 address") {
   CHECK_FALSE(peer_of(ipv6("::ffff:10.0.0.1"), false).loopback);
 }
 
+TEST_CASE("the IP address of a peer is the one that its text names") {
+  for (const auto& address : {ipv4("192.168.10.99"), ipv6("2001:db8::ff00:42:8329"), ipv6("::ffff:127.1.2.30")}) {
+    const auto ip = ip_of(address);
+    REQUIRE(ip);
+    CHECK(pronghorn::to_string(*ip) == peer_of(address, false).client.address);
+  }
+  CHECK_FALSE(ip_of({}));
+}
+
 TEST_CASE("a client of a Unix socket is this machine") {
   const Peer peer = peer_of({}, true);
   CHECK(peer.client.address == "unix");
