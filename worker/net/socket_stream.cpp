@@ -77,7 +77,8 @@ void SocketStream::start_reading() {
   const auto allocate = [](uv_handle_t* handle, std::size_t, uv_buf_t* buffer) {
     auto* self = static_cast<SocketStream*>(handle->data);
     self->notes_.begin_read();
-    *buffer = uv_buf_init(self->read_buffer_.data(), static_cast<unsigned>(self->read_size()));
+    buffer->base = self->read_buffer_.data();
+    buffer->len = self->read_size();
   };
   const auto read = [](uv_stream_t* handle, ssize_t size, const uv_buf_t* buffer) {
     static_cast<SocketStream*>(handle->data)->received(size, buffer->base);
@@ -137,14 +138,10 @@ void SocketStream::write_owed(std::string_view bytes, std::unique_ptr<detail::Fi
 }
 
 // Whether the socket has taken everything that was ever sent.
-bool SocketStream::send(std::string_view first, std::string_view second, bool more) {
+inline bool SocketStream::send(std::string_view first, std::string_view second, bool more) {
   const std::size_t total = first.size() + second.size();
   if (total == 0) return queued_ == 0;
-  if (queued_ != 0) {
-    queue_write(std::string(first).append(second));  // noted before
-    return false;
-  }
-  const ssize_t result = try_write(first, second, more);
+  const ssize_t result = queued_ == 0 ? try_write(first, second, more) : 0;
   if (result < 0) {
     fail();
     return false;
@@ -164,7 +161,7 @@ void SocketStream::queue_rest(std::string_view first, std::string_view second, s
   } else {
     rest.append(second.substr(sent - first.size()));
   }
-  notes_.keep_rest(rest);
+  if (queued_ == 0) notes_.keep_rest(rest);  // what waits behind others is in blocks
   queue_write(std::move(rest));
 }
 

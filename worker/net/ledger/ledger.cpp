@@ -20,23 +20,13 @@ constexpr std::size_t kPage = 4096;
 
 }  // namespace
 
-// Bytes of one connection at a time.
-template <std::size_t Size>
-struct Ledger::Buffer {
-  std::atomic<std::uint32_t> owner;  // tag_of() its entry; 0: none
-  std::atomic<std::uint32_t> size;   // bytes that are its; while they are read: all that may be
-  std::atomic<std::uint64_t> from;   // position of the first byte
-  alignas(64) std::array<char, Size> bytes;
-};
-
 struct Ledger::Header {
   std::atomic<std::uint32_t> dismissed;
   std::atomic<std::uint32_t> used;
-  std::atomic<std::uint32_t> guilty;   // tag_of() the entry; 0: none
-  RequestId guilty_request;            // stored before it
-  std::atomic<std::uint32_t> reading;  // 1 from begin_read() to end_read()
-  Buffer<kReadBuffer> input;
-  Buffer<kWriteBuffer> output;
+  std::atomic<std::uint32_t> guilty;  // index_of() the entry + 1; 0: none
+  RequestId guilty_request;           // stored before it
+  LedgerBuffer<kReadBuffer> input;
+  LedgerBuffer<kWriteBuffer> output;
 };
 
 struct Ledger::Block {
@@ -96,6 +86,8 @@ Ledger::Ledger(std::size_t bytes) {
   if (memory == MAP_FAILED) throw std::system_error(errno, std::generic_category(), "cannot allocate the ledger");
   auto* base = static_cast<char*>(memory);
   header_ = reinterpret_cast<Header*>(base);
+  input_ = &header_->input;
+  output_ = &header_->output;
   entries_ = reinterpret_cast<LedgerEntry*>(base + kHeader);
   blocks_ = reinterpret_cast<Block*>(base + kHeader + entry_bytes);
   extras_ = reinterpret_cast<LedgerExtra*>(base + blocks_end);
@@ -105,12 +97,6 @@ Ledger::~Ledger() { ::munmap(header_, size_); }
 
 std::uint32_t Ledger::index_of(const LedgerEntry& entry) const noexcept {
   return static_cast<std::uint32_t>(&entry - entries_);
-}
-
-// Another number of the entry that is not 0, for which nothing has to be divided.
-std::uint32_t Ledger::tag_of(const LedgerEntry& entry) const noexcept {
-  const auto bytes = reinterpret_cast<std::uintptr_t>(&entry) - reinterpret_cast<std::uintptr_t>(entries_);
-  return static_cast<std::uint32_t>(bytes / alignof(LedgerEntry)) + 1;
 }
 
 // --- The worker that owns it ----------------------------------------------------------------------------------------
@@ -188,9 +174,8 @@ void Ledger::remove(LedgerEntry& entry) noexcept {
   discard(entry.unanswered);
   discard(entry.unsent);
   const std::uint32_t index = index_of(entry);
-  for (auto* owner : {&header_->input.owner, &header_->output.owner}) {
-    if (owner->load(kRelaxed) == tag_of(entry)) owner->store(0, kRelease);
-  }
+  if (input_->is_of(entry)) input_->disown();
+  if (output_->is_of(entry)) output_->disown();
   free_entries_.push_back(index);
 }
 
@@ -199,36 +184,6 @@ void Ledger::note_file(LedgerEntry& entry, int file, std::uint64_t from, std::ui
   more.file_from.store(from, kRelease);
   more.file_offset.store(offset, kRelease);
   entry.file.store(file, kRelease);
-}
-
-std::span<char, Ledger::kReadBuffer> Ledger::read_buffer() noexcept { return header_->input.bytes; }
-
-void Ledger::begin_read(const LedgerEntry* entry) noexcept {
-  header_->input.owner.store(0, kRelease);
-  if (entry == nullptr) return;
-  header_->input.from.store(entry->read.load(kRelaxed), kRelease);
-  header_->input.size.store(kReadBuffer, kRelease);
-  header_->reading.store(1, kRelease);
-  header_->input.owner.store(tag_of(*entry), kRelease);
-}
-
-void Ledger::end_read(LedgerEntry& entry, std::size_t size) noexcept {
-  entry.read.store(entry.read.load(kRelaxed) + size, kRelease);
-  header_->input.size.store(static_cast<std::uint32_t>(size), kRelease);
-  header_->reading.store(0, kRelease);
-}
-
-bool Ledger::fill_write_buffer(const LedgerEntry& entry, std::uint64_t position, std::string_view first,
-                               std::string_view second) noexcept {
-  if (first.size() + second.size() > kWriteBuffer) return false;
-  auto& output = header_->output;
-  output.owner.store(0, kRelease);
-  std::memcpy(output.bytes.data(), first.data(), first.size());
-  if (!second.empty()) std::memcpy(output.bytes.data() + first.size(), second.data(), second.size());
-  output.from.store(position, kRelease);
-  output.size.store(static_cast<std::uint32_t>(first.size() + second.size()), kRelease);
-  output.owner.store(tag_of(entry), kRelease);
-  return true;
 }
 
 bool Ledger::keep(KeptBytes& kept, std::uint64_t position, std::string_view bytes) noexcept {
@@ -316,7 +271,7 @@ bool Ledger::half_is_free() const noexcept {
 
 void Ledger::blame(const LedgerEntry* entry, const RequestId& request) noexcept {
   header_->guilty_request = request;
-  header_->guilty.store(entry == nullptr ? 0 : tag_of(*entry), kRelease);
+  header_->guilty.store(entry == nullptr ? 0 : index_of(*entry) + 1, kRelease);
 }
 
 void Ledger::dismiss() noexcept { header_->dismissed.store(1, kRelease); }
@@ -330,7 +285,7 @@ std::uint32_t Ledger::used() const noexcept {
 }
 
 bool Ledger::is_guilty(const LedgerEntry& entry) const noexcept {
-  return header_->guilty.load(kRelaxed) == tag_of(entry);
+  return header_->guilty.load(kRelaxed) == index_of(entry) + 1;
 }
 
 RequestId Ledger::guilty_request() const noexcept { return header_->guilty_request; }
@@ -341,7 +296,7 @@ std::uint64_t Ledger::records_base(const LedgerEntry& entry) const noexcept {
 }
 
 bool Ledger::was_reading(const LedgerEntry& entry) const noexcept {
-  return header_->reading.load(kRelaxed) != 0 && header_->input.owner.load(kRelaxed) == tag_of(entry);
+  return input_->is_of(entry) && input_->is_being_read();
 }
 
 Ledger::Span Ledger::span_of(const KeptBytes& kept) const noexcept {
@@ -376,27 +331,27 @@ std::uint64_t Ledger::copy_blocks(const KeptBytes& kept, std::uint64_t from, std
 
 // `reached`: up to where blocks have it.
 template <std::size_t Size>
-bool Ledger::copy(const LedgerEntry& entry, const Buffer<Size>& buffer, std::uint64_t reached, std::uint64_t from,
+bool Ledger::copy(const LedgerEntry& entry, const LedgerBuffer<Size>& buffer, std::uint64_t reached, std::uint64_t from,
                   std::uint64_t until, std::span<char> out) const noexcept {
   if (reached == until) return true;
-  const std::uint64_t begin = buffer.from.load(kRelaxed);
-  if (buffer.owner.load(kRelaxed) != tag_of(entry)) return false;
-  const std::uint64_t size = std::min<std::uint64_t>(buffer.size.load(kRelaxed), Size);
-  if (reached < begin || until < begin || until - begin > size) return false;
-  std::memcpy(out.data() + (reached - from), buffer.bytes.data() + (reached - begin), until - reached);
+  if (!buffer.is_of(entry)) return false;
+  const std::uint64_t begin = buffer.from();
+  const std::span<const char> owned = buffer.owned();
+  if (reached < begin || until < begin || until - begin > owned.size()) return false;
+  std::memcpy(out.data() + (reached - from), owned.data() + (reached - begin), until - reached);
   return true;
 }
 
 bool Ledger::copy_unanswered(const LedgerEntry& entry, std::uint64_t from, std::uint64_t until,
                              std::span<char> out) const noexcept {
   if (from > until || until - from > out.size()) return false;
-  return copy(entry, header_->input, copy_blocks(entry.unanswered, from, until, out), from, until, out);
+  return copy(entry, *input_, copy_blocks(entry.unanswered, from, until, out), from, until, out);
 }
 
 bool Ledger::copy_unsent(const LedgerEntry& entry, std::uint64_t from, std::uint64_t until,
                          std::span<char> out) const noexcept {
   if (from > until || until - from > out.size()) return false;
-  return copy(entry, header_->output, copy_blocks(entry.unsent, from, until, out), from, until, out);
+  return copy(entry, *output_, copy_blocks(entry.unsent, from, until, out), from, until, out);
 }
 
 }  // namespace pronghorn::worker

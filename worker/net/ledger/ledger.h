@@ -20,12 +20,14 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
 
 #include "common/text/request_id.h"
+#include "worker/net/ledger/ledger_buffer.h"
 #include "worker/net/ledger/ledger_cells.h"
 #include "worker/net/ledger/ledger_socket.h"
 #include "worker/net/socket/peer.h"
@@ -163,11 +165,11 @@ struct alignas(64) LedgerEntry {
   }
   // For the worker.
   void set_output(const LedgerOutput& output) noexcept {
-    const auto next = static_cast<std::uint8_t>((output_index.load(std::memory_order_relaxed) ^ 1U) & 1U);
+    const unsigned next = ~unsigned{output_index.load(std::memory_order_relaxed)} & 1U;
     outputs[next].until.store(output.until, std::memory_order_release);
     outputs[next].answers_until.store(output.answers_until, std::memory_order_release);
     outputs[next].answers_end.store(output.answers_end, std::memory_order_release);
-    output_index.store(next, std::memory_order_release);
+    output_index.store(static_cast<std::uint8_t>(next), std::memory_order_release);
   }
 };
 static_assert(sizeof(LedgerEntry) == 192);
@@ -235,16 +237,31 @@ class Ledger {
   [[nodiscard]] LedgerEntry* take_up(int fd, const LedgerPeer& peer, const TakenUp& connection) noexcept;
 
   // The buffer that the loop reads into, for one connection at a time. It holds bytes that are in no block yet.
-  [[nodiscard]] std::span<char, kReadBuffer> read_buffer() noexcept;
+  [[nodiscard]] std::span<char, kReadBuffer> read_buffer() noexcept { return input_->bytes(); }
   // Call before each read into it. Null: a connection without an entry.
-  void begin_read(const LedgerEntry* entry) noexcept;
+  void begin_read(const LedgerEntry* entry) noexcept {
+    input_->disown();
+    if (entry != nullptr) input_->give_to(*entry, entry->read.load(std::memory_order_relaxed), input_->kBeingRead);
+  }
   // Call after the read, also if nothing was read.
-  void end_read(LedgerEntry& entry, std::size_t size) noexcept;
+  void end_read(LedgerEntry& entry, std::size_t size) noexcept {
+    entry.read.store(entry.read.load(std::memory_order_relaxed) + size, std::memory_order_release);
+    input_->set_size(static_cast<std::uint32_t>(size));
+  }
 
   // Copies `first` and `second`, which are written next and begin at `position`. False if they do not fit into the
   // buffer; the ledger then does not hold them.
   bool fill_write_buffer(const LedgerEntry& entry, std::uint64_t position, std::string_view first,
-                         std::string_view second) noexcept;
+                         std::string_view second) noexcept {
+    const std::size_t size = first.size() + second.size();
+    if (size > kWriteBuffer) return false;
+    output_->disown();
+    char* const bytes = output_->bytes().data();
+    std::memcpy(bytes, first.data(), first.size());
+    if (!second.empty()) std::memcpy(bytes + first.size(), second.data(), second.size());
+    output_->give_to(entry, position, static_cast<std::uint32_t>(size));
+    return true;
+  }
 
   // Append `bytes`, which begin at `position`, to those kept. If there is no room, or they do not begin where those
   // end, drop all and return false.
@@ -311,15 +328,12 @@ class Ledger {
                                  std::span<char> out) const noexcept;
 
  private:
-  template <std::size_t Size>
-  struct Buffer;
   struct Header;
   struct Block;
 
   [[nodiscard]] LedgerEntry* fill_entry(int fd, const LedgerPeer& peer, std::uint64_t read, std::uint64_t written,
                                         std::uint64_t identity) noexcept;
   [[nodiscard]] std::uint32_t index_of(const LedgerEntry& entry) const noexcept;
-  [[nodiscard]] std::uint32_t tag_of(const LedgerEntry& entry) const noexcept;
   void free_chain(std::uint32_t block) noexcept;
   [[nodiscard]] std::uint32_t take_block() noexcept;
   [[nodiscard]] bool half_is_free() const noexcept;
@@ -338,11 +352,13 @@ class Ledger {
   [[nodiscard]] std::uint64_t copy_blocks(const KeptBytes& kept, std::uint64_t from, std::uint64_t until,
                                           std::span<char> out) const noexcept;
   template <std::size_t Size>
-  [[nodiscard]] bool copy(const LedgerEntry& entry, const Buffer<Size>& buffer, std::uint64_t reached,
+  [[nodiscard]] bool copy(const LedgerEntry& entry, const LedgerBuffer<Size>& buffer, std::uint64_t reached,
                           std::uint64_t from, std::uint64_t until, std::span<char> out) const noexcept;
 
   std::size_t size_;
   Header* header_;
+  LedgerBuffer<kReadBuffer>* input_;
+  LedgerBuffer<kWriteBuffer>* output_;
   LedgerEntry* entries_;
   Block* blocks_;
   LedgerExtra* extras_;  // of the entries with the same index: most connections need none
