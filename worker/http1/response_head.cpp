@@ -59,7 +59,8 @@ char* write_head(char* out, const Response& response, const ResponseFraming& fra
   if (framing.keep_alive_1_0) cursor.put("Connection: keep-alive\r\n");
   if (response.status() == 101 || response.status() == 426) [[unlikely]]
     cursor.put("Connection: Upgrade\r\n");
-  cursor.put(fields).put("\r\n");
+  if (!fields.empty()) cursor.put(fields);
+  cursor.put("\r\n");
   return cursor.end();
 }
 
