@@ -13,7 +13,7 @@ import servers
 
 # A little above what a request costs today. Lower them when it costs less; ./scripts/bench --only instructions,syscalls
 # compares with others.
-INSTRUCTIONS = {"small": 3_190, "browser": 7_050, "pipelined": 2_440, "close": 6_930}
+INSTRUCTIONS = {"small": 3_090, "browser": 6_920, "pipelined": 2_440, "close": 6_410}
 # Without epoll_wait, whose number of events per call is random. Includes opening and closing 64 connections.
 SYSTEM_CALLS = {"small": 2.06, "browser": 2.06, "pipelined": 0.18, "close": 4.3}
 KIB_PER_IDLE_CONNECTION = 1.0
