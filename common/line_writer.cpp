@@ -83,6 +83,7 @@ void LineWriter::add(std::string_view lines) noexcept {
 void LineWriter::flush() noexcept {
   if (!pending() || (retry_ms_ != 0 && now_ms() < retry_ms_)) return;
   retry_ms_ = 0;
+  abandoned_ = false;
   while (pending()) {
     const std::string_view chunk = next_chunk();
     const long written = write_some(chunk);
@@ -93,6 +94,7 @@ void LineWriter::flush() noexcept {
     if (written < 0 && errno == EINTR) continue;
     if (written < 0 && errno == EPIPE) {  // nobody will ever read it
       drop_pending();
+      abandoned_ = true;
       break;
     }
     if (written > 0) wrote_part(static_cast<std::size_t>(written));

@@ -30,6 +30,9 @@ class LineWriter {
   void flush() noexcept;
   [[nodiscard]] bool pending() const noexcept { return sent_ < buffer_.size(); }
 
+  // True if the destination has taken all lines so far, or takes lines again after it did not.
+  [[nodiscard]] bool accepts() const noexcept { return !pending() && !abandoned_; }
+
   // Opens the path again, after a rotation. Throws std::system_error, and keeps the old file, if that fails.
   void reopen();
 
@@ -60,6 +63,7 @@ class LineWriter {
   std::size_t sent_ = 0;        // bytes at the front of the buffer that are written
   std::uint64_t retry_ms_ = 0;  // no attempt before this moment
   std::uint64_t dropped_ = 0;
+  bool abandoned_ = false;  // the last lines had no reader
 };
 
 }  // namespace pronghorn

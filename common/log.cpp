@@ -49,7 +49,7 @@ class LineSink final : public spdlog::sinks::base_sink<std::mutex> {
   // Lines dropped since the last call, once the destination takes lines again; until then 0.
   [[nodiscard]] std::uint64_t take_unreported_drops() noexcept {
     const std::lock_guard lock(mutex_);
-    if (writer_->pending()) return 0;
+    if (!writer_->accepts()) return 0;
     const std::uint64_t all = dropped_before_ + writer_->dropped();
     return all - std::exchange(reported_, all);
   }

@@ -117,6 +117,7 @@ TEST_CASE("lines for a reader that has left are dropped and counted", "[line_wri
   writer.add("one\ntwo\n");
   writer.flush();
   CHECK_FALSE(writer.pending());
+  CHECK_FALSE(writer.accepts());
   CHECK(writer.dropped() == 2);
 }
 

@@ -1,5 +1,6 @@
 #include "common/log.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -114,6 +115,34 @@ TEST_CASE("lines that a log does not accept are dropped and counted, and it says
   CHECK(lines[lines.size() - 2].find("after") != std::string::npos);
   CHECK(lines.back().find("log lines were dropped") != std::string::npos);
   CHECK(lines.back().find("lines=" + std::to_string(dropped)) != std::string::npos);
+}
+
+// "pronghorn serve app.so 2>&1 | head": the line that told of dropped lines was dropped, which was told by a line …,
+// until the stack overflowed.
+TEST_CASE("a log whose reader has left drops its lines, and does not tell itself") {
+  const LogFolder folder;
+  ::signal(SIGPIPE, SIG_IGN);
+  int pipe[2];
+  REQUIRE(::pipe(pipe) == 0);
+  const int standard_error = ::dup(STDERR_FILENO);
+  ::dup2(pipe[1], STDERR_FILENO);
+  open_log({"text", "info", "-", "supervisor"});
+  log_info("read");
+  const std::uint64_t before = dropped_log_lines();
+  ::close(pipe[0]);
+  log_info("not read");
+  log_info("not read either");
+  const std::uint64_t dropped = dropped_log_lines() - before;
+  ::dup2(standard_error, STDERR_FILENO);
+  ::close(standard_error);
+  ::close(pipe[1]);
+  CHECK(dropped == 2);
+  open_log({"text", "info", folder.file("log"), "supervisor"});
+  log_info("after");
+  const auto lines = lines_of(folder.file("log"));
+  REQUIRE(lines.size() == 2);
+  CHECK(lines[1].find("log lines were dropped") != std::string::npos);
+  CHECK(lines[1].find("lines=2") != std::string::npos);
 }
 
 TEST_CASE("the level of the log changes while it is open") {

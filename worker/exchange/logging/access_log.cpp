@@ -237,7 +237,7 @@ void AccessLog::write() noexcept {
     writer_->flush();
   }
   lines_.clear();
-  if (!writer_ || writer_->pending() || writer_->dropped() == reported_) return;
+  if (!writer_ || !writer_->accepts() || writer_->dropped() == reported_) return;
   log_warning("access log lines were dropped: their destination did not accept them in time",
               {{"lines", writer_->dropped() - std::exchange(reported_, writer_->dropped())}, {"file", path_}});
 }
