@@ -67,10 +67,11 @@ bool is_not_served(int error) noexcept {
   return std::find(std::begin(kErrors), std::end(kErrors), error) != std::end(kErrors);
 }
 
-// A file of the kernel (/proc) that says that it is empty and is not: there is nothing that could be cached of it.
-bool is_unsized(int fd, const struct stat& facts) noexcept {
-  char byte = 0;
-  return S_ISREG(facts.st_mode) && facts.st_size == 0 && ::pread(fd, &byte, 1, 0) > 0;
+// The files of the kernel (/proc, /sys) have no blocks, and say that they have 0 bytes or a page, whatever they have.
+bool lies_about_size(int fd, const struct stat& facts) noexcept {
+  if (!S_ISREG(facts.st_mode) || facts.st_blocks != 0) return false;
+  char last = 0;
+  return facts.st_size == 0 ? ::pread(fd, &last, 1, 0) != 0 : ::pread(fd, &last, 1, facts.st_size - 1) != 1;
 }
 
 Response whole(const ServedFile& served, const FileVariant& variant) {
@@ -142,7 +143,7 @@ FileServer::Opened FileServer::open(const std::string& path) {
   Opened opened;
   if (fd < 0) return opened;
   opened.file = std::make_shared<const OpenFile>(fd);
-  if (::fstat(fd, &opened.facts) != 0 || is_unsized(fd, opened.facts)) opened.file = nullptr;
+  if (::fstat(fd, &opened.facts) != 0 || lies_about_size(fd, opened.facts)) opened.file = nullptr;
   return opened;
 }
 

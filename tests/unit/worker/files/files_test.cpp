@@ -131,6 +131,25 @@ TEST_CASE("a file that is replaced has another tag, although size and time are t
   CHECK(client.get("/files/a.txt").header("etag") != replaced);
 }
 
+// Those of /sys claim a page, and those of /proc nothing: the announced length was not what was sent.
+TEST_CASE("files of the kernel, which do not tell their size, are not served", "[files]") {
+  TestClient client([](App& app) {
+    app.serve_files("/sys", "/sys/devices/system/cpu");
+    app.serve_files("/proc", "/proc/self");
+  });
+  CHECK(status_of(client, "/sys/online") == 404);   // 4096 bytes, it says
+  CHECK(status_of(client, "/proc/status") == 404);  // 0
+  CHECK(status_of(client, "/proc/mem") == 404);     // 0, and cannot be read at its beginning
+  CHECK(status_of(client, "/proc/limits") == 404);
+}
+
+TEST_CASE("a file that has no blocks, but the size that it tells, is served", "[files]") {
+  const Site files;
+  std::filesystem::resize_file(Site::folder + "/none", 100'000);
+  TestClient client(site);
+  CHECK(client.get("/files/none").body == std::string(100'000, '\0'));
+}
+
 // As deployments with a link `current`, and Kubernetes with volumes, switch releases.
 TEST_CASE("a link that is switched to another folder is followed, even if the old folder is deleted", "[files]") {
   namespace fs = std::filesystem;
