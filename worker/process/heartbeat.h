@@ -23,6 +23,8 @@ class Heartbeat {
   // (worker/process/crash/crash_handler.h), logged with its duration. `loop` and `row` must outlive this.
   Heartbeat(uv_loop_t* loop, WorkerRow& row, std::chrono::milliseconds worker_timeout,
             std::chrono::milliseconds stall_threshold);
+  // No loop runs any more: whatever takes long from here on is no stall.
+  ~Heartbeat() { row_.waiting.store(1, std::memory_order_relaxed); }
   Heartbeat(const Heartbeat&) = delete;
   Heartbeat& operator=(const Heartbeat&) = delete;
 
