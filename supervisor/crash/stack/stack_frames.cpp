@@ -38,6 +38,12 @@ bool is_glue(const std::string& function) {
          function.find(" std::__invoke") != std::string::npos;
 }
 
+// Another call of the same function, or another stop at the same place of one whose name is unknown.
+bool is_same_code(const Frame& a, const Frame& b) {
+  if (!a.function.empty() || !b.function.empty()) return a.function == b.function;
+  return a.module == b.module && a.offset == b.offset && !a.module.empty();
+}
+
 }  // namespace
 
 std::vector<Frame> frames_of(const StackTrace& stack, const ModuleTable& modules) {
@@ -62,9 +68,10 @@ std::vector<Frame> frames_of(const StackTrace& stack, const ModuleTable& modules
 
 std::string short_name(const std::string& function) {
   constexpr std::size_t kLongestParameters = 40;
+  const std::size_t length = std::min(function.find(" [clone "), function.size());  // "f(int) [clone .cold]"
   std::string name;
   int depth = 0;
-  for (std::size_t i = 0; i < function.size(); ++i) {
+  for (std::size_t i = 0; i < length; ++i) {
     const char c = function[i];
     const bool is_operator = name.ends_with("operator") || name.ends_with("operator<") || name.ends_with("operator-");
     if (c == '<' && !is_operator && depth++ == 0) name += "<…>";
@@ -103,7 +110,7 @@ std::vector<Frame> telling_frames(const std::vector<Frame>& frames) {
     if (servers && in_app) break;
     in_app = in_app || (!servers && !is_machinery(frame) && !frame.module.empty());
     if (is_glue(frame.function)) continue;
-    if (!telling.empty() && !frame.function.empty() && telling.back().function == frame.function) continue;
+    if (std::ranges::any_of(telling, [&frame](const Frame& shown) { return is_same_code(shown, frame); })) continue;
     telling.push_back(frame);
   }
   return telling;

@@ -32,11 +32,12 @@ struct Frame {
 [[nodiscard]] std::string top_function(const std::vector<Frame>& frames);
 
 // The frames that a log shows, innermost first: from the application's first frame on, without calls within the
-// standard library and without the server's frames that lead to the handler; recursive calls once. Without a frame of
-// the application, those of the libraries.
+// standard library and without the server's frames that lead to the handler; each function once, however deep the
+// recursion. Without a frame of the application, those of the libraries.
 [[nodiscard]] std::vector<Frame> telling_frames(const std::vector<Frame>& frames);
 
-// The name of a function without its template arguments and, when they are long, without its parameters: "visit<…>(…)".
+// The name of a function without its template arguments, without what the compiler has added ("[clone .cold]") and,
+// when they are long, without its parameters: "visit<…>(…)".
 [[nodiscard]] std::string short_name(const std::string& function);
 
 // The first functions outside the C library, joined by " < ", for a field of a log line.

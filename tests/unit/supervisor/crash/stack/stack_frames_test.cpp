@@ -86,6 +86,28 @@ TEST_CASE("a log shows the application's part of a stack", "[supervisor][crash]"
   CHECK(describe_top(telling) == "f(int) < handler");
 }
 
+// A stack overflow filled the log with a hundred lines.
+TEST_CASE("a log shows each function of a recursion once", "[supervisor][crash]") {
+  std::vector<Frame> frames;
+  for (int depth = 0; depth < 40; ++depth) {
+    for (const char* function : {"parse_value(Text&)", "parse_list(Text&)", ""}) {
+      Frame& frame = frames.emplace_back();
+      frame.module = "/srv/app.so";
+      frame.function = function;
+      frame.offset = 0x1a2b;
+    }
+  }
+  Frame& other = frames.emplace_back();
+  other.module = "/srv/app.so";
+  other.offset = 0x1a2c;
+  const auto telling = telling_frames(frames);
+  REQUIRE(telling.size() == 4);
+  CHECK(telling[0].function == "parse_value(Text&)");
+  CHECK(telling[1].function == "parse_list(Text&)");
+  CHECK(telling[2].offset == 0x1a2b);
+  CHECK(telling[3].offset == 0x1a2c);
+}
+
 TEST_CASE("a stack without the application shows the libraries", "[supervisor][crash]") {
   Frame frame;
   frame.module = "/lib/libc.so.6";
@@ -101,6 +123,7 @@ TEST_CASE("names in a log have no template arguments and no long parameters", "[
         "shop::pay(…)");
   CHECK(short_name("std::ostream& operator<<(std::ostream&)") == "std::ostream& operator<<(std::ostream&)");
   CHECK(short_name("x::operator->()") == "x::operator->()");
+  CHECK(short_name("demo::crash(Request&) [clone .cold]") == "demo::crash(Request&)");
 }
 
 TEST_CASE("a file that cannot be read gives no names and no error", "[supervisor][crash]") {
