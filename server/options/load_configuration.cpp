@@ -237,6 +237,23 @@ void check_tls(const Effective& effective) {
   }
 }
 
+// Each of the server's own endpoints needs a path of its own.
+void check_endpoints(const Effective& effective) {
+  const Config& config = effective.config;
+  const std::vector<std::pair<std::string, std::string>> paths = {{"health_path", config.health_path},
+                                                                  {"ready_path", config.ready_path},
+                                                                  {"status_path", config.status_path},
+                                                                  {"metrics_path", config.metrics_path}};
+  for (const auto& [name, path] : paths) {
+    if (path.empty() || is_default(effective, name)) continue;
+    const auto other =
+        std::ranges::find_if(paths, [&](const auto& each) { return each.first != name && each.second == path; });
+    if (other == paths.end()) continue;
+    throw UsageError(fmt::format("{}: {}: {} is {} as well; choose another path", effective.sources.at(name), name,
+                                 path, other->first));
+  }
+}
+
 // Paths become absolute: the files are read again by each reload.
 void fill_redis_files(Effective& effective) {
   Config& config = effective.config;
@@ -264,6 +281,7 @@ Effective load_configuration(const ConfigInputs& inputs) {
     throw UsageError(fmt::format("{}: admin: {} is an address of listen as well; choose another port",
                                  effective.sources["admin"], config.admin));
   }
+  check_endpoints(effective);
   check_session_cookie(effective);
   check_tls(effective);
   for (std::string& path : config.tls_certificate) path = absolute(path);

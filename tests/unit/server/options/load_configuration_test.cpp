@@ -164,6 +164,10 @@ TEST_CASE("a value of the wrong shape is refused", "[configuration]") {
   CHECK(refusal(with_file(empty)).find("at least one address") != std::string::npos);
   const File twice("listen = [\"127.0.0.1:8080\"]\nadmin = \"127.0.0.1:8080\"\n");
   CHECK(refusal(with_file(twice)).find("admin: 127.0.0.1:8080 is an address of listen as well") != std::string::npos);
+  const File endpoints("ready_path = \"/health\"\n");
+  CHECK(refusal(with_file(endpoints)).find("ready_path: /health is health_path as well") != std::string::npos);
+  const File off("ready_path = \"off\"\nstatus_path = \"off\"\n");
+  CHECK(refusal(with_file(off)) == "accepted");
   const File control("log_file = \"a\\u0000b\"\n");
   CHECK(refusal(with_file(control)).find("control character") != std::string::npos);
 }
