@@ -26,10 +26,13 @@ void Watchdog::look_for_hung(std::uint64_t now) {
     const WorkerHandle* handle = handles_.find(worker.pid);
     const WorkerRow& row = board_.worker(worker.slot, worker.row);
     if (handle == nullptr || row.pid.load() != static_cast<std::uint32_t>(worker.pid)) continue;
-    const auto limit = static_cast<std::uint64_t>(handle->config->worker_timeout.count());
+    const bool distributes = worker.slot == kDistributorSlot;
+    const auto timeout = static_cast<std::uint64_t>(handle->config->worker_timeout.count());
+    const std::uint64_t limit = distributes ? std::min(timeout, kDistributorLimitMs) : timeout;
     const std::uint64_t stamp = std::max(row.stamp_ms.load(), worker.ready_ms);
     if (limit == 0 || stamp >= now || now - stamp <= limit) continue;
-    abort(worker, now, fmt::format("has been blocked for {:.1f} s (worker_timeout)", seconds(now - stamp)));
+    abort(worker, now,
+          fmt::format("has been blocked for {:.1f} s{}", seconds(now - stamp), distributes ? "" : " (worker_timeout)"));
   }
 }
 
