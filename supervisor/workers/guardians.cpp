@@ -47,7 +47,8 @@ void Guardians::worker_ended(const WorkerEntry& worker, const ChildExit& how, st
   found->second.end = how_it_ended(how);
   found->second.in_flight = in_flight;
   found->second.finished = std::move(finished);
-  if (found->second.pid != 0) return;
+  if (worker.state == WorkerState::draining && how.signal == 0 && how.status == 0) found->second.ended_alone = false;
+  if (found->second.pid != 0) return children_.kill(found->second.pid, SIGCONT);  // in case a signal has stopped it
   report(found->second);
   guardians_.erase(found);
 }

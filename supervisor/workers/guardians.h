@@ -46,7 +46,7 @@ class Guardians {
     std::uint32_t row = 0;
     std::string end;              // how the worker ended; empty: it is alive
     std::uint64_t in_flight = 0;  // when it ended
-    bool ended_alone = false;     // before its worker
+    bool ended_alone = false;     // before its worker, which did not pass its connections on either
     Finished finished = {};
   };
   struct Counted {

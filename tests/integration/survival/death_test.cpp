@@ -200,6 +200,37 @@ TEST_CASE("a guardian that ends alone is logged, and its worker goes on", "[surv
   CHECK(server.status().at("server").at("degraded").empty());
 }
 
+// Its worker's clients waited until somebody continued it.
+TEST_CASE("a guardian that a signal has stopped passes the connections on when its worker dies", "[survival]") {
+  const ServerProcess server({.workers = 1});
+  const pid_t worker = server.worker_pids().at(0);
+  HttpConnection client(server.address(), 30s);
+  CHECK(client.get("/hello").status == 200);
+  for (const pid_t pid : children_of(server.pid())) {
+    if (pid == worker) continue;
+    REQUIRE(::kill(pid, SIGSTOP) == 0);
+    REQUIRE(eventually(5s, [&] { return process_state(pid) == 'T'; }));
+  }
+  REQUIRE(::kill(worker, SIGKILL) == 0);
+  CHECK(client.get("/hello").status == 200);
+}
+
+// The log and /status said that its connections had ended with it.
+TEST_CASE("a worker without a guardian is replaced in order: no connection ends", "[survival]") {
+  const ServerProcess server({.workers = 1});
+  const pid_t worker = server.worker_pids().at(0);
+  HttpConnection client(server.address());
+  CHECK(client.get("/hello").status == 200);
+  for (const pid_t pid : children_of(server.pid())) {
+    if (pid != worker) REQUIRE(::kill(pid, SIGKILL) == 0);
+  }
+  REQUIRE(eventually(5s, [&] { return server.log_has("the guardian of worker 0 has ended"); }));
+  REQUIRE(server.control_command({"reload", "--wait"}).status == 0);
+  REQUIRE(eventually(20s, [&] { return server.log_has("worker 0 has stopped"); }));
+  CHECK(client.get("/hello").status == 200);
+  CHECK_FALSE(server.log_has("its connections ended with it"));
+}
+
 TEST_CASE("with survival_memory 0 connections end with their worker, and no guardian runs", "[survival]") {
   const ServerProcess server({.workers = 1, .arguments = {"--survival-memory", "0"}});
   CHECK(children_of(server.pid()).size() == 1);
