@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <sstream>
 #include <string_view>
 #include <system_error>
@@ -46,6 +47,21 @@ void make_private(const std::filesystem::path& moved) {
   for (const auto& entry : fs::recursive_directory_iterator(moved, error)) {
     fs::permissions(entry.path(), kOthers, fs::perm_options::remove, error);
   }
+}
+
+// The last line of the log of Redis, if it is a warning: why it has ended. "4599:M 01 Dec 2026 14:32:05.416 # Bad file
+// format …". Empty: none.
+std::string last_warning(const std::string& log_file) {
+  constexpr std::streamoff kLongest = 1024;
+  constexpr std::string_view kMark = " # ";
+  std::ifstream log(log_file, std::ios::binary | std::ios::ate);
+  const std::streamoff size = log.tellg();
+  if (size <= 0) return {};
+  log.seekg(std::max<std::streamoff>(size - kLongest, 0));
+  std::string last;
+  for (std::string line; std::getline(log, line);) last = std::move(line);
+  const std::size_t mark = last.find(kMark);
+  return mark == std::string::npos ? std::string() : last.substr(mark + kMark.size());
 }
 
 }  // namespace
@@ -223,7 +239,10 @@ std::string EmbeddedRedis::advice() const {
   const bool written = file && ::write(file.get(), kBlock.data(), kBlock.size()) == static_cast<ssize_t>(kBlock.size());
   const int error = errno;
   if (file) ::unlink(probe.c_str());
-  if (written) return "see " + log_file_;
+  if (written) {
+    const std::string reason = last_warning(log_file_);
+    return reason.empty() ? "see " + log_file_ : fmt::format("{}; see {}", reason, log_file_);
+  }
   return fmt::format("it cannot write to {}: {}", directory_, std::strerror(error));
 }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
 
 #include "support/catch.h"
 #include "support/processes/server_process.h"
@@ -225,6 +226,24 @@ TEST_CASE("an embedded Redis that cannot start is reported in one line", "[redis
 }
 
 // 180,000 sessions of anonymous clients in 4 s, each for a day, and no limit.
+TEST_CASE("an embedded Redis that cannot read its data says why in the server's log", "[redis][embedded][start]") {
+  const TempDir data;
+  const ServerOptions options{.workers = 1, .redis = {}, .arguments = {"--data-dir", data.path()}};
+  {
+    const ServerProcess server(options);
+    for (int i = 0; i < 10; ++i) REQUIRE(get(server.address(), "/visits").status == 200);
+  }
+  for (const auto& file : std::filesystem::directory_iterator(data / "redis/appendonlydir")) {
+    if (file.path().extension() != ".aof") continue;
+    std::fstream(file.path(), std::ios::in | std::ios::out | std::ios::binary).seekp(100) << "damaged by something";
+  }
+  const ServerProcess server(options);
+  CHECK(eventually(20s, [&] {
+    return server.log_has("ended: exit status 1; restarting it in") &&
+           server.log_has("Bad file format reading the append only file");
+  }));
+}
+
 TEST_CASE("sessions in use survive a flood of new ones that fills the embedded Redis", "[redis][embedded]") {
   ServerOptions options = embedded();
   options.arguments = {"--redis-memory", "8MiB"};
