@@ -111,7 +111,7 @@ int run_supervisor(const Config& wanted, const SupervisorHooks& hooks) {
       change_identity(config);
       open_logs(config);
     }
-    ::signal(SIGPIPE, SIG_IGN);
+    for (const int signal : {SIGPIPE, SIGXFSZ}) ::signal(signal, SIG_IGN);  // write() says it as well
     raise_descriptor_limit();
     const bool fresh = !resume;
     Ground ground =

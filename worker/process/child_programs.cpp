@@ -56,7 +56,7 @@ void keep_descriptors_from_children() noexcept {
 }
 
 void ignore_group_signals() noexcept {
-  for (const int signal : {SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE}) handle(signal, do_nothing);
+  for (const int signal : {SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE, SIGXFSZ}) handle(signal, do_nothing);
   for (const int signal : {SIGTTIN, SIGTTOU}) handle(signal, ignore_from_now_on);
   sigset_t none;
   ::sigemptyset(&none);

@@ -9,9 +9,10 @@ namespace pronghorn::worker {
 // check-app, from main(), before any other thread exists.
 void keep_descriptors_from_children() noexcept;
 
-// Makes the process ignore the signals that the terminal or an operator sends to the whole process group, and SIGPIPE.
-// They get handlers that do nothing, not SIG_IGN, which programs would inherit. Unblocks all signals, because programs
-// inherit the mask too. Runs in: as above.
+// Makes the process ignore the signals that the terminal or an operator sends to the whole process group, and those of
+// a write() that fails: SIGPIPE, and SIGXFSZ (a log that has reached the limit of file sizes). They get handlers that do
+// nothing, not SIG_IGN, which programs would inherit. Unblocks all signals, because programs inherit the mask too. Runs
+// in: as above.
 void ignore_group_signals() noexcept;
 
 }  // namespace pronghorn::worker

@@ -91,6 +91,18 @@ TEST_CASE("logs that cannot be written cost their lines, and nothing else", "[ch
   CHECK_FALSE(server.log_has("signal 9"));  // it has not been written, so the log was full
 }
 
+// SIGXFSZ ended each worker anew.
+TEST_CASE("a log that has reached the limit of file sizes costs its lines, and nothing else", "[chaos]") {
+  constexpr const char* kLimited = R"(truncate -s 2147483648 full.log; ulimit -f 4194304; exec "$0" "$@")";  // 2 GiB
+  const ServerProcess server({.command = {"/bin/sh", "-c", kLimited, program_path(), "serve", app_path("demo")},
+                              .workers = 2,
+                              .arguments = {"--access-log", "full.log"}});
+  const auto workers = server.worker_pids();
+  for (int i = 0; i < 40; ++i) REQUIRE(get(server.address(), "/hello").status == 200);
+  CHECK(server.worker_pids() == workers);
+  CHECK(std::filesystem::file_size(server.file("full.log")) == 2147483648);
+}
+
 // The log said "exit status 1; see redis.log", and that file was empty.
 TEST_CASE("an embedded Redis that cannot write to its disk says so in the server's log", "[chaos][redis]") {
   const TempDir data;
