@@ -24,7 +24,7 @@ std::uint64_t work_done(const WorkerRow& row, std::uint32_t slot) noexcept {
 void Recycler::tick(std::uint64_t now) {
   const auto workers = facts(now);
   const bool limited = std::ranges::any_of(workers, [](const RecycleFacts& worker) {
-    return worker.limits.requests != 0 || worker.limits.age_ms != 0 || worker.limits.memory != 0;
+    return worker.unguarded || worker.limits.requests != 0 || worker.limits.age_ms != 0 || worker.limits.memory != 0;
   });
   if (!limited) return;
   const auto room = memory_room(groups_);
@@ -128,7 +128,8 @@ std::vector<RecycleFacts> Recycler::facts(std::uint64_t now) const {
                    .requests = work_done(board_.worker(slot, worker->row), slot),
                    .age_ms = now - std::min(now, worker->ready_ms),
                    .memory = board_.slot(slot).rss_bytes.load(),
-                   .limits = recycle_limits(*workers_.launch_of(slot).config)});
+                   .limits = recycle_limits(*workers_.launch_of(slot).config),
+                   .unguarded = board_.slot(slot).unguarded_pid.load() == static_cast<std::uint32_t>(worker->pid)});
   };
   for (std::uint32_t slot = 0; slot < workers_.slots().target(); ++slot) add_facts(slot);
   for (std::uint32_t slot = kFirstJobSlot; slot < kMaxSlots && workers_.slots().wanted(slot); ++slot) add_facts(slot);

@@ -1,5 +1,5 @@
-// Replaces workers that have reached a limit of requests, age or memory, and the largest one when a control group's
-// memory is nearly used up; RecyclingPolicy chooses them.
+// Replaces workers that have reached a limit of requests, age or memory or have lost their guardian, and the largest one
+// when a control group's memory is nearly used up; RecyclingPolicy chooses them.
 //
 // Context: supervisor, main thread.
 #pragma once

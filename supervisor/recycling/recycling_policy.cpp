@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "common/ipc/scoreboard.h"
@@ -158,6 +159,7 @@ void RecyclingPolicy::note(const std::vector<RecycleFacts>& workers) {
 }
 
 std::optional<RecyclingPolicy::Due> RecyclingPolicy::due(const RecycleFacts& worker, std::uint32_t slots) const {
+  if (worker.unguarded) return Due{&worker, std::numeric_limits<double>::infinity(), "its guardian has ended"};
   const Baseline& baseline = baselines_.at(worker.pid);
   const RecycleLimits& limits = worker.limits;
   std::optional<Due> worst;

@@ -1,6 +1,6 @@
-// Chooses workers to replace because they have reached a limit of requests, age or memory, or because the memory of the
-// control group is nearly used up. No I/O: facts and time
-// (monotonic milliseconds) are passed in.
+// Chooses workers to replace because they have reached a limit of requests, age or memory, because their guardian has
+// ended, or because the memory of the control group is nearly used up. No I/O: facts and time (monotonic milliseconds)
+// are passed in.
 //
 // One worker is replaced at a time, from the start of its successor until its process has ended. The limits of requests
 // and age are staggered by slot, so that workers that started together do not become due together: slot s of n has the
@@ -35,6 +35,7 @@ struct RecycleFacts {
   std::uint64_t age_ms = 0;
   std::uint64_t memory = 0;  // resident bytes; 0: unknown
   RecycleLimits limits;      // of the configuration that it was started with
+  bool unguarded = false;    // its guardian has ended: nobody would save its connections
 };
 
 class RecyclingPolicy {

@@ -22,6 +22,7 @@ namespace {
 
 constexpr std::uint64_t kIdleGraceMs = 2000;       // for idle connections that cannot be handed over
 constexpr std::uint64_t kQueueFullMs = 2;          // until the handoff queue is tried again
+constexpr int kMovesPerTurn = 64;                  // each takes 0.1 ms, and requests that are running wait meanwhile
 constexpr Milliseconds kDrainHeaderTimeout{1000};  // for clients that have connected and not sent their request yet
 constexpr Milliseconds kLingerTimeout{3000};       // for a client to close after its last response
 constexpr Milliseconds kDrainLingerTimeout{1000};
@@ -46,20 +47,20 @@ HttpServer::HttpServer(uv_loop_t* loop, const Config& config, RequestHandler& ha
       check_(new uv_check_t),
       idle_(new uv_idle_t),
       timer_(new uv_timer_t),
-      full_timer_(new uv_timer_t),
+      more_timer_(new uv_timer_t),
       last_tick_ms_(monotonic_ms()) {
   uv_prepare_init(loop, prepare_.get());
   uv_check_init(loop, check_.get());
   uv_idle_init(loop, idle_.get());
   uv_timer_init(loop, timer_.get());
-  uv_timer_init(loop, full_timer_.get());
+  uv_timer_init(loop, more_timer_.get());
   context_.loop = loop;
   start_loop_handles();
   refresh_response_date();
 }
 
 void HttpServer::start_loop_handles() {
-  for (void** data : {&prepare_->data, &check_->data, &idle_->data, &timer_->data, &full_timer_->data}) *data = this;
+  for (void** data : {&prepare_->data, &check_->data, &idle_->data, &timer_->data, &more_timer_->data}) *data = this;
   // A turn ends after the poll and before it: timers run before the poll, and what their coroutines wrote must not
   // wait.
   uv_prepare_start(prepare_.get(), [](uv_prepare_t* handle) { static_cast<HttpServer*>(handle->data)->end_turn(); });
@@ -270,15 +271,18 @@ void HttpServer::drain_connections(bool close_idle) {
 // Those that wait for a request, for the rest of a head, for a message or (sockets move with it) for their client to
 // take what is queued are at hand in the lists of the timeouts.
 void HttpServer::hand_over_idle() {
+  const auto go_on_in = [this](std::uint64_t ms) {
+    uv_timer_start(
+        more_timer_.get(), [](uv_timer_t* handle) { static_cast<HttpServer*>(handle->data)->hand_over_idle(); }, ms, 0);
+  };
+  int moves = 0;
   for (const Waiting kind : {Waiting::for_request, Waiting::for_head, Waiting::for_message, Waiting::for_writes}) {
     for (TimeoutEntry* entry = context_.timeouts.first(kind); entry != nullptr;) {
       TimeoutEntry* const next = TimeoutLists::after(*entry);
       auto& connection = *static_cast<Connection*>(entry);
-      if (connection.can_move() && hand_over(connection) == HandoffSent::full) {
-        uv_timer_start(
-            full_timer_.get(), [](uv_timer_t* handle) { static_cast<HttpServer*>(handle->data)->hand_over_idle(); },
-            kQueueFullMs, 0);
-        return;
+      if (connection.can_move()) {
+        if (moves++ == kMovesPerTurn) return go_on_in(0);
+        if (hand_over(connection) == HandoffSent::full) return go_on_in(kQueueFullMs);
       }
       entry = next;
     }
@@ -319,7 +323,7 @@ void HttpServer::turn_was_long(std::uint64_t began_ms, std::uint64_t ended_ms) n
 
 void HttpServer::end_turn() {
   context_.end_of_turn.run();
-  if (context_.hands_over && uv_is_active(reinterpret_cast<const uv_handle_t*>(full_timer_.get())) == 0)
+  if (context_.hands_over && uv_is_active(reinterpret_cast<const uv_handle_t*>(more_timer_.get())) == 0)
     hand_over_idle();
   if (context_.end_of_turn.work_waits()) {
     uv_idle_start(idle_.get(), [](uv_idle_t* handle) {

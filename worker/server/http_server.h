@@ -125,7 +125,7 @@ class HttpServer final : private ServedClientOwner {
   UvPtr<uv_check_t> check_;
   UvPtr<uv_idle_t> idle_;  // active while streams wait for the next turn: the loop then does not wait for events
   UvPtr<uv_timer_t> timer_;
-  UvPtr<uv_timer_t> full_timer_;         // while the handoff queue is full
+  UvPtr<uv_timer_t> more_timer_;         // while more connections are to be handed over
   std::unique_ptr<HandoffTaker> taker_;  // null: no connections of others are taken
   std::uint64_t last_tick_ms_;
   std::uint64_t drain_started_ms_ = 0;

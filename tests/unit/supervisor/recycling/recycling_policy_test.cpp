@@ -45,6 +45,16 @@ TEST_CASE("without limits no worker is replaced", "[recycling]") {
   CHECK_FALSE(fleet.next().step);
 }
 
+TEST_CASE("a worker whose guardian has ended is replaced first, without any limit", "[recycling]") {
+  Fleet fleet({.memory = 50 * kMiB});
+  fleet.workers[1].memory = 60 * kMiB;
+  fleet.workers[2].unguarded = true;
+  const auto advice = fleet.next();
+  REQUIRE(advice.step);
+  CHECK(advice.step->slot == 2);
+  CHECK(advice.step->reason == "its guardian has ended");
+}
+
 TEST_CASE("workers under the same load reach their limit one after the other", "[recycling]") {
   Fleet fleet({.requests = 800});
   std::vector<std::pair<std::uint32_t, std::uint64_t>> replaced;  // slot, at how many requests
