@@ -62,8 +62,7 @@ function(pronghorn_library folder)
 
   add_library(${name} STATIC ${part_SOURCES})
   set_target_properties(${name} PROPERTIES LINKER_LANGUAGE CXX)
-  # Not what runs for every request: GCC inlines there so that a small one costs 40 instructions more.
-  if(PRONGHORN_UNITY AND NOT (part_REQUEST_PATH AND CMAKE_BUILD_TYPE STREQUAL "Release"))
+  if(PRONGHORN_UNITY)
     set_target_properties(${name} PROPERTIES UNITY_BUILD ON)
     target_compile_options(${name} PRIVATE -Wno-subobject-linkage)  # takes a source that is included for a header
     set_source_files_properties(${part_APART} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
