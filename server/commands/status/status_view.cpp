@@ -36,7 +36,7 @@ std::string distributor_line(const json& distributor) {
                   text_of(at(distributor, {"restarts"})), text_of(at(distributor, {"waiting"})));
   const json& exit = at(distributor, {"last_exit"});
   if (exit.is_object())
-    line += fmt::format("; last exit {}: {}", text_of(at(exit, {"at"})), cut(text_of(at(exit, {"reason"}))));
+    line += fmt::format("; last exit {}: {}", text_of(at(exit, {"at"})), text_of(at(exit, {"reason"})));
   return line + '\n';
 }
 
@@ -185,7 +185,7 @@ std::string exit_table(const json& workers) {
   for (const json& worker : workers) {
     const json& last = at(worker, {"last_exit"});
     if (!last.is_object()) continue;
-    table.add({text_of(at(worker, {"slot"})), text_of(at(last, {"at"})), cut(text_of(at(last, {"reason"}))),
+    table.add({text_of(at(worker, {"slot"})), text_of(at(last, {"at"})), text_of(at(last, {"reason"})),
                cut(text_of(at(last, {"request"}))), cut(text_of(at(last, {"connections"})))});
   }
   return table.empty() ? "" : "\n" + table.render();

@@ -1,8 +1,9 @@
 #include "worker/crypto/jwt/key_ring.h"
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
-#include <fstream>
+#include <memory>
 #include <stdexcept>
 #include <utility>
 
@@ -21,13 +22,11 @@ std::string name_of_key(const nlohmann::json& jwk, std::size_t number) {
 }
 
 std::string read_whole(const std::string& path) {
-  errno = 0;
-  std::ifstream file(path, std::ios::binary);
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rbe"), &std::fclose);
+  if (!file) throw std::invalid_argument("key set " + path + ": " + std::strerror(errno));
   std::string text(kMaxFile + 1, '\0');
-  if (!file) throw std::invalid_argument("key set " + path + ": " + std::strerror(errno != 0 ? errno : ENOENT));
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<std::size_t>(file.gcount()));
-  if (file.bad()) throw std::invalid_argument("key set " + path + ": cannot be read");
+  text.resize(std::fread(text.data(), 1, text.size(), file.get()));
+  if (std::ferror(file.get()) != 0) throw std::invalid_argument("key set " + path + ": cannot be read");
   if (text.size() > kMaxFile) throw std::invalid_argument("key set " + path + ": larger than 1 MiB");
   return text;
 }

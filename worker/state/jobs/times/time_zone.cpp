@@ -3,9 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
-#include <fstream>
 #include <iterator>
+#include <memory>
 #include <stdexcept>
 
 namespace pronghorn::worker {
@@ -152,12 +153,11 @@ local_seconds moment_in(const ZoneRule& rule, year in) {
 }
 
 std::string read_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rbe"), &std::fclose);
   std::string bytes;
   if (!file) return bytes;
   bytes.resize(kLargestFile);
-  file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  bytes.resize(static_cast<std::size_t>(std::max<std::streamsize>(file.gcount(), 0)));
+  bytes.resize(std::fread(bytes.data(), 1, bytes.size(), file.get()));
   return bytes;
 }
 
