@@ -29,7 +29,7 @@ void add_degraded_workers(const Scoreboard& board, std::uint64_t now, std::vecto
     }
     if (slot.pid.load() != 0 && slot.pid.load() == slot.unguarded_pid.load()) {
       reasons.push_back("the guardian of worker " + std::to_string(index) +
-                        " has ended: its connections would end with it (pronghorn reload replaces it)");
+                        " has ended: the worker is replaced, because its connections would end with it");
     }
     if (const double stuck = stuck_seconds_of(board, index, now); stuck > 0) {
       reasons.push_back("the worker in slot " + std::to_string(index) + " is stuck for " + whole_seconds(stuck));

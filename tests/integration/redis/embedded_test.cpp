@@ -229,7 +229,6 @@ TEST_CASE("an embedded Redis that cannot start is reported in one line", "[redis
   CHECK(eventually(10s, [&] { return processes_of(directory.path()).empty(); }));
 }
 
-// 180,000 sessions of anonymous clients in 4 s, each for a day, and no limit.
 TEST_CASE("an embedded Redis that cannot read its data says why in the server's log", "[redis][embedded][start]") {
   const TempDir data;
   const ServerOptions options{.workers = 1, .redis = {}, .arguments = {"--data-dir", data.path()}};
@@ -248,6 +247,7 @@ TEST_CASE("an embedded Redis that cannot read its data says why in the server's 
   }));
 }
 
+// 180,000 sessions of anonymous clients in 4 s, each for a day, and no limit.
 TEST_CASE("sessions in use survive a flood of new ones that fills the embedded Redis", "[redis][embedded]") {
   ServerOptions options = embedded();
   options.arguments = {"--redis-memory", "8MiB"};
