@@ -2,6 +2,7 @@
 // have waited between their arrival in the kernel and their dispatch. See docs/overload.md.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstddef>
@@ -22,6 +23,15 @@ namespace pronghorn::worker {
 // lasts until the worker has not been overloaded for half a second; within a spell, 20 ms are enough to be overloaded
 // again.
 //
+// Two kinds of queues tell sooner, or at ten times of what the worker can do requests would wait for up to 100 ms.
+// 50 ms are enough when the queue grows fast: this turn has taken twice as long as the one before, in which all that it
+// dispatches has arrived. And if so many clients wait to be accepted that the last of them would wait for 200 ms, the
+// worker is overloaded at once.
+//
+// A stall, which is one handler that occupies the loop for more than 10 ms, leaves a queue too. Before a spell, the
+// time for which that queue lasts counts only after twice the length of the stall (at most 100 ms): at 0.7 times of
+// what the worker can do, it is gone by then.
+//
 // If the handlers take longer than 5 ms, requests wait for as long even in an idle worker: then the time that a handler
 // occupies the loop takes the place of the 5 ms, up to 50 ms, and everything else grows with it.
 //
@@ -34,9 +44,12 @@ class Admission {
   static constexpr Duration kTarget = std::chrono::milliseconds(5);
   static constexpr Duration kLongestTarget = std::chrono::milliseconds(50);
   static constexpr int kIntervalTargets = 20;  // 100 ms
+  static constexpr int kGrowthTargets = 10;    // 50 ms: the interval when the queue grows fast
   static constexpr int kReturnTargets = 4;     // 20 ms: the interval within a spell
+  static constexpr int kStallTargets = 2;      // 10 ms: a handler that occupies the loop for longer is a stall
   static constexpr int kLateTargets = 2;       // 10 ms: a request that has waited for longer is late
   static constexpr int kCriticalTargets = 20;  // 100 ms: if even critical requests wait for longer, they are too many
+  static constexpr int kHopelessTargets = 40;  // 200 ms: if the last client in the queue will wait for longer
   static constexpr Time kNever = Time::min();
   static constexpr Duration kCalm = std::chrono::milliseconds(500);
 
@@ -67,6 +80,11 @@ class Admission {
   }
   // Whether the request is to be executed. `wait`: nullopt if it is unknown how long the worker made it wait.
   [[nodiscard]] bool admits(Priority priority, Time now, std::optional<Duration> wait) noexcept;
+
+  // Whether to call clients_wait() before the next request: some have waited, and the worker may be overloaded.
+  [[nodiscard]] bool asks_for_queue() const noexcept { return queue_.since != kNever && !in_spell_; }
+  // So many clients wait to be accepted, each with a request.
+  void clients_wait(std::size_t clients, Time now) noexcept;
 
   enum class Change : std::uint8_t { none, began, ended };
   // What has changed since the last call. Call it several times a second.
@@ -99,15 +117,18 @@ class Admission {
 
     void add(Duration wait, Duration before_turn, Duration limit, Time now) noexcept;
     void end_turn() noexcept;
-    [[nodiscard]] bool has_lasted(Duration interval, Time now) const noexcept {
-      return since != kNever && now - since >= interval;
+    // Time before `from` does not count.
+    [[nodiscard]] bool has_lasted(Duration interval, Time now, Time from = kNever) const noexcept {
+      return since != kNever && now - std::max(since, from) >= interval;
     }
   };
 
   void observe(Priority priority, Time now, Duration wait) noexcept;
+  [[nodiscard]] bool queue_stands(Time now) const noexcept;
+  void begin_turn(Time now, Time polled) noexcept;
   void end_turn() noexcept;
-  void occupied(Duration time) noexcept;
-  void begin_spell(Time now) noexcept;
+  void occupied(Time began, Time ended) noexcept;
+  void begin_overload(Time now) noexcept;
 
   bool on_;
   bool in_spell_ = false;
@@ -117,7 +138,12 @@ class Admission {
   Time calm_until_;              // what is dispatched until then cannot have waited for longer than the target
   Time suspect_until_ = kNever;  // what is polled until then may have arrived during a long turn …
   Time long_began_ = kNever;     // … that began then
+  Duration long_time_{};         // … and lasted for so long
   Time turn_ = kNever;           // the poll that reported what is dispatched now
+  Duration last_turn_{};         // how long the turn before that lasted; 0: not long
+  Time first_ = kNever;          // when the first request of this turn was dispatched that had not been usual …
+  int requests_ = 0;             // … and how many have been since
+  Time excused_until_ = kNever;  // until then a stall may have made the queue
   Time dispatched_ = kNever;     // the last request
   Queue queue_;                  // of requests that have waited for longer than the target
   Queue critical_queue_;         // of critical requests that have waited for far longer

@@ -26,6 +26,7 @@ constexpr int kMovesPerTurn = 64;                  // each takes 0.1 ms, and req
 constexpr Milliseconds kDrainHeaderTimeout{1000};  // for clients that have connected and not sent their request yet
 constexpr Milliseconds kLingerTimeout{3000};       // for a client to close after its last response
 constexpr Milliseconds kDrainLingerTimeout{1000};
+constexpr int kAcceptsPerLook = 8;  // at the length of the queues
 
 }  // namespace
 
@@ -115,7 +116,15 @@ void HttpServer::accepted(int fd, const sockaddr_storage& address, bool is_unix,
 // More clients may wait in the queue than one turn takes.
 void HttpServer::count_accepted() noexcept {
   if (const std::uint64_t turn = uv_now(loop_); std::exchange(accepting_ms_, turn) != turn) accepted_ = 0;
-  if (++accepted_ == Acceptor::kAcceptsPerTurn) turn_was_long(uv_now(loop_), monotonic_ms());
+  ++accepted_;
+  if (accepted_ % kAcceptsPerLook == 0 && context_.admission.asks_for_queue()) look_at_queue();
+  if (accepted_ == Acceptor::kAcceptsPerTurn) turn_was_long(uv_now(loop_), monotonic_ms());
+}
+
+void HttpServer::look_at_queue() noexcept {
+  std::size_t clients = 0;
+  for (const auto& [fd, acceptor] : acceptors_) clients += acceptor->waiting();
+  context_.admission.clients_wait(clients, Admission::Time::clock::now());
 }
 
 void HttpServer::limit_clients() noexcept {

@@ -105,6 +105,7 @@ class HttpServer final : private ServedClientOwner {
   [[nodiscard]] Milliseconds header_timeout(std::uint64_t now_ms) const noexcept;
   [[nodiscard]] ConnectionTimeouts timeouts(std::uint64_t now_ms) const noexcept;
   void count_accepted() noexcept;
+  void look_at_queue() noexcept;
   void limit_clients() noexcept;
   void stop_accepting() noexcept;
 

@@ -61,12 +61,12 @@ class Clients {
   }
 
   ImpatientReport run() {
-    const auto begin = Clock::now();
+    begin_ = Clock::now();
     const auto total =
         static_cast<std::uint64_t>(options_.rate * std::chrono::duration<double>(options_.duration).count());
     const auto due_of = [&](std::uint64_t number) {
-      return begin + std::chrono::duration_cast<Clock::duration>(
-                         std::chrono::duration<double>(static_cast<double>(number) / options_.rate));
+      return begin_ + std::chrono::duration_cast<Clock::duration>(
+                          std::chrono::duration<double>(static_cast<double>(number) / options_.rate));
     };
     while (sent_ < total || !waiting_.empty()) {
       while (sent_ < total && due_of(sent_) <= Clock::now()) ask(due_of(sent_));
@@ -139,7 +139,10 @@ class Clients {
     const int status = status_of(connection.received);
     if (status == 0) return;
     if (status == 200) {
-      report_.milliseconds.push_back(std::chrono::duration<double, std::milli>(Clock::now() - connection.due).count());
+      const auto ms = [](Clock::duration time) { return std::chrono::duration<double, std::milli>(time).count(); };
+      report_.timeline.push_back(
+          {.at_ms = ms(connection.due - begin_), .latency_ms = ms(Clock::now() - connection.due)});
+      report_.milliseconds.push_back(report_.timeline.back().latency_ms);
     } else {
       ++(status == 503 ? report_.refused : report_.failed);
     }
@@ -181,6 +184,7 @@ class Clients {
   std::vector<std::unique_ptr<Connection>> connections_;
   std::vector<Connection*> idle_;  // those used last come first
   std::deque<Waiting> waiting_;    // in the order in which they were sent
+  Clock::time_point begin_;
   ImpatientReport report_;
 };
 

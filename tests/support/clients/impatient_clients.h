@@ -24,6 +24,11 @@ struct ImpatientReport {
   std::size_t gave_up = 0;           // not answered in time
   std::size_t failed = 0;            // another status, or the connection was closed
   std::vector<double> milliseconds;  // of requests answered 200, from their scheduled time, ascending
+  struct Served {
+    double at_ms;  // its scheduled time, from the beginning
+    double latency_ms;
+  };
+  std::vector<Served> timeline;  // of the same requests, in the order of their answers
 
   [[nodiscard]] std::size_t served() const noexcept { return milliseconds.size(); }
   // Of the latencies; 0 if there are none.

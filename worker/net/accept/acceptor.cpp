@@ -1,5 +1,7 @@
 #include "worker/net/accept/acceptor.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -62,6 +64,14 @@ void Acceptor::start() noexcept {
 void Acceptor::stop() noexcept {
   active_ = false;
   uv_poll_stop(poll_.get());
+}
+
+std::size_t Acceptor::waiting() const noexcept {
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  const bool shared = watched_ != listener_;
+  if (shared || ::getsockopt(listener_, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return 0;
+  return info.tcpi_unacked;  // for a listener, the length of its queue
 }
 
 void Acceptor::empty_queue() {

@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <uv.h>
 
+#include <cstddef>
 #include <functional>
 
 #include "common/ipc/scoreboard.h"
@@ -33,6 +34,9 @@ class Acceptor {
   void start() noexcept;
   void stop() noexcept;
 
+  // How many clients wait to be accepted by this worker alone. 0 if the kernel does not tell (Unix sockets), or if other
+  // workers share the queue. A system call.
+  [[nodiscard]] std::size_t waiting() const noexcept;
   // Accepts all clients that wait in the queue now.
   void empty_queue();
   // Accepts again after descriptors or memory ran out. Call it at each tick.

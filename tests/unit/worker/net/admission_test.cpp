@@ -1,6 +1,7 @@
 #include "worker/net/admission.h"
 
 #include <optional>
+#include <utility>
 
 #include "support/catch.h"
 
@@ -42,6 +43,34 @@ class Worker {
   int busy(std::chrono::milliseconds time, std::chrono::milliseconds wait, Priority priority = Priority::normal) {
     int refused = 0;
     for (const auto end = now + time; now < end; pass(2ms)) refused += dispatch(priority, wait) ? 0 : 1;
+    return refused;
+  }
+  // One turn, in which `requests` handlers of 2 ms run that had waited for `wait` when it began; the number that was
+  // refused. Unlike in busy(), a request that is executed takes time.
+  int long_turn(int requests, std::chrono::milliseconds wait) {
+    const auto polled = now;
+    int refused = 0;
+    for (int i = 0; i < requests; ++i) {
+      admission.dispatched(now, polled);
+      const bool admitted = admission.admits(Priority::normal, now, now - polled + wait);
+      admitted ? pass(2ms) : pass(20us);
+      refused += admitted ? 0 : 1;
+    }
+    admission.turn_was_long(polled, now);
+    return refused;
+  }
+  // A handler that occupies the loop for `time`, and then what 0.7 times of what the worker can do makes of it: in each
+  // turn the requests that have come during the one before. The number that was refused.
+  int stall(std::chrono::milliseconds time) {
+    const auto began = now;
+    pass(time);
+    admission.turn_was_long(began, now);
+    int refused = 0;
+    for (auto last = time; last >= 2ms;) {
+      const auto requests = static_cast<int>(0.7 * static_cast<double>(last.count()) / 2);
+      refused += long_turn(requests, last);
+      last = 2ms * requests;
+    }
     return refused;
   }
   void overload() {
@@ -143,6 +172,88 @@ TEST_CASE("a turn of more than 100 ms is an overload of its own", "[overload]") 
   }
   CHECK(refused > 0);
   CHECK(refused < 10);
+}
+
+// What ten times the capacity does to an idle worker: each turn finds ten times of what the last one has executed.
+// Latencies of up to 100 ms, of requests that had come before it was overloaded by the rule of 100 ms, were more than
+// one percent of eight seconds.
+TEST_CASE("a queue that grows fast is an overload after 50 ms", "[overload]") {
+  Worker worker;
+  CHECK(worker.long_turn(1, 0ms) == 0);
+  CHECK(worker.long_turn(9, 2ms) == 0);
+  CHECK(worker.long_turn(80, 18ms) > 50);
+}
+
+// New clients are accepted and served one after the other in one turn, in which ever more arrive.
+TEST_CASE("so many clients that the last would wait for more than 200 ms are an overload", "[overload]") {
+  Worker worker;
+  CHECK_FALSE(worker.admission.asks_for_queue());
+  const auto polled = worker.now;
+  for (int i = 0; i < 8; ++i, worker.pass(2ms)) {
+    worker.admission.dispatched(worker.now, polled);
+    CHECK(worker.admission.admits(Priority::normal, worker.now, worker.now - polled));
+  }
+  CHECK(worker.admission.asks_for_queue());
+  worker.admission.clients_wait(99, worker.now);
+  CHECK_FALSE(worker.admission.overloaded_since());
+  worker.admission.clients_wait(101, worker.now);
+  CHECK(worker.admission.overloaded_since());
+  CHECK_FALSE(worker.admission.asks_for_queue());
+  worker.admission.dispatched(worker.now, polled);
+  CHECK_FALSE(worker.admission.admits(Priority::normal, worker.now, worker.now - polled));
+}
+
+TEST_CASE("clients that wait behind a stall are no overload", "[overload]") {
+  Worker worker;
+  worker.occupy(60ms, 1);
+  const auto polled = worker.now;
+  for (int i = 0; i < 10; ++i, worker.pass(2ms)) {
+    worker.admission.dispatched(worker.now, polled);
+    CHECK(worker.admission.admits(Priority::normal, worker.now, 60ms));
+    worker.admission.clients_wait(1000, worker.now);
+  }
+  CHECK_FALSE(worker.admission.overloaded_since());
+}
+
+TEST_CASE("a burst that takes less than 100 ms is executed", "[overload]") {
+  Worker worker;
+  CHECK(worker.long_turn(2, 0ms) == 0);
+  CHECK(worker.long_turn(45, 4ms) == 0);
+  CHECK_FALSE(worker.admission.overloaded_since());
+}
+
+TEST_CASE("a queue that grows slowly has 100 ms", "[overload]") {
+  Worker worker;
+  for (const auto& [requests, wait] : {std::pair(4, 0ms), {7, 8ms}, {13, 14ms}, {24, 26ms}}) {
+    CHECK(worker.long_turn(requests, wait) == 0);
+  }
+  CHECK(worker.long_turn(40, 48ms) > 0);
+}
+
+TEST_CASE("the queue behind a stall is executed", "[overload]") {
+  for (const auto time : {20ms, 40ms, 60ms}) {
+    INFO(time.count());
+    Worker worker;
+    CHECK(worker.stall(time) == 0);
+    CHECK_FALSE(worker.admission.overloaded_since());
+  }
+}
+
+TEST_CASE("a stall of any length excuses 100 ms", "[overload]") {
+  Worker worker;
+  worker.occupy(500ms, 1);
+  CHECK(worker.busy(200ms, 30ms) == 0);
+  CHECK_FALSE(worker.dispatch(30ms));
+}
+
+// A worker that does not always get a core stalls again and again.
+TEST_CASE("a stall does not excuse a queue that was there before", "[overload]") {
+  Worker worker;
+  for (int i = 0; i < 3; ++i) {
+    worker.busy(40ms, 30ms);
+    worker.occupy(30ms, 1);
+  }
+  CHECK(worker.admission.overloaded_since());
 }
 
 TEST_CASE("nothing is refused until for 100 ms every turn had a wait above 5 ms", "[overload]") {
