@@ -356,6 +356,9 @@ class Bench:
         result = restart.kill_to_ready(self.options.build, self.folder)
         print(f"kill -9 to ready: median {result['median_ms']:.1f} ms, longest {result['max_ms']:.1f} ms, "
               f"{len(result['times_ms'])} kills")
+        kept = result["kept"] = restart.kept_over_kill(self.options.build, self.folder)
+        print(f"{kept['connections']} kept connections over a kill: all served {kept['seconds']:.2f} s later; own memory of "
+              f"the guardian: {kept['guardian_kib']} KiB")
         return result
 
 

@@ -91,6 +91,12 @@ def memory_kib(root):
     return total
 
 
+def private_dirty_kib(pid):
+    """Memory that the process has written and shares with no other."""
+    with open(f"/proc/{pid}/smaps_rollup") as rollup:
+        return sum(int(line.split()[1]) for line in rollup if line.startswith("Private_Dirty:"))
+
+
 def status_kib(pid, field):
     """One of the memory figures of /proc/PID/status, such as VmRSS or VmHWM, its peak."""
     with open(f"/proc/{pid}/status") as status:

@@ -223,4 +223,6 @@ def targets(results):
         found.add("upload of 1 GiB: growth of memory, KiB", one["peak_kib"] - one["before_kib"], 1024, digits=0)
     if "restart" in results:
         found.add("kill -9 to ready, ms", results["restart"]["median_ms"], 50)
+        found.add("10,000 kept connections over a kill, s", results["restart"]["kept"]["seconds"], 1)
+        found.add("own memory of a guardian, KiB", results["restart"]["kept"]["guardian_kib"], 300, digits=0)
     return found.rows
