@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <random>
 #include <utility>
 
@@ -115,8 +116,12 @@ Task<bool> JobQueue::take_turn() {
   const std::string most = std::to_string(kMostPayload);
   std::vector<std::string> numbers;  // what the arguments refer to
   numbers.reserve(2 * batch.size());
-  Args args{surroundings_.owner, surroundings_.pid, lease_text_, want, most, keep_text_, kMostDone, keep_failed_text_};
-  for (const Settled& each : batch) {
+  const auto others = std::partition(batch.begin(), batch.end(), std::mem_fn(&Settled::is_plain));
+  const std::string firsts = std::to_string(others - batch.begin());
+  Args args{surroundings_.owner, surroundings_.pid, lease_text_,       want,  most,
+            keep_text_,          kMostDone,         keep_failed_text_, firsts};
+  for (const Settled& each : std::span(batch.begin(), others)) args.push_back(each.id);
+  for (const Settled& each : std::span(others, batch.end())) {
     const std::string& attempt = numbers.emplace_back(std::to_string(each.attempt));
     const std::string& delay = numbers.emplace_back(std::to_string(each.delay.count()));
     args.insert(args.end(), {each.id, attempt, each.outcome, each.text, delay});
@@ -145,11 +150,13 @@ Task<bool> JobQueue::take_turn() {
 }
 
 void JobQueue::read_turn(const std::vector<Settled>& batch, const Reply::Array& parts) {
-  if (parts.size() != 4 || parts[0].array().size() != batch.size()) throw RedisError("unexpected reply to a script");
-  const std::int64_t waiting = parts[2].integer();
-  const std::int64_t next = parts[3].integer();
+  if (parts.size() != 6 || parts[1].array().size() != parts[2].array().size()) {
+    throw RedisError("unexpected reply to a script");
+  }
+  const std::int64_t waiting = parts[4].integer();
+  const std::int64_t next = parts[5].integer();
   read_settled(batch, parts[0].array());
-  start_jobs(parts[1].array());
+  start_jobs(parts[1].array(), parts[2].array(), parts[3].array());
   if (next >= 0) wake_in(Milliseconds(next));
   turn_wanted_ = !settled_.empty() || ((turn_wanted_ || waiting > 0) && room() > 0);
 }
@@ -159,10 +166,15 @@ void JobQueue::sent_back(std::vector<Settled> batch) {
   settled_.insert(settled_.begin(), std::make_move_iterator(batch.begin()), std::make_move_iterator(batch.end()));
 }
 
-void JobQueue::read_settled(const std::vector<Settled>& batch, const Reply::Array& answers) {
+void JobQueue::read_settled(const std::vector<Settled>& batch, const Reply::Array& lost) {
+  std::vector<bool> fenced(batch.size());
+  for (const Reply& each : lost) {
+    const auto place = static_cast<std::size_t>(each.integer());
+    if (place >= 1 && place <= fenced.size()) fenced[place - 1] = true;
+  }
   for (std::size_t i = 0; i < batch.size(); ++i) {
     const Settled& each = batch[i];
-    if (answers[i].integer() == 1) {
+    if (!fenced[i]) {
       const Count count = each.outcome == "done"     ? Count::jobs_done
                           : each.outcome == "retry"  ? Count::jobs_retried
                           : each.outcome == "failed" ? Count::jobs_failed
@@ -180,12 +192,19 @@ void JobQueue::read_settled(const std::vector<Settled>& batch, const Reply::Arra
   }
 }
 
-void JobQueue::start_jobs(const Reply::Array& taken) {
-  for (const Reply& each : taken) {
-    const Reply::Array& facts = each.array();
-    if (facts.size() != 4) continue;
-    auto run = std::make_unique<JobRun>(*this, facts[0].string(), static_cast<unsigned>(facts[1].integer()),
-                                        static_cast<unsigned>(facts[2].integer()), facts[3].string());
+void JobQueue::start_jobs(const Reply::Array& ids, const Reply::Array& payloads, const Reply::Array& again) {
+  auto other = again.begin();
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    unsigned attempt = 1;
+    unsigned failures = 0;
+    if (other != again.end() && static_cast<std::size_t>(other->array().front().integer()) == i + 1) {
+      attempt = static_cast<unsigned>(other->array()[1].integer());
+      failures = static_cast<unsigned>(other->array()[2].integer());
+      ++other;
+    }
+    const Reply& payload = payloads[i];
+    auto run = std::make_unique<JobRun>(*this, ids[i].string(), attempt, failures,
+                                        payload.is_string() ? payload.string() : std::string());
     runs_.push_back(run.get());
     add(surroundings_.row[Count::jobs_running]);
     spawn(carry_out(std::move(run)));

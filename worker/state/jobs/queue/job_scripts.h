@@ -6,8 +6,17 @@
 // With scripts, what happened to a job is one record, and settling, taking and promoting jobs is one round trip.
 //
 // A job's record is a table that only these scripts read: score (its place among the waiting), attempts, failures,
-// kills, interruptions, at (enqueued), due, unique, state, pids, reason, report, progress, settled (the token of its last
-// settled attempt). A token is OWNER/ATTEMPT: whoever has another token than the one in `run` cannot settle the job.
+// kills, interruptions, at (enqueued), size (of the payload), due, unique, state, pids, reason, report, progress, settled
+// (the token of its last settled attempt). A token is OWNER/ATTEMPT: whoever has another token than the one in `run`
+// cannot settle the job.
+//
+// Decoding tables would be most of what a job costs Redis, and most jobs need none. So a job that is neither unique nor
+// delayed, with a payload of at most 4 KiB, begins with the short record "=AT SCORE", which does not change while its first
+// attempt runs: `run` then holds "+OWNER/1 PID =AT SCORE" in place of the token. If that attempt is done, this text becomes
+// the record. Whatever else happens to the job makes a table of it.
+//
+// `done` holds batches, the ids of jobs that ended in one turn with blanks between them; jobs that were dropped since are
+// still named there.
 #pragma once
 
 #include "pronghorn/redis.h"
@@ -22,10 +31,12 @@ namespace pronghorn::worker {
 // has been taken. Replies 1 if it added one.
 [[nodiscard]] const Script& tick_script();
 
-// owner, pid, lease in ms, jobs wanted, bytes of payload wanted, keep in ms, jobs kept, keep_failed in ms, then for each
-// job to settle: id, attempt, outcome (done, retry, failed, back), text (the result or the reason), delay in ms.
-// Replies {for each of them 1 (settled, or settled before) or 0 (another worker has taken it over),
-//          for each job taken {id, attempt, failures, payload}, waiting, ms until the next delayed job or -1}.
+// owner, pid, lease in ms, jobs wanted, bytes of payload wanted, keep in ms, jobs kept, keep_failed in ms, how many jobs
+// are done at the first attempt and without a result; the ids of these, then for each other job to settle: id, attempt,
+// outcome (done, retry, failed, back), text (the result or the reason), delay in ms.
+// Replies {the places (1 is the first) of those that another worker has taken over, ids of jobs taken, their payloads,
+//          {place among the taken, attempt, failures} for each whose attempt is not the first, waiting, ms until the next
+//          delayed job or -1}. A job that this owner has settled before counts as settled; a payload may be nil.
 [[nodiscard]] const Script& turn_script();
 
 // owner, lease in ms, interruptions allowed, keep_failed in ms, then the tokens "id/attempt" that the owner knows. Renews

@@ -161,8 +161,8 @@ TEST_CASE("a job whose workers end again and again is dead in the end, whoever i
   const std::vector<std::string> all(keys.all().begin(), keys.all().end());
   for (unsigned death = 1; death <= worker::kInterruptionsAllowed; ++death) {
     REQUIRE(worker.state_of(id) == JobState::waiting);
-    worker.run(
-        worker.redis().script(worker::turn_script(), all, {"victim", "7", "1000", "1", "1000", "1000", "10", "1000"}));
+    worker.run(worker.redis().script(worker::turn_script(), all,
+                                     {"victim", "7", "1000", "1", "1000", "1000", "10", "1000", "0"}));
     REQUIRE(worker.state_of(id) == JobState::running);
     worker.run(worker.redis().script(worker::take_over_script(), all,
                                      {"victim", "", "10", "100000", "signal 9", "", "1", "", ""}));
@@ -199,7 +199,7 @@ TEST_CASE("a job that was given to a worker which did not learn of it goes back"
   const std::string id = worker.enqueue("email");
   const worker::QueueKeys keys("app", "email");
   worker.run(worker.redis().script(worker::turn_script(), {keys.all().begin(), keys.all().end()},
-                                   {"w", "7", "60000", "1", "1000", "1000", "10", "1000"}));
+                                   {"w", "7", "60000", "1", "1000", "1000", "10", "1000", "0"}));
   REQUIRE(worker.state_of(id) == JobState::running);
   worker.job("email", [](Job&) {}).take_jobs();
   CHECK(worker.wait_state(id, JobState::done));

@@ -106,7 +106,8 @@ TEST_CASE("a record that cannot be read is that of a new job", "[jobs]") {
   const RedisProcess redis;
   JobWorker worker(redis, "w");
   for (const std::string& record :
-       {std::string("garbage"), std::string("\xc1\x00\xff", 3), std::string(), std::string("\x81\xa5score\xa1x")}) {
+       {std::string("garbage"), std::string("\xc1\x00\xff", 3), std::string(), std::string("\x81\xa5score\xa1x"),
+        std::string("="), std::string("+"), std::string("=1 x")}) {
     const std::string id = worker.enqueue("email", "payload");
     redis.command({"HSET", key_of("email", "jobs"), id, record});
     CHECK(worker.find(id).attempts == 0);
@@ -115,7 +116,7 @@ TEST_CASE("a record that cannot be read is that of a new job", "[jobs]") {
   redis.command({"HDEL", key_of("email", "jobs"), lost});
   std::vector<std::string> payloads;
   worker.job("email", [&payloads](Job& job) { payloads.push_back(job.payload()); }).take_jobs();
-  CHECK(worker.wait([&] { return worker.count(Count::jobs_done) == 4; }));
-  CHECK(payloads == std::vector<std::string>(4, "payload"));
+  CHECK(worker.wait([&] { return worker.count(Count::jobs_done) == 7; }));
+  CHECK(payloads == std::vector<std::string>(7, "payload"));
   CHECK(worker.counts().waiting == 0);
 }
