@@ -176,21 +176,21 @@ void RateLimiter::give_back(std::vector<Checked>& checked) {
 
 std::vector<std::shared_ptr<LimitQuestion>> RateLimiter::questions(Limits limits, const std::vector<Checked>& checked) {
   std::vector<std::shared_ptr<LimitQuestion>> questions;
-  std::vector<std::string_view> asked;  // in a cluster: whose limits each question is about
   for (std::size_t i = 0; i < limits.size(); ++i) {
     if (checked[i].verdict) continue;
-    std::size_t which =
-        one_slot_ ? static_cast<std::size_t>(std::ranges::find(asked, checked[i].who) - asked.begin()) : 0;
-    if (which == questions.size()) {
+    auto which = std::ranges::find_if(questions, [&](const std::shared_ptr<LimitQuestion>& question) {
+      return !one_slot_ || checked[question->asked().front().position].who == checked[i].who;
+    });
+    if (which == questions.end()) {
       // Not the request's id, which a proxy may give to several.
       const bool counts_running = std::ranges::any_of(limits, is_concurrent);
-      questions.push_back(std::make_shared<LimitQuestion>(
-          *client_, counts_running ? holders_.next_request() : std::string(), limits.size() - i));
-      if (one_slot_) asked.emplace_back(checked[i].who);
+      which = questions.insert(
+          which, std::make_shared<LimitQuestion>(*client_, counts_running ? holders_.next_request() : std::string(),
+                                                 limits.size() - i));
     }
     std::optional<Leases::Fetch> fetch =
         checked[i].may_lease ? leases_.begin_fetch(checked[i].digest, monotonic_ms(), patience_) : std::nullopt;
-    questions[which]->add(i, limits[i], checked[i].key, std::move(fetch));
+    (*which)->add(i, limits[i], checked[i].key, std::move(fetch));
   }
   return questions;
 }

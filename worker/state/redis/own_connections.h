@@ -58,7 +58,7 @@ class OwnConnections final : private RedisNode::Owner {
 
  private:
   void node_changed(RedisNode& node) override;
-  void node_replied(RedisNode&, RedisCall&, std::uint32_t, Reply) override {}  // only for clusters
+  void node_replied(RedisNode&, RedisCall&, std::uint32_t, Reply&&) override {}  // only for clusters
 
   void give_back(std::unique_ptr<RedisNode> node);
   void end(std::unique_ptr<RedisNode> node);

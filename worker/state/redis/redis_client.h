@@ -96,7 +96,7 @@ class RedisClient final : public pronghorn::detail::RedisClient, private RedisNo
 
   // RedisNode::Owner, without a cluster
   void node_changed(RedisNode& node) override;
-  void node_replied(RedisNode&, RedisCall&, std::uint32_t, Reply) override {}
+  void node_replied(RedisNode&, RedisCall&, std::uint32_t, Reply&&) override {}
 
   // Where a call goes; null in a cluster.
   [[nodiscard]] RedisNode* node_for(const CallOptions& options);

@@ -99,16 +99,27 @@ void ClusterRouter::close() {
 
 // ---- commands
 
+// The call's first command. Whether there is time left for it.
+bool ClusterRouter::begin(RedisCall& call) {
+  call.routed_ = take_routed_commands();
+  const std::uint64_t now = call.routed_->started_ns = uv_hrtime();
+  if (call.until_ns_ <= now) {
+    call.fail(kNoTimeLeft);
+    return false;
+  }
+  if (call.until_ns_ < now + timeout_ns_) schedule_.fail_at(call, call.until_ns_);
+  return true;
+}
+
 void ClusterRouter::issue(RedisCall& call, std::span<const std::string_view> words) {
   if (call.failed()) return;
-  if (!call.routed_) {
-    call.routed_ = std::make_unique<RoutedCommands>();
-    call.routed_->started_ns = uv_hrtime();
-    if (call.until_ns_ <= call.routed_->started_ns) return call.fail(kNoTimeLeft);
-    if (call.until_ns_ < call.routed_->started_ns + timeout_ns_) schedule_.fail_at(call, call.until_ns_);
-  }
+  if (!call.routed_ && !begin(call)) return;
   RoutedCommands& routed = *call.routed_;
-  if (!routed.in_transaction) routed.units.emplace_back().first = static_cast<std::uint32_t>(call.sent_);
+  if (!routed.in_transaction) {
+    RoutedUnit& added = routed.units.emplace_back();
+    added.first = static_cast<std::uint32_t>(call.sent_);
+    added.begin = routed.bytes.size();
+  }
   RoutedUnit& unit = routed.units.back();
 
   const CommandSlot where = command_slot(words);
@@ -117,20 +128,21 @@ void ClusterRouter::issue(RedisCall& call, std::span<const std::string_view> wor
   const bool ends = equal_ignoring_case(words[0], "EXEC") || equal_ignoring_case(words[0], "DISCARD");
   routed.in_transaction = begins || (routed.in_transaction && !ends);
   if (where.slot && unit.slot && *where.slot != *unit.slot) {
-    return call.fail(crossing("a transaction", unit.key, where.key), true);
+    return call.fail(crossing("a transaction", routed.transaction_key, where.key), true);
   }
   if (where.slot && !unit.slot) {
     unit.slot = where.slot;
-    if (routed.in_transaction) unit.key = where.key;
+    if (routed.in_transaction) routed.transaction_key = where.key;
   }
-  append_command(unit.bytes, words);
+  append_command(routed.bytes, words);
+  unit.end = routed.bytes.size();
   ++unit.count;
   if (call.sent_++ > 0) call.others_.emplace_back();
   if (begins) schedule_.fail_at(call, std::min(call.until_ns_, routed.started_ns + timeout_ns_));
-  if (!routed.in_transaction) place(call, routed.units.size() - 1);
+  if (!routed.in_transaction) place(call, routed.units.size() - 1, routed.started_ns);
 }
 
-void ClusterRouter::place(RedisCall& call, std::size_t index) {
+void ClusterRouter::place(RedisCall& call, std::size_t index, std::uint64_t now_ns) {
   RoutedUnit& unit = call.routed_->units[index];
   unit.received = 0;
   unit.redirect.reset();
@@ -152,31 +164,35 @@ void ClusterRouter::place(RedisCall& call, std::size_t index) {
       node = replica_of(shard);
       if (node == nullptr) want_refresh();  // it may have one by now
     }
-    if (node == nullptr || !node->link->obstacle(unit.bytes.size()).empty()) node = primary_of(shard);
+    if (node == nullptr || !node->link->obstacle(unit.end - unit.begin).empty()) node = primary_of(shard);
   }
   if (node == nullptr) return fail(call, "the Redis Cluster has too many nodes");
-  send_to(*node, call, index, false);
+  send_to(*node, call, index, now_ns);
 }
 
-void ClusterRouter::send_to(Node& node, RedisCall& call, std::size_t index, bool asking) {
-  RoutedUnit& unit = call.routed_->units[index];
-  if (const std::string why = node.link->obstacle(unit.bytes.size()); !why.empty()) {
-    want_refresh();
-    return fail(call, why);
+void ClusterRouter::send_to(Node& node, RedisCall& call, std::size_t index, std::uint64_t now_ns, bool asking) {
+  RoutedCommands& routed = *call.routed_;
+  RoutedUnit& unit = routed.units[index];
+  const std::string_view bytes = routed.bytes_of(unit);
+  if (!node.link->is_free(bytes.size())) {
+    if (const std::string why = node.link->obstacle(bytes.size()); !why.empty()) {
+      want_refresh();
+      return fail(call, why);
+    }
   }
-  if (asking) node.link->enqueue(nullptr, 0, 1, "*1\r\n$6\r\nASKING\r\n");
+  if (asking) node.link->enqueue(nullptr, 0, 1, "*1\r\n$6\r\nASKING\r\n", now_ns);
   unit.state = RoutedUnit::State::in_flight;
   unit.node = node.link.get();
-  unit.sequence = node.link->enqueue(&call, unit.first, unit.count, unit.bytes);
+  unit.sequence = node.link->enqueue(&call, unit.first, unit.count, bytes, now_ns);
   add(counters_[Count::redis_commands], unit.count);
 }
 
-void ClusterRouter::node_replied(RedisNode& node, RedisCall& call, std::uint32_t index, Reply reply) {
+void ClusterRouter::node_replied(RedisNode& node, RedisCall& call, std::uint32_t index, Reply&& reply) {
   const std::size_t position = call.routed_->unit_of(index);
   RoutedUnit& unit = call.routed_->units[position];
   if (reply.is_error()) {
     if (auto redirect = parse_redirect(reply.error())) {
-      unit.redirect = std::move(redirect);
+      unit.redirect = std::make_unique<Redirect>(std::move(*redirect));
     } else if (reply.error().starts_with("CLUSTERDOWN")) {
       want_refresh();
     }
@@ -192,7 +208,6 @@ void ClusterRouter::node_replied(RedisNode& node, RedisCall& call, std::uint32_t
 void ClusterRouter::finish(RedisCall& call, std::size_t index) {
   RoutedUnit& unit = call.routed_->units[index];
   unit.state = RoutedUnit::State::done;
-  unit.bytes = {};
   call.received_ += unit.count;
   for (std::uint32_t i = unit.first; i < unit.first + unit.count; ++i) {
     const Reply& reply = call.reply(i);
@@ -219,11 +234,11 @@ void ClusterRouter::follow(RedisNode& from, RedisCall& call, std::size_t index) 
     if (node == nullptr) return fail(call, "the Redis Cluster has too many nodes");
     unit.received = 0;
     unit.redirect.reset();
-    return send_to(*node, call, index, true);
+    return send_to(*node, call, index, uv_hrtime(), true);
   }
   moved(redirect);
   call.may_be_stale_ = false;  // a replica sends whatever is no read to its primary
-  if (unit.redirects <= kFollowedAtOnce) return place(call, index);
+  if (unit.redirects <= kFollowedAtOnce) return place(call, index, uv_hrtime());
   park(call, index, now_ms() + backoff_ms(unit.attempts));
 }
 
@@ -259,7 +274,7 @@ void ClusterRouter::unpark(std::uint64_t now, bool all) {
   for (const Parked& entry : std::exchange(parked_, {})) {
     if (entry.call->failed()) continue;
     if (all || entry.due_ms <= now) {
-      place(*entry.call, entry.unit);
+      place(*entry.call, entry.unit, uv_hrtime());
     } else {
       parked_.push_back(entry);
     }

@@ -105,13 +105,14 @@ class ClusterRouter final : public CallRouter, private RedisNode::Owner {
 
   // RedisNode::Owner
   void node_changed(RedisNode& node) override;
-  void node_replied(RedisNode& node, RedisCall& call, std::uint32_t index, Reply reply) override;
+  void node_replied(RedisNode& node, RedisCall& call, std::uint32_t index, Reply&& reply) override;
 
   [[nodiscard]] static std::uint64_t now_ms() noexcept { return uv_hrtime() / 1'000'000; }
 
   // Commands (cluster_router.cpp).
-  void place(RedisCall& call, std::size_t unit);
-  void send_to(Node& node, RedisCall& call, std::size_t unit, bool asking);
+  [[nodiscard]] bool begin(RedisCall& call);
+  void place(RedisCall& call, std::size_t unit, std::uint64_t now_ns);
+  void send_to(Node& node, RedisCall& call, std::size_t unit, std::uint64_t now_ns, bool asking = false);
   void follow(RedisNode& from, RedisCall& call, std::size_t unit);
   void park(RedisCall& call, std::size_t unit, std::uint64_t due_ms);
   void finish(RedisCall& call, std::size_t unit);

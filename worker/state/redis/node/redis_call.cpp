@@ -5,7 +5,6 @@
 #include "worker/state/redis/node/call_router.h"
 #include "worker/state/redis/node/call_schedule.h"
 #include "worker/state/redis/node/redis_node.h"
-#include "worker/state/redis/slots/routed_commands.h"
 
 namespace pronghorn::worker {
 namespace {

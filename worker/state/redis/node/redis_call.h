@@ -6,13 +6,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
-#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "pronghorn/redis.h"
+#include "worker/state/redis/slots/routed_commands.h"
 
 namespace pronghorn::worker {
 
@@ -21,7 +21,6 @@ class CallSchedule;
 class ClusterRouter;
 class RedisClient;
 class RedisNode;
-struct RoutedCommands;
 
 // Why a call fails whose CallOptions::until has passed.
 inline constexpr std::string_view kNoTimeLeft = "the deadline of the request has passed";
@@ -89,13 +88,13 @@ class RedisCall {
   std::uint64_t first_sequence_ = 0;  // of its first command in the node's queue
   std::size_t sent_ = 0;
   std::size_t received_ = 0;
-  std::size_t ready_position_ = SIZE_MAX;   // in the list of calls to resume
-  std::uint64_t until_ns_;                  // CallOptions::until; UINT64_MAX: none
-  std::uint64_t deadline_ns_ = 0;           // in the schedule; 0: not there
-  Reply first_;                             // nearly every call has one reply only
-  std::vector<Reply> others_;               //
-  std::unique_ptr<RoutedCommands> routed_;  // in a cluster: the commands, until they are answered
-  std::string failure_;                     // why the call failed; empty: it has not
+  std::size_t ready_position_ = SIZE_MAX;  // in the list of calls to resume
+  std::uint64_t until_ns_;                 // CallOptions::until; UINT64_MAX: none
+  std::uint64_t deadline_ns_ = 0;          // in the schedule; 0: not there
+  Reply first_;                            // nearly every call has one reply only
+  std::vector<Reply> others_;              //
+  RoutedCommandsPtr routed_;               // in a cluster: the commands, until they are answered
+  std::string failure_;                    // why the call failed; empty: it has not
   bool misuse_ = false;
   bool may_be_stale_ = false;
 };

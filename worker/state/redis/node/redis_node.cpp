@@ -89,7 +89,8 @@ void RedisNode::issue(RedisCall& call, std::span<const std::string_view> words) 
       return call.fail(why);
     }
   }
-  const std::uint64_t now = uv_hrtime();
+  // All commands of a call are sent at one time.
+  const std::uint64_t now = call.sent_ == 0 || pending_.empty() ? uv_hrtime() : pending_.back().issued_ns;
   if (call.sent_ == 0 && call.until_ns_ <= now) return call.fail(kNoTimeLeft);
   if (call.sent_++ == 0) {
     call.first_sequence_ = front_sequence_ + pending_.size();
@@ -107,23 +108,17 @@ void RedisNode::post(std::span<const std::string_view> words) {
   add(counters_[Count::redis_commands]);
   std::string bytes;
   append_command(bytes, words);
-  enqueue(nullptr, 0, 1, bytes);
+  enqueue(nullptr, 0, 1, bytes, uv_hrtime());
 }
 
-std::uint64_t RedisNode::enqueue(RedisCall* call, std::uint32_t first, std::uint32_t count, std::string_view bytes) {
-  const std::uint64_t now = uv_hrtime();
+std::uint64_t RedisNode::enqueue(RedisCall* call, std::uint32_t first, std::uint32_t count, std::string_view bytes,
+                                 std::uint64_t now_ns) {
   const std::uint64_t sequence = front_sequence_ + pending_.size();
-  for (std::uint32_t i = 0; i < count; ++i) pending_.push_back({call, now, first + i});
+  for (std::uint32_t i = 0; i < count; ++i) pending_.push_back({call, now_ns, first + i});
   output_.append(bytes);
   unsent_ += count;
-  enqueued(now);
+  enqueued(now_ns);
   return sequence;
-}
-
-// Whether a command of `size` bytes certainly has no obstacle().
-bool RedisNode::is_free(std::size_t size) const noexcept {
-  return link_.up() && circuit_.closed() && pending_.size() < kMaxPending && output_.size() < kMaxOutput &&
-         size <= kMaxCommand;
 }
 
 std::string RedisNode::obstacle(std::size_t size) const { return obstacle(false, size); }
@@ -260,7 +255,7 @@ void RedisNode::try_write() {
   }
   std::string bytes;
   append_command(bytes, RedisLink::trial_write(key));
-  trial_ = enqueue(nullptr, 0, 1, bytes);
+  trial_ = enqueue(nullptr, 0, 1, bytes, uv_hrtime());
 }
 
 // A command was refused: finds out whether it is that command alone.
@@ -303,7 +298,7 @@ void RedisNode::probe() {
     node->circuit_.probing();
     std::string bytes;
     append_command(bytes, std::array<std::string_view, 1>{"PING"});
-    node->probe_ = node->enqueue(nullptr, 0, 1, bytes);
+    node->probe_ = node->enqueue(nullptr, 0, 1, bytes, uv_hrtime());
     node->owner_.node_changed(*node);
   };
   uv_timer_start(probe_timer_.get(), on_time, circuit_.wait_ms(), 0);

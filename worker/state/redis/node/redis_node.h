@@ -47,7 +47,7 @@ class RedisNode final : private RedisLink::Listener {
     // What state(), reason(), circuit() or refuses_writes() return may have changed.
     virtual void node_changed(RedisNode& node) = 0;
     // The reply to a command of enqueue(), in a cluster.
-    virtual void node_replied(RedisNode& node, RedisCall& call, std::uint32_t index, Reply reply) = 0;
+    virtual void node_replied(RedisNode& node, RedisCall& call, std::uint32_t index, Reply&& reply) = 0;
 
    protected:
     ~Owner() = default;
@@ -78,11 +78,17 @@ class RedisNode final : private RedisLink::Listener {
   void let_commands_wait() noexcept;
 
   // For a cluster: queues `count` encoded commands, whose replies have the indexes from `first` on. Returns the sequence
-  // of the first. Only without an obstacle().
-  std::uint64_t enqueue(RedisCall* call, std::uint32_t first, std::uint32_t count, std::string_view bytes);
+  // of the first. Only without an obstacle(). `now_ns`: uv_hrtime(), from which on the deadline counts.
+  std::uint64_t enqueue(RedisCall* call, std::uint32_t first, std::uint32_t count, std::string_view bytes,
+                        std::uint64_t now_ns);
   void forget(std::uint64_t sequence, std::uint32_t count) noexcept;
   // Why a command of `size` bytes cannot be queued; empty if it can.
   [[nodiscard]] std::string obstacle(std::size_t size) const;
+  // Whether a command of `size` bytes certainly has none.
+  [[nodiscard]] bool is_free(std::size_t size) const noexcept {
+    return link_.up() && circuit_.closed() && pending_.size() < kMaxPending && output_.size() < kMaxOutput &&
+           size <= kMaxCommand;
+  }
 
   // The source knows another target: goes there once all replies are in, or at once if there is no connection.
   void switch_target();
@@ -120,7 +126,6 @@ class RedisNode final : private RedisLink::Listener {
   void link_down(std::string_view reason) override;
   void link_settled() override;
 
-  [[nodiscard]] bool is_free(std::size_t size) const noexcept;
   [[nodiscard]] std::string obstacle(bool begun, std::size_t size) const;
   void enqueued(std::uint64_t now_ns);
   void flush_before_poll();

@@ -52,7 +52,7 @@ class PrimaryFinder final : private RedisNode::Owner {
 
  private:
   void node_changed(RedisNode&) override {}
-  void node_replied(RedisNode&, RedisCall&, std::uint32_t, Reply) override {}  // only for clusters
+  void node_replied(RedisNode&, RedisCall&, std::uint32_t, Reply&&) override {}  // only for clusters
 
   [[nodiscard]] Task<void> ask();
   void connect_to(std::size_t sentinel);

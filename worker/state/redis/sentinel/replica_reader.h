@@ -40,7 +40,7 @@ class ReplicaReader final : private RedisNode::Owner {
 
  private:
   void node_changed(RedisNode&) override { changed_(); }
-  void node_replied(RedisNode&, RedisCall&, std::uint32_t, Reply) override {}  // only for clusters
+  void node_replied(RedisNode&, RedisCall&, std::uint32_t, Reply&&) override {}  // only for clusters
 
   [[nodiscard]] std::expected<RedisTarget, std::string> target() const;
 

@@ -145,18 +145,30 @@ constexpr std::array kCommands{
     Entry{"ZUNIONSTORE", Rule::and_counted, 3, 1, 2},
 };
 static_assert(std::ranges::is_sorted(kCommands, {}, &Entry::name));
-constexpr std::size_t kLongestName = 16;
 
 constexpr Entry kUsual{"", Rule::one};
 
+// Where in kCommands the names with each first letter begin, and, as the last one, where the table ends.
+constexpr std::array<std::uint8_t, 27> kFirstWith = [] {
+  std::array<std::uint8_t, 27> begins{};
+  for (std::size_t letter = 0; letter < begins.size(); ++letter) {
+    while (begins[letter] < kCommands.size() &&
+           static_cast<std::size_t>(kCommands[begins[letter]].name[0] - 'A') < letter) {
+      ++begins[letter];
+    }
+  }
+  return begins;
+}();
+
+// Every command that a cluster gets is looked up. Few names have the same first letter and the same length.
 const Entry& entry_of(std::string_view name) noexcept {
-  if (name.size() > kLongestName) return kUsual;
-  std::array<char, kLongestName> upper;
-  std::ranges::transform(name, upper.begin(),
-                         [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
-  const std::string_view wanted(upper.data(), name.size());
-  const auto found = std::ranges::lower_bound(kCommands, wanted, {}, &Entry::name);
-  return found != kCommands.end() && found->name == wanted ? *found : kUsual;
+  if (name.empty()) return kUsual;
+  const auto letter = static_cast<std::size_t>((static_cast<unsigned char>(name[0]) & ~0x20U) - 'A');
+  if (letter >= kFirstWith.size() - 1) return kUsual;
+  for (std::size_t i = kFirstWith[letter]; i < kFirstWith[letter + 1]; ++i) {
+    if (equal_ignoring_case(kCommands[i].name, name)) return kCommands[i];
+  }
+  return kUsual;
 }
 
 // `words[at]` as a number of keys that are there; 0 if it is none.
@@ -176,11 +188,7 @@ KeyRange stream_keys(std::span<const std::string_view> words) noexcept {
   return {};
 }
 
-}  // namespace
-
-KeyRange command_keys(std::span<const std::string_view> words) noexcept {
-  if (words.empty()) return {};
-  const Entry& entry = entry_of(words[0]);
+KeyRange keys_by(const Entry& entry, std::span<const std::string_view> words) noexcept {
   const std::size_t left = words.size() > entry.first ? words.size() - entry.first : 0;
   switch (entry.rule) {
     case Rule::none:
@@ -203,8 +211,15 @@ KeyRange command_keys(std::span<const std::string_view> words) noexcept {
   return {};
 }
 
+}  // namespace
+
+KeyRange command_keys(std::span<const std::string_view> words) noexcept {
+  return words.empty() ? KeyRange{} : keys_by(entry_of(words[0]), words);
+}
+
 CommandSlot command_slot(std::span<const std::string_view> words) noexcept {
   CommandSlot result;
+  if (words.empty()) return result;
   const auto visit = [&result](std::string_view key) {
     const std::uint16_t slot = key_slot(key);
     if (!result.slot) {
@@ -215,8 +230,9 @@ CommandSlot command_slot(std::span<const std::string_view> words) noexcept {
       result.other_key = key;
     }
   };
-  if (words.size() > 1 && entry_of(words[0]).rule == Rule::and_counted) visit(words[1]);
-  const KeyRange keys = command_keys(words);
+  const Entry& entry = entry_of(words[0]);
+  if (entry.rule == Rule::and_counted && words.size() > 1) visit(words[1]);
+  const KeyRange keys = keys_by(entry, words);
   for (std::size_t i = 0; i < keys.count; ++i) visit(words[keys.first + i * keys.step]);
   return result;
 }

@@ -32,6 +32,11 @@ TEST_CASE("the keys of a command are found", "[redis][cluster]") {
   CHECK(keys_of({"HSET", "a", "f", "v"}) == "a");
   CHECK(keys_of({"JSON.SET", "a", "$", "1"}) == "a");  // of a module
   CHECK(keys_of({"A-COMMAND-WITH-A-LONG-NAME", "a"}) == "a");
+  CHECK(keys_of({"", "a"}) == "a");  // Redis will refuse it
+  CHECK(keys_of({"\xc1\x80", "a"}) == "a");
+  CHECK(keys_of({"acl", "a"}).empty());
+  CHECK(keys_of({"zunionstore", "a", "1", "b"}) == "b");  // the last of the table
+  CHECK(keys_of({"ZZZ", "a"}) == "a");
   CHECK(keys_of({"PING"}).empty());
   CHECK(keys_of({"PUBLISH", "c", "m"}).empty());
   CHECK(keys_of({"SPUBLISH", "c", "m"}) == "c");

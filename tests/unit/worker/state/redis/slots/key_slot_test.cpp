@@ -26,3 +26,16 @@ TEST_CASE("only the hash tag of a key counts", "[redis][cluster]") {
   CHECK(key_slot("{a") != key_slot("a"));
   CHECK(key_slot("}a{") != key_slot("a"));
 }
+
+// The bytes of a key are looked up eight at a time, and what is left one by one.
+TEST_CASE("a key of any length has the slot of its CRC", "[redis][cluster]") {
+  std::string key;
+  unsigned crc = 0;
+  for (unsigned length = 1; length <= 100; ++length) {
+    const auto byte = static_cast<unsigned char>(37 * length);
+    key += static_cast<char>(byte == '{' ? 'x' : byte);  // no hash tag
+    crc ^= static_cast<unsigned>(static_cast<unsigned char>(key.back())) << 8;
+    for (int bit = 0; bit < 8; ++bit) crc = (crc & 0x8000U) != 0 ? ((crc << 1) ^ 0x1021U) & 0xffffU : crc << 1;
+    CHECK(key_slot(key) == crc % 16384);
+  }
+}
