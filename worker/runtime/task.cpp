@@ -35,10 +35,11 @@ struct FreeFrame {
 };
 struct FreeList {
   FreeFrame* first = nullptr;
-  std::size_t count = 0;
+  std::size_t room = 0;  // for how many more frames; 0 also until the thread frees its first one
 };
 // Has no destructor, so that frames can be freed until the very end of the thread.
 thread_local constinit std::array<FreeList, kLargest / kStep> free_lists{};
+thread_local constinit bool has_room = false;
 thread_local constinit bool thread_ended = false;
 
 struct Cleaner {
@@ -50,11 +51,21 @@ struct Cleaner {
         list.first = frame->next;
         ::operator delete(frame);
       }
+      list.room = 0;
     }
   }
 };
 
 constexpr std::size_t class_of(std::size_t size) noexcept { return (size + kStep - 1) / kStep - 1; }
+
+// Of a frame that no list has room for: it is too large, its list is full, or it is the first one of the thread.
+[[gnu::noinline]] void free_without_room(void* frame, std::size_t size) noexcept {
+  if (size > kLargest || has_room || thread_ended) return ::operator delete(frame);
+  has_room = true;
+  thread_local Cleaner cleaner;
+  for (std::size_t i = 0; i < free_lists.size(); ++i) free_lists[i].room = kKeptBytes / ((i + 1) * kStep);
+  free_frame(frame, size);
+}
 
 }  // namespace
 
@@ -63,25 +74,18 @@ void* allocate_frame(std::size_t size) {
   FreeList& list = free_lists[class_of(size)];
   if (FreeFrame* const frame = list.first) {
     list.first = frame->next;
-    --list.count;
+    ++list.room;
     return frame;
   }
   return ::operator new((class_of(size) + 1) * kStep);
 }
 
 void free_frame(void* frame, std::size_t size) noexcept {
-  if (size > kLargest || thread_ended) {
-    ::operator delete(frame);
-    return;
-  }
-  thread_local Cleaner cleaner;
+  if (size > kLargest) return free_without_room(frame, size);
   FreeList& list = free_lists[class_of(size)];
-  if (list.count * (class_of(size) + 1) * kStep >= kKeptBytes) {
-    ::operator delete(frame);
-    return;
-  }
+  if (list.room == 0) return free_without_room(frame, size);
   list.first = new (frame) FreeFrame{list.first};
-  ++list.count;
+  --list.room;
 }
 
 #endif
