@@ -206,9 +206,36 @@ class CacheSaveOf final : public CacheSave {
   F save_;
 };
 
+// What the task of a hit returns: the text is copied into the promise when the coroutine is created, and nowhere else.
+struct ReadyText {
+  const std::string* text;
+};
+struct AlreadyThere {};
 template <class T>
-Task<T> ready_task(T value) {
-  co_return std::move(value);
+struct ReadyPromise : Promise<T> {
+  explicit ReadyPromise(const ReadyText& ready) { this->value.emplace(*ready.text); }
+  Task<T> get_return_object() noexcept {
+    // So that the handle finds the frame from its base class.
+    static_assert(alignof(ReadyPromise) == alignof(Promise<T>) && sizeof(ReadyPromise) == sizeof(Promise<T>));
+    return Promise<T>::get_return_object();
+  }
+  void return_value(AlreadyThere) const noexcept {}
+};
+
+}  // namespace detail
+}  // namespace pronghorn
+
+template <class T>
+struct std::coroutine_traits<pronghorn::Task<T>, pronghorn::detail::ReadyText> {
+  using promise_type = pronghorn::detail::ReadyPromise<T>;
+};
+
+namespace pronghorn {
+namespace detail {
+
+template <class T>
+Task<T> ready_task(ReadyText) {
+  co_return AlreadyThere();
 }
 
 }  // namespace detail
@@ -243,8 +270,8 @@ class PRONGHORN_API Cache {
     detail::check_awaited_callable<F>();
     using Fill = std::decay_t<F>;
     if (options.local) {
-      if (std::optional<std::string> copy = find_local(key)) {
-        return detail::ready_task<detail::Filled<Fill>>(std::move(*copy));
+      if (const std::string* const copy = find_local(key)) {
+        return detail::ready_task<detail::Filled<Fill>>(detail::ReadyText(copy));
       }
     }
     auto computes = std::make_shared<detail::CacheFillOf<Fill>>(std::in_place, std::forward<F>(fill));
@@ -295,7 +322,8 @@ class PRONGHORN_API Cache {
   static std::unique_ptr<detail::CacheSave> make_save(F&& save) {
     return std::make_unique<detail::CacheSaveOf<std::decay_t<F>>>(std::in_place, std::forward<F>(save));
   }
-  [[nodiscard]] std::optional<std::string> find_local(std::string_view key);
+  // The local copy of the value, good until the next call of any function; null if there is none.
+  [[nodiscard]] const std::string* find_local(std::string_view key);
   [[nodiscard]] Task<std::optional<std::string>> fetch(std::string_view key, const CacheOptions& options,
                                                        std::shared_ptr<detail::CacheFill> fill);
   [[nodiscard]] Task<std::string> fetch_value(std::string_view key, const CacheOptions& options,

@@ -47,7 +47,7 @@ Task<std::string> Cache::fetch_value(std::string_view key, const CacheOptions& o
   return fetch_text(inner(*service_), std::move(call));
 }
 
-std::optional<std::string> Cache::find_local(std::string_view key) { return inner(*service_).find_local(key); }
+const std::string* Cache::find_local(std::string_view key) { return inner(*service_).find_local(key); }
 
 Task<void> Cache::invalidate(std::string_view key) { return inner(*service_).invalidate(key); }
 

@@ -51,8 +51,8 @@ class CacheService final : public pronghorn::detail::CacheService {
   // A call for a response of a cached() route. `name` may have any length.
   [[nodiscard]] std::shared_ptr<CacheCall> prepare_response(std::string_view name, const CachedOptions& options) const;
 
-  // A local copy of the value; nullopt if there is none.
-  [[nodiscard]] std::optional<std::string> find_local(std::string_view key);
+  // The local copy of the value, good until the next call of any function; null if there is none.
+  [[nodiscard]] const std::string* find_local(std::string_view key);
   [[nodiscard]] Task<CacheAnswer> fetch(std::shared_ptr<CacheCall> call);
   // What fetch() would find in the cache; nullopt if it would have to fill, or if Redis is unavailable.
   [[nodiscard]] Task<std::optional<CacheAnswer>> peek(std::shared_ptr<CacheCall> call);
