@@ -150,7 +150,7 @@ PRONGHORN_APP(app) {
   app.get("/session", session).limit(per_client(10'000'000, 1min));
   app.get("/limit", hello).limit(per_client(10'000'000, 1h));
   app.get("/limit/leased", hello).limit(per_client(10'000'000, 1h).leased(10'000));
-  app.get("/cached", local_copy);
+  app.get("/local", local_copy);  // as long as /plain, with which it is compared
   app.post("/upload", upload).max_body(0);
   app.post("/jobs/{count}", enqueue_jobs).deadline(5min);
   app.get("/jobs", show_jobs);

@@ -179,7 +179,7 @@ def cluster_servers(build, server, cluster):
 def local_copies(build, redis_socket):
     """The same response from a plain function, and from the worker's own copy of what the cache has."""
     return [pronghorn(build, 1, f"unix:{redis_socket}", target, name=name)
-            for name, target in (("plain", "/plain"), ("local_copy", "/cached"))]
+            for name, target in (("plain", "/plain"), ("local_copy", "/local"))]
 
 
 def file_servers(build, folder, name, size):
