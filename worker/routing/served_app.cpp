@@ -215,10 +215,11 @@ void ServedApp::answer_plain(Exchange& exchange, const ServedRoute& route) {
   exchange.owner->respond(exchange, std::move(response));
 }
 
+// The response of a handler stays in one place until it is sent; moving it would cost as much as finding its route.
 Task<void> ServedApp::serve(Exchange& exchange, const ServedRoute& route) {
-  std::optional<Response> response;
   std::optional<LimitDecision> limits;
   std::optional<ErrorAnswer> error;
+  bool sending = false;
   try {
     if (exchange.state && !route.entry().limits.empty()) {
       exchange.state->sessions.begin_load(exchange);
@@ -226,20 +227,31 @@ Task<void> ServedApp::serve(Exchange& exchange, const ServedRoute& route) {
       if (!limits->allowed) error = limit_refusal(*limits);
     }
     if (!error) {
-      Response answered = co_await route.run(exchange.request);
-      if (!is_final_status(answered)) throw invalid_status(answered);
-      response = std::move(answered);
+      Response response = co_await route.run(exchange.request);
+      if (!is_final_status(response)) throw invalid_status(response);
       if (exchange.session && exchange.state->sessions.must_commit(exchange)) {
-        co_await exchange.state->sessions.commit(exchange, *response);
+        co_await exchange.state->sessions.commit(exchange, response);
       }
+      if (limits) add_limit_fields(response, *limits, exchange.state->limiter.field_style());
+      if (route.afters().waits) {
+        co_await finish_later(exchange, route.afters(), response);
+      } else {
+        finish(exchange, route.afters(), response);
+      }
+      sending = true;  // what is thrown from now on is not the handler's
+      SendResponse sent(exchange, response);
+      co_await sent;
+      co_return;
     }
   } catch (...) {
+    if (sending) throw;
     error = answer_to_exception(exchange, std::current_exception());
   }
-  if (error && errors_.waits()) {
+  std::optional<Response> response;
+  if (errors_.waits()) {
     Response made = co_await errors_.wait_for_response(exchange, *error);
     response = std::move(made);
-  } else if (error) {
+  } else {
     response = errors_.response(exchange, *error);
   }
   if (limits) add_limit_fields(*response, *limits, exchange.state->limiter.field_style());
