@@ -16,7 +16,7 @@ namespace pronghorn::worker {
 // request line was valid. Refuses (RFC 9112):
 //  - 400: a malformed request line, target or field; no Host, several, or an invalid one; Content-Length that is
 //    repeated, not a number, or together with Transfer-Encoding; "chunked" that is not last or is repeated;
-//    Transfer-Encoding in HTTP/1.0;
+//    an empty element in Transfer-Encoding; Transfer-Encoding in HTTP/1.0;
 //  - 414, 431: the limits;
 //  - 417: an expectation other than 100-continue;
 //  - 501: CONNECT, and transfer codings other than chunked;
