@@ -153,9 +153,8 @@ std::vector<Option> make_options() {
              "(rediss in the place of redis: with TLS) or unix:PATH.",
              "REDIS_URL"}),
       text({"redis_ca", kState,
-            "PEM file with the authorities that may sign Redis' certificate, for rediss://. system: those that the "
-            "system "
-            "trusts."},
+            "PEM file with the authorities that may sign Redis' certificate, for rediss://. system: those that "
+            "the system trusts."},
            "FILE|system", &Config::redis_ca, accept_path),
       text_or_off(
           {"redis_certificate", kState,

@@ -164,9 +164,8 @@ std::expected<std::string, std::string> copy_to(const std::string& directory, co
 
 std::string in_place(const Config& config, const std::string& reason) {
   return fmt::format(
-      "{} is used in place: {}; do not overwrite it (rename a new file over it instead); a rollback loads the file "
-      "that "
-      "is there then",
+      "{} is used in place: {}; do not overwrite it (rename a new file over it instead); a rollback loads the "
+      "file that is there then",
       config.app, reason);
 }
 

@@ -62,9 +62,8 @@ RecyclingPolicy::Advice RecyclingPolicy::next(const std::vector<RecycleFacts>& w
     if (waiting_since_ms_ == 0) {
       waiting_since_ms_ = now;
       advice.warning = fmt::format(
-          "{} (pid {}) is not replaced yet ({}): a second one of {} does not fit into the cgroup's memory, which has "
-          "{} "
-          "left; waiting for {} s",
+          "{} (pid {}) is not replaced yet ({}): a second one of {} does not fit into the cgroup's memory, "
+          "which has {} left; waiting for {} s",
           process_name(worker.slot), worker.pid, worst->reason, mebibytes(worker.memory), mebibytes(*headroom),
           kPatienceMs / 1000);
     }

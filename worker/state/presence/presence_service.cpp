@@ -122,9 +122,8 @@ Task<PresencePage> PresenceService::page(std::string topic, std::string cursor, 
 void PresenceService::tell_broken(std::string_view key, std::string_view error) {
   if (std::exchange(told_broken_, true)) return;
   log_error(
-      "presence cannot be kept: its keys in Redis hold something else, or the user may not run the scripts; members "
-      "are "
-      "missing until that is repaired",
+      "presence cannot be kept: its keys in Redis hold something else, or the user may not run the scripts; "
+      "members are missing until that is repaired",
       {{"key", key}, {"error", error}});
 }
 

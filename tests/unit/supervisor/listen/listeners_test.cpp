@@ -110,9 +110,8 @@ TEST_CASE("more workers than the limit of descriptors has room for are refused w
   CHECK(few);
   REQUIRE_FALSE(many);
   CHECK(many.error() ==
-        "workers 18: that needs 104 descriptors and the limit is 100; use fewer workers, or raise the limit (ulimit "
-        "-n, systemd: "
-        "LimitNOFILE)");
+        "workers 18: that needs 104 descriptors and the limit is 100; use fewer workers, or raise the limit "
+        "(ulimit -n, systemd: LimitNOFILE)");
 }
 
 TEST_CASE("no other balance than reuseport has more than one socket an address", "[supervisor]") {
