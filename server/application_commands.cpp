@@ -10,7 +10,9 @@
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <memory>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "server/commands.h"
@@ -80,11 +82,16 @@ int serve(const Invocation& invocation) {
   const ConfigInputs inputs = inputs_of(invocation);
   const Effective effective = load(inputs);
   supervisor::SupervisorHooks hooks;
-  hooks.reload_config = [inputs, file = effective.file] {
+  // Shared by the copies of the hook.
+  const auto has_settings = std::make_shared<bool>(effective.file_has_settings);
+  hooks.reload_config = [inputs, file = effective.file, has_settings] {
     ConfigInputs now = inputs;
     if (!file.empty()) now.config_file = file;  // if it is gone, that is an error; defaults would surprise
-    now.machine = this_machine();               // the CPU quota may have changed
-    return load(now).config;
+    now.file_had_settings = *has_settings;
+    now.machine = this_machine();  // the CPU quota may have changed
+    Effective fresh = load(now);
+    *has_settings = fresh.file_has_settings;
+    return std::move(fresh.config);
   };
   hooks.warnings = warnings_of(effective, kernel_limits());
   return supervisor::run_supervisor(effective.config, hooks);

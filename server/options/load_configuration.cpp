@@ -104,6 +104,7 @@ using Wanted = std::function<bool(const std::string& option)>;
 void apply_file(Effective& effective, const Wanted& wanted, bool strict) {
   if (effective.file.empty()) return;
   ConfigFile file = read_config_file(effective.file);
+  effective.file_has_settings = !file.values.empty() || !file.app_settings.empty();
   for (const FileValue& value : file.values) {
     const std::string source = fmt::format("{}:{}", effective.file, value.line);
     const Option* option = find_option(value.key);
@@ -270,6 +271,12 @@ void fill_redis_files(Effective& effective) {
 
 Effective load_configuration(const ConfigInputs& inputs) {
   Effective effective = read_layers(inputs, [](const std::string&) { return true; }, true);
+  if (inputs.file_had_settings && !effective.file_has_settings) {
+    throw UsageError(
+        fmt::format("{}: the file has no settings any more; write at least one (an editor may have emptied it to write "
+                    "it again), or restart the server to use the defaults",
+                    effective.file));
+  }
   Config& config = effective.config;
   fill_directories(inputs, effective);
   if (config.redis == "embedded") check_socket_path("runtime_dir", redis_address(config).substr(5));
