@@ -25,6 +25,7 @@ namespace {
 
 constexpr Milliseconds kStartLimit{5'000};
 constexpr Milliseconds kLookEvery{5};
+constexpr Milliseconds kLookRarely{100};
 
 bool can_run(const std::string& program) {
   if (program.find('/') != std::string::npos) return ::access(program.c_str(), X_OK) == 0;
@@ -108,7 +109,9 @@ EmbeddedRedis::EmbeddedRedis(uv_loop_t* loop, Children& children, std::string pr
           log_error("redis did not exit in time: killing it", {{"pid", pid_}});
           return kill();
         }
-        log_warning(fmt::format("redis does not accept connections yet; see {}", log_file_), {{"pid", pid_}});
+        log_warning(socket_file_ ? "redis is still loading its data; requests that need it are answered 503 until then"
+                                 : fmt::format("redis does not accept connections yet; see {}", log_file_),
+                    {{"pid", pid_}});
         settle();
       }) {}
 
@@ -150,6 +153,7 @@ std::vector<std::string> EmbeddedRedis::command_line() const {
 
 void EmbeddedRedis::spawn() {
   up_ms_ = 0;
+  socket_file_.reset();
   started_ms_ = monotonic_ms();
   const Fd output(::open(log_file_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
   const auto pid =
@@ -166,18 +170,25 @@ void EmbeddedRedis::spawn() {
   look_.start(Milliseconds(1), kLookEvery);
 }
 
+// The socket can still be that of an earlier server's Redis, which is ending. The process group tells: it is that of the
+// guard, also when the configured program is a script that starts Redis.
+bool EmbeddedRedis::is_listening() const noexcept {
+  const int pid = listening_pid(socket_);
+  return pid != 0 && ::getpgid(pid) == pid_;
+}
+
 void EmbeddedRedis::look() {
-  const int listening = listening_pid(socket_);
-  // The socket can still be that of an earlier server's Redis, which is ending. The process group tells: it is that of
-  // the guard, also when the configured program is a script that starts Redis.
-  if (listening == 0 || ::getpgid(listening) != pid_) {
-    // A slow start costs fewer looks.
-    if (monotonic_ms() - started_ms_ > 2'000) look_.start(Milliseconds(100), Milliseconds(100));
-    return;
+  const std::uint64_t now = monotonic_ms();
+  if (now - started_ms_ > 2'000) look_.start(kLookRarely, kLookRarely);  // a slow start costs fewer looks
+  if (!socket_file_) {
+    if (!is_listening()) return;
+    socket_file_ = file_id(socket_);
   }
+  // It listens before it has loaded its data, and refuses all commands until then.
+  static_cast<void>(probe_.look(now));
+  if (!probe_.is_serving()) return;
   look_.stop();
-  up_ms_ = monotonic_ms();
-  socket_file_ = file_id(socket_);
+  up_ms_ = now;
   log_info(fmt::format("redis is up after {} ms", up_ms_ - started_ms_),
            {{"pid", pid_}, {"data_dir", config_.data_dir}});
   settle();
@@ -191,7 +202,7 @@ void EmbeddedRedis::adopt(int pid) {
 }
 
 void EmbeddedRedis::watch() {
-  if (pid_ == 0 || up_ms_ == 0 || stopping_ || ending_) return;
+  if (pid_ == 0 || !socket_file_ || stopping_ || ending_) return;
   if (const auto file = file_id(socket_); !file || file != socket_file_) return restart_without_socket();
   const Milliseconds silent = probe_.look(monotonic_ms());
   if (silent < kAnswerLimit) return;

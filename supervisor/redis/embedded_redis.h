@@ -38,8 +38,8 @@ class EmbeddedRedis {
   // is that of lock_redis_data(); it must outlive this, and Redis inherits a copy.
   EmbeddedRedis(uv_loop_t* loop, Children& children, std::string program, const Config& config, const Fd& lock);
 
-  // Starts it and calls `settled` once: when it accepts connections, has ended, or has not accepted any for 5 s. In
-  // each case the server continues to start: requests that need no state can be served.
+  // Starts it and calls `settled` once: when it serves (accepts connections and has loaded its data), has ended, or
+  // does not serve after 5 s. In each case the server continues to start: requests that need no state can be served.
   void start(std::function<void()> settled);
   // Takes over the process that an earlier image of this program has started.
   void adopt(int pid);
@@ -63,6 +63,7 @@ class EmbeddedRedis {
   void spawn();
   [[nodiscard]] std::vector<std::string> command_line() const;
   [[nodiscard]] std::string advice() const;
+  [[nodiscard]] bool is_listening() const noexcept;
   void look();
   void restart_without_socket();
   void exited(const ChildExit& exit);
@@ -73,12 +74,12 @@ class EmbeddedRedis {
   Config config_;
   const Fd& lock_;
   std::string socket_;
-  std::optional<FileId> socket_file_;  // of the running Redis; empty before it is up
+  std::optional<FileId> socket_file_;  // of the running Redis; empty before it listens
   std::string directory_;              // of its files
   std::string log_file_;
   int pid_ = 0;
   std::uint64_t started_ms_ = 0;
-  std::uint64_t up_ms_ = 0;  // since when it accepts; 0: not yet
+  std::uint64_t up_ms_ = 0;  // since when it serves; 0: not yet
   bool stopping_ = false;
   bool ending_ = false;  // is ending, to be restarted
   RedisProbe probe_;

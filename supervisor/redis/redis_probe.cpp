@@ -29,9 +29,11 @@ bool RedisProbe::answered() noexcept {
     if (size < 0 && errno == EINTR) continue;
     if (size < 0 && errno == EAGAIN) return any;
     any = true;
-    if (size > 0) continue;
-    connection_.reset();
-    return true;
+    if (size <= 0) {
+      connection_.reset();
+      return true;
+    }
+    is_serving_ = !std::string_view(bytes.data(), static_cast<std::size_t>(size)).starts_with("-LOADING");
   }
 }
 
@@ -54,6 +56,7 @@ bool RedisProbe::ask() noexcept {
 void RedisProbe::reset() noexcept {
   connection_.reset();
   waits_since_ms_ = 0;
+  is_serving_ = false;
 }
 
 }  // namespace pronghorn::supervisor

@@ -74,6 +74,31 @@ TEST_CASE("a killed embedded Redis is restarted with its data", "[redis][embedde
   CHECK(server.worker_pids() == workers);
 }
 
+// It listens before it has loaded its data, and counted as up from then on.
+TEST_CASE("an embedded Redis is up when it has loaded its data", "[redis][embedded]") {
+  const TempDir folder;
+  const std::string script = folder / "redis";
+  write_file(script, "#!/bin/sh\n[ -e \"$0.slow\" ] && slow=--key-load-delay\\ 1000\nexec redis-server \"$@\" $slow\n");
+  std::filesystem::permissions(script, std::filesystem::perms::owner_all);
+  ServerOptions options = embedded();
+  options.arguments = {"--redis-server", script};
+  const ServerProcess server(options);
+  REQUIRE(server.wait_ready_status(200));
+  const auto redis_cli = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), {"redis-cli", "-s", server.file("run/redis.sock")});
+    return run_program(words).out;
+  };
+  (void)redis_cli({"EVAL", "for i = 1, 3000 do redis.call('SET', i, 'v') end", "0"});  // three seconds with the delay
+  write_file(script + ".slow", "");
+  REQUIRE(::kill(redis_pid(server), SIGKILL) == 0);
+  REQUIRE(eventually(20s, [&] { return redis_cli({"GET", "1"}).starts_with("LOADING"); }));
+  CHECK(server.log_lines("redis is up").size() == 1);
+  CHECK(get(server.address(), "/visits").status == 503);
+  REQUIRE(eventually(20s, [&] { return server.log_lines("redis is up").size() == 2; }));
+  CHECK(redis_cli({"GET", "1"}) == "v\n");
+  CHECK(server.wait_redis());
+}
+
 TEST_CASE("sessions outlive the server with the embedded Redis", "[redis][embedded]") {
   const TempDir data;
   ServerOptions options = embedded();
@@ -290,4 +315,30 @@ TEST_CASE("the files of the embedded Redis are private, and those of an earlier 
   }
   CHECK_FALSE(std::filesystem::exists(path + "/appendonlydir"));
   CHECK(std::filesystem::exists(path + "/redis/appendonlydir"));
+}
+
+// As root it used the system's folder, so another clone found old sessions and a quarantine. A program that prints where
+// its data would be stands in for the one that is built.
+TEST_CASE("a development run keeps its data in its clone, unless it is told where", "[redis][embedded][scripts]") {
+  const TempDir clone;
+  std::filesystem::create_directories(clone / "scripts");
+  std::filesystem::create_directories(clone / "build");
+  const auto script = [&clone](const std::string& path, const std::string& text) {
+    write_file(clone / path, "#!/bin/sh\n" + text + "\n");
+    std::filesystem::permissions(clone / path, std::filesystem::perms::owner_all);
+  };
+  std::filesystem::copy_file(source_path("/scripts/run"), clone / "scripts/run");
+  script("scripts/setup", "");
+  script("cmake", "");
+  script("build/pronghorn", "echo data in $PRONGHORN_DATA_DIR");
+  const auto run = [&clone](const std::string& variable) {
+    const ProgramResult result =
+        run_program({"env", "-u", "PRONGHORN_DATA_DIR", "PATH=" + clone.path().string() + ":/usr/bin:/bin", variable,
+                     clone / "scripts/run"});
+    INFO(result.all());
+    CHECK(result.status == 0);
+    return result.out;
+  };
+  CHECK(run("UNUSED=").find("data in " + clone / "build/data\n") != std::string::npos);
+  CHECK(run("PRONGHORN_DATA_DIR=/elsewhere").find("data in /elsewhere\n") != std::string::npos);
 }

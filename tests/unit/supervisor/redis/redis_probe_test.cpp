@@ -47,6 +47,26 @@ TEST_CASE("a Redis that answers anything is not silent", "[redis]") {
   CHECK(probe.look(now + 3'000) == 0ms);
 }
 
+TEST_CASE("a Redis serves from its first answer that is not -LOADING", "[redis]") {
+  Server server;
+  RedisProbe probe(server.path);
+  std::uint64_t now = 1'000;
+  const auto serves_after = [&](std::string_view answer) {
+    server.answer(answer);
+    static_cast<void>(probe.look(now += 1'000));
+    return probe.is_serving();
+  };
+  static_cast<void>(probe.look(now));
+  CHECK_FALSE(probe.is_serving());
+  CHECK_FALSE(serves_after("-LOADING Redis is loading the dataset in memory\r\n"));
+  CHECK(serves_after("+PONG\r\n"));
+  probe.reset();
+  CHECK_FALSE(probe.is_serving());
+  server.client.reset();
+  static_cast<void>(probe.look(now += 1'000));
+  CHECK(serves_after("-NOAUTH\r\n"));
+}
+
 TEST_CASE("a Redis that closes the connection answers, and is asked again", "[redis]") {
   Server server;
   RedisProbe probe(server.path);
