@@ -15,13 +15,17 @@
 #include "pronghorn/error.h"
 #include "pronghorn/json.h"
 #include "pronghorn/request.h"
+#include "worker/admin/negotiation.h"
 #include "worker/crypto/base64.h"
 #include "worker/crypto/jwt/jwt.h"
 #include "worker/crypto/jwt/strict_json.h"
 #include "worker/crypto/password_hash.h"
+#include "worker/exchange/correlation.h"
+#include "worker/exchange/deadline.h"
 #include "worker/exchange/exchange.h"
 #include "worker/fields/content/content_coding.h"
 #include "worker/fields/forwarded.h"
+#include "worker/fields/http_date.h"
 #include "worker/files/byte_ranges.h"
 #include "worker/files/conditional.h"
 #include "worker/files/folder.h"
@@ -32,7 +36,11 @@
 #include "worker/http1/parser/head_guard.h"
 #include "worker/http1/parser/head_parser.h"
 #include "worker/http2/protocol/head_assembly.h"
+#include "worker/http2/protocol/priority.h"
+#include "worker/net/accept/proxy_header.h"
 #include "worker/routing/router.h"
+#include "worker/state/cached_responses/cache_control.h"
+#include "worker/state/events/messages/event_message.h"
 #include "worker/state/idempotency/idempotency_key.h"
 #include "worker/state/quarantine/path_shape.h"
 #include "worker/tokens/refresh_token.h"
@@ -294,6 +302,51 @@ void measure_fields() {
   });
 }
 
+// Lists of other shapes than those above, and values that are short if they are valid.
+void measure_other_fields() {
+  measure_repeated("Accept", {",", "text/html,", "*/*;q=0.5,", ";", "q=", "q=1;", "/", " "},
+                   [](std::string_view text) { static_cast<void>(prefers_html(text)); });
+  measure_repeated("Cache-Control", {",", "a,", "max-age=1,", "a=\"b,\",", "=", "\"", "\\\"", "1", " "},
+                   [](std::string_view text) {
+                     for (const char* before : {"", "a=\"", "max-age="}) CacheControl().add(before + std::string(text));
+                   });
+  measure_repeated("Priority", {",", "u=1,", "i,", "=", ";", " "},
+                   [](std::string_view text) { static_cast<void>(parse_priority(text)); });
+  measure_repeated("traceparent", {"0", "a", "-", "00-", " "}, [](std::string_view text) {
+    static_cast<void>(parse_traceparent(text));
+    static_cast<void>(
+        parse_traceparent("01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-" + std::string(text)));
+    static_cast<void>(is_request_id(text));
+  });
+  measure_repeated("date", {" ", "0", "a", "Sun, "}, [](std::string_view text) {
+    static_cast<void>(parse_http_date(text));
+    static_cast<void>(parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT" + std::string(text)));
+  });
+  measure_repeated("time and place", {"0", ".", "-", "a", " "}, [](std::string_view text) {
+    static_cast<void>(parse_seconds(text));
+    static_cast<void>(parse_position(text));
+  });
+}
+
+// As it comes, byte by byte: each part is parsed anew, until it is refused.
+void measure_proxy_headers() {
+  using namespace std::string_literals;
+  const std::string binary = "\r\n\r\n\0\r\nQUIT\n"s;
+  for (const auto& [name, before] : {std::pair{"line", "PROXY UNKNOWN "s}, std::pair{"addresses", "PROXY TCP4 "s},
+                                     std::pair{"block", binary + "\x21\x11\x0f\xf0"},
+                                     std::pair{"long block", binary + "\x21\x11\xff\xff"}, std::pair{"start", ""s}}) {
+    measure_repeated(std::string("PROXY header, ") + name, {"a", "0", "1.", "::", " ", "\r", "\r\n\r\n"},
+                     [before](std::string_view text) {
+                       const std::string bytes = before + std::string(text);
+                       static_cast<void>(parse_proxy_header(bytes));
+                       for (std::size_t size = 0; size <= bytes.size(); ++size) {
+                         const auto header = parse_proxy_header(std::string_view(bytes).substr(0, size));
+                         if (header.state != ProxyHeader::State::incomplete) break;
+                       }
+                     });
+  }
+}
+
 // A token of a client is refused above 8 KiB, so its parts are measured, too.
 void measure_tokens() {
   static KeyRing keys(R"({"kty":"oct","k":"AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0i"})");
@@ -434,6 +487,8 @@ int main() {
   pronghorn::measure_chunks();
   pronghorn::measure_forms();
   pronghorn::measure_fields();
+  pronghorn::measure_other_fields();
+  pronghorn::measure_proxy_headers();
   pronghorn::measure_paths();
   pronghorn::measure_routes();
   pronghorn::measure_tokens();
