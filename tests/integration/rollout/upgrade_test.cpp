@@ -58,6 +58,39 @@ TEST_CASE("a program that is not Pronghorn is refused, by upgrade and by USR2, a
   CHECK(good.status == 0);
 }
 
+// A package replaces the library beside a program that does not change; killed workers then failed for ever, unexplained.
+TEST_CASE("a library that is replaced on disk is noticed and said, and an upgrade takes it", "[upgrade]") {
+  namespace fs = std::filesystem;
+  const TempDir directory;
+  const fs::path built = build_path("/libpronghorn.so");
+  const std::string library = directory / fs::read_symlink(built).filename().string();
+  const auto deploy = [&library](const std::string& from) {
+    fs::copy_file(from, library + ".new", fs::copy_options::overwrite_existing);
+    fs::rename(library + ".new", library);
+  };
+  deploy(built);
+  const ServerProcess server({.workers = 2, .environment = {{"LD_LIBRARY_PATH", directory.path()}}});
+  const std::string line = library +
+                           " was replaced: workers that start from now on are of another build than the "
+                           "supervisor; run \"pronghorn upgrade\"";
+  deploy(source_path("/README.md"));
+  CHECK(eventually(10s, [&] { return server.log_has(line); }));
+  REQUIRE(::kill(server.worker_pids().front(), SIGKILL) == 0);
+  CHECK(eventually(10s, [&] { return server.log_has("invalid ELF header"); }));
+  for (int i = 0; i < 5; ++i) CHECK(get(server.address(), "/hello").status == 200);
+  const ProgramResult refused = server.control_command({"upgrade"});
+  INFO(refused.all());
+  CHECK(refused.status == 1);
+
+  deploy(built);
+  CHECK(eventually(10s, [&] { return server.log_lines(line).size() == 2; }));
+  const ProgramResult result = server.control_command({"upgrade"});
+  INFO(result.all());
+  CHECK(result.status == 0);
+  CHECK(get(server.address(), "/hello").status == 200);
+  CHECK(server.log_lines(line).size() == 2);
+}
+
 // /usr/bin/yes filled the disk with five gigabytes of log.
 TEST_CASE("what a program that is not Pronghorn prints does not fill the log", "[upgrade]") {
   const TempDir directory;
