@@ -72,9 +72,17 @@ TEST_CASE("a crash report is there at once with addresses, and later with names 
     CHECK(frame.at("address").get<std::string>().starts_with("0x"));
   }
   CHECK_FALSE(server.log_has("ended in "));
+  const auto names_follow = [&server] {
+    const ProgramResult shown = run_program({program_path(), "crashes", "last", "--data-dir", server.file("data")});
+    INFO(shown.all());
+    CHECK(shown.status == 0);
+    return shown.out.find("(function names are being looked up: run the command again") != std::string::npos;
+  };
+  CHECK(names_follow());
 
   write_file(go, "");
   auto second = wait_report(server, true);
+  CHECK_FALSE(names_follow());
   CHECK(second.at("names") == "found");
   CHECK(has_function(second, "demo::(anonymous namespace)::crash"));
   for (const char* changed : {"names", "backtrace"}) {

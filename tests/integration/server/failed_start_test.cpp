@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <sstream>
 
 #include "support/catch.h"
@@ -166,6 +167,19 @@ TEST_CASE("a port in use is refused, although SO_REUSEPORT would let it be share
       {"by another program", {"serve", app_path("demo"), "--listen", taken, "--redis", "none"}, 2, {taken, "use"}});
   ::close(other);
   CHECK(get(first.address(), "/hello").status == 200);
+}
+
+// Every error was told as "another server is using it".
+TEST_CASE("a directory that cannot be locked is refused with the reason, status 2", "[start]") {
+  const TempDir directory;
+  const ProgramResult result = run_program({build_path("/tests/refuse_call"), "flock", std::to_string(ENOLCK),
+                                            program_path(), "serve", app_path("hello"), "--redis", "none",
+                                            "--runtime-dir", directory / "run", "--data-dir", directory / "data"});
+  INFO(result.all());
+  CHECK(result.status == 2);
+  CHECK(result.err.find("it cannot be locked: No locks available; choose another directory") != std::string::npos);
+  CHECK(result.err.find("another server") == std::string::npos);
+  CHECK(std::ranges::count(result.err, '\n') == 1);
 }
 
 TEST_CASE("an application that cannot be loaded is named, status 2 or 3", "[start]") {

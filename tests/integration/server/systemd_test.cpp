@@ -130,6 +130,28 @@ TEST_CASE("a notify socket that nobody reads does not block the server", "[syste
   for (const int filler : fillers) ::close(filler);
 }
 
+// systemd's default ended the service when the kernel killed one worker, and status 3 (a database was down) prevented the
+// next start. A second line of the same name would win, or reset the first.
+TEST_CASE("the unit outlives a worker that the kernel kills, and restarts whatever may pass", "[systemd]") {
+  const std::string unit = read_file(source_path("/deploy/systemd/pronghorn.service"));
+  const auto values_of = [&unit](const std::string& key) {
+    std::vector<std::string> values;
+    const std::string begin = "\n" + key + "=";
+    for (auto at = unit.find(begin); at != std::string::npos; at = unit.find(begin, at + 1)) {
+      const auto value = at + begin.size();
+      values.push_back(unit.substr(value, unit.find('\n', value) - value));
+    }
+    return values;
+  };
+  using Values = std::vector<std::string>;
+  CHECK(values_of("OOMPolicy") == Values{"continue"});
+  CHECK(values_of("Restart") == Values{"on-failure"});
+  CHECK(values_of("RestartPreventExitStatus") == Values{"2"});
+  CHECK(values_of("StartLimitIntervalSec") == Values{"0"});
+  CHECK(values_of("AmbientCapabilities") == Values{"CAP_NET_BIND_SERVICE"});
+  CHECK(values_of("CapabilityBoundingSet") == Values{"CAP_NET_BIND_SERVICE"});
+}
+
 TEST_CASE("a socket of a socket unit is served, by all workers", "[systemd]") {
   const SocketUnit unit;
   const ServerProcess server({.command = serve_with_listen_pid(),

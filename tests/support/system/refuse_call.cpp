@@ -22,6 +22,7 @@ struct Call {
 };
 const std::map<std::string, Call> kCalls{
     {"pidfd_open", {SYS_pidfd_open, 0}},
+    {"flock", {SYS_flock, 0}},
     {"clone", {SYS_clone, CLONE_PARENT}},  // a guardian's; other processes are made without this flag
 };
 
@@ -45,7 +46,7 @@ bool refuse(const Call& call, unsigned error) {
 int main(int argc, char** argv) {
   const auto call = argc > 3 ? kCalls.find(argv[1]) : kCalls.end();
   if (call == kCalls.end() || !refuse(call->second, static_cast<unsigned>(std::atoi(argv[2])))) {
-    std::cerr << "usage: refuse_call pidfd_open|clone ERRNO PROGRAM ARGUMENTS…\n";
+    std::cerr << "usage: refuse_call pidfd_open|flock|clone ERRNO PROGRAM ARGUMENTS…\n";
     return 2;
   }
   ::execvp(argv[3], argv + 3);
