@@ -3,11 +3,13 @@
 #include <cstdio>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "common/log.h"
 #include "pronghorn/pronghorn.h"
 #include "pronghorn/testing.h"
 #include "support/catch.h"
+#include "support/log_lines.h"
 #include "support/temp_dir.h"
 #include "unit/worker/runtime/test_loop.h"
 #include "worker/http1/parser/head_parser.h"
@@ -95,4 +97,18 @@ TEST_CASE("lines that a handler logs carry the id of its request, also after it 
   CHECK(line_with("after").find("request=" + id) != std::string::npos);
   CHECK(line_with("after").find("flag=true") != std::string::npos);
   CHECK(line_with("outside").find("request=") == std::string::npos);
+}
+
+TEST_CASE("a log line takes any number of fields, in their order", "[running][log]") {
+  const test::LogLines lines;
+  log::info("eight", {"a", 1}, {"b", "x"}, {"c", true}, {"d", 4}, {"e", 5}, {"f", 6}, {"g", 7}, {"h", 8});
+  CHECK(lines.with("eight a=1 b=x c=true d=4 e=5 f=6 g=7 h=8") == 1);
+  std::vector<log::Field> fields;
+  std::string text = "forty";
+  for (int i = 0; i < 40; ++i) {
+    fields.emplace_back("n", i);
+    text += " n=" + std::to_string(i);
+  }
+  log::info("forty", fields);
+  CHECK(lines.with(text) == 1);
 }

@@ -7,6 +7,7 @@
 
 #include "pronghorn/response.h"
 #include "support/catch.h"
+#include "support/log_lines.h"
 #include "support/temp_dir.h"
 #include "unit/worker/http1/test_connection.h"
 
@@ -251,8 +252,9 @@ TEST_CASE("a client that disconnects before the end of its response is counted",
   CHECK(test.count(Count::lost_cut) == 1);
 }
 
-TEST_CASE("a request whose file was truncated counts as ended by the server", "[connection]") {
+TEST_CASE("a request whose file was truncated is logged, and counts as ended by the server", "[connection]") {
   const test::TempDir folder;
+  const test::LogLines log;
   const std::string path = (folder.path() / "file").string();
   for (const std::size_t size : {std::size_t{1000}, std::size_t{100'000}}) {
     CAPTURE(size);
@@ -269,4 +271,5 @@ TEST_CASE("a request whose file was truncated counts as ended by the server", "[
     CHECK(test.count(Count::lost_cut) == 1);
     CHECK(test.count(Count::requests) == 0);
   }
+  CHECK(log.with("a file was truncated while it was sent") == 2);
 }

@@ -9,6 +9,7 @@
 
 #include "pronghorn/response.h"
 #include "support/catch.h"
+#include "support/log_lines.h"
 #include "support/temp_dir.h"
 #include "unit/worker/http2/test_http2.h"
 #include "worker/http/response_access.h"
@@ -211,8 +212,9 @@ TEST_CASE("a file is sent over HTTP/2", "[http2]") {
   CHECK(response.body == content.substr(10, 150'000));
 }
 
-TEST_CASE("a file that is too short resets its stream only", "[http2]") {
+TEST_CASE("a file that is too short is logged, and resets its stream only", "[http2]") {
   const test::TempDir folder;
+  const test::LogLines log;
   const std::string path = (folder.path() / "file").string();
   std::ofstream(path) << "short";
   TestHttp2 test([&path](Exchange& exchange) {
@@ -225,6 +227,7 @@ TEST_CASE("a file that is too short resets its stream only", "[http2]") {
   CHECK(response.closed);
   CHECK(response.error == NGHTTP2_INTERNAL_ERROR);
   CHECK(test.count(Count::lost_cut) == 1);
+  CHECK(log.with("a file was truncated while it was sent") == 1);
   CHECK(test.ask("GET", "/other").status == 200);
 }
 
