@@ -75,6 +75,31 @@ TEST_CASE("runtime and development files are installed separately", "[packaging]
   CHECK(development.has("lib/cmake/pronghorn/pronghorn-config.cmake"));
 }
 
+// -march=x86-64-v2 was forced, and a warning of another compiler ended the build of whoever only wanted to use it.
+TEST_CASE("a build without presets is for any processor, and its warnings are no errors", "[packaging][slow]") {
+  const TempDir build;
+  output_of({"cmake", "-S", source_path(""), "-B", build.path(), "-DPRONGHORN_TESTS=OFF"});
+  const std::string commands = read_file(build / "compile_commands.json");
+  REQUIRE(commands.find(" -Wall ") != std::string::npos);
+  for (const char* option : {" -march=", " -mcpu=", " -Werror"}) {
+    INFO(option);
+    CHECK(commands.find(option) == std::string::npos);
+  }
+}
+
+TEST_CASE("no flag for warnings or processors is passed on to applications", "[packaging]") {
+  const Installed installed("development");
+  std::string flags = read_file(installed.prefix + "/lib/pkgconfig/pronghorn.pc");
+  for (const auto& file : std::filesystem::directory_iterator(installed.prefix + "/lib/cmake/pronghorn")) {
+    flags += read_file(file.path());
+  }
+  REQUIRE(flags.find("pronghorn::pronghorn") != std::string::npos);
+  for (const char* option : {"-Werror", "-Wall", "-march="}) {
+    INFO(option);
+    CHECK(flags.find(option) == std::string::npos);
+  }
+}
+
 TEST_CASE("a project finds an installed Pronghorn with CMake or pkg-config", "[packaging][slow]") {
   const Installed installed;
   const std::string source = installed.directory / "outside";
