@@ -67,19 +67,19 @@ StateMaker make_state_maker(F make) {
   static_assert(check_kept_callable<F>());
   if (is_empty_callable(make)) return {};
   if constexpr (Returns<F, Task<T>, Worker&>) {
-    return [make](Worker& worker) mutable -> Task<void*> {
+    return [make = std::move(make)](Worker& worker) mutable -> Task<void*> {
       auto value = co_await make(worker);
       co_return new T(std::move(value));
     };
   } else if constexpr (Returns<F, Task<T>>) {
-    return [make](Worker&) mutable -> Task<void*> {
+    return [make = std::move(make)](Worker&) mutable -> Task<void*> {
       auto value = co_await make();
       co_return new T(std::move(value));
     };
   } else if constexpr (Makes<F, T, Worker&>) {
-    return [make](Worker& worker) mutable -> Task<void*> { co_return new T(make(worker)); };
+    return [make = std::move(make)](Worker& worker) mutable -> Task<void*> { co_return new T(make(worker)); };
   } else if constexpr (Makes<F, T>) {
-    return [make](Worker&) mutable -> Task<void*> { co_return new T(make()); };
+    return [make = std::move(make)](Worker&) mutable -> Task<void*> { co_return new T(make()); };
   } else {
     static_assert(kNever<F>, "state<T>() takes a function that returns T or Task<T>, from a Worker& or from nothing");
     return {};

@@ -80,14 +80,14 @@ Hook make_hook(F function) {
   if constexpr (Returns<F, Task<void>, Worker&>) {
     return function;
   } else if constexpr (Returns<F, Task<void>>) {
-    return [function](Worker&) mutable { return function(); };
+    return [function = std::move(function)](Worker&) mutable { return function(); };
   } else if constexpr (Returns<F, void, Worker&>) {
-    return [function](Worker& worker) mutable -> Task<void> {
+    return [function = std::move(function)](Worker& worker) mutable -> Task<void> {
       function(worker);
       co_return;
     };
   } else if constexpr (Returns<F, void>) {
-    return [function](Worker&) mutable -> Task<void> {
+    return [function = std::move(function)](Worker&) mutable -> Task<void> {
       function();
       co_return;
     };
@@ -110,13 +110,14 @@ ErrorHandler make_error_handler(F function) {
   } else if constexpr (std::is_invocable_r_v<Response, F&, Request&, const ErrorAnswer&>) {
     return PlainErrorHandler(std::move(function));
   } else if constexpr (Returns<F, Task<Response>, Request&, std::exception_ptr>) {
-    return CoroutineErrorHandler([function](Request& request, const ErrorAnswer& answer) mutable {
+    return CoroutineErrorHandler([function = std::move(function)](Request& request, const ErrorAnswer& answer) mutable {
       return function(request, as_exception(answer));
     });
   } else if constexpr (std::is_invocable_r_v<Response, F&, Request&, std::exception_ptr>) {
-    return PlainErrorHandler([function](Request& request, const ErrorAnswer& answer) mutable -> Response {
-      return function(request, as_exception(answer));
-    });
+    return PlainErrorHandler(
+        [function = std::move(function)](Request& request, const ErrorAnswer& answer) mutable -> Response {
+          return function(request, as_exception(answer));
+        });
   } else {
     static_assert(kNever<F>,
                   "on_error takes Response(Request&, const ErrorAnswer&) or Response(Request&, std::exception_ptr), or "

@@ -123,19 +123,19 @@ class JobHandler {
                   "a job's handler takes (Job&) or (Job&, Worker&)");
     using Result = decltype(call(std::declval<F&>(), std::declval<Job&>(), std::declval<Worker&>()));
     if constexpr (std::is_same_v<Result, Task<std::string>>) {
-      return [function](Job& job, Worker& worker) mutable { return call(function, job, worker); };
+      return [function = std::move(function)](Job& job, Worker& worker) mutable { return call(function, job, worker); };
     } else if constexpr (std::is_same_v<Result, Task<void>>) {
-      return [function](Job& job, Worker& worker) mutable -> Task<std::string> {
+      return [function = std::move(function)](Job& job, Worker& worker) mutable -> Task<std::string> {
         co_await call(function, job, worker);
         co_return std::string();
       };
     } else if constexpr (std::is_void_v<Result>) {
-      return [function](Job& job, Worker& worker) mutable -> Task<std::string> {
+      return [function = std::move(function)](Job& job, Worker& worker) mutable -> Task<std::string> {
         call(function, job, worker);
         co_return std::string();
       };
     } else if constexpr (std::is_convertible_v<Result, std::string>) {
-      return [function](Job& job, Worker& worker) mutable -> Task<std::string> {
+      return [function = std::move(function)](Job& job, Worker& worker) mutable -> Task<std::string> {
         co_return std::string(call(function, job, worker));
       };
     } else {

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <chrono>
+#include <concepts>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -122,13 +123,15 @@ inline Limit per_client(std::uint32_t count, std::chrono::milliseconds window) {
 // a Task<std::string> from a Request&.
 template <class F>
 Limit per_key(std::uint32_t count, std::chrono::milliseconds window, F key) {
-  static_assert(std::is_invocable_r_v<std::string, F&, Request&>,
-                "the key of a limit is std::string(Request&) or Task<std::string>(Request&)");
   Limit limit{.count = count, .window = window};
-  if constexpr (std::is_same_v<std::invoke_result_t<F&, Request&>, Task<std::string>>) {
+  if constexpr (requires(F& of, Request& request) {
+                  { of(request) } -> std::same_as<Task<std::string>>;
+                }) {
     limit.key_task = std::move(key);
-  } else {
+  } else if constexpr (std::is_invocable_r_v<std::string, F&, Request&>) {
     limit.key = std::move(key);
+  } else {
+    static_assert(detail::kNever<F>, "the key of a limit is std::string(Request&) or Task<std::string>(Request&)");
   }
   return limit;
 }

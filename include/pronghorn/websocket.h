@@ -198,9 +198,10 @@ class SocketFunction {
     } else if constexpr (Returns<F, void, WebSocket&, Args...>) {
       return Plain(std::move(function));
     } else if constexpr (Returns<F, Task<void>, WebSocket&>) {
-      return Coroutine([function](WebSocket& socket, Args...) mutable { return function(socket); });
+      return Coroutine(
+          [function = std::move(function)](WebSocket& socket, Args...) mutable { return function(socket); });
     } else if constexpr (Returns<F, void, WebSocket&>) {
-      return Plain([function](WebSocket& socket, Args...) mutable { function(socket); });
+      return Plain([function = std::move(function)](WebSocket& socket, Args...) mutable { function(socket); });
     } else {
       static_assert(kNever<F>,
                     "a handler of sockets returns void or Task<void>: open takes (WebSocket&, Request&), message "

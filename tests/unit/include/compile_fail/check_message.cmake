@@ -1,5 +1,6 @@
 # Compiles SOURCE, which must fail, and compares the compiler's first error with what the file says on its first line:
-# "// error: TEXT". Called with cmake -DCOMPILER=... -DINCLUDE=... -DSOURCE=... -P.
+# "// error: TEXT". What the compiler prints besides must not hide it. Called with
+# cmake -DCOMPILER=... -DINCLUDE=... -DSOURCE=... -P.
 file(STRINGS "${SOURCE}" wanted LIMIT_COUNT 1)
 if(NOT wanted MATCHES "^// error: (.+)$")
   message(FATAL_ERROR "${SOURCE}: the first line has to be \"// error: TEXT\"")
@@ -18,4 +19,10 @@ endif()
 string(LENGTH "${first}" length)
 if(length GREATER 240)
   message(FATAL_ERROR "the first error is too long to read (${length} characters):\n  ${first}")
+endif()
+# Fifty lines about std::function followed one good line.
+string(REGEX MATCHALL "\n" line_ends "${messages}")
+list(LENGTH line_ends lines)
+if(lines GREATER 20)
+  message(FATAL_ERROR "the compiler prints ${lines} lines for this mistake, of which few are about it:\n${messages}")
 endif()
