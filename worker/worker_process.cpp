@@ -167,7 +167,7 @@ void WorkerProcess::begin_accepting() {
     redirect_.emplace(*application_, https_port(board_.server().listen.get()));
   }
   RequestHandler& next = redirect_ ? static_cast<RequestHandler&>(*redirect_) : *application_;
-  admin_.emplace(config_, board_, next, [this] { return readiness(); });
+  admin_.emplace(config_, board_, row_, next, [this] { return readiness(); });
   // Probes and monitors connect to the admin process directly, not through the proxy.
   if (handover_.admin) config_.proxy_protocol.clear();
   http_.emplace(&loop_, config_, *admin_, state_ ? &*state_ : nullptr, row_, survival_);

@@ -45,15 +45,28 @@ bool was_forwarded(const RequestHead& head) noexcept {
   });
 }
 
+// As long as it exists, the request that is being answered is not in flight.
+class NotInFlight {
+ public:
+  explicit NotInFlight(WorkerRow& row) noexcept : row_(row) { subtract(row_[Count::in_flight]); }
+  NotInFlight(const NotInFlight&) = delete;
+  NotInFlight& operator=(const NotInFlight&) = delete;
+  ~NotInFlight() { add(row_[Count::in_flight]); }
+
+ private:
+  WorkerRow& row_;
+};
+
 std::uint64_t bit_of_length(std::string_view path) noexcept {
   return std::uint64_t{1} << std::min<std::size_t>(path.size(), 63);
 }
 
 }  // namespace
 
-AdminHandler::AdminHandler(const Config& config, const Scoreboard& board, RequestHandler& next,
+AdminHandler::AdminHandler(const Config& config, const Scoreboard& board, WorkerRow& row, RequestHandler& next,
                            std::function<Readiness()> readiness)
     : board_(board),
+      row_(row),
       next_(next),
       readiness_(std::move(readiness)),
       networks_(config.admin_networks),
@@ -126,7 +139,10 @@ Response AdminHandler::ready(Exchange&) const {
 }
 
 Response AdminHandler::status(Exchange& exchange) const {
-  exchange.counted = exchange.head.query.find("poll") == std::string_view::npos;  // the page's own: no traffic
+  // The page's own requests are no traffic, and the page does not show them as running.
+  std::optional<NotInFlight> own;
+  exchange.counted = exchange.head.query.find("poll") == std::string_view::npos;
+  if (!exchange.counted) own.emplace(row_);
   const auto history_s = history_of(exchange.head.query);
   if (!history_s) return problem(400, "history: use a duration such as 10m or 1h.");
   if (!prefers_html(exchange.head.find("accept").value_or(""))) return json_text(status_json_text(board_, *history_s));

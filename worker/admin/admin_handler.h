@@ -18,10 +18,10 @@ namespace pronghorn::worker {
 
 class AdminHandler final : public RequestHandler {
  public:
-  // `board` and `next` must outlive the handler. `readiness` reports the state of this process (fleet_readiness() in
-  // the admin process); it is called for every request for /ready. Throws std::invalid_argument if an entry of
-  // admin_networks is not a network.
-  AdminHandler(const Config& config, const Scoreboard& board, RequestHandler& next,
+  // `board`, `row` (this process' own) and `next` must outlive the handler. `readiness` reports the state of this process
+  // (fleet_readiness() in the admin process); it is called for every request for /ready. Throws std::invalid_argument if
+  // an entry of admin_networks is not a network.
+  AdminHandler(const Config& config, const Scoreboard& board, WorkerRow& row, RequestHandler& next,
                std::function<Readiness()> readiness);
 
   // Answers a request for an endpoint if its peer may see it, and passes every other request to `next`. Of two
@@ -51,6 +51,7 @@ class AdminHandler final : public RequestHandler {
   [[nodiscard]] Response metrics(Exchange& exchange) const;
 
   const Scoreboard& board_;
+  WorkerRow& row_;
   RequestHandler& next_;
   std::function<Readiness()> readiness_;
   Networks networks_;

@@ -46,7 +46,7 @@ struct Fixture {
 
   Response ask(const Peer& peer, std::string_view method, std::string_view path,
                std::initializer_list<Header> fields = {}) {
-    AdminHandler handler(config, board, application, [this] { return readiness; });
+    AdminHandler handler(config, board, row, application, [this] { return readiness; });
     Recipient client;
     Exchange exchange;
     exchange.owner = &client;
@@ -75,6 +75,7 @@ struct Fixture {
   Config config;
   std::string host = "localhost:8080";
   Scoreboard board = make_board();
+  WorkerRow& row = board.worker(0, 0);
   Application application;
   Readiness readiness{true, true, false};
   Peers peers;
@@ -137,21 +138,28 @@ TEST_CASE_METHOD(Fixture, "the status is a page for browsers, whose policy lets 
 }
 
 // The page counted itself: an idle server showed one request per second.
-TEST_CASE_METHOD(Fixture, "the polling of the status page is no traffic") {
-  AdminHandler handler(config, board, application, [] { return Readiness{}; });
+TEST_CASE_METHOD(Fixture, "the polling of the status page is no traffic, and not in flight") {
+  AdminHandler handler(config, board, row, application, [] { return Readiness{}; });
   Recipient client;
   Exchange exchange;
+  const auto in_flight = [&client] {
+    return json::parse(client.response->body()).at("totals").at("in_flight").get<std::uint64_t>();
+  };
   ask_for_status(exchange, client);
   handler.handle(exchange);
   CHECK(exchange.counted);
+  const std::uint64_t all = in_flight();
+
   exchange.head.query = "poll&history=1h";
   handler.handle(exchange);
   CHECK_FALSE(exchange.counted);
   CHECK(json::parse(client.response->body()).contains("history"));
+  CHECK(in_flight() == all - 1);
+  CHECK(row[Count::in_flight] == 2);  // as before
 }
 
 TEST_CASE_METHOD(Fixture, "a history without a duration is refused") {
-  AdminHandler handler(config, board, application, [] { return Readiness{}; });
+  AdminHandler handler(config, board, row, application, [] { return Readiness{}; });
   for (const char* query : {"history=", "history=1", "history=h", "history=1x", "a=b&history=-1h"}) {
     CAPTURE(query);
     Recipient client;
@@ -266,11 +274,11 @@ TEST_CASE_METHOD(Fixture, "endpoints can be moved and switched off") {
 
 TEST_CASE_METHOD(Fixture, "a network that is none ends the start") {
   config.admin_networks = {"everywhere"};
-  CHECK_THROWS_AS(AdminHandler(config, board, application, [] { return Readiness{}; }), std::invalid_argument);
+  CHECK_THROWS_AS(AdminHandler(config, board, row, application, [] { return Readiness{}; }), std::invalid_argument);
 }
 
 TEST_CASE_METHOD(Fixture, "a deadline that passed is the application's business") {
-  AdminHandler handler(config, board, application, [] { return Readiness{}; });
+  AdminHandler handler(config, board, row, application, [] { return Readiness{}; });
   Exchange exchange;
   handler.deadline_passed(exchange);
   CHECK(application.deadlines == 1);
