@@ -83,14 +83,14 @@ int serve(const Invocation& invocation) {
   const Effective effective = load(inputs);
   supervisor::SupervisorHooks hooks;
   // Shared by the copies of the hook.
-  const auto has_settings = std::make_shared<bool>(effective.file_has_settings);
-  hooks.reload_config = [inputs, file = effective.file, has_settings] {
+  const auto was_blank = std::make_shared<bool>(effective.file_is_blank);
+  hooks.reload_config = [inputs, file = effective.file, was_blank] {
     ConfigInputs now = inputs;
     if (!file.empty()) now.config_file = file;  // if it is gone, that is an error; defaults would surprise
-    now.file_had_settings = *has_settings;
+    now.refuses_blank_file = !*was_blank;
     now.machine = this_machine();  // the CPU quota may have changed
     Effective fresh = load(now);
-    *has_settings = fresh.file_has_settings;
+    *was_blank = fresh.file_is_blank;
     return std::move(fresh.config);
   };
   hooks.warnings = warnings_of(effective, kernel_limits());

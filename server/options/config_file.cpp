@@ -107,7 +107,9 @@ ConfigFile read_config_file(const std::string& path) {
   ::close(fd);
   if (count < 0) cannot_read(path, std::strerror(error));
   if (text.size() > kMaxFile) cannot_read(path, "it is larger than 1 MiB");
-  return parse_config(text, path);
+  ConfigFile file = parse_config(text, path);
+  file.is_blank = text.find_first_not_of(" \t\r\n") == std::string::npos;
+  return file;
 }
 
 }  // namespace pronghorn::server

@@ -17,6 +17,7 @@ struct FileValue {
 struct ConfigFile {
   std::vector<FileValue> values;                    // by line
   std::map<std::string, std::string> app_settings;  // scalars as text
+  bool is_blank = false;                            // there is nothing in it, not even a comment
 };
 
 // Reads `path`. The caller checks whether the keys are options. Throws UsageError, one line with path and line, if the

@@ -104,7 +104,7 @@ using Wanted = std::function<bool(const std::string& option)>;
 void apply_file(Effective& effective, const Wanted& wanted, bool strict) {
   if (effective.file.empty()) return;
   ConfigFile file = read_config_file(effective.file);
-  effective.file_has_settings = !file.values.empty() || !file.app_settings.empty();
+  effective.file_is_blank = file.is_blank;
   for (const FileValue& value : file.values) {
     const std::string source = fmt::format("{}:{}", effective.file, value.line);
     const Option* option = find_option(value.key);
@@ -271,11 +271,10 @@ void fill_redis_files(Effective& effective) {
 
 Effective load_configuration(const ConfigInputs& inputs) {
   Effective effective = read_layers(inputs, [](const std::string&) { return true; }, true);
-  if (inputs.file_had_settings && !effective.file_has_settings) {
-    throw UsageError(
-        fmt::format("{}: the file has no settings any more; write at least one (an editor may have emptied it to write "
-                    "it again), or restart the server to use the defaults",
-                    effective.file));
+  if (inputs.refuses_blank_file && effective.file_is_blank) {
+    throw UsageError(effective.file +
+                     ": the file has become empty (an editor may be about to write it again); leave a comment in it "
+                     "if all defaults are meant");
   }
   Config& config = effective.config;
   fill_directories(inputs, effective);

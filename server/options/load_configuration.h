@@ -25,7 +25,7 @@ struct ConfigInputs {
   std::string app;      // path of the plugin; empty for a program that is its own application
   std::string program;  // its argv[0], which then gives the default name
   Machine machine;
-  bool file_had_settings = false;  // when it was read before; a file that has lost them all is refused
+  bool refuses_blank_file = false;  // it was not blank when it was read before
 };
 
 struct Effective {
@@ -34,7 +34,7 @@ struct Effective {
   std::map<std::string, std::string, std::less<>> sources;
   std::map<std::string, std::string> app_sources;  // by key of [app]: the file or the variable
   std::string file;                                // the one that was read; empty: none
-  bool file_has_settings = false;                  // at least one, of an option or in [app]
+  bool file_is_blank = false;                      // there is a file, and nothing in it
 };
 
 // Throws UsageError for the first error: one line, "place: what is wrong; what would be valid".

@@ -154,31 +154,31 @@ TEST_CASE("a reload reads the configuration file again, and keeps the old one wh
 }
 
 // An editor empties a file before it writes it again; a reload in that moment replaced everything with the defaults.
-TEST_CASE("a reload refuses a configuration file that has lost all settings", "[reload]") {
+TEST_CASE("a reload refuses a configuration file that has become empty", "[reload]") {
   const TempDir directory;
   const std::string file = directory / "pronghorn.toml";
-  write_file(file, "# the shop\n");
+  write_file(file, "");
   const ServerProcess server({.workers = 1, .arguments = {"--config", file}});
   const auto reload = [&server](const std::string& command) { return server.control_command({command}).status; };
-  CHECK(reload("reload") == 0);  // it was started without settings
+  CHECK(reload("reload") == 0);  // it was started with an empty one
 
   const std::string body(100, 'a');
   write_file(file, "max_body = \"10\"\n");
   REQUIRE(reload("reload") == 0);
   REQUIRE(eventually(10s, [&] { return has_generation(server, 3); }));
-  for (const std::string text : {"", "# max_body = \"10\"\n", "[app]\n"}) {
+  for (const std::string text : {"", " \n"}) {
     INFO(text);
     write_file(file, text);
     for (const std::string command : {"reload", "upgrade"}) {
       const ProgramResult result = server.control_command({command});
       INFO(result.all());
       CHECK(result.status == 1);
-      CHECK(result.err.find(file + ": the file has no settings any more") != std::string::npos);
+      CHECK(result.err.find(file + ": the file has become empty") != std::string::npos);
     }
     CHECK(post(server.address(), "/echo", body).status == 413);
     CHECK(has_generation(server, 3));
   }
-  write_file(file, "[app]\ncurrency = \"EUR\"\n");  // one setting is enough
+  write_file(file, "# max_body = \"10\"\n");  // somebody has written that
   REQUIRE(reload("reload") == 0);
   CHECK(eventually(10s, [&] { return post(server.address(), "/echo", body).status == 200; }));
 }
