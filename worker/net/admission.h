@@ -25,7 +25,7 @@ namespace pronghorn::worker {
 //
 // Two kinds of queues tell sooner, or at ten times of what the worker can do requests would wait for up to 100 ms.
 // 50 ms are enough when the queue grows fast: this turn has taken twice as long as the one before, in which all that it
-// dispatches has arrived. And if so many clients wait to be accepted that the last of them would wait for 200 ms, the
+// dispatches has arrived. And if so many clients wait to be accepted that the last of them would wait for 120 ms, the
 // worker is overloaded at once.
 //
 // A stall, which is one handler that occupies the loop for more than 10 ms, leaves a queue too. Before a spell, the
@@ -49,7 +49,7 @@ class Admission {
   static constexpr int kStallTargets = 2;      // 10 ms: a handler that occupies the loop for longer is a stall
   static constexpr int kLateTargets = 2;       // 10 ms: a request that has waited for longer is late
   static constexpr int kCriticalTargets = 20;  // 100 ms: if even critical requests wait for longer, they are too many
-  static constexpr int kHopelessTargets = 40;  // 200 ms: if the last client in the queue will wait for longer
+  static constexpr int kHopelessTargets = 24;  // 120 ms: if the last client in the queue will wait for longer
   static constexpr Time kNever = Time::min();
   static constexpr Duration kCalm = std::chrono::milliseconds(500);
 

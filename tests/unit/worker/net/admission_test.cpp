@@ -185,7 +185,7 @@ TEST_CASE("a queue that grows fast is an overload after 50 ms", "[overload]") {
 }
 
 // New clients are accepted and served one after the other in one turn, in which ever more arrive.
-TEST_CASE("so many clients that the last would wait for more than 200 ms are an overload", "[overload]") {
+TEST_CASE("so many clients that the last would wait for more than 120 ms are an overload", "[overload]") {
   Worker worker;
   CHECK_FALSE(worker.admission.asks_for_queue());
   const auto polled = worker.now;
@@ -194,9 +194,9 @@ TEST_CASE("so many clients that the last would wait for more than 200 ms are an 
     CHECK(worker.admission.admits(Priority::normal, worker.now, worker.now - polled));
   }
   CHECK(worker.admission.asks_for_queue());
-  worker.admission.clients_wait(99, worker.now);
+  worker.admission.clients_wait(59, worker.now);
   CHECK_FALSE(worker.admission.overloaded_since());
-  worker.admission.clients_wait(101, worker.now);
+  worker.admission.clients_wait(61, worker.now);
   CHECK(worker.admission.overloaded_since());
   CHECK_FALSE(worker.admission.asks_for_queue());
   worker.admission.dispatched(worker.now, polled);
