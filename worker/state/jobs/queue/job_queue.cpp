@@ -150,7 +150,9 @@ Task<bool> JobQueue::take_turn() {
 }
 
 void JobQueue::read_turn(const std::vector<Settled>& batch, const Reply::Array& parts) {
-  if (parts.size() != 6 || parts[1].array().size() != parts[2].array().size()) {
+  const auto is_attempt = [](const Reply& each) { return each.array().size() == 3; };
+  if (parts.size() != 6 || parts[1].array().size() != parts[2].array().size() ||
+      !std::ranges::all_of(parts[3].array(), is_attempt)) {
     throw RedisError("unexpected reply to a script");
   }
   const std::int64_t waiting = parts[4].integer();
