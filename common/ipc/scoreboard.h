@@ -181,7 +181,8 @@ inline constexpr std::size_t kMaxRedisNodes = 16;  // per worker; further ones a
 enum class WorkerPhase : std::uint32_t { none, booting, ready, draining };
 
 // The guardian of a worker (worker/guardian/guardian.h), and what became of the connections of workers that died.
-// Written by guardians; several may share a row, so they count with locked instructions. Never reset.
+// Written by guardians; several may share a row, so they count with locked instructions. The supervisor takes what has
+// been counted when it reports it.
 struct GuardianRow {
   std::atomic<std::uint32_t> worker;  // whose guardian `pid` is
   std::atomic<std::uint32_t> pid;

@@ -14,6 +14,7 @@ namespace pronghorn::supervisor {
 namespace {
 
 constexpr std::uint64_t kAgainMs = 10;
+constexpr std::uint64_t kGuardiansMs = 1000;  // a guardian that takes longer goes unreported
 
 }  // namespace
 
@@ -55,6 +56,7 @@ void ProgramReplacement::app_checked(const std::string& error) {
   if (!busy_) return;
   if (!error.empty()) return fail("the application does not load: " + error);
   checked_ = true;
+  checked_ms_ = monotonic_ms();
   schedule_();
 }
 
@@ -75,7 +77,10 @@ void ProgramReplacement::cancel() noexcept {
 
 std::uint64_t ProgramReplacement::advance() {
   if (!checked_) return 0;
-  if (parts_.symbolizer.busy()) return monotonic_ms() + kAgainMs;  // the new image would not know its child
+  // The new image would not know which dead worker they work for.
+  const std::uint64_t now = monotonic_ms();
+  const bool guardians_work = parts_.workers.guardians().at_work() && now < checked_ms_ + kGuardiansMs;
+  if (parts_.symbolizer.busy() || guardians_work) return now + kAgainMs;
   if (parts_.rollouts.busy()) {
     fail("workers are being replaced");
     return 0;

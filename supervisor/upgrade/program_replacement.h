@@ -97,7 +97,8 @@ class ProgramReplacement {
   std::optional<std::string> result_;                     // of the rollout after that; empty text: success
   std::string failure_ = "the program was not replaced";  // why the last attempt failed
   std::vector<ResultWaiter> result_waiters_;
-  bool checked_ = false;  // the new program can be executed
+  bool checked_ = false;          // the new program can be executed
+  std::uint64_t checked_ms_ = 0;  // since then
 };
 
 }  // namespace pronghorn::supervisor

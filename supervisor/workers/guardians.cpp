@@ -27,9 +27,7 @@ bool is_our_child(int pid) noexcept {
 
 void Guardians::started(const WorkerEntry& worker, int guardian) {
   if (guardians_.contains(worker.pid) || children_.contains(guardian) || !is_our_child(guardian)) return;
-  const Guardian& noted =
-      guardians_[worker.pid] = {.pid = guardian, .slot = worker.slot, .row = worker.row, .end = std::string()};
-  counted_.try_emplace({worker.slot, worker.row}, count_of(noted));
+  guardians_[worker.pid] = {.pid = guardian, .slot = worker.slot, .row = worker.row, .end = std::string()};
   children_.adopt(guardian, [this, pid = worker.pid](const ChildExit&) { ended(pid); });
 }
 
@@ -73,36 +71,19 @@ void Guardians::ended(int worker) {
               {{"slot", guardian.slot}, {"pid", worker}});
 }
 
-Guardians::Counted Guardians::count_of(const Guardian& guardian) const noexcept {
-  const GuardianRow& counts = board_.worker(guardian.slot, guardian.row).guardian;
-  return {.handed_over = counts.handed_over.load(),
-          .lost = counts.lost.load(),
-          .run_again = counts.run_again.load(),
-          .refused = counts.refused.load(),
-          .crashed = counts.crashed.load(),
-          .finished = counts.finished.load(),
-          .cut = counts.cut.load(),
-          .sockets = counts.sockets.load(),
-          .messages_again = counts.messages_again.load(),
-          .sockets_refused = counts.sockets_refused.load()};
-}
-
 void Guardians::report(const Guardian& guardian) {
-  if (guardian.finished && !guardian.ended_alone) {
-    guardian.finished(board_.worker(guardian.slot, guardian.row).guardian);
-  }
-  const Counted now = count_of(guardian);
-  const Counted before = std::exchange(counted_[{guardian.slot, guardian.row}], now);
-  const std::uint64_t handed_over = now.handed_over - before.handed_over;
-  const std::uint64_t closed = now.lost - before.lost;
-  const std::uint64_t run_again = now.run_again - before.run_again;
-  const std::uint64_t refused = now.refused - before.refused;
-  const std::uint64_t crashed = now.crashed - before.crashed;
-  const std::uint64_t finished = now.finished - before.finished;
-  const std::uint64_t cut = now.cut - before.cut;
-  const std::uint64_t sockets = now.sockets - before.sockets;
-  const std::uint64_t messages_again = now.messages_again - before.messages_again;
-  const std::uint64_t sockets_refused = now.sockets_refused - before.sockets_refused;
+  GuardianRow& row = board_.worker(guardian.slot, guardian.row).guardian;
+  if (guardian.finished && !guardian.ended_alone) guardian.finished(row);
+  const std::uint64_t handed_over = row.handed_over.exchange(0);
+  const std::uint64_t closed = row.lost.exchange(0);
+  const std::uint64_t run_again = row.run_again.exchange(0);
+  const std::uint64_t refused = row.refused.exchange(0);
+  const std::uint64_t crashed = row.crashed.exchange(0);
+  const std::uint64_t finished = row.finished.exchange(0);
+  const std::uint64_t cut = row.cut.exchange(0);
+  const std::uint64_t sockets = row.sockets.exchange(0);
+  const std::uint64_t messages_again = row.messages_again.exchange(0);
+  const std::uint64_t sockets_refused = row.sockets_refused.exchange(0);
   // Requests on connections that the ledger had no room for are known by their number only.
   const std::uint64_t seen = run_again + refused + crashed + finished + cut;
   SlotRow& slot = board_.slot(guardian.slot);
@@ -131,6 +112,10 @@ void Guardians::kill_all() noexcept {
   for (const auto& [worker, guardian] : guardians_) {
     if (guardian.pid != 0) children_.kill(guardian.pid, SIGKILL);
   }
+}
+
+bool Guardians::at_work() const noexcept {
+  return std::ranges::any_of(guardians_, [](const auto& each) { return !each.second.end.empty(); });
 }
 
 int Guardians::of(int worker) const noexcept {

@@ -6,7 +6,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <set>
 #include <string>
 #include <unordered_map>
@@ -34,6 +33,8 @@ class Guardians {
   void worker_ended(const WorkerEntry& worker, const ChildExit& how, std::uint64_t in_flight, Finished finished);
   // Kills all guardians. The connections that they still hold end.
   void kill_all() noexcept;
+  // Whether the guardian of a worker that has ended is at work: it has not reported yet what it has done.
+  [[nodiscard]] bool at_work() const noexcept;
   // The living guardian of the worker; 0: none.
   [[nodiscard]] int of(int worker) const noexcept;
   [[nodiscard]] std::size_t count() const noexcept;
@@ -49,27 +50,12 @@ class Guardians {
     bool ended_alone = false;     // before its worker, which did not pass its connections on either
     Finished finished = {};
   };
-  struct Counted {
-    std::uint64_t handed_over = 0;
-    std::uint64_t lost = 0;
-    std::uint64_t run_again = 0;
-    std::uint64_t refused = 0;
-    std::uint64_t crashed = 0;
-    std::uint64_t finished = 0;
-    std::uint64_t cut = 0;
-    std::uint64_t sockets = 0;
-    std::uint64_t messages_again = 0;
-    std::uint64_t sockets_refused = 0;
-  };
-
   void ended(int worker);
   void report(const Guardian& guardian);
-  [[nodiscard]] Counted count_of(const Guardian& guardian) const noexcept;
 
   Children& children_;
   Scoreboard& board_;
-  std::unordered_map<int, Guardian> guardians_;                         // by the pid of the worker
-  std::map<std::pair<std::uint32_t, std::uint32_t>, Counted> counted_;  // by slot and row: what was reported
+  std::unordered_map<int, Guardian> guardians_;  // by the pid of the worker
   std::set<std::string> reasons_;
 };
 
