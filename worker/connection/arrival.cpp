@@ -32,7 +32,8 @@ bool Arrival::look(HttpContext& context, const ByteStream& stream, Exchange& exc
       const SocketWait wait = stream.waited();
       const Admission::Duration waited = wait.age ? *wait.age : admission.longest_wait(now, polled);
       wait_ = std::chrono::duration_cast<Wait>(std::clamp<Admission::Duration>(waited, {}, kLongest));
-      if (wait.peer == PeerState::gone || (wait.peer == PeerState::finished && wait_ > kPatience)) return true;
+      const bool tried_patience = std::min(waited, now - context.serves_since) > kPatience;
+      if (wait.peer == PeerState::gone || (wait.peer == PeerState::finished && tried_patience)) return true;
     }
   }
   exchange.waited = wait_;

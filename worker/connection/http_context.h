@@ -72,6 +72,8 @@ struct HttpContext {
   AccessLog access_log;
   Admission admission;
   uv_loop_t* loop = nullptr;  // whose turns make requests wait; null: nothing does
+  // What has waited for longer has waited for a worker, not for this one.
+  Admission::Time serves_since = Admission::Time::clock::now();
   TimeoutLists timeouts;
   ExchangePool exchanges;
   EndOfTurn end_of_turn{exchanges};

@@ -116,10 +116,19 @@ TEST_CASE("a client that has closed its side is served if that is soon, and has 
   soon.connection.client().set_wait({.age = 100ms, .peer = PeerState::finished});
   CHECK(soon.connection.ask(kRequest).starts_with("HTTP/1.1 200"));
   BusyWorker late;
+  late.connection.context().serves_since -= 1s;
   late.busy();
   late.connection.client().set_wait({.age = 101ms, .peer = PeerState::finished});
   CHECK(late.connection.ask(kRequest).empty());
   CHECK(late.connection.count(Count::lost_client_left) == 1);
+}
+
+// A worker was killed, and its replacement answered nothing that such a client had asked for meanwhile.
+TEST_CASE("a client that has closed its side has waited for this worker only since it serves", "[overload]") {
+  BusyWorker fresh;
+  fresh.busy();
+  fresh.connection.client().set_wait({.age = 3s, .peer = PeerState::finished});
+  CHECK(fresh.connection.ask(kRequest).starts_with("HTTP/1.1 200"));
 }
 
 TEST_CASE("without overload control the kernel is not asked", "[overload]") {
