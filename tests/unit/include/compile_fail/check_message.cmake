@@ -1,12 +1,12 @@
 # Compiles SOURCE, which must fail, and compares the compiler's first error with what the file says on its first line:
 # "// error: TEXT". What the compiler prints besides must not hide it. Called with
-# cmake -DCOMPILER=... -DINCLUDE=... -DSOURCE=... -P.
+# cmake -DCOMPILER=COMMAND;OPTIONS... -DAPI=HEADER -DSOURCE=... -P. HEADER, which may be precompiled, includes the API.
 file(STRINGS "${SOURCE}" wanted LIMIT_COUNT 1)
 if(NOT wanted MATCHES "^// error: (.+)$")
   message(FATAL_ERROR "${SOURCE}: the first line has to be \"// error: TEXT\"")
 endif()
 set(wanted "${CMAKE_MATCH_1}")
-execute_process(COMMAND "${COMPILER}" -std=c++20 -fsyntax-only -I "${INCLUDE}" -include pronghorn/detail/json_assert.h "${SOURCE}"
+execute_process(COMMAND ${COMPILER} -fsyntax-only -include "${API}" "${SOURCE}"
                 RESULT_VARIABLE result ERROR_VARIABLE messages OUTPUT_QUIET)
 if(result EQUAL 0)
   message(FATAL_ERROR "${SOURCE} compiles, but must not")
