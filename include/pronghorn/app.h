@@ -9,10 +9,10 @@
 //
 // A request passes through, in this order: the route's limits in the order of their calls; middleware of the
 // application, of each enclosing group from the outside in, and of the route, each in the order of use(); the check of
-// an Idempotency-Key, if the route is idempotent(); the handler; the session, whose changes are written; after
-// middleware in reverse order, so that the one used first sees what is really sent. An exception skips the rest up to
-// the handler's end and becomes an error response (on_error), which passes through the after middleware. If after
-// middleware throws, a plain 500 replaces the response, and the rest of it still runs.
+// an Idempotency-Key, if the route is idempotent(), or the cache, if it is cached(); the handler; the session, whose
+// changes are written; after middleware in reverse order, so that the one used first sees what is really sent. An
+// exception skips the rest up to the handler's end and becomes an error response (on_error), which passes through the
+// after middleware. If after middleware throws, a plain 500 replaces the response, and the rest of it still runs.
 //
 // Mistakes in the setup function (an invalid or duplicate path, an empty function, a limit of zero) throw
 // std::invalid_argument. An exception that escapes setup is logged and ends the worker; if no worker ever becomes
@@ -132,7 +132,8 @@ class PRONGHORN_API Route {
   // For POST and PATCH: the other methods may be repeated anyway. Throws std::invalid_argument for any other method,
   // and if `keep` is not above zero and at most 366 days.
   Route idempotent(IdempotentOptions options = {});
-  // Keeps whole responses in the cache by the rules of RFC 9111: see pronghorn/cache.h.
+  // Keeps whole responses in the cache by the rules of RFC 9111: see pronghorn/cache.h. Throws std::invalid_argument
+  // for any method but GET, and for an option out of range.
   Route cached(const CachedOptions& options);
   // What is refused first when the worker is overloaded. Default: Priority::normal. See docs/overload.md.
   Route priority(Priority priority);

@@ -95,7 +95,7 @@ struct CacheOptions {
 // run the handler. So does every request while Redis is unavailable, or with --redis none.
 //
 // The key is the URL, with host, scheme and query, so a client that sends many different queries fills the cache. A
-// handler whose response depends on anything else must say so with Vary or `key`.
+// handler whose response depends on anything else must say so with Vary or `key`. Times are at most 366 days.
 struct CachedOptions {
   // How long a response stays fresh if its fields (s-maxage, max-age, Expires) do not say so. Zero: it is not stored.
   std::chrono::milliseconds ttl{0};
@@ -293,7 +293,8 @@ class PRONGHORN_API Cache {
   // of a key overlap, neither stays in the cache, because nobody knows which was saved last.
   //
   // Throws what `save` throws: the entry is then removed. Throws RedisUnavailable, without calling `save`, if the old
-  // entry cannot be removed first. When it returns, the value is saved, and the cache has it or nothing.
+  // entry cannot be removed first, and std::length_error, when it is called, if the value exceeds max_value. When the
+  // task ends, the value is saved, and the cache has it or nothing.
   template <class F>
   [[nodiscard]] Task<void> write_through(std::string_view key, std::string value, F&& save,
                                          const CacheOptions& options = {}) {
@@ -309,7 +310,7 @@ class PRONGHORN_API Cache {
   // fails when the time to stop has run out (logged). What must not be lost is a job (pronghorn/jobs.h).
   //
   // The queue of a worker holds 10,000 keys and 64 MiB. Throws HttpError 503 if it is full, and RedisUnavailable if the
-  // cache does not take the value; then nothing is saved.
+  // cache does not take the value; then nothing is saved. Throws std::length_error as write_through() does.
   template <class F>
   [[nodiscard]] Task<void> write_behind(std::string_view key, std::string value, F&& save,
                                         const CacheOptions& options = {}) {

@@ -193,7 +193,8 @@ void spawn(F function) {
   spawn(detail::run_kept(std::move(function)));
 }
 
-// Runs `task` to its end even if the awaiting coroutine is destroyed meanwhile, and returns its result.
+// Runs `task` as spawn() does, to its end even if the awaiting coroutine is destroyed meanwhile, and returns its
+// result.
 template <class T>
 Task<T> shield(Task<T> task) {
   auto result = std::make_shared<detail::SharedResult<T>>();
@@ -255,7 +256,8 @@ Task<std::vector<detail::Stored<T>>> when_all(std::vector<Task<T>> tasks) {
 }
 
 // Runs all tasks concurrently until the first ends, and destroys the others. Returns its result in the variant
-// alternative of its position, or throws its error.
+// alternative of its position, or throws its error. Tasks are started in argument order; if one ends without waiting,
+// those after it are not started.
 template <class... T>
   requires(sizeof...(T) > 0)
 Task<std::variant<detail::Stored<T>...>> when_any(Task<T>... tasks) {

@@ -38,22 +38,22 @@ class JobService;
 }  // namespace detail
 
 // How jobs of one name are carried out. If workers run different versions of the application, each uses its own
-// options.
+// options. No time may be longer than 366 days.
 struct JobOptions {
-  // How often a job may fail (its handler throws) before it is given up, as `failed`. At least 1.
+  // How often a job may fail (its handler throws) before it is given up, as `failed`. 1 to 1,000,000.
   unsigned attempts = 5;
   // The wait after the first failure; it doubles with each further one, up to max_backoff. Each wait is shortened at
-  // random by up to a quarter, so that jobs that failed together do not return together. At least 1 ms.
+  // random by up to a quarter, so that jobs that failed together do not return together. At least 1 ms; max_backoff at
+  // least `backoff`.
   std::chrono::milliseconds backoff = std::chrono::seconds(1);
   std::chrono::milliseconds max_backoff = std::chrono::hours(1);
   // Jobs of this name that one worker runs at the same time. 1 to 10,000.
   unsigned concurrency = 10;
   // How long one attempt may take; then its handler is destroyed and the attempt has failed. Zero: no limit.
   std::chrono::milliseconds timeout{0};
-  // How long a finished job and its result can be looked up; of each name only the latest 100,000. Zero: not at all. At
-  // most 366 days.
+  // How long a finished job and its result can be looked up; of each name only the latest 100,000. Zero: not at all.
   std::chrono::milliseconds keep = std::chrono::hours(1);
-  // How long jobs that failed or are dead are kept with their payload, for `pronghorn jobs`. At most 366 days.
+  // How long jobs that failed or are dead are kept with their payload, for `pronghorn jobs`. At least 1 ms.
   std::chrono::milliseconds keep_failed = std::chrono::days(14);
 };
 
@@ -199,7 +199,7 @@ class PRONGHORN_API Jobs {
                                           const EnqueueOptions& options = {});
   // nullopt if there is no such job, or it is no longer kept. Any text is allowed as `id`.
   [[nodiscard]] Task<std::optional<JobStatus>> find(std::string_view id);
-  // Of all names, or of one.
+  // Of all names, or of one. Throws std::invalid_argument for a name that enqueue() would not take.
   [[nodiscard]] Task<JobCounts> counts();
   [[nodiscard]] Task<JobCounts> counts(std::string_view name);
   // Runs a job that has failed or is dead once more, with all its attempts. False if it is in neither state.

@@ -28,8 +28,8 @@ inline constexpr std::size_t kMaxPassword = 1024;
 //
 // False, after as much work as for a hash of hash_password(), if `hash` is empty: pass "" for a user that does not
 // exist, so that the time of the answer does not tell who exists. False without any work for a text that is not a hash
-// of this form, whose parameters need more than 128 MiB of memory or more than 16 times the work of hash_password(),
-// and for a password above kMaxPassword.
+// of this form, for a hash whose parameters need more than 128 MiB of memory or more than 16 times the work of
+// hash_password(), and for a password above kMaxPassword.
 [[nodiscard]] PRONGHORN_API Task<bool> verify_password(std::string password, std::string hash);
 
 // Whether `hash` was made with other parameters than hash_password() uses now, or is not a hash: after a successful

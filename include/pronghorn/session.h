@@ -7,7 +7,7 @@
 // of it has passed, not by every request. With `session_lifetime`, a session also expires that long after its start or
 // last login.
 //
-// The id is 43 characters of base64url; 31 of them are random, and the other 12 are too, or a digest of the user. It
+// The id is 43 random characters of base64url; once a user has logged in, the first 12 are a digest of the user. It
 // travels in a cookie (option `session_cookie`) that is HttpOnly, and Secure if the client used https, if
 // `session_same_site` is none, or if its name begins with __Host- or __Secure-. While the session is in use, the cookie
 // is sent again after half of its lifetime. If the client sends several cookies of that name, the first whose session
@@ -71,10 +71,10 @@ class PRONGHORN_API Session {
   // serve.
   [[nodiscard]] Task<std::int64_t> increment(std::string_view name, std::int64_t by = 1);
 
-  // Sets a value for the next request only: the next one that loads the session can read it with flash(name), and its
-  // changes to the session, or its end without an exception, delete it. A message after a redirect, for example.
+  // Sets a value for the next request that loads the session, which reads it with flash(name): a message after a
+  // redirect, for example. It is deleted when that request ends without an exception, read or not.
   void flash(std::string_view name, std::string_view value);
-  // What the request before has set; nullopt if it has not.
+  // What the request before has set; nullopt if it set none.
   [[nodiscard]] std::optional<std::string> flash(std::string_view name) const;
 
   // Gives the session a new id and invalidates the old one. Call it when a user logs in, to prevent session fixation.

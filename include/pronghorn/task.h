@@ -1,5 +1,5 @@
-// Coroutines: a handler that has to wait returns a Task. It can await what timer.h, offload.h, concurrent.h, redis.h
-// and request.h declare.
+// Coroutines: a handler that has to wait returns a Task. It can await other tasks (every function of this API that
+// waits returns one) and sleep_for().
 //
 // Context: everything here runs on the loop thread of a worker (or of a TestClient), except functions passed to
 // offload(). Nothing may be awaited in a static initialiser or in the setup function, when there is no loop yet.

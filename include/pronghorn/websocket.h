@@ -257,13 +257,14 @@ class PRONGHORN_API WebSocketRoute : public Route {
   // Speaks this subprotocol; the first call is the one preferred. Throws std::invalid_argument if it is not a token.
   WebSocketRoute subprotocol(std::string_view name);
   // The largest message of a client, inflated, in bytes; a larger one closes the socket with kCloseTooBig. Default:
-  // 1 MiB; at least 125.
+  // 1 MiB. Throws std::invalid_argument below 125 bytes and above 1 GiB.
   WebSocketRoute max_message(std::size_t bytes);
   // Messages that a client may send per second, on average over ten seconds; more close the socket with kClosePolicy.
   // Fragments of less than 1 KiB count as messages. Default: no limit, because a client is not read from faster than
   // its messages are handled.
   WebSocketRoute max_rate(std::uint32_t per_second);
-  // Bytes that may wait for the client, and what happens above. Default: 1 MiB, close. At least 64 KiB.
+  // Bytes that may wait for the client, and what happens above. Default: 1 MiB, close. Throws std::invalid_argument
+  // below 64 KiB.
   WebSocketRoute max_queue(std::size_t bytes, SlowSocket slow = SlowSocket::close);
   // Whether to compress messages for clients that can inflate them (RFC 7692). Default: yes.
   WebSocketRoute compress(bool on);

@@ -20,8 +20,8 @@ class Services;
 class SocketService;
 }  // namespace detail
 
-// Context: loop thread. Valid from the first on_start hook until the last on_stop hook has ended. Each worker process
-//          has one, and so has each TestClient.
+// Context: loop thread. Valid from the first function that makes state (App::state()) until the last on_stop hook has
+//          ended. Each worker process has one, and so has each TestClient.
 class PRONGHORN_API Worker {
  public:
   Worker() = default;
