@@ -84,8 +84,8 @@ class PRONGHORN_API Job {
   // Whether this is its last attempt: if it throws, the job has failed.
   [[nodiscard]] bool last_attempt() const noexcept;
 
-  // Stores how far the job is, from 0 to 1, for Jobs::find(). Does nothing while Redis is down, and at once if the last
-  // call was less than 100 ms ago.
+  // Stores how far the job is, from 0 to 1 (other values are clamped), for Jobs::find(). Does nothing while Redis is
+  // down, or if the last call was less than 100 ms ago.
   [[nodiscard]] Task<void> progress(double fraction);
 
  private:
