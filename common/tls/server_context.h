@@ -63,7 +63,6 @@ class TlsServerContext {
   using ContextPtr = std::unique_ptr<SSL_CTX, SslFree>;
   using Chosen = std::vector<std::size_t>;  // certificates: at most one per kind of key
 
-  void choose_certificates();
   void add_for_name(const std::string& name, Chosen& chosen) const;
   [[nodiscard]] SSL_CTX* context_of(const Chosen& chosen, const Options& options);
   [[nodiscard]] ContextPtr make_context(const Chosen& chosen, const Options& options) const;

@@ -52,7 +52,6 @@ class RequestBody {
   [[nodiscard]] bool wants_more() const noexcept { return whole_ || incoming_.size() < kBufferedBody; }
   [[nodiscard]] bool complete() const noexcept { return complete_; }
   [[nodiscard]] bool failed() const noexcept { return failure_ != 0; }
-  [[nodiscard]] bool waited_for() const noexcept { return waiting_ != nullptr; }
 
   // Handler. Readable: bytes have arrived, or the end, or a failure.
   [[nodiscard]] bool readable() const noexcept { return !incoming_.empty() || complete_ || failure_ != 0; }

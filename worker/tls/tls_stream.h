@@ -130,7 +130,6 @@ class TlsStream final : public ByteStream, private StreamEvents, private TurnWor
   void decrypt();
   [[nodiscard]] int read_records(std::size_t& size);
   void input_ended(int error);
-  void keep_input();
   [[nodiscard]] bool has_kept() const noexcept;
   void read_later();
 

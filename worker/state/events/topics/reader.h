@@ -58,7 +58,6 @@ class TopicReader final : private TopicListener {
   // that has happened.
   class Overflow;
   [[nodiscard]] Overflow overflow() noexcept;
-  [[nodiscard]] bool overflowed() const noexcept { return overflowed_; }
 
  private:
   enum class State { waiting, behind, live };

@@ -26,10 +26,6 @@ class RefreshPacer {
     wanted_ = false;
   }
   void ended(bool changed) noexcept { interval_ms_ = changed ? kShortestMs : std::min(2 * interval_ms_, kLongestMs); }
-  // The map has proved right for some time.
-  void calm(std::uint64_t now_ms) noexcept {
-    if (now_ms - last_ms_ > 10 * kLongestMs) interval_ms_ = kShortestMs;
-  }
 
  private:
   bool wanted_ = false;
