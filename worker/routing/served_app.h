@@ -18,11 +18,11 @@
 #include "pronghorn/app.h"
 #include "worker/exchange/exchange.h"
 #include "worker/net/admission.h"
+#include "worker/routing/app_objects.h"
 #include "worker/routing/app_state.h"
 #include "worker/routing/error_answers.h"
 #include "worker/routing/router.h"
 #include "worker/routing/served_route.h"
-#include "worker/routing/worker_state.h"
 #include "worker/runtime/periodic_tasks.h"
 #include "worker/state/quarantine/quarantine_gate.h"
 
@@ -131,7 +131,7 @@ class ServedApp final : public RequestHandler {
   Admission* admission_ = nullptr;
   pronghorn::Worker* worker_ = nullptr;
   StateServices* services_ = nullptr;  // once there are handlers of events
-  WorkerState objects_;
+  AppObjects objects_;
   PeriodicTasks periodic_;
   JobService* jobs_ = nullptr;  // once it takes jobs
 };

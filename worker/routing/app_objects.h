@@ -10,12 +10,12 @@
 namespace pronghorn::worker {
 
 // Context: loop thread. Destroys the objects in reverse order.
-class WorkerState {
+class AppObjects {
  public:
-  WorkerState() = default;
-  WorkerState(const WorkerState&) = delete;
-  WorkerState& operator=(const WorkerState&) = delete;
-  ~WorkerState() { clear(); }
+  AppObjects() = default;
+  AppObjects(const AppObjects&) = delete;
+  AppObjects& operator=(const AppObjects&) = delete;
+  ~AppObjects() { clear(); }
 
   // Makes the objects in the order of `entries`. Throws what a maker throws; what has been made stays. `entries` and
   // `worker` must outlive the task.

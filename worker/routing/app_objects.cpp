@@ -1,8 +1,8 @@
-#include "worker/routing/worker_state.h"
+#include "worker/routing/app_objects.h"
 
 namespace pronghorn::worker {
 
-Task<void> WorkerState::make(const std::vector<detail::StateEntry>& entries, pronghorn::Worker& worker) {
+Task<void> AppObjects::make(const std::vector<detail::StateEntry>& entries, pronghorn::Worker& worker) {
   objects_.reserve(entries.size());
   for (const detail::StateEntry& entry : entries) {
     void* const object = co_await entry.make(worker);
@@ -10,14 +10,14 @@ Task<void> WorkerState::make(const std::vector<detail::StateEntry>& entries, pro
   }
 }
 
-void* WorkerState::find(const std::type_info& type) const noexcept {
+void* AppObjects::find(const std::type_info& type) const noexcept {
   for (const Object& object : objects_) {
     if (*object.type == type) return object.object;
   }
   return nullptr;
 }
 
-void WorkerState::clear() noexcept {
+void AppObjects::clear() noexcept {
   while (!objects_.empty()) {
     const Object last = objects_.back();
     objects_.pop_back();  // first: its destructor may look for others, and must not find itself
