@@ -9,6 +9,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "common/text/columns.h"
 #include "common/text/json_text.h"
 #include "server/options/values/values.h"
 #include "supervisor/crash/crash_directory.h"
@@ -99,21 +100,6 @@ std::vector<std::string> row_of(const std::string& name, const json& report) {
           printable(supervisor::top_function(frames_in(report)))};
 }
 
-std::string table(const std::vector<std::vector<std::string>>& rows) {
-  std::vector<std::size_t> widths(rows.front().size(), 0);
-  for (const auto& row : rows) {
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-  }
-  std::string text;
-  for (const auto& row : rows) {
-    std::string line;
-    for (std::size_t i = 0; i < row.size(); ++i) line += fmt::format("{:<{}}  ", row[i], widths[i]);
-    line.erase(line.find_last_not_of(' ') + 1);
-    text += line + '\n';
-  }
-  return text;
-}
-
 std::string without_end(const std::string& name) {
   return name.ends_with(".json") ? name.substr(0, name.size() - 5) : name;
 }
@@ -136,7 +122,7 @@ std::string list_crashes(const std::string& data_dir, bool as_json) {
   for (const std::string& name : names) {
     rows.push_back(row_of(printable(without_end(name)), read_report(directory + '/' + name)));
   }
-  return table(rows);
+  return in_columns(rows);
 }
 
 std::string show_crash(const std::string& data_dir, const std::string& name, bool as_json) {

@@ -2,20 +2,18 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <array>
 #include <chrono>
 #include <optional>
 #include <vector>
 
+#include "common/text/columns.h"
 #include "worker/routing/served_app.h"
 #include "worker/state/limits/rate_limiter.h"
 
 namespace pronghorn::worker {
 
 namespace {
-
-using Row = std::array<std::string, 10>;
 
 std::string duration_text(std::chrono::milliseconds duration) {
   const auto ms = duration.count();
@@ -77,7 +75,7 @@ std::size_t middleware_count(const detail::GroupEntry* group) {
   return count;
 }
 
-Row describe(const detail::RouteEntry& route, const HttpLimits& limits) {
+std::vector<std::string> describe(const detail::RouteEntry& route, const HttpLimits& limits) {
   const auto deadline = route.deadline.value_or(limits.request_timeout);
   std::uint64_t max_body = route.max_body.value_or(limits.max_body);
   if (route.socket != nullptr) max_body = route.socket->max_message;
@@ -99,21 +97,10 @@ Row describe(const detail::RouteEntry& route, const HttpLimits& limits) {
 std::string list_routes(const Config& config, void (*setup)(App&)) {
   const auto state = run_setup(config, setup);
   if (state->routes.empty()) return "The application has no routes.\n";
-  std::vector<Row> rows{
+  std::vector<std::vector<std::string>> rows{
       {"METHOD", "PATH", "LIMIT", "DEADLINE", "MAX BODY", "IDEMPOTENT", "CACHED", "PRIORITY", "MIDDLEWARE", "NAME"}};
   for (const detail::RouteEntry& route : state->routes) rows.push_back(describe(route, config.http));
-  std::array<std::size_t, 10> widths{};
-  for (const Row& row : rows) {
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-  }
-  std::string table;
-  for (const Row& row : rows) {
-    std::string line;
-    for (std::size_t i = 0; i < row.size(); ++i) line += fmt::format("{:<{}}  ", row[i], widths[i]);
-    line.erase(line.find_last_not_of(' ') + 1);
-    table += line + "\n";
-  }
-  return table;
+  return in_columns(rows);
 }
 
 }  // namespace pronghorn::worker

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <string_view>
 
+#include "common/text/columns.h"
 #include "common/text/json_text.h"
 #include "common/text/utf8.h"
 #include "server/options/values/values.h"
@@ -15,11 +16,6 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t kLongestText = 60;
-
-std::size_t columns(std::string_view text) {
-  return static_cast<std::size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
-}
 
 }  // namespace
 
@@ -84,7 +80,7 @@ std::string milliseconds(const json& value) {
 std::string percent(double share) { return fmt::format("{:.0f}%", share); }
 
 std::string cut(std::string text) {
-  if (columns(text) <= kLongestText) return text;
+  if (column_count(text) <= kLongestText) return text;
   std::size_t end = 0;
   for (std::size_t column = 0; column + 1 < kLongestText; ++column) {
     end += std::max<std::size_t>(1, utf8_sequence(std::string_view(text).substr(end)));
@@ -95,13 +91,13 @@ std::string cut(std::string text) {
 std::string Table::render() const {
   std::vector<std::size_t> widths(rows_.front().size());
   for (std::size_t row = 0; row < rows_.size(); ++row) {
-    for (std::size_t i = 0; i < widths.size(); ++i) widths[i] = std::max(widths[i], columns(cell(row, i)));
+    for (std::size_t i = 0; i < widths.size(); ++i) widths[i] = std::max(widths[i], column_count(cell(row, i)));
   }
   std::string out;
   for (std::size_t row = 0; row < rows_.size(); ++row) {
     std::string line;
     for (std::size_t i = 0; i < widths.size(); ++i) {
-      const std::string padding(widths[i] - columns(cell(row, i)), ' ');
+      const std::string padding(widths[i] - column_count(cell(row, i)), ' ');
       line += "  " + (is_text(i) ? cell(row, i) + padding : padding + cell(row, i));
     }
     out += line.substr(0, line.find_last_not_of(' ') + 1) + '\n';
