@@ -6,6 +6,7 @@
 // Context: any thread. Lines written by offloaded work carry no request id.
 #pragma once
 
+#include <charconv>
 #include <cstddef>
 #include <span>
 #include <string>
@@ -28,8 +29,14 @@ struct Field {
   Field(std::string_view field, const std::string& text) : name(field), value(text) {}
   Field(std::string_view field, bool flag) : name(field), value(flag ? "true" : "false"), is_text(false) {}
   template <class T>
-    requires(std::is_arithmetic_v<T> && !std::is_same_v<T, bool>)
+    requires(std::is_integral_v<T> && !std::is_same_v<T, bool>)
   Field(std::string_view field, T number) : name(field), value(std::to_string(number)), is_text(false) {}
+  template <class T>
+    requires(std::is_floating_point_v<T>)
+  Field(std::string_view field, T number) : name(field), is_text(false) {
+    char text[64];  // the shortest text that reads back as the same number
+    value.assign(text, std::to_chars(text, text + sizeof text, number).ptr);
+  }
 };
 
 enum class Level { debug, info, warning, error };

@@ -112,3 +112,10 @@ TEST_CASE("a log line takes any number of fields, in their order", "[running][lo
   log::info("forty", fields);
   CHECK(lines.with(text) == 1);
 }
+
+// With six decimals, a share of 0.0000001 was logged as 0.000000.
+TEST_CASE("a number with a fraction is logged as the shortest text that reads back as it", "[running][log]") {
+  const test::LogLines lines;
+  log::info("fractions", {"total", 12.5}, {"share", 1e-7}, {"single", 0.1F}, {"whole", 3.0});
+  CHECK(lines.with("fractions total=12.5 share=1e-07 single=0.1 whole=3") == 1);
+}
