@@ -21,7 +21,7 @@ const std::vector<Command>& commands() {
        .flags = {{"--json", "print the JSON of /status"}}},
       {.name = "top",
        .run = top,
-       .help = "show the same, refreshed every second; q quits",
+       .help = "show what status shows, refreshed every second; q quits",
        .options = OptionSet::control},
       {.name = "requests",
        .run = requests,
@@ -68,8 +68,10 @@ const std::vector<Command>& commands() {
        .argument_has_object = true},
       {.name = "jobs",
        .run = jobs,
-       .argument = "stats|list|show|retry|drop",
-       .help = "count jobs (stats), list those in a state, show one by its id, retry or drop one or a whole state",
+       .argument = "stats|list|show|retry|drop [STATE|ID]",
+       .help =
+           "count jobs (stats), list those in a state (default: dead), show one by its id, retry or drop one or all "
+           "in a state",
        .options = OptionSet::control,
        .flags = {{"--name", "only jobs of this name", "NAME"},
                  {"--count", "list at most this many of each name [default: 50]", "N"},

@@ -88,9 +88,9 @@ std::string command_help(const Command& command, std::string_view program, bool 
   std::string text = fmt::format("Usage: {} {}{}", program, command.name, argument_of(command, embedded));
   for (const Flag& flag : command.flags) text += fmt::format(" [{}]", flag_text(flag));
   if (command.options != OptionSet::none) text += " [options]";
-  text += fmt::format("\n\n{}.\n", command.help);
-  text[text.size() - command.help.size() - 2] =
-      static_cast<char>(std::toupper(static_cast<unsigned char>(command.help[0])));
+  std::string sentence = fmt::format("{}.", command.help);
+  sentence[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(sentence[0])));
+  text = wrapped(text, 0) + '\n' + wrapped(sentence, 0);
   if (command.options == OptionSet::all) return text + all_options();
   text += "\nOptions:\n";
   for (const Flag& flag : command.flags) text += entry(flag_text(flag), flag.help);

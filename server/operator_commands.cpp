@@ -146,7 +146,7 @@ int jobs(const Invocation& invocation) {
                            .count = parsed.value("--count", "50")};
   const nlohmann::json answer =
       ask_server(control_socket(invocation), {.command = "jobs", .argument = job_request(command)});
-  print(parsed.has("--json") ? dump_json(answer.at("answer"), 2) + '\n' : jobs_view(command.action, answer));
+  print(parsed.has("--json") ? dump_json(answer.at("answer"), 2) + '\n' : jobs_view(command, answer));
   return 0;
 }
 

@@ -28,6 +28,8 @@ std::uint64_t read_count(const std::string& text) {
 
 }  // namespace
 
+std::string listed_state(const JobCommand& command) { return command.object.empty() ? "dead" : command.object; }
+
 std::string job_request(const JobCommand& command) {
   const std::string action = command.action.empty() ? "stats" : command.action;
   nlohmann::json request{{"do", action}, {"name", command.name}, {"count", read_count(command.count)}};
@@ -35,7 +37,7 @@ std::string job_request(const JobCommand& command) {
   if (action == "stats") {
     if (!object.empty()) throw UsageError("jobs stats: use --name NAME for the jobs of one name");
   } else if (action == "list") {
-    const std::string state = object.empty() ? "dead" : object;
+    const std::string state = listed_state(command);
     if (!is_state(state)) {
       throw UsageError(
           fmt::format("jobs list: {} is not a state; use waiting, running, done, failed or dead", in_quotes(state)));

@@ -12,6 +12,9 @@ struct JobCommand {
   std::string count;   // the most to list
 };
 
+// The state whose jobs `list` shows: the object, or dead.
+[[nodiscard]] std::string listed_state(const JobCommand& command);
+
 // The request for a worker (worker/control/job_commands.h). Throws UsageError.
 [[nodiscard]] std::string job_request(const JobCommand& command);
 

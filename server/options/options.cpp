@@ -22,7 +22,7 @@ constexpr std::string_view kState = "Redis and sessions";
 constexpr std::string_view kLogging = "Logs";
 constexpr std::string_view kEndpoints = "The server's own endpoints";
 constexpr std::string_view kFiles = "Files";
-constexpr std::string_view kHttp = "HTTP limits and timeouts (a duration or count of 0: none)";
+constexpr std::string_view kHttp = "HTTP limits and timeouts (0, where it is allowed: no limit)";
 
 std::vector<Option> make_options() {
   constexpr std::uint64_t kAny = std::numeric_limits<std::uint32_t>::max();

@@ -49,7 +49,8 @@ std::string requests_table(const json& answer) {
   return out + socket_table(answer);
 }
 
-std::string jobs_view(const std::string& action, const json& answer) {
+std::string jobs_view(const JobCommand& command, const json& answer) {
+  const std::string& action = command.action;
   const json& rows = at(answer, {"answer"});
   if (action == "retry" || action == "drop") {
     const std::string changed = rows.empty() ? "0" : text_of(at(rows.front(), {"changed"}));
@@ -72,7 +73,7 @@ std::string jobs_view(const std::string& action, const json& answer) {
                 text_of(at(row, {"failures"})), text_of(at(row, {"kills"})), text_of(at(row, {"enqueued"})),
                 cut(text_of(at(row, {"reason"})))});
     }
-    return jobs.empty() ? "no jobs are in this state\n" : jobs.render();
+    return jobs.empty() ? fmt::format("no {} jobs\n", listed_state(command)) : jobs.render();
   }
   Table names({"<name", "waiting", "running", "done", "failed", "dead"});
   for (const json& row : rows) {

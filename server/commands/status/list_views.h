@@ -4,6 +4,8 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "server/commands/jobs.h"
+
 namespace pronghorn::server {
 
 // Renders the answer of `pronghorn requests`: an array "requests" of objects as in worker/control/request_list.h,
@@ -13,7 +15,7 @@ namespace pronghorn::server {
 // Renders the answer of `pronghorn quarantine`: an array "quarantine" of entries as in the status.
 [[nodiscard]] std::string quarantine_table(const nlohmann::json& answer);
 
-// What `pronghorn jobs` prints: `action` is stats (or empty), list, show, retry or drop.
-[[nodiscard]] std::string jobs_view(const std::string& action, const nlohmann::json& answer);
+// What `pronghorn jobs` prints.
+[[nodiscard]] std::string jobs_view(const JobCommand& command, const nlohmann::json& answer);
 
 }  // namespace pronghorn::server

@@ -131,8 +131,8 @@ TEST_CASE("pronghorn jobs counts, lists, shows, retries and drops", "[jobs][comm
   CHECK(list[0].at("id") == failed);
   CHECK(list[0].at("attempts") == 5);
   CHECK(list[0].at("reason").get<std::string>().find("failed on purpose") != std::string::npos);
-  CHECK(run({"list"}).out == "no jobs are in this state\n");
-  CHECK(run({"list", "failed", "--name", "other"}).out == "no jobs are in this state\n");
+  CHECK(run({"list"}).out == "no dead jobs\n");
+  CHECK(run({"list", "failed", "--name", "other"}).out == "no failed jobs\n");
 
   const auto shown = run({"show", failed});
   CHECK(shown.status == 0);
