@@ -100,6 +100,8 @@ std::vector<std::string> row_of(const std::string& name, const json& report) {
           printable(supervisor::top_function(frames_in(report)))};
 }
 
+std::string none_in(const std::string& directory) { return "no crash reports in " + directory; }
+
 std::string without_end(const std::string& name) {
   return name.ends_with(".json") ? name.substr(0, name.size() - 5) : name;
 }
@@ -117,7 +119,7 @@ std::string list_crashes(const std::string& data_dir, bool as_json) {
     }
     return lines_of(list);
   }
-  if (names.empty()) return fmt::format("no crash reports in {}\n", printable(directory));
+  if (names.empty()) return none_in(printable(directory)) + '\n';
   std::vector<std::vector<std::string>> rows{{"NAME", "TIME", "SLOT", "REASON", "REQUEST", "FUNCTION"}};
   for (const std::string& name : names) {
     rows.push_back(row_of(printable(without_end(name)), read_report(directory + '/' + name)));
@@ -128,8 +130,9 @@ std::string list_crashes(const std::string& data_dir, bool as_json) {
 std::string show_crash(const std::string& data_dir, const std::string& name, bool as_json) {
   const std::string directory = supervisor::crash_directory(data_dir);
   const std::vector<std::string> names = supervisor::list_reports(directory);
-  const auto found = name == "last" ? (names.empty() ? names.end() : names.end() - 1)
-                                    : std::find(names.begin(), names.end(), without_end(name) + ".json");
+  if (names.empty()) throw std::runtime_error(none_in(directory));
+  const auto found =
+      name == "last" ? names.end() - 1 : std::find(names.begin(), names.end(), without_end(name) + ".json");
   if (found == names.end()) {
     throw std::runtime_error(
         fmt::format("no crash report {} in {}; \"crashes\" lists the reports", in_quotes(name), directory));

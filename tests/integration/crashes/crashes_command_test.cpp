@@ -21,6 +21,7 @@ ProgramResult crashes_command(const ServerProcess& server, std::vector<std::stri
 TEST_CASE("pronghorn crashes lists the reports and shows one", "[crash][report][commands]") {
   ServerProcess server({.workers = 1, .environment = kPlainSignals});
   CHECK(crashes_command(server, {}).out.starts_with("no crash reports in "));
+  CHECK(crashes_command(server, {"last"}).err.find("no crash reports in ") != std::string::npos);
   crash(server, "segv");
   (void)wait_report(server, true);
   REQUIRE(server.stop());  // they are there without a server, too
