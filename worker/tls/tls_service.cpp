@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "common/log.h"
-#include "common/uv_ptr.h"
 #include "worker/net/timeout_lists.h"
 
 namespace pronghorn::worker {

@@ -12,7 +12,6 @@
 #include "common/log.h"
 #include "pronghorn/concurrent.h"
 #include "worker/crypto/random_hex.h"
-#include "worker/runtime/exception_text.h"
 #include "worker/state/idempotency/holder.h"
 #include "worker/state/jobs/queue/job_scripts.h"
 #include "worker/state/keys/key.h"

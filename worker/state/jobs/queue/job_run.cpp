@@ -1,5 +1,10 @@
 #include "worker/state/jobs/queue/job_run.h"
 
+#include <utility>
+
+#include "common/config/networks.h"
+#include "worker/net/socket/peer.h"
+
 namespace pronghorn::worker {
 namespace {
 

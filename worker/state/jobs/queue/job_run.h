@@ -1,14 +1,10 @@
 // One attempt of this worker to carry out a job.
 #pragma once
 
-#include <array>
 #include <chrono>
 #include <string>
-#include <utility>
 
-#include "common/config/networks.h"
 #include "worker/exchange/exchange.h"
-#include "worker/net/socket/peer.h"
 
 namespace pronghorn::detail {
 // What the public headers know of worker::JobRun.
