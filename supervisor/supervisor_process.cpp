@@ -14,6 +14,7 @@
 #include "supervisor/server_facts.h"
 #include "supervisor/system/exit_status.h"
 #include "supervisor/upgrade/resume_state.h"
+#include "supervisor/workers/leaving_workers.h"
 
 namespace pronghorn::supervisor {
 namespace {
@@ -327,7 +328,8 @@ void SupervisorProcess::look_for_unable() {
   const std::uint64_t now = monotonic_ms();
   const bool still_changed = workers_.set_still(stalls_.look(now));
   const bool full_changed = workers_.set_full(full_.look(now));
-  if (still_changed || full_changed) schedule();
+  const bool replaced = !rollouts_.busy() && retire_leaving(workers_, ground_.board);
+  if (still_changed || full_changed || replaced) schedule();
 }
 
 void SupervisorProcess::worker_ready(const WorkerEntry& worker) {

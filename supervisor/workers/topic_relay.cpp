@@ -13,6 +13,7 @@
 #include "common/fd.h"
 #include "common/log.h"
 #include "supervisor/crash/exit_facts.h"
+#include "supervisor/workers/leaving_workers.h"
 
 namespace pronghorn::supervisor {
 namespace {
@@ -76,11 +77,9 @@ TopicRelay::Standing TopicRelay::standing(std::uint64_t now, std::uint64_t& next
   return leaves(*relay) ? Standing::drains : Standing::works;
 }
 
-// Somebody else may have told it so, with SIGTERM.
 bool TopicRelay::leaves(const WorkerEntry& worker) const noexcept {
   if (worker.leaving || (worker.state != WorkerState::ready && worker.state != WorkerState::starting)) return true;
-  const WorkerRow& row = board_.worker(worker.slot, worker.row);
-  return row.pid.load() == static_cast<std::uint32_t>(worker.pid) && row.phase.load() == WorkerPhase::draining;
+  return says_it_drains(worker, board_);
 }
 
 bool TopicRelay::is_stalled(std::uint64_t now, std::uint64_t& next) {

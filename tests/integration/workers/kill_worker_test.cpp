@@ -78,6 +78,25 @@ TEST_CASE("all workers killed at once are replaced", "[kill]") {
   for (const pid_t pid : server.worker_pids()) CHECK(std::count(before.begin(), before.end(), pid) == 0);
 }
 
+TEST_CASE("a worker that SIGTERM tells to leave is replaced while its last request runs", "[kill]") {
+  const ServerProcess server({.workers = 1});
+  const pid_t leaving = server.worker_pids().at(0);
+  HttpConnection idle(server.address());
+  REQUIRE(idle.get("/hello").status == 200);
+  HttpConnection uploading(server.address());  // its request ends when we want
+  uploading.send_raw("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhel");
+  REQUIRE(eventually(5s, [&] { return server.worker(0).at("in_flight") == 2; }));  // and /status itself
+  REQUIRE(::kill(leaving, SIGTERM) == 0);
+  CHECK(idle.get("/hello").status == 200);
+  CHECK(get(server.address(), "/hello").status == 200);
+  CHECK(server.worker(0).at("old_pid") == leaving);
+  CHECK(server.worker(0).at("restarts") == 1);
+  uploading.send_raw("lo");
+  CHECK(uploading.read_response().body == "hello");
+  CHECK(eventually(10s, [&] { return server.worker(0).at("old_pid") == 0; }));
+  CHECK(server.log_lines(" error ").empty());
+}
+
 TEST_CASE("the log says when a slot has a worker again", "[kill]") {
   const ServerProcess server({.workers = 2});
   REQUIRE(::kill(server.worker(1).at("pid").get<pid_t>(), SIGKILL) == 0);
