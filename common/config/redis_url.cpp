@@ -183,6 +183,10 @@ RedisUrl parse_redis_url(std::string_view text) {
   return url;
 }
 
+bool is_redis_cluster(std::string_view option) noexcept {
+  return option.starts_with("redis+cluster:") || option.starts_with("rediss+cluster:");
+}
+
 std::string display_host(std::string_view host, std::uint16_t port) {
   const bool is_v6 = host.find(':') != std::string_view::npos;
   return fmt::format("{}{}{}:{}", is_v6 ? "[" : "", host, is_v6 ? "]" : "", port);

@@ -44,6 +44,10 @@ struct RedisUrl {
 // nothing of `text`, because a misplaced password could be anywhere in it.
 [[nodiscard]] RedisUrl parse_redis_url(std::string_view text);
 
+// Whether a value of the option `redis` names a Redis Cluster, with or without TLS: the keys of one command must then be
+// in one slot.
+[[nodiscard]] bool is_redis_cluster(std::string_view option) noexcept;
+
 // The URL with the password masked ("redis://user:***@host:6379/0"), for logs and `pronghorn check`.
 [[nodiscard]] std::string display_redis_url(const RedisUrl& url);
 

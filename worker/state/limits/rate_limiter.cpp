@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/config/redis_url.h"
 #include "common/log.h"
 #include "pronghorn/concurrent.h"
 #include "worker/state/keys/key.h"
@@ -66,7 +67,7 @@ RateLimiter::RateLimiter(RedisClient* client, const Config& config, WorkerRow& r
     : client_(client),
       row_(row),
       field_style_(style_of(config.rate_limit_fields)),
-      one_slot_(config.redis.starts_with("redis+cluster:")),
+      one_slot_(is_redis_cluster(config.redis)),
       patience_(std::max(config.redis_timeout, Milliseconds(1)) + Milliseconds(100)),
       keys_(key_prefix(config.name) + ":l:"),
       holders_(client),

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/config/redis_url.h"
 #include "common/log.h"
 #include "pronghorn/concurrent.h"
 #include "pronghorn/error.h"
@@ -46,7 +47,7 @@ std::int64_t counted_locally(const SessionState& state, std::string_view name, s
 SessionStore::SessionStore(RedisClient* client, const Config& config)
     : client_(client),
       prefix_(key_prefix(config.name)),
-      one_slot_(config.redis.starts_with("redis+cluster:")),
+      one_slot_(is_redis_cluster(config.redis)),
       cookie_(config),
       ttl_(std::max(config.session_ttl, Milliseconds(1))),
       first_ttl_(std::clamp(config.session_first_ttl, Milliseconds(1), ttl_)),

@@ -1,6 +1,8 @@
 // A cluster and sentinels all of whose connections use TLS.
 #include "support/processes/redis_cluster.h"
 #include "support/tls/test_authority.h"
+#include "unit/worker/state/limits/checks.h"
+#include "unit/worker/state/sessions/stored_session.h"
 #include "unit/worker/state/state_worker.h"
 
 using namespace pronghorn;
@@ -42,6 +44,26 @@ TEST_CASE("a cluster with TLS serves all keys, through the loss of a primary", "
   for (int i = 0; i < 60; ++i) {
     REQUIRE(worker.wait([&] { return sets(worker, "key:" + std::to_string(i)); }, 30s));
   }
+}
+
+// Sessions and limits once knew a cluster by redis+cluster:// alone: over TLS every login() was a 500, and routes with
+// limits by two keys had none.
+TEST_CASE("on a cluster with TLS, sessions log in and limits by different keys count",
+          "[redis][cluster][tls][session][limit]") {
+  TestAuthority authority;
+  RedisCluster cluster({.replicas = 0, .node_timeout = 15s, .tls = authority.redis_arguments(authority.issue_files())});
+  StateWorker worker(mutual_config(cluster.url(), authority));
+  worker.ready();
+  for (const char* const user : {"ann", "bob", "cid", "dee"}) {
+    Visit visit(worker, new_session(worker));
+    visit.session().login(user);
+    Visit later(worker, visit.commit_id());
+    CHECK(later.session().user() == user);
+    const std::vector<Limit> both{per_client(5, 1h), per_key(1, 1h, [user](Request&) { return std::string(user); })};
+    CHECK(check(worker, both, "192.0.2.1", "GET /both").allowed);
+    CHECK_FALSE(check(worker, both, "192.0.2.1", "GET /both").allowed);
+  }
+  CHECK((*worker.row)[Count::limits_unavailable].load() == 0);
 }
 
 // Nodes announce addresses, and their certificates have names only: what is verified is the announced host name.
