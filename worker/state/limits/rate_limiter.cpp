@@ -159,9 +159,12 @@ void RateLimiter::draw(const Limit& limit, Checked& checked) {
   seen.at_ms = now;
   const Leases::Draw drawn = leases_.draw(seen.digest, now);
   if (drawn.kind == Leases::Draw::Kind::none) return;
+  // The table has whole seconds, rounded up: no window that ends takes longer than itself. A sliding one has no end.
+  const bool slides = limit.algorithm == LimitAlgorithm::sliding_window;
+  const std::int64_t longest = slides ? INT64_MAX : window_of(limit).count();
   LimitVerdict verdict{.allowed = drawn.kind == Leases::Draw::Kind::drawn,
                        .remaining = drawn.rest,
-                       .reset_ms = std::max<std::int64_t>(1, static_cast<std::int64_t>(drawn.reset_ms)),
+                       .reset_ms = std::clamp<std::int64_t>(static_cast<std::int64_t>(drawn.reset_ms), 1, longest),
                        .drawn = {}};
   if (verdict.allowed) verdict.drawn = drawn.row;
   checked.verdict = verdict;

@@ -47,6 +47,25 @@ constexpr std::array kLeasable{LimitAlgorithm::fixed_window, LimitAlgorithm::sli
 
 }  // namespace
 
+// RateLimit said t=11 for a window of ten seconds, and Retry-After the same.
+TEST_CASE("a limit with leases resets within its window", "[limit][leases]") {
+  RedisProcess redis;
+  StateWorker worker(redis.url());
+  worker.ready();
+  for (const LimitAlgorithm algorithm :
+       {LimitAlgorithm::fixed_window, LimitAlgorithm::token_bucket, LimitAlgorithm::gcra}) {
+    CAPTURE(worker::algorithm_name(algorithm));
+    Machine machine;
+    const auto limiter = machine.limiter(worker);
+    const Limit limit = with(algorithm, per_client(5, 10s).leased(2));
+    for (int i = 0; i < 8; ++i) {
+      const LimitDecision decision = check_with(worker, *limiter, {limit});
+      CHECK(decision.outcomes.at(0).reset <= 10s);
+      CHECK(decision.retry_after <= 10s);
+    }
+  }
+}
+
 TEST_CASE("two workers of a machine allow exactly as many requests with leases as without", "[limit][leases]") {
   RedisProcess redis;
   StateWorker one(redis.url());
