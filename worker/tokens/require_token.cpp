@@ -10,6 +10,7 @@
 
 #include "pronghorn/error.h"
 #include "pronghorn/token.h"
+#include "worker/fields/bearer.h"
 #include "worker/fields/text.h"
 #include "worker/tokens/token_service.h"
 
@@ -77,11 +78,9 @@ class TokenGuard {
 
  private:
   [[nodiscard]] std::string_view bearer(std::string_view value) const {
-    constexpr std::string_view kScheme = "Bearer ";
-    if (!worker::equal_ignoring_case(value.substr(0, kScheme.size()), kScheme)) {
-      throw unauthorized("this request needs an access token", challenge_);
-    }
-    return worker::trim_blanks(value.substr(kScheme.size()));
+    const auto token = worker::bearer_token(value);
+    if (!token) throw unauthorized("this request needs an access token", challenge_);
+    return *token;
   }
 
   std::shared_ptr<detail::TokenService> service_;

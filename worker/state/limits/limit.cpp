@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "worker/fields/bearer.h"
 #include "worker/state/keys/digest.h"
 #include "worker/state/limits/limit_key.h"
 #include "worker/state/limits/permits/leases.h"
@@ -17,15 +18,6 @@ bool consists_of(std::string_view text, std::string_view others) noexcept {
   return std::ranges::all_of(text, [others](char c) {
     return kLettersAndDigits.find(c) != std::string_view::npos || others.find(c) != std::string_view::npos;
   });
-}
-
-// The token of "Authorization: Bearer TOKEN"; empty if there is none.
-std::string_view bearer_token(const Request& request) {
-  constexpr std::string_view kScheme = "bearer ";
-  const std::string_view field = request.header("Authorization").value_or("");
-  const std::string_view scheme = field.substr(0, kScheme.size());
-  const bool matches = std::ranges::equal(scheme, kScheme, [](char a, char b) { return (a | 0x20) == (b | 0x20); });
-  return matches ? field.substr(kScheme.size()) : std::string_view();
 }
 
 // "#" is in no address, so that nobody can choose a value that is another client's address.
@@ -59,7 +51,7 @@ Limit per_header(std::string_view name, std::uint32_t count, std::chrono::millis
 
 Limit per_token(std::uint32_t count, std::chrono::milliseconds window) {
   return per_key(count, window, [](Request& request) {
-    const std::string_view token = bearer_token(request);
+    const std::string_view token = worker::bearer_token(request.header("Authorization").value_or("")).value_or("");
     return token.empty() ? worker::client_key(request) : of_field(worker::sha256_hex(token));
   });
 }

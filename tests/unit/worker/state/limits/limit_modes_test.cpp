@@ -176,6 +176,9 @@ TEST_CASE("per_token counts each bearer token apart and keeps it out of Redis", 
   const Limit limit = per_token(1, 1h);
   CHECK(Asking(worker, "Authorization", "Bearer secret").allowed(worker, limit));
   CHECK_FALSE(Asking(worker, "Authorization", "bearer secret", "192.0.2.2").allowed(worker, limit));
+  // require_token() accepts these as the same token, so each more blank was another client.
+  CHECK_FALSE(Asking(worker, "Authorization", "Bearer  secret", "192.0.2.2").allowed(worker, limit));
+  CHECK_FALSE(Asking(worker, "Authorization", "BEARER \t secret", "192.0.2.2").allowed(worker, limit));
   CHECK(Asking(worker, "Authorization", "Bearer other").allowed(worker, limit));
   CHECK(Asking(worker, "Authorization", "Basic secret").allowed(worker, limit));  // by its client
   CHECK_FALSE(Asking(worker, "Authorization", "Bearer ").allowed(worker, limit));
