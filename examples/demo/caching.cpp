@@ -6,6 +6,7 @@
 #include <random>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "demo.h"
@@ -16,6 +17,12 @@ using namespace pronghorn;
 using namespace std::chrono_literals;
 
 namespace {
+
+std::string_view short_param(Request& request, std::string_view name) {
+  const std::string_view text = request.param(name);
+  if (text.size() > Cache::kMaxKey) throw bad_request("a key or tag has at most 1024 bytes");
+  return text;
+}
 
 // ?ms= how long making the value takes, ?tag= (any number) what it can be invalidated by
 Task<Response> cached(Request& request) {
@@ -38,12 +45,12 @@ Task<Response> cached(Request& request) {
 }
 
 Task<Response> forget(Request& request) {
-  co_await request.cache().invalidate(request.param("key"));
+  co_await request.cache().invalidate(short_param(request, "key"));
   co_return no_content();
 }
 
 Task<Response> forget_tag(Request& request) {
-  co_await request.cache().invalidate_tag(request.param("tag"));
+  co_await request.cache().invalidate_tag(short_param(request, "tag"));
   co_return no_content();
 }
 
