@@ -94,8 +94,8 @@ struct IdempotentOptions {
   // How long a key is remembered with its response: as long as clients may repeat a request. At most 366 days.
   std::chrono::milliseconds keep = std::chrono::hours(24);
   // Whom a key belongs to, such as the id of the user: requests for which this differs never share a key. Empty: the
-  // credentials of the request, which are its Authorization fields and its session cookies (option session_cookie). Set
-  // it if a client may get new credentials between two attempts, because it would then count as another client.
+  // credentials of the request: Authorization, session cookies, the user of a token in a cookie (require_token()), and
+  // the certificate. Set it if they may be new in the second of two attempts, which would then be another client's.
   std::function<std::string(Request&)> scope = {};
 };
 

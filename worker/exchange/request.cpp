@@ -4,13 +4,13 @@
 #include <stdexcept>
 
 #include "common/text/utf8.h"
+#include "worker/exchange/client_identity.h"
 #include "worker/exchange/exchange.h"
 #include "worker/fields/characters.h"
 #include "worker/fields/percent_encoding.h"
 #include "worker/fields/text.h"
 #include "worker/http/head/cookies.h"
 #include "worker/http/head/field_lines.h"
-#include "worker/net/socket/tls_facts.h"
 
 namespace pronghorn {
 namespace {
@@ -140,8 +140,9 @@ std::string_view Request::scheme() const noexcept {
 }
 
 const ClientCertificate* Request::client_certificate() const noexcept {
-  const worker::TlsFacts* const tls = exchange_.peer->tls;
-  return tls != nullptr ? tls->certificate.get() : nullptr;
+  const ClientCertificate* const shown = worker::certificate_of(*this);
+  if (shown != nullptr) worker::identify(exchange_.request);
+  return shown;
 }
 
 std::string_view Request::host() const noexcept {

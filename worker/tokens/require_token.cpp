@@ -66,6 +66,7 @@ class TokenGuard {
           .set("WWW-Authenticate",
                challenge_ + ", error=\"insufficient_scope\", scope=" + detail::quoted_string(join(scopes_)));
     }
+    if (!service_->options().cookie.empty() && !request.header("authorization")) detail::note_owner(request, token);
     request.attach(std::move(token));
   }
 

@@ -10,6 +10,7 @@
 #include "pronghorn/redis.h"
 #include "pronghorn/secrets.h"
 #include "worker/crypto/jwt/strict_json.h"
+#include "worker/exchange/client_identity.h"
 #include "worker/exchange/exchange.h"
 #include "worker/state/state_services.h"
 
@@ -76,6 +77,12 @@ std::string quoted_string(std::string_view text) {
     field += c;
   }
   return field + "\"";
+}
+
+// The subject, so that a client that has refreshed its token is the same one.
+void note_owner(Request& request, const Token& token) {
+  const std::string& who = token.subject().empty() ? token.claims() : token.subject();
+  worker::identify(request).token = token.issuer() + "\n" + who;
 }
 
 HttpError invalid_token(std::string_view description, std::string_view realm) {

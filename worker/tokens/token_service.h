@@ -64,6 +64,8 @@ class TokenService {
   worker::TokenMemory memory_;
 };
 
+// Notes whose token the request carries elsewhere than in Authorization, for what keeps responses.
+void note_owner(Request& request, const Token& token);
 // What a request without a valid token gets.
 [[nodiscard]] HttpError invalid_token(std::string_view description, std::string_view realm);
 // A quoted string of a challenge. Throws std::invalid_argument for a character that it cannot hold.

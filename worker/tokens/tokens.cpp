@@ -103,6 +103,7 @@ Task<void> Tokens::revoke_family(Request& request, std::string refresh_token) co
 Task<Token> Tokens::verify(Request& request, std::string token) const {
   const std::shared_ptr<detail::TokenService> service = service_;
   Token verified = co_await service->verify(request, token);
+  detail::note_owner(request, verified);
   co_return verified;
 }
 

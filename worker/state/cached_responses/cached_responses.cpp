@@ -6,7 +6,7 @@
 
 #include "pronghorn/error.h"
 #include "pronghorn/redis.h"
-#include "worker/exchange/exchange.h"
+#include "worker/exchange/client_identity.h"
 #include "worker/fields/text.h"
 #include "worker/http/head/field_lines.h"
 #include "worker/http/response_access.h"
@@ -25,6 +25,11 @@ constexpr milliseconds kPassOnce = 1s;  // after such a response
 bool belongs_to_one_exchange(std::string_view name) noexcept {
   return std::ranges::any_of(std::initializer_list<std::string_view>{"age", "date", "x-request-id"},
                              [name](std::string_view own) { return equal_ignoring_case(name, own); });
+}
+
+// Whether the handler or its guards have learnt who the client is by something else than Authorization.
+bool is_personal(const Request& request) noexcept {
+  return request.exchange().session != nullptr || request.attachment<ClientIdentity>() != nullptr;
 }
 
 StoredResponse store(const Response& response, const Storing& storing) {
@@ -70,8 +75,7 @@ class CachedResponses::Fill final : public CacheFill {
 
   Task<std::optional<std::string>> run() override {
     Response response = co_await next_(request_);
-    const bool personal = request_.exchange().session != nullptr;
-    const auto storing = storing_of(request_, response, options_, personal, std::time(nullptr));
+    const auto storing = storing_of(request_, response, options_, is_personal(request_), std::time(nullptr));
     std::optional<std::string> stored;
     if (storing) {
       if (response.status() == 200 && !response.header("ETag")) response.set("ETag", make_etag(response.body()));
@@ -123,6 +127,10 @@ std::string CachedResponses::name_of(Request& request, const RequestRules& rules
   std::string name;
   if (rules.authorized) name += 'a';
   if (request.cookie(session_cookie_)) name += 's';
+  if (const auto* identity = request.attachment<ClientIdentity>(); identity != nullptr && !identity->token.empty()) {
+    name += 't';
+  }
+  if (certificate_of(request) != nullptr) name += 'c';
   name.append(" ").append(request.scheme()).append("://");
   for (const char c : request.host()) name += lower(c);
   name.append(" ").append(request.target());

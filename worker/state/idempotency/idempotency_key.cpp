@@ -4,6 +4,7 @@
 
 #include "pronghorn/error.h"
 #include "pronghorn/hash.h"
+#include "worker/exchange/client_identity.h"
 #include "worker/exchange/exchange.h"
 #include "worker/fields/characters.h"
 #include "worker/fields/text.h"
@@ -88,6 +89,9 @@ std::string credentials_of(const Request& request, std::string_view session_cook
     if (equal_ignoring_case(field.name, "authorization")) add("authorization", field.value);
   }
   for (const std::string_view cookie : request.cookies(session_cookie)) add("session", cookie);
+  const auto* const identity = request.attachment<ClientIdentity>();
+  if (identity != nullptr && !identity->token.empty()) add("token", identity->token);
+  if (const ClientCertificate* const shown = certificate_of(request)) add("certificate", shown->fingerprint);
   return any ? hash.hex().substr(0, 32) : "-";
 }
 

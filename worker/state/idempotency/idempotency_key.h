@@ -24,8 +24,9 @@ inline constexpr std::size_t kMaxIdempotencyKey = 255;  // bytes
 // 64 hex digits: the same for two requests of one route if their targets, media types and bodies are the same.
 [[nodiscard]] std::string request_fingerprint(const Request& request, std::string_view body);
 
-// Whom the credentials that the request carries belong to: 32 hex digits of a digest of its Authorization fields and of
-// its cookies of that name; "-" if it has neither.
+// Whom the credentials that the request carries belong to: 32 hex digits of a digest of its Authorization fields, its
+// cookies of that name, the user of the token that a guard has found in a cookie, and its connection's client
+// certificate; "-" if it has none of them.
 [[nodiscard]] std::string credentials_of(const Request& request, std::string_view session_cookie);
 
 }  // namespace pronghorn::worker
