@@ -86,13 +86,13 @@ struct CacheOptions {
 // requests (no-store, no-cache, max-age, min-fresh, only-if-cached) and of responses (no-store, no-cache, private,
 // public, max-age, s-maxage, must-revalidate, stale-while-revalidate), Expires and Vary, and adds Age to what it has
 // stored. It makes an ETag for a 200 that has none, and answers 304 to a client that has the response already. One
-// request runs the handler; others for the same URL wait for its response. Middleware runs for every request, also for
-// one that is answered from the cache: guards before, after middleware behind it.
-//
-// Not stored: responses with Set-Cookie; to requests with Authorization, or for which the session was read, unless they
-// are public or have s-maxage; with a status that is not cacheable by default (RFC 9110 section 15.1); streams, files,
-// and bodies above max_body; what the handler throws. Requests with Range, If-Range, If-Match or If-Unmodified-Since
-// run the handler. So does every request while Redis is unavailable, or with --redis none.
+// request runs the handler; others for the same URL wait for its response. Middleware runs for every request. A request
+// with an unsafe method that does not fail ends what is stored for its URL.
+// Not stored: responses with Set-Cookie; with a status that is not cacheable by default (RFC 9110 section 15.1);
+// streams, files, and bodies above max_body; what the handler throws. Only stored if public or with s-maxage: responses
+// to requests with Authorization, or for which the session, a token from elsewhere (require_token(), Tokens::verify())
+// or the client's certificate was read. Requests with Range, If-Range, If-Match or If-Unmodified-Since run the handler.
+// So does every request while Redis is unavailable, or with --redis none.
 //
 // The key is the URL, with host, scheme and query, so a client that sends many different queries fills the cache. A
 // handler whose response depends on anything else must say so with Vary or `key`. Times are at most 366 days.

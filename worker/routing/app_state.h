@@ -42,6 +42,8 @@ struct RouteEntry {
   std::optional<std::uint64_t> max_body;
   std::optional<IdempotentOptions> idempotent;
   std::optional<CachedOptions> cached;
+  bool changes = false;     // of an unsafe method: what it does may change what a cached() route answers
+  bool is_changed = false;  // cached(): there is such a route
   Priority priority = Priority::normal;
   const SocketEntry* socket = nullptr;  // of a route of WebSockets
 };

@@ -129,6 +129,19 @@ std::vector<PatternSegment> parse_pattern(std::string_view pattern) {
 
 }  // namespace
 
+bool patterns_overlap(std::string_view one, std::string_view other) {
+  using Kind = PatternSegment::Kind;
+  const std::vector<PatternSegment> a = parse_pattern(one);
+  const std::vector<PatternSegment> b = parse_pattern(other);
+  for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
+    if (a[i].kind == Kind::rest || b[i].kind == Kind::rest) return true;
+    const bool literals = a[i].kind == Kind::literal && b[i].kind == Kind::literal;
+    if (literals && a[i].text != b[i].text) return false;
+    if (!literals && (a[i].text.empty() || b[i].text.empty())) return false;  // a parameter is not empty
+  }
+  return a.size() == b.size();
+}
+
 void Router::add_endpoint(std::vector<Endpoint>& endpoints, Endpoint endpoint) {
   for (const Endpoint& other : endpoints) {
     if (other.method != endpoint.method) continue;

@@ -36,6 +36,9 @@ struct RouteMatch {
   std::size_t param_count = 0;
 };
 
+// Whether a path may match both patterns, which are valid.
+[[nodiscard]] bool patterns_overlap(std::string_view one, std::string_view other);
+
 class Router {
  public:
   // Adds a route, which find() identifies by the number `route`. `method` is any token of up to 20 bytes except

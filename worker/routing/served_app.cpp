@@ -93,6 +93,23 @@ Response run_plain(const ServedRoute& route, Request& request, std::exception_pt
   }
 }
 
+bool is_safe_method(std::string_view method) noexcept {
+  return method == "GET" || method == "HEAD" || method == "OPTIONS" || method == "TRACE";
+}
+
+// What is stored for a URL ends with a request of an unsafe method (RFC 9111 section 4.4). Routes without such a
+// counterpart, which are most, need not care.
+void find_changes(std::deque<detail::RouteEntry>& routes) {
+  for (detail::RouteEntry& cached : routes) {
+    if (!cached.cached) continue;
+    for (detail::RouteEntry& other : routes) {
+      if (is_safe_method(other.method) || !patterns_overlap(cached.path, other.path)) continue;
+      cached.is_changed = true;
+      other.changes = true;
+    }
+  }
+}
+
 std::string folder_of(const Config& config) {
   namespace fs = std::filesystem;
   std::error_code error;
@@ -109,6 +126,7 @@ std::unique_ptr<detail::AppState> run_setup(const Config& config, const Setup& s
   state->folder = folder_of(config);
   App app(*state);
   setup(app);
+  find_changes(state->routes);
   return state;
 }
 

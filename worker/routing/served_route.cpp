@@ -39,10 +39,16 @@ Task<Response> run_idempotent(Request& request, Next next, const IdempotentOptio
   return state->idempotency.run(request, std::move(next), options);
 }
 
-Task<Response> run_cached(Request& request, Next next, const CachedOptions& options) {
+Task<Response> run_cached(Request& request, Next next, const detail::RouteEntry& entry) {
   StateServices* const state = request.exchange().state;
   if (state == nullptr) return next(request);
-  return state->cached_responses.run(request, std::move(next), options);
+  return state->cached_responses.run(request, std::move(next), *entry.cached, entry.is_changed);
+}
+
+Task<Response> run_change(Request& request, Next next) {
+  StateServices* const state = request.exchange().state;
+  if (state == nullptr) return next(request);
+  return state->cached_responses.run_change(request, std::move(next));
 }
 
 }  // namespace
@@ -75,8 +81,12 @@ ServedRoute::ServedRoute(const detail::RouteEntry& entry, const HttpLimits& limi
   }
   if (entry.cached) {
     cached_ = std::make_unique<Function>(Middleware::Wrap(
-        [&entry](Request& request, Next next) { return run_cached(request, std::move(next), *entry.cached); }));
+        [&entry](Request& request, Next next) { return run_cached(request, std::move(next), entry); }));
     before_.push_back(cached_.get());
+  }
+  if (entry.changes) {
+    changes_ = std::make_unique<Function>(Middleware::Wrap(&run_change));
+    before_.push_back(changes_.get());
   }
   for (std::size_t i = 0; i < entry.limits.size(); ++i) {
     // Not the name that the application gave: two routes may share one.

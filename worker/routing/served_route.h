@@ -56,6 +56,7 @@ class ServedRoute {
   std::chrono::milliseconds deadline_;
   std::unique_ptr<Middleware::Function> idempotent_;  // of an idempotent() route: the innermost wrap
   std::unique_ptr<Middleware::Function> cached_;      // of a cached() route: the same
+  std::unique_ptr<Middleware::Function> changes_;     // of a route that changes what one of these answers: the same
   std::vector<const Middleware::Function*> before_;   // guards and wraps, outermost first
   AfterChain afters_;
   std::vector<std::string> limit_names_;

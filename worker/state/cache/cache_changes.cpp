@@ -28,14 +28,33 @@ Task<void> CacheService::invalidate_tag(std::string_view tag) {
   }(*this, store_.tag_key(tag));
 }
 
+Task<void> CacheService::forget_responses(std::string resource) {
+  Task<void> removing = store_.remove_tag(store_.keys_of(resource, kResources).entry);
+  try {
+    co_await std::move(removing);
+  } catch (const RedisError& error) {
+    redis_failed(error);
+  }
+}
+
+Task<void> CacheService::put(std::shared_ptr<CacheCall> call, std::string value) {
+  Entry entry = make_entry(*call, std::move(value));
+  entry.tags = call->versions;
+  store_.keep_versions(*call, entry.lifetime);
+  try {
+    co_await store_.put(call->keys, entry);
+  } catch (const RedisError& error) {
+    redis_failed(error);
+  }
+}
+
 Task<void> CacheService::write_through(std::shared_ptr<CacheCall> call, std::string value,
                                        std::unique_ptr<CacheSave> save) {
   FillClaim claim(client_, call->keys, name_claim());
   co_await claim.begin_write();
   flights_.forget(call->keys.entry);
   local_.copies().changed(call->keys.entry);
-  std::vector<EntryTag> versions;
-  if (!call->tags.empty()) versions = co_await store_.versions_for(call->tags, call->tag_life);
+  if (!call->tags.empty()) call->versions = co_await store_.versions_for(call->tags);
   std::exception_ptr error;
   try {
     co_await save->run(value);
@@ -43,7 +62,7 @@ Task<void> CacheService::write_through(std::shared_ptr<CacheCall> call, std::str
     error = std::current_exception();
   }
   Entry entry = make_entry(*call, std::move(value));
-  entry.tags = std::move(versions);
+  entry.tags = call->versions;
   std::string bytes = error ? std::string() : encode(entry);
   try {
     (void)co_await claim.end_write(std::move(bytes), entry.lifetime);
@@ -58,10 +77,9 @@ Task<void> CacheService::write_through(std::shared_ptr<CacheCall> call, std::str
 Task<void> CacheService::write_behind(std::shared_ptr<CacheCall> call, std::string value,
                                       std::unique_ptr<CacheSave> save) {
   const WriteQueue::Place place(writes_, value.size());
-  std::vector<EntryTag> versions;
-  if (!call->tags.empty()) versions = co_await store_.versions_for(call->tags, call->tag_life);
+  if (!call->tags.empty()) call->versions = co_await store_.versions_for(call->tags);
   Entry entry = make_entry(*call, value);
-  entry.tags = std::move(versions);
+  entry.tags = call->versions;
   co_await store_.put(call->keys, entry);
   flights_.forget(call->keys.entry);
   local_.copies().changed(call->keys.entry);

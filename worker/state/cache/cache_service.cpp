@@ -23,9 +23,10 @@ namespace {
 using std::chrono::milliseconds;
 using namespace std::chrono_literals;
 
-constexpr milliseconds kLook = 200ms;      // how often a waiting worker looks whether the filling one still lives
-constexpr auto kRefreshAgain = 1s;         // after a refresh that failed
-constexpr std::size_t kMostFailed = 1000;  // keys that are remembered for it
+constexpr milliseconds kLongestHandler = 2min;  // of a cached() route whose response is stored
+constexpr milliseconds kLook = 200ms;           // how often a waiting worker looks whether the filling one still lives
+constexpr auto kRefreshAgain = 1s;              // after a refresh that failed
+constexpr std::size_t kMostFailed = 1000;       // keys that are remembered for it
 
 CacheAnswer answer_of(Judged judged) {
   CacheAnswer answer;
@@ -69,20 +70,22 @@ std::shared_ptr<CacheCall> CacheService::prepare(std::string_view key, const Cac
   call->lifetime = {options.ttl, options.stale, options.negative};
   for (const std::string_view tag : options.tags.list()) {
     require_cache_text("tag", tag);
-    call->tags.push_back(store_.tag_key(tag));
+    call->tags.push_back({store_.tag_key(tag), std::max(options.ttl + options.stale, options.negative)});
   }
-  call->tag_life = std::max(options.ttl + options.stale, options.negative);
   call->max_value = options.max_value;
   call->local = options.local && local_.copies().max_bytes() > 0;
   if (call->local) call->name = key;
   return call;
 }
 
-std::shared_ptr<CacheCall> CacheService::prepare_response(std::string_view name, const CachedOptions& options) const {
+std::shared_ptr<CacheCall> CacheService::prepare_response(std::string_view name, std::string_view resource,
+                                                          const CachedOptions& options) const {
   auto call = std::make_shared<CacheCall>();
-  call->keys = store_.keys_of(name, "r:");
-  for (const std::string& tag : options.tags) call->tags.push_back(store_.tag_key(tag));
-  call->tag_life = kLongestCached;
+  call->keys = store_.keys_of(name, kResponses);
+  for (const std::string& tag : options.tags) call->tags.push_back({store_.tag_key(tag), kLongestCached});
+  if (!resource.empty()) {
+    call->tags.push_back({store_.keys_of(resource, kResources).entry, options.ttl + options.stale + kLongestHandler});
+  }
   call->max_value = SIZE_MAX;
   call->refreshes_in_background = false;
   return call;
@@ -207,13 +210,12 @@ Entry CacheService::make_entry(const CacheCall& call, std::optional<std::string>
   return entry;
 }
 
-Task<CacheAnswer> CacheService::fill(const CacheCall& call, FillClaim* claim, Flights::Lead* lead) {
-  std::vector<EntryTag> versions;
+Task<CacheAnswer> CacheService::fill(CacheCall& call, FillClaim* claim, Flights::Lead* lead) {
   std::exception_ptr error;
   if (claim != nullptr && !call.tags.empty()) {
     bool known = false;
     try {
-      versions = co_await store_.versions_for(call.tags, call.tag_life);
+      call.versions = co_await store_.versions_for(call.tags);
       known = true;
     } catch (const RedisError& failed) {
       redis_failed(failed);
@@ -221,6 +223,7 @@ Task<CacheAnswer> CacheService::fill(const CacheCall& call, FillClaim* claim, Fl
     if (!known) co_await claim->give_up();
     if (!known) claim = nullptr;
   }
+  call.stores = claim != nullptr;
   CacheAnswer answer;
   try {
     answer.value = co_await call.fill->run();
@@ -237,7 +240,7 @@ Task<CacheAnswer> CacheService::fill(const CacheCall& call, FillClaim* claim, Fl
     co_await claim->give_up();
   } else if (claim != nullptr) {
     Entry entry = make_entry(call, answer.value);
-    entry.tags = std::move(versions);
+    entry.tags = call.versions;
     shared = co_await store(call, *claim, entry, lead != nullptr && lead->followed());
     local_.copies().changed(call.keys.entry);
   }
@@ -255,6 +258,7 @@ Task<bool> CacheService::store(const CacheCall& call, FillClaim& claim, Entry& e
   bool current = true;
   try {
     std::string bytes = encode(entry);
+    store_.keep_versions(call, entry.lifetime);
     current = co_await claim.store(std::move(bytes), entry.lifetime);
     if (current && shared && !call.tags.empty()) current = co_await store_.are_current(entry.tags);
   } catch (const RedisError& error) {

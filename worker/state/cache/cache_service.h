@@ -48,8 +48,10 @@ class CacheService final : public pronghorn::detail::CacheService {
   // A call without a fill. Throws std::invalid_argument for a key, tag or option out of range.
   [[nodiscard]] std::shared_ptr<CacheCall> prepare(std::string_view key, const CacheOptions& options) const;
 
-  // A call for a response of a cached() route. `name` may have any length.
-  [[nodiscard]] std::shared_ptr<CacheCall> prepare_response(std::string_view name, const CachedOptions& options) const;
+  // A call for a response of a cached() route. `name` may have any length. It ends with forget_responses(resource), unless
+  // that is empty.
+  [[nodiscard]] std::shared_ptr<CacheCall> prepare_response(std::string_view name, std::string_view resource,
+                                                            const CachedOptions& options) const;
 
   // The local copy of the value, good until the next call of any function; null if there is none.
   [[nodiscard]] const std::string* find_local(std::string_view key);
@@ -59,6 +61,11 @@ class CacheService final : public pronghorn::detail::CacheService {
   [[nodiscard]] Task<void> invalidate(std::string_view key);
   [[nodiscard]] Task<void> remove(EntryKeys keys);
   [[nodiscard]] Task<void> invalidate_tag(std::string_view tag);
+  // If Redis is unavailable, what is stored lives on; that is counted, and nothing is thrown.
+  [[nodiscard]] Task<void> forget_responses(std::string resource);
+  // Puts a value into the cache that was computed together with another one: under the versions that their tags had then,
+  // which are in the call. Nothing is thrown here either.
+  [[nodiscard]] Task<void> put(std::shared_ptr<CacheCall> call, std::string value);
   [[nodiscard]] Task<void> write_through(std::shared_ptr<CacheCall> call, std::string value,
                                          std::unique_ptr<CacheSave> save);
   [[nodiscard]] Task<void> write_behind(std::shared_ptr<CacheCall> call, std::string value,
@@ -78,7 +85,7 @@ class CacheService final : public pronghorn::detail::CacheService {
   [[nodiscard]] Task<std::optional<CacheAnswer>> wait_for_claim(const CacheCall& call, FillClaim& claim,
                                                                 std::string useless, bool waited);
   // Runs the fill, and stores what it returns if `claim` is not null. `lead` may be null.
-  [[nodiscard]] Task<CacheAnswer> fill(const CacheCall& call, FillClaim* claim, Flights::Lead* lead);
+  [[nodiscard]] Task<CacheAnswer> fill(CacheCall& call, FillClaim* claim, Flights::Lead* lead);
   [[nodiscard]] Task<bool> store(const CacheCall& call, FillClaim& claim, Entry& entry, bool shared);
   [[nodiscard]] Task<CacheAnswer> answer_stale(std::shared_ptr<CacheCall> call, Judged judged);
   void refresh_later(const std::shared_ptr<CacheCall>& call, std::string useless);

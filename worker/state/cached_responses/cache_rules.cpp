@@ -32,9 +32,10 @@ std::string lower_case(std::string_view text) {
 // What the fields of a response say about storing it.
 struct ResponseFacts {
   CacheControl control;
+  // Of several fields the first counts (section 4.2.1, 5.1).
   std::optional<std::time_t> expires;  // 0: the past
   std::optional<std::time_t> date;
-  seconds age{0};
+  std::optional<seconds> age;
   bool sets_cookie = false;
   bool varies_by_anything = false;
   std::vector<std::string> vary;
@@ -54,9 +55,9 @@ std::optional<ResponseFacts> facts_of(const Response& response) {
       ResponseAccess::fields(response), [&facts](std::string_view name, std::string_view value, std::string_view) {
         const auto is = [name](std::string_view known) { return equal_ignoring_case(name, known); };
         if (is("cache-control")) facts.control.add(value);
-        if (is("expires")) facts.expires = parse_http_date(value).value_or(0);
-        if (is("date")) facts.date = parse_http_date(value);
-        if (is("age")) facts.age = parse_delta_seconds(value).value_or(seconds(0));
+        if (is("expires") && !facts.expires) facts.expires = parse_http_date(value).value_or(0);
+        if (is("date") && !facts.date) facts.date = parse_http_date(value);
+        if (is("age") && !facts.age) facts.age = parse_delta_seconds(take_until(value, ',')).value_or(seconds(0));
         if (is("set-cookie")) facts.sets_cookie = true;
         if (is("vary")) add_vary_names(facts, value);
       });
@@ -65,6 +66,11 @@ std::optional<ResponseFacts> facts_of(const Response& response) {
   const auto repeated = std::ranges::unique(facts.vary);
   facts.vary.erase(repeated.begin(), repeated.end());
   return facts;
+}
+
+// How old it is (section 4.2.3): as it says itself, or since its Date.
+seconds age_of(const ResponseFacts& facts, std::time_t now) {
+  return std::max(facts.age.value_or(seconds(0)), seconds(now - facts.date.value_or(now)));
 }
 
 // How long the response is fresh from now on.
@@ -77,7 +83,7 @@ std::chrono::milliseconds freshness(const ResponseFacts& facts, const CachedOpti
   } else if (facts.expires) {
     lifetime = std::clamp(seconds(*facts.expires - facts.date.value_or(now)), seconds(0), kLongestStored);
   }
-  return std::min<std::chrono::milliseconds>(lifetime - facts.age, kLongestStored);
+  return std::min<std::chrono::milliseconds>(lifetime - age_of(facts, now), kLongestStored);
 }
 
 }  // namespace
@@ -119,7 +125,7 @@ std::optional<Storing> storing_of(const Request& request, const Response& respon
   // Sections 5.2.2.2, 5.2.2.8 and 5.2.2.10.
   const bool never_stale = control.must_revalidate || (control.s_maxage && !control.stale_while_revalidate);
   if (never_stale) storing.stale = seconds(0);
-  storing.initial_age = facts->age;
+  storing.initial_age = age_of(*facts, now);
   storing.vary = facts->vary;
   return storing;
 }

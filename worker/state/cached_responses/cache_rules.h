@@ -35,7 +35,7 @@ struct Storing {
   std::chrono::seconds initial_age{0};
   std::vector<std::string> vary = {};  // lower-case, sorted
 };
-// nullopt if it may not. `personal`: the handler has used the session of the client. `now` is the time of the response.
+// nullopt if it may not. `personal`: the handler has learnt who the client is. `now` is the time of the response.
 [[nodiscard]] std::optional<Storing> storing_of(const Request& request, const Response& response,
                                                 const CachedOptions& options, bool personal, std::time_t now);
 

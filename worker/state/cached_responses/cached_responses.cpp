@@ -7,6 +7,7 @@
 #include "pronghorn/error.h"
 #include "pronghorn/redis.h"
 #include "worker/exchange/client_identity.h"
+#include "worker/fields/http_date.h"
 #include "worker/fields/text.h"
 #include "worker/http/head/field_lines.h"
 #include "worker/http/response_access.h"
@@ -23,8 +24,16 @@ constexpr milliseconds kVaries = 24h;   // … that they vary; a response that v
 constexpr milliseconds kPassOnce = 1s;  // after such a response
 
 bool belongs_to_one_exchange(std::string_view name) noexcept {
-  return std::ranges::any_of(std::initializer_list<std::string_view>{"age", "date", "x-request-id"},
+  return std::ranges::any_of(std::initializer_list<std::string_view>{"age", "x-request-id"},
                              [name](std::string_view own) { return equal_ignoring_case(name, own); });
+}
+
+// The target URI, whatever the method.
+std::string resource_of(const Request& request) {
+  std::string resource(request.scheme());
+  resource.append("://");
+  for (const char c : request.host()) resource += lower(c);
+  return resource.append(" ").append(request.target());
 }
 
 // Whether the handler or its guards have learnt who the client is by something else than Authorization.
@@ -53,11 +62,26 @@ std::optional<Response> serve(const Request& request, StoredResponse stored, mil
   std::optional<Response> response = to_response(std::move(stored));
   if (!response) return std::nullopt;
   response->set("Age", std::to_string(total_age.count()));
+  // When it was made, for caches of others: Expires counts from Date.
+  if (!response->header("Date")) {
+    response->set("Date",
+                  http_date(std::time(nullptr) - std::chrono::duration_cast<std::chrono::seconds>(age).count()));
+  }
   if (client_has(request, *response)) return not_modified(*response);
   return response;
 }
 
 }  // namespace
+
+// A request, and what it asks for.
+struct CachedResponses::Asked {
+  Request& request;
+  const Next& next;
+  const CachedOptions& options;
+  RequestRules rules;
+  std::string name;
+  std::string resource;  // empty: nothing changes it
+};
 
 struct CachedResponses::Found {
   std::optional<Response> own = {};
@@ -69,18 +93,20 @@ struct CachedResponses::Found {
 // the background.
 class CachedResponses::Fill final : public CacheFill {
  public:
-  // `varies_by` are the fields by which the resource is known to vary.
-  Fill(Request& request, const Next& next, const CachedOptions& options, std::vector<std::string> varies_by = {})
-      : request_(request), next_(next), options_(options), varies_by_(std::move(varies_by)) {}
+  // `call` is the one that it fills. `varies_by` are the fields by which the resource is known to vary.
+  Fill(CachedResponses& responses, const Asked& asked, const CacheCall& call, std::vector<std::string> varies_by = {})
+      : responses_(responses), asked_(asked), call_(call), varies_by_(std::move(varies_by)) {}
 
   Task<std::optional<std::string>> run() override {
-    Response response = co_await next_(request_);
-    const auto storing = storing_of(request_, response, options_, is_personal(request_), std::time(nullptr));
+    Request& request = asked_.request;
+    Response response = co_await asked_.next(request);
+    const auto storing = storing_of(request, response, asked_.options, is_personal(request), std::time(nullptr));
     std::optional<std::string> stored;
     if (storing) {
       if (response.status() == 200 && !response.header("ETag")) response.set("ETag", make_etag(response.body()));
+      if (varies_by_.empty() && !storing->vary.empty()) co_await put_variant(response, *storing);
       stored = encode(choose(response, *storing));
-      if (client_has(request_, response)) response = not_modified(response);
+      if (client_has(request, response)) response = not_modified(response);
     } else if (!is_partial_answer(response.status())) {
       stored = encode(StoredResponse());
     }
@@ -94,6 +120,17 @@ class CachedResponses::Fill final : public CacheFill {
   [[nodiscard]] bool varies_otherwise() const noexcept { return varies_otherwise_; }
 
  private:
+  // The first response of a resource that varies: under the resource itself is only stored that it does. Before that,
+  // because those who wait for that look for their variant then.
+  Task<void> put_variant(const Response& response, const Storing& storing) {
+    if (!call_.stores) co_return;
+    auto call = responses_.call_for(asked_, asked_.name + "\n" + variant_of(asked_.request, storing.vary), {});
+    call->lifetime = {storing.ttl, storing.stale, 0ms};
+    call->versions = call_.versions;
+    std::string variant = encode(store(response, storing));
+    co_await responses_.cache_->put(std::move(call), std::move(variant));
+  }
+
   StoredResponse choose(const Response& response, const Storing& storing) {
     if (storing.vary == varies_by_) {
       lifetime_ = {storing.ttl, storing.stale, 0ms};
@@ -111,9 +148,9 @@ class CachedResponses::Fill final : public CacheFill {
     return stored;
   }
 
-  Request& request_;
-  const Next& next_;
-  const CachedOptions& options_;
+  CachedResponses& responses_;
+  const Asked& asked_;
+  const CacheCall& call_;
   std::vector<std::string> varies_by_;
   CacheLifetime lifetime_{kPass, 0ms, 0ms};
   std::optional<Response> own_;
@@ -131,16 +168,14 @@ std::string CachedResponses::name_of(Request& request, const RequestRules& rules
     name += 't';
   }
   if (certificate_of(request) != nullptr) name += 'c';
-  name.append(" ").append(request.scheme()).append("://");
-  for (const char c : request.host()) name += lower(c);
-  name.append(" ").append(request.target());
+  name.append(" ").append(resource_of(request));
   if (options.key) name.append("\n").append(options.key(request));
   return name;
 }
 
-std::shared_ptr<CacheCall> CachedResponses::call_for(const std::string& name, const RequestRules& rules,
-                                                     const CachedOptions& options) const {
-  auto call = cache_->prepare_response(name, options);
+std::shared_ptr<CacheCall> CachedResponses::call_for(const Asked& asked, const std::string& name,
+                                                     const RequestRules& rules) const {
+  auto call = cache_->prepare_response(name, asked.resource, asked.options);
   call->least_fresh = rules.least_fresh;
   if (rules.renew) {
     call->max_age = 0ms;
@@ -150,13 +185,28 @@ std::shared_ptr<CacheCall> CachedResponses::call_for(const std::string& name, co
   return call;
 }
 
-Task<Response> CachedResponses::run(Request& request, Next next, const CachedOptions& options) {
+Task<Response> CachedResponses::run(Request& request, Next next, const CachedOptions& options, bool changes) {
   const RequestRules rules = rules_of(request);
   if (cache_ == nullptr || rules.bypass) {
     Response response = co_await next(request);
     co_return response;
   }
-  Response response = co_await answer(request, next, options, rules);
+  const Asked asked{.request = request,
+                    .next = next,
+                    .options = options,
+                    .rules = rules,
+                    .name = name_of(request, rules, options),
+                    .resource = changes ? resource_of(request) : std::string()};
+  Response response = co_await answer(asked);
+  co_return response;
+}
+
+Task<Response> CachedResponses::run_change(Request& request, Next next) {
+  Response response = co_await next(request);
+  if (cache_ == nullptr || response.status() >= 400) co_return response;
+  std::string resource = resource_of(request);
+  Task<void> forgetting = cache_->forget_responses(std::move(resource));
+  co_await std::move(forgetting);
   co_return response;
 }
 
@@ -185,57 +235,54 @@ Task<void> CachedResponses::remove(std::shared_ptr<CacheCall> call) {
   }
 }
 
-Task<Response> CachedResponses::answer(Request& request, const Next& next, const CachedOptions& options,
-                                       const RequestRules& rules) {
-  std::string name = name_of(request, rules, options);
+Task<Response> CachedResponses::answer(const Asked& asked) {
+  const RequestRules& rules = asked.rules;
   Found found;
   if (rules.renew || rules.least_fresh) {  // that the resource varies is used however old it is
-    auto any_age = call_for(name, {}, options);
+    auto any_age = call_for(asked, asked.name, {});
     found = co_await find(std::move(any_age), nullptr);
   }
   if (!found.stored || found.stored->kind != StoredResponse::Kind::varies) {
-    auto call = call_for(name, rules, options);
+    auto call = call_for(asked, asked.name, rules);
     // The response to a HEAD is not stored: a handler may leave out the content.
     const bool fills = !rules.head && !rules.only_stored;
-    std::shared_ptr<Fill> fill = fills ? std::make_shared<Fill>(request, next, options) : nullptr;
+    std::shared_ptr<Fill> fill = fills ? std::make_shared<Fill>(*this, asked, *call) : nullptr;
     found = co_await find(std::move(call), std::move(fill));
   }
   if (found.own) co_return std::move(*found.own);
   if (found.stored && found.stored->kind == StoredResponse::Kind::varies) {
-    Response varied =
-        co_await answer_variant(request, next, options, rules, std::move(name), std::move(found.stored->vary));
+    Response varied = co_await answer_variant(asked, std::move(found.stored->vary));
     co_return varied;
   }
-  Response response = co_await send_or_handle(request, next, rules, found);
+  Response response = co_await send_or_handle(asked, found);
   co_return response;
 }
 
-Task<Response> CachedResponses::answer_variant(Request& request, const Next& next, const CachedOptions& options,
-                                               const RequestRules& rules, std::string name,
-                                               std::vector<std::string> vary) {
-  auto call = call_for(name + "\n" + variant_of(request, vary), rules, options);
+Task<Response> CachedResponses::answer_variant(const Asked& asked, std::vector<std::string> vary) {
+  const RequestRules& rules = asked.rules;
+  auto call = call_for(asked, asked.name + "\n" + variant_of(asked.request, vary), rules);
   std::shared_ptr<Fill> fill;
-  if (!rules.head && !rules.only_stored) fill = std::make_shared<Fill>(request, next, options, std::move(vary));
+  if (!rules.head && !rules.only_stored) fill = std::make_shared<Fill>(*this, asked, *call, std::move(vary));
   Found found = co_await find(std::move(call), fill);
   if (found.own) {
     if (fill->varies_otherwise()) {
-      const auto outdated = call_for(name, rules, options);
+      const auto outdated = call_for(asked, asked.name, {});
       co_await remove(outdated);
     }
     co_return std::move(*found.own);
   }
-  Response response = co_await send_or_handle(request, next, rules, found);
+  Response response = co_await send_or_handle(asked, found);
   co_return response;
 }
 
-Task<Response> CachedResponses::send_or_handle(Request& request, const Next& next, const RequestRules& rules,
-                                               Found& found) {
+Task<Response> CachedResponses::send_or_handle(const Asked& asked, Found& found) {
   if (found.stored) {
-    std::optional<Response> response = serve(request, std::move(*found.stored), found.age);
+    std::optional<Response> response = serve(asked.request, std::move(*found.stored), found.age);
     if (response) co_return std::move(*response);
   }
-  if (rules.only_stored) throw HttpError(504, "no stored response can be used, and the request asks for no other");
-  Response response = co_await next(request);
+  if (asked.rules.only_stored)
+    throw HttpError(504, "no stored response can be used, and the request asks for no other");
+  Response response = co_await asked.next(asked.request);
   co_return response;
 }
 

@@ -81,6 +81,25 @@ TEST_CASE("a literal segment wins over a parameter, which wins over the rest of 
                     });
 }
 
+TEST_CASE("patterns overlap if a path may match both", "[router]") {
+  const std::pair<const char*, const char*> overlapping[] = {
+      {"/", "/"},           {"/a/b", "/a/b"},        {"/a/{x}", "/a/b"},    {"/{x}/b", "/a/{y}"},
+      {"/a/{x...}", "/a/"}, {"/a/{x...}", "/a/b/c"}, {"/{x...}", "/a/{y}/"}};
+  for (const auto& [one, other] : overlapping) {
+    CAPTURE(one, other);
+    CHECK(patterns_overlap(one, other));
+    CHECK(patterns_overlap(other, one));
+  }
+  const std::pair<const char*, const char*> apart[] = {{"/a", "/b"},           {"/a", "/a/"},
+                                                       {"/a/{x}", "/a/"},      {"/a/{x}", "/b/{x}"},
+                                                       {"/a/{x}", "/a/{x}/c"}, {"/a", "/a/{x...}"}};
+  for (const auto& [one, other] : apart) {
+    CAPTURE(one, other);
+    CHECK_FALSE(patterns_overlap(one, other));
+    CHECK_FALSE(patterns_overlap(other, one));
+  }
+}
+
 TEST_CASE("a trailing slash is significant", "[router]") {
   Router router;
   router.add("GET", "/a", 0);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "pronghorn/cache.h"
+#include "worker/state/cache/store/entry.h"
 #include "worker/state/cache/store/fill_claim.h"
 
 namespace pronghorn::worker {
@@ -24,13 +25,21 @@ inline constexpr std::chrono::milliseconds kLongestCached = std::chrono::days(36
 void require_cache_text(std::string_view what, std::string_view text);
 void require_valid(const CacheOptions& options);
 
+// A tag that an entry will carry.
+struct CallTag {
+  std::string key;                    // of its version in Redis …
+  std::chrono::milliseconds life{0};  // … which lives for at least that long after a fill has begun
+};
+
 // Owns everything, because a refresh in the background outlives its caller.
 struct CacheCall {
   std::string name;  // the application's key, if `local`
   EntryKeys keys;
   CacheLifetime lifetime;
-  std::vector<std::string> tags;          // the keys of their versions in Redis …
-  std::chrono::milliseconds tag_life{0};  // … which live for at least that long after a fill
+  std::vector<CallTag> tags;
+  // Set when the fill begins: the versions of the tags, and whether its value will be stored, for all that is known.
+  std::vector<EntryTag> versions;
+  bool stores = false;
   std::size_t max_value = 0;
   bool local = false;
   bool accepts_missing = true;  // whether a negative entry is an answer

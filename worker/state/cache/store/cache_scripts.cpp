@@ -100,4 +100,12 @@ return version
   return script;
 }
 
+const Script& keep_version_script() {
+  static const Script script(R"lua(
+if redis.pcall('GET', KEYS[1]) ~= ARGV[1] or redis.call('PTTL', KEYS[1]) >= tonumber(ARGV[2]) then return 0 end
+return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+)lua");
+  return script;
+}
+
 }  // namespace pronghorn::worker

@@ -40,4 +40,7 @@ namespace pronghorn::worker {
 // it has none; it lives for at least that long.
 [[nodiscard]] const Script& tag_version_script();
 
+// KEYS: the version of a tag. ARGV: a version; life in ms. If the tag still has it, it lives for at least that long.
+[[nodiscard]] const Script& keep_version_script();
+
 }  // namespace pronghorn::worker

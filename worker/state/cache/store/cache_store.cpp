@@ -65,7 +65,7 @@ Task<Judged> CacheStore::look(const CacheCall& call, LocalCache* copies) {
   const std::size_t life = read.send({"PTTL", call.keys.entry});
   const std::size_t entry = read.get(call.keys.entry);
   std::vector<std::size_t> versions;
-  for (const std::string& tag : call.tags) versions.push_back(read.get(tag));
+  for (const CallTag& tag : call.tags) versions.push_back(read.get(tag.key));
   co_await read.call();
   const Reply left = read.take(life);
   require_served(left);
@@ -75,7 +75,8 @@ Task<Judged> CacheStore::look(const CacheCall& call, LocalCache* copies) {
   for (const std::size_t version : versions) current.push_back(text_of(read.take(version)));
   std::vector<EntryTag> unknown;
   for (const EntryTag& tag : judged.entry.tags) {
-    const auto known = static_cast<std::size_t>(std::ranges::find(call.tags, tag.key) - call.tags.begin());
+    const auto known =
+        static_cast<std::size_t>(std::ranges::find(call.tags, tag.key, &CallTag::key) - call.tags.begin());
     if (known == call.tags.size()) {
       unknown.push_back(tag);
     } else if (current[known] != tag.version) {
@@ -109,13 +110,13 @@ Task<bool> CacheStore::are_current(const std::vector<EntryTag>& tags) {
 }
 
 // EVAL with the source, so that all tags cost one round trip.
-Task<std::vector<EntryTag>> CacheStore::versions_for(const std::vector<std::string>& tags, milliseconds life) {
+Task<std::vector<EntryTag>> CacheStore::versions_for(const std::vector<CallTag>& tags) {
   std::vector<EntryTag> versions;
-  const std::string life_text = std::to_string(life.count());
   RedisCall call(client_);
-  for (const std::string& tag : tags) {
-    versions.push_back({tag, ids_.next()});
-    call.send({"EVAL", tag_version_script().source(), "1", tag, versions.back().version, life_text});
+  for (const CallTag& tag : tags) {
+    versions.push_back({tag.key, ids_.next()});
+    const std::string life = std::to_string(tag.life.count());
+    call.send({"EVAL", tag_version_script().source(), "1", tag.key, versions.back().version, life});
   }
   co_await call;
   for (std::size_t i = 0; i < versions.size(); ++i) {
@@ -123,6 +124,16 @@ Task<std::vector<EntryTag>> CacheStore::versions_for(const std::vector<std::stri
     versions[i].version = call.reply(i).string();
   }
   co_return versions;
+}
+
+void CacheStore::keep_versions(const CacheCall& call, milliseconds life) {
+  const std::string life_text = std::to_string(life.count());
+  for (std::size_t i = 0; i < call.versions.size(); ++i) {
+    const EntryTag& tag = call.versions[i];
+    if (call.tags[i].life >= life) continue;
+    client_.post(
+        std::array<std::string_view, 6>{"EVAL", keep_version_script().source(), "1", tag.key, tag.version, life_text});
+  }
 }
 
 Task<void> CacheStore::put(const EntryKeys& keys, const Entry& entry) {

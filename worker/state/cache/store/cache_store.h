@@ -1,8 +1,9 @@
 // The entries of the cache in Redis: reading, judging and invalidating them.
 //
 // NAME:c:{KEY} is an entry, NAME:c:{KEY}:l the lock of whoever fills it (fill_claim.h), NAME:c:{KEY}:n the channel on
-// which the end of that is published, NAME:c:t:TAG the version of a tag. An entry carries the versions that its tags had before its fill began; removing a version invalidates all
-// entries that carry it, whatever their number and wherever they are. A version that Redis has evicted does the same.
+// which the end of that is published, NAME:c:t:TAG the version of a tag. An entry carries the versions that its tags had
+// before its fill began; removing a version invalidates all entries that carry it, whatever their number and wherever
+// they are. A version that Redis has evicted does the same.
 #pragma once
 
 #include <chrono>
@@ -23,6 +24,11 @@ namespace pronghorn::worker {
 class LocalCache;
 class RedisClient;
 
+// Kinds of entries that are not the application's: responses, and the versions of the resources that they are of, which
+// responses carry as other entries carry those of tags.
+inline constexpr std::string_view kResponses = "r:";
+inline constexpr std::string_view kResources = "u:";
+
 // An entry as a caller may use it.
 struct Judged {
   enum class Use { none, stale, fresh } use = Use::none;
@@ -39,7 +45,7 @@ class CacheStore {
  public:
   CacheStore(RedisClient& client, std::string_view application);
 
-  // `kind` keeps entries apart that are not the application's: "r:" are responses.
+  // `kind` is empty for the application's.
   [[nodiscard]] EntryKeys keys_of(std::string_view key, std::string_view kind = {}) const;
   [[nodiscard]] std::string tag_key(std::string_view tag) const;
   [[nodiscard]] UniqueIds& ids() noexcept { return ids_; }
@@ -50,9 +56,10 @@ class CacheStore {
   [[nodiscard]] Task<Judged> look(const CacheCall& call, LocalCache* copies = nullptr);
   // Judges bytes that a script has returned.
   [[nodiscard]] Task<Judged> judge(const CacheCall& call, std::string bytes, std::chrono::milliseconds left);
-  // The versions of tags before a fill; makes those that are missing. They live for at least `life`.
-  [[nodiscard]] Task<std::vector<EntryTag>> versions_for(const std::vector<std::string>& tags,
-                                                         std::chrono::milliseconds life);
+  // The versions of tags before a fill; makes those that are missing. `tags` must outlive the task.
+  [[nodiscard]] Task<std::vector<EntryTag>> versions_for(const std::vector<CallTag>& tags);
+  // Has the versions live for as long as an entry that carries them, unless they have changed. Does not wait.
+  void keep_versions(const CacheCall& call, std::chrono::milliseconds life);
   // Whether the tags still have these versions.
   [[nodiscard]] Task<bool> are_current(const std::vector<EntryTag>& tags);
   // Stores the entry, whoever fills it.

@@ -1,4 +1,6 @@
 // Routes with cached(), with a real Redis.
+#include <cstdlib>
+#include <ctime>
 #include <functional>
 #include <memory>
 #include <stdexcept>
@@ -10,6 +12,7 @@
 #include "support/catch.h"
 #include "support/eventually.h"
 #include "support/processes/redis_process.h"
+#include "worker/fields/http_date.h"
 
 using namespace pronghorn;
 using namespace std::chrono_literals;
@@ -62,6 +65,13 @@ class Site {
                     co_return answer(request);
                   })
               .cached(options_);
+          app.get("/items/{id}", [this](Request& request) { return answer(request); }).cached(options_);
+          for (const char* const method : {"POST", "PUT", "DELETE", "PATCH", "PURGE"}) {
+            app.route(method, "/items/{name}", [](Request& request) {
+              if (request.header("X-Throw")) throw bad_request("thrown");
+              return Response(request.query<int>("s").value_or(204));
+            });
+          }
           app.post("/forget", [](Request& request) -> Task<Response> {
             co_await request.cache().invalidate_tag("pages");
             co_return no_content();
@@ -102,6 +112,28 @@ TEST_CASE("a cached route runs its handler once and says how old its response is
   CHECK(site.runs == 2);
 }
 
+// It had the date on which it was sent again, so for other caches Expires came too early.
+TEST_CASE("what comes from the cache has the date on which it was made", "[cache]") {
+  Site site({.ttl = 100s});
+  site.fields = {};
+  site.get();
+  const std::string key = site.redis.command({"KEYS", "test:c:r:*"});
+  CHECK(site.redis.command({"PEXPIRE", key, "40000"}) == "1");
+  const TestResponse kept = site.get();
+  const std::time_t now = std::time(nullptr);
+  const long age = std::stol(kept.header("Age"));
+  CHECK(age >= 50);
+  CHECK(std::abs(now - age - worker::parse_http_date(kept.header("Date")).value()) <= 2);
+
+  const std::string date = worker::http_date(now - 10);
+  site.fields = {{"Date", date}};
+  site.get("/page?own");
+  const TestResponse own = site.get("/page?own");
+  CHECK(own.header("Date") == date);
+  CHECK(std::stol(own.header("Age")) >= 10);
+  CHECK_FALSE(site.keeps_with({{"Date", worker::http_date(now - 20)}, {"Cache-Control", "max-age=15"}}));
+}
+
 TEST_CASE("the options say how long a response is fresh that does not say it itself", "[cache]") {
   Site by_default({.ttl = 100s});
   CHECK(by_default.keeps_with({}));
@@ -115,6 +147,10 @@ TEST_CASE("the options say how long a response is fresh that does not say it its
   CHECK_FALSE(by_fields.keeps_with({{"Expires", "0"}}));
   CHECK_FALSE(by_fields.keeps_with({{"Cache-Control", "max-age=0"}, {"Expires", "Fri, 01 Jan 2100 00:00:00 GMT"}}));
   CHECK_FALSE(by_fields.keeps_with({{"Cache-Control", "max-age=10"}, {"Age", "10"}}));
+  // Of several fields the first counts.
+  CHECK_FALSE(by_fields.keeps_with({{"Expires", "0"}, {"Expires", "Fri, 01 Jan 2100 00:00:00 GMT"}}));
+  CHECK_FALSE(by_fields.keeps_with({{"Cache-Control", "max-age=10"}, {"Age", "10"}, {"Age", "0"}}));
+  CHECK_FALSE(by_fields.keeps_with({{"Cache-Control", "max-age=10"}, {"Age", "10, 0"}}));
 }
 
 TEST_CASE("responses that a shared cache may not store are not stored", "[cache]") {
@@ -203,6 +239,79 @@ TEST_CASE("a resource that varies has a response for each kind of request", "[ca
   CHECK(site.other_worker()->get("/page", {{"X-Kind", "a"}}).body == a);
   // A value cannot be made to look like two fields.
   CHECK(body("a\tx-other") != a);
+}
+
+// It was only learnt from the first response that the resource varies, and the second one ran the handler again.
+TEST_CASE("the first response of a resource that varies is stored, too", "[cache]") {
+  Site site({.ttl = 100s, .tags = {"pages"}});
+  site.fields = {{"Vary", "X-Kind"}};
+  const Fields kind = {{"X-Kind", "a"}};
+  const std::string first = site.get("/page", kind).body;
+  CHECK(site.get("/page", kind).body == first);
+  CHECK(site.other_worker()->get("/page", kind).header("Age") == "0");
+  CHECK(site.runs == 1);
+  CHECK(site.get("/page", {{"X-Kind", "b"}}).body != first);
+}
+
+TEST_CASE("what is invalidated while the first response of a resource that varies is made is not stored", "[cache]") {
+  Site site({.ttl = 100s, .tags = {"pages"}});
+  site.fields = {{"Vary", "X-Kind"}};
+  site.get("/page?other");  // the tag has a version
+  auto other = site.other_worker();
+  site.change = [&](Response&) {
+    CHECK(site.redis.command({"DEL", "test:c:t:pages"}) == "1");
+    site.change = [](Response&) {};
+  };
+  const std::string old = site.get().body;
+  CHECK(site.get().body != old);
+}
+
+// RFC 9111 section 4.4. What PUT had changed was answered from the cache until its time was over.
+TEST_CASE("a request with an unsafe method ends the responses for its URL, variants too", "[cache]") {
+  Site site({.ttl = 100s});
+  const Fields kind = {{"X-Kind", "a"}};
+  for (const char* const method : {"POST", "PUT", "DELETE", "PATCH", "PURGE"}) {
+    CAPTURE(method);
+    site.fields = {{"Cache-Control", "max-age=100, public"}};
+    const std::string plain = site.get("/items/1").body;
+    const std::string authorized = site.get("/items/1", {{"Authorization", "Basic x"}}).body;
+    const std::string other = site.get("/items/2").body;
+    const std::string query = site.get("/items/1?q").body;
+    site.fields = {{"Vary", "X-Kind"}};
+    const std::string varied = site.get("/items/3", kind).body;
+    REQUIRE(site.get("/items/1").body == plain);
+    REQUIRE(site.get("/items/3", kind).body == varied);
+    for (const char* const path : {"/items/1", "/items/3"}) {
+      CHECK(site.other_worker()->request(method, path).status == 204);
+    }
+    CHECK(site.get("/items/1").body != plain);
+    CHECK(site.get("/items/1", {{"Authorization", "Basic x"}}).body != authorized);
+    CHECK(site.get("/items/3", kind).body != varied);
+    CHECK(site.get("/items/2").body == other);
+    CHECK(site.get("/items/1?q").body == query);
+    site.redis.command({"FLUSHALL"});
+  }
+}
+
+TEST_CASE("a request with an unsafe method that fails, and one that is safe, ends nothing", "[cache]") {
+  Site site({.ttl = 100s});
+  const std::string body = site.get("/items/1").body;
+  auto other = site.other_worker();
+  CHECK(other->request("PUT", "/items/1?s=409").status == 409);
+  CHECK(other->request("PUT", "/items/1", {}, {{"X-Throw", "1"}}).status == 400);
+  CHECK(other->request("OPTIONS", "/items/1").status == 204);
+  CHECK(site.get("/items/1").body == body);
+}
+
+// The version of the URL must not end before the response.
+TEST_CASE("a response that stays fresh for longer than the route says is kept for that long", "[cache]") {
+  Site site;
+  site.fields = {{"Cache-Control", "max-age=100000"}};
+  const std::string body = site.get("/items/1").body;
+  CHECK(site.get("/items/1").body == body);
+  const std::string version = site.redis.command({"KEYS", "test:c:u:*"});
+  REQUIRE_FALSE(version.empty());
+  CHECK(test::eventually(5s, [&] { return std::stol(site.redis.command({"PTTL", version})) > 89'000'000; }));
 }
 
 TEST_CASE("a resource that comes to vary otherwise is learnt anew", "[cache]") {
