@@ -12,6 +12,7 @@
 #include "pronghorn/error.h"
 #include "worker/fields/characters.h"
 #include "worker/fields/text.h"
+#include "worker/http/head/cookies.h"
 #include "worker/http/head/field_lines.h"
 #include "worker/http/head/status_text.h"
 #include "worker/http/open_error.h"
@@ -60,11 +61,15 @@ void check_cookie(std::string_view name, std::string_view value, const CookieOpt
       throw std::invalid_argument("invalid path or domain of the cookie " + std::string(name));
     }
   }
-  if (name.starts_with("__Host-") && (!options.secure || options.path != "/" || !options.domain.empty())) {
+  if (worker::cookie_prefix::of_one_host(name) && (!options.secure || options.path != "/" || !options.domain.empty())) {
     throw std::invalid_argument("a __Host- cookie must be secure, with path / and without a domain");
   }
-  if (name.starts_with("__Secure-") && !options.secure)
-    throw std::invalid_argument("a __Secure- cookie must be secure");
+  if (worker::cookie_prefix::secure(name) && !options.secure) {
+    throw std::invalid_argument("the cookie " + std::string(name) + " must be secure, because of its prefix");
+  }
+  if (worker::cookie_prefix::http_only(name) && !options.http_only) {
+    throw std::invalid_argument("the cookie " + std::string(name) + " must be HttpOnly, because of its prefix");
+  }
   if (options.same_site == CookieOptions::SameSite::none && !options.secure) {
     throw std::invalid_argument("a SameSite=None cookie must be secure");
   }

@@ -5,6 +5,7 @@
 
 #include "pronghorn/token.h"
 #include "worker/crypto/jwt/strict_json.h"
+#include "worker/http/head/cookies.h"
 #include "worker/tokens/token_service.h"
 
 namespace pronghorn {
@@ -25,14 +26,15 @@ CookieOptions cookie_options(const Request& request, const std::string& name, st
   CookieOptions options;
   options.path = path;
   options.max_age = max_age;
-  options.secure = request.scheme() == "https" || name.starts_with("__Host-") || name.starts_with("__Secure-");
+  options.secure = request.scheme() == "https" || worker::cookie_prefix::secure(name);
   return options;
 }
 
 // A cookie with the prefix __Host- must have the path /.
 std::string refresh_cookie_name(const TokenOptions& options) { return options.cookie + "_refresh"; }
 std::string_view refresh_cookie_path(const TokenOptions& options) {
-  return options.cookie.starts_with("__Host-") ? std::string_view("/") : std::string_view(options.refresh_path);
+  return worker::cookie_prefix::of_one_host(options.cookie) ? std::string_view("/")
+                                                            : std::string_view(options.refresh_path);
 }
 
 void require_cookie(const TokenOptions& options) {

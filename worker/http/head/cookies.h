@@ -1,4 +1,4 @@
-// Cookies of a request (RFC 6265 section 5.4).
+// Cookies of a request (RFC 6265 section 5.4), and what the name of a cookie demands.
 #pragma once
 
 #include <cstddef>
@@ -30,5 +30,22 @@ void for_each_cookie(std::span<const Request::Header> fields, std::string_view n
     }
   }
 }
+
+// Whether browsers only accept a cookie of that name if it is Secure; if it has the path / and no domain; if it is
+// HttpOnly. They compare these prefixes without case (RFC 6265bis section 4.1.3).
+namespace cookie_prefix {
+
+[[nodiscard]] inline bool is(std::string_view name, std::string_view prefix) noexcept {
+  return equal_ignoring_case(name.substr(0, prefix.size()), prefix);
+}
+[[nodiscard]] inline bool of_one_host(std::string_view name) noexcept { return is(name, "__Host-"); }
+[[nodiscard]] inline bool http_only(std::string_view name) noexcept {
+  return is(name, "__Http-") || is(name, "__Host-Http-");
+}
+[[nodiscard]] inline bool secure(std::string_view name) noexcept {
+  return of_one_host(name) || http_only(name) || is(name, "__Secure-");
+}
+
+}  // namespace cookie_prefix
 
 }  // namespace pronghorn::worker

@@ -1,10 +1,8 @@
 #include "worker/state/sessions/session_cookie.h"
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 
-#include "worker/fields/text.h"
 #include "worker/http/head/cookies.h"
 #include "worker/state/sessions/session_id.h"
 
@@ -18,19 +16,12 @@ CookieOptions::SameSite same_site_of(const std::string& option) {
   return option == "none" ? CookieOptions::SameSite::none : CookieOptions::SameSite::lax;
 }
 
-// Browsers reject a cookie with such a prefix, which they compare without case, unless it is Secure.
-bool needs_secure(std::string_view name) noexcept {
-  return std::ranges::any_of(std::array<std::string_view, 3>{"__host-", "__secure-", "__http-"}, [name](auto prefix) {
-    return equal_ignoring_case(name.substr(0, prefix.size()), prefix);
-  });
-}
-
 }  // namespace
 
 SessionCookie::SessionCookie(const Config& config) : name_(config.session_cookie) {
   options_.same_site = same_site_of(config.session_same_site);
   options_.domain = config.session_domain;
-  options_.secure = needs_secure(name_) || options_.same_site == CookieOptions::SameSite::none;
+  options_.secure = cookie_prefix::secure(name_) || options_.same_site == CookieOptions::SameSite::none;
 }
 
 std::vector<std::string> SessionCookie::ids_of(const Exchange& exchange) const {

@@ -45,7 +45,13 @@ TEST_CASE("set replaces all fields of a name, append adds one", "[http][response
 
 TEST_CASE("a cookie has the attributes that its prefix demands", "[http][response]") {
   Response response;
-  CHECK_THROWS_AS(response.cookie("__Host-a", "b"), std::invalid_argument);
+  // Browsers compare prefixes without case, and drop a cookie that does not comply.
+  for (const char* const name : {"__Host-a", "__host-a", "__Secure-a", "__SECURE-a", "__Http-a", "__Host-Http-a"}) {
+    CAPTURE(name);
+    CHECK_THROWS_AS(response.cookie(name, "b"), std::invalid_argument);
+  }
+  CHECK_THROWS_AS(response.cookie("__HOST-a", "b", {.path = "/x", .secure = true}), std::invalid_argument);
+  CHECK_THROWS_AS(response.cookie("__http-a", "b", {.secure = true, .http_only = false}), std::invalid_argument);
   CHECK_THROWS_AS(response.cookie("a", "b;c"), std::invalid_argument);
   CHECK_THROWS_AS(response.cookie("a", "b", {.path = "/;x"}), std::invalid_argument);
   response.cookie("__Host-a", "b", {.max_age = std::chrono::seconds(60), .secure = true});

@@ -205,6 +205,24 @@ TEST_CASE("tokens travel in cookies if the application wants it", "[token]") {
   CHECK(shop.client.get("/api/me").status == 401);
 }
 
+TEST_CASE("the cookies of tokens are as the prefix of their name demands, in any case", "[token]") {
+  TokenOptions options = shop_options();
+  options.refresh_path = "/refresh";
+  for (const char* const name : {"__Host-access", "__host-access"}) {
+    CAPTURE(name);
+    options.cookie = name;
+    TokenShop shop(options);
+    int cookies = 0;
+    for (const auto& [field, value] : shop.client.post("/login?user=ann&cookie=1").headers) {
+      if (field != "Set-Cookie") continue;
+      ++cookies;
+      CHECK(value.find("; Path=/;") != std::string::npos);
+      CHECK(value.find("; Secure") != std::string::npos);
+    }
+    CHECK(cookies == 2);
+  }
+}
+
 TEST_CASE("claims that the server sets, and tokens that would be too large, are not issued", "[token]") {
   TokenShop shop;
   for (const char* name : {"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "scope", "sid"}) {
