@@ -14,6 +14,21 @@ namespace {
 
 double seconds(std::uint64_t milliseconds) noexcept { return static_cast<double>(milliseconds) / 1e3; }
 
+// One turn of a loop may execute hundreds of requests: a loop that goes from one to the next is slow, not blocked.
+std::uint64_t blocked_since(const WorkerRow& row, LoopSeen& seen, std::uint64_t now) noexcept {
+  const std::uint64_t stamp = row.stamp_ms.load();
+  const std::uint64_t began_ns = row.running.started_ns.load(std::memory_order_relaxed);
+  if (stamp != seen.stamp_ms) {
+    seen.since_ms = stamp;
+  } else if (began_ns != seen.began_ns) {  // it may have begun long ago, and go on now
+    seen.since_ms = now;
+  }
+  seen.stamp_ms = stamp;
+  seen.began_ns = began_ns;
+  const std::uint64_t began = began_ns / 1'000'000;
+  return began <= now ? std::max(seen.since_ms, began) : seen.since_ms;
+}
+
 }  // namespace
 
 void Watchdog::look_for_hung(std::uint64_t now) {
@@ -23,16 +38,16 @@ void Watchdog::look_for_hung(std::uint64_t now) {
   if (late) return;
   for (const WorkerEntry& worker : slots_.workers()) {
     if (worker.state != WorkerState::ready && worker.state != WorkerState::draining) continue;
-    const WorkerHandle* handle = handles_.find(worker.pid);
+    WorkerHandle* handle = handles_.find(worker.pid);
     const WorkerRow& row = board_.worker(worker.slot, worker.row);
     if (handle == nullptr || row.pid.load() != static_cast<std::uint32_t>(worker.pid)) continue;
     const bool distributes = worker.slot == kDistributorSlot;
     const auto timeout = static_cast<std::uint64_t>(handle->config->worker_timeout.count());
     const std::uint64_t limit = distributes ? std::min(timeout, kDistributorLimitMs) : timeout;
-    const std::uint64_t stamp = std::max(row.stamp_ms.load(), worker.ready_ms);
-    if (limit == 0 || stamp >= now || now - stamp <= limit) continue;
+    const std::uint64_t since = std::max(blocked_since(row, handle->seen, now), worker.ready_ms);
+    if (limit == 0 || since >= now || now - since <= limit) continue;
     abort(worker, now,
-          fmt::format("has been blocked for {:.1f} s{}", seconds(now - stamp), distributes ? "" : " (worker_timeout)"));
+          fmt::format("has been blocked for {:.1f} s{}", seconds(now - since), distributes ? "" : " (worker_timeout)"));
   }
 }
 

@@ -19,8 +19,9 @@ class Watchdog {
   Watchdog(Slots& slots, const Scoreboard& board, Children& children, const HandleTable& handles)
       : slots_(slots), board_(board), children_(children), handles_(handles) {}
 
-  // Once a second: aborts workers whose loop has not turned for worker_timeout, and the distributor sooner: it runs no
-  // code of the application, nobody can connect while it stands still, and its end costs next to nothing.
+  // Once a second: aborts workers whose loop has neither turned nor gone on to another request for worker_timeout, and
+  // the distributor sooner: it runs no code of the application, nobody can connect while it stands still, and its end
+  // costs next to nothing.
   void look_for_hung(std::uint64_t now);
   // Kills the workers whose WorkerEntry::kill_at_ms has come; one that is still starting is aborted first.
   void kill_due(std::uint64_t now);

@@ -56,6 +56,18 @@ TEST_CASE("a worker that is blocked for less than worker_timeout is not killed",
   CHECK(server.worker_pids() == pids);
 }
 
+// One turn of the loop takes what all these clients need.
+TEST_CASE("a worker that goes from one slow request to the next is not taken for one that hangs", "[crash]") {
+  const ServerProcess server({.workers = 1, .arguments = {"--worker-timeout", "2s", "--overload", "off"}});
+  const auto pids = server.worker_pids();
+  std::vector<HttpConnection> clients;
+  for (int i = 0; i < 16; ++i) {
+    clients.emplace_back(server.address()).send_raw("GET /block?ms=400 HTTP/1.1\r\nHost: a\r\n\r\n");
+  }
+  for (HttpConnection& client : clients) CHECK(client.read_response().status == 200);
+  CHECK(server.worker_pids() == pids);
+}
+
 TEST_CASE("a worker that waits is not taken for one that hangs", "[crash]") {
   const ServerProcess server({.workers = 1, .arguments = {"--worker-timeout", "500ms"}});
   const auto pids = server.worker_pids();
