@@ -158,6 +158,9 @@ TEST_CASE("a canary whose few requests block its event loop is rolled back", "[c
   deployment.configure("block_ms = 300");
   REQUIRE(server.control_command({"reload", "--canary", "6s"}).status == 0);
   REQUIRE(eventually(20s, [&] { return server.log_has("is the canary of generation 2"); }));
-  for (int i = 0; i < 6; ++i) CHECK(get(server.address(), "/").status == 200);
-  CHECK(eventually(30s, [&] { return server.log_has("generation 2 is rolled back: its event loop was blocked "); }));
+  // Not a fixed number: the supervisor may see two of them as one long stall.
+  CHECK(eventually(30s, [&] {
+    return get(server.address(), "/").status == 200 &&
+           server.log_has("generation 2 is rolled back: its event loop was blocked ");
+  }));
 }

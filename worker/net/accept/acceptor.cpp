@@ -7,13 +7,14 @@
 
 #include <cerrno>
 #include <cstring>
-#include <limits>
 #include <stdexcept>
 #include <string>
 #include <utility>
 
 namespace pronghorn::worker {
 namespace {
+
+constexpr int kLongestQueue = 4096;  // if the kernel does not tell: of net.core.somaxconn by default
 
 // libuv has no EPOLLEXCLUSIVE: with one queue for all, each client would wake every idle worker. So an epoll descriptor
 // of its own watches the listener exclusively, and libuv watches that descriptor.
@@ -75,8 +76,8 @@ std::size_t Acceptor::waiting() const noexcept {
 }
 
 void Acceptor::empty_queue() {
-  while (accept_some(std::numeric_limits<int>::max())) {
-  }
+  const std::size_t clients = waiting();
+  accept_some(clients != 0 ? static_cast<int>(clients) : kLongestQueue);
 }
 
 bool Acceptor::accept_some(int limit) {

@@ -37,7 +37,7 @@ class Acceptor {
   // How many clients wait to be accepted by this worker alone. 0 if the kernel does not tell (Unix sockets), or if other
   // workers share the queue. A system call.
   [[nodiscard]] std::size_t waiting() const noexcept;
-  // Accepts all clients that wait in the queue now.
+  // Accepts the clients that wait in the queue now, not those who connect meanwhile: these may never end.
   void empty_queue();
   // Accepts again after descriptors or memory ran out. Call it at each tick.
   void retry() noexcept;

@@ -65,3 +65,21 @@ TEST_CASE("an acceptor knows how many clients wait for this worker", "[overload]
   queue.connect();
   CHECK(shared.waiting() == 0);
 }
+
+// Clients that connected faster than they were served kept a worker that drained from its loop.
+TEST_CASE("an acceptor that empties its queue does not accept who connects meanwhile", "[accept]") {
+  Queue queue;
+  TestLoop loop;
+  const auto row = std::make_unique<WorkerRow>();
+  AcceptPauses pauses(*row);
+  int accepted = 0;
+  Acceptor acceptor(loop.loop(), queue.listener(), false, *row, pauses, [&](int fd, const auto&) {
+    ::close(fd);
+    if (++accepted < 100) queue.connect();
+  });
+  for (int i = 0; i < 3; ++i) queue.connect();
+  acceptor.start();
+  acceptor.empty_queue();
+  CHECK(accepted == 3);
+  CHECK(acceptor.waiting() == 3);
+}

@@ -51,7 +51,8 @@ TEST_CASE("a cluster with TLS serves all keys, through the loss of a primary", "
 TEST_CASE("on a cluster with TLS, sessions log in and limits by different keys count",
           "[redis][cluster][tls][session][limit]") {
   TestAuthority authority;
-  RedisCluster cluster({.replicas = 0, .node_timeout = 15s, .tls = authority.redis_arguments(authority.issue_files())});
+  RedisCluster cluster(
+      {.replicas = 0, .node_timeout = 15s, .arguments = {}, .tls = authority.redis_arguments(authority.issue_files())});
   StateWorker worker(mutual_config(cluster.url(), authority));
   worker.ready();
   for (const char* const user : {"ann", "bob", "cid", "dee"}) {
