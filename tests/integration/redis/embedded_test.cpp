@@ -63,6 +63,9 @@ TEST_CASE("a killed embedded Redis is restarted with its data", "[redis][embedde
   for (int visit = 1; visit <= 3; ++visit) CHECK(browser.get("/visits").json().at("visits") == visit);
   const pid_t redis = redis_pid(server);
   REQUIRE(redis != 0);
+  // While the disk is slow, Redis puts off what it writes to its file.
+  const std::vector<std::string> persistence{"redis-cli", "-s", server.file("run/redis.sock"), "INFO", "persistence"};
+  REQUIRE(eventually(10s, [&] { return run_program(persistence).out.contains("aof_buffer_length:0\r"); }));
   const auto workers = server.worker_pids();
   REQUIRE(::kill(redis, SIGKILL) == 0);
   REQUIRE(eventually(15s, [&] {
