@@ -14,6 +14,7 @@
 namespace pronghorn::worker {
 namespace {
 
+constexpr int kAcceptsPerLook = 2;   // at the time: usually one client waits
 constexpr int kLongestQueue = 4096;  // if the kernel does not tell: of net.core.somaxconn by default
 
 // libuv has no EPOLLEXCLUSIVE: with one queue for all, each client would wake every idle worker. So an epoll descriptor
@@ -57,9 +58,8 @@ Acceptor::~Acceptor() {
 void Acceptor::start() noexcept {
   active_ = true;
   if (paused_) return;
-  uv_poll_start(poll_.get(), UV_READABLE, [](uv_poll_t* handle, int, int) {
-    static_cast<Acceptor*>(handle->data)->accept_some(kAcceptsPerTurn);
-  });
+  uv_poll_start(poll_.get(), UV_READABLE,
+                [](uv_poll_t* handle, int, int) { static_cast<Acceptor*>(handle->data)->accept_in_turn(); });
 }
 
 void Acceptor::stop() noexcept {
@@ -78,6 +78,13 @@ std::size_t Acceptor::waiting() const noexcept {
 void Acceptor::empty_queue() {
   const std::size_t clients = waiting();
   accept_some(clients != 0 ? static_cast<int>(clients) : kLongestQueue);
+}
+
+void Acceptor::accept_in_turn() {
+  const std::uint64_t began = uv_now(poll_->loop);
+  for (int left = kAcceptsPerTurn; left > 0; left -= kAcceptsPerLook) {
+    if (!accept_some(kAcceptsPerLook) || monotonic_ms() - began >= kTurnMs) return;
+  }
 }
 
 bool Acceptor::accept_some(int limit) {

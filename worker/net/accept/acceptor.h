@@ -19,7 +19,8 @@ namespace pronghorn::worker {
 // Context: loop thread.
 class Acceptor {
  public:
-  static constexpr int kAcceptsPerTurn = 64;  // then clients that are connected have their turn
+  static constexpr int kAcceptsPerTurn = 64;   // then clients that are connected have their turn …
+  static constexpr std::uint64_t kTurnMs = 5;  // … or when the turn has taken this long
   // `fd` is a new client's non-blocking socket, which the callee owns.
   using Accepted = std::function<void(int fd, const sockaddr_storage& address)>;
 
@@ -43,6 +44,9 @@ class Acceptor {
   void retry() noexcept;
 
  private:
+  // What one turn of the loop accepts. A client's request is usually executed before the next client is accepted, and
+  // more clients may have come by then: those that are connected would wait for all of them.
+  void accept_in_turn();
   // Accepts up to `limit` clients. False when the queue is empty or accepting is not possible now.
   bool accept_some(int limit);
   void pause(int error) noexcept;

@@ -4,7 +4,9 @@
 #include <netinet/in.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <memory>
+#include <thread>
 #include <vector>
 
 #include "support/catch.h"
@@ -82,4 +84,25 @@ TEST_CASE("an acceptor that empties its queue does not accept who connects meanw
   acceptor.empty_queue();
   CHECK(accepted == 3);
   CHECK(acceptor.waiting() == 3);
+}
+
+// At twice of what a worker can do, a client connected during each request: up to 64 requests, of 2 ms each, were
+// executed before those of clients that were connected already.
+TEST_CASE("an acceptor whose clients take long lets others have their turn", "[accept][overload]") {
+  Queue queue;
+  TestLoop loop;
+  const auto row = std::make_unique<WorkerRow>();
+  AcceptPauses pauses(*row);
+  int accepted = 0;
+  Acceptor acceptor(loop.loop(), queue.listener(), false, *row, pauses, [&](int fd, const auto&) {
+    ::close(fd);
+    ++accepted;
+    queue.connect();
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  });
+  queue.connect();
+  acceptor.start();
+  uv_run(loop.loop(), UV_RUN_NOWAIT);
+  CHECK(accepted > 0);
+  CHECK(accepted < 16);
 }
