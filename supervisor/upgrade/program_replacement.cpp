@@ -77,7 +77,7 @@ void ProgramReplacement::cancel() noexcept {
 
 std::uint64_t ProgramReplacement::advance() {
   if (!checked_) return 0;
-  // The new image would not know which dead worker they work for.
+  // The new image would know neither the symbolizer's child nor which dead worker a guardian works for.
   const std::uint64_t now = monotonic_ms();
   const bool guardians_work = parts_.workers.guardians().at_work() && now < checked_ms_ + kGuardiansMs;
   if (parts_.symbolizer.busy() || guardians_work) return now + kAgainMs;

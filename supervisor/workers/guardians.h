@@ -50,6 +50,7 @@ class Guardians {
     bool ended_alone = false;     // before its worker, which did not pass its connections on either
     Finished finished = {};
   };
+
   void ended(int worker);
   void report(const Guardian& guardian);
 

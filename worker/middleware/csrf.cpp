@@ -16,6 +16,7 @@
 #include "worker/crypto/base64.h"
 #include "worker/exchange/exchange.h"
 #include "worker/fields/characters.h"
+#include "worker/fields/methods.h"
 #include "worker/fields/text.h"
 #include "worker/forms/multipart_parser.h"
 
@@ -48,10 +49,6 @@ std::optional<std::string> token_of(const Session& session) {
   const auto text = session.get(kSessionField);
   auto bytes = text ? worker::decode_base64(*text) : std::nullopt;
   return bytes && bytes->size() == kBytes ? std::move(bytes) : std::nullopt;
-}
-
-bool is_safe(std::string_view method) {
-  return method == "GET" || method == "HEAD" || method == "OPTIONS" || method == "TRACE";
 }
 
 bool has_type(const Request& request, std::string_view wanted) {
@@ -172,7 +169,7 @@ class Csrf {
 };
 
 Task<Response> run(std::shared_ptr<const Csrf> rules, Request& request, Next next) {
-  if (!is_safe(request.method())) {
+  if (!worker::is_safe_method(request.method())) {
     if (const char* const why = rules->foreign_sender(request)) throw forbidden(why);
     const std::string sent = co_await rules->sent_token(request);
     const Session session = co_await request.session();

@@ -12,6 +12,7 @@
 #include "common/log.h"
 #include "worker/exchange/deadline.h"
 #include "worker/exchange/running.h"
+#include "worker/fields/methods.h"
 #include "worker/http/response_access.h"
 #include "worker/runtime/exception_text.h"
 #include "worker/state/limits/limit_fields.h"
@@ -91,10 +92,6 @@ Response run_plain(const ServedRoute& route, Request& request, std::exception_pt
     failure = std::current_exception();
     return {};
   }
-}
-
-bool is_safe_method(std::string_view method) noexcept {
-  return method == "GET" || method == "HEAD" || method == "OPTIONS" || method == "TRACE";
 }
 
 // What is stored for a URL ends with a request of an unsafe method (RFC 9111 section 4.4). Routes without such a

@@ -14,8 +14,8 @@
 namespace pronghorn::worker {
 namespace {
 
-constexpr int kAcceptsPerLook = 2;   // at the time: usually one client waits
-constexpr int kLongestQueue = 4096;  // if the kernel does not tell: of net.core.somaxconn by default
+constexpr int kAcceptsPerTimeCheck = 2;  // usually one client waits
+constexpr int kLongestQueue = 4096;      // Linux' default limit (net.core.somaxconn), if the kernel does not tell
 
 // libuv has no EPOLLEXCLUSIVE: with one queue for all, each client would wake every idle worker. So an epoll descriptor
 // of its own watches the listener exclusively, and libuv watches that descriptor.
@@ -82,8 +82,8 @@ void Acceptor::empty_queue() {
 
 void Acceptor::accept_in_turn() {
   const std::uint64_t began = uv_now(poll_->loop);
-  for (int left = kAcceptsPerTurn; left > 0; left -= kAcceptsPerLook) {
-    if (!accept_some(kAcceptsPerLook) || monotonic_ms() - began >= kTurnMs) return;
+  for (int left = kAcceptsPerTurn; left > 0; left -= kAcceptsPerTimeCheck) {
+    if (!accept_some(kAcceptsPerTimeCheck) || monotonic_ms() - began >= kTurnMs) return;
   }
 }
 
