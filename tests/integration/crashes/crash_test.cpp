@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "integration/crashes/reported_crash.h"
 #include "support/catch.h"
 #include "support/processes/server_process.h"
 #include "support/system/plain_signals.h"
@@ -12,20 +13,11 @@ using namespace pronghorn::test;
 
 namespace {
 
-// POST /crash?how=… on a server with one worker; returns that worker's entry in /status once it has been replaced.
-nlohmann::json crash(const ServerProcess& server, const std::string& how) {
-  const auto victim = server.worker_pids().at(0);
-  HttpConnection connection(server.address(), 15s);
-  // A handler that exits looks like a worker that was killed: nobody knows what it has done.
-  CHECK(connection.request("POST", "/crash?how=" + how).status == (how == "exit" ? 503 : 500));
-  REQUIRE(eventually(10s, [&] { return server.worker_pids() != std::vector{victim} && server.wait_ready(1, 0ms); }));
-  CHECK(get(server.address(), "/hello").status == 200);
-  return server.worker(0);
-}
-
 void check_crash(const std::string& how, const std::vector<std::string>& arguments, const std::string& reason) {
   const ServerProcess server({.workers = 1, .arguments = arguments, .environment = kPlainSignals});
-  const auto worker = crash(server, how);
+  crash(server, how);
+  CHECK(get(server.address(), "/hello").status == 200);
+  const auto worker = server.worker(0);
   INFO(worker.dump());
   CHECK(worker.at("restarts") == 1);
   const auto last_exit = worker.at("last_exit");

@@ -51,6 +51,7 @@ inline bool has_function(const nlohmann::json& report, const std::string& name) 
 inline void crash(const ServerProcess& server, const std::string& how) {
   const auto victim = server.worker_pids().at(0);
   HttpConnection connection(server.address(), 15s);
+  // A handler that exits looks like a worker that was killed: nobody knows what it has done.
   CHECK(connection.request("POST", "/crash?how=" + how).status == (how == "exit" ? 503 : 500));
   REQUIRE(eventually(10s, [&] { return server.worker_pids() != std::vector{victim} && server.wait_ready(1, 0ms); }));
 }

@@ -16,7 +16,7 @@ ProgramResult check_deep(const std::string& redis) {
                       "2s", "--runtime-dir", directory / "run", "--data-dir", directory / "data"});
 }
 
-bool says(const ProgramResult& result, const std::string& text) { return result.out.find(text) != std::string::npos; }
+bool prints(const ProgramResult& result, const std::string& text) { return result.out.find(text) != std::string::npos; }
 
 // One line tells what is wrong, and nothing tells the password.
 void check_failure(const std::string& redis, const std::string& why) {
@@ -34,7 +34,7 @@ void check_good(const std::string& redis) {
   const ProgramResult result = check_deep(redis);
   INFO(result.all());
   CHECK(result.status == 0);
-  CHECK(says(result, "ok      redis redis"));
+  CHECK(prints(result, "ok      redis redis"));
   CHECK(result.all().find("s3cret") == std::string::npos);
 }
 

@@ -48,9 +48,9 @@ TEST_CASE("a dead worker's gauges go to zero and its counters stay", "[superviso
 }
 
 TEST_CASE("an exit is named by its status or its signal", "[supervisor]") {
-  CHECK(describe({1, 3, 0}) == "exit status 3");
-  CHECK(describe({1, 0, 11}) == "signal 11 (SIGSEGV)");
-  CHECK(describe({1, 0, 9}) == "signal 9 (SIGKILL)");
+  CHECK(describe(ChildExit{1, 3, 0}) == "exit status 3");
+  CHECK(describe(ChildExit{1, 0, 11}) == "signal 11 (SIGSEGV)");
+  CHECK(describe(ChildExit{1, 0, 9}) == "signal 9 (SIGKILL)");
 }
 
 TEST_CASE("CPU time is read from /proc whatever the program is called", "[supervisor]") {

@@ -1,7 +1,6 @@
 // Refresh tokens and their families.
 #include "pronghorn/token.h"
 
-#include <sstream>
 #include <string>
 #include <vector>
 
@@ -9,18 +8,6 @@
 
 using namespace pronghorn;
 using namespace pronghorn::test;
-
-namespace {
-
-// The times to live of the keys in Redis that end like this, in ms.
-std::vector<long long> times_to_live(const RedisProcess& redis, const std::string& pattern) {
-  std::vector<long long> times;
-  std::istringstream keys(redis.command({"KEYS", pattern}));
-  for (std::string key; std::getline(keys, key);) times.push_back(std::stoll(redis.command({"PTTL", key})));
-  return times;
-}
-
-}  // namespace
 
 TEST_CASE("a refresh token is good for one pair", "[token]") {
   TokenShop shop;

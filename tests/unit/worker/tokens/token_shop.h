@@ -3,8 +3,10 @@
 
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "pronghorn/json.h"
 #include "pronghorn/pronghorn.h"
@@ -100,5 +102,13 @@ class TokenShop {
   RedisProcess redis;
   TestClient client;
 };
+
+// The times to live of the keys in Redis that match, in ms.
+inline std::vector<long long> times_to_live(const RedisProcess& redis, const std::string& pattern) {
+  std::vector<long long> times;
+  std::istringstream keys(redis.command({"KEYS", pattern}));
+  for (std::string key; std::getline(keys, key);) times.push_back(std::stoll(redis.command({"PTTL", key})));
+  return times;
+}
 
 }  // namespace pronghorn::test
