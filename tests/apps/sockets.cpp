@@ -103,6 +103,7 @@ std::optional<Response> need_key(Request& request) {
 }
 
 void mark(Request&, Response& response) { response.set("X-Marked", "yes"); }
+void forbid(Request&, Response& response) { response.status(403).body("not here"); }
 
 }  // namespace
 
@@ -110,6 +111,7 @@ PRONGHORN_APP(app) {
   app.websocket("/orders", {.open = enter, .message = obey, .close = count});
   app.websocket("/limited", {.message = obey}).limit(per_client(2, 24h));
   app.websocket("/guarded", {.message = obey}).use(need_key).use(mark).subprotocol("v2").subprotocol("v1");
+  app.websocket("/forbidden", {.message = obey, .close = count}).use(forbid).subprotocol("v1");
   app.websocket("/impatient", {.message = obey}).deadline(200ms);
   app.websocket("/news", {.open = [](WebSocket& socket) { socket.subscribe("news", {.after = "0"}); }});
   app.websocket("/news/after", {.open = follow_news});

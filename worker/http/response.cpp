@@ -102,6 +102,14 @@ std::string render_trailer(std::string_view name, std::string_view value) {
   return std::string(name).append(": ").append(value).append("\r\n");
 }
 
+void ResponseAccess::withdraw_upgrade(Response& response) {
+  response.upgrade_.reset();
+  for (const char* const name :
+       {"Upgrade", "Sec-WebSocket-Accept", "Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions"}) {
+    response.remove(name);
+  }
+}
+
 detail::FilePart::~FilePart() = default;
 
 Response::Response(int status, std::string body, std::string_view content_type)

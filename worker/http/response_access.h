@@ -69,7 +69,16 @@ class ResponseAccess {
   }
   static std::unique_ptr<detail::Upgrade>& upgrade(Response& response) noexcept { return response.upgrade_; }
   static bool is_upgrade(const Response& response) noexcept { return response.upgrade_ != nullptr; }
+  // Whether the connection changes its protocol when this response is sent. Not if middleware has changed the status of
+  // what the handler answered: then nothing of the upgrade is left in the response.
+  static bool upgrades(Response& response) {
+    if (is_upgrade(response) && response.status_ != 101) withdraw_upgrade(response);
+    return is_upgrade(response);
+  }
   static std::unique_ptr<Response::Producer>& producer(Response& response) noexcept { return response.producer_; }
+
+ private:
+  static void withdraw_upgrade(Response& response);
 };
 
 }  // namespace pronghorn

@@ -236,7 +236,7 @@ void Http1Connection::send_interim(std::string_view head) {
 void Http1Connection::respond(Exchange& exchange, Response&& response) {
   if (&exchange != exchange_ || exchange.responded) return;
   exchange.responded = true;
-  if (ResponseAccess::upgrade(response) != nullptr) return upgrade(exchange, response);
+  if (ResponseAccess::is_upgrade(response)) return upgrade(exchange, response);
   decide_end();
   body_.drop_rest();
   if (sender_.gathering()) return send(exchange, response);
@@ -253,6 +253,10 @@ void Http1Connection::respond(Exchange& exchange, Response&& response) {
 // What the client is sent first goes with the response, in one write: if this worker dies right after that, the next
 // one goes on behind it.
 void Http1Connection::upgrade(Exchange& exchange, Response& response) {
+  if (!ResponseAccess::upgrades(response)) {  // here, because other responses need not be asked for that
+    exchange.responded = false;
+    return respond(exchange, std::move(response));
+  }
   upgrade_ = std::move(ResponseAccess::upgrade(response));
   end_ = End::upgraded;
   auto& next = static_cast<ProtocolUpgrade&>(*upgrade_);

@@ -11,7 +11,7 @@ namespace pronghorn::worker {
 // Whether the response accepts an extended CONNECT.
 bool Http2Stream::accept_tunnel(Response& response) {
   if (tunnel_ == nullptr) return false;
-  if (!ResponseAccess::is_upgrade(response)) {
+  if (!ResponseAccess::upgrades(response)) {
     // What is not from the handler: middleware may answer in its place, and any 2xx would accept.
     if (response.status() < 300) response = problem(403, "The server does not open a WebSocket here.");
     connection_.tunnel_ended(*std::exchange(tunnel_, nullptr));
@@ -21,7 +21,7 @@ bool Http2Stream::accept_tunnel(Response& response) {
   ended_ = false;
   response.status(200);
   // Messages are short and do not wait for each other, nor for downloads, unless the client says otherwise.
-  if (!exchange_->head.find("priority")) connection_.prioritise(id_, "u=2, i");
+  if (!exchange_->head.find("priority")) connection_.prioritise(id_, "u=2, i", {});
   tunnel_->begin(std::move(ResponseAccess::upgrade(response)));
   return true;
 }

@@ -105,6 +105,25 @@ TEST_CASE("limits and middleware of a route apply to its handshakes", "[websocke
   CHECK(marked.header("X-Marked") == "yes");
 }
 
+// The connection became a WebSocket behind the 403.
+TEST_CASE("after middleware may refuse a handshake that the handler has accepted", "[websocket]") {
+  const RedisProcess redis;
+  const ServerProcess server({.app = app_path("apps/sockets"), .workers = 1, .redis = redis.url()});
+  HttpConnection connection(server.address());
+  const HttpResponse refused = connection.get("/forbidden", {{"Connection", "Upgrade"},
+                                                             {"Upgrade", "websocket"},
+                                                             {"Sec-WebSocket-Version", "13"},
+                                                             {"Sec-WebSocket-Protocol", "v1"},
+                                                             {"Sec-WebSocket-Key", kKey}});
+  CHECK(refused.status == 403);
+  CHECK(refused.body == "not here");
+  for (const char* const field : {"Upgrade", "Connection", "Sec-WebSocket-Accept", "Sec-WebSocket-Protocol"}) {
+    CHECK(refused.header(field).empty());
+  }
+  CHECK(connection.request("POST", "/login?user=grace").status == 204);  // it still speaks HTTP
+  CHECK(eventually(10s, [&] { return redis.command({"GET", "closed:1006"}) == "1"; }));
+}
+
 TEST_CASE("a handshake has the client's session, and `open` may refuse it", "[websocket]") {
   const RedisProcess redis;
   const ServerProcess server({.app = app_path("apps/sockets"), .workers = 2, .redis = redis.url()});

@@ -87,6 +87,7 @@ TEST_CASE("limits, middleware and sessions of a route apply to handshakes over H
   CHECK(guarded.answer().field("x-marked") == "yes");
   CHECK(guarded.answer().field("sec-websocket-protocol") == "v2");
   CHECK(status_of(socket, "/orders?refuse=1") == 403);
+  CHECK(status_of(socket, "/forbidden") == 403);
   Http2WebSocket orders(socket, "/orders", {{"cookie", browser.cookie_header().at(0).second}});
   orders.send_text("attachment");
   CHECK(orders.receive_text() == "grace");

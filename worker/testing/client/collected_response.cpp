@@ -39,7 +39,7 @@ TestResponse parse(std::string_view head) {
 
 void CollectedResponse::respond(Exchange& exchange, Response&& response) {
   exchange.responded = true;
-  upgrade_ = std::move(ResponseAccess::upgrade(response));
+  if (ResponseAccess::upgrades(response)) upgrade_ = std::move(ResponseAccess::upgrade(response));
   const ResponseContent content = apply_response_rules(response, exchange.head.method);
   const auto& file = ResponseAccess::file(response);
   auto& producer = ResponseAccess::producer(response);
