@@ -2,7 +2,8 @@
 //
 // Context: any thread may construct one; a returned response belongs to the server.
 // Errors:  an invalid header name (not a token, RFC 9110 section 5.6.2), or a value with CR, LF, NUL or another control
-//          character, throws std::invalid_argument where it is set, so a client's text cannot split a response.
+//          character, throws std::invalid_argument where it is set, so a client's text cannot split a response. Blanks
+//          around a value are removed.
 #pragma once
 
 #include <chrono>

@@ -126,7 +126,7 @@ void Request::early_hints(std::initializer_list<std::string_view> links) {
   std::string head = "HTTP/1.1 103 Early Hints\r\n";
   for (const std::string_view link : links) {
     if (!worker::is_field_value(link)) throw std::invalid_argument("invalid early hint: control character");
-    head.append("Link: ").append(link).append("\r\n");
+    head.append("Link: ").append(worker::trim_blanks(link)).append("\r\n");
   }
   exchange_.owner->send_early_hints(exchange_, head.append("\r\n"));
 }

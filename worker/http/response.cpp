@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <functional>
 #include <stdexcept>
 #include <system_error>
 #include <tuple>
@@ -23,6 +24,7 @@ namespace {
 
 using worker::equal_ignoring_case;
 using worker::find_field;
+using worker::trim_blanks;
 
 constexpr std::size_t kMostUnsized = 1024 * 1024;  // bytes of a file that has to be read to learn its size
 
@@ -45,9 +47,17 @@ std::string read_whole(int fd, const std::string& path) {
   }
 }
 
+// Blanks around a value are no part of it, and clients of HTTP/2 refuse a response that has some (RFC 9113 section
+// 8.2.1).
 void append_line(std::string& fields, std::string_view name, std::string_view value) {
+  value = trim_blanks(value);
   fields.reserve(fields.size() + name.size() + value.size() + 4);
   fields.append(name).append(": ").append(value).append("\r\n");
+}
+
+// Whether `value` is a view of what header() has returned.
+bool is_part_of(const std::string& fields, std::string_view value) noexcept {
+  return std::less_equal<>()(fields.data(), value.data()) && std::less<>()(value.data(), fields.data() + fields.size());
 }
 
 void check_cookie(std::string_view name, std::string_view value, const CookieOptions& options) {
@@ -99,7 +109,9 @@ std::string render_trailer(std::string_view name, std::string_view value) {
       throw std::invalid_argument("the field " + std::string(name) + " is not allowed as a trailer");
     }
   }
-  return std::string(name).append(": ").append(value).append("\r\n");
+  std::string line;
+  append_line(line, name, value);
+  return line;
 }
 
 void ResponseAccess::withdraw_upgrade(Response& response) {
@@ -120,6 +132,7 @@ Response::Response(int status, std::string body, std::string_view content_type)
 Response& Response::set(std::string_view name, std::string_view value) & {
   check_response_field(name, value);
   if (equal_ignoring_case(name, "content-type")) return content_type(value);
+  if (is_part_of(fields_, value)) return set(name, std::string(value));
   remove(name);
   append_line(fields_, name, value);
   return *this;
@@ -128,6 +141,7 @@ Response& Response::set(std::string_view name, std::string_view value) & {
 Response& Response::append(std::string_view name, std::string_view value) & {
   check_response_field(name, value);
   if (equal_ignoring_case(name, "content-type")) return content_type(value);
+  if (is_part_of(fields_, value)) return append(name, std::string(value));
   append_line(fields_, name, value);
   return *this;
 }
@@ -176,7 +190,7 @@ Response& Response::body(std::string body) & noexcept {
 
 Response& Response::content_type(std::string_view type) & {
   if (!worker::is_field_value(type)) throw std::invalid_argument("invalid content type: control character");
-  own_type_ = std::make_unique<std::string>(type);
+  own_type_ = std::make_unique<std::string>(trim_blanks(type));
   content_type_ = *own_type_;
   return *this;
 }

@@ -43,6 +43,30 @@ TEST_CASE("set replaces all fields of a name, append adds one", "[http][response
   CHECK(response.header("content-type") == std::string_view("text/csv"));
 }
 
+// Clients of HTTP/2 refuse a response with such a value (RFC 9113 section 8.2.1).
+TEST_CASE("blanks around a value are no part of it", "[http][response]") {
+  Response response;
+  response.set("X-A", " 1 2\t").append("X-B", "\t").content_type(" text/csv ");
+  CHECK(response.header("X-A") == std::string_view("1 2"));
+  CHECK(response.header("X-B") == std::string_view(""));
+  CHECK(response.header("Content-Type") == std::string_view("text/csv"));
+  CHECK(ResponseAccess::fields(response) == "X-A: 1 2\r\nX-B: \r\n");
+  CHECK(render_trailer("X-C", " 3 ") == "X-C: 3\r\n");
+}
+
+// The memory of the other field was read after it had been freed.
+TEST_CASE("a field may be set to the value of another one, or of itself", "[http][response]") {
+  const std::string value(100, 'v');
+  Response response;
+  response.set("X-A", "1").set("X-B", value);
+  response.append("X-C", *response.header("X-B"));
+  CHECK(response.header("X-C") == std::string_view(value));
+  response.set("X-B", *response.header("X-B"));
+  CHECK(response.header("X-B") == std::string_view(value));
+  response.set("X-A", *response.header("X-C"));
+  CHECK(response.header("X-A") == std::string_view(value));
+}
+
 TEST_CASE("a cookie has the attributes that its prefix demands", "[http][response]") {
   Response response;
   // Browsers compare prefixes without case, and drop a cookie that does not comply.
