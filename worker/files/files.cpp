@@ -106,7 +106,8 @@ Response answer(const Request& request, const ServedFile& served, const FileVari
     case 206:
       return partial(served, variant, std::move(selection));
     case 304: {
-      Response response(304);
+      Response response = ResponseAccess::from_file(variant.file, 0, 0);  // which compression() leaves alone
+      response.status(304);
       ResponseAccess::fields(response, variant.validators);
       return response;
     }

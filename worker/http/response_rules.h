@@ -17,13 +17,14 @@ struct ResponseContent {
 };
 
 // Drops content that `response` must not carry, and tells how it is framed: 204, 205 and 304 have none (RFC 9110
-// sections 15.3.5, 15.3.6 and 15.4.5), and a 205 announces a length of zero. The status is 101 or 200..599: ServedApp
+// sections 15.3.5, 15.3.6 and 15.4.5), a 304 has no type either, and a 205 announces a length of zero. The status is 101 or 200..599: ServedApp
 // answers 500 for a handler that returned another.
 [[nodiscard]] inline ResponseContent apply_response_rules(Response& response, std::string_view method) noexcept {
   const int status = response.status();
   if (status == 204 || status == 205 || status == 304) [[unlikely]] {
     ResponseAccess::drop_content(response);
     if (status == 205) return {.sent = false, .length = 0};
+    if (status == 304) ResponseAccess::literal_type(response, {});
     return {.sent = false};
   }
   if (status == 101) [[unlikely]]

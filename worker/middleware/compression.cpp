@@ -13,6 +13,7 @@
 #include "worker/fields/content/content_coding.h"
 #include "worker/fields/content/content_types.h"
 #include "worker/fields/text.h"
+#include "worker/http/head/field_lines.h"
 #include "worker/http/response_access.h"
 #include "worker/middleware/content_encoder.h"
 #include "worker/middleware/vary.h"
@@ -85,12 +86,37 @@ bool has_token(std::string_view list, std::string_view token) noexcept {
   return false;
 }
 
-// Whether this response is compressed for clients that accept a coding.
+bool forbids_transformation(const Response& response) {
+  bool forbidden = false;
+  worker::for_each_field_line(ResponseAccess::fields(response),
+                              [&forbidden](std::string_view name, std::string_view value, std::string_view) {
+                                if (!worker::equal_ignoring_case(name, "Cache-Control")) return;
+                                forbidden = forbidden || has_token(value, "no-transform");
+                              });
+  return forbidden;
+}
+
+// Whether this response, or the 200 that a 304 stands for, is compressed for clients that accept a coding.
 bool may_be_compressed(Response& response) {
   const int status = response.status();
-  if (status == 204 || status == 206 || status == 304 || ResponseAccess::file(response)) return false;
-  if (!worker::is_compressible(response.content_type()) || response.header("Content-Encoding")) return false;
-  return !has_token(response.header("Cache-Control").value_or(""), "no-transform");
+  if (status == 204 || status == 206 || ResponseAccess::file(response)) return false;
+  const std::string_view type = response.content_type();
+  const bool may_shrink = worker::is_compressible(type) || (status == 304 && type.empty());
+  return may_shrink && !response.header("Content-Encoding") && !forbids_transformation(response);
+}
+
+// Only a weak tag may stay the same for other bytes (RFC 9110 section 8.8.3).
+void weaken_tag(Response& response) {
+  const std::string etag(response.header("ETag").value_or(""));
+  if (etag.starts_with('"')) response.set("ETag", "W/" + etag);
+}
+
+// Whether the client has a compressed body, whose tag was made weak.
+bool has_weak_tag(const Request& request, std::string_view etag) {
+  const std::string weak = "W/" + std::string(etag);
+  return std::ranges::any_of(request.headers(), [&weak](const Request::Header& field) {
+    return worker::equal_ignoring_case(field.name, "If-None-Match") && field.value.find(weak) != std::string_view::npos;
+  });
 }
 
 // False if the body should be sent uncompressed.
@@ -112,6 +138,10 @@ bool compress_body(Response& response, ContentCoding coding, std::size_t min_siz
 void compress(const CompressionOptions& options, const Request& request, Response& response) {
   if (!may_be_compressed(response)) return;
   worker::add_vary(response, "Accept-Encoding");
+  if (response.status() == 304) {
+    if (has_weak_tag(request, response.header("ETag").value_or(""))) weaken_tag(response);
+    return;
+  }
   const ContentCoding coding = worker::choose_coding(request.exchange().head, kOffered);
   if (coding == ContentCoding::identity) return;
   if (auto& producer = ResponseAccess::producer(response)) {
@@ -120,9 +150,7 @@ void compress(const CompressionOptions& options, const Request& request, Respons
     return;
   }
   response.append("Content-Encoding", worker::name_of(coding));
-  // Only a weak tag may stay the same for other bytes (RFC 9110 section 8.8.3).
-  const std::string etag(response.header("ETag").value_or(""));
-  if (etag.starts_with('"')) response.set("ETag", "W/" + etag);
+  weaken_tag(response);
 }
 
 }  // namespace

@@ -160,6 +160,7 @@ bool client_has(const Request& request, const Response& response) {
 
 Response not_modified(const Response& response) {
   Response answer(304);
+  answer.content_type(response.content_type());  // for middleware: it is not sent
   for_each_field_line(
       ResponseAccess::fields(response), [&answer](std::string_view name, std::string_view value, std::string_view) {
         for (const std::string_view content : {"content-encoding", "content-language", "content-range"}) {

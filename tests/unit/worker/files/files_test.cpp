@@ -40,6 +40,21 @@ TEST_CASE("files are served with their type, and folders by their index.html", "
   CHECK(client.post("/files/a.txt").status == 405);
 }
 
+TEST_CASE("compression() changes nothing of files, nor of the 304 that stands for one", "[files]") {
+  const Site files;
+  TestClient client([](App& app) {
+    app.use(compression());
+    site(app);
+  });
+  const auto file = client.get("/files/a.txt", {{"Accept-Encoding", "gzip"}});
+  CHECK(file.header("vary").empty());
+  const auto unchanged =
+      client.get("/files/a.txt", {{"Accept-Encoding", "gzip"}, {"If-None-Match", "W/" + file.header("etag")}});
+  CHECK(unchanged.status == 304);
+  CHECK(unchanged.header("etag") == file.header("etag"));
+  CHECK(unchanged.header("vary").empty());
+}
+
 TEST_CASE("a folder without its slash is redirected, never to another site", "[files]") {
   const Site files;
   TestClient client(site);

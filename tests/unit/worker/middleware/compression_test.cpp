@@ -104,6 +104,13 @@ void setup(App& app) {
     response.set(request.query("name").value_or(""), request.query("value").value_or(""));
     return response;
   });
+  app.get("/unchanged", [](Request& request) {
+    const std::string type = request.query("type").value_or("");
+    return Response(304).set("ETag", "\"1\"").content_type(type);
+  });
+  app.get("/secret", [](Request&) {
+    return text(words(5000)).set("Cache-Control", "private").append("Cache-Control", "max-age=1, no-transform");
+  });
   app.get("/status/{status}", [](Request& request) { return text(words(5000), request.param<int>("status")); });
   app.get("/random", [](Request&) {
     std::string body(2000, '\0');
@@ -169,6 +176,7 @@ TEST_CASE("bodies that are small, do not shrink or must not be changed are not c
   CHECK(get("/set?name=Content-Encoding&value=br").body == words(5000));
   CHECK(get("/set?name=Cache-Control&value=public,%20No-Transform").body == words(5000));
   CHECK(get("/set?name=Cache-Control&value=public").header("content-encoding") == "gzip");
+  CHECK(get("/secret").body == words(5000));  // a second field counts too
   CHECK(get("/status/206").body == words(5000));
   CHECK(get("/status/404").header("content-encoding") == "gzip");
   for (const char* target : {"/status/204", "/status/304", "/file"}) {
@@ -184,6 +192,23 @@ TEST_CASE("a strong ETag becomes weak and Vary keeps what it had when a body is 
   CHECK(get("/set?name=Vary&value=Cookie").header("vary") == "Cookie, Accept-Encoding");
   CHECK(get("/set?name=Vary&value=Cookie,accept-encoding").header("vary") == "Cookie,accept-encoding");
   CHECK(get("/set?name=Vary&value=*").header("vary") == "*");
+}
+
+// RFC 9110 section 15.4.5: it has the Vary and the ETag that the 200 would have.
+TEST_CASE("a 304 has the ETag that the client knows, and says that the response varies", "[compression]") {
+  TestClient client(setup);
+  const auto unchanged = [&client](const std::string& target, const std::string& known) {
+    return client.get(target, {{"Accept-Encoding", "gzip"}, {"If-None-Match", known}});
+  };
+  CHECK(unchanged("/unchanged", "W/\"1\"").header("etag") == "W/\"1\"");
+  CHECK(unchanged("/unchanged", "\"0\", W/\"1\"").header("etag") == "W/\"1\"");
+  CHECK(unchanged("/unchanged", "\"1\"").header("etag") == "\"1\"");
+  for (const char* const type : {"", "?type=text/plain"}) {
+    CHECK(unchanged("/unchanged" + std::string(type), "\"1\"").header("vary") == "Accept-Encoding");
+  }
+  const auto image = unchanged("/unchanged?type=image/png", "\"1\"");
+  CHECK(image.header("vary").empty());
+  CHECK(image.header("content-type").empty());
 }
 
 TEST_CASE("HEAD is answered with the fields of GET", "[compression]") {
