@@ -101,6 +101,10 @@ const std::string* CacheService::find_local(std::string_view key) {
 }
 
 Task<CacheAnswer> CacheService::fetch(std::shared_ptr<CacheCall> call) {
+  const auto is_accepted = [&call = *call, begun_before = fills_](const CacheAnswer& answer) {
+    const bool new_enough = call.max_age.count() > 0 || answer.fill > begun_before;
+    return new_enough && (answer.value || call.accepts_missing);
+  };
   bool missed = false;
   bool waited = false;
   for (;;) {
@@ -109,7 +113,7 @@ Task<CacheAnswer> CacheService::fetch(std::shared_ptr<CacheCall> call) {
       if (!std::exchange(waited, true)) add(row_[Count::cache_waits]);
       Flights::Follower follower(flight);
       co_await follower;
-      if (flight->answer && (flight->answer->value || call->accepts_missing)) co_return *flight->answer;
+      if (flight->answer && is_accepted(*flight->answer)) co_return *flight->answer;
       continue;
     }
     std::optional<Judged> judged;
@@ -224,7 +228,7 @@ Task<CacheAnswer> CacheService::fill(CacheCall& call, FillClaim* claim, Flights:
     if (!known) claim = nullptr;
   }
   call.stores = claim != nullptr;
-  CacheAnswer answer;
+  CacheAnswer answer{.fill = ++fills_};
   try {
     answer.value = co_await call.fill->run();
     add(row_[Count::cache_fills]);

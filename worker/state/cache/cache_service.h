@@ -103,6 +103,7 @@ class CacheService final : public pronghorn::detail::CacheService {
   WriteQueue writes_;
   std::string claimant_;  // "HOLDER/RANDOM-": a process may have several workers, in tests
   std::uint64_t claims_ = 0;
+  std::uint64_t fills_ = 0;  // that have begun
   std::minstd_rand random_;
   // Keys that are refreshed in the background now, and those whose refresh has failed, until when nobody tries again.
   std::unordered_set<std::string> refreshing_;

@@ -28,12 +28,15 @@ bool belongs_to_one_exchange(std::string_view name) noexcept {
                              [name](std::string_view own) { return equal_ignoring_case(name, own); });
 }
 
-// The target URI, whatever the method.
+// The target URI, whatever the method and the form of the request's target (RFC 9112 section 3.2).
 std::string resource_of(const Request& request) {
+  const RequestHead& head = request.exchange().head;
   std::string resource(request.scheme());
   resource.append("://");
   for (const char c : request.host()) resource += lower(c);
-  return resource.append(" ").append(request.target());
+  resource.append(" ").append(head.path);
+  if (head.has_query) resource.append("?").append(head.query);
+  return resource;
 }
 
 // Whether the handler or its guards have learnt who the client is by something else than Authorization.

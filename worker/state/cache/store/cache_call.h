@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -46,15 +47,16 @@ struct CacheCall {
   // Who computes a value that is past its ttl: a task in the background, or the caller himself, while all others get
   // the old value.
   bool refreshes_in_background = true;
-  // An older entry is not used. Zero: none is, and the value is computed.
+  // An older entry is not used. Zero: none is, and the value is computed, or shared with a fill that has begun later.
   std::chrono::milliseconds max_age = std::chrono::milliseconds::max();
   std::optional<std::chrono::milliseconds> least_fresh = {};  // nor one that is fresh for a shorter time
   std::shared_ptr<CacheFill> fill;
 };
 
 struct CacheAnswer {
-  std::optional<std::string> value;  // absent: there is none
-  std::chrono::milliseconds age{0};  // since it was computed
+  std::optional<std::string> value = {};  // absent: there is none
+  std::chrono::milliseconds age{0};       // since it was computed
+  std::uint64_t fill = 0;  // the number of the fill that has just made it, in this worker; 0: it was in the cache
 };
 
 }  // namespace pronghorn::worker

@@ -13,6 +13,14 @@ namespace {
 constexpr const char* kEntry = "app:c:{k}";
 constexpr const char* kLock = "app:c:{k}:l";
 
+// A call that accepts nothing older than itself, as a request with "Cache-Control: no-cache" makes it.
+std::shared_ptr<worker::CacheCall> renewing_call(CacheWorker& worker, HeldFill& fill) {
+  auto call = worker.state->cache->prepare("k", {});
+  call->max_age = 0ms;
+  call->fill = std::make_shared<detail::CacheFillOf<decltype(fill.function())>>(std::in_place, fill.function());
+  return call;
+}
+
 }  // namespace
 
 TEST_CASE("a value is computed once and then comes from the cache, in every worker", "[cache]") {
@@ -67,6 +75,28 @@ TEST_CASE("callers of one worker share one fill", "[cache]") {
   for (auto& caller : callers) CHECK(worker.finish(caller) == "shared");
   CHECK(held.begun == 1);
   CHECK(worker.count(Count::cache_fills) == 1);
+}
+
+// What had changed before the request, and after the fill had begun, was not in what it got.
+TEST_CASE("a caller that wants nothing old does not share a fill that has begun before it", "[cache]") {
+  const RedisProcess redis;
+  CacheWorker worker(redis.url());
+  HeldFill before;
+  HeldFill after;
+  auto filling = worker.cache().get_or_fill("k", {}, before.function());
+  start(worker, filling);
+  REQUIRE(worker.wait([&] { return before.begun == 1; }));
+  std::vector<Task<worker::CacheAnswer>> renewing;
+  for (int i = 0; i < 3; ++i) renewing.push_back(worker.state->cache->fetch(renewing_call(worker, after)));
+  for (auto& caller : renewing) start(worker, caller);
+  REQUIRE(worker.wait([&] { return worker.count(Count::cache_waits) == 3; }));
+  before.value = "old";
+  CHECK(worker.finish(filling) == "old");
+  REQUIRE(worker.wait([&] { return after.begun > 0; }));
+  after.value = "new";
+  for (auto& caller : renewing) CHECK(worker.finish(caller).value == "new");
+  CHECK(after.begun == 1);  // which they share: it has begun later than all of them
+  CHECK(worker.get("k", "none") == "new");
 }
 
 TEST_CASE("callers of other workers wait for the fill of the first", "[cache]") {
