@@ -3,7 +3,6 @@
 #pragma once
 
 #include <chrono>
-#include <concepts>
 #include <coroutine>
 #include <cstddef>
 #include <exception>
@@ -188,9 +187,13 @@ inline void spawn(Task<void> task) { detail::spawn_detached(std::move(task)); }
 //
 // Pass the lambda itself. The task that a call of it yields, with () behind it, would lose the captures.
 template <class F>
-  requires std::same_as<std::invoke_result_t<F&>, Task<void>>
 void spawn(F function) {
-  spawn(detail::run_kept(std::move(function)));
+  if constexpr (std::is_invocable_r_v<Task<void>, F&>) {
+    spawn(detail::run_kept(std::move(function)));
+  } else {
+    static_assert(detail::kNever<F>,
+                  "spawn() takes a Task<void>, or a function that returns one: []() -> Task<void> { ... }");
+  }
 }
 
 // Runs `task` as spawn() does, to its end even if the awaiting coroutine is destroyed meanwhile, and returns its

@@ -83,6 +83,11 @@ class OffloadAwaiter {
   std::shared_ptr<Call> call_;
 };
 
+template <class T>
+inline constexpr bool kIsTask = false;
+template <class T>
+inline constexpr bool kIsTask<Task<T>> = true;
+
 template <class R, class Call>
 Task<R> await_offloaded(std::shared_ptr<Call> call) {
   OffloadAwaiter<Call, R> result(std::move(call));
@@ -93,7 +98,8 @@ Task<R> await_offloaded(std::shared_ptr<Call> call) {
 
 // Runs function(args...) on the worker's thread pool (option offload_threads) and returns its result, or throws what it
 // threw. Function and arguments are copied or moved into the pool and must own what they use: the awaiting coroutine
-// may be destroyed before the work has run. The work starts when the task is awaited.
+// may be destroyed before the work has run. The work starts when the task is awaited. A coroutine runs on the loop, so
+// it cannot be passed.
 //
 //   const int sum = co_await offload([a, b] { return add_slowly(a, b); });
 //   const auto hash = co_await offload(hash_of, std::move(text));   // std::string hash_of(std::string)
@@ -109,6 +115,8 @@ auto offload(F&& function, Args&&... args) {
   detail::check_awaited_callable<F>();
   (detail::check_awaited_argument<Args>(), ...);
   using Result = std::invoke_result_t<std::decay_t<F>&, std::decay_t<Args>...>;
+  static_assert(!detail::kIsTask<Result>,
+                "offload() takes a function that blocks, and this is a coroutine: co_await it without offload()");
   using Call = detail::OffloadedCall<Result, std::decay_t<F>, std::decay_t<Args>...>;
   return detail::await_offloaded<Result>(
       std::make_shared<Call>(std::forward<F>(function), std::forward<Args>(args)...));
