@@ -18,13 +18,14 @@ class PRONGHORN_API HttpError : public std::runtime_error {
  public:
   using Fields = std::vector<std::pair<std::string, std::string>>;
 
-  // `status` is 400..599; any other value is answered 500. The client sees `detail`. A 401 without challenge gets one.
+  // `status` is 400..599; any other value is logged and answered 500. The client sees `detail`. A 401 without challenge
+  // gets one.
   HttpError(int status, const std::string& detail) : std::runtime_error(detail), status_(status) {}
 
   [[nodiscard]] int status() const noexcept { return status_; }
 
-  // Adds a header field to the answer: throw HttpError(415, "...").set("Accept", "text/csv"). Throws
-  // std::invalid_argument as Response::set() does.
+  // Adds a header field to the answer, beside others of its name: throw HttpError(415, "...").set("Accept", "text/csv").
+  // Throws std::invalid_argument as Response::set() does.
   HttpError& set(std::string_view name, std::string_view value) &;
   [[nodiscard]] HttpError set(std::string_view name, std::string_view value) && {
     return std::move(this->set(name, value));

@@ -15,11 +15,13 @@ namespace pronghorn::worker {
 
 namespace {
 
+bool is_error_status(int status) noexcept { return status >= 400 && status <= 599; }
+
 bool is_http_error(const std::exception_ptr& error) noexcept {
   try {
     std::rethrow_exception(error);
-  } catch (const HttpError&) {
-    return true;
+  } catch (const HttpError& http_error) {
+    return is_error_status(http_error.status());
   } catch (...) {
     return false;
   }
@@ -36,10 +38,11 @@ void add_challenge(HttpError::Fields& fields) {
   if (std::ranges::none_of(fields, is_challenge)) fields.emplace_back("WWW-Authenticate", "Bearer");
 }
 
+// Several of one name, such as WWW-Authenticate, belong together.
 void add_missing_fields(const ErrorAnswer& answer, Response& response) {
-  for (const auto& [name, value] : answer.fields) {
-    if (!response.header(name)) response.append(name, value);
-  }
+  HttpError::Fields missing = answer.fields;
+  std::erase_if(missing, [&response](const auto& field) { return response.header(field.first).has_value(); });
+  for (const auto& [name, value] : missing) response.append(name, value);
 }
 
 }  // namespace
@@ -57,7 +60,7 @@ ErrorAnswer answer_to_exception(Exchange& exchange, std::exception_ptr thrown) n
   try {
     std::rethrow_exception(answer.cause);
   } catch (const HttpError& error) {
-    if (error.status() < 400 || error.status() > 599) return answer;
+    if (!is_error_status(error.status())) return answer;
     answer.status = error.status();
     answer.detail = error.what();
     answer.fields = error.fields();

@@ -1,13 +1,16 @@
 #include "worker/routing/error_answers.h"
 
+#include <algorithm>
 #include <exception>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 #include "pronghorn/json.h"
 #include "pronghorn/pronghorn.h"
 #include "pronghorn/testing.h"
 #include "support/catch.h"
+#include "support/log_lines.h"
 #include "unit/worker/routing/problem_body.h"
 
 using namespace pronghorn;
@@ -76,9 +79,10 @@ TEST_CASE("an HttpError answers with its status and text", "[application][errors
   CHECK(problem_body(client.get("/problem")).contains("request_id"));
 }
 
-TEST_CASE("any other exception is 500 without details, whatever its type, and the next request is served",
+TEST_CASE("any other exception is logged and 500 without details, whatever its type, and the next request is served",
           "[application][errors]") {
   TestClient client(errors);
+  const test::LogLines lines;
   for (const char* path :
        {"/runtime", "/int", "/runtime-later", "/int-later", "/odd-status", "/status-99", "/status-700"}) {
     INFO(path);
@@ -86,6 +90,7 @@ TEST_CASE("any other exception is 500 without details, whatever its type, and th
     CHECK(response.status == 500);
     CHECK(response.body.find("secret") == std::string::npos);
     CHECK(problem_body(response).contains("request_id"));
+    CHECK(lines.with("path=" + std::string(path)) == 1);
   }
 }
 
@@ -178,6 +183,9 @@ void failing_routes(App& app) {
     co_await sleep_for(1ms);
     throw HttpError(415, "send CSV").set("Accept", "text/csv");
   });
+  app.get("/several", [](Request&) -> Response {
+    throw unauthorized("who are you?").set("WWW-Authenticate", "Basic realm=\"shop\"");
+  });
   app.post("/small", [](Request&) { return no_content(); }).max_body(1);
 }
 
@@ -189,6 +197,10 @@ TEST_CASE("errors carry the fields that belong to them", "[application][errors]"
   CHECK(client.get("/login").header("WWW-Authenticate") == "Bearer");
   CHECK(client.get("/plain-401").header("WWW-Authenticate") == "Bearer");  // it must have one
   CHECK(client.get("/fields").header("Accept") == "text/csv");
+  const auto several = client.get("/several");
+  const std::pair<std::string, std::string> second("WWW-Authenticate", "Basic realm=\"shop\"");
+  CHECK(several.header("WWW-Authenticate") == "Bearer");
+  CHECK(std::ranges::find(several.headers, second) != several.headers.end());
   CHECK(client.get("/redis").header("Retry-After") == "1");
   CHECK_THROWS_AS(HttpError(400, "x").set("X", "a\r\nY: b"), std::invalid_argument);
   CHECK(unauthorized("x", "Basic realm=\"shop\"").fields().front().second == "Basic realm=\"shop\"");
