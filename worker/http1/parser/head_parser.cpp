@@ -163,14 +163,25 @@ void read_connection(RequestHead& head) noexcept {
   }
 }
 
+// A list, which may be empty or have empty elements (RFC 9110 sections 5.6.1.2 and 10.1.1). Few requests have one.
+[[gnu::noinline]] Refusal read_expectations(RequestHead& head) noexcept {
+  for (std::size_t i = 0; i < head.field_count; ++i) {
+    if (!equal_ignoring_case(head.fields[i].name, "expect")) continue;
+    for (std::string_view list = head.fields[i].value; !list.empty();) {
+      const std::string_view expected = take_until(list, ',');
+      if (expected.empty()) continue;
+      if (!equal_ignoring_case(expected, "100-continue")) {
+        return {417, "the only supported expectation is 100-continue"};
+      }
+      head.expect_continue = true;
+    }
+  }
+  return {};
+}
+
 Refusal read_expect(RequestHead& head) noexcept {
   if (head.minor_version == 0 || !head.has(KnownHeader::expect)) return {};
-  if ((head.repeated & RequestHead::bit_of(KnownHeader::expect)) != 0 ||
-      !equal_ignoring_case(head.value(KnownHeader::expect), "100-continue")) {
-    return {417, "the only supported expectation is 100-continue"};
-  }
-  head.expect_continue = true;
-  return {};
+  return read_expectations(head);
 }
 
 Refusal check_framing(RequestHead& head) noexcept {

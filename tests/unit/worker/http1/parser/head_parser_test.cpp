@@ -175,7 +175,11 @@ TEST_CASE("a field name is a token directly before its colon", "[http][parser]")
 
 TEST_CASE("expectations other than 100-continue are refused", "[http][parser]") {
   CHECK(parse_fields("Expect: 100-Continue\r\n").head->expect_continue);
+  CHECK(parse_fields("Expect: ,100-continue, \r\nExpect: 100-continue\r\n").head->expect_continue);
   CHECK(parse_fields("Expect: 200-maybe\r\n").refusal.status == 417);
+  CHECK(parse_fields("Expect: 100-continue, 200-maybe\r\n").refusal.status == 417);
+  CHECK(parse_fields("Expect: 100-continue\r\nExpect: 200-maybe\r\n").refusal.status == 417);
+  CHECK(parse_fields("Expect:\r\n").refusal.status == 0);  // what curl -H 'Expect;' sends
 }
 
 TEST_CASE("limits have their own statuses", "[http][parser]") {
