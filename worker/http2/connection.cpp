@@ -296,8 +296,8 @@ void Http2Connection::send_trailers(std::int32_t id, std::string_view lines) {
   session_.send_trailers(id, fields_.of_trailers(lines));
 }
 
-void Http2Connection::prioritise(std::int32_t id, std::string_view priority) noexcept {
-  session_.prioritise(id, parse_priority(priority));
+void Http2Connection::prioritise(std::int32_t id, std::string_view priority, std::string_view asked) noexcept {
+  session_.prioritise(id, parse_priority(priority, parse_priority(asked)));
 }
 
 void Http2Connection::reset(std::int32_t id, std::uint32_t error) noexcept {

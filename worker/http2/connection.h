@@ -82,7 +82,8 @@ class Http2Connection final : public Connection, public TurnWork, private Http2E
   [[nodiscard]] bool respond(Http2Stream& stream, std::span<const nghttp2_nv> fields, bool has_body);
   void send_interim(std::int32_t id, int status, std::string_view lines);
   void send_trailers(std::int32_t id, std::string_view lines);
-  void prioritise(std::int32_t id, std::string_view priority) noexcept;
+  // `asked`: the Priority of the request, for what `priority` does not say.
+  void prioritise(std::int32_t id, std::string_view priority, std::string_view asked) noexcept;
   void resume(std::int32_t id) noexcept { session_.resume(id); }
   void reset(std::int32_t id, std::uint32_t error) noexcept;
   void consume(std::int32_t id, std::size_t bytes) noexcept;

@@ -140,7 +140,9 @@ void Http2Stream::respond(Exchange& exchange, Response&& response) {
       .traceparent = exchange.caller_trace().empty() ? std::string_view() : exchange.traceparent()};
   const auto fields = connection_.fields().of_response(response, content, ids);
   if (!ResponseAccess::fields(response).empty()) {
-    if (const auto priority = response.header("Priority")) connection_.prioritise(id_, *priority);
+    if (const auto priority = response.header("Priority")) {
+      connection_.prioritise(id_, *priority, exchange.head.find("priority").value_or(""));
+    }
   }
   const bool produced = content.sent && ResponseAccess::producer(response) != nullptr;
   const bool has_body = tunnels || produced || (content.sent && content.length.value_or(0) != 0);

@@ -4,8 +4,8 @@
 
 namespace pronghorn::worker {
 
-nghttp2_extpri parse_priority(std::string_view field) noexcept {
-  nghttp2_extpri priority{.urgency = NGHTTP2_EXTPRI_DEFAULT_URGENCY, .inc = 0};
+nghttp2_extpri parse_priority(std::string_view field, nghttp2_extpri otherwise) noexcept {
+  nghttp2_extpri priority = otherwise;
   while (!field.empty()) {
     std::string_view member = take_until(field, ',');
     if (member.size() == 3 && member.starts_with("u=") && member[2] >= '0' && member[2] <= '7') {

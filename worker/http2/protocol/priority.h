@@ -1,4 +1,4 @@
-// The field Priority of a response (RFC 9218 section 5), with which an application overrides its client.
+// The field Priority of a request, and of a response with which an application overrides its client (RFC 9218 section 5).
 #pragma once
 
 #include <nghttp2/nghttp2.h>
@@ -7,8 +7,10 @@
 
 namespace pronghorn::worker {
 
-// "u=1, i": urgency 0 (first) to 7, default 3; incremental or not. Members and values that are unknown or malformed are
-// ignored, as section 4 says.
-[[nodiscard]] nghttp2_extpri parse_priority(std::string_view field) noexcept;
+inline constexpr nghttp2_extpri kUsualPriority{.urgency = NGHTTP2_EXTPRI_DEFAULT_URGENCY, .inc = 0};
+
+// "u=1, i": urgency 0 (first) to 7; incremental or not. What the field does not say is as in `otherwise` (section 8).
+// Members and values that are unknown or malformed are ignored, as section 4 says.
+[[nodiscard]] nghttp2_extpri parse_priority(std::string_view field, nghttp2_extpri otherwise = kUsualPriority) noexcept;
 
 }  // namespace pronghorn::worker

@@ -16,3 +16,11 @@ TEST_CASE("the priority of a response is read as RFC 9218 says", "[http2]") {
   CHECK(is("", 3, 0));
   CHECK(is("u=8, x=1, i=1, ,", 3, 0));
 }
+
+// RFC 9218 section 8. A response with "i" alone lost the urgency for which its client had asked.
+TEST_CASE("what a response does not say of its priority is as its client has asked", "[http2]") {
+  const nghttp2_extpri asked = parse_priority("u=0, i");
+  CHECK(parse_priority("i=?0", asked).urgency == 0);
+  CHECK(parse_priority("u=5", asked).inc == 1);
+  CHECK(parse_priority("", asked).urgency == 0);
+}
