@@ -1,5 +1,9 @@
 #include "worker/testing/cookie_jar.h"
 
+#include <algorithm>
+#include <functional>
+#include <utility>
+
 #include "worker/fields/text.h"
 
 namespace pronghorn::worker {
@@ -31,8 +35,17 @@ void CookieJar::store(std::string_view set_cookie, std::string_view request_path
     if (equal_ignoring_case(attribute, "path") && text.starts_with('/')) cookie.path = text;
     if (equal_ignoring_case(attribute, "max-age")) removed = text.starts_with('-') || text == "0";
   }
-  std::erase_if(cookies_, [&](const Cookie& old) { return old.name == cookie.name && old.path == cookie.path; });
-  if (!removed) cookies_.push_back(std::move(cookie));
+  const auto old = std::ranges::find_if(
+      cookies_, [&](const Cookie& kept) { return kept.name == cookie.name && kept.path == cookie.path; });
+  if (old != cookies_.end() && removed) {
+    cookies_.erase(old);
+  } else if (old != cookies_.end()) {
+    old->value = std::move(cookie.value);
+  } else if (!removed) {
+    const auto path_size = [](const Cookie& kept) { return kept.path.size(); };
+    const auto place = std::ranges::upper_bound(cookies_, cookie.path.size(), std::ranges::greater(), path_size);
+    cookies_.insert(place, std::move(cookie));
+  }
 }
 
 std::string CookieJar::field_for(std::string_view request_path) const {

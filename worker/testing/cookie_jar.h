@@ -22,7 +22,7 @@ class CookieJar {
     std::string value;
     std::string path;
   };
-  std::vector<Cookie> cookies_;
+  std::vector<Cookie> cookies_;  // those of longer paths first, then the older ones (RFC 6265 section 5.4)
 };
 
 }  // namespace pronghorn::worker
