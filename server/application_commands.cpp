@@ -144,8 +144,8 @@ int certificate(const Invocation& invocation) {
         "use an authority such as Let's Encrypt (docs/tls.md)");
   }
   const CertificateWish wish{.names = parsed.arguments,
-                             .certificate = parsed.value("--certificate", "certificate.pem"),
-                             .key = parsed.value("--key", "certificate.key"),
+                             .certificate = parsed.value("--certificate").value_or("certificate.pem"),
+                             .key = parsed.value("--key").value_or("certificate.key"),
                              .replace = parsed.has("--replace")};
   const std::vector<std::string> names = make_self_signed(wish);
   print(fmt::format("created {} and {}, for {}, valid for a year\n\n", wish.certificate, wish.key,

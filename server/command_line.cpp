@@ -83,9 +83,9 @@ bool ParsedCommand::has(std::string_view flag) const {
   return std::find(flags.begin(), flags.end(), flag) != flags.end();
 }
 
-std::string ParsedCommand::value(std::string_view flag, std::string otherwise) const {
+std::optional<std::string> ParsedCommand::value(std::string_view flag) const {
   const auto found = std::ranges::find(values, flag, [](const auto& given) { return given.first; });
-  return found == values.end() ? otherwise : found->second;
+  return found == values.end() ? std::nullopt : std::optional(found->second);
 }
 
 ParsedCommand parse_command(const Command& command, const std::vector<std::string>& arguments, bool embedded) {

@@ -1,6 +1,7 @@
 // The grammar of the command line: the commands, their arguments and flags, and the parser.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -55,8 +56,8 @@ struct ParsedCommand {
   std::vector<std::pair<std::string_view, std::string>> values;  // flags with their values
   bool help = false;  // --help or -h was given; everything else is then empty
   [[nodiscard]] bool has(std::string_view flag) const;
-  // The flag's value; `otherwise` if the flag was not given.
-  [[nodiscard]] std::string value(std::string_view flag, std::string otherwise) const;
+  // The flag's value; nothing if the flag was not given.
+  [[nodiscard]] std::optional<std::string> value(std::string_view flag) const;
 };
 
 // Parses the arguments after the command's name. `embedded`: the program is its own application. Throws UsageError.

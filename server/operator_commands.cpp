@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "common/ipc/quarantine_table.h"
 #include "common/text/json_text.h"
 #include "server/commands.h"
 #include "server/commands/control_client.h"
@@ -14,6 +15,7 @@
 #include "server/commands/status/top.h"
 #include "server/commands/upgrade.h"
 #include "server/options/load_configuration.h"
+#include "server/options/options.h"
 #include "server/options/values/values.h"
 
 namespace pronghorn::server {
@@ -35,15 +37,17 @@ void print_answer(const nlohmann::json& answer, std::string_view otherwise) {
   print(printable(has_message ? message->get<std::string>() : std::string(otherwise)) + '\n');
 }
 
-// The value of --canary in milliseconds; empty if it was not given.
+// The value of --canary in milliseconds, by the rules of the option; empty if it was not given.
 std::string canary_of(const ParsedCommand& parsed) {
-  const auto given = std::ranges::find(parsed.values, "--canary", [](const auto& value) { return value.first; });
-  if (given == parsed.values.end()) return {};
+  const auto given = parsed.value("--canary");
+  if (!given) return {};
+  Config config;
   try {
-    return std::to_string(parse_duration(given->second).count());
+    find_option("canary")->set(config, {*given});
   } catch (const BadValue& error) {
     throw UsageError(fmt::format("--canary: {}", error.what()));
   }
+  return std::to_string(config.canary.count());
 }
 
 int roll_out(const Invocation& invocation, ControlRequest request, std::string_view begun) {
@@ -108,7 +112,7 @@ int reload(const Invocation& invocation) {
 int drill(const Invocation& invocation) {
   const ParsedCommand& parsed = invocation.parsed;
   const auto count = [&parsed](std::string_view flag, const char* otherwise, std::uint64_t most) {
-    const std::string text = parsed.value(flag, otherwise);
+    const std::string text = parsed.value(flag).value_or(otherwise);
     try {
       if (const std::uint64_t number = parse_count(text); number >= 1 && number <= most) {
         return static_cast<std::uint32_t>(number);
@@ -118,9 +122,10 @@ int drill(const Invocation& invocation) {
     throw UsageError(fmt::format("drill: {} {}: use a number from 1 to {}", flag, in_quotes(text), most));
   };
   const DrillPlan plan{.rate = count("--rate", "1000", 100'000), .kept = count("--connections", "64", 10'000)};
-  return run_drill(
-      control_socket(invocation),
-      {.how = parsed.argument, .plan = plan, .path = parsed.value("--path", "/"), .json = parsed.has("--json")});
+  return run_drill(control_socket(invocation), {.how = parsed.argument,
+                                                .plan = plan,
+                                                .path = parsed.value("--path").value_or("/"),
+                                                .json = parsed.has("--json")});
 }
 
 int quarantine(const Invocation& invocation) {
@@ -134,6 +139,10 @@ int quarantine(const Invocation& invocation) {
   if (parsed.argument != "release" || parsed.object.empty()) {
     throw UsageError("quarantine: use \"quarantine\" to list, \"quarantine release ID\" or \"quarantine release all\"");
   }
+  if (parsed.object != "all" && !QuarantinedRequest::is_id(parsed.object)) {
+    throw UsageError(fmt::format("quarantine release: {} is not an id; use one that \"quarantine\" lists, or \"all\"",
+                                 in_quotes(parsed.object)));
+  }
   print_answer(ask_server(socket, {.command = "quarantine", .argument = parsed.object}), "released");
   return 0;
 }
@@ -142,8 +151,8 @@ int jobs(const Invocation& invocation) {
   const ParsedCommand& parsed = invocation.parsed;
   const JobCommand command{.action = parsed.argument,
                            .object = parsed.object,
-                           .name = parsed.value("--name", ""),
-                           .count = parsed.value("--count", "50")};
+                           .name = parsed.value("--name"),
+                           .count = parsed.value("--count").value_or("50")};
   const nlohmann::json answer =
       ask_server(control_socket(invocation), {.command = "jobs", .argument = job_request(command)});
   print(parsed.has("--json") ? dump_json(answer.at("answer"), 2) + '\n' : jobs_view(command, answer));

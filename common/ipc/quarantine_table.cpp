@@ -8,11 +8,6 @@
 namespace pronghorn {
 namespace {
 
-bool is_id(std::string_view text) noexcept {
-  return text.size() == QuarantinedRequest::kIdSize &&
-         std::ranges::all_of(text, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
-}
-
 bool is_field(std::string_view text, std::size_t most) noexcept {
   return !text.empty() && text.size() <= most && std::ranges::all_of(text, [](char c) { return c > ' ' && c < 0x7f; });
 }
@@ -36,6 +31,11 @@ std::optional<Number> next_number(std::string_view& rest) noexcept {
 
 }  // namespace
 
+bool QuarantinedRequest::is_id(std::string_view text) noexcept {
+  return text.size() == kIdSize &&
+         std::ranges::all_of(text, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+}
+
 std::string to_text(const QuarantinedRequest& request) {
   return fmt::format("{} {} {} {}", request.id, request.method, request.route, request.shape);
 }
@@ -44,7 +44,7 @@ std::optional<QuarantinedRequest> parse_quarantined_request(std::string_view tex
   const std::string_view id = next_field(text);
   const std::string_view method = next_field(text);
   const std::string_view route = next_field(text);
-  if (!is_id(id) || !is_field(method, QuarantinedRequest::kMaxMethod) ||
+  if (!QuarantinedRequest::is_id(id) || !is_field(method, QuarantinedRequest::kMaxMethod) ||
       !is_field(route, QuarantinedRequest::kMaxRoute) || !is_field(text, QuarantinedRequest::kMaxShape)) {
     return std::nullopt;
   }

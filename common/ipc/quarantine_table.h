@@ -25,6 +25,8 @@ struct QuarantinedRequest {
   static constexpr std::size_t kMaxShape = 96;
   static constexpr std::string_view kEveryShape = "*";  // the shape of an entry that is about all requests of a route
 
+  [[nodiscard]] static bool is_id(std::string_view text) noexcept;
+
   std::string id;
   std::string method;
   std::string route;  // "/users/{id}"; "-": none

@@ -9,6 +9,7 @@
 
 #include "common/text/json_text.h"
 #include "server/options/values/values.h"
+#include "worker/state/jobs/queue/queue_keys.h"
 
 namespace pronghorn::server {
 namespace {
@@ -26,13 +27,26 @@ std::uint64_t read_count(const std::string& text) {
   throw UsageError(fmt::format("jobs: --count {}: use a number from 1 to {}", in_quotes(text), kMost));
 }
 
+// Also refuses an empty name, which is what a variable that is not set leaves: it must not mean all jobs.
+void check_name(const std::string& name) {
+  if (worker::is_job_name(name)) return;
+  throw UsageError(
+      fmt::format("jobs: --name {}: a job's name is 1 to 64 letters, digits, '-' or '_'", in_quotes(name)));
+}
+
+void check_id(const std::string& action, const std::string& id) {
+  if (!worker::name_in_id(id).empty()) return;
+  throw UsageError(fmt::format("jobs {}: {} is not the id of a job; \"jobs list\" shows ids", action, in_quotes(id)));
+}
+
 }  // namespace
 
 std::string listed_state(const JobCommand& command) { return command.object.empty() ? "dead" : command.object; }
 
 std::string job_request(const JobCommand& command) {
   const std::string action = command.action.empty() ? "stats" : command.action;
-  nlohmann::json request{{"do", action}, {"name", command.name}, {"count", read_count(command.count)}};
+  if (command.name) check_name(*command.name);
+  nlohmann::json request{{"do", action}, {"name", command.name.value_or("")}, {"count", read_count(command.count)}};
   const std::string& object = command.object;
   if (action == "stats") {
     if (!object.empty()) throw UsageError("jobs stats: use --name NAME for the jobs of one name");
@@ -53,6 +67,7 @@ std::string job_request(const JobCommand& command) {
                                    : action == "retry" ? ", failed or dead"
                                                        : ", or a state"));
     }
+    if (!many) check_id(action, object);
     request[many ? "state" : "id"] = object;
   } else {
     throw UsageError(fmt::format("jobs: {} is unknown; use stats, list, show, retry or drop", in_quotes(action)));

@@ -13,10 +13,6 @@ namespace {
 constexpr std::size_t kMaxWaiting = 64;  // more kills than this without a ready worker add nothing
 constexpr std::uint64_t kLongestMs = 366ULL * 24 * 3'600'000;  // no configured time is longer
 
-bool is_id(const std::string& text) {
-  return text.size() == QuarantinedRequest::kIdSize && text.find_first_not_of("0123456789abcdef") == std::string::npos;
-}
-
 }  // namespace
 
 void QuarantineRelay::killed(const std::string& request, std::uint64_t client, std::uint64_t now) {
@@ -42,7 +38,7 @@ void QuarantineRelay::received(int pid, const ChannelMessage& message) {
 }
 
 std::expected<std::size_t, std::string> QuarantineRelay::release(const std::string& id) {
-  if (id != "all" && !is_id(id)) {
+  if (id != "all" && !QuarantinedRequest::is_id(id)) {
     return std::unexpected(
         fmt::format("quarantine release: \"{}\" is not an id; use an id that \"quarantine\" lists, or \"all\"", id));
   }

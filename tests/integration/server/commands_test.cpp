@@ -96,6 +96,29 @@ TEST_CASE("a control command without a server says so in one line", "[command]")
   }
 }
 
+// Such arguments were sent to the server, whose refusal is status 1; an empty --name, as a variable that is not set leaves
+// it, meant the jobs of all names.
+TEST_CASE("an argument that no server could take is refused with status 2", "[command]") {
+  const TempDir directory;
+  for (const std::vector<std::string>& arguments :
+       std::vector<std::vector<std::string>>{{"jobs", "list", "--name", "a b"},
+                                             {"jobs", "drop", "dead", "--name", ""},
+                                             {"jobs", "show", "email"},
+                                             {"jobs", "retry", "all"},
+                                             {"quarantine", "release", "zz"},
+                                             {"reload", "--canary", "400d"},
+                                             {"scale", "256"},
+                                             {"log-level", "loud"}}) {
+    std::vector<std::string> command = arguments;
+    command.insert(command.end(), {"--control", directory / "none.sock"});
+    const ProgramResult result = run_pronghorn(command);
+    INFO(result.all());
+    CHECK(result.status == 2);
+    CHECK(contains(result.err, arguments.back().empty() ? "--name \"\"" : arguments.back()));
+    CHECK(std::count(result.err.begin(), result.err.end(), '\n') == 1);
+  }
+}
+
 TEST_CASE("the control socket is for its owner alone", "[command]") {
   const ServerProcess server({.workers = 1});
   const auto socket = std::filesystem::status(server.control()).permissions();
