@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,7 +11,9 @@
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <filesystem>
 #include <memory>
+#include <stdexcept>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -47,6 +50,17 @@ void check_app_file(const std::string& path) {
   std::fflush(stdout);
   if (!error.empty()) std::fprintf(stderr, "pronghorn: %s\n", printable(error).c_str());
   std::_Exit(status);
+}
+
+[[noreturn]] void list_routes_and_leave(const Config& config, void (*setup)(App&)) {
+  try {
+    print(worker::list_routes(config, setup != nullptr ? setup : worker::load_plugin(config.app)));
+  } catch (const std::exception& error) {
+    leave_with_application(3, error.what());
+  }
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)
+    leave_with_application(1, "cannot write to standard output");
+  leave_with_application(0);
 }
 
 Effective load(const ConfigInputs& inputs) {
@@ -116,23 +130,26 @@ int check(const Invocation& invocation) {
   return invocation.parsed.has("--deep") ? deep_check(effective.config, effective.file) : 0;
 }
 
+// In a process of its own, because loading the application runs its code, which may crash.
 int routes(const Invocation& invocation) {
   const Effective effective = load(inputs_of(invocation));
-  try {
-    const auto setup = invocation.setup != nullptr ? invocation.setup : worker::load_plugin(effective.config.app);
-    print(worker::list_routes(effective.config, setup));
-  } catch (const std::exception& error) {
-    leave_with_application(3, error.what());
+  const pid_t child = ::fork();
+  if (child < 0) throw std::runtime_error(fmt::format("cannot create a process: {}", std::strerror(errno)));
+  if (child == 0) list_routes_and_leave(effective.config, invocation.setup);
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
-  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)
-    leave_with_application(1, "cannot write to standard output");
-  leave_with_application(0);
+  if (!WIFSIGNALED(status)) return WEXITSTATUS(status);
+  const int number = WTERMSIG(status);
+  throw ApplicationError(
+      fmt::format("the application ended with signal {} ({}) while it was loaded", number, ::strsignal(number)));
 }
 
 int new_project(const Invocation& invocation) {
   const std::string& path = invocation.parsed.argument;
   make_project(path);
-  print(fmt::format("created {}; {}/README.md says how to build, test and run it\n", path, path));
+  print(fmt::format("created {}; {} says how to build, test and run it\n", path,
+                    (std::filesystem::path(path) / "README.md").string()));
   return 0;
 }
 

@@ -138,6 +138,9 @@ TEST_CASE("pronghorn routes lists what an application serves", "[command]") {
     CHECK(contains(result.out, route));
   }
   CHECK(run_pronghorn({"routes", app_path("apps/throws_in_setup")}).status == 3);
+  const ProgramResult crashed = run_pronghorn({"routes", app_path("apps/aborts_at_load")});
+  CHECK(crashed.status == 3);
+  CHECK(contains(crashed.err, "the application ended with signal 6 (Aborted) while it was loaded"));
   CHECK(run_pronghorn({"routes", "/nonexistent.so"}).status == 2);
 }
 
