@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
+#include <system_error>
 #include <vector>
 
 #include "common/text/columns.h"
@@ -23,6 +25,8 @@ using supervisor::Frame;
 
 // Null if the file is not a report.
 json read_report(const std::string& path) {
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(path, ignored)) return nullptr;
   std::ifstream file(path, std::ios::binary);
   const std::string text{std::istreambuf_iterator<char>(file), {}};
   json report = try_parse_json(text);
@@ -102,6 +106,16 @@ std::vector<std::string> row_of(const std::string& name, const json& report) {
 
 std::string none_in(const std::string& directory) { return "no crash reports in " + directory; }
 
+// Oldest first. Whoever may not read the directory must not take it for an empty one.
+std::vector<std::string> reports_in(const std::string& directory) {
+  std::error_code error;
+  const std::filesystem::directory_iterator tried(directory, error);
+  if (error && error != std::errc::no_such_file_or_directory) {
+    throw std::runtime_error(fmt::format("cannot read {}: {}", directory, error.message()));
+  }
+  return supervisor::list_reports(directory);
+}
+
 std::string without_end(const std::string& name) {
   return name.ends_with(".json") ? name.substr(0, name.size() - 5) : name;
 }
@@ -110,7 +124,7 @@ std::string without_end(const std::string& name) {
 
 std::string list_crashes(const std::string& data_dir, bool as_json) {
   const std::string directory = supervisor::crash_directory(data_dir);
-  std::vector<std::string> names = supervisor::list_reports(directory);
+  std::vector<std::string> names = reports_in(directory);
   std::reverse(names.begin(), names.end());
   if (as_json) {
     json list = json::array();
@@ -129,7 +143,7 @@ std::string list_crashes(const std::string& data_dir, bool as_json) {
 
 std::string show_crash(const std::string& data_dir, const std::string& name, bool as_json) {
   const std::string directory = supervisor::crash_directory(data_dir);
-  const std::vector<std::string> names = supervisor::list_reports(directory);
+  const std::vector<std::string> names = reports_in(directory);
   if (names.empty()) throw std::runtime_error(none_in(directory));
   const auto found =
       name == "last" ? names.end() - 1 : std::find(names.begin(), names.end(), without_end(name) + ".json");

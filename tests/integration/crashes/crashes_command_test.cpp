@@ -1,10 +1,13 @@
 // `pronghorn crashes`.
+#include <sys/stat.h>
+
 #include <filesystem>
 
 #include "integration/crashes/reported_crash.h"
 #include "support/catch.h"
 #include "support/processes/server_process.h"
 #include "support/system/plain_signals.h"
+#include "support/temp_dir.h"
 
 using namespace pronghorn::test;
 
@@ -42,4 +45,27 @@ TEST_CASE("pronghorn crashes lists the reports and shows one", "[crash][report][
   const auto none = crashes_command(server, {"crash-of-nobody"});
   CHECK(none.status == 1);
   CHECK(none.err.find("no crash report \"crash-of-nobody\"") != std::string::npos);
+}
+
+// A user without the right to read the directory was told that there are no reports.
+TEST_CASE("a directory of crash reports that cannot be read is not an empty one", "[crash][commands]") {
+  const TempDir directory;
+  write_file(directory / "data", "");
+  for (const char* name : {"", "last"}) {
+    const ProgramResult result = run_program({program_path(), "crashes", name, "--data-dir", directory / "data"});
+    INFO(result.all());
+    CHECK(result.status == 1);
+    CHECK(result.err.find("cannot read " + (directory / "data/crashes")) != std::string::npos);
+  }
+}
+
+TEST_CASE("a directory and a pipe among the crash reports do not stop their list", "[crash][commands]") {
+  const TempDir directory;
+  std::filesystem::create_directories(directory / "crashes/crash-20260101T000000Z-0-1.json");
+  REQUIRE(::mkfifo((directory / "crashes/crash-20260101T000000Z-0-2.json").c_str(), 0600) == 0);
+  const ProgramResult result = run_program({program_path(), "crashes", "--data-dir", directory.path()});
+  INFO(result.all());
+  CHECK(result.status == 0);
+  CHECK(result.out.find("crash-20260101T000000Z-0-1") != std::string::npos);
+  CHECK(result.out.find("not a report") != std::string::npos);
 }
