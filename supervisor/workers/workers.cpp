@@ -46,10 +46,11 @@ std::uint64_t Workers::advance() {
   return due == 0 || cover == 0 ? due + cover : std::min(due, cover);
 }
 
+// At most one worker: where many are due, the loop must turn in between, because a fork takes long on a busy machine.
 void Workers::start_due(std::uint64_t now) {
   while (const auto place = slots_.next_start(now)) {
     const auto started = start(*place, launches_[place->slot]);
-    if (started) continue;
+    if (started) return;
     const auto delay = slots_.start_failed(place->slot, now, jitter());
     const std::string name = process_name(place->slot);
     if (start_verdict_.is_hopeless(place->slot, slots_.target())) {
