@@ -328,7 +328,7 @@ void SupervisorProcess::look_for_unable() {
   const std::uint64_t now = monotonic_ms();
   const bool still_changed = workers_.set_still(stalls_.look(now));
   const bool full_changed = workers_.set_full(full_.look(now));
-  const bool replaced = !rollouts_.busy() && retire_leaving(workers_, ground_.board);
+  const bool replaced = retire_leaving(workers_, ground_.board);
   if (still_changed || full_changed || replaced) schedule();
 }
 

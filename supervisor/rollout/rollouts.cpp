@@ -220,6 +220,8 @@ void Rollouts::watch(const WorkerEntry& canary) {
 }
 
 void Rollouts::look_at_canary(std::uint64_t now) {
+  const WorkerEntry* worker = workers_.slots().find(watch_->pid());
+  if (worker != nullptr && worker->leaving) return fail("somebody has told the canary to leave (SIGTERM)");
   watch_->look(now);
   const Figures canary = watch_->canary();
   const bool over = now >= watch_until_ms_;

@@ -12,8 +12,7 @@ namespace pronghorn::supervisor {
 [[nodiscard]] bool says_it_drains(const WorkerEntry& worker, const Scoreboard& board) noexcept;
 
 // Retires those that do and should be ready: they accept no more, and may take as long as their last request. Call it
-// several times a second, unless a rollout runs, which judges how workers end. Returns whether there was one; then call
-// Workers::advance(), which starts their replacements.
+// several times a second. Returns whether there was one; then call Workers::advance(), which starts their replacements.
 bool retire_leaving(Workers& workers, Scoreboard& board);
 
 }  // namespace pronghorn::supervisor

@@ -77,6 +77,40 @@ TEST_CASE("a canary that crashes is rolled back at once", "[canary]") {
   }));
 }
 
+// It drained unattended, and its slot had no worker until the rollout had ended.
+TEST_CASE("a worker that SIGTERM tells to leave during a rollout is replaced while its last request runs",
+          "[canary][kill]") {
+  const Deployment deployment(2);
+  const ServerProcess& server = deployment.server;
+  REQUIRE(server.control_command({"reload", "--canary", "1h"}).status == 0);
+  REQUIRE(eventually(20s, [&] { return server.log_has("is the canary of generation 2"); }));
+  const pid_t leaving = server.worker(1).at("pid").get<pid_t>();
+  std::vector<HttpConnection> slow;
+  REQUIRE(eventually(10s, [&] {
+    slow.emplace_back(server.address()).send_raw("GET /slow?ms=60000 HTTP/1.1\r\nHost: a\r\n\r\n");
+    return server.worker(1).at("in_flight").get<int>() >= 2;  // /status itself may be one
+  }));
+  REQUIRE(::kill(leaving, SIGTERM) == 0);
+  CHECK(eventually(10s, [&] {
+    const auto worker = server.worker(1);
+    return worker.at("old_pid") == leaving && worker.at("state") == "ready" && worker.at("generation") == 1;
+  }));
+  CHECK_FALSE(server.log_has("is rolled back"));
+  slow.clear();
+}
+
+TEST_CASE("a canary that SIGTERM tells to leave is rolled back", "[canary][kill]") {
+  const Deployment deployment(2);
+  const ServerProcess& server = deployment.server;
+  REQUIRE(server.control_command({"reload", "--canary", "1h"}).status == 0);
+  REQUIRE(eventually(20s, [&] { return server.log_has("is the canary of generation 2"); }));
+  REQUIRE(::kill(server.worker(0).at("pid").get<pid_t>(), SIGTERM) == 0);
+  CHECK(eventually(20s, [&] {
+    return server.log_has("generation 2 is rolled back: somebody has told the canary to leave (SIGTERM)");
+  }));
+  CHECK(eventually(20s, [&] { return all_of_generation(server, 1); }));
+}
+
 TEST_CASE("rollback while a canary is watched ends the rollout", "[canary][rollback]") {
   const Deployment deployment(2);
   const ServerProcess& server = deployment.server;
