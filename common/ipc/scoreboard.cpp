@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <stdexcept>
 #include <system_error>
@@ -93,9 +94,12 @@ void take_row(WorkerRow& row) noexcept {
 double stuck_seconds(const WorkerRow& row, std::uint64_t now_ms) noexcept {
   const WorkerPhase phase = row.phase.load();
   const std::uint64_t stamp = row.stamp_ms.load();
+  // As the watchdog has it: one turn may execute hundreds of requests, and each of them is progress.
+  const std::uint64_t began = row.running.started_ns.load(std::memory_order_relaxed) / 1'000'000;
+  const std::uint64_t progress = began <= now_ms ? std::max(stamp, began) : stamp;
   const bool turns = phase != WorkerPhase::ready && phase != WorkerPhase::draining;  // it boots: it may take its time
-  if (turns || stamp + kStuckMs > now_ms) return 0;
-  return static_cast<double>(now_ms - stamp) / 1000.0;
+  if (turns || progress + kStuckMs > now_ms) return 0;
+  return static_cast<double>(now_ms - progress) / 1000.0;
 }
 
 const char* to_string(SlotState state) noexcept {

@@ -108,6 +108,20 @@ TEST_CASE("Redis counts as reachable only through a ready worker that lives") {
   CHECK(fleet_readiness(board).redis);
 }
 
+// The watchdog leaves such a worker alone, but /status, /ready and the canary took it for one that hangs.
+TEST_CASE("a worker that goes from one request to the next is not stuck, although its loop does not turn") {
+  Scoreboard board = make_board();
+  WorkerRow& row = board.worker(0, 0);
+  const std::uint64_t now = monotonic_ms();
+  row.stamp_ms = now - 9'000;
+  row.running.started_ns = (now - 100) * 1'000'000;
+  CHECK(stuck_seconds(row, now) == 0);
+  CHECK_FALSE(fleet_readiness(board).stuck);
+  row.running.started_ns = (now - 3'000) * 1'000'000;
+  CHECK(stuck_seconds(row, now) == 3);
+  CHECK(fleet_readiness(board).stuck);
+}
+
 TEST_CASE("the fleet is not ready while every ready worker is stuck") {
   Scoreboard board = make_board();
   board.worker(0, 0).stamp_ms = monotonic_ms() - 5'000;
