@@ -8,6 +8,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "common/config/redis_url.h"
 #include "common/ipc/status/fleet.h"
 #include "common/log.h"
 #include "pronghorn/concurrent.h"
@@ -37,6 +38,14 @@ std::string what_of(const std::exception_ptr& error) {
   }
 }
 
+// When Redis came up, as seconds since 1970, if other workers are connected to the same one; else 0.
+std::uint64_t redis_up_since(const Scoreboard& board, const Config& config) {
+  const std::string address = redis_address(config);
+  if (address == "none" || display_redis_url(parse_redis_url(address)) != board.server().redis_address.get()) return 0;
+  const FleetRedis redis = fleet_redis(board);
+  return redis.state == RedisState::up ? redis.since_at : 0;
+}
+
 }  // namespace
 
 WorkerProcess::WorkerProcess(Handover handover, Scoreboard& board, Survival* survival, void (*setup)(App&))
@@ -63,6 +72,7 @@ StateServices& WorkerProcess::services() {
 
 int WorkerProcess::run() {
   take_row(row_);
+  row_.redis_since_at.store(redis_up_since(board_, config_));
   row_.incarnation.set(name_this_process());
   copy_log_to(&row_.log);
   record_modules(row_.modules);

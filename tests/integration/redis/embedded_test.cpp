@@ -2,6 +2,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 
@@ -100,6 +101,19 @@ TEST_CASE("an embedded Redis is up when it has loaded its data", "[redis][embedd
   REQUIRE(eventually(20s, [&] { return server.log_lines("redis is up").size() == 2; }));
   CHECK(redis_cli({"GET", "1"}) == "v\n");
   CHECK(server.wait_redis());
+}
+
+// New workers said that it has been up since they connected.
+TEST_CASE("a rollout does not change since when Redis has been up", "[redis][embedded][reload]") {
+  const ServerProcess server(embedded());
+  REQUIRE(eventually(10s, [&] { return server.status().at("redis").at("state") == "up"; }));
+  const auto since = server.status().at("redis").at("since");
+  const std::time_t before = std::time(nullptr);
+  REQUIRE(eventually(5s, [&] { return std::time(nullptr) > before + 1; }));  // it is told in whole seconds
+  REQUIRE(server.control_command({"reload", "--wait"}).status == 0);
+  REQUIRE(eventually(
+      10s, [&] { return server.worker(0).at("old_pid") == 0 && server.status().at("redis").at("state") == "up"; }));
+  CHECK(server.status().at("redis").at("since") == since);
 }
 
 TEST_CASE("sessions outlive the server with the embedded Redis", "[redis][embedded]") {

@@ -1,6 +1,7 @@
 #include "worker/state/redis/health/redis_status.h"
 
 #include <chrono>
+#include <utility>
 
 namespace pronghorn::worker {
 namespace {
@@ -17,7 +18,9 @@ std::uint64_t now_s() {
 void RedisStatus::set(RedisState state, std::string_view reason) noexcept {
   row_.redis_error.set(reason);
   if (row_.redis_state.load(std::memory_order_relaxed) == state && row_.redis_since_at.load() != 0) return;
-  row_.redis_since_at.store(now_s(), std::memory_order_relaxed);
+  if (state == RedisState::down) up_since_at_ = 0;
+  const std::uint64_t earlier = state == RedisState::up ? std::exchange(up_since_at_, 0) : 0;
+  row_.redis_since_at.store(earlier != 0 ? earlier : now_s(), std::memory_order_relaxed);
   row_.redis_state.store(state, std::memory_order_relaxed);
 }
 

@@ -19,7 +19,9 @@ struct RedisNodeFacts {
 // The only writer of the row's redis_* fields other than counters. Context: loop thread.
 class RedisStatus {
  public:
-  explicit RedisStatus(WorkerRow& row) noexcept : row_(row) {}
+  // A time in the row's redis_since_at: Redis has been up since then for other workers, and so for this one if it reaches
+  // it at once.
+  explicit RedisStatus(WorkerRow& row) noexcept : row_(row), up_since_at_(row.redis_since_at.load()) {}
 
   // Records the state, why it is not `up`, and since when if the state changes.
   void set(RedisState state, std::string_view reason = {}) noexcept;
@@ -28,6 +30,7 @@ class RedisStatus {
 
  private:
   WorkerRow& row_;
+  std::uint64_t up_since_at_;  // seconds since 1970; 0: since this worker reaches it
 };
 
 }  // namespace pronghorn::worker
