@@ -101,6 +101,7 @@ int distribute(const Handover& handover) {
     DistributorProcess process(&loop, handover, board, row);
     uv_run(&loop, UV_RUN_DEFAULT);
   }
+  worker::ignore_sigterm();
   uv_run(&loop, UV_RUN_DEFAULT);  // handles that are being closed
   uv_loop_close(&loop);
   return 0;

@@ -13,6 +13,7 @@
 #include "common/log.h"
 #include "pronghorn/concurrent.h"
 #include "pronghorn/timer.h"
+#include "worker/process/child_programs.h"
 #include "worker/process/crash/crash_handler.h"
 #include "worker/process/crash/modules.h"
 #include "worker/run_worker.h"
@@ -296,6 +297,7 @@ void WorkerProcess::close_handles() {
   heartbeat_.reset();
   channel_.reset();
   terminate_.reset();
+  ignore_sigterm();  // of which a second one, to the whole group, would look like a crash
   leave_timer_.reset();
   admin_.reset();
   runtime_->destroy_background_tasks();  // they may use the application's state

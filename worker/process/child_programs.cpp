@@ -63,4 +63,6 @@ void ignore_group_signals() noexcept {
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
 }
 
+void ignore_sigterm() noexcept { handle(SIGTERM, do_nothing); }
+
 }  // namespace pronghorn::worker

@@ -97,6 +97,16 @@ TEST_CASE("a worker that SIGTERM tells to leave is replaced while its last reque
   CHECK(server.log_lines(" error ").empty());
 }
 
+// The handler was gone while its last objects were destroyed: a SIGTERM to the process group, or one of systemd to all
+// processes of the service, left an error and a crash report.
+TEST_CASE("SIGTERM that comes again while a worker exits does not look like a crash", "[kill]") {
+  const ServerProcess server({.app = app_path("apps/slow_exit"), .workers = 1});
+  const pid_t leaving = server.worker_pids().at(0);
+  REQUIRE(eventually(20s, [&] { return ::kill(leaving, SIGTERM) != 0; }));
+  CHECK(eventually(10s, [&] { return server.log_has("worker 0 has stopped"); }));
+  CHECK(server.log_lines(" error ").empty());
+}
+
 TEST_CASE("the log says when a slot has a worker again", "[kill]") {
   const ServerProcess server({.workers = 2});
   REQUIRE(::kill(server.worker(1).at("pid").get<pid_t>(), SIGKILL) == 0);
