@@ -13,6 +13,7 @@
 #include "common/ipc/status/status.h"
 #include "common/text/json_text.h"
 #include "common/version.h"
+#include "supervisor/crash/exit_facts.h"
 
 namespace pronghorn::supervisor {
 namespace {
@@ -89,7 +90,7 @@ void ControlCommands::scale(const Request& request, const ControlSocket::Reply& 
   }
   const auto scaled = actions_.scale(argument.starts_with('-') ? -*number : *number, relative);
   if (!scaled) return reply(failure(scaled.error()));
-  reply(dump_json({{"ok", true}, {"workers", *scaled}, {"message", fmt::format("{} workers", *scaled)}}));
+  reply(dump_json({{"ok", true}, {"workers", *scaled}, {"message", counted(*scaled, "worker")}}));
 }
 
 // The argument replaces the option `canary`, in milliseconds.

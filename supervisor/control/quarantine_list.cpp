@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "common/log.h"
+#include "supervisor/crash/exit_facts.h"
 
 namespace pronghorn::supervisor {
 namespace {
@@ -148,9 +149,9 @@ void QuarantineList::remove(QuarantineRow& row, std::string_view why) {
   table_.version.fetch_add(1, std::memory_order_release);
   told_full_ = false;
   if (!request) return;
-  log_info(
-      fmt::format("the quarantine of {} {}: it refused {} requests here", describe(*request), why, row.refused.load()),
-      {{"quarantine", request->id}});
+  log_info(fmt::format("the quarantine of {} {}: it refused {} here", describe(*request), why,
+                       counted(row.refused.load(), "request")),
+           {{"quarantine", request->id}});
 }
 
 void QuarantineList::forget_old(std::uint64_t now) {

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "supervisor/crash/exit_facts.h"
+
 namespace pronghorn::supervisor {
 namespace {
 
@@ -61,8 +63,8 @@ std::string judge_hung(const Figures& canary, const Figures& others) {
   }
   if (canary.silent_ms < kSilentMs || static_cast<double>(canary.silent_ms) <= patience_ms(others)) return {};
   if (others.silent_ms >= kSilentMs) return {};
-  return fmt::format("it has answered nothing for {:.1f} s, with {} requests in flight",
-                     static_cast<double>(canary.silent_ms) / 1e3, canary.hung);
+  return fmt::format("it has answered nothing for {:.1f} s, with {} in flight",
+                     static_cast<double>(canary.silent_ms) / 1e3, counted(canary.hung, "request"));
 }
 
 std::string judge_latency(const Figures& canary, const Figures& others) {

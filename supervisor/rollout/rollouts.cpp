@@ -236,11 +236,10 @@ void Rollouts::look_at_canary(std::uint64_t now) {
 }
 
 void Rollouts::pass(const Figures& canary) {
+  const std::string answered = counted(canary.requests, "request");
   log_info(canary.requests < kEnoughForErrors
-               ? fmt::format("the canary has answered {} requests, too few to judge it; the rollout continues",
-                             canary.requests)
-               : fmt::format("the canary is as good as the others after {} requests; the rollout continues",
-                             canary.requests),
+               ? fmt::format("the canary has answered {}, too few to judge it; the rollout continues", answered)
+               : fmt::format("the canary is as good as the others after {}; the rollout continues", answered),
            {{"generation", next_.generation}});
   stage_ = Stage::replacing;
   replace_next();

@@ -257,7 +257,7 @@ void SocketConnection::end(bool moves) noexcept {
 
 void SocketConnection::drain(bool close_idle) {
   const bool moves = context_.hands_over && stream_.notes().entry() != nullptr;
-  if (close_idle && !moves) begin_close(kCloseGoingAway, "the server is stopping");
+  if (close_idle && !moves) begin_close(kCloseGoingAway, "this server process is stopping");
 }
 
 bool SocketConnection::can_move() const noexcept {

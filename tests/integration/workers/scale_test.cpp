@@ -67,7 +67,7 @@ TEST_CASE("a slot that drained during a reload comes back with the new configura
     slow.emplace_back(server.address()).send_raw("GET /slow?ms=4000 HTTP/1.1\r\nHost: a\r\n\r\n");
   }
   REQUIRE(eventually(5s, [&] { return server.status().at("totals").at("in_flight") == 13; }));
-  REQUIRE(server.control_command({"scale", "1"}).status == 0);
+  REQUIRE(server.control_command({"scale", "1"}).out == "1 worker\n");
   write_file(file, "max_body = \"1MiB\"\n");
   REQUIRE(server.control_command({"reload", "--wait"}).status == 0);
   REQUIRE(server.control_command({"scale", "2"}).status == 0);

@@ -203,7 +203,7 @@ TEST_CASE_METHOD(EchoingTunnel, "WebSockets of a draining worker are closed, and
   CHECK(client.heard() == Texts{"text still here"});
   tunnels.http().connection().drain(true);
   tunnels.http().run();
-  CHECK(client.heard() == Texts{"close 1001 the server is stopping"});
+  CHECK(client.heard() == Texts{"close 1001 this server process is stopping"});
   client.close(1001);
   client.finish();
   CHECK(closes.code == 1001);

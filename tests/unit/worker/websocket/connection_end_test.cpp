@@ -114,7 +114,7 @@ const std::vector<Way>& ways() {
        },
        1006, ""},
       {"the worker stops", [](Test& test) { test.connection().drain(true), test.end_turn(), test.leave(); }, 1001,
-       "the server is stopping"},
+       "this server process is stopping"},
       {"a handler waits while the client leaves",
        [](Test& test) {
          test.say("wait");
