@@ -116,8 +116,9 @@ struct TokenOptions {
   // The keys that sign and verify. A set without a key that signs is for an application that only verifies.
   KeySet keys = {};
   // In place of `keys`: loads them in each worker when a token first needs them, for example from Redis or a file of
-  // another program. Called again, at most every 10 s, when a token names a key that is not in the set. If it throws,
-  // the request fails with what it threw.
+  // another program. Called again, at most every 10 s, when a token names a key that is not in the set. Requests that
+  // come meanwhile wait for it. If it throws, they fail with what it threw, and so do those with a key that is not in
+  // the set, until it is called again.
   std::function<Task<KeySet>(Worker&)> load_keys = {};
 
   std::string issuer;         // the claim "iss": set in new tokens, and required. Not empty.

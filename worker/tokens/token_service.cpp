@@ -23,7 +23,6 @@ using std::chrono::steady_clock;
 using Family = worker::TokenStore::Family;
 
 constexpr auto kYear = std::chrono::hours(366 * 24);
-constexpr auto kLoadAgain = 10s;
 constexpr const char* kOwnClaims[] = {"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "scope", "sid"};
 
 std::int64_t now_s() {
@@ -105,12 +104,11 @@ TokenService::TokenService(TokenOptions options)
 }
 
 Task<void> TokenService::load_keys(Request& request) {
-  loaded_ = steady_clock::now();  // at once, so that a flood of unknown keys loads them once
-  const KeySet loaded = co_await options_.load_keys(request.worker());
-  if (loaded.empty()) throw std::runtime_error("load_keys has returned no keys");
+  Task<worker::KeyLoader::Keys> loading = loader_.load([&] { return options_.load_keys(request.worker()); });
+  worker::KeyLoader::Keys loaded = co_await std::move(loading);
   // Strangers can make a worker load the keys again; what it remembers is only lost if they have changed.
-  if (keys_ != nullptr && keys_->same_as(*loaded.keys())) co_return;
-  keys_ = loaded.keys();
+  if (keys_ != nullptr && keys_->same_as(*loaded)) co_return;
+  keys_ = std::move(loaded);
   memory_.clear();  // tokens of keys that are no longer in the set
 }
 
@@ -120,8 +118,6 @@ Task<void> TokenService::need_keys(Request& request) {
   if (options_.revocable && options_.when_unavailable == WhenUnavailable::deny) store_of(request).require_redis();
   co_await load_keys(request);
 }
-
-bool TokenService::may_load_again() const { return options_.load_keys && steady_clock::now() - loaded_ >= kLoadAgain; }
 
 TokenService::Found TokenService::look_up(std::string_view token) {
   if (token.size() > kMaxToken) return std::unexpected(TokenFault::malformed);
@@ -149,8 +145,9 @@ Token TokenService::verify_now(Request& request, std::string_view token) {
 Task<Token> TokenService::verify(Request& request, std::string_view token) {
   co_await need_keys(request);
   Found found = look_up(token);
-  if (!found && found.error() == TokenFault::unknown_key && may_load_again()) {
-    co_await load_keys(request);
+  if (!found && found.error() == TokenFault::unknown_key && options_.load_keys) {
+    if (loader_.may_load()) co_await load_keys(request);
+    loader_.require_loaded();
     found = look_up(token);
   }
   if (!found) throw refusal(request, found.error());
@@ -177,9 +174,14 @@ Task<void> TokenService::require_unrevoked(Request& request, std::shared_ptr<Rem
   throw invalid_token("the token has been revoked", options_.issuer);
 }
 
-std::string TokenService::sign(const Family& content, std::string_view family) {
+worker::SignatureKey& TokenService::require_signer() const {
   worker::SignatureKey* const key = keys_->signer();
   if (key == nullptr) throw std::logic_error("tokens: no key of the set can sign");
+  return *key;
+}
+
+std::string TokenService::sign(const Family& content, std::string_view family) {
+  worker::SignatureKey& key = require_signer();
   json claims = further_claims(content.claims);
   const std::int64_t now = now_s();
   claims["iss"] = options_.issuer;
@@ -190,7 +192,7 @@ std::string TokenService::sign(const Family& content, std::string_view family) {
   if (!options_.audience.empty()) claims["aud"] = options_.audience;
   if (!content.scope.empty()) claims["scope"] = content.scope;
   if (!family.empty()) claims["sid"] = family;
-  std::string token = worker::sign_jwt(*key, claims);
+  std::string token = worker::sign_jwt(key, claims);
   require(token.size() <= kMaxToken, "the token would be longer than 8 KiB");
   return token;
 }
@@ -222,6 +224,7 @@ Task<TokenPair> TokenService::refresh(Request& request, std::string text) {
     throw invalid_token("the refresh token is malformed", options_.issuer);
   }
   co_await need_keys(request);
+  static_cast<void>(require_signer());  // before the token is used up
   const worker::RefreshToken next = worker::next_refresh_token(*presented);
   using Outcome = worker::TokenStore::Rotation::Outcome;
   const worker::TokenStore::Rotation rotation = co_await store_of(request).rotate(

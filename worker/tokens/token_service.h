@@ -11,6 +11,7 @@
 #include "pronghorn/token.h"
 #include "worker/crypto/jwt/jwt.h"
 #include "worker/state/tokens/token_store.h"
+#include "worker/tokens/key_loader.h"
 #include "worker/tokens/refresh_token.h"
 #include "worker/tokens/token_memory.h"
 
@@ -48,9 +49,10 @@ class TokenService {
   [[nodiscard]] HttpError refusal(Request& request, TokenFault fault) const;
   [[nodiscard]] Task<void> need_keys(Request& request);
   [[nodiscard]] Task<void> load_keys(Request& request);
-  [[nodiscard]] bool may_load_again() const;
   [[nodiscard]] Task<void> require_unrevoked(Request& request, std::shared_ptr<RememberedToken> token);
 
+  // Throws std::logic_error if no key can sign.
+  [[nodiscard]] worker::SignatureKey& require_signer() const;
   [[nodiscard]] std::string sign(const worker::TokenStore::Family& content, std::string_view family);
   void require_refresh_tokens() const;
   void require_revocable() const;
@@ -60,7 +62,7 @@ class TokenService {
   TokenOptions options_;
   worker::TokenRules rules_;
   std::shared_ptr<KeyRing> keys_;  // null until load_keys has been called
-  std::chrono::steady_clock::time_point loaded_{};
+  worker::KeyLoader loader_;
   worker::TokenMemory memory_;
 };
 

@@ -181,6 +181,44 @@ TEST_CASE("keys are loaded when they are needed, and again for a key that is not
   CHECK(without.client.post("/login?user=ann").status == 500);
 }
 
+// Each of the requests that came before there were keys loaded them.
+TEST_CASE("requests that come while the keys are loaded wait for them", "[token]") {
+  int loads = 0;
+  TokenOptions options = shop_options();
+  options.keys = {};
+  options.load_keys = [&loads](Worker&) -> Task<KeySet> {
+    ++loads;
+    co_await sleep_for(1ms);
+    co_return key_set_from(es256_key());
+  };
+  const TokenShop shop;
+  const auto setup = [&options](App& app) {
+    const Tokens tokens(options);
+    app.post("/verify-two", [tokens](Request& request) -> Task<Response> {
+      const std::string token(co_await request.body());
+      const auto [one, other] = co_await when_all(tokens.verify(request, token), tokens.verify(request, token));
+      co_return text(one.subject() + other.subject());
+    });
+  };
+  TestClient client(setup, {.redis = shop.redis.url()});
+  CHECK(client.post("/verify-two", TokenShop(shop_options(), shop.redis.url()).access()).body == "annann");
+  CHECK(loads == 1);
+}
+
+// It was used up although no new one could be signed.
+TEST_CASE("a refresh token stays valid where no key can sign", "[token]") {
+  TokenShop shop;
+  const std::string token = shop.login().at("refresh");
+  json public_half = json::parse(es256_key());
+  public_half.erase("d");
+  TokenOptions options = shop_options();
+  options.keys = {};
+  options.load_keys = [public_half](Worker&) -> Task<KeySet> { co_return key_set_from(public_half.dump()); };
+  TokenShop verifier(options, shop.redis.url());
+  CHECK(verifier.refresh(token).status == 500);
+  CHECK(shop.refresh(token).status == 200);
+}
+
 TEST_CASE("tokens travel in cookies if the application wants it", "[token]") {
   TokenOptions options = shop_options();
   options.cookie = "access";
