@@ -6,6 +6,7 @@ const Script& session_write_script() {
   static const Script script(R"lua(
 local key, old, mark = KEYS[1], ARGV[5] == '1' and KEYS[2], ARGV[6] == '1' and KEYS[#KEYS]
 local sets = tonumber(ARGV[4])
+local value = mark and redis.call('GET', mark)  -- first: if it fails, nothing has changed
 if old and redis.call('EXISTS', old) == 1 then
   redis.call('RENAME', old, key)
 elseif old and sets == 0 then
@@ -18,14 +19,8 @@ if ARGV[7] ~= '' then redis.call('HSET', key, '_pronghorn.born', ARGV[7]) end
 local last = 7 + 2 * sets
 for i = 8, last, 2 do redis.call('HSET', key, ARGV[i], ARGV[i + 1]) end
 for i = last + 1, #ARGV do redis.call('HDEL', key, ARGV[i]) end
-if mark then
-  local value = redis.call('GET', mark)
-  if value then
-    redis.call('HSET', key, '_pronghorn.mark', value)
-  else
-    redis.call('HDEL', key, '_pronghorn.mark')
-  end
-end
+if mark and value then redis.call('HSET', key, '_pronghorn.mark', value) end
+if mark and not value then redis.call('HDEL', key, '_pronghorn.mark') end
 redis.call('PEXPIRE', key, ARGV[1])
 return 1
 )lua");
@@ -37,11 +32,9 @@ const Script& session_increment_script() {
   static const Script script(R"lua(
 local key, field = KEYS[1], ARGV[4]
 if ARGV[2] == '0' and redis.call('EXISTS', key) == 0 then return false end
-if ARGV[6] == '=' then redis.call('HSET', key, field, ARGV[7]) end
-if ARGV[6] == '-' then redis.call('HDEL', key, field) end
-redis.call('HINCRBY', key, field, ARGV[5])
+if ARGV[6] ~= '' then redis.call('HSET', key, field, ARGV[6]) else redis.call('HINCRBY', key, field, ARGV[5]) end
 if ARGV[2] == '1' then redis.call('HSETNX', key, '_pronghorn.sent', ARGV[3]) end
-if ARGV[8] ~= '' then redis.call('HSETNX', key, '_pronghorn.born', ARGV[8]) end
+if ARGV[7] ~= '' then redis.call('HSETNX', key, '_pronghorn.born', ARGV[7]) end
 redis.call('PEXPIRE', key, ARGV[1])
 return redis.call('HGET', key, field)
 )lua");

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <span>
 #include <stdexcept>
 #include <utility>
@@ -32,13 +33,15 @@ std::int64_t now_ms() {
 }
 std::int64_t now_s() { return now_ms() / 1000; }
 
-// The result for a session that has ended meanwhile: the value that the counter would have had just before.
+// What the counter is as far as this request knows: if it has set or erased it, or the session has ended meanwhile.
 std::int64_t counted_locally(const SessionState& state, std::string_view name, std::int64_t by) {
-  const std::optional<std::string> before = state.get(name);
+  const std::string text = state.get(name).value_or("0");
   std::int64_t value = 0;
-  if (__builtin_add_overflow(before ? Reply(*before).integer() : 0, by, &value)) {
-    throw RedisError("increment would overflow");
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size()) {
+    throw RedisError("the session field to increment is not an integer");
   }
+  if (__builtin_add_overflow(value, by, &value)) throw RedisError("increment would overflow");
   return value;
 }
 
@@ -372,12 +375,11 @@ Task<std::int64_t> SessionStore::increment(std::shared_ptr<SessionState> state, 
   const std::string amount = std::to_string(by);
   const SessionState::Change* change = state->change(name);
   const bool staged = change != nullptr && change->staged;
-  const std::string base = staged && change->value ? *change->value : "";
+  const std::string known = staged ? std::to_string(counted_locally(*state, name, by)) : "";
   const std::array<std::string_view, 1> keys{key};
   const std::string ttl = std::to_string(ttl_of(*state).count());
   const std::string born = state->made_here && state->born_ms > 0 ? std::to_string(state->born_ms) : "";
-  const std::array<std::string_view, 8> args{
-      ttl, state->made_here ? "1" : "0", now, name, amount, !staged ? "" : change->value ? "=" : "-", base, born};
+  const std::array<std::string_view, 7> args{ttl, state->made_here ? "1" : "0", now, name, amount, known, born};
   const Reply counted = co_await run_script(*client_, session_increment_script(), keys, args);
   require_permitted(counted);
 

@@ -97,6 +97,20 @@ TEST_CASE("increment creates a session, continues from a value set before, and i
   CHECK(std::stol(redis.command({"PTTL", key_of(id)})) > 0);
 }
 
+// It stayed in Redis for ever.
+TEST_CASE("an increment that Redis refuses leaves no session behind", "[session]") {
+  RedisProcess redis;
+  StateWorker worker(redis.url());
+  worker.ready();
+  Visit visit(worker);
+  Session session = visit.session();
+  session.set("word", "abc");
+  CHECK_THROWS_AS(worker.run(session.increment("word")), RedisError);
+  session.set("most", "9223372036854775807");
+  CHECK_THROWS_AS(worker.run(session.increment("most")), RedisError);
+  CHECK(redis.command({"DBSIZE"}) == "0");
+}
+
 TEST_CASE("the reserved field name is rejected", "[session]") {
   RedisProcess redis;
   StateWorker worker(redis.url());

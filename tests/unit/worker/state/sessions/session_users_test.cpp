@@ -192,6 +192,22 @@ TEST_CASE("a mark of the wrong type in Redis keeps the sessions of its user out"
   CHECK_THROWS_AS(visit.session(), RedisError);
 }
 
+// The session had been moved to an id that its client did not get, without an end.
+TEST_CASE("a login that fails for a mark of the wrong type leaves the session as it was", "[session][users]") {
+  RedisProcess redis;
+  StateWorker worker(redis.url());
+  worker.ready();
+  const std::string id = new_session(worker);
+  const std::string before = redis.command({"DBSIZE"});
+  redis.command({"LPUSH", "app:u:{" + worker::user_tag("ann") + "}", "x"});
+  Visit visit(worker, id);
+  visit.session().login("ann");
+  CHECK_THROWS_AS(visit.commit(), RedisError);
+  CHECK(redis.command({"EXISTS", key_of(id)}) == "1");
+  redis.command({"DEL", "app:u:{" + worker::user_tag("ann") + "}"});
+  CHECK(redis.command({"DBSIZE"}) == before);
+}
+
 TEST_CASE("an id with a user's tag that Redis does not know is not adopted", "[session][users]") {
   RedisProcess redis;
   StateWorker worker(redis.url());
