@@ -23,10 +23,10 @@ namespace {
 using std::chrono::milliseconds;
 using namespace std::chrono_literals;
 
-constexpr milliseconds kLongestHandler = 2min;  // of a cached() route whose response is stored
-constexpr milliseconds kLook = 200ms;           // how often a waiting worker looks whether the filling one still lives
-constexpr auto kRefreshAgain = 1s;              // after a refresh that failed
-constexpr std::size_t kMostFailed = 1000;       // keys that are remembered for it
+constexpr milliseconds kLongestFill = 2min;  // of what is stored: the versions of its tags must live for longer
+constexpr milliseconds kLook = 200ms;        // how often a waiting worker looks whether the filling one still lives
+constexpr auto kRefreshAgain = 1s;           // after a refresh that failed
+constexpr std::size_t kMostFailed = 1000;    // keys that are remembered for it
 
 CacheAnswer answer_of(Judged judged) {
   CacheAnswer answer;
@@ -70,7 +70,8 @@ std::shared_ptr<CacheCall> CacheService::prepare(std::string_view key, const Cac
   call->lifetime = {options.ttl, options.stale, options.negative};
   for (const std::string_view tag : options.tags.list()) {
     require_cache_text("tag", tag);
-    call->tags.push_back({store_.tag_key(tag), std::max(options.ttl + options.stale, options.negative)});
+    const milliseconds longest = std::max(options.ttl + options.stale, options.negative);
+    call->tags.push_back({store_.tag_key(tag), longest + kLongestFill});
   }
   call->max_value = options.max_value;
   call->local = options.local && local_.copies().max_bytes() > 0;
@@ -84,7 +85,7 @@ std::shared_ptr<CacheCall> CacheService::prepare_response(std::string_view name,
   call->keys = store_.keys_of(name, kResponses);
   for (const std::string& tag : options.tags) call->tags.push_back({store_.tag_key(tag), kLongestCached});
   if (!resource.empty()) {
-    call->tags.push_back({store_.keys_of(resource, kResources).entry, options.ttl + options.stale + kLongestHandler});
+    call->tags.push_back({store_.keys_of(resource, kResources).entry, options.ttl + options.stale + kLongestFill});
   }
   call->max_value = SIZE_MAX;
   call->refreshes_in_background = false;

@@ -65,6 +65,22 @@ TEST_CASE("a tag lives as long as the entries that carry it", "[cache]") {
   CHECK(std::stol(redis.command({"PTTL", "app:c:t:t"})) > 1'400'000);
 }
 
+// The version of a tag is read before the fill and lived only as long as the entry would, so of a fill that took longer
+// nothing was ever found in the cache.
+TEST_CASE("a value with a tag is kept although its fill took longer than it may live", "[cache]") {
+  const RedisProcess redis;
+  CacheWorker worker(redis.url());
+  const CacheOptions options{.ttl = 300ms, .negative = 0ms, .tags = {"t"}};
+  HeldFill fill;
+  Task<std::string> filling = worker.cache().get_or_fill("k", options, fill.function());
+  start(worker, filling);
+  CHECK(worker.wait([&redis] { return redis.command({"EXISTS", "app:c:t:t"}) == "1"; }));
+  worker.turn(400ms);
+  fill.value = "slow";
+  CHECK(worker.finish(filling) == "slow");
+  CHECK(worker.get("k", "fresh", {.ttl = 1h, .tags = {"t"}}) == "slow");
+}
+
 TEST_CASE("a key that is invalidated while its fill runs is computed anew", "[cache]") {
   const RedisProcess redis;
   CacheWorker first(redis.url());
