@@ -10,7 +10,8 @@
 //
 // All handlers of a worker share the connection. Commands that would change it for the others, or make them wait, throw
 // RedisError before anything is sent: subscriptions and MONITOR, WAIT, WATCH, AUTH, SELECT, HELLO, RESET, QUIT, CLIENT
-// REPLY, MULTI unless the same pipeline() also ends it. Blocking reads (BLPOP, XREAD BLOCK ...): see Redis::run().
+// REPLY, TRACKING and CACHING, MULTI unless the same pipeline() also ends it. Blocking reads (BLPOP, XREAD BLOCK ...):
+// see Redis::run().
 #pragma once
 
 #include <charconv>

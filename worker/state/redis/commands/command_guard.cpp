@@ -17,6 +17,8 @@ constexpr std::array<std::string_view, 19> kChangesConnection{
     "SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE", "UNSUBSCRIBE", "PUNSUBSCRIBE", "SUNSUBSCRIBE", "MONITOR",
     "AUTH",      "SELECT",     "HELLO",      "RESET",       "QUIT",         "WATCH",        "UNWATCH",
     "SYNC",      "PSYNC",      "READONLY",   "READWRITE",   "ASKING"};
+// The same for CLIENT. Local copies of the cache rely on the tracking of the connection.
+constexpr std::array<std::string_view, 3> kClientChangesConnection{"REPLY", "TRACKING", "CACHING"};
 // Commands that hold up every later command on the connection.
 constexpr std::array<std::string_view, 8> kBlocks{"BLPOP",  "BRPOP",    "BRPOPLPUSH", "BLMOVE",
                                                   "BLMPOP", "BZPOPMIN", "BZPOPMAX",   "BZMPOP"};
@@ -37,9 +39,9 @@ void require_shareable(const std::vector<std::string>& words) {
   std::size_t size = 0;
   for (const std::string& word : words) size += word.size();
   if (size > RedisNode::kMaxCommand) throw RedisError("a Redis command exceeds 512 MiB");
-  const bool reply_mode =
-      equal_ignoring_case(name, "CLIENT") && words.size() > 1 && equal_ignoring_case(words[1], "REPLY");
-  if (reply_mode || is_one_of(name, kChangesConnection)) {
+  const bool client_mode =
+      equal_ignoring_case(name, "CLIENT") && words.size() > 1 && is_one_of(words[1], kClientChangesConnection);
+  if (client_mode || is_one_of(name, kChangesConnection)) {
     throw RedisError(name + " is not allowed: it changes the connection that all handlers of the worker share");
   }
   const bool blocking_read =

@@ -13,6 +13,8 @@ TEST_CASE("commands that would change the shared connection are rejected before 
   CHECK_THROWS_AS(worker.run(worker.redis().pipeline({Command("XREAD", "BLOCK", 0, "STREAMS", "s", "$")})), RedisError);
   CHECK_THROWS_AS(worker.command("MULTI"), RedisError);
   CHECK_THROWS_AS(worker.command("client", "reply", "off"), RedisError);
+  CHECK_THROWS_AS(worker.command("CLIENT", "TRACKING", "OFF"), RedisError);
+  CHECK_THROWS_AS(worker.command("CLIENT", "CACHING", "YES"), RedisError);
   CHECK_THROWS_AS(worker.run(worker.redis().run(Command(std::vector<std::string>{}))), RedisError);
   CHECK(worker.command("PING").string() == "PONG");
   CHECK((*worker.row)[Count::redis_commands].load() == 1);
