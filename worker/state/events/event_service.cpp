@@ -37,7 +37,7 @@ EventService::EventService(RedisClient* client, Subscriber* subscriber, Subscrib
                            WorkerRow& row)
     : client_(client),
       subscriber_(subscriber),
-      names_(config.name),
+      names_(config),
       tally_(names_, row),
       topics_(client, topics, names_, tally_) {}
 

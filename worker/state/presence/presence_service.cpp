@@ -35,7 +35,7 @@ PresenceService::PresenceService(RedisClient* client, Subscriber* subscriber, co
       subscriber_(subscriber),
       times_(times),
       prefix_(key_prefix(config.name) + ":p"),
-      names_(config.name) {}
+      names_(config) {}
 
 // ---- members
 

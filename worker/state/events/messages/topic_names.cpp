@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "common/config/redis_url.h"
 #include "pronghorn/topics.h"
 #include "worker/state/keys/key.h"
 
@@ -33,14 +34,26 @@ void require_pattern(std::string_view pattern) {
       fmt::format("on_event(): a pattern has 1 to {} bytes and no control characters", kMaxTopic));
 }
 
-TopicNames::TopicNames(std::string_view name) : prefix_(key_prefix(name) + ":e:") {}
+namespace {
+
+int database_of(const std::string& redis) {
+  return redis == "embedded" || redis == "none" ? 0 : parse_redis_url(redis).database;
+}
+
+}  // namespace
+
+TopicNames::TopicNames(const Config& config) : TopicNames(config.name, database_of(config.redis)) {}
+
+TopicNames::TopicNames(std::string_view name, int database)
+    : keys_(key_prefix(name) + ":e:"),
+      channels_(database == 0 ? keys_ : key_prefix(name) + ":e@" + std::to_string(database) + ":") {}
 
 std::string_view TopicNames::topic(std::string_view channel) const noexcept {
-  return channel.starts_with(prefix_) ? channel.substr(prefix_.size()) : std::string_view();
+  return channel.starts_with(channels_) ? channel.substr(channels_.size()) : std::string_view();
 }
 
 std::string TopicNames::glob(std::string_view pattern) const {
-  std::string glob = prefix_;  // escape_key() has left no special character in it
+  std::string glob = channels_;  // escape_key() has left no special character in it
   for (const char byte : pattern) {
     if (std::string_view("?[]\\^").find(byte) != std::string_view::npos) glob += '\\';
     glob += byte;
@@ -48,6 +61,6 @@ std::string TopicNames::glob(std::string_view pattern) const {
   return glob;
 }
 
-std::string TopicNames::tagged(std::string_view topic) const { return prefix_ + "{" + bounded_key(topic) + "}"; }
+std::string TopicNames::tagged(std::string_view topic) const { return keys_ + "{" + bounded_key(topic) + "}"; }
 
 }  // namespace pronghorn::worker

@@ -4,8 +4,7 @@
 #include <string>
 
 #include "pronghorn/topics.h"
-#include "support/catch.h"
-#include "support/processes/redis_process.h"
+#include "unit/worker/state/state_worker.h"
 #include "worker/state/events/messages/event_message.h"
 
 using namespace pronghorn;
@@ -40,6 +39,25 @@ TEST_CASE("the keys of a topic's history share a hash tag and have a bounded len
   CHECK(hostile.size() < 64);
   CHECK(hostile.find('}') == hostile.size() - 1);
   CHECK(names.facts_key("a{b") != names.facts_key("a}b"));
+}
+
+// Redis passes what is published on to subscribers whatever their database is.
+TEST_CASE("topics of two databases of one Redis are apart", "[events]") {
+  const RedisProcess redis({.password = {}, .tcp = true, .arguments = {}});
+  const std::string url = "redis://127.0.0.1:" + std::to_string(redis.port());
+  StateWorker production(url + "/1");
+  StateWorker staging(url + "/2");
+  production.ready();
+  staging.ready();
+  EventReader reader = Events(production.state->events).read("orders");
+  Task<Event> next = reader.next();
+  production.make_current();
+  next.start();
+  CHECK(production.wait([&] { return redis.command({"PUBSUB", "NUMSUB", "app:e@1:orders"}).ends_with("\n1"); }));
+  CHECK(staging.run(Events(staging.state->events).publish("orders", "staging")).receivers == 0);
+  CHECK(staging.run(Events(staging.state->events).publish("orders", "staging", {.history = 10})).receivers == 0);
+  CHECK(production.run(Events(production.state->events).publish("orders", "production")).receivers == 1);
+  CHECK(production.finish(next).payload == "production");
 }
 
 TEST_CASE("only '*' is special in a pattern", "[redis][events]") {
