@@ -202,7 +202,8 @@ class PRONGHORN_API Jobs {
   // Of all names, or of one. Throws std::invalid_argument for a name that enqueue() would not take.
   [[nodiscard]] Task<JobCounts> counts();
   [[nodiscard]] Task<JobCounts> counts(std::string_view name);
-  // Runs a job that has failed or is dead once more, with all its attempts. False if it is in neither state.
+  // Runs a job that has failed or is dead once more, with all its attempts. It is unique again, unless another job with
+  // its text waits or runs by now. False if it is in neither state.
   [[nodiscard]] Task<bool> retry(std::string_view id);
   // Removes a job that does not run. False if there is none, or if it runs.
   [[nodiscard]] Task<bool> drop(std::string_view id);

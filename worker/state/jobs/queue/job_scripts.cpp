@@ -10,10 +10,8 @@ namespace {
 // The seat of a job among the waiting: 2^44 jobs per priority, and 2^53 is the limit of a score.
 constexpr const char* kEnqueue = R"lua(
 local function enqueue(id, payload, priority, delay, unique, channel, name)
-  if unique ~= '' then
-    local other = call('HGET', UNIQUE, unique)
-    if other and call('HEXISTS', JOBS, other) == 1 then return {other, 0, 0} end
-  end
+  local other = unique ~= '' and unique_holder(unique)
+  if other then return {other, 0, 0} end
   local number = call('HINCRBY', TOTALS, 'enqueued', 1)
   local score = number - priority * 17592186044416
   call('HSET', DATA, id, payload)
@@ -154,7 +152,12 @@ check_types()
 if call('ZREM', FAILED, id) + call('ZREM', DEAD, id) == 0 then return 0 end
 local job = read(id)
 if not job then return 0 end
-job.failures, job.kills, job.interruptions, job.unique = 0, 0, 0, nil
+job.failures, job.kills, job.interruptions = 0, 0, 0
+if job.unique and not unique_holder(job.unique) then
+  call('HSET', UNIQUE, job.unique, id)
+else
+  job.unique = nil
+end
 wait(id, job, 0)
 return 1
 )lua");

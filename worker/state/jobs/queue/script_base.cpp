@@ -75,6 +75,11 @@ local function wait(id, job, due)
   write(id, job)
   if due > now then call('ZADD', LATER, due, id) else call('ZADD', WAIT, job.score, id) end
 end
+-- The job with that text that waits or runs.
+local function unique_holder(text)
+  local id = call('HGET', UNIQUE, text)
+  return id and call('HEXISTS', JOBS, id) == 1 and id or nil
+end
 local function free_unique(id, job)
   if job.unique and call('HGET', UNIQUE, job.unique) == id then call('HDEL', UNIQUE, job.unique) end
 end

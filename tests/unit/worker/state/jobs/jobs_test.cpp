@@ -198,6 +198,26 @@ TEST_CASE("a unique job is enqueued once until it has ended", "[jobs]") {
   CHECK(runs == 3);
 }
 
+TEST_CASE("a job that is retried is unique again, unless another has taken its text meanwhile", "[jobs]") {
+  const RedisProcess redis;
+  JobWorker worker(redis, "w1");
+  JobWorker without(redis, "w2");  // runs none
+  const std::string retried = worker.enqueue("email", "", {.unique = "welcome:7"});
+  const std::string other = worker.enqueue("email", "", {.unique = "welcome:8"});
+  worker.job("email", [](Job&) { throw std::runtime_error("no"); }, {.attempts = 1}).take_jobs();
+  CHECK(worker.wait_state(retried, JobState::failed));
+  CHECK(worker.wait_state(other, JobState::failed));
+  worker.state->jobs.stop_taking();
+  const std::string later = without.enqueue("email", "", {.unique = "welcome:8"});
+  CHECK(later != other);
+  CHECK(without.run(without.jobs().retry(retried)));
+  CHECK(without.run(without.jobs().retry(other)));
+  CHECK(without.enqueue("email", "", {.unique = "welcome:7"}) == retried);
+  CHECK(without.enqueue("email", "", {.unique = "welcome:8"}) == later);
+  CHECK(without.run(without.jobs().drop(other)));  // which does not free the text of the later one
+  CHECK(without.enqueue("email", "", {.unique = "welcome:8"}) == later);
+}
+
 TEST_CASE("a worker runs as many jobs of a name at once as its concurrency says", "[jobs]") {
   const RedisProcess redis;
   JobWorker worker(redis, "w1");
