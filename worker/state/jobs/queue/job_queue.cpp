@@ -284,7 +284,8 @@ Task<bool> JobQueue::take_sync() {
   for (const JobRun* run : runs_) known.push_back(run->id + "/" + std::to_string(run->attempt));
   for (const Settled& each : settled_) known.push_back(each.id + "/" + std::to_string(each.attempt));
   const std::string allowed = std::to_string(kInterruptionsAllowed);
-  Args args{surroundings_.owner, lease_text_, allowed, keep_failed_text_};
+  const std::string away = std::to_string((2 * kSyncPeriod).count());
+  Args args{surroundings_.owner, lease_text_, allowed, keep_failed_text_, away};
   args.insert(args.end(), known.begin(), known.end());
   std::string error;
   try {

@@ -59,12 +59,16 @@ const Script& sync_script() {
 local owner, lease, allowed, keep = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local known, alive, reply = {}, {}, {}
 check_types()
-for i = 5, #ARGV do known[ARGV[i]] = true end
-if #ARGV > 4 then call('ZADD', OWNERS, now + lease, owner) else call('ZREM', OWNERS, owner) end
+for i = 6, #ARGV do known[ARGV[i]] = true end
+if #ARGV > 5 then call('ZADD', OWNERS, now + lease, owner) else call('ZREM', OWNERS, owner) end
 local owners = call('ZRANGE', OWNERS, 0, -1, 'WITHSCORES')
+local synced = tonumber(call('HGET', TOTALS, 'synced') or now) or now
+local was_away = now - synced > tonumber(ARGV[5])
+if #owners > 0 then call('HSET', TOTALS, 'synced', now) end
 for i = 1, #owners, 2 do
   local left = owners[i + 1] - now
-  if left <= 0 then
+  if was_away then call('ZADD', OWNERS, now + lease, owners[i]) end
+  if left <= 0 and not was_away then
     call('ZREM', OWNERS, owners[i])
   else
     alive[owners[i]] = true

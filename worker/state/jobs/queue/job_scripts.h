@@ -27,8 +27,9 @@ namespace pronghorn::worker {
 // how many have been added ever}.
 [[nodiscard]] const Script& enqueue_script();
 
-// schedule, tick, then the arguments of enqueue_script(). Adds the job unless the tick of the schedule, or a later one,
-// has been taken. Replies 1 if it added one.
+// schedule, tick in seconds since 1970, then the arguments of enqueue_script(). Adds the job unless the tick of the
+// schedule, or a later one, has been taken. Replies 1 if it added one, 0 if not, and -1 if the tick is more than an hour
+// away by the clock of Redis. Such a tick does not count as taken either: no clock that is wrong can stop a schedule.
 [[nodiscard]] const Script& tick_script();
 
 // owner, pid, lease in ms, jobs wanted, bytes of payload wanted, keep in ms, jobs kept, keep_failed in ms, how many jobs
@@ -39,9 +40,11 @@ namespace pronghorn::worker {
 //          delayed job or -1}. A job that this owner has settled before counts as settled; a payload may be nil.
 [[nodiscard]] const Script& turn_script();
 
-// owner, lease in ms, interruptions allowed, keep_failed in ms, then the tokens "id/attempt" that the owner knows. Renews
-// the lease; gives back jobs that the owner has without knowing it, because a reply was lost, and those of owners whose
-// lease has expired. Replies {waiting, running, failed, dead, owner, ms left, owner, ms left …}.
+// owner, lease in ms, interruptions allowed, keep_failed in ms, ms without a call of this script after which Redis counts
+// as having been away, then the tokens "id/attempt" that the owner knows. Renews the lease; gives back jobs that the owner
+// has without knowing it, because a reply was lost, and those of owners whose lease has expired. When Redis was away,
+// nobody could renew a lease: all are renewed. Replies {waiting, running, failed, dead, owner, ms left, owner, ms left …},
+// with what was left before.
 [[nodiscard]] const Script& sync_script();
 
 // owner, blamed id, interruptions allowed, keep_failed in ms, reason, report, counts (1: the end was not orderly),

@@ -181,6 +181,26 @@ TEST_CASE("when the lease of a machine has ended, its jobs go back", "[jobs]") {
   CHECK(other.find(stopped.id).attempts == 2);
 }
 
+// Whoever was connected first took the jobs of the others, which ran on.
+TEST_CASE("a worker keeps its jobs although Redis was away for longer than the lease", "[jobs]") {
+  const RedisProcess redis;
+  Gate gate;
+  JobWorker worker(redis, "machine:1:2");
+  worker.job("email", gate.handler());
+  const std::string id = worker.enqueue("email");
+  worker.take_jobs();
+  CHECK(worker.wait([&] { return gate.inside == 1; }));
+  redis.command({"ZADD", key_of("email", "owners"), "1", "machine:1:2"});
+  redis.command({"HSET", key_of("email", "totals"), "synced", "1"});
+  JobWorker other(redis, "other");
+  other.job("email", [](Job&) {}).take_jobs();
+  CHECK(other.wait([&redis] { return redis.command({"HGET", key_of("email", "totals"), "synced"}) != "1"; }));
+  CHECK(other.find(id).attempts == 1);
+  gate.open = true;
+  CHECK(worker.wait_state(id, JobState::done));
+  CHECK(worker.count(Count::jobs_fenced) == 0);
+}
+
 TEST_CASE("a worker that lives keeps its jobs", "[jobs]") {
   const RedisProcess redis;
   Stopped stopped(redis);
