@@ -146,7 +146,7 @@ void JobService::remember(std::string_view name) {
   client_->post(words);
 }
 
-Task<bool> JobService::tick(const ScheduleEntry& schedule, std::chrono::sys_seconds when) {
+Task<Tick> JobService::tick(const ScheduleEntry& schedule, std::chrono::sys_seconds when) {
   remember(schedule.job);
   std::vector<std::string> args{schedule.text,
                                 std::to_string(when.time_since_epoch().count()),
@@ -158,9 +158,10 @@ Task<bool> JobService::tick(const ScheduleEntry& schedule, std::chrono::sys_seco
                                 channel_,
                                 schedule.job};
   const Reply reply = co_await call(tick_script(), schedule.job, std::move(args));
-  const bool added = reply.integer() == 1;
-  if (added) wake(schedule.job);
-  co_return added;
+  if (reply.integer() < 0) co_return Tick::early;
+  if (reply.integer() == 0) co_return Tick::taken;
+  wake(schedule.job);
+  co_return Tick::added;
 }
 
 Task<JobCounts> JobService::counts_of(std::string name) {

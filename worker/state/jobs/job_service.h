@@ -86,8 +86,8 @@ class JobService final : public pronghorn::detail::JobService, private Subscribe
   [[nodiscard]] Task<std::vector<std::string>> ids(std::string name, JobState state, std::size_t most);
   [[nodiscard]] Task<std::string> payload(std::string id);
 
-  // For Schedules: whether this tick added a job.
-  [[nodiscard]] Task<bool> tick(const ScheduleEntry& schedule, std::chrono::sys_seconds when);
+  // For Schedules.
+  [[nodiscard]] Task<Tick> tick(const ScheduleEntry& schedule, std::chrono::sys_seconds when);
 
  private:
   static constexpr std::chrono::milliseconds kPollPeriod{1'000};

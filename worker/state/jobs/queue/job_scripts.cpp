@@ -47,7 +47,10 @@ const Script& enqueue_script() {
 const Script& tick_script() {
   static const Script script = make_job_script(std::string(kEnqueue) + R"lua(
 local field, tick = 'tick:' .. ARGV[1], tonumber(ARGV[2])
-if (tonumber(call('HGET', TOTALS, field) or 0) or 0) >= tick then return 0 end
+local latest = now / 1000 + 3600
+if tick > latest then return -1 end
+local taken = tonumber(call('HGET', TOTALS, field) or 0) or 0
+if taken >= tick and taken <= latest then return 0 end
 call('HSET', TOTALS, field, tick)
 return enqueue(ARGV[3], ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], ARGV[8], ARGV[9])[2]
 )lua");
