@@ -116,7 +116,7 @@ X509Ptr make_certificate(EVP_PKEY& key, const std::vector<std::string>& names) {
   return certificate;
 }
 
-std::string text_of(const BioPtr& bio) {
+std::string contents_of(const BioPtr& bio) {
   char* bytes = nullptr;
   const long size = BIO_get_mem_data(bio.get(), &bytes);
   return {bytes, static_cast<std::size_t>(size)};
@@ -171,10 +171,10 @@ std::vector<std::string> make_self_signed(const CertificateWish& wish) {
   require(PEM_write_bio_PrivateKey(key_text.get(), key.get(), nullptr, nullptr, 0, nullptr, nullptr) == 1 &&
               PEM_write_bio_X509(certificate_text.get(), certificate.get()) == 1,
           "write the certificate");
-  const std::string new_key = write_beside(wish.key, text_of(key_text));
+  const std::string new_key = write_beside(wish.key, contents_of(key_text));
   std::string new_certificate;
   try {
-    new_certificate = write_beside(wish.certificate, text_of(certificate_text));
+    new_certificate = write_beside(wish.certificate, contents_of(certificate_text));
   } catch (...) {
     ::unlink(new_key.c_str());
     throw;

@@ -10,7 +10,7 @@ namespace {
 
 using std::chrono::seconds;
 
-constexpr std::int64_t kLongest = 366 * 24 * 3600;
+constexpr std::int64_t kLongestAge = 366 * 24 * 3600;
 
 struct Directive {
   std::string_view name;
@@ -51,7 +51,7 @@ std::optional<seconds> parse_delta_seconds(std::string_view text) noexcept {
   std::int64_t value = 0;
   for (const char c : text) {
     if (c < '0' || c > '9') return std::nullopt;
-    value = std::min(kLongest, value * 10 + (c - '0'));
+    value = std::min(kLongestAge, value * 10 + (c - '0'));
   }
   return seconds(value);
 }

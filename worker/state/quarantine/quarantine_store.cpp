@@ -84,13 +84,13 @@ std::string without_id(const QuarantinedRequest& request) {
   return fmt::format("{} {} {}", request.method, request.route, request.shape);
 }
 
-struct Entry {
+struct Listed {
   std::int64_t until_ms = 0;
   QuarantineNotice notice;
 };
 
-std::optional<Entry> parse_entry(const std::string& id, std::string_view value) {
-  Entry entry;
+std::optional<Listed> parse_entry(const std::string& id, std::string_view value) {
+  Listed entry;
   const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), entry.until_ms);
   if (error != std::errc() || end == value.data() + value.size() || *end != ' ' || entry.until_ms < 0) return {};
   value.remove_prefix(static_cast<std::size_t>(end - value.data()) + 1);
