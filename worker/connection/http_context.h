@@ -57,6 +57,7 @@ struct HttpContext {
       : limits(config.http),
         early_hints(config.early_hints),
         http2_cleartext(config.http2_cleartext),
+        shares_sockets(passes_connections(config.balance)),
         handler(request_handler),
         state(services),
         row(scoreboard_row),
@@ -66,6 +67,7 @@ struct HttpContext {
   const HttpLimits& limits;
   const bool early_hints;
   const bool http2_cleartext;
+  const bool shares_sockets;  // the distributor or a stopped worker may hold a copy of a client's descriptor
   RequestHandler& handler;
   StateServices* state;
   WorkerRow& row;

@@ -47,8 +47,9 @@ struct SocketStream::PendingWrite {
   std::string bytes;
 };
 
-SocketStream::SocketStream(uv_loop_t* loop, int fd, ReadBuffer read_buffer, std::optional<std::uint64_t> sent) noexcept
-    : fd_(fd), handle_{}, read_buffer_(read_buffer), read_before_(sent.has_value()) {
+SocketStream::SocketStream(uv_loop_t* loop, int fd, ReadBuffer read_buffer, std::optional<std::uint64_t> sent,
+                           bool shared) noexcept
+    : fd_(fd), handle_{}, read_buffer_(read_buffer), read_before_(sent.has_value()), shared_(shared) {
   bytes_sent_ = sent.value_or(0);
   uv_tcp_init(loop, &handle_);
   handle_.data = this;
@@ -281,6 +282,13 @@ void SocketStream::fail() noexcept {
   events_->on_error();
 }
 
+// Whoever holds the socket as well. To connect a TCP socket to nothing resets its connection; others refuse that.
+void SocketStream::end_connection(bool with_reset) const noexcept {
+  const sockaddr nothing{.sa_family = AF_UNSPEC, .sa_data = {}};
+  if (with_reset && ::connect(fd_, &nothing, sizeof nothing) == 0) return;
+  ::shutdown(fd_, SHUT_RDWR);
+}
+
 void SocketStream::end(bool with_reset) noexcept {
   if (closing_) return;
   closing_ = true;
@@ -290,6 +298,7 @@ void SocketStream::end(bool with_reset) noexcept {
     const linger at_once{.l_onoff = 1, .l_linger = 0};
     ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
   }
+  if (shared_) end_connection(with_reset);
   if (!watched_) ::close(fd_);
   // Not a UvPtr: the handle is part of the stream, which saves an allocation for each connection.
   uv_close(reinterpret_cast<uv_handle_t*>(&handle_),

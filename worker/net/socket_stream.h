@@ -25,8 +25,10 @@ class SocketStream final : public ByteStream {
 
   // Takes ownership of `fd`, a connected, non-blocking stream socket. `read_buffer` is shared by all streams of the
   // loop: each read is reported before the next begins. `sent`: how much another worker has
-  // written to it; then no bytes are reported before read_start() returns.
-  SocketStream(uv_loop_t* loop, int fd, ReadBuffer read_buffer, std::optional<std::uint64_t> sent = {}) noexcept;
+  // written to it; then no bytes are reported before read_start() returns. `shared`: other processes may hold copies of
+  // `fd`, so closing ours need not end the connection.
+  SocketStream(uv_loop_t* loop, int fd, ReadBuffer read_buffer, std::optional<std::uint64_t> sent = {},
+               bool shared = false) noexcept;
   ~SocketStream() = default;
 
   [[nodiscard]] int descriptor() const noexcept { return fd_; }
@@ -64,6 +66,7 @@ class SocketStream final : public ByteStream {
   void queue_file_piece();
   void send_fin() noexcept;
   void fail() noexcept;
+  void end_connection(bool with_reset) const noexcept;
 
   Fin fin_ = Fin::open;
   int fd_;
@@ -74,6 +77,7 @@ class SocketStream final : public ByteStream {
   bool watched_ = false;                    // libuv has the descriptor, and closes it
   bool read_before_;                        // the first read does not wait for the loop
   bool failed_ = false;
+  bool shared_;
 };
 
 }  // namespace pronghorn::worker

@@ -12,7 +12,7 @@ namespace pronghorn::worker {
 
 ServedClient::ServedClient(HttpContext& context, ServedClientOwner& owner, int fd, SocketStream::ReadBuffer read_buffer,
                            std::optional<std::uint64_t> sent)
-    : context_(context), owner_(owner), stream_(context.loop, fd, read_buffer, sent) {}
+    : context_(context), owner_(owner), stream_(context.loop, fd, read_buffer, sent, context.shares_sockets) {}
 
 ServedClient::~ServedClient() {
   if (next_ != Next::nothing) context_.end_of_turn.forget(*this);

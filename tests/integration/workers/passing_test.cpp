@@ -160,6 +160,19 @@ TEST_CASE("connections that a worker was passed before it stood still are served
   for (HttpConnection& connection : connections) CHECK(connection.get("/hello").status == 200);
 }
 
+// The stopped worker's queue still holds a copy of each descriptor.
+TEST_CASE("clients see the end of a connection that another worker has taken over", "[passing]") {
+  const ServerProcess server(balanced("round-robin", {"--worker-timeout", "10m"}));
+  const pid_t stopped = server.worker_pids().at(0);
+  REQUIRE(::kill(stopped, SIGSTOP) == 0);
+  for (int i = 0; i < 4; ++i) {
+    HttpConnection connection(server.address(), 20s);
+    CHECK(connection.get("/hello", {{"Connection", "close"}}).status == 200);
+    CHECK(connection.closed_within(20s));
+  }
+  REQUIRE(::kill(stopped, SIGCONT) == 0);
+}
+
 // It was served by two: the guardian handed it over, and the distributor passed it on, because it was not confirmed
 // yet.
 TEST_CASE("a connection whose first request crashes its worker is served by one other worker", "[passing]") {

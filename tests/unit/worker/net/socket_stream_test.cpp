@@ -9,9 +9,11 @@
 #include <cerrno>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
+#include "common/fd.h"
 #include "support/catch.h"
 #include "support/clients/tcp_pair.h"
 #include "support/temp_dir.h"
@@ -26,11 +28,11 @@ namespace {
 // A stream on one end of a TCP connection, whose other end is the test's.
 class Served final : private StreamEvents {
  public:
-  Served() : buffer_(Ledger::kReadBuffer, '\0') {
+  explicit Served(bool shared = false) : copy_(shared ? ::dup(pair_.server) : -1), buffer_(Ledger::kReadBuffer, '\0') {
     ::fcntl(pair_.server, F_SETFL, O_NONBLOCK);
     ::fcntl(pair_.client, F_SETFL, O_NONBLOCK);
     stream_ = std::make_unique<SocketStream>(loop_.loop(), std::exchange(pair_.server, -1),
-                                             SocketStream::ReadBuffer(buffer_));
+                                             SocketStream::ReadBuffer(buffer_), std::nullopt, shared);
     stream_->report_to(*this);
   }
   Served(const Served&) = delete;
@@ -92,6 +94,7 @@ class Served final : private StreamEvents {
 
   TestLoop loop_;
   TcpPair pair_;
+  Fd copy_;  // of the server's end, as another process may hold it
   std::string buffer_;
   std::unique_ptr<SocketStream> stream_;
 };
@@ -195,9 +198,10 @@ TEST_CASE("after a shutdown the client sees the end behind everything written, a
   served.run_until([&] { return served.ended; });
 }
 
-TEST_CASE("a reset is seen as one, and a close as the end", "[stream]") {
+TEST_CASE("a reset is seen as one, and a close as the end, whoever else holds the socket", "[stream]") {
+  const bool shared = GENERATE(false, true);
   for (const bool reset : {true, false}) {
-    Served served;
+    Served served(shared);
     served.stream().write("part");
     CHECK(served.client_receives(4) == "part");
     reset ? served.stream().reset() : served.stream().close();
