@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <toml++/toml.h>
 #include <unistd.h>
 
@@ -12,12 +14,18 @@
 #include <optional>
 #include <sstream>
 
+#include "common/fd.h"
 #include "server/options/values/values.h"
 
 namespace pronghorn::server {
 namespace {
 
-constexpr std::size_t kMaxFile = 1 << 20;  // a device would never end
+constexpr std::size_t kMaxFile = 1 << 20;
+
+// "--config /dev/null" means no file. Other devices, and pipes, may block whoever reads them, or never end.
+bool is_null_device(const struct stat& facts) noexcept {
+  return S_ISCHR(facts.st_mode) && facts.st_rdev == makedev(1, 3);
+}
 
 std::optional<std::string> scalar_text(const toml::node& node) {
   if (const auto text = node.value_exact<std::string>()) return *text;
@@ -95,17 +103,18 @@ ConfigFile parse_config(const std::string& text, const std::string& path) {
 }
 
 ConfigFile read_config_file(const std::string& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) cannot_read(path, std::strerror(errno));
+  const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  struct stat facts{};
+  if (!fd || ::fstat(fd.get(), &facts) != 0) cannot_read(path, std::strerror(errno));
+  if (S_ISDIR(facts.st_mode)) cannot_read(path, std::strerror(EISDIR));
+  if (!S_ISREG(facts.st_mode) && !is_null_device(facts)) cannot_read(path, "it is not a regular file");
   std::string text;
   std::array<char, 16'384> buffer{};
   ssize_t count = 0;
-  while (text.size() <= kMaxFile && (count = ::read(fd, buffer.data(), buffer.size())) > 0) {
+  while (text.size() <= kMaxFile && (count = ::read(fd.get(), buffer.data(), buffer.size())) > 0) {
     text.append(buffer.data(), static_cast<std::size_t>(count));
   }
-  const int error = errno;
-  ::close(fd);
-  if (count < 0) cannot_read(path, std::strerror(error));
+  if (count < 0) cannot_read(path, std::strerror(errno));
   if (text.size() > kMaxFile) cannot_read(path, "it is larger than 1 MiB");
   ConfigFile file = parse_config(text, path);
   file.is_blank = text.find_first_not_of(" \t\r\n") == std::string::npos;

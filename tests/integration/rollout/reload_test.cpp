@@ -1,5 +1,6 @@
 // SIGHUP and `pronghorn reload`: every worker is replaced, the new one first, and no client notices.
 #include <signal.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -223,6 +224,20 @@ TEST_CASE("a reload without the file that the server was started with is refused
   CHECK(result.status == 1);
   CHECK(result.err.find("pronghorn.toml") != std::string::npos);
   CHECK(post(server.address(), "/echo", "eleven bytes").status == 413);
+}
+
+// To open it blocked the supervisor for good.
+TEST_CASE("a reload whose configuration file has become a pipe is refused with the reason", "[reload]") {
+  const TempDir directory;
+  const std::string file = directory / "pronghorn.toml";
+  write_file(file, "max_body = \"10\"\n");
+  const ServerProcess server({.workers = 1, .arguments = {"--config", file}});
+  REQUIRE(std::filesystem::remove(file));
+  REQUIRE(::mkfifo(file.c_str(), 0600) == 0);
+  const ProgramResult result = server.control_command({"reload"});
+  INFO(result.all());
+  CHECK(result.status == 1);
+  CHECK(result.err.find(file + ": it is not a regular file") != std::string::npos);
 }
 
 TEST_CASE("reloads that overlap end with one generation of workers", "[reload]") {

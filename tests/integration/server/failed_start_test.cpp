@@ -1,6 +1,7 @@
 // Errors at start: each prints one clear line, exits with the right status, does not hang, and leaves nothing running.
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -135,6 +136,9 @@ TEST_CASE("an invalid configuration file is reported with its line, status 2", "
              {"my.toml"});
   check_bad_start({"missing", serve({"--config", files / "none.toml"}), 2, {"none.toml"}});
   check_bad_start({"a folder", serve({"--config", files.path()}), 2, {files.path()}});
+  const std::string fifo = files / "fifo";
+  REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
+  check_bad_start({"a pipe", serve({"--config", fifo}), 2, {fifo, "not a regular file"}});
 }
 
 TEST_CASE("a malformed Redis URL is reported in one line, status 2", "[start]") {
