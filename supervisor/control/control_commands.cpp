@@ -104,7 +104,13 @@ void ControlCommands::reload(const Request& request, const ControlSocket::Reply&
     }
     canary = Milliseconds(*number);
   }
-  actions_.reload(waiter_for(request, "the rollout has begun", reply), canary);
+  Rollouts::Waiter waiter = waiter_for(request, "the rollout has begun", reply);
+  if (!request.wait) {  // the rollout that runs may be a canary of hours
+    waiter.queued = [reply] {
+      reply(success("a rollout is running; the new one follows it, and the log says how it ends"));
+    };
+  }
+  actions_.reload(std::move(waiter), canary);
 }
 
 void ControlCommands::rollback(const Request& request, const ControlSocket::Reply& reply) {

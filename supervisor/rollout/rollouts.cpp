@@ -34,7 +34,11 @@ void Rollouts::request(Waiter waiter, std::optional<Milliseconds> canary) {
       log_info("a rollout is running; the new one follows it");
       queued_.emplace();
     }
-    queued_->waiters.push_back(std::move(waiter));
+    if (waiter.queued) {
+      waiter.queued();
+    } else {
+      queued_->waiters.push_back(std::move(waiter));
+    }
     if (canary) queued_->canary = canary;
     return;
   }

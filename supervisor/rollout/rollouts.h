@@ -23,10 +23,12 @@ namespace pronghorn::supervisor {
 
 class Rollouts {
  public:
-  // Whoever asked for a rollout. Both are optional; each is called at most once, with an empty `error` or one line.
+  // Whoever asked for a rollout. All are optional; each is called at most once, with an empty `error` or one line.
   struct Waiter {
     std::function<void(const std::string& error)> checked;   // the configuration and the application are good, or not
     std::function<void(const std::string& error)> finished;  // every slot has a worker of the generation, or not
+    // Another rollout runs, and this one follows it. Whoever wants to know that hears nothing more.
+    std::function<void()> queued = {};
   };
   struct Callbacks {
     // Every slot is of the new generation, so the rest of the server can follow its configuration.

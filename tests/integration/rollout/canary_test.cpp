@@ -122,6 +122,16 @@ TEST_CASE("rollback while a canary is watched ends the rollout", "[canary][rollb
   CHECK(all_of_generation(server, 1));
 }
 
+TEST_CASE("reload without --wait does not wait for a canary that is watched", "[canary]") {
+  const Deployment deployment(2);
+  const ServerProcess& server = deployment.server;
+  REQUIRE(server.control_command({"reload", "--canary", "1h"}).status == 0);
+  const ProgramResult second = server.control_command({"reload"});
+  INFO(second.all());
+  CHECK(second.status == 0);
+  CHECK(says(second, "the new one follows it"));
+}
+
 TEST_CASE("reload --canary takes a duration", "[canary]") {
   const Deployment deployment(1);
   const ProgramResult result = deployment.reload({"--canary", "soon"});
