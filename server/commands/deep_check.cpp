@@ -17,7 +17,6 @@
 #include <exception>
 #include <filesystem>
 #include <memory>
-#include <sstream>
 #include <string>
 
 #include "common/config/redis_url.h"
@@ -27,6 +26,7 @@
 #include "supervisor/listen/address.h"
 #include "supervisor/listen/unix_socket.h"
 #include "supervisor/system/identity.h"
+#include "supervisor/system/programs.h"
 #include "supervisor/tls/redis_files.h"
 #include "supervisor/tls/tls_material.h"
 
@@ -164,13 +164,9 @@ Problem check_application(const std::string& app, const std::string& config_file
 }
 
 Problem check_program(const std::string& program) {
-  if (program.find('/') != std::string::npos) return ::access(program.c_str(), X_OK) == 0 ? "" : errno_text();
-  const char* path = std::getenv("PATH");
-  std::istringstream folders(path != nullptr ? path : "/usr/local/bin:/usr/bin:/bin");
-  for (std::string folder; std::getline(folders, folder, ':');) {
-    if (::access((folder + '/' + program).c_str(), X_OK) == 0) return {};
-  }
-  return "not found; install redis-server, name it with --redis-server, or use --redis none";
+  const Problem problem = supervisor::why_not_runnable(program);
+  if (problem.empty()) return {};
+  return problem + "; install redis-server, name another program with --redis-server, or use --redis none";
 }
 
 class Report {

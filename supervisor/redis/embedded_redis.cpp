@@ -7,11 +7,9 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <sstream>
 #include <string_view>
 #include <system_error>
 
@@ -19,6 +17,7 @@
 #include "common/log.h"
 #include "supervisor/system/directories.h"
 #include "supervisor/system/exit_status.h"
+#include "supervisor/system/programs.h"
 
 namespace pronghorn::supervisor {
 namespace {
@@ -26,16 +25,6 @@ namespace {
 constexpr Milliseconds kStartLimit{5'000};
 constexpr Milliseconds kLookEvery{5};
 constexpr Milliseconds kLookRarely{100};
-
-bool can_run(const std::string& program) {
-  if (program.find('/') != std::string::npos) return ::access(program.c_str(), X_OK) == 0;
-  const char* path = std::getenv("PATH");
-  std::istringstream folders(path != nullptr ? path : "/usr/local/bin:/usr/bin:/bin");
-  for (std::string folder; std::getline(folders, folder, ':');) {
-    if (::access(((folder.empty() ? "." : folder) + "/" + program).c_str(), X_OK) == 0) return true;
-  }
-  return false;
-}
 
 std::string redis_directory(const Config& config) { return config.data_dir + "/redis"; }
 
@@ -68,11 +57,12 @@ std::string last_warning(const std::string& log_file) {
 }  // namespace
 
 void require_redis_server(const Config& config) {
-  if (can_run(config.redis_server)) return;
+  const std::string problem = why_not_runnable(config.redis_server);
+  if (problem.empty()) return;
   throw ConfigurationError(fmt::format(
-      "redis embedded: the program {} was not found; install it (Debian: apt install redis-server), name it with "
-      "--redis-server, or run without state: --redis none",
-      config.redis_server));
+      "redis embedded: the program {} cannot be run: {}; install it (Debian: apt install redis-server), name another "
+      "one with --redis-server, or run without state: --redis none",
+      config.redis_server, problem));
 }
 
 void prepare_redis_directory(const Config& config) {

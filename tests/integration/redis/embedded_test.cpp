@@ -5,6 +5,7 @@
 #include <ctime>
 #include <filesystem>
 #include <fstream>
+#include <map>
 
 #include "support/catch.h"
 #include "support/processes/server_process.h"
@@ -261,14 +262,22 @@ TEST_CASE("stopping now does not wait for a Redis that does not end", "[redis][e
 
 TEST_CASE("an embedded Redis that cannot start is reported in one line", "[redis][embedded][start]") {
   const TempDir directory;
-  const ProgramResult result =
-      run_program({program_path(), "serve", app_path("demo"), "--listen", "127.0.0.1:0", "--redis-server",
-                   "/nonexistent/redis-server", "--runtime-dir", directory / "run", "--data-dir", directory / "data"});
-  INFO(result.all());
-  CHECK_FALSE(result.timed_out);
-  CHECK((result.status == 2 || result.status == 3));
-  CHECK(result.all().find("/nonexistent/redis-server") != std::string::npos);
-  CHECK(eventually(10s, [&] { return processes_of(directory.path()).empty(); }));
+  write_file(directory / "text", "");  // anybody may read it, nobody run it
+  for (const auto& [program, why] : std::map<std::string, std::string>{{"/nonexistent/redis-server", "not found"},
+                                                                       {"no-such-redis-server", "not found"},
+                                                                       {directory / "text", "Permission denied"},
+                                                                       {directory.path(), "not a regular file"}}) {
+    const ProgramResult result =
+        run_program({program_path(), "serve", app_path("demo"), "--listen", "127.0.0.1:0", "--redis-server", program,
+                     "--runtime-dir", directory / "run", "--data-dir", directory / "data"});
+    INFO(result.all());
+    CHECK_FALSE(result.timed_out);
+    CHECK(result.status == 2);
+    CHECK(std::ranges::count(result.err, '\n') == 1);
+    CHECK(result.err.find(program + " cannot be run: ") != std::string::npos);
+    CHECK(result.err.find(why) != std::string::npos);
+    CHECK(eventually(10s, [&] { return processes_of(directory.path()).empty(); }));
+  }
 }
 
 TEST_CASE("an embedded Redis that cannot read its data says why in the server's log", "[redis][embedded][start]") {
