@@ -79,6 +79,7 @@ inline Option duration(const Entry& entry, Field<Milliseconds> field, Millisecon
 struct Range {
   std::uint64_t min;
   std::uint64_t max;
+  bool or_zero = false;  // 0 is allowed too
 };
 
 template <class T, class Owner>
@@ -86,9 +87,10 @@ Option size(const Entry& entry, T Owner::* member, Range range) {
   const Field<T> field(member);
   const auto set = [field, range](Config& config, const std::string& text) {
     const std::uint64_t value = parse_size(text);
-    if (value < range.min || value > range.max) {
-      throw BadValue(fmt::format("{} is out of range; use {} to {}", in_quotes(text), format_size(range.min),
-                                 format_size(range.max)));
+    const bool is_allowed_zero = range.or_zero && value == 0;
+    if (!is_allowed_zero && (value < range.min || value > range.max)) {
+      throw BadValue(fmt::format("{} is out of range; use {}{} to {}", in_quotes(text), range.or_zero ? "0, or " : "",
+                                 format_size(range.min), format_size(range.max)));
     }
     field.of(config) = static_cast<T>(value);
   };

@@ -14,6 +14,9 @@ namespace {
 using namespace kinds;
 using namespace std::chrono_literals;
 
+// What Redis needs itself, with the connections of a hundred workers: below that it would refuse every write.
+constexpr std::uint64_t kLeastRedisMemory = 8ULL << 20;
+
 constexpr std::string_view kServing = "Serving";
 constexpr std::string_view kTls = "TLS";
 constexpr std::string_view kProxies = "Behind a proxy";
@@ -171,10 +174,11 @@ std::vector<Option> make_options() {
                &Config::redis_timeout, 1ms),
       text({"redis_server", kState, "Program that --redis embedded runs."}, "PROGRAM", &Config::redis_server,
            accept_path),
-      size(
-          {"redis_memory", kState,
-           "Memory for the data of the embedded Redis; when it is full, what expires soonest is evicted; 0: no limit."},
-          &Config::redis_memory, {0, 1ULL << 50}),
+      size({"redis_memory", kState,
+            "Memory for the data of the embedded Redis, at least 8MiB; when it is full, what expires soonest is "
+            "evicted; 0: "
+            "no limit."},
+           &Config::redis_memory, {kLeastRedisMemory, 1ULL << 50, true}),
       choice({"ready_requires", kState,
               "What /ready requires besides a worker: redis, or nothing if most routes work without it."},
              &Config::ready_requires, {"redis", "nothing"}),

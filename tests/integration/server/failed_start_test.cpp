@@ -101,6 +101,7 @@ TEST_CASE("an invalid command line is reported in one line, status 2", "[start]"
             serve({"--access-log", "/nonexistent/a.log"}),
             2,
             {"access_log /nonexistent/a.log: No such file or directory", "--access-log"}},
+           {"too little memory for Redis", serve({"--redis-memory", "1"}), 2, {"redis-memory", "use 0, or 8MiB to"}},
            {"two applications", serve({app_path("hello")}), 2, {"hello.so"}},
            {"no application", {"serve"}, 2, {"serve"}}}) {
     check_bad_start(start);
