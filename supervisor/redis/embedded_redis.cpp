@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <exception>
 #include <filesystem>
 #include <fstream>
 #include <string_view>
@@ -39,15 +40,21 @@ void make_private(const std::filesystem::path& moved) {
   }
 }
 
-// The last line of the log of Redis, if it is a warning: why it has ended. "4599:M 01 Dec 2026 14:32:05.416 # Bad file
-// format …". Empty: none.
-std::string last_warning(const std::string& log_file) {
+std::streamoff size_of(const std::string& file) {
+  std::error_code error;
+  const auto size = std::filesystem::file_size(file, error);
+  return error ? 0 : static_cast<std::streamoff>(size);
+}
+
+// The last line of the log of Redis behind `begin`, if it is a warning: why it has ended. "4599:M 01 Dec 2026
+// 14:32:05.416 # Bad file format …". Empty: none.
+std::string last_warning(const std::string& log_file, std::streamoff begin) {
   constexpr std::streamoff kLongest = 1024;
   constexpr std::string_view kMark = " # ";
   std::ifstream log(log_file, std::ios::binary | std::ios::ate);
   const std::streamoff size = log.tellg();
-  if (size <= 0) return {};
-  log.seekg(std::max<std::streamoff>(size - kLongest, 0));
+  if (size <= begin) return {};
+  log.seekg(std::max(size - kLongest, begin));
   std::string last;
   for (std::string line; std::getline(log, line);) last = std::move(line);
   const std::size_t mark = last.find(kMark);
@@ -94,10 +101,13 @@ EmbeddedRedis::EmbeddedRedis(uv_loop_t* loop, Children& children, std::string pr
       probe_(socket_),
       look_(loop, [this] { look(); }),
       restart_(loop, [this] { spawn(); }),
+      rest_(loop, [this] { look_at_rest(); }),
       limit_(loop, [this] {
         if (stopping_ || ending_) {
-          log_error("redis did not exit in time: killing it", {{"pid", pid_}});
-          return kill();
+          log_error("redis did not exit in time: killing it", {{"pid", pid_ == 0 ? group_ : pid_}});
+          kill();
+          if (pid_ == 0) rest_ended();
+          return;
         }
         log_warning(socket_file_ ? "redis is still loading its data; requests that need it are answered 503 until then"
                                  : fmt::format("redis does not accept connections yet; see {}", log_file_),
@@ -145,6 +155,8 @@ void EmbeddedRedis::spawn() {
   up_ms_ = 0;
   socket_file_.reset();
   started_ms_ = monotonic_ms();
+  log_begin_ = size_of(log_file_);
+  restore_directories();
   const Fd output(::open(log_file_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
   const auto pid =
       output ? children_.spawn(
@@ -158,6 +170,16 @@ void EmbeddedRedis::spawn() {
   pid_ = *pid;
   write_lock_pid(lock_, pid_);
   look_.start(Milliseconds(1), kLookEvery);
+}
+
+// Whoever has deleted the socket (the cleaning of temporary files) may have deleted its directory.
+void EmbeddedRedis::restore_directories() const {
+  try {
+    make_private_directory(config_.runtime_dir, "runtime_dir");
+    make_private_directory(directory_, "data_dir");
+  } catch (const std::exception& error) {
+    log_error(error.what());
+  }
 }
 
 // The socket can still be that of an earlier server's Redis, which is ending. The process group tells: it is that of the
@@ -216,11 +238,12 @@ void EmbeddedRedis::exited(const ChildExit& exit) {
   if (std::exchange(ending_, false)) limit_.stop();
   const int pid = std::exchange(pid_, 0);
   if (stopping_) {
-    limit_.stop();
+    group_ = pid;
     log_info("redis has stopped", {{"pid", pid}, {"reason", describe(exit)}});
-    if (stopped_) std::exchange(stopped_, nullptr)();
-    return;
+    if (::kill(-group_, SIGTERM) != 0) return rest_ended();
+    return rest_.start(kLookEvery, kLookEvery);
   }
+  ::kill(-pid, SIGKILL);  // what a script has started: two must not write to the same files
   const std::uint64_t now = monotonic_ms();
   const auto up_for = up_ms_ == 0 ? Milliseconds(-1) : Milliseconds(static_cast<std::int64_t>(now - up_ms_));
   const auto delay =
@@ -241,7 +264,7 @@ std::string EmbeddedRedis::advice() const {
   const int error = errno;
   if (file) ::unlink(probe.c_str());
   if (written) {
-    const std::string reason = last_warning(log_file_);
+    const std::string reason = last_warning(log_file_, log_begin_);
     return reason.empty() ? "see " + log_file_ : fmt::format("{}; see {}", reason, log_file_);
   }
   return fmt::format("it cannot write to {}: {}", directory_, std::strerror(error));
@@ -267,8 +290,21 @@ void EmbeddedRedis::stop(std::function<void()> stopped, Milliseconds limit) {
   kill();
 }
 
-// The group too: the configured program may be a script that has started Redis.
+// The program may be a script, which ends before the Redis that it has started.
+void EmbeddedRedis::look_at_rest() {
+  if (::kill(-group_, 0) != 0) rest_ended();
+}
+
+void EmbeddedRedis::rest_ended() {
+  group_ = 0;
+  rest_.stop();
+  limit_.stop();
+  if (stopped_) std::exchange(stopped_, nullptr)();
+}
+
+// The group too: the program may be a script that has started Redis.
 void EmbeddedRedis::kill() noexcept {
+  if (pid_ == 0 && group_ != 0) ::kill(-group_, SIGKILL);
   if (!children_.contains(pid_)) return;
   ::kill(-pid_, SIGKILL);
   children_.kill(pid_, SIGKILL);

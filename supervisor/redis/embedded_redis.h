@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <ios>
 #include <optional>
 #include <random>
 #include <string>
@@ -61,12 +62,15 @@ class EmbeddedRedis {
 
  private:
   void spawn();
+  void restore_directories() const;
   [[nodiscard]] std::vector<std::string> command_line() const;
   [[nodiscard]] std::string advice() const;
   [[nodiscard]] bool is_listening() const noexcept;
   void look();
   void restart_without_socket();
   void exited(const ChildExit& exit);
+  void look_at_rest();
+  void rest_ended();
   void settle();
 
   Children& children_;
@@ -77,7 +81,9 @@ class EmbeddedRedis {
   std::optional<FileId> socket_file_;  // of the running Redis; empty before it listens
   std::string directory_;              // of its files
   std::string log_file_;
+  std::streamoff log_begin_ = 0;  // where what the running Redis logs begins
   int pid_ = 0;
+  int group_ = 0;  // while stopping: what the program, which has ended, has started
   std::uint64_t started_ms_ = 0;
   std::uint64_t up_ms_ = 0;  // since when it serves; 0: not yet
   bool stopping_ = false;
@@ -89,6 +95,7 @@ class EmbeddedRedis {
   std::function<void()> stopped_;
   Timer look_;
   Timer restart_;
+  Timer rest_;
   Timer limit_;  // for the start, then for the stop
 };
 

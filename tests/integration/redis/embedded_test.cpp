@@ -214,6 +214,20 @@ TEST_CASE("an embedded Redis whose socket file was deleted is restarted", "[redi
 }
 
 // Sessions answered 503 until somebody noticed.
+// It was restarted without end, because it could not create its socket.
+TEST_CASE("an embedded Redis is restarted although its directory was deleted", "[redis][embedded]") {
+  const ServerProcess server(embedded());
+  REQUIRE(server.wait_ready_status(200));
+  const pid_t redis = redis_pid(server);
+  std::filesystem::remove_all(server.file("run"));
+  REQUIRE(eventually(15s, [&] {
+    const pid_t now = redis_pid(server);
+    return now != 0 && now != redis;
+  }));
+  REQUIRE(server.wait_redis(15s));
+  CHECK(get(server.address(), "/visits").status == 200);
+}
+
 TEST_CASE("an embedded Redis that does not answer is killed and replaced, with its data", "[redis][embedded]") {
   const ServerProcess server(embedded());
   REQUIRE(server.wait_ready_status(200));
@@ -237,6 +251,29 @@ TEST_CASE("a server ends in order although its embedded Redis is stopped by a si
   CHECK(server.control_command({"stop", "--wait"}).status == 0);
   CHECK(server.log_has("redis is stopped by a signal and cannot end in order: killing it"));
   CHECK(server.wait_exit(5s) == ExitStatus{.code = 0, .signal = 0});
+}
+
+// The shell ended, and the Redis that it had started went on: beside the next one, on the same files.
+TEST_CASE("a Redis that a script has started ends with the script", "[redis][embedded][stop]") {
+  const TempDir folder;
+  const std::string script = folder / "redis";
+  write_file(script, "#!/bin/sh\nredis-server \"$@\"\nexit 1\n");
+  std::filesystem::permissions(script, std::filesystem::perms::owner_all);
+  ServerOptions options = embedded();
+  options.arguments = {"--redis-server", script};
+  ServerProcess server(options);
+  REQUIRE(server.wait_ready_status(200));
+  const pid_t first = redis_pid(server);
+  REQUIRE(first != 0);
+  const auto children = children_of(server.pid());
+  const auto shell =
+      std::ranges::find_if(children, [first](pid_t pid) { return std::ranges::count(children_of(pid), first) == 1; });
+  REQUIRE(shell != children.end());
+  REQUIRE(::kill(*shell, SIGKILL) == 0);
+  CHECK(eventually(10s, [first] { return !is_running(first); }));
+  CHECK(server.wait_redis());
+  CHECK(server.stop(20s) == ExitStatus{.code = 0, .signal = 0});
+  CHECK(redis_pid(server) == 0);
 }
 
 TEST_CASE("stopping now does not wait for a Redis that does not end", "[redis][embedded][stop]") {
