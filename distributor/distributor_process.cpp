@@ -15,6 +15,7 @@
 #include "common/ipc/handover.h"
 #include "common/ipc/scoreboard.h"
 #include "common/log.h"
+#include "common/signals.h"
 #include "distributor/distributor.h"
 #include "supervisor/system/uv_handles.h"
 #include "worker/process/child_programs.h"
@@ -101,7 +102,7 @@ int distribute(const Handover& handover) {
     DistributorProcess process(&loop, handover, board, row);
     uv_run(&loop, UV_RUN_DEFAULT);
   }
-  worker::ignore_sigterm();
+  disarm({SIGTERM});              // a second one would look like a crash
   uv_run(&loop, UV_RUN_DEFAULT);  // handles that are being closed
   uv_loop_close(&loop);
   return 0;

@@ -15,6 +15,7 @@
 
 #include "common/line_writer.h"
 #include "common/log.h"
+#include "common/signals.h"
 #include "supervisor/ground.h"
 #include "supervisor/supervisor_process.h"
 #include "supervisor/system/exit_status.h"
@@ -64,6 +65,12 @@ void open_logs(const Config& config) {
   }
 }
 
+// The process ends with its own status, whatever it is told to do in its last moments.
+void disarm_signals() noexcept {
+  disarm({SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU});
+  block_signals(false);
+}
+
 // After a replacement of the program workers are running: a log that cannot be opened is no reason to abandon them.
 void reopen_own_log(const Config& config) noexcept {
   try {
@@ -81,6 +88,7 @@ int run_on_loop(Ground& ground, const SupervisorHooks& hooks) {
   const auto close = [&loop] {
     uv_run(&loop, UV_RUN_DEFAULT);  // handles that are being closed
     uv_loop_close(&loop);
+    disarm_signals();
   };
   int status = kExitFailure;
   try {

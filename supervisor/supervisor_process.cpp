@@ -194,6 +194,7 @@ int SupervisorProcess::run() {
   }
   uv_run(loop_, UV_RUN_DEFAULT);
   control_.remove_file();
+  block_signals(true);  // whose handlers end with this object
   return status_;
 }
 

@@ -11,6 +11,7 @@
 #include "common/config/redis_url.h"
 #include "common/ipc/status/fleet.h"
 #include "common/log.h"
+#include "common/signals.h"
 #include "pronghorn/concurrent.h"
 #include "pronghorn/timer.h"
 #include "worker/process/child_programs.h"
@@ -297,7 +298,7 @@ void WorkerProcess::close_handles() {
   heartbeat_.reset();
   channel_.reset();
   terminate_.reset();
-  ignore_sigterm();  // of which a second one, to the whole group, would look like a crash
+  disarm({SIGTERM});  // of which a second one, to the whole group, would look like a crash
   leave_timer_.reset();
   admin_.reset();
   runtime_->destroy_background_tasks();  // they may use the application's state

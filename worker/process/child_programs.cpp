@@ -12,25 +12,18 @@
 #include <string>
 #include <system_error>
 
+#include "common/signals.h"
+
 namespace pronghorn::worker {
 namespace {
 
 constexpr int kFirst = STDERR_FILENO + 1;
-
-void do_nothing(int) {}
 
 // A handler would make a write to the terminal fail and be retried forever, where the terminal stops background output
 // (stty tostop). From then on the signal is ignored.
 void ignore_from_now_on(int signal) {
   struct sigaction action{};
   action.sa_handler = SIG_IGN;
-  ::sigaction(signal, &action, nullptr);
-}
-
-void handle(int signal, void (*handler)(int)) noexcept {
-  struct sigaction action{};
-  action.sa_handler = handler;
-  action.sa_flags = SA_RESTART;
   ::sigaction(signal, &action, nullptr);
 }
 
@@ -56,13 +49,14 @@ void keep_descriptors_from_children() noexcept {
 }
 
 void ignore_group_signals() noexcept {
-  for (const int signal : {SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE, SIGXFSZ}) handle(signal, do_nothing);
-  for (const int signal : {SIGTTIN, SIGTTOU}) handle(signal, ignore_from_now_on);
+  disarm({SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE, SIGXFSZ});
+  struct sigaction first{};
+  first.sa_handler = ignore_from_now_on;
+  first.sa_flags = SA_RESTART;
+  for (const int signal : {SIGTTIN, SIGTTOU}) ::sigaction(signal, &first, nullptr);
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
 }
-
-void ignore_sigterm() noexcept { handle(SIGTERM, do_nothing); }
 
 }  // namespace pronghorn::worker

@@ -15,7 +15,4 @@ void keep_descriptors_from_children() noexcept;
 // in: as above.
 void ignore_group_signals() noexcept;
 
-// The same for SIGTERM, once the process ends anyway: call it when nothing watches for it any more.
-void ignore_sigterm() noexcept;
-
 }  // namespace pronghorn::worker

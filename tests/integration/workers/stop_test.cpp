@@ -1,5 +1,8 @@
 // Stopping: requests in flight finish, no new ones are accepted, nothing is left running.
+#include <poll.h>
 #include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "support/catch.h"
 #include "support/clients/load_generator.h"
@@ -89,6 +92,18 @@ TEST_CASE("QUIT stops now", "[stop]") {
   HttpConnection slow = begin_slow(server, 600'000);
   server.signal(SIGQUIT);
   CHECK(server.wait_exit(20s) == kStopped);
+}
+
+// The last handler of a signal was gone before the process was: every tenth stop or so.
+TEST_CASE("signals that come until the server has ended do not change its exit status", "[stop]") {
+  for (int i = 0; i < 10; ++i) {
+    ServerProcess server({.workers = 1});
+    pollfd ended{.fd = static_cast<int>(::syscall(SYS_pidfd_open, server.pid(), 0)), .events = POLLIN, .revents = 0};
+    REQUIRE(ended.fd >= 0);
+    while (::poll(&ended, 1, 0) == 0) ::syscall(SYS_pidfd_send_signal, ended.fd, SIGTERM, nullptr, 0);
+    ::close(ended.fd);
+    CHECK(server.wait_exit(20s) == kStopped);
+  }
 }
 
 TEST_CASE("idle connections do not delay a stop", "[stop]") {
