@@ -91,12 +91,15 @@ void take_row(WorkerRow& row) noexcept {
   row.pid.store(static_cast<std::uint32_t>(::getpid()));
 }
 
+std::uint64_t progress_ms(const WorkerRow& row, std::uint64_t now_ms) noexcept {
+  const std::uint64_t stamp = row.stamp_ms.load();
+  const std::uint64_t began = row.running.started_ns.load(std::memory_order_relaxed) / 1'000'000;
+  return began <= now_ms ? std::max(stamp, began) : stamp;
+}
+
 double stuck_seconds(const WorkerRow& row, std::uint64_t now_ms) noexcept {
   const WorkerPhase phase = row.phase.load();
-  const std::uint64_t stamp = row.stamp_ms.load();
-  // As the watchdog has it: one turn may execute hundreds of requests, and each of them is progress.
-  const std::uint64_t began = row.running.started_ns.load(std::memory_order_relaxed) / 1'000'000;
-  const std::uint64_t progress = began <= now_ms ? std::max(stamp, began) : stamp;
+  const std::uint64_t progress = progress_ms(row, now_ms);
   const bool turns = phase != WorkerPhase::ready && phase != WorkerPhase::draining;  // it boots: it may take its time
   if (turns || progress + kStuckMs > now_ms) return 0;
   return static_cast<double>(now_ms - progress) / 1000.0;

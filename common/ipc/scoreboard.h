@@ -390,6 +390,9 @@ void take_row(WorkerRow& row) noexcept;
 // Zeroes the gauges. Called by the worker that takes the row, and by the supervisor once the row's worker is dead.
 void clear_gauges(WorkerRow& row) noexcept;
 
+// When the worker's loop turned last, or went on to another request: one turn may execute hundreds. Any process.
+[[nodiscard]] std::uint64_t progress_ms(const WorkerRow& row, std::uint64_t now_ms) noexcept;
+
 // For how many seconds the worker's loop has been blocked; 0 below kStuckMs. A loop that has nothing to do turns at
 // least every 250 ms (worker/process/heartbeat.h). Any process.
 inline constexpr std::uint64_t kStuckMs = 2'000;

@@ -14,7 +14,7 @@ namespace {
 
 double seconds(std::uint64_t milliseconds) noexcept { return static_cast<double>(milliseconds) / 1e3; }
 
-// One turn of a loop may execute hundreds of requests: a loop that goes from one to the next is slow, not blocked.
+// A loop that goes from one request to the next is slow, not blocked.
 std::uint64_t blocked_since(const WorkerRow& row, LoopSeen& seen, std::uint64_t now) noexcept {
   const std::uint64_t stamp = row.stamp_ms.load();
   const std::uint64_t began_ns = row.running.started_ns.load(std::memory_order_relaxed);
@@ -25,8 +25,7 @@ std::uint64_t blocked_since(const WorkerRow& row, LoopSeen& seen, std::uint64_t 
   }
   seen.stamp_ms = stamp;
   seen.began_ns = began_ns;
-  const std::uint64_t began = began_ns / 1'000'000;
-  return began <= now ? std::max(seen.since_ms, began) : seen.since_ms;
+  return std::max(seen.since_ms, progress_ms(row, now));
 }
 
 }  // namespace
