@@ -21,14 +21,17 @@
 namespace pronghorn::server {
 namespace {
 
-// Finds the running server. The command's argument, if any, is not an application.
-Config control_configuration(const Invocation& invocation) {
+// The command's argument, if any, is not an application.
+ConfigInputs inputs_without_app(const Invocation& invocation) {
   ConfigInputs inputs = inputs_of(invocation);
   inputs.app.clear();
-  return load_control_configuration(inputs).config;
+  return inputs;
 }
 
-std::string control_socket(const Invocation& invocation) { return control_configuration(invocation).control; }
+// Of the running server.
+std::string control_socket(const Invocation& invocation) {
+  return load_control_configuration(inputs_without_app(invocation)).config.control;
+}
 
 // The server's own message, or `otherwise` if it sent none.
 void print_answer(const nlohmann::json& answer, std::string_view otherwise) {
@@ -180,7 +183,7 @@ int upgrade(const Invocation& invocation) {
 }
 
 int crashes(const Invocation& invocation) {
-  const std::string data_dir = control_configuration(invocation).data_dir;
+  const std::string data_dir = load_data_configuration(inputs_without_app(invocation)).config.data_dir;
   const bool json = invocation.parsed.has("--json");
   const std::string& name = invocation.parsed.argument;
   print(name.empty() ? list_crashes(data_dir, json) : show_crash(data_dir, name, json));

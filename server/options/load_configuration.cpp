@@ -130,10 +130,10 @@ void apply_app_variables(Effective& effective, const Environment& environment) {
 
 // Weakest first, so that the strongest remains. Overridden values are checked too, except the variables that a platform
 // sets: the user cannot always correct those.
-Effective read_layers(const ConfigInputs& inputs, const Wanted& wanted, bool strict) {
+Effective read_layers(const ConfigInputs& inputs, const Wanted& wanted, bool strict, bool with_file = true) {
   const Environment& environment = inputs.machine.environment;
   Effective effective;
-  effective.file = config_path(inputs);
+  if (with_file) effective.file = config_path(inputs);
   effective.config.min_workers = effective.config.max_workers = 0;  // auto
   if (strict) refuse_unknown_variables(environment);
   apply_file(effective, wanted, strict);
@@ -267,6 +267,23 @@ void fill_redis_files(Effective& effective) {
   if (!config.redis_key.empty()) config.redis_key = absolute(config.redis_key);
 }
 
+// Without the file, if that cannot be read and the first of the options is given in another way.
+Effective load_few(const ConfigInputs& inputs, const std::vector<std::string>& names, std::string_view advice) {
+  const auto wanted = [&names](const std::string& name) { return std::ranges::find(names, name) != names.end(); };
+  const auto read = [&](bool with_file) {
+    Effective effective = read_layers(inputs, wanted, false, with_file);
+    fill_directories(inputs, effective);
+    return effective;
+  };
+  try {
+    return read(true);
+  } catch (const UsageError& error) {
+    Effective effective = read(false);  // throws what is not the fault of the file
+    if (!is_default(effective, names.front())) return effective;
+    throw UsageError(fmt::format("{}; or {}", error.what(), advice));
+  }
+}
+
 }  // namespace
 
 Effective load_configuration(const ConfigInputs& inputs) {
@@ -303,12 +320,11 @@ Effective load_configuration(const ConfigInputs& inputs) {
 }
 
 Effective load_control_configuration(const ConfigInputs& inputs) {
-  const auto wanted = [](const std::string& name) {
-    return name == "control" || name == "runtime_dir" || name == "data_dir";
-  };
-  Effective effective = read_layers(inputs, wanted, false);
-  fill_directories(inputs, effective);
-  return effective;
+  return load_few(inputs, {"control", "runtime_dir"}, "name the server's socket with --control");
+}
+
+Effective load_data_configuration(const ConfigInputs& inputs) {
+  return load_few(inputs, {"data_dir", "runtime_dir"}, "name the directory with --data-dir");
 }
 
 }  // namespace pronghorn::server

@@ -40,8 +40,10 @@ struct Effective {
 // Throws UsageError for the first error: one line, "place: what is wrong; what would be valid".
 [[nodiscard]] Effective load_configuration(const ConfigInputs& inputs);
 
-// Only `control`, `runtime_dir` and `data_dir`, for commands that talk to a running server or read its files. An error
-// elsewhere in environment or file must not lock an operator out.
+// Only `control` and `runtime_dir`, for commands that talk to a running server. An error elsewhere in environment or
+// file must not lock an operator out; nor, when `control` is given in another way, a file that cannot be read at all.
 [[nodiscard]] Effective load_control_configuration(const ConfigInputs& inputs);
+// The same for `data_dir`, for commands that read the files of a server.
+[[nodiscard]] Effective load_data_configuration(const ConfigInputs& inputs);
 
 }  // namespace pronghorn::server

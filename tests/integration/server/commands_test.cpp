@@ -66,6 +66,18 @@ TEST_CASE("pronghorn reload does not wait forever for a server that hangs", "[co
   CHECK(contains(result.err, "does not answer"));
 }
 
+TEST_CASE("a configuration file that is malformed does not lock the operator out", "[command]") {
+  const ServerProcess server({.workers = 1});
+  const std::string file = server.file("broken.toml");
+  write_file(file, "workers = = 2\n");
+  CHECK(server.control_command({"status", "--config", file}).status == 0);
+  const ProgramResult lost = run_program({program_path(), "status", "--config", file});
+  INFO(lost.all());
+  CHECK(lost.status == 2);
+  CHECK(contains(lost.err, file + ":1:"));
+  CHECK(contains(lost.err, "or name the server's socket with --control"));
+}
+
 TEST_CASE("a control socket whose file was removed is restored by SIGHUP", "[command][reload]") {
   const ServerProcess server({.workers = 1});
   REQUIRE(std::filesystem::remove(server.control()));

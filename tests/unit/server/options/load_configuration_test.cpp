@@ -258,6 +258,20 @@ TEST_CASE("control commands find their socket whatever else is wrong", "[configu
   CHECK(load_control_configuration(inputs).config.control == "/run/other.sock");
 }
 
+TEST_CASE("commands that are told where their server is do without a file that is malformed", "[configuration]") {
+  const File file("workers = = 2\ncontrol = \"/run/shop.sock\"\n");
+  ConfigInputs inputs = with_file(file);
+  CHECK_THROWS_WITH(load_control_configuration(inputs),
+                    Catch::Matchers::EndsWith("; or name the server's socket with --control"));
+  CHECK_THROWS_WITH(load_data_configuration(inputs),
+                    Catch::Matchers::EndsWith("; or name the directory with --data-dir"));
+  inputs.command_line = {{"control", {"/run/other.sock"}}};
+  CHECK(load_control_configuration(inputs).config.control == "/run/other.sock");
+  inputs.command_line = {};
+  inputs.machine.environment = {{"PRONGHORN_DATA_DIR", "/srv/data"}};
+  CHECK(load_data_configuration(inputs).config.data_dir == "/srv/data");
+}
+
 TEST_CASE("settings of the application come from the file and from PRONGHORN_APP_ variables, which win") {
   const File file("[app]\ngreeting = \"Hello\"\ncolour = \"red\"\n");
   ConfigInputs inputs = with_file(file);
