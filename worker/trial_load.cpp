@@ -26,12 +26,12 @@ namespace {
   std::_Exit(status);
 }
 
-void tell(const std::string& reason) {
+void tell(MessageKind verdict, const std::string& reason) {
   uv_loop_t loop;
   uv_loop_init(&loop);
   {
     Channel channel(&loop, kChannelFd, {[](const ChannelMessage&, int) {}, [] {}});
-    channel.send({MessageKind::failed, 0, reason});
+    channel.send({verdict, 0, reason});
   }
   uv_run(&loop, UV_RUN_DEFAULT);
   uv_loop_close(&loop);
@@ -48,11 +48,12 @@ void check_app(void (*setup)(App&)) {
     const AccessLog access_log(handover.config);  // throws if it cannot be opened
     const ServedApp application(handover.config, *row,
                                 setup != nullptr ? setup : load_plugin(handover.config.app, handover.config.app_file));
+    tell(MessageKind::ready, {});  // the status alone would not do: the application may have called exit(0)
     leave(0);
   } catch (const std::exception& error) {
-    tell(error.what());
+    tell(MessageKind::failed, error.what());
   } catch (...) {
-    tell("the setup function threw an object that is not a std::exception");
+    tell(MessageKind::failed, "the setup function threw an object that is not a std::exception");
   }
   leave(kExitCannotStart);
 }

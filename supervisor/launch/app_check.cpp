@@ -21,6 +21,7 @@ AppCheck::AppCheck(uv_loop_t* loop, Children& children, std::string program, int
 void AppCheck::start(const Config& config, std::uint32_t generation, Done done) {
   done_ = std::move(done);
   reason_.clear();
+  loads_ = false;
   reason_ = spawn(config, generation);
   // `done` is never called from within start().
   if (!reason_.empty()) return limit_.start(Milliseconds(0));
@@ -35,6 +36,7 @@ std::string AppCheck::spawn(const Config& config, std::uint32_t generation) {
     callbacks.on_message = [this](const ChannelMessage& message, int fd) {
       if (fd >= 0) ::close(fd);
       if (message.kind == MessageKind::failed) reason_ = message.text;
+      if (message.kind == MessageKind::ready) loads_ = true;
     };
     channel_ = std::make_unique<Channel>(loop_, ours, std::move(callbacks));
     Handover handover;
@@ -60,11 +62,12 @@ void AppCheck::cancel() noexcept {
 void AppCheck::exited(const ChildExit& exit) {
   limit_.stop();
   pid_ = 0;
+  if (channel_) channel_->receive_now();  // its verdict
   channel_.reset();
   if (!done_) return;
   const Done done = std::move(done_);
   done_ = nullptr;
-  const bool loads = exit.signal == 0 && exit.status == 0 && reason_.empty();
+  const bool loads = loads_ && exit.signal == 0 && exit.status == 0 && reason_.empty();
   done(loads ? "" : reason_.empty() ? describe(exit) : reason_);
 }
 

@@ -39,6 +39,7 @@ class AppCheck {
   int pid_ = 0;
   std::unique_ptr<Channel> channel_;
   std::string reason_;
+  bool loads_ = false;  // the process has said so
   Timer limit_;
 };
 
