@@ -5,8 +5,10 @@
 
 namespace {
 
+extern "C" [[gnu::noinline]] void f() { std::abort(); }  // its name is also that of a type when it is mangled
+
 struct Aborts {
-  Aborts() { std::abort(); }
+  Aborts() { f(); }
 } const aborts;
 
 }  // namespace

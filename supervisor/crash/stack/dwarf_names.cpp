@@ -22,6 +22,7 @@ namespace {
 
 std::string demangled(const char* name) {
   if (name == nullptr) return {};
+  if (!std::string_view(name).starts_with("_Z")) return name;  // of C; "f" would become "float"
   int status = 0;
   const std::unique_ptr<char, decltype(&::free)> text(abi::__cxa_demangle(name, nullptr, nullptr, &status), ::free);
   return text ? text.get() : name;

@@ -48,6 +48,29 @@ TEST_CASE("abort() leaves a report with the function that called it", "[crash][r
   CHECK(has_function(report, "demo::(anonymous namespace)::crash"));
 }
 
+// Its frames were "at 0x7f268554d102", and the log named load_plugin() as what had crashed.
+TEST_CASE("a crash in an initialiser of the application is reported with its function", "[crash][report]") {
+  const TempDir directory;
+  const std::string data = directory / "data";
+  const ProgramResult start =
+      run_program({program_path(), "serve", app_path("apps/aborts_at_load"), "--listen", "127.0.0.1:0", "--redis",
+                   "none", "--workers", "1", "--runtime-dir", directory / "run", "--data-dir", data},
+                  kPlainSignals);
+  INFO(start.all());
+  CHECK(start.status == 3);
+  const ProgramResult shown = run_program({program_path(), "crashes", "last", "--json", "--data-dir", data});
+  REQUIRE(shown.status == 0);
+  const auto report = nlohmann::json::parse(shown.out);
+  INFO(report.dump(2));
+  const auto& frames = report.at("backtrace");
+  // A server that ends does not wait long for names; "pending" if they came too late.
+  const bool named = report.at("names") == "found";
+  CHECK(std::any_of(frames.begin(), frames.end(), [named](const auto& frame) {
+    const auto module = frame.at("module").template get<std::string>();
+    return module.ends_with("aborts_at_load.so") && frame.at("function") == (named ? "f" : "");
+  }));
+}
+
 // The program is replaced by a script, so that the process that looks the names up waits for the test.
 TEST_CASE("a crash report is there at once with addresses, and later with names of functions", "[crash][report]") {
   const DeployedProgram program;

@@ -14,6 +14,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "worker/process/crash/modules.h"
+
 namespace pronghorn::worker {
 namespace {
 
@@ -170,8 +172,15 @@ void write_client(const Crash&) noexcept {
   the_row->crash.client = digest;
 }
 
+// The application's library, and those that it needs, are recorded when all of them are loaded. Until then one of their
+// initialisers may be what crashes. The linker's lock may be taken again by the thread that has it.
+void write_modules(const Crash&) noexcept {
+  if (the_row->phase.load() == WorkerPhase::booting) record_modules(the_row->modules);
+}
+
 // If a step faults, only what it would have recorded is lost.
-constexpr std::array kSteps{write_facts, write_guilty, write_caller, write_stack, write_requests, write_client};
+constexpr std::array kSteps{write_facts,    write_guilty, write_caller, write_stack,
+                            write_requests, write_client, write_modules};
 
 [[noreturn]] void die_of(int signal) noexcept {
   struct sigaction action{};

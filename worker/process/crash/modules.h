@@ -5,8 +5,8 @@
 
 namespace pronghorn::worker {
 
-// Fills the table anew. Call it again after a library has been loaded. Takes the dynamic linker's lock, so it is not
-// async-signal-safe.
+// Fills the table anew. Call it again after a library has been loaded. Takes the dynamic linker's lock, so a
+// signal handler may call it only while no other thread loads libraries.
 void record_modules(ModuleTable& table) noexcept;
 
 }  // namespace pronghorn::worker
