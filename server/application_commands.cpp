@@ -127,7 +127,8 @@ int check(const Invocation& invocation) {
   print(fmt::format("configuration file: {}\n\n", effective.file.empty() ? "none" : printable(effective.file)) +
         table(lines));
   for (const std::string& warning : warnings_of(effective, kernel_limits())) print("\nwarning: " + warning + '\n');
-  return invocation.parsed.has("--deep") ? deep_check(effective.config, effective.file) : 0;
+  if (!invocation.parsed.has("--deep")) return 0;
+  return deep_check(effective.config, [&] { list_routes_and_leave(effective.config, invocation.setup); });
 }
 
 // In a process of its own, because loading the application runs its code, which may crash.

@@ -3,7 +3,8 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <netdb.h>
-#include <spawn.h>
+#include <signal.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -11,13 +12,16 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "common/config/redis_url.h"
 #include "common/fd.h"
@@ -29,8 +33,6 @@
 #include "supervisor/system/programs.h"
 #include "supervisor/tls/redis_files.h"
 #include "supervisor/tls/tls_material.h"
-
-extern char** environ;
 
 namespace pronghorn::server {
 namespace {
@@ -126,41 +128,41 @@ Problem check_address(const std::string& text, const Config& config) {
   return problem;
 }
 
-// Lists its routes in a child process, where its code cannot harm this one, and a crash is a finding.
-Problem check_application(const std::string& app, const std::string& config_file) {
-  std::array<int, 2> pipe{};
-  if (::pipe2(pipe.data(), O_CLOEXEC) != 0) return errno_text();
-  posix_spawn_file_actions_t actions;
-  ::posix_spawn_file_actions_init(&actions);
-  ::posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-  ::posix_spawn_file_actions_adddup2(&actions, pipe[1], STDERR_FILENO);
-  std::string program = "/proc/self/exe";
-  std::string command = "routes";
-  std::string path = app;
-  std::string option = "--config";
-  std::string file = config_file;
-  std::array<char*, 6> arguments{program.data(), command.data(), path.data(), option.data(), file.data(), nullptr};
-  if (file.empty()) arguments[3] = nullptr;
-  pid_t child = 0;
-  const int error = ::posix_spawn(&child, program.c_str(), &actions, nullptr, arguments.data(), environ);
-  ::posix_spawn_file_actions_destroy(&actions);
-  ::close(pipe[1]);
-  std::string told;
+// The last line of a file, without our name before it.
+std::string last_line(const Fd& file) {
   std::array<char, 4096> bytes{};
-  for (ssize_t count = 0; error == 0 && (count = ::read(pipe[0], bytes.data(), bytes.size())) > 0;) {
-    told.append(bytes.data(), static_cast<std::size_t>(count));
+  const off_t size = ::lseek(file.get(), 0, SEEK_END);
+  const auto most = static_cast<off_t>(bytes.size());
+  const ssize_t count = ::pread(file.get(), bytes.data(), bytes.size(), size > most ? size - most : 0);
+  std::string text(bytes.data(), count > 0 ? static_cast<std::size_t>(count) : 0);
+  while (text.ends_with('\n')) text.pop_back();
+  const std::size_t end = text.rfind('\n');
+  if (end != std::string::npos) text.erase(0, end + 1);
+  constexpr std::string_view kName = "pronghorn: ";
+  return text.starts_with(kName) ? text.substr(kName.size()) : text;
+}
+
+// In a child process, where its code cannot harm this one, and a crash is a finding. What it prints goes into a file:
+// the end of a pipe would not come before that of the last process that the application has started.
+Problem check_application(const Config& config, const std::function<void()>& load) {
+  const Fd output(::memfd_create("standard error", MFD_CLOEXEC));
+  std::fflush(stdout);
+  const pid_t child = output ? ::fork() : -1;
+  if (child < 0) return errno_text();
+  if (child == 0) {
+    ::dup2(::open("/dev/null", O_WRONLY | O_CLOEXEC), STDOUT_FILENO);
+    ::dup2(output.get(), STDERR_FILENO);
+    ::alarm(static_cast<unsigned>(std::chrono::ceil<std::chrono::seconds>(config.boot_timeout).count()));
+    load();
+    std::_Exit(1);
   }
-  ::close(pipe[0]);
-  if (error != 0) return std::strerror(error);
   int status = 0;
-  ::waitpid(child, &status, 0);
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM) return "it was not loaded within boot_timeout";
   if (WIFSIGNALED(status))
     return fmt::format("signal {} ({}) while it was loaded", WTERMSIG(status), ::strsignal(WTERMSIG(status)));
-  if (WEXITSTATUS(status) == 0) return {};
-  const std::size_t end = told.find_last_not_of('\n');
-  const std::size_t begin = end == std::string::npos ? 0 : told.rfind('\n', end) + 1;
-  told = told.substr(begin, end == std::string::npos ? 0 : end - begin + 1);
-  return told.starts_with("pronghorn: ") ? told.substr(11) : told;
+  return WEXITSTATUS(status) == 0 ? "" : last_line(output);
 }
 
 Problem check_program(const std::string& program) {
@@ -219,7 +221,7 @@ void check_certificates(const Config& config, Report& report) {
 
 }  // namespace
 
-int deep_check(const Config& config, const std::string& config_file) {
+int deep_check(const Config& config, const std::function<void()>& load_application) {
   std::fputc('\n', stdout);
   Report report;
   if (!config.user.empty() || !config.group.empty()) {
@@ -237,7 +239,7 @@ int deep_check(const Config& config, const std::string& config_file) {
   const bool configuration_failed = report.failed();
   Problem application;
   if (!config.app.empty()) {
-    application = check_application(config.app, config_file);
+    application = check_application(config, load_application);
     report.add("application " + config.app, application);
   }
   return configuration_failed ? 2 : application.empty() ? 0 : 3;

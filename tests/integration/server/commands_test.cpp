@@ -244,6 +244,18 @@ TEST_CASE("pronghorn check --deep finds what would fail at the start", "[command
       check({app_path("apps/throws_in_setup"), "--listen", "127.0.0.1:0", "--config", directory / "shop.toml"});
   INFO(configured.all());
   CHECK(configured.status == 0);
+
+  // And what the command line changes of the file.
+  write_file(directory / "https.toml", "listen = [\"https://127.0.0.1:0\"]\n");
+  const ProgramResult overridden =
+      check({app_path("demo"), "--config", directory / "https.toml", "--listen", "127.0.0.1:0"});
+  INFO(overridden.all());
+  CHECK(overridden.status == 0);
+
+  const ProgramResult endless =
+      check({app_path("apps/hangs_at_load"), "--listen", "127.0.0.1:0", "--boot-timeout", "1s"});
+  CHECK(endless.status == 3);
+  CHECK(contains(endless.out, "it was not loaded within boot_timeout"));
 }
 
 TEST_CASE("pronghorn check shows settings of the application, and masks secrets", "[command]") {
