@@ -4,8 +4,9 @@
 // Paths: literal text, with whole segments "{name}" (one non-empty segment) and, last, "{name...}" (the rest of the
 // path, possibly empty). A literal segment is preferred to "{name}", which is preferred to "{name...}". A trailing
 // slash is significant. A GET route answers HEAD too. OPTIONS is answered from the methods of the path unless it has a
-// route of its own; a CORS preflight runs the after middleware of the route that it asks about. If the path has routes
-// but none for the method, the client gets 405 with Allow; for an unknown path, 404.
+// route of its own, to whose answer the server adds Allow; a CORS preflight runs the after middleware of the route that
+// it asks about. If the path has routes but none for the method, the client gets 405 with Allow, after the after
+// middleware of one of them; for an unknown path, 404, after that of the innermost group whose prefix it begins with.
 //
 // A request passes through, in this order: the route's limits in the order of their calls; middleware of the
 // application, of each enclosing group from the outside in, and of the route, each in the order of use(); the check of

@@ -142,6 +142,28 @@ bool patterns_overlap(std::string_view one, std::string_view other) {
   return a.size() == b.size();
 }
 
+bool has_prefix(std::string_view path, std::string_view prefix, std::array<RouteMatch::Param, kMaxRouteParams>& params,
+                std::size_t& param_count) {
+  param_count = 0;
+  while (!prefix.empty()) {
+    if (path.empty()) return false;
+    const std::size_t end = std::min(prefix.find('/', 1), prefix.size());
+    const std::string_view wanted = prefix.substr(1, end - 1);
+    prefix.remove_prefix(end);
+    const std::size_t path_end = std::min(path.find('/', 1), path.size());
+    const std::string_view segment = path.substr(1, path_end - 1);
+    path.remove_prefix(path_end);
+    if (!wanted.starts_with('{')) {
+      if (decoded(segment) != wanted) return false;
+    } else if (segment.empty() || param_count == params.size()) {
+      return false;
+    } else {
+      params[param_count++] = {wanted.substr(1, wanted.size() - 2), segment};
+    }
+  }
+  return true;
+}
+
 void Router::add_endpoint(std::vector<Endpoint>& endpoints, Endpoint endpoint) {
   for (const Endpoint& other : endpoints) {
     if (other.method != endpoint.method) continue;
@@ -185,15 +207,15 @@ void Router::add(std::string_view method, std::string_view pattern, std::uint32_
 // What one search looks for and has found. Without a method it collects those of every route that has the path.
 struct Router::Search {
   std::string_view method;
-  RouteMatch::Param* params;    // their values are set on the way
-  bool encoded;                 // the path may have a '%'
-  std::size_t value_count = 0;  // of the endpoint that was found
-  bool path_found = false;
+  RouteMatch::Param* params;          // their values are set on the way
+  bool encoded;                       // the path may have a '%'
+  std::size_t value_count = 0;        // of the endpoint that was found
+  const Endpoint* of_path = nullptr;  // the first one, whatever its method
   std::vector<std::string_view>* methods = nullptr;
 
   const Endpoint* choose(const std::vector<Endpoint>& endpoints, std::size_t count) {
     if (endpoints.empty()) return nullptr;
-    path_found = true;
+    if (of_path == nullptr) of_path = &endpoints.front();
     if (methods) {
       for (const Endpoint& endpoint : endpoints) methods->push_back(endpoint.method);
       return nullptr;
@@ -244,8 +266,11 @@ RouteMatch Router::find(std::string_view method, std::string_view path,
   if (!is_safe_path(path, plain)) return {RouteMatch::Kind::malformed, UINT32_MAX, 0};
   Search state{.method = method, .params = params.data(), .encoded = !plain};
   const Endpoint* const found = search(root_, path.substr(1), state, 0);
-  if (!found) {
-    return {state.path_found ? RouteMatch::Kind::no_method : RouteMatch::Kind::no_path, UINT32_MAX, 0};
+  if (!found && state.of_path == nullptr) return {};
+  if (!found) {  // again, because the search may have set the parameters of other routes since
+    RouteMatch other = find(state.of_path->method, path, params);
+    other.kind = RouteMatch::Kind::no_method;
+    return other;
   }
   for (std::size_t i = 0; i < state.value_count; ++i) params[i].first = found->params[i];
   return {RouteMatch::Kind::found, found->route, state.value_count};

@@ -32,12 +32,17 @@ struct RouteMatch {
   using Param = std::pair<std::string_view, std::string_view>;  // name (of the router), raw value (of the path)
 
   Kind kind = Kind::no_path;
-  std::uint32_t route = UINT32_MAX;
+  std::uint32_t route = UINT32_MAX;  // no_method: one of the routes that the path has
   std::size_t param_count = 0;
 };
 
 // Whether a path may match both patterns, which are valid.
 [[nodiscard]] bool patterns_overlap(std::string_view one, std::string_view other);
+
+// Whether the first segments of `path`, which is well-formed, match `prefix`, that of a group. Sets the parameters that
+// it has, and their number.
+[[nodiscard]] bool has_prefix(std::string_view path, std::string_view prefix,
+                              std::array<RouteMatch::Param, kMaxRouteParams>& params, std::size_t& param_count);
 
 class Router {
  public:
@@ -45,8 +50,8 @@ class Router {
   // CONNECT. Throws std::invalid_argument if the method or the pattern is invalid, or if there is already such a route.
   void add(std::string_view method, std::string_view pattern, std::uint32_t route);
 
-  // Allocates nothing. If there is no HEAD route, finds the GET route for HEAD. `params` is valid only if the kind is
-  // found.
+  // Allocates nothing. If there is no HEAD route, finds the GET route for HEAD. `params` are those of the route; valid
+  // only if the kind is found or no_method.
   [[nodiscard]] RouteMatch find(std::string_view method, std::string_view path,
                                 std::array<RouteMatch::Param, kMaxRouteParams>& params) const;
 

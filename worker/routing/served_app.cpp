@@ -133,9 +133,9 @@ ServedApp::ServedApp(const Config& config, WorkerRow& row, const Setup& setup)
       job_workers_(config.job_workers),
       has_redis_(config.redis != "none"),
       state_(run_setup(config, setup)),
-      root_afters_(after_chain(state_->groups.front())),
       errors_(state_->error_handler, row) {
   constexpr std::size_t kOther = kMaxRoutes - 1;
+  for (const detail::GroupEntry& group : state_->groups) group_afters_.push_back(after_chain(group));
   routes_.reserve(state_->routes.size());
   for (const detail::RouteEntry& entry : state_->routes) {
     routes_.emplace_back(entry, config.http, static_cast<std::uint32_t>(std::min(routes_.size(), kOther)));
@@ -173,7 +173,7 @@ void ServedApp::handle(Exchange& exchange) noexcept {
   const RouteMatch match = state_->router.find(exchange.head.method, exchange.head.path, exchange.params);
   if (exchange.surplus ||
       (max_in_flight_ != 0 && row_[Count::in_flight].load(std::memory_order_relaxed) > max_in_flight_)) {
-    return shed(exchange, afters_of(match));
+    return shed(exchange, afters_of(match, exchange));
   }
   // Before the quarantine, which may be due to this very request.
   if (exchange.interrupted != Interrupted::no && !runs_again(exchange, match)) [[unlikely]] {
@@ -182,7 +182,7 @@ void ServedApp::handle(Exchange& exchange) noexcept {
   if (exchange.pressed && refuse_overloaded(exchange, match)) [[unlikely]]
     return;
   if (quarantine_ != nullptr && quarantine_->active() && refuse_quarantined(exchange, match)) return;
-  if (match.kind != RouteMatch::Kind::found) return answer_without_route(exchange, match.kind);
+  if (match.kind != RouteMatch::Kind::found) return answer_without_route(exchange, match);
   const ServedRoute& route = routes_[match.route];
   exchange.param_count = match.param_count;
   exchange.route = route.entry().path;
@@ -319,6 +319,8 @@ Task<void> ServedApp::send_later(Exchange& exchange, const AfterChain& afters, R
 
 void ServedApp::finish(Exchange& exchange, const AfterChain& afters, Response& response) noexcept {
   add_request_id(exchange, response);  // before middleware may compress the body
+  if (exchange.head.method == "OPTIONS") [[unlikely]]
+    add_allow(exchange, response);
   if (afters.functions.empty() && is_final_status(response)) return;
   for (const Middleware::Function* function : afters.functions) {
     try {
@@ -332,6 +334,7 @@ void ServedApp::finish(Exchange& exchange, const AfterChain& afters, Response& r
 
 Task<void> ServedApp::finish_later(Exchange& exchange, const AfterChain& afters, Response& response) {
   add_request_id(exchange, response);
+  if (exchange.head.method == "OPTIONS") add_allow(exchange, response);
   for (const Middleware::Function* function : afters.functions) {
     try {
       if (const auto* plain = std::get_if<Middleware::After>(function)) {
@@ -361,15 +364,30 @@ void ServedApp::seal(Exchange& exchange, Response& response) {
   add_request_id(exchange, response);
 }
 
-const AfterChain& ServedApp::afters_of(const RouteMatch& match) const {
-  return match.kind == RouteMatch::Kind::found ? routes_[match.route].afters() : root_afters_;
+// A path without a route has the middleware of the innermost group whose prefix it has.
+const AfterChain& ServedApp::afters_of(const RouteMatch& match, Exchange& exchange) const {
+  if (match.route != UINT32_MAX) {
+    exchange.param_count = match.param_count;
+    return routes_[match.route].afters();
+  }
+  std::size_t innermost = 0;
+  if (match.kind == RouteMatch::Kind::no_path) {
+    for (std::size_t i = 1; i < group_afters_.size(); ++i) {
+      const std::string_view prefix = state_->groups[i].prefix;
+      if (prefix.size() <= state_->groups[innermost].prefix.size()) continue;
+      if (has_prefix(exchange.head.path, prefix, exchange.params, exchange.param_count)) innermost = i;
+    }
+    static_cast<void>(
+        has_prefix(exchange.head.path, state_->groups[innermost].prefix, exchange.params, exchange.param_count));
+  }
+  return group_afters_[innermost];
 }
 
 // exchange.route is the text of the route's own entry; its index may be shared.
 const AfterChain& ServedApp::afters_of(const Exchange& exchange) const {
   const auto route = std::ranges::find_if(
       routes_, [&exchange](const ServedRoute& served) { return served.entry().path.data() == exchange.route.data(); });
-  return route == routes_.end() ? root_afters_ : route->afters();
+  return route == routes_.end() ? group_afters_.front() : route->afters();
 }
 
 Task<void> ServedApp::start(pronghorn::Worker& worker) {

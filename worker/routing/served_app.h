@@ -93,11 +93,13 @@ class ServedApp final : public RequestHandler {
   [[nodiscard]] bool refuse_overloaded(Exchange& exchange, const RouteMatch& match);
   void answer_interrupted(Exchange& exchange);
   [[nodiscard]] bool refuse_quarantined(Exchange& exchange, const RouteMatch& match);
-  void answer_without_route(Exchange& exchange, RouteMatch::Kind kind);
+  void answer_without_route(Exchange& exchange, const RouteMatch& match);
   void answer_options(Exchange& exchange, const std::string& allowed);
+  void add_allow(const Exchange& exchange, Response& response) const;
   [[nodiscard]] const AfterChain& preflight_afters(Exchange& exchange) const;
-  // The after middleware for responses that no handler makes.
-  [[nodiscard]] const AfterChain& afters_of(const RouteMatch& match) const;
+  // The after middleware for responses that no handler makes. May set the parameters of `exchange`, which that
+  // middleware can ask for.
+  [[nodiscard]] const AfterChain& afters_of(const RouteMatch& match, Exchange& exchange) const;
   [[nodiscard]] const AfterChain& afters_of(const Exchange& exchange) const;
   void answer_plain(Exchange& exchange, const ServedRoute& route);
   [[nodiscard]] Task<void> serve(Exchange& exchange, const ServedRoute& route);
@@ -125,7 +127,7 @@ class ServedApp final : public RequestHandler {
   bool has_redis_;
   std::unique_ptr<detail::AppState> state_;
   std::vector<ServedRoute> routes_;
-  AfterChain root_afters_;
+  std::vector<AfterChain> group_afters_;  // in the order of state_->groups
   ErrorAnswers errors_;
   QuarantineGate* quarantine_ = nullptr;
   Admission* admission_ = nullptr;

@@ -83,7 +83,7 @@ bool ServedApp::refuse_quarantined(Exchange& exchange, const RouteMatch& match) 
     seal(exchange, response);
     exchange.owner->respond(exchange, std::move(response));
   } else {
-    refuse_with(exchange, afters_of(match), std::move(refusal->answer));
+    refuse_with(exchange, afters_of(match, exchange), std::move(refusal->answer));
   }
   return true;
 }
@@ -94,20 +94,22 @@ void ServedApp::refuse_with(Exchange& exchange, const AfterChain& afters, ErrorA
   answer(exchange, afters, std::move(error));
 }
 
-void ServedApp::answer_without_route(Exchange& exchange, RouteMatch::Kind kind) {
-  if (!state_->router.knows_method(exchange.head.method)) {
-    return answer(exchange, root_afters_, {.status = 501, .detail = "no route of this server has this method"});
+void ServedApp::answer_without_route(Exchange& exchange, const RouteMatch& match) {
+  const bool knows_method = state_->router.knows_method(exchange.head.method);
+  const std::string allowed = knows_method ? state_->router.allowed_methods(exchange.head.path) : std::string();
+  if (!allowed.empty() && exchange.head.method == "OPTIONS") return answer_options(exchange, allowed);
+  const AfterChain& afters = afters_of(match, exchange);
+  if (!knows_method) {
+    return answer(exchange, afters, {.status = 501, .detail = "no route of this server has this method"});
   }
-  const std::string allowed = state_->router.allowed_methods(exchange.head.path);
   if (!allowed.empty()) {
-    if (exchange.head.method == "OPTIONS") return answer_options(exchange, allowed);
-    return answer(exchange, root_afters_,
+    return answer(exchange, afters,
                   {.status = 405, .detail = "this path does not support the method", .fields = {{"Allow", allowed}}});
   }
-  if (kind == RouteMatch::Kind::malformed && exchange.head.path != "*") {
-    return answer(exchange, root_afters_, {.status = 400, .detail = "the path is malformed or has a dot segment"});
+  if (match.kind == RouteMatch::Kind::malformed && exchange.head.path != "*") {
+    return answer(exchange, afters, {.status = 400, .detail = "the path is malformed or has a dot segment"});
   }
-  answer(exchange, root_afters_, {.status = 404});
+  answer(exchange, afters, {.status = 404});
 }
 
 void ServedApp::answer_options(Exchange& exchange, const std::string& allowed) {
@@ -116,11 +118,19 @@ void ServedApp::answer_options(Exchange& exchange, const std::string& allowed) {
   send(exchange, preflight_afters(exchange), std::move(response));
 }
 
+// A route for OPTIONS need not know the others of its path; cors() tells them to browsers.
+void ServedApp::add_allow(const Exchange& exchange, Response& response) const {
+  if (response.status() >= 300 || response.header("Allow")) return;
+  const std::string allowed = state_->router.allowed_methods(exchange.head.path);
+  if (!allowed.empty()) response.set("Allow", allowed);
+}
+
 // A CORS preflight concerns the route that the actual request will find: the middleware of its group answers.
 const AfterChain& ServedApp::preflight_afters(Exchange& exchange) const {
   const auto method = exchange.head.find("access-control-request-method");
-  if (!method) return root_afters_;
-  return afters_of(state_->router.find(*method, exchange.head.path, exchange.params));
+  if (!method) return group_afters_.front();
+  const RouteMatch match = state_->router.find(*method, exchange.head.path, exchange.params);
+  return match.kind == RouteMatch::Kind::found ? afters_of(match, exchange) : group_afters_.front();
 }
 
 void ServedApp::deadline_passed(Exchange& exchange) noexcept {

@@ -28,10 +28,18 @@ void shop(App& app) {
   });
   api.get("/items", [](Request&) { return text("items"); });
   api.put("/items", [](Request&) { return no_content(); });
+  api.get("/own", [](Request&) { return text("own"); });
+  api.route("OPTIONS", "/own", [](Request&) { return text("what may be done"); });
   api.get("/fails", [](Request&) -> Response { throw std::runtime_error("mistake"); });
   auto open = app.group("/open");
   open.use(cors({.origins = {"*"}, .methods = {"GET"}}));
   open.get("/news", [](Request&) { return text("news"); });
+  open.get("/own", [](Request&) { return text("own"); });
+  open.route("OPTIONS", "/own", [](Request&) -> Task<Response> { co_return no_content(); });
+  auto user = app.group("/users/{user}");
+  user.use(cors({.origins = {kShop}}));
+  user.use([](Request& request, Response& response) { response.set("X-User", request.param("user")); });
+  user.get("/orders/{order}", [](Request&) { return text("order"); });
 }
 
 TestResponse preflight(std::string_view target, const std::string& origin, const std::string& method) {
@@ -95,11 +103,58 @@ TEST_CASE("responses to pages of an allowed origin carry CORS headers, errors to
   CHECK(get("/api/items", {{"X-Token", "1"}}).header("Vary") == "Origin");
 }
 
+TEST_CASE("an error of a path is shown to the pages that may use its group", "[cors]") {
+  TestClient client(shop);
+  const TestClient::Headers headers{{"Origin", kShop}};
+  const auto check = [&headers, &client](std::string_view method, std::string_view target, int status) {
+    INFO(method << " " << target);
+    const auto response = client.request(method, target, {}, headers);
+    CHECK(response.status == status);
+    CHECK(response.header(kAllowOrigin) == kShop);
+    CHECK(response.header("Vary") == "Origin");
+    return response;
+  };
+  CHECK(check("POST", "/api/items", 405).header("Allow") == "GET, HEAD, OPTIONS, PUT");
+  check("GET", "/api/missing", 404);
+  check("GET", "/api", 404);
+  check("POST", "/api/missing/too", 404);
+  check("QUERY", "/api/items", 501);
+  CHECK(check("GET", "/users/7/nothing", 404).header("X-User") == "7");
+  CHECK(check("POST", "/users/7/orders/1", 405).header("X-User") == "7");
+  CHECK(check("GET", "/users/7/orders/1", 200).header("X-User") == "7");
+  for (const char* target : {"/apis", "/ap", "/missing", "/users", "/users//nothing", "/api/../x"}) {
+    INFO(target);
+    CHECK(client.get(target, headers).header(kAllowOrigin).empty());
+  }
+}
+
+TEST_CASE("a preflight is told the methods of a path that has a route for OPTIONS", "[cors]") {
+  TestClient client(shop);
+  const TestClient::Headers headers{{"Origin", kShop}, {"Access-Control-Request-Method", "GET"}, {"X-Token", "1"}};
+  const auto own = client.request("OPTIONS", "/api/own", {}, headers);
+  CHECK(own.body == "what may be done");
+  CHECK(own.header("Access-Control-Allow-Methods") == "GET, HEAD, OPTIONS");
+  CHECK(own.header("Allow") == "GET, HEAD, OPTIONS");
+  const auto refused = client.request("OPTIONS", "/api/own");
+  CHECK(refused.status == 401);
+  CHECK(refused.header("Allow").empty());
+  const auto open = preflight("/open/own", kShop, "GET");
+  CHECK(open.header("Allow") == "GET, HEAD, OPTIONS");
+  CHECK(open.header("Access-Control-Allow-Methods") == "GET");
+}
+
+TEST_CASE("a preflight is answered by middleware that asks for a parameter", "[cors]") {
+  const auto allowed = preflight("/users/7/orders/1", kShop, "GET");
+  CHECK(allowed.status == 204);
+  CHECK(allowed.header("X-User") == "7");
+}
+
 TEST_CASE("a star allows any origin, and the response is the same for all", "[cors]") {
   const auto news = get("/open/news", {{"Origin", "https://anyone.example"}});
   CHECK(news.header(kAllowOrigin) == "*");
   CHECK(news.header("Vary").empty());
   CHECK(news.header("Access-Control-Allow-Credentials").empty());
+  CHECK(get("/open/news", {}).header(kAllowOrigin) == "*");
   CHECK(preflight("/open/news", "null", "GET").header("Access-Control-Allow-Methods") == "GET");
 }
 
