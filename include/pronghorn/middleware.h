@@ -42,9 +42,11 @@ struct CorsOptions {
 };
 
 // Adds CORS headers to responses for these origins, and answers their preflights (OPTIONS with
-// Access-Control-Request-Method) with 204; they need no route for OPTIONS and skip the group's guards. Responses to
-// other origins carry no CORS headers, so the browser hides them. Throws std::invalid_argument for an invalid origin,
-// method or field name, and for credentials together with "*".
+// Access-Control-Request-Method) with 204; they need no route for OPTIONS and skip the group's guards. Where there is a
+// route for OPTIONS, it answers them, behind the guards, with the CORS headers added. Responses to other origins carry
+// no CORS headers, so the browser hides them; with "*" all responses carry them, because they may come from a cache.
+// Throws std::invalid_argument for an origin that is not as browsers send it, an invalid method or field name, and for
+// credentials together with "*".
 [[nodiscard]] PRONGHORN_API Middleware cors(const CorsOptions& options);
 
 // Values of header fields. Empty text: the field is not sent.

@@ -55,6 +55,22 @@ bool is_host(std::string_view text) noexcept {
   return end > 0 && text[end] == ':' && is_port(text.substr(end + 1));
 }
 
+bool is_sent_origin(std::string_view text) noexcept {
+  const std::size_t separator = text.find("://");
+  if (separator == std::string_view::npos || !is_token(text.substr(0, separator))) return false;
+  const std::string_view scheme = text.substr(0, separator);
+  const std::string_view authority = text.substr(separator + 3);
+  if (authority.empty() || !is_host(authority)) return false;
+  for (const char c : text) {
+    if (c >= 'A' && c <= 'Z') return false;
+  }
+  const std::size_t colon = authority.rfind(':');
+  if (colon == std::string_view::npos || authority.back() == ']') return true;
+  const std::string_view port = authority.substr(colon + 1);
+  if (port.empty() || port.front() == '0') return false;
+  return !(scheme == "https" && port == "443") && !(scheme == "http" && port == "80");
+}
+
 bool is_local_host(std::string_view host) noexcept {
   const bool bracketed = host.starts_with('[');
   const std::string_view name = bracketed ? host.substr(1, host.find(']') - 1) : host.substr(0, host.find(':'));

@@ -10,6 +10,11 @@ namespace pronghorn::worker {
 // a name, because two joined Host fields look like that, and addresses of future versions of IP.
 [[nodiscard]] bool is_host(std::string_view text) noexcept;
 
+// Whether `text` is an origin as browsers send it in the field Origin (RFC 6454 section 6.2), which is what the origins
+// of an option are compared with: scheme "://" host [":" port], in lower case and without the default port of http and
+// https. Not "null".
+[[nodiscard]] bool is_sent_origin(std::string_view text) noexcept;
+
 // Whether a valid Host names this machine to itself: "localhost" or a loopback address, with or without a port. A web
 // page cannot make a browser send such a Host by DNS rebinding.
 [[nodiscard]] bool is_local_host(std::string_view host) noexcept;

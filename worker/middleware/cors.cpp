@@ -19,15 +19,6 @@ namespace {
 
 bool is_any(const std::vector<std::string>& list) { return list.size() == 1 && list.front() == "*"; }
 
-// Whether `text` is an origin as browsers send it (RFC 6454 section 6.2), which is what it is compared with.
-bool is_origin(std::string_view text) noexcept {
-  const std::size_t separator = text.find("://");
-  if (separator == std::string_view::npos || !worker::is_token(text.substr(0, separator))) return false;
-  const std::string_view authority = text.substr(separator + 3);
-  if (authority.empty() || !worker::is_host(authority)) return false;
-  return std::none_of(text.begin(), text.end(), [](char c) { return c >= 'A' && c <= 'Z'; });
-}
-
 std::string join(const std::vector<std::string>& names) {
   std::string joined;
   for (const std::string& name : names) joined.append(joined.empty() ? "" : ", ").append(name);
@@ -56,7 +47,8 @@ class Cors {
   void operator()(Request& request, Response& response) const {
     if (!any_origin_) worker::add_vary(response, "Origin");
     const auto origin = request.header("origin");
-    if (!origin || !allows(*origin)) return;
+    // A cache may give a page what it has stored for a request without Origin, so "*" is in every response.
+    if (!any_origin_ && !(origin && allows(*origin))) return;
     if (response.header("Access-Control-Allow-Origin")) return;  // set by the handler or an inner group
     response.append("Access-Control-Allow-Origin", any_origin_ ? "*" : *origin);
     if (credentials_) response.append("Access-Control-Allow-Credentials", "true");
@@ -71,11 +63,11 @@ class Cors {
   static void check(const CorsOptions& options) {
     if (options.origins.empty()) throw std::invalid_argument("cors: origins is empty; name some, or \"*\"");
     for (const std::string& origin : options.origins) {
-      if (is_any(options.origins) || is_origin(origin)) continue;
-      throw std::invalid_argument(fmt::format(
-          "cors: \"{}\" is not an origin; write it like \"https://shop.example\", in lower case and without a path, or "
-          "use \"*\" alone",
-          origin));
+      if (is_any(options.origins) || worker::is_sent_origin(origin)) continue;
+      throw std::invalid_argument(
+          fmt::format("cors: \"{}\" is not an origin as browsers send it; write it like \"https://shop.example\", in "
+                      "lower case, without a path and without the port that its scheme has anyway, or use \"*\" alone",
+                      origin));
     }
     check_names(options.methods, "method");
     check_names(options.headers, "field name");
@@ -89,11 +81,11 @@ class Cors {
   }
 
   [[nodiscard]] bool allows(std::string_view origin) const noexcept {
-    return any_origin_ || std::find(origins_.begin(), origins_.end(), origin) != origins_.end();
+    return std::find(origins_.begin(), origins_.end(), origin) != origins_.end();
   }
 
   void answer_preflight(Response& response) const {
-    // The server's answer to OPTIONS lists the methods of the path.
+    // The server lists the methods of the path in every answer to OPTIONS.
     const std::string methods = methods_.empty() ? std::string(response.header("Allow").value_or("")) : methods_;
     if (!methods.empty()) response.append("Access-Control-Allow-Methods", methods);
     if (!headers_.empty()) response.append("Access-Control-Allow-Headers", headers_);

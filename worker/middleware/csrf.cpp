@@ -16,6 +16,7 @@
 #include "worker/crypto/base64.h"
 #include "worker/exchange/exchange.h"
 #include "worker/fields/characters.h"
+#include "worker/fields/host.h"
 #include "worker/fields/methods.h"
 #include "worker/fields/text.h"
 #include "worker/forms/multipart_parser.h"
@@ -123,12 +124,10 @@ class Csrf {
     if (field_.empty()) throw std::invalid_argument("csrf: the form field has no name");
     if (!worker::is_token(header_)) throw std::invalid_argument("csrf: \"" + header_ + "\" is not a field name");
     for (const std::string& origin : origins_) {
-      const std::size_t host = origin.find("://");
-      if (host == std::string::npos || host == 0 || host + 3 == origin.size() ||
-          origin.find_first_of("/ ,", host + 3) != std::string::npos) {
-        throw std::invalid_argument("csrf: \"" + origin +
-                                    "\" is not an origin; write it like \"https://shop.example\"");
-      }
+      if (worker::is_sent_origin(origin)) continue;
+      throw std::invalid_argument("csrf: \"" + origin +
+                                  "\" is not an origin as browsers send it; write it like \"https://shop.example\", in "
+                                  "lower case, without a path and without the port that its scheme has anyway");
     }
   }
 

@@ -171,7 +171,8 @@ TEST_CASE("options of cors() that allow too much, or nothing, are refused", "[co
   CHECK_THROWS_AS(cors({.origins = {kShop}, .headers = {"*"}, .credentials = true}), std::invalid_argument);
   CHECK_THROWS_AS(cors({.origins = {kShop, "*"}}), std::invalid_argument);
   for (const char* origin : {"shop.example", "https://shop.example/", "https://Shop.example", "https://", "null",
-                             "https://shop.example\r\nX: y", "https://a b"}) {
+                             "https://shop.example:443", "http://shop.example:80", "https://shop.example:",
+                             "https://shop.example:0444", "https://shop.example\r\nX: y", "https://a b"}) {
     INFO(origin);
     CHECK_THROWS_AS(cors({.origins = {origin}}), std::invalid_argument);
   }

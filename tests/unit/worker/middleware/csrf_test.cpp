@@ -142,7 +142,8 @@ TEST_CASE("a request that another site has sent is forbidden even with the token
 TEST_CASE("CSRF options that make no sense end the start", "[csrf]") {
   CHECK_THROWS_AS(csrf({.field = ""}), std::invalid_argument);
   CHECK_THROWS_AS(csrf({.header = "a b"}), std::invalid_argument);
-  for (const char* origin : {"shop.example", "https://", "https://a/", "://a", "https://a b"}) {
+  for (const char* origin :
+       {"shop.example", "https://", "https://a/", "://a", "https://a b", "https://A", "https://a:443", "http://a:80"}) {
     CHECK_THROWS_AS(csrf({.origins = {origin}}), std::invalid_argument);
   }
 }
