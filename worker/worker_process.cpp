@@ -34,7 +34,8 @@ std::string what_of(const std::exception_ptr& error) {
   try {
     std::rethrow_exception(error);
   } catch (const std::exception& exception) {
-    return exception.what();
+    const char* const text = exception.what();
+    return text != nullptr ? text : "an exception without a text";
   } catch (...) {
     return "an exception that is not a std::exception";
   }

@@ -1,12 +1,19 @@
 #include "worker/runtime/exception_text.h"
 
 #include <cxxabi.h>
+#include <fmt/format.h>
 
 #include <cstdlib>
 #include <memory>
+#include <string_view>
 #include <typeinfo>
 
 namespace pronghorn::worker {
+namespace {
+
+constexpr std::size_t kMaxText = 2048;  // so that a log line with it is never too long to be written
+
+}  // namespace
 
 std::string type_name(const std::type_info& type) {
   int status = 0;
@@ -19,7 +26,10 @@ std::string describe(const std::exception_ptr& error) {
   try {
     std::rethrow_exception(error);
   } catch (const std::exception& exception) {
-    return type_name(typeid(exception)) + ": " + exception.what();
+    const char* const said = exception.what();
+    const std::string_view text = said != nullptr ? said : "";
+    return fmt::format("{}: {}{}", type_name(typeid(exception)), text.substr(0, kMaxText),
+                       text.size() > kMaxText ? "..." : "");
   } catch (...) {
     const std::type_info* const type = abi::__cxa_current_exception_type();
     return type ? type_name(*type) : "unknown exception";

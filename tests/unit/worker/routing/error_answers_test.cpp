@@ -20,12 +20,18 @@ namespace {
 
 int handled = 0;
 
+struct Speechless : std::exception {
+  [[nodiscard]] const char* what() const noexcept override { return nullptr; }
+};
+
 void errors(App& app) {
   app.get("/http", [](Request&) -> Response { throw HttpError(409, "already there"); });
   app.get("/retry", [](Request&) -> Response { throw HttpError(503, "soon").retry_after(7); });
   app.get("/odd-status", [](Request&) -> Response { throw HttpError(200, "secret"); });
   app.get("/runtime", [](Request&) -> Response { throw std::runtime_error("secret"); });
   app.get("/int", [](Request&) -> Response { throw 42; });
+  app.get("/speechless", [](Request&) -> Response { throw Speechless(); });
+  app.get("/talkative", [](Request&) -> Response { throw std::runtime_error(std::string(3'000'000, 'x')); });
   app.get("/runtime-later", [](Request&) -> Task<Response> {
     co_await sleep_for(1ms);
     throw std::runtime_error("secret");
@@ -83,8 +89,8 @@ TEST_CASE("any other exception is logged and 500 without details, whatever its t
           "[application][errors]") {
   TestClient client(errors);
   const test::LogLines lines;
-  for (const char* path :
-       {"/runtime", "/int", "/runtime-later", "/int-later", "/odd-status", "/status-99", "/status-700"}) {
+  for (const char* path : {"/runtime", "/int", "/speechless", "/talkative", "/runtime-later", "/int-later",
+                           "/odd-status", "/status-99", "/status-700"}) {
     INFO(path);
     const auto response = client.get(path);
     CHECK(response.status == 500);
