@@ -2,8 +2,10 @@
 #pragma once
 
 #include <chrono>
+#include <concepts>
 #include <coroutine>
 #include <cstddef>
+#include <ratio>
 
 #include "pronghorn/detail/export.h"
 #include "pronghorn/task.h"
@@ -43,8 +45,16 @@ class PRONGHORN_API Timer {
 
 }  // namespace detail
 
-// co_await sleep_for(20ms) suspends for at least that long without blocking the loop. Zero or less does not suspend.
-// Resolution: 1 ms.
+// co_await sleep_for(20ms) suspends for at least that long without blocking the loop. Zero or less does not suspend; the
+// longest duration of any unit suspends for good. Resolution: 1 ms.
 inline detail::Timer sleep_for(std::chrono::nanoseconds duration) noexcept { return detail::Timer(duration); }
+template <class Rep, class Period>
+  requires std::convertible_to<std::chrono::duration<Rep, Period>, std::chrono::nanoseconds>
+detail::Timer sleep_for(std::chrono::duration<Rep, Period> duration) noexcept {
+  using Hours = std::chrono::duration<double, std::ratio<3600>>;  // which no duration exceeds
+  constexpr std::chrono::nanoseconds kLongest = std::chrono::nanoseconds::max();
+  if (Hours(duration) >= Hours(kLongest)) return detail::Timer(kLongest);
+  return detail::Timer(duration);
+}
 
 }  // namespace pronghorn

@@ -48,11 +48,18 @@ TEST_CASE("a sleep that begins after the loop was blocked does not end early", "
 
 TEST_CASE("a practically infinite sleep is accepted", "[task][timer]") {
   TestLoop loop;
-  auto forever = []() -> Task<void> { co_await sleep_for(std::chrono::nanoseconds::max()); };
-  Task<void> task = forever();
-  task.start();
-  uv_run(loop.loop(), UV_RUN_NOWAIT);
-  CHECK_FALSE(task.done());
+  const auto check = [&loop](auto longest) {
+    auto forever = [](auto duration) -> Task<void> { co_await sleep_for(duration); };
+    Task<void> task = forever(longest);
+    task.start();
+    uv_run(loop.loop(), UV_RUN_NOWAIT);
+    CHECK_FALSE(task.done());
+  };
+  check(std::chrono::nanoseconds::max());
+  check(std::chrono::milliseconds::max());  // more nanoseconds than 64 bits hold
+  check(std::chrono::seconds::max());
+  check(std::chrono::hours::max());
+  check(std::chrono::years(300));
 }
 
 TEST_CASE("timers expire in the order of their times, whatever the order in which they were armed", "[timer]") {
