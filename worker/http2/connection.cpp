@@ -226,6 +226,8 @@ void Http2Connection::data(std::int32_t id, std::string_view bytes) {
   session_.consume_unread(bytes.size());
 }
 
+bool Http2Connection::padding() { return control_frames_.spend(now()) || too_many(Count::limit_control_frames); }
+
 void Http2Connection::body_ends(std::int32_t id) {
   if (Http2Stream* const stream = session_.find(id)) stream->finish_body();
 }

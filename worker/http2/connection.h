@@ -131,6 +131,7 @@ class Http2Connection final : public Connection, public TurnWork, private Http2E
   [[nodiscard]] bool field(std::string_view name, std::string_view value) override;
   void block_ends(std::int32_t stream, bool request, bool last) override;
   void data(std::int32_t stream, std::string_view bytes) override;
+  [[nodiscard]] bool padding() override;
   void body_ends(std::int32_t stream) override;
   [[nodiscard]] bool frame_refused(const nghttp2_frame& frame, int error) override;
   void ping_acknowledged() override;

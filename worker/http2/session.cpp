@@ -65,6 +65,8 @@ struct Http2Session::Callbacks {
       events.block_ends(frame->hd.stream_id, frame->headers.cat == NGHTTP2_HCAT_REQUEST, last);
     } else if (frame->hd.type == NGHTTP2_DATA && last) {
       events.body_ends(frame->hd.stream_id);
+    } else if (frame->hd.type == NGHTTP2_DATA && frame->hd.length != 0 && frame->hd.length == frame->data.padlen) {
+      return events.padding() ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
     } else if (frame->hd.type == NGHTTP2_PING && (frame->hd.flags & NGHTTP2_FLAG_ACK) != 0) {
       events.ping_acknowledged();
     }

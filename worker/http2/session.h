@@ -29,6 +29,8 @@ class Http2Events {
   virtual void block_ends(std::int32_t stream, bool request, bool last) = 0;
   // Part of a body. The stream's window stays smaller by as much until consume().
   virtual void data(std::int32_t stream, std::string_view bytes) = 0;
+  // A DATA frame that had nothing but padding. False ends the connection.
+  [[nodiscard]] virtual bool padding() = 0;
   // The body was complete.
   virtual void body_ends(std::int32_t stream) = 0;
   // nghttp2 has refused a frame: it resets the stream, or ends the session. False ends the connection.

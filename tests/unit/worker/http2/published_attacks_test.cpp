@@ -138,6 +138,17 @@ TEST_CASE("a flood of empty DATA frames ends the connection", "[http2][limits]")
   CHECK(test.count(Count::limit_control_frames) == 1);
 }
 
+TEST_CASE("a flood of DATA frames that are padding alone ends the connection", "[http2][limits]") {
+  TestHttp2 test(never_answer);
+  const auto stream = test.client().request("POST", "/", {}, {}, true);
+  test.run();
+  const std::string frame = Http2Client::frame(NGHTTP2_DATA, NGHTTP2_FLAG_PADDED, static_cast<std::uint32_t>(stream),
+                                               std::string("\2\0\0", 3));
+  CHECK(flood(test, frame) < 1000);
+  CHECK(was_calmed(test));
+  CHECK(test.count(Count::limit_control_frames) == 1);
+}
+
 // CVE-2019-9511: the response is asked for byte by byte.
 TEST_CASE("a flood of tiny WINDOW_UPDATE frames ends the connection", "[http2][limits]") {
   TestHttp2 test([](Exchange& exchange) { exchange.owner->respond(exchange, text(std::string(1'000'000, 'x'))); },
