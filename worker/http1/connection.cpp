@@ -137,9 +137,10 @@ inline void Http1Connection::begin_exchange(std::string_view head, std::size_t f
 }
 
 // Whether the client speaks HTTP/2 by prior knowledge (RFC 9113 section 3.3): the connection begins with its preface,
-// which looks like the head of a request that HTTP/1 refuses.
+// which looks like the head of a request that HTTP/1 refuses. Over TLS, ALPN decides.
 bool Http1Connection::begins_http2(const Refusal& refusal) const noexcept {
-  return refusal.status == 505 && context_.http2_cleartext && requests_ == 1 && exchange_->head_bytes == kHttp2Preface;
+  return refusal.status == 505 && context_.http2_cleartext && !peer_.https && requests_ == 1 &&
+         exchange_->head_bytes == kHttp2Preface;
 }
 
 void Http1Connection::become_http2() {

@@ -25,6 +25,17 @@ bool contains(const std::string& text, std::string_view part) { return text.find
 
 }  // namespace
 
+TEST_CASE("a client that has agreed on HTTP/1.1 over TLS cannot go on with HTTP/2", "[connection][http2]") {
+  const auto begins_http2 = [](bool https) {
+    Config config = TestConnection::quick_config();
+    config.http2_cleartext = true;
+    TestConnection test(answer, config, https);
+    return test.ask("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").empty();
+  };
+  CHECK(begins_http2(false));
+  CHECK_FALSE(begins_http2(true));
+}
+
 TEST_CASE("a client that sends Connection: close is closed immediately", "[connection]") {
   TestConnection test(answer);
   const std::string response = test.ask("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");

@@ -13,8 +13,9 @@ namespace pronghorn::worker {
 
 class TestConnection final : public ConnectionServer {
  public:
-  explicit TestConnection(Handler handler, const Config& config = quick_config())
-      : ConnectionServer(std::move(handler), config) {
+  explicit TestConnection(Handler handler, const Config& config = quick_config(), bool https = false)
+      : ConnectionServer(std::move(handler), config),
+        connection_{context(), *this, stream_, Peer{.client = {"192.0.2.1", 1234}, .https = https}, false} {
     stream_.report_to(connection_);
     connection_.start();
   }
@@ -33,7 +34,7 @@ class TestConnection final : public ConnectionServer {
 
  private:
   MemoryStream stream_;
-  Http1Connection connection_{context(), *this, stream_, Peer{.client = {"192.0.2.1", 1234}}, false};
+  Http1Connection connection_;
 };
 
 }  // namespace pronghorn::worker
