@@ -175,8 +175,9 @@ class PRONGHORN_API Response {
 [[nodiscard]] PRONGHORN_API Response problem(int status, std::string_view detail = {});
 
 // A body that is produced while it is sent: chunked for HTTP/1.1, until close for HTTP/1.0. The server calls `producer`
-// once, on the loop, after the handler has returned, so it must own what it captures. If it throws, the connection is
-// reset, so that the client cannot mistake a part for the whole.
+// once, on the loop, after the handler has returned, so it must own what it captures. The handler has to read the
+// request's body: by now the rest of it is dropped, and reading it throws std::logic_error. If a producer throws, the
+// connection is reset, so that the client cannot mistake a part for the whole.
 [[nodiscard]] PRONGHORN_API Response stream(std::string_view content_type, Response::Producer producer);
 
 // A whole regular file, which this call opens. Throws HttpError 404 if there is no such file, 503 if the process has no

@@ -95,7 +95,14 @@ void Request::refuse_content_coding() const {
   }
 }
 
+// The rest of a body is dropped once the response has begun: nothing would wake who waits for it.
+static void require_receiving(const detail::Exchange& exchange) {
+  if (!exchange.responded) return;
+  throw std::logic_error("the rest of a request's body cannot be read once its response has begun");
+}
+
 Task<std::string_view> Request::body() {
+  if (!exchange_.body.complete()) require_receiving(exchange_);
   exchange_.body_was_read = true;
   exchange_.body.keep_whole();
   if (!exchange_.body.complete()) exchange_.owner->want_body(exchange_);
@@ -105,6 +112,7 @@ Task<std::string_view> Request::body() {
 }
 
 Task<std::optional<std::string_view>> Request::read() {
+  if (!exchange_.body.readable()) require_receiving(exchange_);
   exchange_.body_was_read = true;
   if (!exchange_.body.readable()) exchange_.owner->want_body(exchange_);
   worker::RequestBody::Wait received(exchange_.body);

@@ -6,6 +6,7 @@
 
 #include <coroutine>
 #include <cstdint>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 
@@ -78,7 +79,9 @@ class RequestBody {
       if (mine_) body_.waiting_ = nullptr;
     }
     [[nodiscard]] bool await_ready() const noexcept { return body_.satisfied(); }
-    void await_suspend(std::coroutine_handle<> waiting) noexcept {
+    // Throws std::logic_error if another coroutine waits.
+    void await_suspend(std::coroutine_handle<> waiting) {
+      if (body_.waiting_) throw std::logic_error("two coroutines read the body of a request at the same time");
       body_.waiting_ = waiting;
       mine_ = true;
     }

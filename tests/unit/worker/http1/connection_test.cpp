@@ -5,6 +5,7 @@
 #include <string>
 #include <thread>
 
+#include "pronghorn/concurrent.h"
 #include "pronghorn/response.h"
 #include "support/catch.h"
 #include "support/log_lines.h"
@@ -23,6 +24,14 @@ void answer(Exchange& exchange) { exchange.owner->respond(exchange, text("hello"
 
 bool contains(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
 
+Task<void> read_twice(Request& request, std::string& error) {
+  try {
+    co_await when_all(request.body(), request.body());
+  } catch (const std::logic_error& thrown) {
+    error = thrown.what();
+  }
+}
+
 }  // namespace
 
 TEST_CASE("a client that has agreed on HTTP/1.1 over TLS cannot go on with HTTP/2", "[connection][http2]") {
@@ -34,6 +43,35 @@ TEST_CASE("a client that has agreed on HTTP/1.1 over TLS cannot go on with HTTP/
   };
   CHECK(begins_http2(false));
   CHECK_FALSE(begins_http2(true));
+}
+
+TEST_CASE("two coroutines that read a body at the same time are told so", "[connection][body]") {
+  std::string error;
+  TestConnection test([&error](Exchange& exchange) {
+    exchange.running = read_twice(exchange.request, error);
+    exchange.running.start();
+  });
+  test.ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n");
+  test.ask("abc");
+  CHECK(error == "two coroutines read the body of a request at the same time");
+}
+
+TEST_CASE("a producer that reads a body that is still to come is told that it is too late", "[connection][body]") {
+  const auto reads_late = [](bool whole) {
+    const test::LogLines lines;
+    TestConnection test([whole](Exchange& exchange) {
+      Request& request = exchange.request;
+      exchange.owner->respond(exchange, stream("text/plain", [&request, whole](Writer& out) -> Task<void> {
+                                if (whole) co_await out.write(co_await request.body());
+                                while (const auto piece = co_await request.read()) co_await out.write(*piece);
+                              }));
+    });
+    test.ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n");
+    CHECK(lines.with("cannot be read once its response has begun") == 1);
+    CHECK_FALSE(contains(test.ask("abc"), "0\r\n\r\n"));
+  };
+  reads_late(false);
+  reads_late(true);
 }
 
 TEST_CASE("a client that sends Connection: close is closed immediately", "[connection]") {
