@@ -142,6 +142,7 @@ class Http1Connection final : public Connection, public ExchangeOwner {
   [[nodiscard]] bool holds_back() const noexcept;
   [[nodiscard]] bool owes_too_much() const noexcept;
   [[nodiscard]] bool next_waits() const noexcept;
+  [[nodiscard]] bool left_unread() noexcept;
   void settle();
   void end_if_last();
   void linger();
@@ -171,6 +172,7 @@ class Http1Connection final : public Connection, public ExchangeOwner {
   bool is_followed_ = false;  // more bytes are behind the head that is being consumed
   bool catches_up_ = false;   // what another worker owed the client is being sent
   bool truncated_ = false;    // the rest of the request is gone
+  bool end_waits_ = false;    // the client's end is behind bytes that are not read
   [[no_unique_address]] ClientProgress progress_;
   std::uint32_t idle_after_ = 0;            // requests_ when it last became idle
   [[no_unique_address]] ReceiveRate rate_;  // of the head or body that is being received

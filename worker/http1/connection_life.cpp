@@ -11,6 +11,8 @@ constexpr std::size_t kMaxPipelined = 64 * 1024;  // bytes kept of requests that
 // Bytes dropped before the connection is closed on a client that does not stop. Closing earlier resets the connection,
 // and simple clients read the response only after they have sent their whole body.
 constexpr std::uint32_t kMaxLingered = 64 * 1024 * 1024;
+// A client that has sent its end and gets nothing for so long has left.
+constexpr std::uint64_t kHalfClosedTicks = 2000 / kTickMs;
 
 }  // namespace
 
@@ -273,8 +275,23 @@ void Http1Connection::received_too_slowly() {
   settle();
 }
 
+// Whether the client has left a request whose further bytes wait in the kernel, so that its end is not read. Asks every
+// two seconds.
+bool Http1Connection::left_unread() noexcept {
+  if (stream_.reading() || client_ != ClientSide::sending || waiting() != Waiting::for_handler ||
+      context_.timeouts.waited(*this) < kHalfClosedTicks) {
+    return false;
+  }
+  const PeerState peer = stream_.waited().peer;
+  if (peer == PeerState::gone) return true;
+  const bool silent = std::exchange(end_waits_, peer == PeerState::finished) && !progress_.progressed(stream_);
+  if (end_waits_ && silent) return true;
+  progress_.look(stream_);
+  context_.timeouts.wait(*this, Waiting::for_handler);
+  return false;
+}
+
 void Http1Connection::check_deadline(std::chrono::steady_clock::time_point now) {
-  constexpr std::uint64_t kHalfClosedTicks = 2000 / kTickMs;
   if (waiting() == Waiting::for_writes && progress_.unknown()) progress_.look(stream_);
   if (exchange_ == nullptr) return;
   if (client_ == ClientSide::finished && waiting() == Waiting::for_handler &&
@@ -283,6 +300,7 @@ void Http1Connection::check_deadline(std::chrono::steady_clock::time_point now) 
     if (!progress_.progressed(stream_)) return close(Lost::client_left);
     context_.timeouts.wait(*this, Waiting::for_handler);
   }
+  if (left_unread()) return close(Lost::client_left);
   if (exchange_->responded || now < exchange_->deadline) return;
   add(context_.row[Count::limit_deadline]);
   context_.handler.deadline_passed(*exchange_);

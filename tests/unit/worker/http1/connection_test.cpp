@@ -45,6 +45,22 @@ TEST_CASE("a client that has agreed on HTTP/1.1 over TLS cannot go on with HTTP/
   CHECK_FALSE(begins_http2(true));
 }
 
+TEST_CASE("a client that leaves while its body waits unread is noticed", "[connection][body]") {
+  const auto is_open_after = [](PeerState peer, std::chrono::milliseconds time) {
+    TestConnection test([](Exchange&) {});  // a handler that waits for something else
+    test.ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n" + std::string(100'000, 'x'));
+    CHECK_FALSE(test.client().reading());
+    test.client().set_wait({.age = {}, .peer = peer});
+    test.pass(time);
+    if (!test.open()) CHECK(test.count(Count::lost_client_left) == 1);
+    return test.open();
+  };
+  CHECK(is_open_after(PeerState::there, 60s));
+  CHECK_FALSE(is_open_after(PeerState::gone, 3s));
+  CHECK(is_open_after(PeerState::finished, 1900ms));
+  CHECK_FALSE(is_open_after(PeerState::finished, 6s));
+}
+
 TEST_CASE("two coroutines that read a body at the same time are told so", "[connection][body]") {
   std::string error;
   TestConnection test([&error](Exchange& exchange) {
