@@ -26,7 +26,7 @@ std::int64_t number_of(std::string_view text) noexcept {
 
 }  // namespace
 
-const std::string* find_field(const Reply& fields, std::string_view name) noexcept {
+const std::string* find_field(const Reply& fields, std::string_view name) {
   if (!fields.is_array()) return nullptr;
   const Reply::Array& values = fields.array();
   for (std::size_t i = 0; i + 1 < values.size(); i += 2) {
@@ -35,7 +35,7 @@ const std::string* find_field(const Reply& fields, std::string_view name) noexce
   return nullptr;
 }
 
-std::int64_t number_in(const Reply& fields, std::string_view name) noexcept {
+std::int64_t number_in(const Reply& fields, std::string_view name) {
   const std::string* text = find_field(fields, name);
   return text != nullptr ? number_of(*text) : 0;
 }
@@ -90,7 +90,7 @@ void SessionState::refuse_reserved(std::string_view name) {
 }
 
 // What a field takes of the allowed size; 0 if it is not there. Values that the server deletes do not count.
-std::size_t SessionState::size_of(std::string_view name) const noexcept {
+std::size_t SessionState::size_of(std::string_view name) const {
   const Change* changed = change(name);
   if (changed != nullptr) return changed->value ? name.size() + changed->value->size() : 0;
   if (is_reserved(name)) return 0;

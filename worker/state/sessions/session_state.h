@@ -32,10 +32,10 @@ inline constexpr std::string_view kCsrfField = "_pronghorn.csrf";
   return name.starts_with(kReservedPrefix) && name != kCsrfField;
 }
 
-// The value of a field in a reply to HGETALL; null if there is none.
-[[nodiscard]] const std::string* find_field(const Reply& fields, std::string_view name) noexcept;
+// The value of a field in a reply to HGETALL; null if there is none. Throws RedisError if it is a reply to something else.
+[[nodiscard]] const std::string* find_field(const Reply& fields, std::string_view name);
 // The same as a number; 0 if there is none or it is not a number.
-[[nodiscard]] std::int64_t number_in(const Reply& fields, std::string_view name) noexcept;
+[[nodiscard]] std::int64_t number_in(const Reply& fields, std::string_view name);
 
 // How large a session may become.
 struct SessionSize {
@@ -95,7 +95,7 @@ class SessionState {
 
  private:
   void loaded_reserved(const std::string& name, const std::string& value);
-  [[nodiscard]] std::size_t size_of(std::string_view name) const noexcept;
+  [[nodiscard]] std::size_t size_of(std::string_view name) const;
   void put(std::string name, std::optional<std::string> value, bool staged);
   void doom_rivals();
 

@@ -1,3 +1,7 @@
+#include <string>
+#include <vector>
+
+#include "unit/worker/state/answering_server.h"
 #include "unit/worker/state/sessions/stored_session.h"
 
 using namespace pronghorn;
@@ -43,4 +47,20 @@ TEST_CASE("without Redis a session is refused with a reason", "[session]") {
     CHECK(error.status() == 503);
     CHECK(std::string(error.what()).find("Redis") != std::string::npos);
   }
+}
+
+// Reading them was noexcept, so they ended the worker.
+TEST_CASE("fields of a session that are no texts are an error of Redis", "[session]") {
+  const auto fields = GENERATE(as<std::string>(), "*2\r\n:1\r\n:2\r\n", "*2\r\n$-1\r\n$-1\r\n", "*1\r\n*0\r\n",
+                               "*2\r\n$15\r\n_pronghorn.born\r\n*0\r\n", "$4\r\nuser\r\n", ":1\r\n", "$-1\r\n");
+  AnsweringServer server([&](const std::vector<std::string>& words) -> std::string {
+    if (words[0] == "HGETALL") return fields;
+    return words[0] == "PTTL" ? ":1000\r\n" : "+OK\r\n";
+  });
+  Config config = config_for("unix:" + server.socket());
+  config.session_lifetime = 1h;
+  StateWorker worker(config);
+  worker.ready();
+  Visit visit(worker, std::string(43, 'A'));
+  CHECK_THROWS_AS(visit.session(), RedisError);
 }
