@@ -299,11 +299,10 @@ Task<bool> SessionStore::write(SessionState& state) {
     if (change.staged && !change.value) written.erases.push_back(name);
   }
   const bool moves = rotating && one_slot_ && !same_slot(old_id, state.id);
-  if (moves) co_await take_fields(written);
-  const Reply reply = co_await run(written);
+  Task<Reply> writing = moves ? move(std::move(written)) : run(written);
+  const Reply reply = co_await std::move(writing);
   if (optional && is_refusal(reply)) co_return false;
   require_permitted(reply);
-  if (moves) co_await remove(old_id);
   for (auto& [name, change] : state.changes) change.staged = false;
   state.stored = reply.integer() == 1;
   co_return send_cookie&& state.stored;
@@ -315,15 +314,29 @@ bool SessionStore::same_slot(std::string_view one, std::string_view other) noexc
 }
 
 // On a Redis Cluster, a session whose new key is in another slot is read, written there, and deleted here. What a
-// parallel request changes in between is lost.
-Task<void> SessionStore::take_fields(SessionWrite& written) {
-  const std::string old_key = std::exchange(written.old_key, "");
+// parallel request changes in between is lost; if one ends the session, what was read of it is dropped.
+Task<Reply> SessionStore::move(SessionWrite own) {
+  const std::string old_key = std::exchange(own.old_key, "");
+  own.create = !own.sets.empty();
+  SessionWrite whole = own;
+  const bool found = co_await add_fields(whole, old_key);
+  Reply reply = co_await run(whole);
+  if (!found || reply.is_error()) co_return reply;
+  const bool was_there = co_await remove(old_key);
+  if (was_there) co_return reply;
+  (void)co_await remove(own.key);
+  reply = co_await run(own);
+  co_return reply;
+}
+
+// Adds what a session holds to a write of another one. False if it has ended.
+Task<bool> SessionStore::add_fields(SessionWrite& written, const std::string& key) {
   RedisCall reading(*client_);
-  reading.send({"HGETALL", old_key});
+  reading.send({"HGETALL", key});
   co_await reading;
   require_permitted(reading.reply());
   const Reply::Array& fields = reading.reply().array();
-  if (fields.empty() && written.sets.empty()) co_return;  // it has ended
+  if (fields.empty()) co_return false;
   written.create = true;
   std::vector<std::string> kept;
   for (std::size_t i = 0; i + 1 < fields.size(); i += 2) {
@@ -336,14 +349,16 @@ Task<void> SessionStore::take_fields(SessionWrite& written) {
   }
   written.sets.insert(written.sets.begin(), kept.begin(), kept.end());  // before the changes, which win
   written.erases.clear();
+  co_return true;
 }
 
-Task<void> SessionStore::remove(std::string_view id) {
-  const std::string key = key_of(id);
+// Whether it was there.
+Task<bool> SessionStore::remove(const std::string& key) {
   RedisCall call(*client_);
   call.send({"DEL", key});
   co_await call;
   require_permitted(call.reply());
+  co_return call.reply().integer() == 1;
 }
 
 Task<Reply> SessionStore::run(const SessionWrite& write) {

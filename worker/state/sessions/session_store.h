@@ -90,8 +90,9 @@ class SessionStore {
   Task<void> renew(SessionState& state);
   Task<void> remove_doomed(SessionState& state);
   Task<bool> write(SessionState& state);
-  Task<void> take_fields(SessionWrite& written);
-  Task<void> remove(std::string_view id);
+  Task<Reply> move(SessionWrite own);
+  Task<bool> add_fields(SessionWrite& written, const std::string& key);
+  Task<bool> remove(const std::string& key);
   Task<Reply> run(const SessionWrite& write);
   [[noreturn]] void refuse_without_redis();
   void require_permitted(const Reply& reply);

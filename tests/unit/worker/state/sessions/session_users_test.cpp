@@ -1,4 +1,5 @@
 // Sessions of users: login, and logging out everywhere.
+#include <functional>
 #include <memory>
 #include <set>
 #include <string>
@@ -20,6 +21,36 @@ std::string login(StateWorker& worker, const std::string& user, const std::strin
 bool is_alive(StateWorker& worker, const std::string& id) {
   Visit visit(worker, id);
   return !visit.session().is_new();
+}
+
+// On a cluster, a request gives its session a new id, and another one deletes the session between the first one's reading
+// and deleting of it. Returns the first one's Set-Cookie.
+std::string move_while_it_ends(RedisProcess& redis, StateWorker& worker, const std::string& id,
+                               const std::function<void(Session&)>& change) {
+  worker::SessionStore store(worker.state->redis.get(), config_for("redis+cluster://a:1"));
+  StateWorker other(redis.url());
+  other.ready();
+  worker.make_current();
+  Visit visit(worker, id);
+  visit.exchange.session = worker.run(store.load(visit.exchange));
+  Session session(visit.exchange.session);
+  change(session);
+  const auto put_off = [&](const std::string& count) {
+    return redis.command({"INFO", "clients"}).find("blocked_clients:" + count) != std::string::npos;
+  };
+  redis.command({"CLIENT", "PAUSE", "60000", "WRITE"});  // puts writes off, and then carries them out in their order
+  Response response;
+  Task<void> moving = store.commit(visit.exchange, response);
+  moving.start();
+  REQUIRE(worker.wait([&] { return put_off("1"); }));
+  other.make_current();
+  Task<Reply> ending = other.redis().command("DEL", key_of(id));
+  ending.start();
+  REQUIRE(other.wait([&] { return put_off("2"); }));
+  redis.command({"CLIENT", "UNPAUSE"});
+  CHECK(other.finish(ending).integer() == 1);
+  worker.finish(moving);
+  return std::string(response.header("Set-Cookie").value_or(""));
 }
 
 }  // namespace
@@ -283,4 +314,28 @@ TEST_CASE("on a cluster, login moves the session with its fields and flash value
   });
   worker.run(store.end_all("ann"));
   (void)act(rotated, [](Session& session) { CHECK(session.is_new()); });
+}
+
+TEST_CASE("on a cluster, a session that is destroyed while it gets a new id stays destroyed", "[session][cluster]") {
+  RedisProcess redis;
+  StateWorker worker(redis.url());
+  worker.ready();
+  const std::string id = new_session(worker);
+  const auto rotate = [](Session& session) { session.rotate(); };
+  CHECK(move_while_it_ends(redis, worker, id, rotate).empty());
+  CHECK(redis.command({"KEYS", "*"}).empty());
+}
+
+TEST_CASE("on a cluster, a login whose old session ends meanwhile takes nothing of it along", "[session][cluster]") {
+  RedisProcess redis;
+  StateWorker worker(redis.url());
+  worker.ready();
+  const std::string id = new_session(worker);
+  const auto log_in = [](Session& session) { session.login("bob"); };
+  const std::string cookie = move_while_it_ends(redis, worker, id, log_in);
+  REQUIRE(cookie.starts_with("session="));
+  const std::string key = key_of(cookie.substr(8, 43));
+  CHECK(redis.command({"HGET", key, "_pronghorn.user"}) == "bob");
+  CHECK(redis.command({"HEXISTS", key, "user"}) == "0");
+  CHECK(redis.command({"DBSIZE"}) == "1");
 }
