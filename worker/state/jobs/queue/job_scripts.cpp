@@ -12,12 +12,16 @@ constexpr const char* kEnqueue = R"lua(
 local function enqueue(id, payload, priority, delay, unique, channel, name)
   local other = unique ~= '' and unique_holder(unique)
   if other then return {other, 0, 0} end
+  -- Before anything is changed: these fail if a key holds another type, as does the first change.
+  local others = call('ZCARD', delay == 0 and WAIT or LATER)
+  call('HLEN', JOBS)
+  call('HLEN', DATA)
   local number = call('HINCRBY', TOTALS, 'enqueued', 1)
   local score = number - priority * 17592186044416
   call('HSET', DATA, id, payload)
   -- If others wait already, whoever has room was told of them, and has not taken them yet; if another one is due
   -- earlier, it is known when.
-  local first = delay == 0 and call('ZCARD', WAIT) == 0
+  local first = delay == 0 and others == 0
   if unique == '' and delay == 0 and #payload <= kShortPayload then
     call('HSET', JOBS, id, short_record(now, score))
     call('ZADD', WAIT, score, id)
@@ -51,8 +55,9 @@ local latest = now / 1000 + 3600
 if tick > latest then return -1 end
 local taken = tonumber(call('HGET', TOTALS, field) or 0) or 0
 if taken >= tick and taken <= latest then return 0 end
+local added = enqueue(ARGV[3], ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], ARGV[8], ARGV[9])[2]
 call('HSET', TOTALS, field, tick)
-return enqueue(ARGV[3], ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], ARGV[8], ARGV[9])[2]
+return added
 )lua");
   return script;
 }
@@ -174,6 +179,7 @@ return 1
 const Script& drop_script() {
   static const Script script = make_job_script(R"lua(
 local id = ARGV[1]
+check_types()
 local job = read(id)
 if not job or call('HEXISTS', RUN, id) == 1 then return 0 end
 for _, where in ipairs({WAIT, LATER, DONE, FAILED, DEAD}) do call('ZREM', where, id) end

@@ -83,6 +83,27 @@ TEST_CASE("whichever key holds data of another type, no job is lost for it", "[j
   }
 }
 
+// What was written before the key of another type stayed for ever: it does not expire, and no job names it.
+TEST_CASE("a job that is refused for data of another type leaves nothing behind", "[jobs]") {
+  const RedisProcess redis;
+  JobWorker worker(redis, "w");
+  for (const char* part : {"wait", "later", "jobs", "data", "unique", "totals"}) {
+    for (const EnqueueOptions& options : {EnqueueOptions{}, {.delay = 1h}, {.unique = "u"}}) {
+      redis.command({"FLUSHALL"});
+      redis.command({"SET", key_of("email", part), "text"});
+      bool refused = false;
+      try {
+        worker.enqueue("email", "payload", options);
+      } catch (const RedisError&) {
+        refused = true;
+      }
+      const std::string left = redis.command({"KEYS", key_of("email", "*")});
+      INFO(part << " " << options.delay.count() << " " << options.unique << ": " << left);
+      CHECK((!refused || left.find('\n') == std::string::npos));
+    }
+  }
+}
+
 TEST_CASE("a job that cannot be settled for data of another type is done when that is gone", "[jobs]") {
   const RedisProcess redis;
   JobWorker worker(redis, "w");

@@ -288,3 +288,24 @@ TEST_CASE("only the attempt that holds a job tells its progress", "[jobs]") {
   CHECK(queue.size("HLEN", "data") == "0");
   CHECK(queue.worker.counts().done == 1);
 }
+
+TEST_CASE("a tick that is refused for data of another type is not taken", "[jobs]") {
+  Queue queue;
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  const std::string tick = std::to_string(std::chrono::duration_cast<std::chrono::seconds>(now).count());
+  const Queue::Words args{"* * * * *", tick, "email.0123456789abcdef0123456789abcdef", "", "0", "0", "", "", "email"};
+  queue.redis.command({"SET", key_of("email", "wait"), "text"});
+  CHECK_THROWS_AS(queue.run(worker::tick_script(), args), RedisError);
+  queue.redis.command({"DEL", key_of("email", "wait")});
+  CHECK(queue.run(worker::tick_script(), args).integer() == 1);
+  CHECK(queue.take() == args[2]);
+}
+
+TEST_CASE("a job that cannot be dropped for data of another type goes on waiting", "[jobs]") {
+  Queue queue;
+  const std::string id = queue.worker.enqueue("email", "payload");
+  queue.redis.command({"SET", key_of("email", "results"), "text"});
+  CHECK_THROWS_AS(queue.run(worker::drop_script(), {id}), RedisError);
+  queue.redis.command({"DEL", key_of("email", "results")});
+  CHECK(queue.take() == id);
+}
