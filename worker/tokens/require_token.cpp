@@ -17,6 +17,8 @@
 namespace pronghorn {
 namespace {
 
+constexpr std::size_t kMostCookies = 4;
+
 // RFC 6749 section 3.3: visible characters but " and \.
 bool is_scope(std::string_view text) {
   return !text.empty() &&
@@ -41,8 +43,9 @@ class TokenGuard {
     }
   }
 
-  // The token of the request, not yet verified.
-  [[nodiscard]] std::string_view token_of(const Request& request) const {
+  // What may be the token of the request, not yet verified: one at least. A client may hold a cookie for each path and
+  // domain.
+  [[nodiscard]] std::vector<std::string_view> tokens_of(const Request& request) const {
     const std::string_view* found = nullptr;
     for (const Request::Header& field : request.headers()) {
       if (!worker::equal_ignoring_case(field.name, "authorization")) continue;
@@ -52,11 +55,14 @@ class TokenGuard {
       }
       found = &field.value;
     }
-    if (found != nullptr) return bearer(*found);
+    if (found != nullptr) return {bearer(*found)};
     const std::string& cookie = service_->options().cookie;
-    const auto value = cookie.empty() ? std::nullopt : request.cookie(cookie);
-    if (!value || value->empty()) throw unauthorized("this request needs an access token", challenge_);
-    return *value;
+    std::vector<std::string_view> tokens;
+    if (!cookie.empty()) tokens = request.cookies(cookie);
+    std::erase(tokens, "");
+    if (tokens.empty()) throw unauthorized("this request needs an access token", challenge_);
+    if (tokens.size() > kMostCookies) tokens.resize(kMostCookies);
+    return tokens;
   }
 
   void accept(Request& request, Token token) const {
@@ -90,27 +96,34 @@ class TokenGuard {
   std::string challenge_;
 };
 
+// The first token that is accepted counts. If none is, the client gets what is wrong with the first.
 Task<std::optional<Response>> run_guard(const TokenGuard& guard, Request& request) {
-  const std::string_view text = guard.token_of(request);
   std::optional<HttpError> refused;
-  try {
-    Token token = co_await guard.service().verify(request, text);
-    guard.accept(request, std::move(token));
-  } catch (const HttpError& error) {
-    refused = guard.with_realm(error);
+  for (const std::string_view text : guard.tokens_of(request)) {
+    try {
+      Token token = co_await guard.service().verify(request, text);
+      guard.accept(request, std::move(token));
+      co_return std::nullopt;
+    } catch (const HttpError& error) {
+      if (error.status() != 401) throw;
+      if (!refused) refused = guard.with_realm(error);
+    }
   }
-  if (refused) throw std::move(*refused);
-  co_return std::nullopt;
+  throw std::move(*refused);
 }
 
 std::optional<Response> run_plain_guard(const TokenGuard& guard, Request& request) {
-  const std::string_view text = guard.token_of(request);
-  try {
-    guard.accept(request, guard.service().verify_now(request, text));
-  } catch (const HttpError& error) {
-    throw guard.with_realm(error);
+  std::optional<HttpError> refused;
+  for (const std::string_view text : guard.tokens_of(request)) {
+    try {
+      guard.accept(request, guard.service().verify_now(request, text));
+      return std::nullopt;
+    } catch (const HttpError& error) {
+      if (error.status() != 401) throw;
+      if (!refused) refused = guard.with_realm(error);
+    }
   }
-  return std::nullopt;
+  throw std::move(*refused);
 }
 
 }  // namespace

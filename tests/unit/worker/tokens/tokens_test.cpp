@@ -243,6 +243,24 @@ TEST_CASE("tokens travel in cookies if the application wants it", "[token]") {
   CHECK(shop.client.get("/api/me").status == 401);
 }
 
+// Clients send the cookie of a longer path first, or one that a neighbouring host has set.
+TEST_CASE("of several cookies with tokens the first that is accepted counts", "[token]") {
+  TokenOptions options = shop_options();
+  options.cookie = "access";
+  options.revocable = GENERATE(true, false);
+  TokenShop shop(options);
+  const std::string good = shop.access(), other = json::parse(shop.client.post("/login?user=bob").body).at("access");
+  const auto get = [&](const std::string& cookies) {
+    shop.client.clear_cookies();
+    return shop.client.get("/api/me", {{"Cookie", cookies}});
+  };
+  CHECK(get("access=; access=old; access=" + good + "; access=" + other).body.find("ann") != std::string::npos);
+  CHECK(get("access=old; access=older").status == 401);
+  CHECK(get("access=old; access=older").header("WWW-Authenticate").find("malformed") != std::string::npos);
+  CHECK(get("access=; access=").status == 401);
+  CHECK(get("access=1; access=2; access=3; access=4; access=" + good).status == 401);  // a bounded number is looked at
+}
+
 TEST_CASE("the cookies of tokens are as the prefix of their name demands, in any case", "[token]") {
   TokenOptions options = shop_options();
   options.refresh_path = "/refresh";
