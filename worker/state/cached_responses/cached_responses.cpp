@@ -279,7 +279,8 @@ Task<Response> CachedResponses::answer_variant(const Asked& asked, std::vector<s
 }
 
 Task<Response> CachedResponses::send_or_handle(const Asked& asked, Found& found) {
-  if (found.stored) {
+  // The cache knows how long it has had the response, not how old that was before.
+  if (found.stored && found.stored->initial_age + found.age <= asked.rules.max_age) {
     std::optional<Response> response = serve(asked.request, std::move(*found.stored), found.age);
     if (response) co_return std::move(*response);
   }

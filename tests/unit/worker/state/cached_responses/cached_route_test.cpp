@@ -370,6 +370,16 @@ TEST_CASE("the Cache-Control of a request is obeyed", "[cache]") {
   CHECK(site.get("/page?unknown", {{"Cache-Control", "only-if-cached"}}).status == 504);
 }
 
+TEST_CASE("the max-age of a request counts the age that a response came with", "[cache]") {
+  Site site({.ttl = 100s});
+  site.fields = {{"Cache-Control", "max-age=200"}, {"Age", "100"}};
+  const std::string first = site.get().body;
+  CHECK(site.get("/page", {{"Cache-Control", "max-age=150"}}).body == first);
+  CHECK(site.get("/page", {{"Cache-Control", "max-age=50, only-if-cached"}}).status == 504);
+  CHECK(site.get("/page", {{"Cache-Control", "max-age=50"}}).body != first);
+  CHECK(site.get().body == first);
+}
+
 TEST_CASE("HEAD is answered from what GET has stored, and stores nothing itself", "[cache]") {
   Site site({.ttl = 100s});
   site.head();
