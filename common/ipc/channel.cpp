@@ -65,11 +65,12 @@ bool Channel::send(const ChannelMessage& message, int fd) noexcept {
   return sent >= 0;
 }
 
+// If the other side has ended without reading all that we have sent, what it has sent comes after an error.
 void Channel::readable(int status) {
   const std::shared_ptr<bool> alive = alive_;
-  if (status < 0) return closed();
   while (*alive && receive_one()) {
   }
+  if (*alive && status < 0) closed();
 }
 
 // False if there is nothing left to read.
@@ -83,7 +84,8 @@ bool Channel::receive_one() {
   packet.msg_control = control;
   packet.msg_controllen = sizeof control;
   const ssize_t received = ::recvmsg(fd_, &packet, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  if (received < 0 && (errno == EAGAIN || errno == EINTR)) return errno == EINTR;
+  if (received < 0 && errno == EAGAIN) return false;
+  if (received < 0 && (errno == EINTR || errno == ECONNRESET)) return true;
   if (received <= 0) {
     closed();
     return false;
