@@ -173,8 +173,7 @@ class PRONGHORN_API Request {
 
   // Reads the whole body. Throws HttpError 413 if it is larger than the route's max_body, 408 if it arrives too slowly,
   // 400 if its framing is malformed. Later calls return the same view. After read() it returns only the unread rest; a
-  // later read() invalidates the view. One coroutine at a time reads a body: the second of two branches of when_all()
-  // gets a std::logic_error.
+  // later read() invalidates the view. Branches of when_all() may wait for it together.
   [[nodiscard]] Task<std::string_view> body();
   // The next piece of the body as it arrives, nullopt at its end. The view is valid until the next call. Throws as
   // body() does. At most 64 KiB are buffered: a client that sends faster than the handler reads has to wait.

@@ -106,17 +106,17 @@ Task<std::string_view> Request::body() {
   exchange_.body_was_read = true;
   exchange_.body.keep_whole();
   if (!exchange_.body.complete()) exchange_.owner->want_body(exchange_);
-  worker::RequestBody::Wait received(exchange_.body);
-  co_await received;
+  while (!exchange_.body.satisfied()) co_await exchange_.body.wait();
   co_return exchange_.body.whole();
 }
 
 Task<std::optional<std::string_view>> Request::read() {
   if (!exchange_.body.readable()) require_receiving(exchange_);
   exchange_.body_was_read = true;
-  if (!exchange_.body.readable()) exchange_.owner->want_body(exchange_);
-  worker::RequestBody::Wait received(exchange_.body);
-  co_await received;
+  while (!exchange_.body.satisfied()) {
+    exchange_.owner->want_body(exchange_);
+    if (!exchange_.body.satisfied()) co_await exchange_.body.wait();
+  }
   const std::string_view bytes = exchange_.body.take();
   if (bytes.empty()) co_return std::nullopt;
   co_return bytes;

@@ -18,7 +18,6 @@ void RequestBody::forget() noexcept {
   whole_ = false;
   failure_ = 0;
   reason_ = "";
-  waiting_ = nullptr;
 }
 
 void RequestBody::push(std::string_view bytes) {
@@ -51,7 +50,7 @@ std::string_view RequestBody::whole() const {
 }
 
 void RequestBody::wake() {
-  if (waiting_ && satisfied()) std::exchange(waiting_, nullptr).resume();
+  if (satisfied()) waiting_.resume_all();
 }
 
 }  // namespace pronghorn::worker

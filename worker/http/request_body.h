@@ -1,14 +1,14 @@
 // The body of one request, between the protocol that receives it and the handler that reads it.
 //
-// Context: loop thread. The protocol pushes; one coroutine at a time waits. Bytes that the handler has not taken stay
+// Context: loop thread. The protocol pushes; coroutines of one exchange wait. Bytes that the handler has not taken stay
 // here: while there are more than kBufferedBody, wants_more() is false and the protocol stops reading.
 #pragma once
 
-#include <coroutine>
 #include <cstdint>
-#include <stdexcept>
 #include <string>
 #include <string_view>
+
+#include "worker/runtime/waiting_list.h"
 
 namespace pronghorn::worker {
 
@@ -43,11 +43,11 @@ class RequestBody {
     return limit_ == 0 || received_ + bytes <= limit_;
   }
 
-  // Protocol. Each of the three may resume the waiting coroutine, which may end the exchange.
+  // Protocol. Each of the three may resume those that wait, which may end the exchange.
   void push(std::string_view bytes);
   void finish();  // the last byte has been pushed
-  // No more will come: `status` answers the request (413 too large, 408 too slow, 400 malformed). The waiting coroutine
-  // gets it as an HttpError. `reason` is a literal.
+  // No more will come: `status` answers the request (413 too large, 408 too slow, 400 malformed). Who waits gets it
+  // as an HttpError. `reason` is a literal.
   void fail(int status, const char* reason);
 
   [[nodiscard]] bool wants_more() const noexcept { return whole_ || incoming_.size() < kBufferedBody; }
@@ -68,32 +68,12 @@ class RequestBody {
   // What is buffered. Throws the failure.
   [[nodiscard]] std::string_view whole() const;
 
-  // Awaitable: suspends until the body is readable, or, after keep_whole(), until it is complete or has failed. A
-  // destroyed coroutine is not resumed.
-  class Wait {
-   public:
-    explicit Wait(RequestBody& body) noexcept : body_(body) {}
-    Wait(const Wait&) = delete;
-    Wait& operator=(const Wait&) = delete;
-    ~Wait() {
-      if (mine_) body_.waiting_ = nullptr;
-    }
-    [[nodiscard]] bool await_ready() const noexcept { return body_.satisfied(); }
-    // Throws std::logic_error if another coroutine waits.
-    void await_suspend(std::coroutine_handle<> waiting) {
-      if (body_.waiting_) throw std::logic_error("two coroutines read the body of a request at the same time");
-      body_.waiting_ = waiting;
-      mine_ = true;
-    }
-    void await_resume() noexcept { mine_ = false; }
-
-   private:
-    RequestBody& body_;
-    bool mine_ = false;
-  };
+  // Readable, or, after keep_whole(), complete or failed.
+  [[nodiscard]] bool satisfied() const noexcept { return whole_ ? complete_ || failure_ != 0 : readable(); }
+  // co_await it while the body is not satisfied(). Another coroutine that waits may have taken what came: look again.
+  [[nodiscard]] WaitingList::Wait wait() noexcept { return waiting_.wait(); }
 
  private:
-  [[nodiscard]] bool satisfied() const noexcept { return whole_ ? complete_ || failure_ != 0 : readable(); }
   void wake();
   void forget() noexcept;
 
@@ -107,7 +87,7 @@ class RequestBody {
   bool used_ = false;  // since clear(): most requests have no body
   int failure_ = 0;
   const char* reason_ = "";
-  std::coroutine_handle<> waiting_;
+  WaitingList waiting_;
 };
 
 }  // namespace pronghorn::worker

@@ -3,13 +3,10 @@
 #include <stdexcept>
 #include <utility>
 
-#include "pronghorn/timer.h"
-
 namespace pronghorn::worker {
 namespace {
 
 constexpr std::chrono::seconds kAgain{10};
-constexpr std::chrono::milliseconds kPoll{2};
 
 }  // namespace
 
@@ -23,7 +20,7 @@ void KeyLoader::require_loaded() const {
 
 Task<KeyLoader::Keys> KeyLoader::load(Load function) {
   while (const std::shared_ptr<Outcome> other = running_) {
-    while (!other->ended) co_await sleep_for(kPoll);
+    if (!other->ended) co_await other->waiting.wait();
     if (other->error) std::rethrow_exception(other->error);
     if (other->keys) co_return other->keys;
   }
@@ -34,6 +31,7 @@ Task<KeyLoader::Keys> KeyLoader::load(Load function) {
     ~Running() {
       outcome->ended = true;
       loader.running_.reset();
+      outcome->waiting.wake_all();
     }
   };
   const Running mine{*this};

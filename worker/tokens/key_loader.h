@@ -9,6 +9,7 @@
 
 #include "pronghorn/key_set.h"
 #include "pronghorn/task.h"
+#include "worker/runtime/waiting_list.h"
 
 namespace pronghorn::worker {
 
@@ -37,6 +38,7 @@ class KeyLoader {
  private:
   struct Outcome {
     bool ended = false;
+    WaitingList waiting;
     Keys keys;
     std::exception_ptr error;  // neither: the caller has left
   };

@@ -112,8 +112,7 @@ Task<CacheAnswer> CacheService::fetch(std::shared_ptr<CacheCall> call) {
     if (const std::shared_ptr<Flights::Flight> flight = flights_.find(call->keys.entry)) {
       if (!std::exchange(missed, true)) add(row_[Count::cache_misses]);
       if (!std::exchange(waited, true)) add(row_[Count::cache_waits]);
-      Flights::Follower follower(flight);
-      co_await follower;
+      if (!flight->ended) co_await flight->followers.wait();
       if (flight->answer && is_accepted(*flight->answer)) co_return *flight->answer;
       continue;
     }

@@ -2,12 +2,11 @@
 // finds.
 #pragma once
 
-#include <coroutine>
 #include <memory>
 #include <string>
 #include <unordered_map>
 
-#include "pronghorn/timer.h"
+#include "worker/runtime/waiting_list.h"
 
 namespace pronghorn::worker {
 
@@ -16,11 +15,10 @@ struct CacheAnswer;
 // Context: loop thread; must outlive the coroutines that lead or follow.
 class Flights {
  public:
-  class Follower;
   struct Flight {
     std::shared_ptr<const CacheAnswer> answer;  // null: it has not landed, or nothing was found that others may have
     bool ended = false;
-    Follower* followers = nullptr;  // a list
+    WaitingList followers;
   };
 
   // Leads: until it is destroyed, others of this key follow. Then they are woken, at the next turn of the loop.
@@ -30,36 +28,13 @@ class Flights {
     Lead(const Lead&) = delete;
     Lead& operator=(const Lead&) = delete;
     ~Lead();
-    [[nodiscard]] bool followed() const noexcept { return flight_->followers != nullptr; }
+    [[nodiscard]] bool followed() const noexcept { return !flight_->followers.empty(); }
     void land(std::shared_ptr<const CacheAnswer> answer) noexcept { flight_->answer = std::move(answer); }
 
    private:
     Flights& flights_;
     std::string key_;
     std::shared_ptr<Flight> flight_;
-  };
-
-  // co_await it: resumes when the flight has ended.
-  class Follower {
-   public:
-    explicit Follower(std::shared_ptr<Flight> flight) noexcept : flight_(std::move(flight)) {}
-    Follower(const Follower&) = delete;
-    Follower& operator=(const Follower&) = delete;
-    ~Follower() { unlink(); }
-
-    [[nodiscard]] bool await_ready() const noexcept { return flight_->ended; }
-    void await_suspend(std::coroutine_handle<> waiting) noexcept;
-    void await_resume() const noexcept {}
-
-   private:
-    friend class Lead;
-    void unlink() noexcept;
-
-    std::shared_ptr<Flight> flight_;
-    std::coroutine_handle<> waiting_;
-    Follower* next_ = nullptr;
-    Follower** link_ = nullptr;  // what points to this one; null: not in the list
-    pronghorn::detail::Timer wake_{std::chrono::nanoseconds(0)};
   };
 
   // The flight of a key; null if there is none.

@@ -5,7 +5,6 @@
 #include <string>
 #include <thread>
 
-#include "pronghorn/concurrent.h"
 #include "pronghorn/response.h"
 #include "support/catch.h"
 #include "support/log_lines.h"
@@ -23,14 +22,6 @@ const std::string kGet = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 void answer(Exchange& exchange) { exchange.owner->respond(exchange, text("hello")); }
 
 bool contains(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
-
-Task<void> read_twice(Request& request, std::string& error) {
-  try {
-    co_await when_all(request.body(), request.body());
-  } catch (const std::logic_error& thrown) {
-    error = thrown.what();
-  }
-}
 
 }  // namespace
 
@@ -59,17 +50,6 @@ TEST_CASE("a client that leaves while its body waits unread is noticed", "[conne
   CHECK_FALSE(is_open_after(PeerState::gone, 3s));
   CHECK(is_open_after(PeerState::finished, 1900ms));
   CHECK_FALSE(is_open_after(PeerState::finished, 6s));
-}
-
-TEST_CASE("two coroutines that read a body at the same time are told so", "[connection][body]") {
-  std::string error;
-  TestConnection test([&error](Exchange& exchange) {
-    exchange.running = read_twice(exchange.request, error);
-    exchange.running.start();
-  });
-  test.ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n");
-  test.ask("abc");
-  CHECK(error == "two coroutines read the body of a request at the same time");
 }
 
 TEST_CASE("a producer that reads a body that is still to come is told that it is too late", "[connection][body]") {
