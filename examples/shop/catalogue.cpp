@@ -21,7 +21,7 @@ Task<std::optional<std::string>> load_product(Redis redis, std::string id) {
 Task<Response> show_product(Request& request) {
   const auto id = request.param<std::string>("id");
   const auto load = [redis = request.redis(), id] { return load_product(redis, id); };
-  const auto product = co_await request.cache().get_or_fill("product:" + id, {.ttl = 10min, .stale = 1h}, load);
+  const auto product = co_await request.cache().get_or_fill(product_key(id), {.ttl = 10min, .stale = 1h}, load);
   if (!product) throw not_found("there is no such product");
   co_return Response(200, *product, "application/json");
 }
@@ -36,11 +36,10 @@ Task<Response> list_products(Request& request) {
 Task<Response> put_product(Request& request) {
   const auto id = request.param<std::string>("id");
   const auto body = co_await json_body(request);
-  const auto price = body.at("price").get<std::int64_t>();
-  const auto stock = body.at("stock").get<std::int64_t>();
-  co_await request.redis().command("HSET", product_key(id), "price", price, "stock", stock);
+  co_await request.redis().command("HSET", product_key(id), "price", body.at("price").get<std::int64_t>(), "stock",
+                                   body.at("stock").get<std::int64_t>());
   co_await request.redis().command("SADD", "shop:products", id);
-  co_await request.cache().invalidate("product:" + id);
+  co_await request.cache().invalidate(product_key(id));
   co_await request.cache().invalidate_tag("catalogue");
   co_await request.events().publish("products", id);
   co_return no_content();

@@ -34,7 +34,7 @@ Task<Response> place_order(Request& request) {
   if (booked.integer() < 0) throw not_found("there is no such product");
   if (booked.integer() == 0) throw conflict("sold out");
 
-  co_await request.cache().invalidate("product:" + product);
+  co_await request.cache().invalidate(product_key(product));
   co_await request.jobs().enqueue("confirm", entry, {.unique = order});
   co_await request.events().publish("orders", entry, {.history = 1000});
   co_return json_response({{"order", order}}, 201);
@@ -48,8 +48,7 @@ Task<void> confirm(Job& job, Worker& worker) {
 }
 
 Task<Response> show_confirmation(Request& request) {
-  const auto order = request.param<std::string>("order");
-  const Reply mail = co_await request.redis().command("HGET", "shop:outbox", order);
+  const Reply mail = co_await request.redis().command("HGET", "shop:outbox", request.param<std::string>("order"));
   if (mail.is_nil()) throw not_found("there is no confirmation yet");
   co_return text(mail.string());
 }

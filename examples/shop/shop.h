@@ -8,6 +8,7 @@
 
 #include <pronghorn/pronghorn.h>
 
+#include <algorithm>
 #include <string>
 
 namespace shop {
@@ -19,8 +20,12 @@ void add_accounts(pronghorn::App& app, const pronghorn::Tokens& tokens);   // ac
 void add_catalogue(pronghorn::App& app, const pronghorn::Tokens& tokens);  // catalogue.cpp
 void add_orders(pronghorn::App& app, const pronghorn::Tokens& tokens);     // orders.cpp
 
-// The braces keep all keys of a product on one node of a Redis Cluster, so that a script may use them together.
-inline std::string product_key(const std::string& id) { return "shop:{product:" + id + "}"; }
+// The braces keep all keys of a product on one node of a Redis Cluster. Throws HttpError 404 for what cannot be an id.
+inline std::string product_key(const std::string& id) {
+  const bool visible = std::ranges::all_of(id, [](char c) { return c > ' ' && c <= '~'; });
+  if (!visible || id.empty() || id.size() > 64) throw pronghorn::not_found("there is no such product");
+  return "shop:{product:" + id + "}";
+}
 
 // Who is logged in. Throws HttpError 401 if nobody is.
 pronghorn::Task<std::string> require_user(pronghorn::Request& request);

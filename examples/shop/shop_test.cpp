@@ -55,6 +55,10 @@ void fill_catalogue(TestClient& client, const TestClient::Headers& token) {
   check(json_of(client.get("/products/tea")).at("stock") == 2, "the 404 is not kept");
   check(json_of(client.get("/products")).at("products") == nlohmann::json{"tea"}, "the list has it");
   check(!client.get("/products").header("Age").empty(), "the list is cached");
+  const std::string longest(2'000, 'x');
+  check(client.get("/products/" + longest).status == 404, "a long name is no product");
+  check(client.put("/products/%FF", R"({"price":1,"stock":1})", "application/json", token).status == 404,
+        "nor is one that is not text");
 }
 
 void order(TestClient& client) {
