@@ -1,6 +1,6 @@
 # With PRONGHORN_UNITY: which folders are compiled together, as one source. Most of the time of a source goes into what
-# it includes, so this takes half the time of one source per folder. Folders of one line have different local names, and
-# the same compiler options (REQUEST_PATH, or the processes in pronghorn_library()).
+# it includes, so this takes half the time of one source per folder. Folders of one group have the same compiler
+# options (REQUEST_PATH, or the processes in pronghorn_library()) and different local names (tests/local_names.py).
 
 # join_folders(host folders...): the sources of `folders` are compiled in the target of `host`. Every target stays: one
 # that links a folder gets its headers and, by way of the host, its code. Sources that are APART stay in their own.

@@ -107,7 +107,7 @@ Problem check_bind(const addrinfo& found) {
   return errno_text();
 }
 
-Problem check_address(const std::string& text, const Config& config) {
+Problem check_listener(const std::string& text, const Config& config) {
   const auto address = supervisor::parse_address(text);
   if (!address) return address.error();
   if (address->is_unix) return check_unix(address->path, config);
@@ -227,8 +227,8 @@ int deep_check(const Config& config, const std::function<void()>& load_applicati
   if (!config.user.empty() || !config.group.empty()) {
     report.add("user and group", check_identity(config.user, config.group));
   }
-  for (const std::string& address : config.listen) report.add("listen " + address, check_address(address, config));
-  if (!config.admin.empty()) report.add("admin " + config.admin, check_address(config.admin, config));
+  for (const std::string& address : config.listen) report.add("listen " + address, check_listener(address, config));
+  if (!config.admin.empty()) report.add("admin " + config.admin, check_listener(config.admin, config));
   check_certificates(config, report);
   report.add("log_file " + config.log_file, check_log(config.log_file));
   report.add("access_log " + config.access_log, check_log(config.access_log));

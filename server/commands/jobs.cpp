@@ -28,7 +28,7 @@ std::uint64_t read_count(const std::string& text) {
 }
 
 // Also refuses an empty name, which is what a variable that is not set leaves: it must not mean all jobs.
-void check_name(const std::string& name) {
+void check_job_name(const std::string& name) {
   if (worker::is_job_name(name)) return;
   throw UsageError(
       fmt::format("jobs: --name {}: a job's name is 1 to 64 letters, digits, '-' or '_'", in_quotes(name)));
@@ -45,7 +45,7 @@ std::string listed_state(const JobCommand& command) { return command.object.empt
 
 std::string job_request(const JobCommand& command) {
   const std::string action = command.action.empty() ? "stats" : command.action;
-  if (command.name) check_name(*command.name);
+  if (command.name) check_job_name(*command.name);
   nlohmann::json request{{"do", action}, {"name", command.name.value_or("")}, {"count", read_count(command.count)}};
   const std::string& object = command.object;
   if (action == "stats") {

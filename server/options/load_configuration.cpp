@@ -151,11 +151,6 @@ Effective read_layers(const ConfigInputs& inputs, const Wanted& wanted, bool str
   return effective;
 }
 
-bool is_default(const Effective& effective, std::string_view option) {
-  const auto found = effective.sources.find(option);
-  return found == effective.sources.end() || found->second == "default";
-}
-
 std::string absolute(const std::string& path) { return fs::absolute(path).lexically_normal().string(); }
 
 // Letters, digits and . _ - of the application's file name, without ".so".
@@ -285,6 +280,11 @@ Effective load_few(const ConfigInputs& inputs, const std::vector<std::string>& n
 }
 
 }  // namespace
+
+bool is_default(const Effective& effective, std::string_view option) {
+  const auto found = effective.sources.find(option);
+  return found == effective.sources.end() || found->second == "default";
+}
 
 Effective load_configuration(const ConfigInputs& inputs) {
   Effective effective = read_layers(inputs, [](const std::string&) { return true; }, true);

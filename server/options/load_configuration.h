@@ -4,6 +4,7 @@
 
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/config/config.h"
@@ -36,6 +37,9 @@ struct Effective {
   std::string file;                                // the one that was read; empty: none
   bool file_is_blank = false;                      // there is a file, and nothing in it
 };
+
+// Whether nobody gave a value for `option`.
+[[nodiscard]] bool is_default(const Effective& effective, std::string_view option);
 
 // Throws UsageError for the first error: one line, "place: what is wrong; what would be valid".
 [[nodiscard]] Effective load_configuration(const ConfigInputs& inputs);

@@ -176,8 +176,7 @@ std::vector<Option> make_options() {
            accept_path),
       size({"redis_memory", kState,
             "Memory for the data of the embedded Redis, at least 8MiB; when it is full, what expires soonest is "
-            "evicted; 0: "
-            "no limit."},
+            "evicted; 0: no limit."},
            &Config::redis_memory, {kLeastRedisMemory, 1ULL << 50, true}),
       choice({"ready_requires", kState,
               "What /ready requires besides a worker: redis, or nothing if most routes work without it."},

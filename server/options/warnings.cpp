@@ -17,11 +17,6 @@ namespace {
 constexpr std::uint64_t kSurvivalBytes = 1152;  // of survival_memory for each connection: see Ledger
 constexpr std::uint64_t kOwnDescriptors = 64;   // of a worker besides its connections: listeners, logs, Redis, the loop
 
-bool is_default(const Effective& effective, std::string_view option) {
-  const auto found = effective.sources.find(option);
-  return found == effective.sources.end() || found->second == "default";
-}
-
 bool is_secret(std::string_view key) {
   std::string name(key);
   for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));

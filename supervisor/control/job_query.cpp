@@ -11,16 +11,16 @@ namespace {
 using nlohmann::json;
 using Clock = std::chrono::steady_clock;
 
-std::string failure(const std::string& error) { return dump_json({{"ok", false}, {"error", error}}); }
+std::string refusal(const std::string& error) { return dump_json({{"ok", false}, {"error", error}}); }
 
 }  // namespace
 
 JobQuery::JobQuery(uv_loop_t* loop, Workers& workers) : workers_(workers), patience_(loop, [this] { expire(); }) {}
 
 void JobQuery::run(const std::string& command, const ControlSocket::Reply& reply) {
-  if (command.size() > kMaxMessageText) return reply(failure("jobs: the command is too long"));
+  if (command.size() > kMaxMessageText) return reply(refusal("jobs: the command is too long"));
   if (!send({MessageKind::jobs_command, ++last_, command})) {
-    return reply(failure("jobs: no worker is ready to carry that out"));
+    return reply(refusal("jobs: no worker is ready to carry that out"));
   }
   queries_.emplace(last_, Query{.reply = reply, .deadline = Clock::now() + kPatience});
   if (queries_.size() == 1) patience_.start(kPatience);
@@ -45,7 +45,7 @@ void JobQuery::received(const ChannelMessage& message) {
 void JobQuery::end(std::uint64_t number, const std::string& error) {
   const auto query = queries_.extract(number);
   if (queries_.empty()) patience_.stop();
-  if (!error.empty()) return query.mapped().reply(failure("jobs: " + error));
+  if (!error.empty()) return query.mapped().reply(refusal("jobs: " + error));
   query.mapped().reply(dump_json({{"ok", true}, {"answer", std::move(query.mapped().answer)}}));
 }
 

@@ -13,7 +13,7 @@ namespace pronghorn::supervisor {
 namespace {
 
 // "POST /crash (route /crash)"
-std::string describe(const QuarantinedRequest& request) {
+std::string request_text(const QuarantinedRequest& request) {
   if (request.shape == QuarantinedRequest::kEveryShape) {
     return fmt::format("every {} of route {}", request.method, request.route);
   }
@@ -41,7 +41,7 @@ void QuarantineList::killed(const QuarantinedRequest& request, Milliseconds time
   if (add(request, static_cast<std::uint64_t>(std::time(nullptr)), count, time, now) == nullptr) return;
   log_warning(fmt::format("{} is quarantined for {} s: it killed {} workers within a minute; to end that, run "
                           "\"pronghorn quarantine release {}\"",
-                          describe(request), time.count() / 1000, count, request.id),
+                          request_text(request), time.count() / 1000, count, request.id),
               {{"quarantine", request.id}});
 }
 
@@ -62,7 +62,7 @@ void QuarantineList::killed_in_route(const QuarantinedRequest& route, const std:
   if (add(route, static_cast<std::uint64_t>(std::time(nullptr)), count, time, now) == nullptr) return;
   log_warning(fmt::format("{} is quarantined for {} s: requests for {} different paths killed workers within a minute; "
                           "to end that, run \"pronghorn quarantine release {}\"",
-                          describe(route), time.count() / 1000, count, route.id),
+                          request_text(route), time.count() / 1000, count, route.id),
               {{"quarantine", route.id}});
 }
 
@@ -77,7 +77,7 @@ void QuarantineList::learned(const QuarantineNotice& notice, Milliseconds left, 
     row = add(notice.request, notice.since_at, notice.kills, left, now);
     if (row == nullptr) return;
     log_warning(fmt::format("{} is quarantined for {} s, by Redis: it killed {} workers within a minute",
-                            describe(notice.request), (left.count() + 999) / 1000, notice.kills),
+                            request_text(notice.request), (left.count() + 999) / 1000, notice.kills),
                 {{"quarantine", notice.request.id}});
   }
   row->shared.store(1);
@@ -127,7 +127,7 @@ QuarantineRow* QuarantineList::add(const QuarantinedRequest& request, std::uint6
   if (row == table_.rows.end()) {
     if (!std::exchange(told_full_, true)) {
       log_error(fmt::format("the quarantine is full ({} entries): {} is not quarantined", kMaxQuarantined,
-                            describe(request)));
+                            request_text(request)));
     }
     return nullptr;
   }
@@ -149,7 +149,7 @@ void QuarantineList::remove(QuarantineRow& row, std::string_view why) {
   table_.version.fetch_add(1, std::memory_order_release);
   told_full_ = false;
   if (!request) return;
-  log_info(fmt::format("the quarantine of {} {}: it refused {} here", describe(*request), why,
+  log_info(fmt::format("the quarantine of {} {}: it refused {} here", request_text(*request), why,
                        counted(row.refused.load(), "request")),
            {{"quarantine", request->id}});
 }

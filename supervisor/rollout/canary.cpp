@@ -25,7 +25,7 @@ std::uint64_t stuck_ms(const WorkerRow& row, std::uint64_t now) noexcept {
   return static_cast<std::uint64_t>(stuck_seconds(row, now) * 1e3);
 }
 
-double milliseconds(std::uint64_t microseconds) noexcept { return static_cast<double>(microseconds) / 1e3; }
+double in_ms(std::uint64_t microseconds) noexcept { return static_cast<double>(microseconds) / 1e3; }
 
 // Rows are read while workers write them, so a counter can seem to have gone back.
 std::uint64_t difference(std::uint64_t after, std::uint64_t before) noexcept {
@@ -40,7 +40,7 @@ std::string judge_errors(const Figures& canary, const Figures& others) {
                      canary.cut == 0 ? "5xx" : "5xx or cut off", usual * 100);
 }
 
-double patience_ms(const Figures& others) { return kLatencyFactor * milliseconds(others.latency.percentile(0.99)); }
+double patience_ms(const Figures& others) { return kLatencyFactor * in_ms(others.latency.percentile(0.99)); }
 
 std::string judge_stuck(const Figures& canary, const Figures& others) {
   if (canary.stuck_ms == 0 || others.stuck_ms != 0) return {};
@@ -74,8 +74,8 @@ std::string judge_latency(const Figures& canary, const Figures& others) {
   if (slow <= normal + kLatencyStepUs || static_cast<double>(slow) <= kLatencyFactor * static_cast<double>(normal)) {
     return {};
   }
-  return fmt::format("the p99 of {} requests is {:.1f} ms, the others' is {:.1f} ms", canary.latency.total,
-                     milliseconds(slow), milliseconds(normal));
+  return fmt::format("the p99 of {} requests is {:.1f} ms, the others' is {:.1f} ms", canary.latency.total, in_ms(slow),
+                     in_ms(normal));
 }
 
 }  // namespace

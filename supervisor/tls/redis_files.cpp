@@ -44,7 +44,7 @@ const RedisFile& file_of(TlsCredentialError::Part part, const Config& config) {
   return kRedisCertificate;
 }
 
-void read_once(Config& config) {
+void read_files_once(Config& config) {
   for (const RedisFile& file : kRedisFiles) {
     if (!is_named(file, config)) continue;
     try {
@@ -67,7 +67,7 @@ void read_once(Config& config) {
 void read_redis_files(Config& config) {
   for (const RedisFile& file : kRedisFiles) (config.*file.contents).clear();
   if (!uses_tls(config)) return;
-  read_fitting_files([&config] { read_once(config); });
+  read_fitting_files([&config] { read_files_once(config); });
 }
 
 bool can_read_redis_files(const Config& config) noexcept {

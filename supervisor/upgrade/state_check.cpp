@@ -22,7 +22,7 @@ namespace {
 
 using nlohmann::json;
 
-std::string read_all(int fd) {
+std::string contents_of(int fd) {
   constexpr std::size_t kLongest = 16 * 1024 * 1024;
   std::string text;
   std::array<char, 16 * 1024> buffer{};
@@ -105,7 +105,8 @@ void StateCheck::exited(const ChildExit& exit) {
   pid_ = 0;
   const Fd answer = std::move(answer_);
   const Fd printed = std::move(printed_);
-  finish(failure_.empty() ? refusal_in(read_all(answer.get()), program_, exit, first_line(printed.get())) : failure_);
+  finish(failure_.empty() ? refusal_in(contents_of(answer.get()), program_, exit, first_line(printed.get()))
+                          : failure_);
 }
 
 void StateCheck::finish(const std::string& error) {
@@ -116,7 +117,7 @@ void StateCheck::finish(const std::string& error) {
 int run_check_state() {
   json answer{{"program", "pronghorn"}, {"version", kVersion}, {"error", nullptr}};
   try {
-    static_cast<void>(parse_resume_state(read_all(kStateInFd)));
+    static_cast<void>(parse_resume_state(contents_of(kStateInFd)));
   } catch (const std::exception& error) {
     answer["error"] = fmt::format("version {} cannot take over from the running one: {}", kVersion, error.what());
   }

@@ -44,14 +44,14 @@ std::string make_etag(const struct stat& facts, ContentCoding coding) {
                      nanoseconds(facts.st_ctim), plain ? "" : "-", plain ? "" : name_of(coding));
 }
 
-Representation describe(const struct stat& facts, ContentCoding coding) {
+Representation representation_of(const struct stat& facts, ContentCoding coding) {
   return {make_etag(facts, coding),
           std::min(facts.st_mtim.tv_sec, std::time(nullptr)),  // never later than Date (RFC 9110 section 8.8.2.1)
           static_cast<std::uint64_t>(facts.st_size)};
 }
 
 FileVariant make_variant(ContentCoding coding, std::shared_ptr<const OpenFile> file, const struct stat& facts) {
-  FileVariant variant{coding, std::move(file), describe(facts, coding)};
+  FileVariant variant{coding, std::move(file), representation_of(facts, coding)};
   std::string content;
   const std::uint64_t size = variant.representation.size;
   if (size <= kHeldInMemory && variant.file->append(content, 0, static_cast<std::size_t>(size))) {

@@ -25,7 +25,7 @@ bool is_in_flight(const LedgerEntry& entry) noexcept {
 }
 
 // False if the bytes of the request are not there.
-bool describe(const Ledger& ledger, const LedgerEntry& entry, LostRequest& lost) noexcept {
+bool describe_lost(const Ledger& ledger, const LedgerEntry& entry, LostRequest& lost) noexcept {
   const LedgerOutput output = entry.output();
   const std::uint64_t from = output.answers_until;
   const std::uint64_t read = entry.read.load(std::memory_order_relaxed);
@@ -51,7 +51,7 @@ void list_lost_requests(const Ledger& ledger, GuardianRow& row) noexcept {
     if (!is_in_flight(entry)) continue;
     const std::uint64_t identity = entry.identity.load(std::memory_order_relaxed);
     if (identity == 0 || identity_of(entry.fd.load(std::memory_order_relaxed)) != identity) continue;
-    if (describe(ledger, entry, row.requests[count])) ++count;
+    if (describe_lost(ledger, entry, row.requests[count])) ++count;
   }
   row.requests_count.store(count, std::memory_order_release);
   row.requests_of.store(row.worker.load(std::memory_order_relaxed), std::memory_order_release);

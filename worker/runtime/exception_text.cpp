@@ -11,7 +11,7 @@
 namespace pronghorn::worker {
 namespace {
 
-constexpr std::size_t kMaxText = 2048;  // so that a log line with it is never too long to be written
+constexpr std::size_t kMaxWhat = 2048;  // so that a log line with it is never too long to be written
 
 }  // namespace
 
@@ -28,8 +28,8 @@ std::string describe(const std::exception_ptr& error) {
   } catch (const std::exception& exception) {
     const char* const said = exception.what();
     const std::string_view text = said != nullptr ? said : "";
-    return fmt::format("{}: {}{}", type_name(typeid(exception)), text.substr(0, kMaxText),
-                       text.size() > kMaxText ? "..." : "");
+    return fmt::format("{}: {}{}", type_name(typeid(exception)), text.substr(0, kMaxWhat),
+                       text.size() > kMaxWhat ? "..." : "");
   } catch (...) {
     const std::type_info* const type = abi::__cxa_current_exception_type();
     return type ? type_name(*type) : "unknown exception";

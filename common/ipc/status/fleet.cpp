@@ -6,7 +6,7 @@
 namespace pronghorn {
 namespace {
 
-std::uint64_t read(const Counter& counter) noexcept { return counter.load(std::memory_order_relaxed); }
+std::uint64_t value_of(const Counter& counter) noexcept { return counter.load(std::memory_order_relaxed); }
 
 bool has_worker(const SlotRow& slot) noexcept { return slot.pid.load() != 0 || slot.old_pid.load() != 0; }
 
@@ -35,27 +35,27 @@ void merge(std::uint64_t& into, CounterKind kind, std::uint64_t value) noexcept 
 
 void add_counters(CounterSums& sums, const CounterArray& counters) noexcept {
   for (std::size_t i = 0; i < kCounts; ++i) {
-    if (!is_gauge(kCounterFacts[i].kind)) sums.values[i] += read(counters.values[i]);
+    if (!is_gauge(kCounterFacts[i].kind)) sums.values[i] += value_of(counters.values[i]);
   }
 }
 
 void add_gauges(CounterSums& sums, const CounterArray& counters) noexcept {
   for (std::size_t i = 0; i < kCounts; ++i) {
     const CounterKind kind = kCounterFacts[i].kind;
-    if (is_gauge(kind)) merge(sums.values[i], kind, read(counters.values[i]));
+    if (is_gauge(kind)) merge(sums.values[i], kind, value_of(counters.values[i]));
   }
 }
 
 void add_sockets(SocketSum& sum, const SocketRow& row, bool live) noexcept {
   if (live) {
-    sum.open += read(row.open);
-    sum.queued += read(row.queued);
+    sum.open += value_of(row.open);
+    sum.queued += value_of(row.queued);
   }
-  sum.messages_in += read(row.messages_in);
-  sum.messages_out += read(row.messages_out);
-  sum.bytes_in += read(row.bytes_in);
-  sum.bytes_out += read(row.bytes_out);
-  sum.skipped += read(row.skipped);
+  sum.messages_in += value_of(row.messages_in);
+  sum.messages_out += value_of(row.messages_out);
+  sum.bytes_in += value_of(row.bytes_in);
+  sum.bytes_out += value_of(row.bytes_out);
+  sum.skipped += value_of(row.skipped);
 }
 
 // The earlier of two moments, of which 0 is none.
@@ -156,10 +156,10 @@ CounterSums distributor_counters(const Scoreboard& board) noexcept {
   if (!has_distributor(board)) return sums;
   for (std::uint32_t row = 0; row < kRowsPerSlot; ++row) {
     for (const Count count : {Count::accept_pauses, Count::log_lines_dropped}) {
-      sums[count] += read(board.worker(kDistributorSlot, row)[count]);
+      sums[count] += value_of(board.worker(kDistributorSlot, row)[count]);
     }
   }
-  sums[Count::restarts] = read(board.slot(kDistributorSlot)[Count::restarts]);
+  sums[Count::restarts] = value_of(board.slot(kDistributorSlot)[Count::restarts]);
   return sums;
 }
 
@@ -174,8 +174,8 @@ std::vector<RouteSum> sum_routes(const Scoreboard& board) {
       const auto [position, is_new] = positions.try_emplace(name, sums.size());
       if (is_new) sums.emplace_back().route = std::move(name);
       RouteSum& sum = sums[position->second];
-      sum.requests += read(route.requests);
-      sum.errors += read(route.errors);
+      sum.requests += value_of(route.requests);
+      sum.errors += value_of(route.errors);
       sum.latency.add(route.latency);
       if (route.sockets.used.load() == 0) continue;
       if (!sum.sockets) sum.sockets.emplace();

@@ -20,7 +20,7 @@ namespace {
 
 volatile std::sig_atomic_t stopped = 0;  // set by the signal handler
 
-void write_all(std::string_view text) {
+void show(std::string_view text) {
   while (!text.empty()) {
     const ssize_t count = ::write(STDOUT_FILENO, text.data(), text.size());
     if (count <= 0) return;  // the terminal is gone; the next read reports it
@@ -42,12 +42,12 @@ class RawTerminal {
     termios raw = before_;
     raw.c_lflag &= ~static_cast<tcflag_t>(ICANON | ECHO);
     ::tcsetattr(STDIN_FILENO, TCSANOW, &raw);
-    write_all("\x1b[?1049h\x1b[?25l");
+    show("\x1b[?1049h\x1b[?25l");
   }
   RawTerminal(const RawTerminal&) = delete;
   RawTerminal& operator=(const RawTerminal&) = delete;
   ~RawTerminal() {
-    write_all("\x1b[?25h\x1b[?1049l");
+    show("\x1b[?25h\x1b[?1049l");
     ::tcsetattr(STDIN_FILENO, TCSANOW, &before_);
   }
 
@@ -74,7 +74,7 @@ void draw(std::string_view text) {
     screen += "\x1b[K\r\n";
     text.remove_prefix(std::min(end + 1, text.size()));
   }
-  write_all(screen + "\x1b[J");
+  show(screen + "\x1b[J");
 }
 
 std::string current(const std::string& path) {

@@ -10,7 +10,7 @@
 namespace pronghorn::worker {
 namespace {
 
-bool is_control(char c) noexcept {
+bool is_control_byte(char c) noexcept {
   const auto byte = static_cast<unsigned char>(c);
   return byte < 0x20 || byte == 0x7f;
 }
@@ -50,7 +50,7 @@ void for_each_control(std::string_view bytes, std::size_t position, Visit&& visi
   }
 #endif
   for (; position < bytes.size(); ++position) {
-    if (is_control(bytes[position]) && visit(position) == Visited::stop) return;
+    if (is_control_byte(bytes[position]) && visit(position) == Visited::stop) return;
   }
 }
 

@@ -38,7 +38,7 @@ struct Parts {
   }
 };
 
-void append_number(std::string& bytes, std::uint32_t number) {
+void append_u32(std::string& bytes, std::uint32_t number) {
   for (int shift = 24; shift >= 0; shift -= 8) bytes += static_cast<char>(number >> shift & 0xff);
 }
 
@@ -48,9 +48,9 @@ std::string encode(const StoredResponse& stored) {
   std::string bytes;
   bytes.reserve(64 + stored.content_type.size() + stored.fields.size() + stored.body.size());
   bytes += static_cast<char>(stored.kind);
-  append_number(bytes, static_cast<std::uint32_t>(stored.initial_age.count()));
-  append_number(bytes, static_cast<std::uint32_t>(stored.status));
-  append_number(bytes, static_cast<std::uint32_t>(stored.vary.size()));
+  append_u32(bytes, static_cast<std::uint32_t>(stored.initial_age.count()));
+  append_u32(bytes, static_cast<std::uint32_t>(stored.status));
+  append_u32(bytes, static_cast<std::uint32_t>(stored.vary.size()));
   for (const std::string& name : stored.vary) append_text(bytes, name);
   append_text(bytes, stored.content_type);
   append_text(bytes, stored.fields);

@@ -15,7 +15,7 @@ namespace {
 constexpr std::chrono::milliseconds kShortestKeep = std::chrono::seconds(1);
 constexpr std::chrono::milliseconds kLongestKeep = std::chrono::days(366);
 
-void require_valid(std::string_view payload, const PublishOptions& options) {
+void require_publishable(std::string_view payload, const PublishOptions& options) {
   if (payload.size() > kMaxEventPayload) {
     throw std::invalid_argument(
         fmt::format("publish(): the payload has {} bytes, more than {}", payload.size(), kMaxEventPayload));
@@ -44,7 +44,7 @@ EventService::EventService(RedisClient* client, Subscriber* subscriber, Subscrib
 Task<Published> EventService::publish(std::string topic, std::string payload, PublishOptions options,
                                       std::string publisher, std::uint64_t number) {
   require_topic(topic);
-  require_valid(payload, options);
+  require_publishable(payload, options);
   const std::string channel = names_.channel(topic);
   const auto target = client_->target_for({});
   const bool whole_count = !target || target->kind != RedisTarget::Kind::cluster;

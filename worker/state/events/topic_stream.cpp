@@ -18,7 +18,7 @@ using worker::ReaderItem;
 using worker::TopicReader;
 
 // What is not an event itself.
-std::string text_of(const ReaderItem& item) {
+std::string wire_text(const ReaderItem& item) {
   if (item.is_heartbeat) return std::string(worker::kEventComment);
   if (item.gap != worker::Gap::none) return worker::event_text({.event = "gap", .data = to_text(item.gap)});
   const std::string id = to_text(item.begins_after);
@@ -31,7 +31,7 @@ Task<void> pass_on(TopicReader& reader, Writer& out) {
       if (item->event) {
         co_await out.write(item->event->sse_text());
       } else {
-        const std::string text = text_of(*item);
+        const std::string text = wire_text(*item);
         co_await out.write(text);
       }
     }

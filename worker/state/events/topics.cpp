@@ -9,7 +9,7 @@ namespace pronghorn {
 
 namespace {
 
-worker::EventService& inner(detail::EventService& service) noexcept {
+worker::EventService& service_of(detail::EventService& service) noexcept {
   return static_cast<worker::EventService&>(service);
 }
 
@@ -49,11 +49,11 @@ Task<Event> EventReader::next() {
 }
 
 Task<Published> Events::publish(std::string topic, std::string payload, PublishOptions options) {
-  return inner(*service_).publish(std::move(topic), std::move(payload), options);
+  return service_of(*service_).publish(std::move(topic), std::move(payload), options);
 }
 
 EventReader Events::read(std::string_view topic, const EventReadOptions& options) {
-  return EventReader(std::make_unique<detail::ReaderState>(inner(*service_).topics().open(topic), options));
+  return EventReader(std::make_unique<detail::ReaderState>(service_of(*service_).topics().open(topic), options));
 }
 
 }  // namespace pronghorn

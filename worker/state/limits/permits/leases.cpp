@@ -45,7 +45,7 @@ State unpack(std::uint64_t word) noexcept {
 }
 
 // The upper bits of the digest with the generation; its lower bits choose the set.
-std::uint64_t tag_of(std::uint64_t digest, std::uint32_t generation) noexcept {
+std::uint64_t row_tag(std::uint64_t digest, std::uint32_t generation) noexcept {
   return (digest & ~std::uint64_t{kGenerations - 1}) | generation;
 }
 bool is_of(std::uint64_t tag, std::uint64_t digest) noexcept { return (tag ^ digest) < kGenerations; }
@@ -147,7 +147,7 @@ std::optional<Leases::Fetch> Leases::begin_fetch(std::uint64_t digest, std::uint
     Fetch fetch(table_, {index, generation}, until);
     // The state first: from here on, nobody can draw from the row as that of its former key.
     if (!row.state.compare_exchange_strong(word, pack({.generation = generation})) ||
-        !row.tag.compare_exchange_strong(tag, tag_of(digest, generation))) {
+        !row.tag.compare_exchange_strong(tag, row_tag(digest, generation))) {
       return std::nullopt;
     }
     return fetch;

@@ -20,7 +20,7 @@ constexpr std::uint64_t kLastingMs = 10'000;  // a connection that lasts so long
 
 std::uint64_t now_ms() noexcept { return uv_hrtime() / 1'000'000; }
 
-std::string_view text_of(const Reply& reply) noexcept {
+std::string_view view_of(const Reply& reply) noexcept {
   return reply.is_string() ? std::string_view(reply.string()) : std::string_view();
 }
 
@@ -172,12 +172,12 @@ void SubscriberLink::replied(const Reply& reply) {
 
 // A message. False if it is none.
 bool SubscriberLink::pushed(const Reply::Array& values) {
-  if (values.size() == 3 && text_of(values[0]) == "message") {
-    listener_.link_message({}, text_of(values[1]), values[2]);
+  if (values.size() == 3 && view_of(values[0]) == "message") {
+    listener_.link_message({}, view_of(values[1]), values[2]);
     return true;
   }
-  if (values.size() == 4 && text_of(values[0]) == "pmessage") {
-    listener_.link_message(text_of(values[1]), text_of(values[2]), values[3]);
+  if (values.size() == 4 && view_of(values[0]) == "pmessage") {
+    listener_.link_message(view_of(values[1]), view_of(values[2]), values[3]);
     return true;
   }
   return false;
