@@ -15,6 +15,8 @@
 
 namespace pronghorn::supervisor {
 
+static constexpr const char* kToldToLeave = "somebody has told the canary to leave (SIGTERM)";
+
 Rollouts::Rollouts(Workers& workers, AppCheck& check, Scoreboard& board, SupervisorHooks hooks, Launch launch,
                    Callbacks callbacks)
     : workers_(workers),
@@ -192,6 +194,7 @@ void Rollouts::on_exit(const WorkerEntry& worker, const std::string& reason) {
     if (worker.leaving) return replace_next();
     return fail(fmt::format("{}, newly started, did not become ready: {}", process_name(worker.slot), reason));
   }
+  if (stage_ == Stage::watching && worker.leaving && worker.pid == watch_->pid()) return fail(kToldToLeave);
   if (worker.generation != target().generation || worker.leaving) return;
   if (stage_ == Stage::undoing) {
     // A worker that had become ready is restarted like any other.
@@ -225,7 +228,7 @@ void Rollouts::watch(const WorkerEntry& canary) {
 
 void Rollouts::look_at_canary(std::uint64_t now) {
   const WorkerEntry* worker = workers_.slots().find(watch_->pid());
-  if (worker != nullptr && worker->leaving) return fail("somebody has told the canary to leave (SIGTERM)");
+  if (worker != nullptr && worker->leaving) return fail(kToldToLeave);
   watch_->look(now);
   const Figures canary = watch_->canary();
   const bool over = now >= watch_until_ms_;

@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "supervisor/crash/exit_facts.h"
 #include "supervisor/slots/killing_request.h"
+#include "supervisor/workers/leaving_workers.h"
 
 namespace pronghorn::supervisor {
 namespace {
@@ -310,6 +311,7 @@ std::uint64_t Workers::in_flight_of(const WorkerEntry& worker) const noexcept {
 }
 
 void Workers::on_exit(const ChildExit& how) {
+  if (how.signal == 0 && how.status == 0) retire_leaving(*this, environment_.board);  // it may have left at once
   const std::uint64_t now = monotonic_ms();
   const auto exit = slots_.exited(how.pid, now, jitter());
   if (!exit) return;

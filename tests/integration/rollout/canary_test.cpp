@@ -6,6 +6,7 @@
 #include "integration/rollout/deployment.h"
 #include "support/catch.h"
 #include "support/clients/load_generator.h"
+#include "support/processes/process.h"
 #include "support/processes/server_process.h"
 
 using namespace pronghorn::test;
@@ -97,6 +98,23 @@ TEST_CASE("a worker that SIGTERM tells to leave during a rollout is replaced whi
   }));
   CHECK_FALSE(server.log_has("is rolled back"));
   slow.clear();
+}
+
+TEST_CASE("a canary that has left before the supervisor looks is rolled back for the same reason", "[canary][kill]") {
+  const Deployment deployment(2);
+  const ServerProcess& server = deployment.server;
+  REQUIRE(server.control_command({"reload", "--canary", "1h"}).status == 0);
+  REQUIRE(eventually(20s, [&] { return server.log_has("is the canary of generation 2"); }));
+  const auto canary = server.worker(0).at("pid").get<pid_t>();
+  server.signal(SIGSTOP);
+  REQUIRE(::kill(canary, SIGTERM) == 0);
+  CHECK(eventually(20s, [&] { return process_state(canary) == 'Z'; }));
+  server.signal(SIGCONT);
+  CHECK(eventually(20s, [&] {
+    return server.log_has("generation 2 is rolled back: somebody has told the canary to leave (SIGTERM)");
+  }));
+  CHECK(eventually(20s, [&] { return all_of_generation(server, 1); }));
+  CHECK_FALSE(server.log_has("exit status 0"));
 }
 
 TEST_CASE("a canary that SIGTERM tells to leave is rolled back", "[canary][kill]") {
