@@ -1,5 +1,5 @@
-"""Each folder includes only headers of the folders that its target links (docs/architecture.md). The include paths see to
-that where each folder is compiled alone, but not within a group that is compiled as one source (cmake/JoinFolders.cmake).
+"""Each folder includes only headers of the folders that its target links (docs/architecture.md). The include paths see
+to that where each folder is compiled alone, but not where several are one source (cmake/JoinFolders.cmake).
 usage: includes.py SOURCE_FOLDER"""
 import pathlib
 import re
@@ -16,11 +16,12 @@ for top in ("common", "distributor", "server", "supervisor", "worker"):
         for call in LIBRARY.findall(file.read_text()):
             folder, *words = re.sub(r"#.*", "", call).split()
             target = "pronghorn_" + folder.replace("/", "_")
-            public = words[words.index("PUBLIC") + 1:] if "PUBLIC" in words else []
-            private = public[public.index("PRIVATE") + 1:] if "PRIVATE" in public else []
-            if "PUBLIC" not in words and "PRIVATE" in words:
-                private = words[words.index("PRIVATE") + 1:]
-            links[target] = (set(public) | set(private), set(public) - set(private))
+            linked = {"PUBLIC": set(), "PRIVATE": set()}
+            section = ""
+            for word in words:
+                section = word if word in linked else section
+                linked.get(section, set()).add(word)
+            links[target] = (linked["PUBLIC"] | linked["PRIVATE"], linked["PUBLIC"])
             folders[target] = folder
 
 

@@ -16,7 +16,8 @@ def functions(file):
     text = RAW_STRING.sub('""', file.read_text())
     if file.suffix == ".h":
         return {(name, False) for name in FUNCTION.findall(text)}
-    return {(name, True) for block in LOCAL.findall(text) for name in FUNCTION.findall(block)}
+    statics = {found[1] for found in FUNCTION.finditer(text) if found[0].startswith("static ")}
+    return {(name, True) for name in statics.union(*map(FUNCTION.findall, LOCAL.findall(text)))}
 
 
 def clashes(files):
