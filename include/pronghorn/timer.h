@@ -45,8 +45,8 @@ class PRONGHORN_API Timer {
 
 }  // namespace detail
 
-// co_await sleep_for(20ms) suspends for at least that long without blocking the loop. Zero or less does not suspend; the
-// longest duration of any unit suspends for good. Resolution: 1 ms.
+// co_await sleep_for(20ms) suspends for at least that long without blocking the loop. Zero or less does not suspend;
+// the longest duration of any unit suspends for good. Resolution: 1 ms.
 inline detail::Timer sleep_for(std::chrono::nanoseconds duration) noexcept { return detail::Timer(duration); }
 template <class Rep, class Period>
   requires std::convertible_to<std::chrono::duration<Rep, Period>, std::chrono::nanoseconds>

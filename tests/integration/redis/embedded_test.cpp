@@ -213,7 +213,6 @@ TEST_CASE("an embedded Redis whose socket file was deleted is restarted", "[redi
   CHECK(eventually(15s, [&] { return get(server.address(), "/visits").status == 200; }));
 }
 
-// Sessions answered 503 until somebody noticed.
 // It was restarted without end, because it could not create its socket.
 TEST_CASE("an embedded Redis is restarted although its directory was deleted", "[redis][embedded]") {
   const ServerProcess server(embedded());
@@ -228,6 +227,7 @@ TEST_CASE("an embedded Redis is restarted although its directory was deleted", "
   CHECK(get(server.address(), "/visits").status == 200);
 }
 
+// Sessions answered 503 until somebody noticed.
 TEST_CASE("an embedded Redis that does not answer is killed and replaced, with its data", "[redis][embedded]") {
   const ServerProcess server(embedded());
   REQUIRE(server.wait_ready_status(200));

@@ -32,7 +32,8 @@ inline constexpr std::string_view kCsrfField = "_pronghorn.csrf";
   return name.starts_with(kReservedPrefix) && name != kCsrfField;
 }
 
-// The value of a field in a reply to HGETALL; null if there is none. Throws RedisError if it is a reply to something else.
+// The value of a field in a reply to HGETALL; null if there is none. Throws RedisError if it is a reply to something
+// else.
 [[nodiscard]] const std::string* find_field(const Reply& fields, std::string_view name);
 // The same as a number; 0 if there is none or it is not a number.
 [[nodiscard]] std::int64_t number_in(const Reply& fields, std::string_view name);
