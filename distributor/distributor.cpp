@@ -2,8 +2,10 @@
 
 #include <netinet/in.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <exception>
 #include <string_view>
 #include <utility>
 
@@ -39,7 +41,8 @@ std::uint64_t address_key(const sockaddr_storage& address) noexcept {
 
 Distributor::Distributor(uv_loop_t* loop, const Handover& handover, const Scoreboard& board, WorkerRow& row,
                          Callbacks callbacks)
-    : board_(board),
+    : loop_(loop),
+      board_(board),
       row_(row),
       callbacks_(std::move(callbacks)),
       most_held_(std::min(kMostHeld, room_for_clients(handover.config))),
@@ -58,14 +61,24 @@ Distributor::Distributor(uv_loop_t* loop, const Handover& handover, const Scoreb
   if (handover.config.balance == Balance::cookie_hash) {
     peeks_.emplace(loop, handover.config.session_cookie, [this](Client client) { pass(std::move(client)); });
   }
-  for (const InheritedListener& listener : handover.listeners) {
-    acceptors_.push_back(std::make_unique<worker::Acceptor>(
-        loop, listener.fd, false, row, pauses_,
-        [this, is_https = listener.is_https](int fd, const sockaddr_storage& address) {
-          accepted(fd, address, is_https);
-        }));
-  }
+  for (const InheritedListener& listener : handover.listeners) add_acceptor(listener.fd, listener.is_https);
   tick_.start(kTick, kTick);
+}
+
+void Distributor::add_acceptor(int fd, bool is_https) {
+  acceptors_.push_back(std::make_unique<worker::Acceptor>(
+      loop_, fd, false, row_, pauses_,
+      [this, is_https](int client, const sockaddr_storage& address) { accepted(client, address, is_https); }));
+  if (accepting_) acceptors_.back()->start();
+}
+
+void Distributor::listen_to_unix(int fd) noexcept {
+  try {
+    add_acceptor(fd, false);
+  } catch (const std::exception& error) {
+    ::close(fd);
+    log_warning("cannot accept connections from a Unix socket that was restored", {{"error", error.what()}});
+  }
 }
 
 std::size_t Distributor::held() const noexcept {

@@ -42,6 +42,8 @@ class Distributor {
 
   [[nodiscard]] Links& links() noexcept { return links_; }
 
+  // Accepts from this Unix socket too. Takes the descriptor over.
+  void listen_to_unix(int fd) noexcept;
   // Goes on for `delay`. Then, if the server stops, everything is passed on that waits in the accept queues; if another
   // distributor has them, only what has been accepted. A second call does nothing.
   void drain(std::chrono::milliseconds delay);
@@ -51,6 +53,7 @@ class Distributor {
   static constexpr std::chrono::milliseconds kPassAgain{10};  // while a client waits for a worker
   static constexpr std::chrono::milliseconds kTick{250};
 
+  void add_acceptor(int fd, bool is_https);
   void accepted(int fd, const sockaddr_storage& address, bool is_https);
   void pass(Client client);
   void schedule() { due_.start(std::chrono::milliseconds(0)); }
@@ -61,6 +64,7 @@ class Distributor {
   // Clients that no worker has confirmed.
   [[nodiscard]] std::size_t held() const noexcept;
 
+  uv_loop_t* loop_;
   const Scoreboard& board_;
   WorkerRow& row_;
   Callbacks callbacks_;

@@ -78,6 +78,8 @@ void DistributorProcess::received(const ChannelMessage& message, int fd) {
       return distributor_.drain(std::chrono::milliseconds(message.number));
     case MessageKind::stop:
       return uv_stop(loop_);
+    case MessageKind::listener:
+      return distributor_.listen_to_unix(fd);
     case MessageKind::reopen_logs:
       return reopen_log();
     case MessageKind::log_level:

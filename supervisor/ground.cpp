@@ -37,10 +37,12 @@ std::string own_program() {
   return program;
 }
 
+SocketFile unix_file(const Config& config) {
+  return {.mode = static_cast<mode_t>(config.unix_mode), .owner = config.unix_owner};
+}
+
 SocketOptions socket_options(const Config& config, std::vector<PassedSocket>& passed) {
-  return {.ipv6_only = config.ipv6_only,
-          .unix_file = {.mode = static_cast<mode_t>(config.unix_mode), .owner = config.unix_owner},
-          .passed = &passed};
+  return {.ipv6_only = config.ipv6_only, .unix_file = unix_file(config), .passed = &passed};
 }
 
 std::unique_ptr<Listeners> admin_listeners(const Config& config, std::vector<PassedSocket>& passed) {
@@ -175,15 +177,15 @@ Ground fresh_ground(const Config& config, std::vector<PassedSocket> passed, std:
 
 Ground resumed_ground(ResumeState state) {
   const auto config = std::make_shared<const Config>(state.config);
-  auto admin = state.admin_listeners
-                   ? std::make_unique<Listeners>(*state.admin_listeners, Balance::shared, config->backlog)
-                   : nullptr;
+  auto admin = state.admin_listeners ? std::make_unique<Listeners>(*state.admin_listeners, Balance::shared,
+                                                                   config->backlog, unix_file(*config))
+                                     : nullptr;
   return {
       .program = own_program(),
       .config = config,
       .app = adopt_app_copy(*config),
       .board = resumed_scoreboard(state),
-      .listeners = Listeners(state.listeners, config->balance, config->backlog),
+      .listeners = Listeners(state.listeners, config->balance, config->backlog, unix_file(*config)),
       .admin_listeners = std::move(admin),
       .handoff = resumed_handoff_queue(state),
       .locks = {.runtime = Fd(state.runtime_lock_fd), .data = Fd(state.data_lock_fd), .redis = Fd(state.redis_lock_fd)},

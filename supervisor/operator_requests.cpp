@@ -43,15 +43,6 @@ void SupervisorProcess::replace_program(ProgramReplacement::Waiter waiter) {
   if (waiter) waiter(error);
 }
 
-// Somebody has deleted the socket's file: no command arrives any more, but signals do.
-void SupervisorProcess::restore_control() {
-  try {
-    control_.restore_file();
-  } catch (const std::exception& error) {
-    log_error(fmt::format("the control socket cannot be restored: {}", error.what()));
-  }
-}
-
 void SupervisorProcess::reopen_logs() {
   reopen_log();
   workers_.send_all({MessageKind::reopen_logs, 0, {}});

@@ -23,6 +23,11 @@ void ServiceReport::keep_listeners() {
   }
 }
 
+void ServiceReport::forget(const Listeners::Listener& listener) {
+  const std::string name = Listeners::stored_name(listener);
+  if (std::erase_if(kept_, [&name](const auto& kept) { return kept.first == name; }) > 0) manager_.forget(name);
+}
+
 void ServiceReport::close_listeners() {
   std::set<std::string> names;
   for (const auto& [name, fd] : kept_) names.insert(name);

@@ -29,6 +29,9 @@ class ServiceReport {
 
   // Has the manager keep the listeners that it does not keep yet. Call it about once a second: slots may be added.
   void keep_listeners();
+  // Has the manager forget what it keeps under the name of this listener, whose socket is a new one. keep_listeners()
+  // has it keep that.
+  void forget(const Listeners::Listener& listener);
   // Closes all listeners. The manager forgets them: nobody would answer clients that wait in the queue of a kept socket
   // once this process has ended in order.
   void close_listeners();

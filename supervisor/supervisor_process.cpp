@@ -34,6 +34,10 @@ ControlSocket make_control(uv_loop_t* loop, const Ground& ground, ControlSocket:
 
 std::uint64_t earlier(std::uint64_t a, std::uint64_t b) noexcept { return a == 0 || b == 0 ? a + b : std::min(a, b); }
 
+bool has_control_in_runtime_dir(const Config& config) {
+  return control_path(config).starts_with(config.runtime_dir + "/");
+}
+
 }  // namespace
 
 SupervisorProcess::SupervisorProcess(uv_loop_t* loop, Ground& ground, const SupervisorHooks& hooks)
@@ -58,6 +62,13 @@ SupervisorProcess::SupervisorProcess(uv_loop_t* loop, Ground& ground, const Supe
                 .reporter = &reporter_,
                 .ticket_keys = ground.ticket_keys ? &*ground.ticket_keys : nullptr},
                {.generation = 1, .config = ground.config, .app = ground.app, .tls = ground.tls}, worker_callbacks()),
+      socket_files_({.control = control_,
+                     .runtime_dir = has_control_in_runtime_dir(*ground.config) ? ground.config->runtime_dir : "",
+                     .listeners = ground.listeners,
+                     .admin = ground.admin_listeners.get(),
+                     .workers = workers_,
+                     .report = report_,
+                     .passes_connections = passes_connections(ground.config->balance)}),
       stalls_(workers_, ground.board, children_, symbolizer_),
       full_(workers_, ground.board),
       certificates_(ground.board.server()),
@@ -165,7 +176,7 @@ void SupervisorProcess::watch_signals() {
     stop_now();
   });
   on(SIGHUP, [this] {
-    restore_control();
+    socket_files_.look();
     reload({});
   });
   on(SIGUSR1, [this] { reopen_logs(); });
@@ -281,6 +292,7 @@ void SupervisorProcess::tick() {
   workers_.watch();
   reporter_.sample(now);
   if (redis_) redis_->watch();
+  if (!stopping()) socket_files_.look();
   sampler_.sample(workers_.slots(), now);
   history_.tick(now, static_cast<std::uint64_t>(std::time(nullptr)));
   quarantine_.tick(now);
@@ -337,6 +349,7 @@ void SupervisorProcess::worker_ready(const WorkerEntry& worker) {
   quarantine_.worker_ready();
   if (is_worker_slot(worker.slot) || is_job_slot(worker.slot)) jobs_.worker_ready(worker.pid);
   if (!log_level_.empty()) workers_.send(worker.pid, {MessageKind::log_level, 0, log_level_});
+  socket_files_.ready(worker);
   recycler_.on_ready(worker);
   rollouts_.on_ready(worker);
   schedule();

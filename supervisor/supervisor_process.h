@@ -33,6 +33,7 @@
 #include "supervisor/rollout/rollouts.h"
 #include "supervisor/service_report.h"
 #include "supervisor/shutdown.h"
+#include "supervisor/socket_files.h"
 #include "supervisor/system/child_process.h"
 #include "supervisor/system/service_manager.h"
 #include "supervisor/system/uv_handles.h"
@@ -92,7 +93,6 @@ class SupervisorProcess {
   void rollback(Rollouts::Waiter waiter);
   [[nodiscard]] bool may_roll_out(const Rollouts::Waiter& waiter);
   void replace_program(ProgramReplacement::Waiter waiter);
-  void restore_control();
   [[nodiscard]] std::string status_line() const;
   void reopen_logs();
   // Returns one line that says why the level stays, or nothing.
@@ -116,6 +116,7 @@ class SupervisorProcess {
   Symbolizer symbolizer_;
   CrashReporter reporter_;
   Workers workers_;
+  SocketFiles socket_files_;
   StallWatch stalls_;
   FullWorkers full_;
   CertificateWatch certificates_;

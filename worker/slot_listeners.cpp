@@ -39,4 +39,13 @@ void SlotListeners::uncover(std::uint32_t slot) noexcept {
   std::erase_if(lent_, [slot](const InheritedListener& listener) { return listener.slot == slot; });
 }
 
+void SlotListeners::add_unix(int fd) noexcept {
+  try {
+    http_.listen({.address = {}, .slot = handover_.slot, .fd = fd, .is_unix = true, .is_https = false}, true);
+  } catch (const std::exception& error) {
+    ::close(fd);
+    log_warning("cannot accept connections from a Unix socket that was restored", {{"error", error.what()}});
+  }
+}
+
 }  // namespace pronghorn::worker

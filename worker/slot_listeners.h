@@ -21,6 +21,8 @@ class SlotListeners {
   // `is_https`: of that listener.
   void cover(std::uint32_t slot, int fd, bool is_https) noexcept;
   void uncover(std::uint32_t slot) noexcept;
+  // Accepts from this Unix socket too, for all slots, as long as the worker lives. Takes the descriptor over.
+  void add_unix(int fd) noexcept;
 
  private:
   void listen_to(std::uint32_t slot, bool covered);

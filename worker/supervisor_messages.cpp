@@ -50,6 +50,10 @@ void SupervisorMessages::received(const ChannelMessage& message, int fd) {
     case MessageKind::uncover:
       if (parts_.listeners) parts_.listeners->uncover(static_cast<std::uint32_t>(message.number));
       return;
+    case MessageKind::listener:
+      if (parts_.listeners) return parts_.listeners->add_unix(fd);
+      if (fd >= 0) ::close(fd);
+      return;
     case MessageKind::reopen_logs:
       reopen_log();
       if (parts_.http) parts_.http->reopen_logs();

@@ -51,6 +51,7 @@ enum class MessageKind : std::uint32_t {
                 // text: "https" if its clients speak TLS
   uncover,      // number: the slot that has a worker again
   reopen_logs,
+  listener,             // a descriptor: a Unix socket to accept from; the file of an older one was deleted
   killed = 120,         // text: method and path of a request that killed a worker: to be counted
   release_quarantine,   // text: the id of an entry to take out of Redis, or "all"
   list_requests = 130,  // number: of the query; answered with request_listed, for each request, and requests_end
@@ -64,7 +65,7 @@ enum class MessageKind : std::uint32_t {
   relay_here = 155,  // this worker is the relay now
   relay_link,        // a descriptor: subscribe to topics over it; number: pid of the relay
   relay_peer,        // a descriptor: a worker subscribes to topics over it
-  // supervisor to distributor, beside drain, stop, reopen_logs and log_level
+  // supervisor to distributor, beside drain, stop, reopen_logs, listener and log_level
   link_worker = 160,  // a descriptor: pass connections over it; number: the worker's pid; text: its slot and row
   unlink_worker,      // number: pid of a worker that gets no more connections
   worker_gone,        // number: pid of a worker that has ended

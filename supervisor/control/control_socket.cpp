@@ -47,12 +47,13 @@ void ControlSocket::listen() {
   resume_ = std::make_unique<Timer>(loop_, [this] { poll_->start(); });
 }
 
-void ControlSocket::restore_file() {
-  if (file_id(socket_.path())) return;
+bool ControlSocket::restore_file() {
+  if (file_id(socket_.path())) return false;
   UnixSocket fresh(socket_.path(), kFile, kBacklog);
   poll_.reset();  // before its descriptor is closed
   socket_ = std::move(fresh);
   listen();
+  return true;
 }
 
 void ControlSocket::accept() {

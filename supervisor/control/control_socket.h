@@ -37,9 +37,9 @@ class ControlSocket {
 
   [[nodiscard]] int fd() const noexcept { return socket_.fd(); }
   void remove_file() noexcept { socket_.remove_file(); }
-  // Creates the socket again when its file was deleted. Connected clients stay. Throws like the constructor; the old
-  // socket then stays.
-  void restore_file();
+  // Creates the socket again when its file was deleted, and returns whether it was. Connected clients stay. Throws like
+  // the constructor; the old socket then stays.
+  bool restore_file();
 
  private:
   static constexpr std::size_t kMaxRequest = 64 * 1024;

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <utility>
 
 #include "supervisor/listen/socket_address.h"
 #include "supervisor/listen/tcp_socket.h"
@@ -67,9 +68,10 @@ Listeners::Listeners(const std::vector<std::string>& addresses, Balance balance,
   }
 }
 
-Listeners::Listeners(Adopted adopted, Balance balance, std::uint32_t backlog)
+Listeners::Listeners(Adopted adopted, Balance balance, std::uint32_t backlog, SocketFile unix_file)
     : balance_(balance),
       backlog_(static_cast<int>(std::min<std::uint32_t>(backlog, 1U << 20))),
+      options_{.unix_file = std::move(unix_file)},
       addresses_(std::move(adopted.addresses)),
       listeners_(std::move(adopted.listeners)),
       live_(std::move(adopted.live)) {
@@ -124,7 +126,8 @@ void Listeners::bind_address(Address& address) {
 bool Listeners::adopt_passed(const Address& address) {
   if (options_.passed == nullptr || options_.passed->empty() || (!address.is_unix && address.port == 0)) return false;
   const auto wanted = address.is_unix ? unix_address(address.path) : resolve(address, options_.ipv6_only);
-  if (!wanted) return false;  // bind_address() says why
+  if (!wanted) return false;                                    // bind_address() says why
+  if (address.is_unix && !file_id(address.path)) return false;  // nobody can connect to it any more
   const std::size_t index = addresses_.size();
   for (PassedSocket& socket : *options_.passed) {
     if (!socket.fd || !is_listening(socket.fd.get()) || !same_address(local_address(socket.fd.get()), *wanted))
@@ -225,6 +228,29 @@ void Listeners::listen(std::uint32_t slot) noexcept {
     if (listener.slot == slot) ::listen(listener.fd, backlog_);
   }
   live_[slot] = true;
+}
+
+Listeners::Restored Listeners::restore_files() {
+  Restored restored;
+  for (Listener& listener : listeners_) {
+    const Address& address = addresses_[listener.address];
+    if (!address.is_unix || file_id(address.path)) continue;
+    try {
+      UnixSocket fresh(address.path, options_.unix_file, backlog_);
+      const int old = std::exchange(listener.fd, fresh.fd());
+      const auto own = std::ranges::find(unix_sockets_, old, &UnixSocket::fd);
+      if (own != unix_sockets_.end()) {
+        *own = std::move(fresh);
+      } else {  // passed by the service manager
+        unix_sockets_.push_back(std::move(fresh));
+        std::erase_if(owned_, [old](const Fd& fd) { return fd.get() == old; });
+      }
+      restored.listeners.push_back(listener);
+    } catch (const ConfigurationError& error) {
+      restored.errors.push_back(fmt::format("{} unix:{}", option_, error.what()));
+    }
+  }
+  return restored;
 }
 
 void Listeners::close() noexcept {

@@ -49,7 +49,7 @@ class Listeners {
     std::vector<bool> live;  // by slot
     std::vector<int> claims;
   };
-  Listeners(Adopted adopted, Balance balance, std::uint32_t backlog);
+  Listeners(Adopted adopted, Balance balance, std::uint32_t backlog, SocketFile unix_file);
 
   // Binds the sockets of the next slot, slots(). They do not listen until listen(slot). Does nothing when the slot has
   // sockets. The error is one line.
@@ -61,6 +61,13 @@ class Listeners {
   void drop_unused(std::uint32_t slots) noexcept;
   // Makes the slot's sockets listen. They stay so until close(): connections may be waiting in their queues.
   void listen(std::uint32_t slot) noexcept;
+  // Binds each Unix socket again whose file somebody has deleted. Returns the new listeners; workers that run accept
+  // from the old ones. The errors are lines about those that cannot be bound; the old socket then stays.
+  struct Restored {
+    std::vector<Listener> listeners;
+    std::vector<std::string> errors;
+  };
+  [[nodiscard]] Restored restore_files();
   // True if the slot has sockets of its own, and they listen.
   [[nodiscard]] bool live(std::uint32_t slot) const noexcept { return has_own_ && slot < live_.size() && live_[slot]; }
 

@@ -24,6 +24,69 @@ TEST_CASE("a Unix socket serves like a port and is removed at the end", "[listen
   CHECK_FALSE(std::filesystem::exists(path));
 }
 
+namespace {
+
+// Deletes the file and waits until there is another one.
+void delete_file(const std::string& path) {
+  REQUIRE(std::filesystem::remove(path));
+  REQUIRE(eventually(10s, [&] { return std::filesystem::exists(path); }));
+}
+
+}  // namespace
+
+// Once, a deleted file was neither restored nor reported: no client could connect until the server was started again.
+TEST_CASE("a Unix socket whose file was deleted is bound again, for workers that run and for later ones", "[listen]") {
+  for (const std::string balance : {"reuseport", "shared", "round-robin"}) {
+    INFO(balance);
+    const TempDir directory;
+    const std::string path = directory / "http.sock";
+    {
+      const ServerProcess server(
+          {.workers = 2, .listen = {"unix:" + path}, .arguments = {"--balance", balance, "--unix-mode", "0620"}});
+      HttpConnection before(server.address());
+      const std::vector<pid_t> pids = server.worker_pids();
+      delete_file(path);
+      struct stat facts{};
+      REQUIRE(::stat(path.c_str(), &facts) == 0);
+      CHECK((facts.st_mode & 0777) == 0620);
+      CHECK(get(server.address(), "/hello").status == 200);  // by a worker that inherited the old socket
+      CHECK(server.log_has("the file of unix:" + path + " was deleted"));
+      CHECK(before.get("/hello").status == 200);
+      for (const pid_t pid : pids) REQUIRE(::kill(pid, SIGKILL) == 0);
+      REQUIRE(eventually(10s, [&] { return get(server.address(), "/hello").status == 200; }));
+      REQUIRE(server.control_command({"reload", "--wait"}).status == 0);
+      CHECK(get(server.address(), "/hello").status == 200);
+      delete_file(path);
+      CHECK(get(server.address(), "/hello").status == 200);
+      REQUIRE(server.control_command({"upgrade"}).status == 0);
+      delete_file(path);
+      CHECK(get(server.address(), "/hello").status == 200);
+    }
+    CHECK_FALSE(std::filesystem::exists(path));
+  }
+}
+
+TEST_CASE("the Unix socket of the admin process is bound again when its file was deleted", "[listen]") {
+  const TempDir directory;
+  const std::string path = directory / "admin.sock";
+  const ServerProcess server({.workers = 1, .arguments = {"--admin", "unix:" + path}});
+  delete_file(path);
+  CHECK(get(Address::parse("unix:" + path), "/health").status == 200);
+}
+
+TEST_CASE("a Unix socket that cannot be bound again is an error in the log, once, until it can", "[listen]") {
+  const TempDir directory;
+  const std::string folder = directory / "sockets";
+  std::filesystem::create_directory(folder);
+  const ServerProcess server({.workers = 1, .listen = {"unix:" + folder + "/s"}});
+  std::filesystem::remove_all(folder);
+  REQUIRE(eventually(10s, [&] { return server.log_has("cannot be restored: listen unix:" + folder + "/s"); }));
+  std::filesystem::create_directory(folder);
+  REQUIRE(eventually(10s, [&] { return std::filesystem::exists(folder + "/s"); }));
+  CHECK(get(server.address(), "/hello").status == 200);
+  CHECK(server.log_lines("cannot be restored").size() == 1);
+}
+
 TEST_CASE("the Unix socket that a killed server left behind is taken over, one in use is not", "[listen]") {
   const TempDir directory;
   const std::string path = directory / "http.sock";

@@ -204,6 +204,34 @@ TEST_CASE("connections wait while a crashed supervisor is replaced, and are serv
   CHECK(successor.status().at("workers").size() == 2);
 }
 
+// The store keeps the socket, and the file that leads to it may be gone.
+TEST_CASE("a stored Unix socket whose file was deleted is replaced", "[systemd]") {
+  NotifySocket manager;
+  const TempDir directory;
+  const std::string path = directory / "http.sock";
+  {
+    ServerProcess server({.command = serve_with_listen_pid(),
+                          .workers = 1,
+                          .listen = {"unix:" + path},
+                          .environment = {{"NOTIFY_SOCKET", manager.address()}}});
+    REQUIRE_FALSE(manager.wait_for("FDSTORE=1").empty());
+    REQUIRE(std::filesystem::remove(path));
+    CHECK(manager.wait_for("FDSTOREREMOVE=1") == "FDSTOREREMOVE=1\nFDNAME=pronghorn");
+    CHECK_FALSE(manager.wait_for("FDSTORE=1").empty());
+    ::kill(server.pid(), SIGKILL);
+    REQUIRE(server.wait_exit(10s).has_value());
+    REQUIRE(eventually(20s, [&] { return server.processes().empty(); }));
+  }
+  REQUIRE(manager.stored.size() == 2);
+  std::filesystem::remove(path);  // once more, while no server runs
+  const ServerProcess successor({.command = serve_with_listen_pid(),
+                                 .workers = 1,
+                                 .listen = {"unix:" + path},
+                                 .environment = {{"LISTEN_FDS", "1"}, {"LISTEN_FDNAMES", "pronghorn"}},
+                                 .passed_fds = {manager.stored.back().fd}});
+  CHECK(get(successor.address(), "/hello/Ann").status == 200);
+}
+
 TEST_CASE("a server that stops takes its sockets out of the store", "[systemd]") {
   NotifySocket manager;
   ServerProcess server({.workers = 1, .environment = {{"NOTIFY_SOCKET", manager.address()}}});

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "supervisor/system/exit_status.h"
@@ -151,6 +152,29 @@ TEST_CASE("a Unix socket that is in use is refused, a stale one is replaced, ano
   CHECK_FALSE(std::filesystem::exists(path));
   std::filesystem::create_directory(path);
   CHECK(error_of({"unix:" + path}).find("not a socket") != std::string::npos);
+}
+
+TEST_CASE("a Unix socket whose file was deleted is bound again, with its mode", "[supervisor]") {
+  const TemporaryFolder folder;
+  const std::string path = folder.path / "app.sock";
+  Listeners listeners({"127.0.0.1:0", "unix:" + path}, Balance::reuseport, 16, 2, 2,
+                      {.unix_file = {.mode = 0640, .owner = {}}});
+  CHECK(listeners.restore_files().listeners.empty());
+  std::filesystem::remove(path);
+  const Listeners::Restored restored = listeners.restore_files();
+  REQUIRE(restored.listeners.size() == 1);
+  CHECK(restored.errors.empty());
+  CHECK(is_socket_live(path));
+  struct stat facts{};
+  REQUIRE(::stat(path.c_str(), &facts) == 0);
+  CHECK((facts.st_mode & 0777) == 0640);
+  CHECK(std::ranges::count(listeners.all(), restored.listeners[0].fd, &Listeners::Listener::fd) == 1);
+  std::filesystem::remove_all(folder.path);
+  CHECK(listeners.restore_files().errors.size() == 1);
+  std::filesystem::create_directory(folder.path);
+  CHECK(listeners.restore_files().listeners.size() == 1);
+  listeners.close();
+  CHECK_FALSE(std::filesystem::exists(path));
 }
 
 TEST_CASE("a start that fails later leaves no file of a Unix socket behind", "[supervisor]") {
