@@ -36,6 +36,8 @@ class LineWriter {
   // Opens the path again, after a rotation. Throws std::system_error, and keeps the old file, if that fails.
   void reopen();
 
+  [[nodiscard]] const std::string& path() const noexcept { return path_; }
+
   // Lines that were dropped, ever.
   [[nodiscard]] std::uint64_t dropped() const noexcept { return dropped_; }
 

@@ -34,6 +34,10 @@ class LineSink final : public spdlog::sinks::base_sink<std::mutex> {
     const std::lock_guard lock(mutex_);
     writer_->reopen();
   }
+  [[nodiscard]] std::string path() {
+    const std::lock_guard lock(mutex_);
+    return writer_->path();
+  }
   void copy_to(LogRing* ring) noexcept {
     const std::lock_guard lock(mutex_);
     ring_ = ring;
@@ -165,7 +169,8 @@ void reopen_log() noexcept {
   try {
     the_log().sink->reopen();
   } catch (const std::exception& error) {
-    log_error("cannot reopen the log: still writing to the old file; check its folder", {{"reason", error.what()}});
+    log_error("cannot reopen the log: still writing to the old file; check its folder",
+              {{"file", the_log().sink->path()}, {"reason", error.what()}});
   }
 }
 

@@ -46,7 +46,7 @@ void SupervisorProcess::replace_program(ProgramReplacement::Waiter waiter) {
 void SupervisorProcess::reopen_logs() {
   reopen_log();
   workers_.send_all({MessageKind::reopen_logs, 0, {}});
-  log_info("log files reopened");
+  log_info("reopening the log files: a process that cannot says so");
 }
 
 std::string SupervisorProcess::change_log_level(const std::string& level) {

@@ -203,3 +203,16 @@ TEST_CASE("logs can be JSON, one object a line", "[log]") {
   }
   CHECK_FALSE(server.log_lines("/users/x%0a").empty());
 }
+
+// "log files reopened" was in the log beside the errors.
+TEST_CASE("log files that cannot be reopened are named, and nothing says that they were", "[log]") {
+  const TempDir directory;
+  const std::string folder = directory / "logs";
+  std::filesystem::create_directory(folder);
+  ServerProcess server({.workers = 1, .arguments = {"--access-log", folder + "/access.log"}});
+  std::filesystem::rename(folder, directory / "moved");
+  server.signal(SIGUSR1);
+  CHECK(eventually(5s, [&] { return server.log_has("cannot reopen the access log"); }));
+  CHECK(server.log_has("file=" + folder + "/access.log"));
+  CHECK_FALSE(server.log_has("reopened"));
+}

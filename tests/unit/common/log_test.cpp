@@ -94,6 +94,7 @@ TEST_CASE("a log that cannot be reopened keeps its old file and says so") {
   const auto lines = lines_of(folder.file("e/log"));
   REQUIRE(lines.size() == 2);
   CHECK(lines[0].find("cannot reopen the log") != std::string::npos);
+  CHECK(lines[0].find("file=" + folder.file("d/log")) != std::string::npos);
   CHECK(lines[1].find("goes on") != std::string::npos);
 }
 
