@@ -1,5 +1,6 @@
 #include "supervisor/control/control_socket.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -13,6 +14,12 @@ namespace {
 
 constexpr int kBacklog = 16;
 const SocketFile kFile{.mode = 0600, .owner = {}};
+
+// Whoever has closed its socket waits for no answer. A client that has only shut down its sending side does.
+bool has_left(int fd) noexcept {
+  pollfd socket{.fd = fd, .events = 0, .revents = 0};
+  return ::poll(&socket, 1, 0) == 1 && (socket.revents & POLLHUP) != 0;
+}
 
 }  // namespace
 
@@ -93,6 +100,11 @@ void ControlSocket::received(Client& client, const char* bytes, std::size_t size
   // A handler may reply at once, which can drop the client: look it up for each line.
   for (auto found = clients_.find(id); found != clients_.end() && !found->second->busy; found = clients_.find(id)) {
     Client& current = *found->second;
+    int fd = -1;
+    if (uv_fileno(reinterpret_cast<uv_handle_t*>(current.pipe.get()), &fd) == 0 && has_left(fd)) {
+      clients_.erase(found);
+      return;
+    }
     const std::size_t end = current.line.find('\n');
     if (end == std::string::npos || end > kMaxRequest) break;
     const std::string line = current.line.substr(0, end);

@@ -1,7 +1,8 @@
 // The control socket, where commands such as `pronghorn status` and `pronghorn reload` talk to the supervisor.
 //
-// A client sends a line and gets a line back, then may send the next. The socket has mode 0600: only the user who runs
-// the server, and root, may connect.
+// A client sends a line and gets a line back, then may send the next. A request whose client has left is not carried
+// out: it may have waited while the supervisor was stopped, and its client has told that it failed. The socket has mode
+// 0600: only the user who runs the server, and root, may connect.
 //
 // Context: supervisor, main thread. Nothing here blocks.
 #pragma once

@@ -66,6 +66,21 @@ TEST_CASE("pronghorn reload does not wait forever for a server that hangs", "[co
   CHECK(contains(result.err, "does not answer"));
 }
 
+// "pronghorn stop" had told that the server does not answer, and stopped it when it went on.
+TEST_CASE("a command that has failed because the supervisor was stopped does not run later", "[command]") {
+  const ServerProcess server({.workers = 1});
+  ::kill(server.pid(), SIGSTOP);
+  const ProgramResult stop = server.control_command({"stop"});
+  const ProgramResult scale = server.control_command({"scale", "2"});
+  ::kill(server.pid(), SIGCONT);
+  CHECK(stop.status == 1);
+  CHECK(scale.status == 1);
+  CHECK(contains(scale.err, "does not answer"));
+  CHECK(server.control_command({"status"}).status == 0);
+  CHECK(server.control_command({"scale", "+1"}).out == "2 workers\n");
+  CHECK_FALSE(server.log_has("stopping"));
+}
+
 TEST_CASE("a configuration file that is malformed does not lock the operator out", "[command]") {
   const ServerProcess server({.workers = 1});
   const std::string file = server.file("broken.toml");

@@ -136,6 +136,20 @@ TEST_CASE("a response to a client that has disconnected is dropped", "[superviso
   kept("after the socket has gone");
 }
 
+// It had waited while the supervisor was stopped, and its command had already told that it failed.
+TEST_CASE("a request whose client has left is not carried out", "[supervisor]") {
+  Server server;
+  {
+    const Fd left = server.connect();
+    send(left, "stop\n");
+  }
+  const Fd patient = server.connect();
+  send(patient, "status\n");
+  ::shutdown(patient.get(), SHUT_WR);  // as a shell script may: it waits for the answer
+  CHECK(server.receive(patient, "\n") == "re:status\n");
+  CHECK(server.requests == std::vector<std::string>{"status"});
+}
+
 TEST_CASE("a control socket that another server answers on is refused", "[supervisor]") {
   const Server server;
   uv_loop_t loop{};
