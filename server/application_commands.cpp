@@ -2,13 +2,11 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <filesystem>
@@ -19,6 +17,7 @@
 #include <vector>
 
 #include "server/commands.h"
+#include "server/commands/apart.h"
 #include "server/commands/certificate_files.h"
 #include "server/commands/deep_check.h"
 #include "server/commands/project/project.h"
@@ -44,23 +43,20 @@ void check_app_file(const std::string& path) {
   if (::access(path.c_str(), R_OK) != 0) refuse(std::strerror(errno));
 }
 
-// Ends the program without running static destructors: those of a loaded application may crash or hang, and the result
-// of the command must not depend on them.
-[[noreturn]] void leave_with_application(int status, std::string_view error = {}) {
-  std::fflush(stdout);
-  if (!error.empty()) std::fprintf(stderr, "pronghorn: %s\n", printable(error).c_str());
-  std::_Exit(status);
-}
-
-[[noreturn]] void list_routes_and_leave(const Config& config, void (*setup)(App&)) {
+// Loads the application, which runs its code. Returns the exit status.
+int list_routes(const Config& config, void (*setup)(App&)) {
+  const auto fail = [](int status, std::string_view error) {
+    std::fprintf(stderr, "pronghorn: %s\n", printable(error).c_str());
+    return status;
+  };
   try {
     print(worker::list_routes(config, setup != nullptr ? setup : worker::load_plugin(config.app)));
   } catch (const std::exception& error) {
-    leave_with_application(3, error.what());
+    std::fflush(stdout);
+    return fail(3, error.what());
   }
-  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)
-    leave_with_application(1, "cannot write to standard output");
-  leave_with_application(0);
+  const bool written = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
+  return written ? 0 : fail(1, "cannot write to standard output");
 }
 
 Effective load(const ConfigInputs& inputs) {
@@ -128,22 +124,14 @@ int check(const Invocation& invocation) {
         table(lines));
   for (const std::string& warning : warnings_of(effective, kernel_limits())) print("\nwarning: " + warning + '\n');
   if (!invocation.parsed.has("--deep")) return 0;
-  return deep_check(effective.config, [&] { list_routes_and_leave(effective.config, invocation.setup); });
+  return deep_check(effective.config, [&] { return list_routes(effective.config, invocation.setup); });
 }
 
-// In a process of its own, because loading the application runs its code, which may crash.
 int routes(const Invocation& invocation) {
   const Effective effective = load(inputs_of(invocation));
-  const pid_t child = ::fork();
-  if (child < 0) throw std::runtime_error(fmt::format("cannot create a process: {}", std::strerror(errno)));
-  if (child == 0) list_routes_and_leave(effective.config, invocation.setup);
-  int status = 0;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
-  if (!WIFSIGNALED(status)) return WEXITSTATUS(status);
-  const int number = WTERMSIG(status);
-  throw ApplicationError(
-      fmt::format("the application ended with signal {} ({}) while it was loaded", number, ::strsignal(number)));
+  const ApartExit exit = run_apart([&] { return list_routes(effective.config, invocation.setup); });
+  if (exit.finished) return exit.status;
+  throw ApplicationError(fmt::format("the application ended with {} while it was loaded", exit.how()));
 }
 
 int new_project(const Invocation& invocation) {

@@ -7,14 +7,12 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <filesystem>
@@ -25,6 +23,7 @@
 
 #include "common/config/redis_url.h"
 #include "common/fd.h"
+#include "server/commands/apart.h"
 #include "server/commands/redis_check.h"
 #include "server/options/values/values.h"
 #include "supervisor/listen/address.h"
@@ -144,25 +143,17 @@ std::string last_line(const Fd& file) {
 
 // In a child process, where its code cannot harm this one, and a crash is a finding. What it prints goes into a file:
 // the end of a pipe would not come before that of the last process that the application has started.
-Problem check_application(const Config& config, const std::function<void()>& load) {
+Problem check_application(const Config& config, const std::function<int()>& load) {
   const Fd output(::memfd_create("standard error", MFD_CLOEXEC));
-  std::fflush(stdout);
-  const pid_t child = output ? ::fork() : -1;
-  if (child < 0) return errno_text();
-  if (child == 0) {
+  if (!output) return errno_text();
+  const ApartExit exit = run_apart([&] {
     ::dup2(::open("/dev/null", O_WRONLY | O_CLOEXEC), STDOUT_FILENO);
     ::dup2(output.get(), STDERR_FILENO);
     ::alarm(static_cast<unsigned>(std::chrono::ceil<std::chrono::seconds>(config.boot_timeout).count()));
-    load();
-    std::_Exit(1);
-  }
-  int status = 0;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
-  if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM) return "it was not loaded within boot_timeout";
-  if (WIFSIGNALED(status))
-    return fmt::format("signal {} ({}) while it was loaded", WTERMSIG(status), ::strsignal(WTERMSIG(status)));
-  return WEXITSTATUS(status) == 0 ? "" : last_line(output);
+    return load();
+  });
+  if (exit.finished) return exit.status == 0 ? "" : last_line(output);
+  return exit.signal == SIGALRM ? "it was not loaded within boot_timeout" : exit.how() + " while it was loaded";
 }
 
 Problem check_program(const std::string& program) {
@@ -221,7 +212,7 @@ void check_certificates(const Config& config, Report& report) {
 
 }  // namespace
 
-int deep_check(const Config& config, const std::function<void()>& load_application) {
+int deep_check(const Config& config, const std::function<int()>& load_application) {
   std::fputc('\n', stdout);
   Report report;
   if (!config.user.empty() || !config.group.empty()) {

@@ -10,7 +10,7 @@ namespace pronghorn::server {
 // Checks the application (in a process of its own, because loading it runs its code), the user, every address, the log
 // files, the directories and the program of the embedded Redis. Prints a line for each. Returns the exit status: 0, 3 if
 // the application does not load, 2 if anything else fails. Leaves nothing behind. `load_application` loads the
-// application and ends the process, with one line on standard error if it does not load.
-[[nodiscard]] int deep_check(const Config& config, const std::function<void()>& load_application);
+// application and returns an exit status; if that is not 0, it has written one line to standard error.
+[[nodiscard]] int deep_check(const Config& config, const std::function<int()>& load_application);
 
 }  // namespace pronghorn::server

@@ -169,6 +169,9 @@ TEST_CASE("pronghorn routes lists what an application serves", "[command]") {
   const ProgramResult crashed = run_pronghorn({"routes", app_path("apps/aborts_at_load")});
   CHECK(crashed.status == 3);
   CHECK(contains(crashed.err, "the application ended with signal 6 (Aborted) while it was loaded"));
+  const ProgramResult left = run_pronghorn({"routes", app_path("apps/exits_at_load")});
+  CHECK(left.status == 3);  // although it ends the process with status 0
+  CHECK(contains(left.err, "the application ended with exit status 0 while it was loaded"));
   CHECK(run_pronghorn({"routes", "/nonexistent.so"}).status == 2);
 }
 
@@ -252,6 +255,9 @@ TEST_CASE("pronghorn check --deep finds what would fail at the start", "[command
   CHECK(garbage.status == 3);
   CHECK(contains(garbage.out, "failed  application"));
   CHECK(check({app_path("apps/aborts_at_load"), "--listen", "127.0.0.1:0"}).status == 3);
+  const ProgramResult left = check({app_path("apps/exits_at_load"), "--listen", "127.0.0.1:0"});
+  CHECK(left.status == 3);  // although it ends the process with status 0
+  CHECK(contains(left.out, "exit status 0 while it was loaded"));
 
   // The application gets its settings.
   CHECK(check({app_path("apps/throws_in_setup"), "--listen", "127.0.0.1:0"}).status == 3);
