@@ -9,4 +9,7 @@ namespace pronghorn::supervisor {
 // without a slash is looked up in PATH.
 [[nodiscard]] std::string why_not_runnable(const std::string& program);
 
+// Whether this program is a text that an interpreter runs.
+[[nodiscard]] bool is_script(const std::string& program);
+
 }  // namespace pronghorn::supervisor

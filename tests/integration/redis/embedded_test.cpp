@@ -276,6 +276,21 @@ TEST_CASE("a Redis that a script has started ends with the script", "[redis][emb
   CHECK(redis_pid(server) == 0);
 }
 
+// The kernel told the shell that the supervisor had died, and nobody told Redis.
+TEST_CASE("kill -9 of the supervisor leaves no Redis that a script has started", "[redis][embedded][kill]") {
+  const TempDir folder;
+  const std::string script = folder / "redis";
+  write_file(script, "#!/bin/sh\nredis-server \"$@\"\nexit 1\n");
+  std::filesystem::permissions(script, std::filesystem::perms::owner_all);
+  ServerOptions options = embedded();
+  options.arguments = {"--redis-server", script};
+  ServerProcess server(options);
+  REQUIRE(server.wait_ready_status(200));
+  server.signal(SIGKILL);
+  REQUIRE(server.wait_exit(5s).has_value());
+  CHECK(eventually(kGrace, [&] { return server.processes().empty(); }));
+}
+
 TEST_CASE("stopping now does not wait for a Redis that does not end", "[redis][embedded][stop]") {
   for (const bool drained : {false, true}) {
     INFO((drained ? "INT twice" : "QUIT"));
