@@ -41,15 +41,23 @@ std::optional<std::string> scalar_text(const toml::node& node) {
   return date.str();
 }
 
+// As an option has it: an octal number stays one, because only that of unix_mode is written so.
+std::optional<std::string> option_text(const toml::node& node) {
+  const toml::value<std::int64_t>* const number = node.as_integer();
+  if (number == nullptr || (number->flags() & toml::value_flags::format_as_octal) == toml::value_flags::none)
+    return scalar_text(node);
+  return fmt::format("0o{:o}", number->get());
+}
+
 FileValue read_value(const toml::key& key, const toml::node& node) {
   FileValue value{.key = std::string(key.str()), .values = {}, .problem = {}, .line = key.source().begin.line};
   if (const toml::array* array = node.as_array()) {
     for (const toml::node& element : *array) {
-      const auto text = scalar_text(element);
+      const auto text = option_text(element);
       if (!text) value.problem = "a list holds text and numbers, not lists or tables";
       value.values.push_back(text.value_or(""));
     }
-  } else if (const auto text = scalar_text(node)) {
+  } else if (const auto text = option_text(node)) {
     value.values.push_back(*text);
   } else {
     value.problem = "it is a table and should be a value";

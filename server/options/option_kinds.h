@@ -262,6 +262,12 @@ inline void accept_path(const std::string& value) {
   if (value.empty()) throw BadValue("\"\" is not a path; give one, or omit the option");
 }
 
+// "off" would be a file of that name.
+inline void accept_log_file(const std::string& value) {
+  if (value == "off") throw BadValue("the log cannot be off; use - for standard error, or /dev/null");
+  accept_path(value);
+}
+
 // USER, USER:GROUP or :GROUP. The supervisor finds out whether they exist.
 inline void check_owner(const std::string& value) {
   const auto colon = value.find(':');

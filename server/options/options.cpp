@@ -215,7 +215,7 @@ std::vector<Option> make_options() {
       choice({"log_level", kLogging, "Least severe lines to write: debug, info, warning or error."}, &Config::log_level,
              {"debug", "info", "warning", "error"}),
       text({"log_file", kLogging, "Destination of the log: a file, or - for standard error."}, "-|FILE",
-           &Config::log_file, accept_path),
+           &Config::log_file, accept_log_file),
       text({"access_log", kLogging, "One line per request: to a file, to - (standard output), or off."}, "-|off|FILE",
            &Config::access_log, accept_path),
       access_log_format({"access_log_format", kLogging,

@@ -51,7 +51,7 @@ std::expected<Fd, std::string> bound_socket(const SocketAddress& address, bool r
   if (errno == EADDRINUSE && address.dual_stack) {
     return std::unexpected(
         "the port is already in use on IPv4 or IPv6, and this address takes both; stop the other server or choose "
-        "another port with --listen");
+        "another port");
   }
   return std::unexpected(explain(errno));
 }

@@ -65,6 +65,20 @@ bool is_ip(int family, const std::string& text) {
   return inet_pton(family, text.c_str(), &storage) == 1;
 }
 
+// Why no server can listen on this valid address; empty: it can.
+std::string_view why_unusable(const std::string& text) {
+  in_addr ipv4{};
+  if (inet_pton(AF_INET, text.c_str(), &ipv4) == 1) {
+    return IN_MULTICAST(ntohl(ipv4.s_addr)) ? "is a multicast address" : std::string_view();
+  }
+  in6_addr address{};
+  if (inet_pton(AF_INET6, text.c_str(), &address) != 1) return {};  // a name
+  if (IN6_IS_ADDR_V4MAPPED(&address)) return "is an IPv4 address in the form of IPv6: write only its last four numbers";
+  if (IN6_IS_ADDR_LINKLOCAL(&address)) return "is a link-local address, which belongs to no interface by itself";
+  if (IN6_IS_ADDR_MULTICAST(&address)) return "is a multicast address";
+  return {};
+}
+
 // A name that the system may resolve. It must have a letter, so that a mistyped IPv4 address is not one.
 bool is_host_name(std::string_view text) {
   const auto allowed = [](unsigned char c) { return std::isalnum(c) != 0 || c == '-' || c == '.' || c == '_'; };
@@ -173,6 +187,8 @@ void check_address(std::string_view text) {
   const bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
   const bool host_is_right = host.empty() || (bracketed ? is_ip(AF_INET6, host.substr(1, host.size() - 2))
                                                         : is_ip(AF_INET, host) || is_host_name(host));
+  const std::string_view unusable = why_unusable(bracketed ? host.substr(1, host.size() - 2) : host);
+  if (host_is_right && !unusable.empty()) refuse(unusable);
   if (!host_is_right && is_ip(AF_INET6, host)) refuse("has an IPv6 address without brackets");
   if (!host_is_right) refuse("is not an address");
   if (!is_port(text.substr(colon + 1))) refuse("has no port from 0 to 65535");
@@ -195,9 +211,10 @@ void check_peers(std::string_view text) {
 
 std::uint32_t parse_file_mode(std::string_view text) {
   std::uint32_t mode = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), mode, 8);
-  const bool is_octal = text.size() == 4 && text.front() == '0';  // what TOML makes of 0o660 has no leading zero
-  if (!is_octal || error != std::errc{} || end != text.data() + text.size() || mode == 0) {
+  const std::string_view digits = text.substr(text.starts_with("0o") ? 2 : 0);  // as TOML writes octal numbers
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), mode, 8);
+  const bool is_octal = digits != text ? digits.size() == 3 : digits.size() == 4 && digits.front() == '0';
+  if (!is_octal || error != std::errc{} || end != digits.data() + digits.size() || mode == 0) {
     throw BadValue(fmt::format("{} is not a file mode; use four octal digits such as \"0660\"", in_quotes(text)));
   }
   return mode;

@@ -30,6 +30,14 @@ TEST_CASE("a configuration file gives values as text with their lines", "[config
   CHECK(file.values[2].line == 4);
 }
 
+// A mode that was written as 0o660 was refused as "432".
+TEST_CASE("an octal number of the file is a mode as it is written", "[config_file]") {
+  const ConfigFile file = parse_config("unix_mode = 0o660\n[app]\nmask = 0o022\n", "x.toml");
+  REQUIRE(file.values.size() == 1);
+  CHECK(file.values[0].values == std::vector<std::string>{"0o660"});
+  CHECK(file.app_settings.at("mask") == "18");
+}
+
 TEST_CASE("the application's settings are scalars as text", "[config_file]") {
   const ConfigFile file = parse_config(
       "[app]\ntext = \"hi\"\nnumber = 7\nhalf = 0.5\nyes = true\nday = 2026-11-22\n\"odd key\" = \"\"\n", "x.toml");

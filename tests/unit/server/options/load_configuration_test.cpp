@@ -168,6 +168,8 @@ TEST_CASE("a value of the wrong shape is refused", "[configuration]") {
   CHECK(refusal(with_file(endpoints)).find("ready_path: /health is health_path as well") != std::string::npos);
   const File off("ready_path = \"off\"\nstatus_path = \"off\"\n");
   CHECK(refusal(with_file(off)) == "accepted");
+  const File no_log("log_file = \"off\"\n");
+  CHECK(refusal(with_file(no_log)).find("log_file: the log cannot be off") != std::string::npos);
   const File control("log_file = \"a\\u0000b\"\n");
   CHECK(refusal(with_file(control)).find("control character") != std::string::npos);
 }

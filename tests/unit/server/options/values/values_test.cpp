@@ -84,6 +84,11 @@ TEST_CASE("text that is not an address is refused with a valid example", "[value
   const std::string long_path = "unix:/" + std::string(99, 'x');
   CHECK(refusal([&] { check_address(long_path); }).find("at most 99") != std::string::npos);
   CHECK_NOTHROW(check_address(long_path.substr(0, long_path.size() - 1)));
+  // The system's own word for them was "Invalid argument".
+  CHECK(refusal([] { check_address("[::ffff:127.0.0.1]:80"); }).find("write only its last four") != std::string::npos);
+  CHECK(refusal([] { check_address("[fe80::1]:80"); }).find("link-local") != std::string::npos);
+  CHECK(refusal([] { check_address("239.1.1.1:80"); }).find("multicast") != std::string::npos);
+  CHECK(refusal([] { check_address("[ff02::1]:80"); }).find("multicast") != std::string::npos);
 }
 
 TEST_CASE("an address of listen may ask for TLS, others may not", "[values]") {
@@ -121,7 +126,9 @@ TEST_CASE("peers are networks, or all peers on Unix sockets", "[values]") {
 TEST_CASE("a file mode is octal", "[values]") {
   CHECK(parse_file_mode("0660") == 0660);
   CHECK(parse_file_mode("0777") == 0777);
-  for (const char* text : {"", "0", "0000", "0668", "1777", "660", "432", "-066", "rw", "0o660", "00660"}) {
+  CHECK(parse_file_mode("0o620") == 0620);  // as TOML writes it
+  for (const char* text :
+       {"", "0", "0000", "0668", "1777", "660", "432", "-066", "rw", "0o66", "0o0660", "0o000", "00660"}) {
     CAPTURE(text);
     CHECK_THROWS_AS(parse_file_mode(text), BadValue);
   }
