@@ -71,7 +71,7 @@ void InFlightQuery::add_blocked(const WorkerEntry& worker) {
     request["age_ms"] = now - std::min<std::uint64_t>(row.running.started_ns.load() / 1'000'000, now);
   }
   const std::uint64_t in_flight = row[Count::in_flight].load();
-  request["blocked_ms"] = now - std::min<std::uint64_t>(row.stamp_ms.load(), now);
+  request["blocked_ms"] = now - std::min(progress_ms(row, now), now);
   request["waiting"] = in_flight - std::min<std::uint64_t>(in_flight, executes ? 1 : 0);
   request["connections"] = row[Count::connections].load();
   requests_.push_back(std::move(request));

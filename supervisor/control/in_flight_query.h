@@ -27,8 +27,8 @@ class InFlightQuery {
   InFlightQuery(uv_loop_t* loop, Workers& workers, const Scoreboard& board);
 
   // Replies once: `ok` and `requests`, the oldest first. The entry of a worker that did not answer also has blocked_ms
-  // (since its loop last turned), waiting (its other requests in flight) and connections. Several clients at once get
-  // the same answer.
+  // (since its loop last turned, or went on to another request), waiting (its other requests in flight) and
+  // connections. Several clients at once get the same answer.
   void list(const ControlSocket::Reply& reply);
   // Handles the messages `request_listed` and `requests_end`.
   void received(const ChannelMessage& message);

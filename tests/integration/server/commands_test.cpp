@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <tuple>
+#include <vector>
 
 #include "support/catch.h"
 #include "support/processes/server_process.h"
@@ -371,6 +373,24 @@ TEST_CASE("pronghorn requests tells what a blocked worker executes, and what wai
   CHECK(answer[0].at("connections") == 2);
   CHECK(contains(server.control_command({"requests"}).out, "1 more request waits in it"));
   ::kill(worker, SIGKILL);
+}
+
+// It was the time since the loop's last turn, and one turn may execute many requests.
+TEST_CASE("pronghorn requests tells how long the request that runs has blocked its worker", "[command]") {
+  const ServerProcess server({.workers = 1, .arguments = {"--overload", "off"}});
+  std::vector<std::unique_ptr<HttpConnection>> clients;
+  for (int i = 0; i < 12; ++i) {
+    clients.push_back(std::make_unique<HttpConnection>(server.address(), 30s));
+    CHECK(clients.back()->get("/hello").status == 200);
+  }
+  for (const auto& client : clients) client->send_raw("GET /block?ms=600 HTTP/1.1\r\nHost: a\r\n\r\n");
+  int blocked = 0;
+  REQUIRE(eventually(20s, [&] {
+    const auto answer = nlohmann::json::parse(server.control_command({"requests", "--json"}).out);
+    if (answer.size() != 1 || !answer[0].contains("blocked_ms")) return false;
+    CHECK(answer[0].at("blocked_ms").get<double>() <= answer[0].at("age_ms").get<double>() + 1);
+    return ++blocked == 3;
+  }));
 }
 
 // Once, reload printed success although the new address was not served.
