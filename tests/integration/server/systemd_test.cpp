@@ -146,7 +146,8 @@ TEST_CASE("the unit outlives a worker that the kernel kills, and restarts whatev
   using Values = std::vector<std::string>;
   CHECK(values_of("OOMPolicy") == Values{"continue"});
   CHECK(values_of("Restart") == Values{"on-failure"});
-  CHECK(values_of("RestartPreventExitStatus") == Values{"2"});
+  CHECK(values_of("RestartPreventExitStatus") == Values{"2"});  // counts for the main process only: systemd.service(5)
+  CHECK(values_of("ExecStartPre").empty());
   CHECK(values_of("StartLimitIntervalSec") == Values{"0"});
   CHECK(values_of("AmbientCapabilities") == Values{"CAP_NET_BIND_SERVICE"});
   CHECK(values_of("CapabilityBoundingSet") == Values{"CAP_NET_BIND_SERVICE"});
