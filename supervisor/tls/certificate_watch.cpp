@@ -67,12 +67,10 @@ void CertificateWatch::tick(std::int64_t now) {
     }
     const auto mark = mark_of(facts.not_after - now);
     const auto told = told_days_.find(facts.file);
-    if (!mark) {
-      if (told != told_days_.end()) told_days_.erase(told);  // it was renewed
-      continue;
-    }
-    if (told != told_days_.end() && told->second <= *mark) continue;
-    told_days_[facts.file] = *mark;
+    if (!mark) continue;
+    const bool known = told != told_days_.end() && told->second.not_after == facts.not_after;
+    if (known && told->second.mark <= *mark) continue;
+    told_days_[facts.file] = {.not_after = facts.not_after, .mark = *mark};
     const std::string names = names_text(facts, 100);
     if (*mark == 0) {
       log_error(

@@ -24,12 +24,16 @@ class CertificateWatch {
   void tick(std::int64_t now);
 
  private:
+  struct Told {
+    std::int64_t not_after;  // of the certificate; a renewed one has another
+    int mark;                // the last one that was logged
+  };
   void publish();
 
   ServerRow& server_;
   std::shared_ptr<const TlsMaterial> material_;
   std::vector<std::string> told_doubts_;
-  std::map<std::string, int> told_days_;             // by file: the last mark that was logged
+  std::map<std::string, Told> told_days_;            // by file
   std::map<std::string, std::int64_t> told_staple_;  // by file: the response that was logged
 };
 

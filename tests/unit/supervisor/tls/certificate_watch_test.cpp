@@ -76,6 +76,17 @@ TEST_CASE_METHOD(Fixture, "a renewed certificate is watched again", "[tls]") {
   CHECK(lines("expires at") == 2);
 }
 
+// Of such certificates, nothing was logged any more when one had come near its end once.
+TEST_CASE_METHOD(Fixture, "a certificate that is renewed for a few days only is watched again", "[tls]") {
+  watch.use(material(10 * kDay), 9 * kDay);
+  CHECK(lines("in 1 days") == 1);
+  watch.use(material(16 * kDay), 10 * kDay);
+  watch.tick(15 * kDay);
+  CHECK(lines("in 1 days") == 2);
+  watch.tick(16 * kDay);
+  CHECK(lines("has expired") == 1);
+}
+
 TEST_CASE_METHOD(Fixture, "doubts are told again only when they change", "[tls]") {
   watch.use(material(100 * kDay, "a.pem: hm"), 0);
   watch.use(material(100 * kDay, "a.pem: hm"), 0);
