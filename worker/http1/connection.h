@@ -144,6 +144,7 @@ class Http1Connection final : public Connection, public ExchangeOwner {
   [[nodiscard]] bool next_waits() const noexcept;
   [[nodiscard]] bool left_unread() noexcept;
   void settle();
+  void end_cut_body();
   void end_if_last();
   void linger();
   void drop(std::size_t bytes);

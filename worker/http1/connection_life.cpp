@@ -80,11 +80,6 @@ void Http1Connection::on_end() {
   client_ = ClientSide::finished;
   // A client that has only finished sending still gets its response, if that comes soon. One that has disconnected
   // looks the same from here.
-  if (body_.expected()) {
-    if (request_running()) return close(Lost::client_left);  // the request will never be whole
-    body_.abandon();
-    end_after_response(End::decided);
-  }
   if (end_ == End::lingering) end_ = End::closing;
   progress_.look(stream_);
   settle();
@@ -108,6 +103,7 @@ void Http1Connection::settle() {
   count_sent();
   stream_.notes().settle(stream_.queued() == 0);
   if (end_ == End::upgraded) return stream_.read_stop();
+  end_cut_body();
   end_if_last();
   if (stream_.closing()) return;
   if (holds_back()) {
@@ -121,6 +117,15 @@ void Http1Connection::settle() {
     stream_.read_start();
   }
   update_waiting();
+}
+
+// A body whose client has sent its end will never be whole, also if that end was read while the request waited behind
+// another.
+void Http1Connection::end_cut_body() {
+  if (client_ == ClientSide::sending || !body_.expected() || unparsed_ != nullptr) return;
+  if (request_running()) return close(Lost::client_left);
+  body_.abandon();
+  end_after_response(End::decided);
 }
 
 // Whether to leave received bytes in the kernel, so that the client slows down.

@@ -4,6 +4,7 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "pronghorn/response.h"
 #include "support/catch.h"
@@ -50,6 +51,37 @@ TEST_CASE("a client that leaves while its body waits unread is noticed", "[conne
   CHECK_FALSE(is_open_after(PeerState::gone, 3s));
   CHECK(is_open_after(PeerState::finished, 1900ms));
   CHECK_FALSE(is_open_after(PeerState::finished, 6s));
+}
+
+TEST_CASE("a request that its client has left unfinished does not wait for its rest", "[connection][body]") {
+  // Behind another, so that the end of the client is read before its head is.
+  const auto goes_on_with = [](const std::string& body) {
+    std::vector<Exchange*> begun;
+    TestConnection test([&begun](Exchange& exchange) { begun.push_back(&exchange); });
+    test.client().send(kGet + "POST / HTTP/1.1\r\nHost: a\r\n" + body);
+    test.client().finish_sending();
+    REQUIRE(begun.size() == 1);
+    answer(*begun.front());
+    REQUIRE(begun.size() == 2);
+    const bool open = test.open();
+    if (open) {
+      Task<std::string_view> whole = begun.back()->request.body();
+      whole.start();
+      CHECK(whole.done());
+      answer(*begun.back());
+    }
+    test.end_turn();
+    CHECK(test.count(Count::lost_client_left) == (open ? 0 : 1));
+    CHECK(test.count(Count::in_flight) == 0);
+    return open;
+  };
+  CHECK_FALSE(goes_on_with("Content-Length: 10\r\n\r\nabc"));
+  CHECK_FALSE(goes_on_with("Content-Length: 10\r\n\r\n"));
+  CHECK_FALSE(goes_on_with("Content-Length: 10\r\nExpect: 100-continue\r\n\r\n"));
+  CHECK_FALSE(goes_on_with("Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n"));
+  CHECK(goes_on_with("Content-Length: 3\r\n\r\nabc"));
+  const std::string chunk = "ea60\r\n" + std::string(60'000, 'x') + "\r\n";
+  CHECK(goes_on_with("Transfer-Encoding: chunked\r\n\r\n" + chunk + chunk + "0\r\n\r\n"));  // held back
 }
 
 TEST_CASE("a producer that reads a body that is still to come is told that it is too late", "[connection][body]") {
