@@ -67,8 +67,8 @@ long TlsStream::bio_control(BIO*, int command, long, void*) noexcept { return co
 
 void TlsStream::start_reading() {
   reading_ = true;
-  if (client_ended_ || state_ == State::failed) return;
-  if (has_kept()) return read_later();
+  if (state_ == State::failed) return;
+  if (client_ended_ || has_kept()) return read_later();
   socket_.read_start();
 }
 
@@ -93,6 +93,10 @@ void TlsStream::read_later() {
 void TlsStream::end_turn() {
   reading_later_ = false;
   if (closing_ || !reading_) return;
+  if (client_ended_) {  // whoever reads now has not been told
+    stop_reading();
+    return events_->on_end();
+  }
   if (const std::string plain = std::exchange(plain_, {}); !plain.empty()) events_->on_data(plain);
   if (closing_ || !reading_) return;
   if (ssl_ != nullptr) take_in({});

@@ -280,6 +280,10 @@ TEST_CASE("a client's close_notify is the end of what it sends, a FIN without it
     CHECK_FALSE(tls.broken);
     tls.stream().write("answer", {});
     CHECK(tls.client_reads() == "answer");
+    tls.ended = false;
+    tls.stream().read_start();  // by a WebSocket, to which the connection has been upgraded since
+    tls.exchange();
+    CHECK(tls.ended);
   }
   SECTION("cut short") {
     tls.exchange();
