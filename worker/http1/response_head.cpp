@@ -51,7 +51,9 @@ char* write_head(char* out, const Response& response, const ResponseFraming& fra
   if (!framing.request_id.empty() && (fields.empty() || !response.header("X-Request-Id"))) {
     cursor.put("X-Request-Id: ").put(framing.request_id).put("\r\n");
   }
-  if (!framing.traceparent.empty()) cursor.put("traceparent: ").put(framing.traceparent).put("\r\n");
+  if (!framing.traceparent.empty() && (fields.empty() || !response.header("traceparent"))) {
+    cursor.put("traceparent: ").put(framing.traceparent).put("\r\n");
+  }
   if (!type.empty()) cursor.put("Content-Type: ").put(type).put("\r\n");
   if (framing.content_length) cursor.put("Content-Length: ").put_number(*framing.content_length).put("\r\n");
   if (framing.chunked) cursor.put("Transfer-Encoding: chunked\r\n");

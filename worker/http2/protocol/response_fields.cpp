@@ -57,7 +57,9 @@ std::span<const nghttp2_nv> ResponseFields::of_response(const Response& response
   if (fields.empty() || !response.header("X-Request-Id")) {
     add_literal("x-request-id", ids.request_id, NGHTTP2_NV_FLAG_NO_INDEX);
   }
-  if (!ids.traceparent.empty()) add_literal("traceparent", ids.traceparent, NGHTTP2_NV_FLAG_NO_INDEX);
+  if (!ids.traceparent.empty() && (fields.empty() || !response.header("traceparent"))) {
+    add_literal("traceparent", ids.traceparent, NGHTTP2_NV_FLAG_NO_INDEX);
+  }
   if (const std::string_view type = response.content_type(); !type.empty()) add_literal("content-type", type);
   if (content.length) {
     const char* const end = std::to_chars(length_.data(), length_.data() + length_.size(), *content.length).ptr;

@@ -106,6 +106,18 @@ TEST_CASE("Date and Server of the application replace ours, however they are spe
   CHECK(out.find("\r\nSERVER: mine\r\n") != std::string::npos);
 }
 
+TEST_CASE("a traceparent of the application replaces ours", "[http][response]") {
+  const auto head_of = [](const Response& response) {
+    std::string out;
+    worker::append_response_head(out, response, {.content_length = 5, .traceparent = "00-ours"});
+    return out;
+  };
+  CHECK(head_of(text("hello")).find("\r\ntraceparent: 00-ours\r\n") != std::string::npos);
+  const std::string head = head_of(text("hello").set("Traceparent", "00-mine"));
+  CHECK(head.find("00-ours") == std::string::npos);
+  CHECK(head.find("\r\nTraceparent: 00-mine\r\n") != std::string::npos);
+}
+
 TEST_CASE("a problem is UTF-8 whatever its detail is", "[http][response]") {
   CHECK(problem(400, "\xff\xc3\xa9\xc3").body().find("\xEF\xBF\xBD\xc3\xa9\xEF\xBF\xBD") != std::string::npos);
 }

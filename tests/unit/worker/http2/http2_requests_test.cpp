@@ -1,4 +1,5 @@
 // Requests and responses over HTTP/2, without a socket.
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <stdexcept>
@@ -121,6 +122,15 @@ TEST_CASE("early hints are sent as a 103 response", "[http2]") {
   CHECK(response.field("link") == "</a.css>; rel=preload");
   CHECK(response.status == 200);
   CHECK(test.count(Count::responses_1xx) == 1);
+}
+
+TEST_CASE("a traceparent of the application replaces ours over HTTP/2", "[http2]") {
+  TestHttp2 test(
+      [](Exchange& exchange) { exchange.owner->respond(exchange, text("hello").set("traceparent", "00-mine")); });
+  const auto& response =
+      test.ask("GET", "/", {{"traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}});
+  CHECK(std::ranges::count(response.fields, "traceparent", [](const auto& field) { return field.first; }) == 1);
+  CHECK(response.field("traceparent") == "00-mine");
 }
 
 TEST_CASE("a client that resets a stream cancels its handler", "[http2]") {
