@@ -199,8 +199,8 @@ class PRONGHORN_API Request {
 
   // Sends 103 Early Hints (RFC 8297) with one Link field per element of `links`, so that a browser preloads while the
   // handler works: "</style.css>; rel=preload; as=style". Does nothing unless the option early_hints is on, for
-  // HTTP/1.0 clients, and after the response has begun. Throws std::invalid_argument if a link contains a control
-  // character.
+  // HTTP/1.0 clients, after the response has begun, and without a link. Throws std::invalid_argument if
+  // a link contains a control character.
   void early_hints(std::initializer_list<std::string_view> links);
 
   // The client's session. The first call costs one round trip to Redis, or none if the client sent no session cookie.

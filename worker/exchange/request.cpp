@@ -131,12 +131,14 @@ std::optional<std::string_view> Request::trailer(std::string_view name) const no
 }
 
 void Request::early_hints(std::initializer_list<std::string_view> links) {
-  std::string head = "HTTP/1.1 103 Early Hints\r\n";
-  for (const std::string_view link : links) {
+  std::string fields;
+  for (std::string_view link : links) {
     if (!worker::is_field_value(link)) throw std::invalid_argument("invalid early hint: control character");
-    head.append("Link: ").append(worker::trim_blanks(link)).append("\r\n");
+    link = worker::trim_blanks(link);
+    if (!link.empty()) fields.append("Link: ").append(link).append("\r\n");
   }
-  exchange_.owner->send_early_hints(exchange_, head.append("\r\n"));
+  if (fields.empty()) return;
+  exchange_.owner->send_early_hints(exchange_, "HTTP/1.1 103 Early Hints\r\n" + fields + "\r\n");
 }
 
 const Request::Client& Request::client() const { return exchange_.client(); }

@@ -124,6 +124,19 @@ TEST_CASE("early hints are sent as a 103 response", "[http2]") {
   CHECK(test.count(Count::responses_1xx) == 1);
 }
 
+TEST_CASE("early hints without a link are not sent", "[http2]") {
+  Config config = TestHttp2::quick_config();
+  config.early_hints = true;
+  TestHttp2 test(
+      [](Exchange& exchange) {
+        exchange.request.early_hints({});
+        exchange.request.early_hints({"", " "});
+        answer_hello(exchange);
+      },
+      config);
+  CHECK(test.ask("GET", "/").interim.empty());
+}
+
 TEST_CASE("a traceparent of the application replaces ours over HTTP/2", "[http2]") {
   TestHttp2 test(
       [](Exchange& exchange) { exchange.owner->respond(exchange, text("hello").set("traceparent", "00-mine")); });
