@@ -167,8 +167,8 @@ class PRONGHORN_API Response {
 [[nodiscard]] PRONGHORN_API Response json_text(std::string body, int status = 200);
 [[nodiscard]] PRONGHORN_API Response no_content();  // 204
 
-// Redirects to `location`, an absolute or relative reference. Percent-encode what comes from a client. `status` is 301,
-// 302, 303, 307 or 308.
+// Redirects to `location`, an absolute or relative reference. Percent-encode what comes from a client. Throws
+// std::invalid_argument if `status` is not 301, 302, 303, 307 or 308.
 [[nodiscard]] PRONGHORN_API Response redirect(std::string_view location, int status = 303);
 
 // An error as RFC 9457 problem details (application/problem+json). The server adds the request id.

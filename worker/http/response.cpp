@@ -212,6 +212,10 @@ Response json_text(std::string body, int status) {
 Response no_content() { return Response(204); }
 
 Response redirect(std::string_view location, int status) {
+  if (status != 301 && status != 302 && status != 303 && status != 307 && status != 308) {
+    throw std::invalid_argument("redirect(): the status " + std::to_string(status) +
+                                " is not that of a redirect; use 301, 302, 303, 307 or 308");
+  }
   Response response(status);
   response.set("Location", location);
   return response;

@@ -23,6 +23,14 @@ TEST_CASE("a response cannot be split", "[http][response]") {
   CHECK_THROWS_AS(response.cookie("a", "b\r\n"), std::invalid_argument);
 }
 
+TEST_CASE("a redirect has the status of one", "[http][response]") {
+  for (const int status : {301, 302, 303, 307, 308}) CHECK(redirect("/a", status).status() == status);
+  for (const int status : {100, 200, 300, 304, 305, 306, 309, 404}) {
+    CAPTURE(status);
+    CHECK_THROWS_AS(redirect("/a", status), std::invalid_argument);
+  }
+}
+
 TEST_CASE("fields that frame the message are the server's", "[http][response]") {
   Response response;
   CHECK_THROWS_AS(response.set("Content-Length", "5"), std::invalid_argument);
