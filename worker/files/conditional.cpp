@@ -1,5 +1,7 @@
 #include "worker/files/conditional.h"
 
+#include <optional>
+#include <string_view>
 #include <utility>
 
 #include "worker/fields/content/entity_tags.h"
@@ -35,9 +37,21 @@ int check_preconditions(const Request& request, const Representation& now) {
   return 0;
 }
 
+// Of a field that has one value and not a list: absent if there are several.
+std::optional<std::string_view> only_value(const Request& request, std::string_view name) noexcept {
+  std::optional<std::string_view> value;
+  for (const Request::Header& field : request.headers()) {
+    if (!equal_ignoring_case(field.name, name)) continue;
+    if (value) return std::nullopt;
+    value = field.value;
+  }
+  return value;
+}
+
 bool range_applies(const Request& request, const Representation& now) {
-  const auto if_range = request.header("if-range");
-  if (!if_range) return true;
+  if (!request.header("if-range")) return true;
+  const auto if_range = only_value(request, "if-range");
+  if (!if_range) return false;
   if (if_range->starts_with('"')) return *if_range == now.etag;
   // A file that changed within the current second may change again within it, so its date is a weak validator (RFC 9110
   // section 8.8.2.2).
@@ -49,7 +63,7 @@ bool range_applies(const Request& request, const Representation& now) {
 
 Selection select(const Request& request, const Representation& representation) {
   if (const int status = check_preconditions(request, representation)) return {status, {}};
-  const auto range = request.header("range");
+  const auto range = only_value(request, "range");
   if (range && request.method() == "GET" && range_applies(request, representation)) {
     RangeSet set = read_ranges(*range, representation.size);
     if (set.kind == RangeSet::Kind::unsatisfiable) return {416, {}};

@@ -45,6 +45,17 @@ TEST_CASE("conditional requests are answered 304 when the client has the file", 
   CHECK(eventually(10s, [&] { return status_of(client, "/files/a.txt", {{"If-None-Match", etag}}) == 200; }));
 }
 
+// Range has one value: what two of them mean, nobody knows.
+TEST_CASE("of a request with two Range fields all is sent", "[files][range]") {
+  const Site files;
+  TestClient client(site);
+  const std::string etag = client.get("/files/a.txt").header("etag");
+  CHECK(status_of(client, "/files/a.txt", {{"Range", "bytes=0-1"}}) == 206);
+  CHECK(status_of(client, "/files/a.txt", {{"Range", "bytes=0-1"}, {"Range", "bytes=2-3"}}) == 200);
+  CHECK(status_of(client, "/files/a.txt", {{"Range", "bytes=0-1"}, {"range", "bytes=0-1"}}) == 200);
+  CHECK(status_of(client, "/files/a.txt", {{"Range", "bytes=0-1"}, {"If-Range", etag}, {"If-Range", "\"x\""}}) == 200);
+}
+
 TEST_CASE("a range applies only while the file is the one that the client knows", "[files][range]") {
   const Site files;
   TestClient client(site);
