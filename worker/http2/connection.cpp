@@ -86,6 +86,7 @@ bool Http2Connection::frame_begins(const nghttp2_frame_hd& frame) {
       if (const std::int32_t next = newest_ == 0 ? 1 : newest_ + 2; frame.stream_id > next) {
         skipped_from_ = next;
         skipped_to_ = frame.stream_id - 2;
+        updated_.erase(updated_.lower_bound(skipped_from_), updated_.upper_bound(skipped_to_));
       }
       newest_ = std::max(newest_, frame.stream_id);
       if (request || session_.find(frame.stream_id) != nullptr) return true;
@@ -258,12 +259,20 @@ void Http2Connection::frame_sent(const nghttp2_frame& frame) {
   if (stream->is_tunnel() && frame.hd.type == NGHTTP2_DATA) control_frames_.earn(kFramesPerMessage);
 }
 
+void Http2Connection::priority_updated(std::int32_t id, std::string_view field) {
+  Http2Stream* const stream = session_.find(id);
+  if (stream == nullptr && id <= newest_) return;
+  updated_[id] = parse_priority(field);
+  if (stream != nullptr) stream->priority_updated();
+}
+
 void Http2Connection::block_not_sent(std::int32_t id) {
   if (Http2Stream* const stream = session_.find(id)) stream->block_not_sent();
 }
 
 void Http2Connection::stream_closed(std::int32_t id) {
   if (id == assembling_) assembling_ = 0;
+  updated_.erase(id);
   Http2Stream* const stream = session_.find(id);
   if (stream == nullptr) return;
   stream->close(terminated_ ? Lost::cut : Lost::client_left);
@@ -298,8 +307,9 @@ void Http2Connection::send_trailers(std::int32_t id, std::string_view lines) {
   session_.send_trailers(id, fields_.of_trailers(lines));
 }
 
-void Http2Connection::prioritise(std::int32_t id, std::string_view priority, std::string_view asked) noexcept {
-  session_.prioritise(id, parse_priority(priority, parse_priority(asked)));
+void Http2Connection::prioritise(std::int32_t id, std::string_view priority, const nghttp2_extpri& asked) noexcept {
+  const auto updated = updated_.find(id);
+  session_.prioritise(id, parse_priority(priority, updated != updated_.end() ? updated->second : asked));
 }
 
 void Http2Connection::reset(std::int32_t id, std::uint32_t error) noexcept {

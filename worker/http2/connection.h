@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <list>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -82,8 +83,8 @@ class Http2Connection final : public Connection, public TurnWork, private Http2E
   [[nodiscard]] bool respond(Http2Stream& stream, std::span<const nghttp2_nv> fields, bool has_body);
   void send_interim(std::int32_t id, int status, std::string_view lines);
   void send_trailers(std::int32_t id, std::string_view lines);
-  // `asked`: the Priority of the request, for what `priority` does not say.
-  void prioritise(std::int32_t id, std::string_view priority, std::string_view asked) noexcept;
+  // What `priority` does not say is as in PRIORITY_UPDATE, if there was one, or `asked`, of the request.
+  void prioritise(std::int32_t id, std::string_view priority, const nghttp2_extpri& asked) noexcept;
   void resume(std::int32_t id) noexcept { session_.resume(id); }
   void reset(std::int32_t id, std::uint32_t error) noexcept;
   void consume(std::int32_t id, std::size_t bytes) noexcept;
@@ -134,6 +135,7 @@ class Http2Connection final : public Connection, public TurnWork, private Http2E
   [[nodiscard]] bool padding() override;
   void body_ends(std::int32_t stream) override;
   [[nodiscard]] bool frame_refused(const nghttp2_frame& frame, int error) override;
+  void priority_updated(std::int32_t stream, std::string_view field) override;
   void ping_acknowledged() override;
   void frame_sent(const nghttp2_frame& frame) override;
   void block_not_sent(std::int32_t stream) override;
@@ -177,17 +179,18 @@ class Http2Connection final : public Connection, public TurnWork, private Http2E
   ClientProgress progress_;
   std::list<Http2Stream> streams_;
   std::list<Http2Tunnel> tunnels_;
-  std::vector<std::int32_t> ready_;  // requests to dispatch
-  std::size_t kept_ = 0;             // how many of those wait until the client has taken responses
-  std::size_t owed_ = 0;             // bytes of responses in memory
-  std::vector<std::int32_t> taken_;  // streams of producers of which something was sent
-  std::uint64_t counted_;            // bytes sent, as far as the scoreboard has them
-  std::uint32_t opened_;             // tick
-  std::uint64_t block_began_ = 0;    // tick, while a block is assembled
-  std::uint64_t announced_ = 0;      // tick of the first GOAWAY
-  std::int32_t assembling_ = 0;      // stream whose header block has begun and not ended
-  std::int32_t newest_ = 0;          // stream of the newest request, also of one that was refused
-  std::int32_t skipped_from_ = 1;    // streams that the client has skipped last, and may not begin any more
+  std::map<std::int32_t, nghttp2_extpri> updated_;  // by PRIORITY_UPDATE: of streams that have not ended
+  std::vector<std::int32_t> ready_;                 // requests to dispatch
+  std::size_t kept_ = 0;                            // how many of those wait until the client has taken responses
+  std::size_t owed_ = 0;                            // bytes of responses in memory
+  std::vector<std::int32_t> taken_;                 // streams of producers of which something was sent
+  std::uint64_t counted_;                           // bytes sent, as far as the scoreboard has them
+  std::uint32_t opened_;                            // tick
+  std::uint64_t block_began_ = 0;                   // tick, while a block is assembled
+  std::uint64_t announced_ = 0;                     // tick of the first GOAWAY
+  std::int32_t assembling_ = 0;                     // stream whose header block has begun and not ended
+  std::int32_t newest_ = 0;                         // stream of the newest request, also of one that was refused
+  std::int32_t skipped_from_ = 1;  // streams that the client has skipped last, and may not begin any more
   std::int32_t skipped_to_ = 0;
   Patience patience_;           // with the client, while its window holds all streams back
   std::uint64_t dropped_ = 0;   // bytes, while lingering

@@ -67,6 +67,9 @@ struct Http2Session::Callbacks {
       events.body_ends(frame->hd.stream_id);
     } else if (frame->hd.type == NGHTTP2_DATA && frame->hd.length != 0 && frame->hd.length == frame->data.padlen) {
       return events.padding() ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
+    } else if (frame->hd.type == NGHTTP2_PRIORITY_UPDATE) {
+      const auto& update = *static_cast<const nghttp2_ext_priority_update*>(frame->ext.payload);
+      events.priority_updated(update.stream_id, view(update.field_value, update.field_value_len));
     } else if (frame->hd.type == NGHTTP2_PING && (frame->hd.flags & NGHTTP2_FLAG_ACK) != 0) {
       events.ping_acknowledged();
     }

@@ -35,6 +35,9 @@ class Http2Events {
   virtual void body_ends(std::int32_t stream) = 0;
   // nghttp2 has refused a frame: it resets the stream, or ends the session. False ends the connection.
   [[nodiscard]] virtual bool frame_refused(const nghttp2_frame& frame, int error) = 0;
+  // PRIORITY_UPDATE for a stream, which may not have begun: `field` is in place of the request's Priority. nghttp2 follows
+  // it unless Http2Session::prioritise() was called.
+  virtual void priority_updated(std::int32_t stream, std::string_view field) = 0;
   // The client has acknowledged a PING of ours.
   virtual void ping_acknowledged() = 0;
   // A frame was given to the output.

@@ -7,6 +7,7 @@
 #include "worker/http/response_access.h"
 #include "worker/http/response_rules.h"
 #include "worker/http2/connection.h"
+#include "worker/http2/protocol/priority.h"
 #include "worker/http2/tunnel.h"
 #include "worker/runtime/exception_text.h"
 
@@ -17,6 +18,15 @@ namespace {
 // then, and when the response is complete the stream is reset.
 constexpr std::size_t kMaxDropped = 256 * 1024;
 constexpr std::uint64_t kLingerMs = 3000;  // for a client to end a tunnel that the server has ended
+
+// Several lines are one list (RFC 9110 section 5.3).
+nghttp2_extpri asked_priority(const RequestHead& head) noexcept {
+  nghttp2_extpri priority = kUsualPriority;
+  for (std::size_t i = 0; i < head.field_count; ++i) {
+    if (head.fields[i].name == "priority") priority = parse_priority(head.fields[i].value, priority);
+  }
+  return priority;
+}
 
 }  // namespace
 
@@ -120,6 +130,10 @@ void Http2Stream::body_too_slow(const char* reason) {
   if (request_running()) connection_.context().handler.refuse(*exchange_, 408, reason);
 }
 
+void Http2Stream::priority_updated() noexcept {
+  if (!priority_.empty()) connection_.prioritise(id_, priority_, kUsualPriority);
+}
+
 // Whether the handler waits for bytes that the client can send now.
 bool Http2Stream::awaits_data() const noexcept {
   return receives_body() && !awaits_continue_ && !gave_up_ && request_running() && exchange_->body_was_read &&
@@ -141,7 +155,8 @@ void Http2Stream::respond(Exchange& exchange, Response&& response) {
   const auto fields = connection_.fields().of_response(response, content, ids);
   if (!ResponseAccess::fields(response).empty()) {
     if (const auto priority = response.header("Priority")) {
-      connection_.prioritise(id_, *priority, exchange.head.find("priority").value_or(""));
+      priority_ = *priority;
+      connection_.prioritise(id_, priority_, asked_priority(exchange.head));
     }
   }
   const bool produced = content.sent && ResponseAccess::producer(response) != nullptr;

@@ -59,6 +59,8 @@ class Http2Stream final : public ExchangeOwner {
   [[nodiscard]] bool write(std::string& out, std::size_t size);
   // A frame of `size` bytes was sent. `last`: the response is complete.
   void sent(std::size_t size, bool last);
+  // The client has sent PRIORITY_UPDATE.
+  void priority_updated() noexcept;
   // The fields of the response or its trailers are too large for nghttp2.
   void block_not_sent() noexcept;
   // Lets the producer write again, if there is room.
@@ -145,6 +147,7 @@ class Http2Stream final : public ExchangeOwner {
   std::unique_ptr<detail::FilePart> file_;
   std::unique_ptr<StreamedResponse> produced_;  // while it produces
   std::string trailers_;
+  std::string priority_;              // its field Priority
   std::uint64_t response_bytes_ = 0;  // with frames, as they were sent
   Patience patience_;                 // with the client, while part of it waits
   int status_ = 0;
