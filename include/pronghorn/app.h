@@ -5,8 +5,9 @@
 // path, possibly empty). A literal segment is preferred to "{name}", which is preferred to "{name...}". A trailing
 // slash is significant. A GET route answers HEAD too. OPTIONS is answered from the methods of the path unless it has a
 // route of its own, to whose answer the server adds Allow; a CORS preflight runs the after middleware of the route that
-// it asks about. If the path has routes but none for the method, the client gets 405 with Allow, after the after
-// middleware of one of them; for an unknown path, 404, after that of the innermost group whose prefix it begins with.
+// it asks about, any other OPTIONS that of one of the path's routes. If the path has routes but none for the method,
+// the client gets 405 with Allow, after the after middleware of one of them; for an unknown path, 404, after that of
+// the innermost group whose prefix it begins with.
 //
 // A request passes through, in this order: the route's limits in the order of their calls; middleware of the
 // application, of each enclosing group from the outside in, and of the route, each in the order of use(); the check of

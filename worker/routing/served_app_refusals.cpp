@@ -115,7 +115,7 @@ void ServedApp::answer_without_route(Exchange& exchange, const RouteMatch& match
 void ServedApp::answer_options(Exchange& exchange, const std::string& allowed) {
   Response response(204);
   response.set("Allow", allowed);
-  send(exchange, preflight_afters(exchange), std::move(response));
+  send(exchange, options_afters(exchange), std::move(response));
 }
 
 // A route for OPTIONS need not know the others of its path; cors() tells them to browsers.
@@ -125,12 +125,12 @@ void ServedApp::add_allow(const Exchange& exchange, Response& response) const {
   if (!allowed.empty()) response.set("Allow", allowed);
 }
 
-// A CORS preflight concerns the route that the actual request will find: the middleware of its group answers.
-const AfterChain& ServedApp::preflight_afters(Exchange& exchange) const {
+// A CORS preflight concerns the route that the actual request will find: the middleware of its group answers. Any other
+// concerns the path, as a 405 does.
+const AfterChain& ServedApp::options_afters(Exchange& exchange) const {
   const auto method = exchange.head.find("access-control-request-method");
-  if (!method) return group_afters_.front();
-  const RouteMatch match = state_->router.find(*method, exchange.head.path, exchange.params);
-  return match.kind == RouteMatch::Kind::found ? afters_of(match, exchange) : group_afters_.front();
+  const RouteMatch match = state_->router.find(method.value_or("OPTIONS"), exchange.head.path, exchange.params);
+  return !method || match.kind == RouteMatch::Kind::found ? afters_of(match, exchange) : group_afters_.front();
 }
 
 void ServedApp::deadline_passed(Exchange& exchange) noexcept {

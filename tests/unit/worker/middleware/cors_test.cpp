@@ -70,6 +70,19 @@ TEST_CASE("a preflight is answered for the group of the route that it asks about
   CHECK(preflight("/api/items", "http://localhost:3000", "GET").header(kAllowOrigin) == "http://localhost:3000");
 }
 
+// The after middleware of the application alone was run.
+TEST_CASE("OPTIONS without a preflight has the headers of the path's group", "[cors]") {
+  TestClient client(shop);
+  const auto options = client.request("OPTIONS", "/api/items", {}, {{"Origin", kShop}});
+  CHECK(options.status == 204);
+  CHECK(options.header("Allow") == "GET, HEAD, OPTIONS, PUT");
+  CHECK(options.header(kAllowOrigin) == kShop);
+  CHECK(options.header("Access-Control-Allow-Methods").empty());
+  CHECK(client.request("OPTIONS", "/api/items").header("Vary") == "Origin");
+  CHECK(client.request("OPTIONS", "/users/7/orders/1").header("X-User") == "7");
+  CHECK(client.request("OPTIONS", "*", {}, {{"Origin", kShop}}).header(kAllowOrigin).empty());
+}
+
 TEST_CASE("a preflight of another origin, or for an unknown path or method, is not allowed", "[cors]") {
   for (const char* origin : {"https://shop.example.evil.example", "http://shop.example", "https://shop.example:444",
                              "https://SHOP.example", "null", ""}) {
