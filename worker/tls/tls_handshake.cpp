@@ -1,14 +1,17 @@
 #include "worker/tls/tls_handshake.h"
 
+#include <string>
 #include <utility>
+
+#include "worker/http/head/response_date.h"
 
 namespace pronghorn::worker {
 namespace {
 
 constexpr std::uint64_t kMaxDropped = 64 * 1024;  // of what a client sends that speaks plain HTTP
 
+constexpr std::string_view kPlainHttpStatus = "HTTP/1.1 400 Bad Request\r\n";
 constexpr std::string_view kPlainHttp =
-    "HTTP/1.1 400 Bad Request\r\n"
     "Content-Type: application/problem+json\r\n"
     "Content-Length: 133\r\n"
     "Connection: close\r\n"
@@ -51,7 +54,10 @@ void TlsHandshake::failed(TlsFailure failure) {
   if (failure == TlsFailure::client_left) return close();
   if (failure == TlsFailure::plain_http) {
     add(context_.row[Count::bad_requests]);
-    stream_.write_plain(kPlainHttp);
+    const ResponseDate& date = response_date();
+    std::string answer(kPlainHttpStatus);
+    answer.append(date.field()).append(date.server_field()).append(kPlainHttp);
+    stream_.write_plain(answer);
   }
   if (stream_.closing()) return;
   stream_.shutdown();
