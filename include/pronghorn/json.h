@@ -107,6 +107,10 @@ class JsonBuilder {
 };
 
 inline nlohmann::json parse_json_body(std::string_view text) {
+  // For nlohmann-json the text ends at a NUL.
+  if (const std::size_t nul = text.find('\0'); nul != std::string_view::npos) {
+    throw bad_request("the body is not valid JSON: error at byte " + std::to_string(nul + 1));
+  }
   JsonBuilder builder;
   nlohmann::json::sax_parse(text, &builder);
   return builder.take();

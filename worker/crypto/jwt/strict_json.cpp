@@ -63,8 +63,8 @@ class StrictBuilder {
 }  // namespace
 
 std::optional<json> parse_strict_object(std::string_view text) {
-  // nlohmann-json would skip a byte order mark, which RFC 8259 does not let anyone send.
-  if (text.empty() || text.front() == '\xef') return std::nullopt;
+  // nlohmann-json would skip a byte order mark, which RFC 8259 does not let anyone send, and end at a NUL.
+  if (text.empty() || text.front() == '\xef' || text.find('\0') != std::string_view::npos) return std::nullopt;
   StrictBuilder builder;
   if (!json::sax_parse(text, &builder)) return std::nullopt;
   json value = builder.take();

@@ -128,6 +128,10 @@ TEST_CASE("a body that is not JSON is 400 and says where", "[json]") {
     INFO(body);
     CHECK_THAT(detail_of(client.post("/echo", body)), Catch::StartsWith("the body is not valid JSON"));
   }
+  // The parser takes NUL for the end of the text.
+  for (const auto body : {std::string_view("[1]\0", 4), std::string_view("[1]\0x", 5)}) {
+    CHECK(detail_of(client.post("/echo", body)) == "the body is not valid JSON: error at byte 4");
+  }
   CHECK(detail_of(client.post("/echo", "[1e999]")) == "the JSON body has a number that is out of range");
 }
 

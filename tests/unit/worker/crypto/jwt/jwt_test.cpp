@@ -219,6 +219,7 @@ TEST_CASE("a payload must be one strict JSON object", "[token]") {
     const std::string result = forge.with_payload(payload);
     CHECK((result == wrong || result == "the token is malformed"));
   }
+  CHECK(forge.with_payload(std::string("{\"iss\":\"joe\",\"exp\":1300819380}\0x", 32)) == wrong);
   CHECK(forge.with_claims(R"("exp":1300819380,"a":)" + std::string(16, '[') + std::string(16, ']')) == wrong);
   CHECK(forge.with_claims(R"("exp":1300819380,"a":)" + std::string(15, '[') + std::string(15, ']')) == "valid");
   CHECK(forge.with_header("{\"alg\":\"HS256\",\"kid\":\"k1\",\"kid\":\"k1\"}") == "the token is malformed");
