@@ -1,6 +1,7 @@
 // Makes nlohmann-json refuse numbers that a type cannot hold: get<int>() of 4294967297 throws
-// nlohmann::json::out_of_range (406) instead of returning 1. So do get_to(), implicit conversions and types with
-// NLOHMANN_DEFINE_TYPE_*, which use the same conversion. A fraction is rounded towards zero, as before.
+// nlohmann::json::out_of_range (406) instead of returning 1, and so does that of 1.5. get_to(), implicit conversions
+// and types with NLOHMANN_DEFINE_TYPE_*, which use the same conversion, throw too. A boolean is no number: it throws
+// nlohmann::json::type_error (302).
 //
 // Included by json_assert.h, ahead of nlohmann-json, because every translation unit of a program has to agree on it.
 // With nlohmann-json before 3.11, numbers are not checked.
@@ -17,7 +18,7 @@
 #ifdef NLOHMANN_JSON_NAMESPACE_BEGIN  // since 3.11
 namespace pronghorn::detail {
 
-// Whether a Number can hold a value of a JSON document: a std::uint64_t, std::int64_t or double.
+// Whether a Number can hold a value of a JSON document, if that is whole: a std::uint64_t, std::int64_t or double.
 template <class Number, class Value>
 constexpr bool holds_json_number(Value value) noexcept {
   using Limits = std::numeric_limits<Number>;
@@ -52,6 +53,14 @@ bool holds_number_of(const Json& json) {
   return true;  // no number: nlohmann-json says so itself
 }
 
+// Whether an integer is wanted and the value has a fraction.
+template <class Number, class Json>
+bool has_fraction_for(const Json& json) {
+  if (!std::is_integral_v<Number> || !json.is_number_float()) return false;
+  const auto value = *json.template get_ptr<const typename Json::number_float_t*>();
+  return std::isfinite(value) && value != std::trunc(value);
+}
+
 template <class Number>
 constexpr bool is_checked_json_number = std::is_arithmetic_v<Number> && !std::is_same_v<Number, bool>;
 
@@ -65,9 +74,15 @@ struct adl_serializer<Number, std::enable_if_t<pronghorn::detail::is_checked_jso
     : adl_serializer<Number, Number> {
   template <class Json>
   static void from_json(Json&& json, Number& value) {
+    using Value = std::remove_cvref_t<Json>;
+    if (json.is_boolean()) {
+      throw Value::type_error::create(302, "type must be number, but is boolean", &json);
+    }
+    if (pronghorn::detail::has_fraction_for<Number>(json)) {
+      throw Value::out_of_range::create(406, "number " + json.dump() + " is not a whole number", &json);
+    }
     if (!pronghorn::detail::holds_number_of<Number>(json)) {
-      using Failed = typename std::remove_cvref_t<Json>::out_of_range;
-      throw Failed::create(406, "number " + json.dump() + " is out of range", &json);
+      throw Value::out_of_range::create(406, "number " + json.dump() + " is out of range", &json);
     }
     adl_serializer<Number, Number>::from_json(std::forward<Json>(json), value);
   }

@@ -189,7 +189,7 @@ TEST_CASE("a number that the handler's type cannot hold is 400, and the largest 
     INFO(value);
     CHECK(status("/int", value) == 400);
   }
-  for (const char* value : {"2147483647", "-2147483648", "2147483647.0", "0", "-0.0", "1.5"}) {
+  for (const char* value : {"2147483647", "-2147483648", "2147483647.0", "0", "-0.0", "1e3"}) {
     INFO(value);
     CHECK(status("/int", value) == 200);
   }
@@ -210,6 +210,24 @@ TEST_CASE("a number that the handler's type cannot hold is 400, and the largest 
   CHECK(client.post("/numbers", "[1,32767]").status == 200);
   CHECK(client.post("/numbers", "[1,32768]").status == 400);
   CHECK(client.post("/typed", R"({"item":"hat","count":4294967297})").status == 400);
+}
+
+// 1.5 was 1, and true was 1.
+TEST_CASE("what is no whole number is no integer, and a boolean is no number", "[json]") {
+  TestClient client(shop::setup);
+  CHECK(detail_of(client.post("/int", R"({"n":1.5})")) == "the JSON body: number 1.5 is not a whole number");
+  CHECK(detail_of(client.post("/int", R"({"n":true})")) == "the JSON body: type must be number, but is boolean");
+  for (const char* path : {"/int", "/unsigned", "/int64", "/uint64", "/char"}) {
+    for (const char* body : {R"({"n":0.5})", R"({"n":-0.5})", R"({"n":1e-300})", R"({"n":false})"}) {
+      INFO(path << " " << body);
+      CHECK(client.post(path, body).status == 400);
+    }
+    CHECK(client.post(path, R"({"n":2.0})").body == R"({"n":2})");
+  }
+  CHECK(client.post("/double", R"({"n":1.5})").body == R"({"n":1.5})");
+  CHECK(client.post("/double", R"({"n":true})").status == 400);
+  CHECK(client.post("/numbers", "[1,2.5]").status == 400);
+  CHECK(client.post("/typed", R"({"item":"hat","count":1.5})").status == 400);
 }
 
 TEST_CASE("an exception that does not concern the client's JSON stays a 500", "[json]") {
