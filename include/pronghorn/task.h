@@ -82,6 +82,9 @@ class Suspension {
   bool suspended_ = false;
 };
 
+// Throws std::logic_error: what it was used for cannot work with this task.
+[[noreturn]] PRONGHORN_API void throw_task_misused(bool empty);
+
 struct StartChildren;
 
 struct PromiseBase {
@@ -158,8 +161,9 @@ inline constexpr bool kIsCoroutineHandle<std::coroutine_handle<P>> = true;
 
 }  // namespace detail
 
-// A coroutine that starts when it is first awaited; co_await returns its T or throws what escaped it. Move-only. The
-// destructor destroys the coroutine at its suspension point.
+// A coroutine that starts when it is awaited; co_await returns its T or throws what escaped it. Move-only. The
+// destructor destroys the coroutine at its suspension point. Awaiting a task that is empty (moved from) or has ended
+// throws std::logic_error.
 template <class T>
 class [[nodiscard]] Task {
  public:
@@ -191,13 +195,18 @@ class [[nodiscard]] Task {
   // For code that drives a task from outside a coroutine: runs it up to its first suspension. `continuation` is resumed
   // when it ends. Call at most once.
   void start(std::coroutine_handle<> continuation = std::noop_coroutine()) {
+    require_coroutine();
     coroutine_.promise().continuation = continuation;
     coroutine_.resume();
   }
   // The result of a task that is done(), or the exception that escaped it. Call at most once.
-  T take() { return coroutine_.promise().take(); }
+  T take() {
+    if (!coroutine_) detail::throw_task_misused(true);
+    return coroutine_.promise().take();
+  }
 
-  auto operator co_await() && noexcept {
+  auto operator co_await() && {
+    require_coroutine();
     struct Awaiter {
       std::coroutine_handle<promise_type> coroutine;
       [[nodiscard]] bool await_ready() const noexcept { return false; }
@@ -233,6 +242,12 @@ class [[nodiscard]] Task {
   }
 
  private:
+  // Resuming what is not there, or has ended, would end the worker.
+  void require_coroutine() const {
+    if (!coroutine_ || coroutine_.done()) [[unlikely]]
+      detail::throw_task_misused(!coroutine_);
+  }
+
   std::coroutine_handle<promise_type> coroutine_;
 };
 

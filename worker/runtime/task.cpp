@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <new>
+#include <stdexcept>
 
 #include "pronghorn/task.h"
 
@@ -15,6 +16,11 @@
 #endif
 
 namespace pronghorn::detail {
+
+void throw_task_misused(bool empty) {
+  throw std::logic_error(empty ? "an empty Task was awaited: it has no coroutine, or was moved from"
+                               : "a Task that had ended was awaited for the second time");
+}
 
 #ifdef PRONGHORN_PLAIN_FRAMES
 

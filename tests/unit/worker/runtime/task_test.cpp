@@ -44,6 +44,28 @@ TEST_CASE("a task that is never awaited frees its arguments", "[task]") {
   CHECK(shared.use_count() == 1);
 }
 
+// Each of them ended the worker.
+TEST_CASE("a task that is empty, or has ended, throws where it is awaited", "[task][exception]") {
+  TestLoop loop;
+  const auto await = [](Task<int> task) -> Task<int> { co_return co_await std::move(task); };
+  CHECK_THROWS_AS(loop.run(await({})), std::logic_error);
+  Task<int> moved = later(1, 1ms);
+  CHECK(loop.run(await(std::move(moved))) == 1);
+  CHECK_THROWS_AS(loop.run(await(std::move(moved))), std::logic_error);  // NOLINT(bugprone-use-after-move)
+  const auto twice = [](bool waits) -> Task<int> {
+    Task<int> task = waits ? later(1, 1ms) : value(1);
+    const int first = co_await std::move(task);
+    co_return first + co_await std::move(task);  // NOLINT(bugprone-use-after-move)
+  };
+  CHECK_THROWS_AS(loop.run(twice(false)), std::logic_error);
+  CHECK_THROWS_AS(loop.run(twice(true)), std::logic_error);
+  CHECK_THROWS_AS(loop.run(when_all(value(1), Task<int>())), std::logic_error);
+  CHECK_THROWS_AS(loop.run(when_any(Task<int>(), value(1))), std::logic_error);
+  CHECK_THROWS_AS(loop.run(shield(Task<int>())), std::logic_error);
+  CHECK_THROWS_AS(Task<int>().start(), std::logic_error);
+  CHECK_THROWS_AS(Task<int>().take(), std::logic_error);
+}
+
 TEST_CASE("an exception passes through every awaiting coroutine", "[task][exception]") {
   TestLoop loop;
   auto outer = []() -> Task<int> {
