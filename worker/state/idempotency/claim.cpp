@@ -114,6 +114,7 @@ Task<bool> Claim::finish(KeptResponse response) {
                     {terms_.name, keep, status, response.content_type, response.fields, response.body},
                     [&call](auto words) { call.send(words); });
   co_await call;
+  name_key(call.reply(), terms_.key);
   require_served(call.reply());
   co_return call.reply().integer() == 1;
 }

@@ -201,8 +201,10 @@ Task<bool> JobService::drop(std::string id) { co_return co_await change(drop_scr
 
 Task<std::vector<std::string>> JobService::names() {
   RedisCall asked(*client_);
-  asked.send({"SMEMBERS", job_names_key(prefix_)});
+  const std::string key = job_names_key(prefix_);
+  asked.send({"SMEMBERS", key});
   co_await asked;
+  name_key(asked.reply(), key);
   require_served(asked.reply());
   std::set<std::string> all;
   for (const Reply& name : asked.reply().array()) {

@@ -147,6 +147,7 @@ Task<std::vector<QuarantineStore::Stored>> QuarantineStore::list() {
   RedisCall size(client_);
   size.send({"HLEN", entries_key_});
   co_await size;
+  name_key(size.reply(), entries_key_);
   require_success(size.reply());
   const std::int64_t length = size.reply().integer();
   if (length > kMaxListed) tell_malformed(fmt::format("{} entries", length));
@@ -179,6 +180,7 @@ Task<void> QuarantineStore::release(std::string id) {
     call.send({"HDEL", entries_key_, id});
   }
   co_await call;
+  name_key(call.reply(), entries_key_);
   require_success(call.reply());
 }
 

@@ -41,6 +41,17 @@ worker::CallOptions options_for_primary(const worker::RedisClient& client, const
   return {.until = std::min(options.until, started + client.timeout()), .may_be_stale = false};
 }
 
+// Names the keys of the command in an error that is about one of them.
+Reply& with_keys(Reply& reply, const Command& command) {
+  if (!reply.is_error()) return reply;
+  const std::vector<std::string_view> words = views(command.words());
+  const worker::KeyRange range = worker::command_keys(words);
+  std::vector<std::string_view> keys;
+  for (std::size_t i = 0; i < range.count; ++i) keys.push_back(words[range.first + i * range.step]);
+  worker::name_keys(reply, keys);
+  return reply;
+}
+
 Task<std::vector<Reply>> run_all(worker::RedisClient& client, worker::CallOptions options,
                                  std::vector<Command> commands) {
   worker::require_shareable(commands);
@@ -58,7 +69,7 @@ Task<std::vector<Reply>> run_all(worker::RedisClient& client, worker::CallOption
   }
   std::vector<Reply> replies;
   replies.reserve(commands.size());
-  for (std::size_t i = 0; i < commands.size(); ++i) replies.push_back(std::move(call.reply(i)));
+  for (std::size_t i = 0; i < commands.size(); ++i) replies.push_back(std::move(with_keys(call.reply(i), commands[i])));
   co_return replies;
 }
 
@@ -79,7 +90,7 @@ Task<Reply> run_waiting(worker::RedisClient& client, worker::CallOptions options
   const bool has_moved = call.reply().is_error() && (worker::is_redirection(call.reply().error()) ||
                                                      call.reply().error().starts_with("UNBLOCKED"));
   if (has_moved) throw RedisUnavailable(call.reply().error());
-  worker::require_success(call.reply());
+  worker::require_success(with_keys(call.reply(), command));
   co_return std::move(call.reply());
 }
 
@@ -98,7 +109,7 @@ Task<Reply> run_one(worker::RedisClient& client, worker::CallOptions options, Co
   worker::RedisCall call(client, options);
   call.send(command);
   co_await call;
-  worker::require_success(call.reply());
+  worker::require_success(with_keys(call.reply(), command));
   co_return std::move(call.reply());
 }
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "worker/state/redis/node/redis_call.h"
+#include "worker/state/redis/protocol/reply_errors.h"
 #include "worker/state/redis/protocol/words.h"
 
 namespace pronghorn::worker {
@@ -26,11 +27,13 @@ Task<Reply> run_script(RedisClient& client, const Script& script, std::span<cons
   send_script(by_sha1, "EVALSHA", script.sha1(), keys, args);
   co_await by_sha1;
   if (!by_sha1.reply().is_error() || !by_sha1.reply().error().starts_with("NOSCRIPT")) {
+    if (options.names_keys) name_keys(by_sha1.reply(), keys);
     co_return std::move(by_sha1.reply());
   }
   RedisCall by_source(client, options);  // EVAL also makes Redis remember the script
   send_script(by_source, "EVAL", script.source(), keys, args);
   co_await by_source;
+  if (options.names_keys) name_keys(by_source.reply(), keys);
   co_return std::move(by_source.reply());
 }
 

@@ -26,6 +26,8 @@ namespace {
 
 // A cookie that was stamped further in the future than clocks of machines differ is sent again.
 constexpr std::chrono::seconds kClockSkew{60};
+constexpr std::size_t kShownOfId = 8;                     // characters, of 43
+constexpr CallOptions kUnnamedKeys{.names_keys = false};  // they have ids in them
 
 std::int64_t now_ms() {
   using namespace std::chrono;
@@ -75,6 +77,17 @@ std::string SessionStore::key_of(std::string_view id) const {
   return key.append(id).append("}");
 }
 
+// A pattern that finds the key, and no more of it: whoever knows a whole id has the session.
+void SessionStore::name_session(Reply& reply, std::string_view id) const {
+  if (!reply.is_error()) return;
+  const std::string key = std::string(prefix_).append(":s:{").append(id.substr(0, kShownOfId)).append("*");
+  name_key(reply, key);
+}
+
+void SessionStore::name_mark(Reply& reply, std::string_view tag) const {
+  if (reply.is_error()) name_key(reply, mark_key(tag));
+}
+
 std::string SessionStore::mark_key(std::string_view tag) const {
   return std::string(prefix_).append(":u:{").append(tag).append("}");
 }
@@ -106,10 +119,14 @@ Task<std::shared_ptr<SessionState>> SessionStore::load(Exchange& exchange) {
   for (std::string& id : ids) {
     Reply& fields = call.reply(next);
     const Reply& left = call.reply(next + 1);
-    const Reply* mark = tag_of(id).empty() ? nullptr : &call.reply(next + 2);
+    Reply* mark = tag_of(id).empty() ? nullptr : &call.reply(next + 2);
     next += mark == nullptr ? 2 : 3;
+    name_session(fields, id);
     require_permitted(fields);
-    if (mark != nullptr) require_permitted(*mark);
+    if (mark != nullptr) {
+      name_mark(*mark, tag_of(id));
+      require_permitted(*mark);
+    }
     if (fields.array().empty()) continue;
     if (has_ended(fields, mark)) {
       client_->post(std::array<std::string_view, 2>{"DEL", key_of(id)});
@@ -192,7 +209,7 @@ Task<void> SessionStore::renew(SessionState& state) {
       const std::string born = std::to_string(state.born_ms);
       const std::array<std::string_view, 1> keys{key};
       const std::array<std::string_view, 7> args{ttl, "0", "", "0", "0", "0", born};
-      (void)co_await run_script(*client_, session_write_script(), keys, args);
+      (void)co_await run_script(*client_, session_write_script(), keys, args, kUnnamedKeys);
     } else {
       RedisCall call(*client_);
       call.send({"PEXPIRE", key, ttl});
@@ -300,8 +317,13 @@ Task<bool> SessionStore::write(SessionState& state) {
   }
   const bool moves = rotating && one_slot_ && !same_slot(old_id, state.id);
   Task<Reply> writing = moves ? move(std::move(written)) : run(written);
-  const Reply reply = co_await std::move(writing);
+  Reply reply = co_await std::move(writing);
   if (optional && is_refusal(reply)) co_return false;
+  if (logging_in) {
+    name_mark(reply, tag);
+  } else {
+    name_session(reply, state.id);
+  }
   require_permitted(reply);
   for (auto& [name, change] : state.changes) change.staged = false;
   state.stored = reply.integer() == 1;
@@ -371,7 +393,7 @@ Task<Reply> SessionStore::run(const SessionWrite& write) {
                                      write.born};
   args.insert(args.end(), write.sets.begin(), write.sets.end());
   args.insert(args.end(), write.erases.begin(), write.erases.end());
-  Reply reply = co_await run_script(*client_, session_write_script(), keys, args);
+  Reply reply = co_await run_script(*client_, session_write_script(), keys, args, kUnnamedKeys);
   co_return reply;
 }
 
@@ -395,7 +417,8 @@ Task<std::int64_t> SessionStore::increment(std::shared_ptr<SessionState> state, 
   const std::string ttl = std::to_string(ttl_of(*state).count());
   const std::string born = state->made_here && state->born_ms > 0 ? std::to_string(state->born_ms) : "";
   const std::array<std::string_view, 7> args{ttl, state->made_here ? "1" : "0", now, name, amount, known, born};
-  const Reply counted = co_await run_script(*client_, session_increment_script(), keys, args);
+  Reply counted = co_await run_script(*client_, session_increment_script(), keys, args, kUnnamedKeys);
+  name_session(counted, id);
   require_permitted(counted);
 
   const bool ended = counted.is_nil();

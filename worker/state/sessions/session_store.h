@@ -96,6 +96,8 @@ class SessionStore {
   Task<Reply> run(const SessionWrite& write);
   [[noreturn]] void refuse_without_redis();
   void require_permitted(const Reply& reply);
+  void name_session(Reply& reply, std::string_view id) const;
+  void name_mark(Reply& reply, std::string_view tag) const;
   void read(SessionReading& reading) const;
   [[nodiscard]] bool& loads_of(const Exchange& exchange) noexcept;
 

@@ -25,25 +25,11 @@ constexpr std::uint32_t kFollowedAtOnce = 3;  // redirections; later ones wait a
 // 2 ms, doubled each time, up to 64 ms.
 std::uint64_t backoff_ms(std::uint32_t attempts) noexcept { return 1ULL << std::clamp<std::uint32_t>(attempts, 1, 6); }
 
-// A key may hold any bytes, and any number of them.
-std::string shown(std::string_view key) {
-  constexpr std::size_t kShown = 64;
-  std::string text;
-  for (const char c : key.substr(0, kShown)) {
-    if (c > ' ' && c < 0x7f) {
-      text += c;
-    } else {
-      text += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
-    }
-  }
-  return text + (key.size() > kShown ? "…" : "");
-}
-
 std::string crossing(std::string_view command, std::string_view key, std::string_view other) {
   return fmt::format(
       "{} has keys in different slots of the Redis Cluster, {} and {}: give them the same hash tag, as in "
       "{{user:7}}:cart",
-      command, shown(key), shown(other));
+      command, shown_key(key), shown_key(other));
 }
 
 // A coroutine that owns itself.

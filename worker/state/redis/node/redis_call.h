@@ -29,6 +29,7 @@ struct CallOptions {
   // When the call fails at the latest. The option redis_timeout limits every command too.
   std::chrono::steady_clock::time_point until = std::chrono::steady_clock::time_point::max();
   bool may_be_stale = false;  // reads may go to a replica, if the client has_replicas()
+  bool names_keys = true;     // run_script() names the keys in an error: name_keys()
 };
 
 //   RedisCall call(client);

@@ -1,5 +1,7 @@
 #include "worker/state/redis/protocol/reply_errors.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 
@@ -45,6 +47,30 @@ bool is_redirection(std::string_view error) noexcept {
 bool is_wrong_server(std::string_view error) noexcept {
   const std::string_view code = error_code(error);
   return code == "READONLY" || code == "MASTERDOWN";
+}
+
+std::string shown_key(std::string_view key) {
+  constexpr std::size_t kShown = 128;
+  std::string text;
+  for (const char c : key.substr(0, kShown)) {
+    if (c > ' ' && c < 0x7f) {
+      text += c;
+    } else {
+      text += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+    }
+  }
+  return text + (key.size() > kShown ? "…" : "");
+}
+
+void name_keys(Reply& reply, std::span<const std::string_view> keys) {
+  constexpr std::size_t kNamed = 16;
+  if (!reply.is_error() || keys.empty() || error_code(reply.error()) != "WRONGTYPE") return;
+  std::string names;
+  for (const std::string_view key : keys.first(std::min(keys.size(), kNamed))) {
+    names += (names.empty() ? "" : ", ") + shown_key(key);
+  }
+  if (keys.size() > kNamed) names += ", …";
+  reply = Reply(Reply::Error{fmt::format("{} ({} {})", reply.error(), keys.size() == 1 ? "key" : "one of", names)});
 }
 
 void require_success(const Reply& reply) {

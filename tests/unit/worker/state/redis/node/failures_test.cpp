@@ -119,11 +119,41 @@ TEST_CASE("a key of a session that holds something else is an error of that sess
   } catch (const RedisUnavailable&) {
     FAIL("Redis is available");
   } catch (const RedisError& error) {
-    CHECK(std::string_view(error.what()).starts_with("WRONGTYPE"));
+    const std::string_view text = error.what();
+    CHECK(text.starts_with("WRONGTYPE"));
+    CHECK(text.find("(key app:s:{" + id.substr(0, 8) + "*)") != std::string_view::npos);
+    CHECK(text.find(id) == std::string_view::npos);  // it is a secret
   }
   Visit fine(worker, other);
   CHECK(fine.session().get("user") == "ann");
   CHECK(worker.state->redis_up());
+}
+
+TEST_CASE("the error of a command whose key holds something else names the key", "[redis]") {
+  RedisProcess redis;
+  StateWorker worker(redis.url());
+  worker.ready();
+  worker.command("SET", "a{1}", "text");
+  const auto why = [&](Task<Reply> running) {
+    try {
+      (void)worker.run(std::move(running));
+    } catch (const RedisError& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  const Script script("return redis.call('LPUSH', KEYS[1], 'x')");
+  CHECK(why(worker.redis().command("LPUSH", "a{1}", "x")).find("(key a{1})") != std::string::npos);
+  CHECK(why(worker.redis().command("SUNION", "b{1}", "a{1}")).find("(one of b{1}, a{1})") != std::string::npos);
+  CHECK(why(worker.redis().command("BLPOP", "a{1}", "1")).find("(key a{1})") != std::string::npos);
+  for (int i = 0; i < 2; ++i) {  // with EVAL, then with EVALSHA
+    CHECK(why(worker.redis().script(script, {"a{1}"}, {})).find("(key a{1})") != std::string::npos);
+  }
+  std::vector<Command> commands;
+  commands.emplace_back("GET", "a{1}");
+  commands.emplace_back("LPUSH", "a{1}", "x");
+  const std::vector<Reply> replies = worker.run(worker.redis().pipeline(std::move(commands)));
+  CHECK(replies[1].error().find("(key a{1})") != std::string::npos);
 }
 
 TEST_CASE("a transaction and a pipeline carry their scripts whole, whatever Redis remembers", "[redis]") {

@@ -20,6 +20,22 @@ TEST_CASE("the code of an error is its first word, or that of the error inside a
   CHECK(error_code("").empty());
 }
 
+TEST_CASE("an error about the type of a key names the keys of the command", "[redis]") {
+  const auto named = [](const char* text, std::vector<std::string_view> keys) {
+    Reply reply(Reply::Error{text});
+    name_keys(reply, keys);
+    return reply.error();
+  };
+  constexpr const char* kWrong = "WRONGTYPE Operation against a key holding the wrong kind of value";
+  CHECK(named(kWrong, {"a"}) == std::string(kWrong) + " (key a)");
+  CHECK(named(kWrong, {"a", "b\n\xff"}) == std::string(kWrong) + " (one of a, b\\x0a\\xff)");
+  CHECK(named(kWrong, {}) == kWrong);
+  CHECK(named(kWrong, {std::string_view(kWrong, 65), "x"}).size() < 300);
+  CHECK(named("READONLY You can't write against a read only replica.", {"a"}).find("(key") == std::string::npos);
+  const std::string longest(100'000, 'k');
+  CHECK(named(kWrong, std::vector<std::string_view>(1'000, longest)).size() < 3'000);
+}
+
 TEST_CASE("a refusal makes Redis unavailable, another error does not", "[redis]") {
   const auto error = [](const char* text) { return Reply(Reply::Error{text}); };
   for (const char* text : {"LOADING Redis is loading the dataset in memory", "CLUSTERDOWN Hash slot not served",
