@@ -199,7 +199,9 @@ class PRONGHORN_API Tokens {
   // "__Host-" or "__Secure-". clear_cookies() deletes them. Throw std::logic_error if the option `cookie` is empty.
   void send_cookies(const Request& request, Response& response, const TokenPair& pair) const;
   void clear_cookies(const Request& request, Response& response) const;
-  // The refresh token that the client sent as a cookie; empty if it sent none.
+  // The refresh token that the client sent as a cookie; empty if it sent none. A client may hold a cookie for each path
+  // and domain: then the text has all of them, with blanks in between, and refresh() exchanges the first that is good,
+  // revoke_family() ends the families of all; of at most four.
   [[nodiscard]] std::string refresh_cookie(const Request& request) const;
 
   [[nodiscard]] const std::shared_ptr<detail::TokenService>& service() const noexcept { return service_; }

@@ -1,5 +1,6 @@
 #include "worker/tokens/refresh_token.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "pronghorn/secrets.h"
@@ -11,6 +12,7 @@ namespace {
 
 constexpr std::size_t kFamilyBytes = 16;
 constexpr std::size_t kSecretBytes = 32;
+constexpr std::size_t kMostWords = 4;
 constexpr std::size_t kFamilyText = 22;
 constexpr std::size_t kText = kFamilyText + 1 + 43;
 
@@ -37,6 +39,19 @@ std::optional<RefreshToken> parse_refresh_token(std::string_view text) {
   const std::string_view secret = text.substr(kFamilyText + 1);
   if (!decode_base64(family_part) || !decode_base64(secret)) return std::nullopt;
   return complete(std::string(family_part), secret);
+}
+
+std::vector<RefreshToken> parse_refresh_tokens(std::string_view text) {
+  std::vector<RefreshToken> tokens;
+  for (std::size_t words = 0; !text.empty() && words < kMostWords; ++words) {
+    const std::string_view word = text.substr(0, text.find(' '));
+    text.remove_prefix(std::min(word.size() + 1, text.size()));
+    auto token = parse_refresh_token(word);
+    if (token && std::ranges::find(tokens, token->text, &RefreshToken::text) == tokens.end()) {
+      tokens.push_back(std::move(*token));
+    }
+  }
+  return tokens;
 }
 
 }  // namespace pronghorn::worker

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace pronghorn::worker {
 
@@ -22,5 +23,7 @@ struct RefreshToken {
 [[nodiscard]] RefreshToken next_refresh_token(const RefreshToken& current);
 // nullopt if a client's text does not have the form of a refresh token.
 [[nodiscard]] std::optional<RefreshToken> parse_refresh_token(std::string_view text);
+// Those of the words of a client's text that have this form; of at most four words, and each token once.
+[[nodiscard]] std::vector<RefreshToken> parse_refresh_tokens(std::string_view text);
 
 }  // namespace pronghorn::worker

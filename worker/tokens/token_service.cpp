@@ -216,9 +216,26 @@ Task<TokenPair> TokenService::issue(Request& request, std::string subject, std::
   co_return pair;
 }
 
+// Of several cookies the token that is good: another one would fail the request, or even end its own family. If none is,
+// one that was used, because that is told.
+Task<std::optional<worker::RefreshToken>> TokenService::pick(Request& request, std::string text) {
+  std::vector<worker::RefreshToken> presented = worker::parse_refresh_tokens(text);
+  if (presented.empty()) co_return std::nullopt;
+  std::size_t chosen = 0;
+  auto best = worker::TokenStore::Standing::unknown;
+  for (std::size_t i = 0; presented.size() > 1 && i < presented.size(); ++i) {
+    const auto standing = co_await store_of(request).standing(presented[i].family, presented[i].digest);
+    if (standing <= best) continue;
+    best = standing;
+    chosen = i;
+  }
+  co_return std::move(presented[chosen]);
+}
+
 Task<TokenPair> TokenService::refresh(Request& request, std::string text) {
   require_refresh_tokens();
-  const auto presented = worker::parse_refresh_token(text);
+  Task<std::optional<worker::RefreshToken>> picking = pick(request, std::move(text));
+  const std::optional<worker::RefreshToken> presented = co_await std::move(picking);
   if (!presented) {
     count(request, Count::tokens_not_refreshed);
     throw invalid_token("the refresh token is malformed", options_.issuer);
@@ -290,10 +307,10 @@ Task<void> TokenService::revoke_family(Token token) {
 
 Task<void> TokenService::revoke_family(Request& request, std::string text) {
   require_refresh_tokens();
-  const auto presented = worker::parse_refresh_token(text);
-  if (!presented) co_return;
-  co_await store_of(request).end_family(presented->family, options_.access + 2 * options_.leeway);
-  mark_family_revoked(presented->family);
+  for (const worker::RefreshToken& presented : worker::parse_refresh_tokens(text)) {
+    co_await store_of(request).end_family(presented.family, options_.access + 2 * options_.leeway);
+    mark_family_revoked(presented.family);
+  }
 }
 
 }  // namespace pronghorn::detail

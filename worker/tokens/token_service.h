@@ -54,6 +54,7 @@ class TokenService {
   // Throws std::logic_error if no key can sign.
   [[nodiscard]] worker::SignatureKey& require_signer() const;
   [[nodiscard]] std::string sign(const worker::TokenStore::Family& content, std::string_view family);
+  [[nodiscard]] Task<std::optional<worker::RefreshToken>> pick(Request& request, std::string text);
   void require_refresh_tokens() const;
   void require_revocable() const;
   [[nodiscard]] std::chrono::milliseconds left_of(const VerifiedToken& token) const;

@@ -129,7 +129,12 @@ void Tokens::clear_cookies(const Request& request, Response& response) const {
 std::string Tokens::refresh_cookie(const Request& request) const {
   const TokenOptions& options = service_->options();
   require_cookie(options);
-  return std::string(request.cookie(refresh_cookie_name(options)).value_or(""));
+  std::string tokens;
+  for (const std::string_view cookie : request.cookies(refresh_cookie_name(options))) {
+    if (!worker::parse_refresh_token(cookie)) continue;
+    tokens.append(tokens.empty() ? "" : " ").append(cookie);
+  }
+  return tokens;
 }
 
 }  // namespace pronghorn

@@ -78,6 +78,17 @@ Task<void> TokenStore::begin_family(const std::string& family, const std::string
   require_served(reply);
 }
 
+Task<TokenStore::Standing> TokenStore::standing(const std::string& family, const std::string& digest) {
+  const std::string key = key_of_family(family);
+  RedisCall call(require_client());
+  call.send({"HGET", key, "current"});
+  co_await call;
+  name_key(call.reply(), key);
+  require_served(call.reply());
+  if (call.reply().is_nil()) co_return Standing::unknown;
+  co_return call.reply().string() == digest ? Standing::current : Standing::used;
+}
+
 Task<TokenStore::Rotation> TokenStore::rotate(const std::string& family, const std::string& presented,
                                               const std::string& next, Time ttl, Time left) {
   RedisClient& client = require_client();

@@ -48,6 +48,10 @@ class TokenStore {
   [[nodiscard]] Task<void> begin_family(const std::string& family, const std::string& digest, const Family& content,
                                         Time ttl, Time until_end);
 
+  // What a refresh token with this digest is to its family.
+  enum class Standing { unknown, used, current };
+  [[nodiscard]] Task<Standing> standing(const std::string& family, const std::string& digest);
+
   struct Rotation {
     enum class Outcome { rotated, unknown, reused } outcome;
     Family content;  // of `reused` only the subject

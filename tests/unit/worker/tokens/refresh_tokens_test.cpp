@@ -54,6 +54,39 @@ TEST_CASE("refresh tokens that were not issued are refused and end nothing", "[t
   CHECK(shop.refresh(good).status == 200);
 }
 
+// As for access tokens: a stale cookie of a longer path comes first. If that were presented, the client would be logged
+// out, and its own stale token would count as stolen.
+TEST_CASE("of several refresh cookies the one that is good is exchanged", "[token]") {
+  TokenOptions options = shop_options();
+  options.cookie = "access";
+  TokenShop shop(options);
+  const auto refresh = [&](const std::vector<std::string>& tokens) {
+    std::string cookies;
+    for (const std::string& token : tokens) cookies += (cookies.empty() ? "" : "; ") + ("access_refresh=" + token);
+    shop.client.clear_cookies();
+    return shop.client.post("/refresh", "", "text/plain", {{"Cookie", cookies}});
+  };
+  const std::string unknown = std::string(22, 'A') + "." + std::string(43, 'A');
+  const std::string used = shop.login().at("refresh");
+  const json second = json::parse(shop.refresh(used).body);
+  const TestResponse third = refresh({"", "old", unknown, used, used, second.at("refresh")});
+  REQUIRE(third.status == 200);
+  CHECK(shop.me(json::parse(third.body).at("access")) == 200);
+
+  CHECK(refresh({"old", "older"}).status == 401);
+  CHECK(refresh({unknown, used}).body.find("used before") != std::string::npos);
+  CHECK(shop.me(json::parse(third.body).at("access")) == 401);
+}
+
+TEST_CASE("a logout ends the families of all refresh cookies", "[token]") {
+  TokenShop shop;
+  const json one = shop.login(), other = shop.login();
+  const std::string both = one.at("refresh").get<std::string>() + " " + other.at("refresh").get<std::string>();
+  CHECK(shop.client.post("/logout", both).status == 204);
+  CHECK(shop.me(one.at("access")) == 401);
+  CHECK(shop.me(other.at("access")) == 401);
+}
+
 TEST_CASE("Redis has neither a refresh token nor what ends a family", "[token]") {
   TokenShop shop;
   const json pair = shop.login();
