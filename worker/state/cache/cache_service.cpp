@@ -23,10 +23,11 @@ namespace {
 using std::chrono::milliseconds;
 using namespace std::chrono_literals;
 
-constexpr milliseconds kLongestFill = 2min;  // of what is stored: the versions of its tags must live for longer
-constexpr milliseconds kLook = 200ms;        // how often a waiting worker looks whether the filling one still lives
-constexpr auto kRefreshAgain = 1s;           // after a refresh that failed
-constexpr std::size_t kMostFailed = 1000;    // keys that are remembered for it
+constexpr milliseconds kVersionsOutlive = 2min;  // the entries that carry them, for fills that take long
+constexpr milliseconds kRenewVersions = 2s;      // how often those are renewed that soon expire, while a fill runs
+constexpr milliseconds kLook = 200ms;            // how often a waiting worker looks whether the filling one still lives
+constexpr auto kRefreshAgain = 1s;               // after a refresh that failed
+constexpr std::size_t kMostFailed = 1000;        // keys that are remembered for it
 
 CacheAnswer answer_of(Judged judged) {
   CacheAnswer answer;
@@ -52,6 +53,30 @@ class CacheService::Refreshing {
   std::string key_;
 };
 
+// Has the versions of a call's tags outlive its fill, however long that takes. If they expired, nobody could use its
+// value, and all who wait would fill one after another.
+class CacheService::RenewedVersions {
+ public:
+  RenewedVersions(CacheStore& store, const CacheCall& call) : store_(store), call_(call) { renew_later(); }
+  RenewedVersions(const RenewedVersions&) = delete;
+  RenewedVersions& operator=(const RenewedVersions&) = delete;
+
+ private:
+  void renew_later() {
+    timer_.arm(
+        [](void* context) {
+          auto* versions = static_cast<RenewedVersions*>(context);
+          versions->store_.renew_versions(versions->call_, kVersionsOutlive / 2);
+          versions->renew_later();
+        },
+        this);
+  }
+
+  CacheStore& store_;
+  const CacheCall& call_;
+  pronghorn::detail::Timer timer_{kRenewVersions};
+};
+
 CacheService::CacheService(RedisClient& client, Subscriber& subscriber, const Config& config, WorkerRow& row)
     : client_(client),
       subscriber_(subscriber),
@@ -71,7 +96,7 @@ std::shared_ptr<CacheCall> CacheService::prepare(std::string_view key, const Cac
   for (const std::string_view tag : options.tags.list()) {
     require_cache_text("tag", tag);
     const milliseconds longest = std::max(options.ttl + options.stale, options.negative);
-    call->tags.push_back({store_.tag_key(tag), longest + kLongestFill});
+    call->tags.push_back({store_.tag_key(tag), longest + kVersionsOutlive});
   }
   call->max_value = options.max_value;
   call->local = options.local && local_.copies().max_bytes() > 0;
@@ -85,7 +110,7 @@ std::shared_ptr<CacheCall> CacheService::prepare_response(std::string_view name,
   call->keys = store_.keys_of(name, kResponses);
   for (const std::string& tag : options.tags) call->tags.push_back({store_.tag_key(tag), kLongestCached});
   if (!resource.empty()) {
-    call->tags.push_back({store_.keys_of(resource, kResources).entry, options.ttl + options.stale + kLongestFill});
+    call->tags.push_back({store_.keys_of(resource, kResources).entry, options.ttl + options.stale + kVersionsOutlive});
   }
   call->max_value = SIZE_MAX;
   call->refreshes_in_background = false;
@@ -228,6 +253,8 @@ Task<CacheAnswer> CacheService::fill(CacheCall& call, FillClaim* claim, Flights:
     if (!known) claim = nullptr;
   }
   call.stores = claim != nullptr;
+  std::optional<RenewedVersions> renewed;
+  if (claim != nullptr && !call.tags.empty()) renewed.emplace(store_, call);
   CacheAnswer answer{.fill = ++fills_};
   try {
     answer.value = co_await call.fill->run();

@@ -77,6 +77,7 @@ class CacheService final : public pronghorn::detail::CacheService {
 
  private:
   class Refreshing;
+  class RenewedVersions;
 
   [[nodiscard]] std::string name_claim() { return claimant_ + std::to_string(++claims_); }
   [[nodiscard]] Task<Judged> look(const CacheCall& call);

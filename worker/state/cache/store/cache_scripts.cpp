@@ -87,14 +87,16 @@ return 0
   return script;
 }
 
+// A version that may expire too soon lives for twice as long from then on, because each time that this is changed drops
+// the local copies of all that carries it.
 const Script& tag_version_script() {
   static const Script script(R"lua(
-local version = redis.pcall('GET', KEYS[1])
+local version, life = redis.pcall('GET', KEYS[1]), tonumber(ARGV[2])
 if type(version) ~= 'string' or #version ~= 16 then
-  redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+  redis.call('SET', KEYS[1], ARGV[1], 'PX', 2 * life)
   return ARGV[1]
 end
-if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+if redis.call('PTTL', KEYS[1]) < life then redis.call('PEXPIRE', KEYS[1], 2 * life) end
 return version
 )lua");
   return script;
@@ -102,8 +104,8 @@ return version
 
 const Script& keep_version_script() {
   static const Script script(R"lua(
-if redis.pcall('GET', KEYS[1]) ~= ARGV[1] or redis.call('PTTL', KEYS[1]) >= tonumber(ARGV[2]) then return 0 end
-return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+if redis.pcall('GET', KEYS[1]) ~= ARGV[1] or redis.call('PTTL', KEYS[1]) >= tonumber(ARGV[3]) then return 0 end
+return redis.call('PEXPIRE', KEYS[1], 2 * ARGV[2])
 )lua");
   return script;
 }

@@ -40,7 +40,8 @@ namespace pronghorn::worker {
 // it has none; it lives for at least that long.
 [[nodiscard]] const Script& tag_version_script();
 
-// KEYS: the version of a tag. ARGV: a version; life in ms. If the tag still has it, it lives for at least that long.
+// KEYS: the version of a tag. ARGV: a version; life in ms; another time. If the tag still has it, and it would expire
+// within the other time, it lives for at least as long as `life`.
 [[nodiscard]] const Script& keep_version_script();
 
 }  // namespace pronghorn::worker

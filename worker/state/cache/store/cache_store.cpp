@@ -127,13 +127,20 @@ Task<std::vector<EntryTag>> CacheStore::versions_for(const std::vector<CallTag>&
 }
 
 void CacheStore::keep_versions(const CacheCall& call, milliseconds life) {
-  const std::string life_text = std::to_string(life.count());
   for (std::size_t i = 0; i < call.versions.size(); ++i) {
-    const EntryTag& tag = call.versions[i];
-    if (call.tags[i].life >= life) continue;
-    client_.post(
-        std::array<std::string_view, 6>{"EVAL", keep_version_script().source(), "1", tag.key, tag.version, life_text});
+    if (call.tags[i].life < life) prolong(call.versions[i], life, life);
   }
+}
+
+void CacheStore::renew_versions(const CacheCall& call, milliseconds least) {
+  for (std::size_t i = 0; i < call.versions.size(); ++i) prolong(call.versions[i], call.tags[i].life, least);
+}
+
+void CacheStore::prolong(const EntryTag& tag, milliseconds life, milliseconds least) {
+  const std::string life_text = std::to_string(life.count());
+  const std::string least_text = std::to_string(least.count());
+  client_.post(std::array<std::string_view, 7>{"EVAL", keep_version_script().source(), "1", tag.key, tag.version,
+                                               life_text, least_text});
 }
 
 Task<void> CacheStore::put(const EntryKeys& keys, const Entry& entry) {

@@ -60,6 +60,8 @@ class CacheStore {
   [[nodiscard]] Task<std::vector<EntryTag>> versions_for(const std::vector<CallTag>& tags);
   // Has the versions live for as long as an entry that carries them, unless they have changed. Does not wait.
   void keep_versions(const CacheCall& call, std::chrono::milliseconds life);
+  // The same while a fill runs: those that would expire within `least` live anew.
+  void renew_versions(const CacheCall& call, std::chrono::milliseconds least);
   // Whether the tags still have these versions.
   [[nodiscard]] Task<bool> are_current(const std::vector<EntryTag>& tags);
   // Stores the entry, whoever fills it.
@@ -69,6 +71,8 @@ class CacheStore {
   [[nodiscard]] Task<void> remove_tag(std::string tag_key);
 
  private:
+  void prolong(const EntryTag& tag, std::chrono::milliseconds life, std::chrono::milliseconds least);
+
   RedisClient& client_;
   std::string prefix_;
   UniqueIds ids_;

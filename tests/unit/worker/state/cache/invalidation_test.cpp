@@ -81,6 +81,19 @@ TEST_CASE("a value with a tag is kept although its fill took longer than it may 
   CHECK(worker.get("k", "fresh", {.ttl = 1h, .tags = {"t"}}) == "slow");
 }
 
+TEST_CASE("the version of a tag outlives a fill, however long that takes", "[cache]") {
+  const RedisProcess redis;
+  CacheWorker worker(redis.url());
+  HeldFill fill;
+  Task<std::string> filling = worker.cache().get_or_fill("k", {.ttl = 10s, .tags = {"t"}}, fill.function());
+  start(worker, filling);
+  CHECK(worker.wait([&redis] { return redis.command({"PEXPIRE", "app:c:t:t", "20000"}) == "1"; }));  // as after 110 s
+  CHECK(worker.wait([&redis] { return std::stol(redis.command({"PTTL", "app:c:t:t"})) > 100'000; }));
+  fill.value = "slow";
+  CHECK(worker.finish(filling) == "slow");
+  CHECK(worker.get("k", "fresh", {.ttl = 10s, .tags = {"t"}}) == "slow");
+}
+
 TEST_CASE("a key that is invalidated while its fill runs is computed anew", "[cache]") {
   const RedisProcess redis;
   CacheWorker first(redis.url());

@@ -37,6 +37,23 @@ TEST_CASE("an invalidated tag drops the local copies that carry it", "[cache]") 
   CHECK(first.wait([&] { return first.get("k", "new", options) == "new"; }));
 }
 
+// Each fill prolonged the life of its tags' versions, which Redis tells as a change.
+TEST_CASE("a fill does not drop the local copies that carry the same tag", "[cache]") {
+  const RedisProcess redis;
+  CacheWorker first(redis.url());
+  CacheWorker second(redis.url());
+  const CacheOptions options{.ttl = 100s, .tags = {"t"}, .local = true};
+  first.get("k", "v", options);
+  REQUIRE(becomes_local(first, "k", "v", options));
+  first.get("last", "v", kLocal);
+  REQUIRE(becomes_local(first, "last", "v"));
+  first.turn(5ms);  // the version lives for less than at the fill
+  CHECK(second.get("other", "v", options) == "v");
+  second.run(second.cache().invalidate("last"));
+  CHECK(first.wait([&] { return first.state->cache->find_local("last") == nullptr; }));
+  CHECK(first.state->cache->find_local("k") != nullptr);
+}
+
 TEST_CASE("a worker sees its own changes at once", "[cache]") {
   const RedisProcess redis;
   CacheWorker worker(redis.url());
