@@ -4,9 +4,9 @@
 #include "framing/framing_cases.h"
 #include "fuzz/fuzz_target.h"
 
-namespace pronghorn::fuzz {
+namespace pronghorn::fuzz::balancer {
 
-void fuzz(std::string_view input) {
+static void fuzz(std::string_view input) {
   using distributor::CookieLook;
   const std::string name(take_line(input));
   const std::string bytes(input);
@@ -23,7 +23,7 @@ void fuzz(std::string_view input) {
   }
 }
 
-std::vector<std::string> seeds() {
+static std::vector<std::string> seeds() {
   std::vector<std::string> inputs;
   for (const char* cookies : {"Cookie: a=b", "Cookie: b=c; a=d", "cookie:a=b", "COOKIE: \ta=b",
                               "Cookie: a=", "Cookie: a", "Cookie: aa=b; a=c", "Cookie: b=c\r\nCookie: a=d",
@@ -35,4 +35,6 @@ std::vector<std::string> seeds() {
   return inputs;
 }
 
-}  // namespace pronghorn::fuzz
+static const Registered kRegistered({"balancer", fuzz, seeds});
+
+}  // namespace pronghorn::fuzz::balancer

@@ -3,7 +3,7 @@
 #include "fuzz/fuzz_target.h"
 #include "worker/http1/parser/chunked_decoder.h"
 
-namespace pronghorn::fuzz {
+namespace pronghorn::fuzz::chunked {
 
 namespace {
 
@@ -55,7 +55,7 @@ Decoded decode_whole(std::string_view input) {
 
 }  // namespace
 
-void fuzz(std::string_view input) {
+static void fuzz(std::string_view input) {
   const Decoded whole = decode_whole(input);
   ChunkedDecoder decoder;
   Decoded in_pieces;
@@ -76,7 +76,7 @@ void fuzz(std::string_view input) {
   require(again.consumed == encoded.size(), "the next request is left alone");
 }
 
-std::vector<std::string> seeds() {
+static std::vector<std::string> seeds() {
   std::vector<std::string> bodies;
   for (const test::FramingCases& cases :
        {test::chunk_cases(), test::malformed_chunk_cases(), test::trailer_cases(), test::line_end_cases()}) {
@@ -88,4 +88,6 @@ std::vector<std::string> seeds() {
   return bodies;
 }
 
-}  // namespace pronghorn::fuzz
+static const Registered kRegistered({"chunked", fuzz, seeds});
+
+}  // namespace pronghorn::fuzz::chunked

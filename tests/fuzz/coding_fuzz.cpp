@@ -10,7 +10,7 @@
 #include "worker/fields/content/quality.h"
 #include "worker/fields/text.h"
 
-namespace pronghorn::fuzz {
+namespace pronghorn::fuzz::coding {
 
 namespace {
 
@@ -87,7 +87,7 @@ void check_qualities(std::string_view value) {
 
 }  // namespace
 
-void fuzz(std::string_view input) {
+static void fuzz(std::string_view input) {
   constexpr std::size_t kMaxFields = 32;
   const Codings offered = read_offered(take_line(input));
   Values values;
@@ -102,7 +102,7 @@ void fuzz(std::string_view input) {
   check_choice(values, offered, chosen);
 }
 
-std::vector<std::string> seeds() {
+static std::vector<std::string> seeds() {
   return {
       "bzg\ngzip, deflate, br, zstd",
       "bzg\ngzip;q=1.0, br;q=0.5, zstd;q=0.999",
@@ -132,4 +132,6 @@ std::vector<std::string> seeds() {
   };
 }
 
-}  // namespace pronghorn::fuzz
+static const Registered kRegistered({"coding", fuzz, seeds});
+
+}  // namespace pronghorn::fuzz::coding

@@ -8,7 +8,7 @@
 #include "worker/fields/text.h"
 #include "worker/files/conditional.h"
 
-namespace pronghorn::fuzz {
+namespace pronghorn::fuzz::conditional {
 
 namespace {
 
@@ -29,7 +29,7 @@ void read_fields(std::string_view lines, worker::RequestHead& head) {
 
 }  // namespace
 
-void fuzz(std::string_view input) {
+static void fuzz(std::string_view input) {
   const auto exchange = std::make_unique<worker::Exchange>();
   exchange->head.clear();
   exchange->head.method = "GET";
@@ -56,7 +56,7 @@ void fuzz(std::string_view input) {
   static_cast<void>(worker::parse_http_date(lines));
 }
 
-std::vector<std::string> seeds() {
+static std::vector<std::string> seeds() {
   std::vector<std::string> inputs;
   for (const char* fields : {
            "Range: bytes=0-0",
@@ -88,4 +88,6 @@ std::vector<std::string> seeds() {
   return inputs;
 }
 
-}  // namespace pronghorn::fuzz
+static const Registered kRegistered({"conditional", fuzz, seeds});
+
+}  // namespace pronghorn::fuzz::conditional

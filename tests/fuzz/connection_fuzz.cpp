@@ -14,7 +14,7 @@
 #include "worker/http1/response_head.h"
 #include "worker/server/http_server.h"
 
-namespace pronghorn::fuzz {
+namespace pronghorn::fuzz::connection {
 
 namespace {
 
@@ -146,7 +146,7 @@ std::string comparable(std::string answers) {
 
 }  // namespace
 
-void fuzz(std::string_view input) {
+static void fuzz(std::string_view input) {
   static Server server;
   // Longer inputs reach limits, and which of two limits is reached first may depend on the pieces.
   constexpr std::size_t kLongest = 4096;
@@ -157,7 +157,7 @@ void fuzz(std::string_view input) {
   require(whole == in_pieces, "responses do not depend on how the network cuts the requests");
 }
 
-std::vector<std::string> seeds() {
+static std::vector<std::string> seeds() {
   std::vector<std::string> inputs;
   for (const test::FramingCase& test : test::all_framing_cases()) {
     if (test.bytes.size() < 2000) inputs.push_back(test.bytes);
@@ -173,4 +173,6 @@ std::vector<std::string> seeds() {
   return inputs;
 }
 
-}  // namespace pronghorn::fuzz
+static const Registered kRegistered({"connection", fuzz, seeds});
+
+}  // namespace pronghorn::fuzz::connection

@@ -4,9 +4,9 @@
 #include "fuzz/fuzz_target.h"
 #include "worker/exchange/exchange.h"
 
-namespace pronghorn::fuzz {
+namespace pronghorn::fuzz::cookie {
 
-void fuzz(std::string_view input) {
+static void fuzz(std::string_view input) {
   const auto exchange = std::make_unique<worker::Exchange>();
   exchange->head.clear();
   const std::size_t line_end = input.find('\n');
@@ -29,7 +29,7 @@ void fuzz(std::string_view input) {
   require(all.empty() || fields.find(name) != std::string::npos, "a cookie that is found was sent");
 }
 
-std::vector<std::string> seeds() {
+static std::vector<std::string> seeds() {
   return {
       "a\na=b",
       "b\na=b; b=c; c=d",
@@ -49,4 +49,6 @@ std::vector<std::string> seeds() {
   };
 }
 
-}  // namespace pronghorn::fuzz
+static const Registered kRegistered({"cookie", fuzz, seeds});
+
+}  // namespace pronghorn::fuzz::cookie

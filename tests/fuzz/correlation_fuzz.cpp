@@ -4,7 +4,7 @@
 #include "fuzz/fuzz_target.h"
 #include "worker/exchange/correlation.h"
 
-namespace pronghorn::fuzz {
+namespace pronghorn::fuzz::correlation {
 
 namespace {
 
@@ -35,13 +35,13 @@ void check_trace(std::string_view field) {
 
 }  // namespace
 
-void fuzz(std::string_view input) {
+static void fuzz(std::string_view input) {
   const std::string field(input);
   check_id(field);
   check_trace(field);
 }
 
-std::vector<std::string> seeds() {
+static std::vector<std::string> seeds() {
   const std::string trace = "0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
   return {
       "00-" + trace,
@@ -63,4 +63,6 @@ std::vector<std::string> seeds() {
   };
 }
 
-}  // namespace pronghorn::fuzz
+static const Registered kRegistered({"correlation", fuzz, seeds});
+
+}  // namespace pronghorn::fuzz::correlation

@@ -7,7 +7,7 @@
 #include "worker/exchange/exchange.h"
 #include "worker/fields/percent_encoding.h"
 
-namespace pronghorn::fuzz {
+namespace pronghorn::fuzz::form {
 
 namespace {
 
@@ -59,7 +59,7 @@ void check_field(const Request& request, const std::string& name) {
 
 }  // namespace
 
-void fuzz(std::string_view input) {
+static void fuzz(std::string_view input) {
   static NoOwner owner;
   const auto exchange = std::make_unique<Exchange>();
   exchange->head.clear();
@@ -85,7 +85,7 @@ void fuzz(std::string_view input) {
   }
 }
 
-std::vector<std::string> seeds() {
+static std::vector<std::string> seeds() {
   return {
       "a=1&b=2&c=3",
       "a=b%20c+d",
@@ -115,4 +115,6 @@ std::vector<std::string> seeds() {
   };
 }
 
-}  // namespace pronghorn::fuzz
+static const Registered kRegistered({"form", fuzz, seeds});
+
+}  // namespace pronghorn::fuzz::form

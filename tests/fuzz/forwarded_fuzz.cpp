@@ -10,7 +10,7 @@
 #include "worker/fields/host.h"
 #include "worker/fields/text.h"
 
-namespace pronghorn::fuzz {
+namespace pronghorn::fuzz::forwarded {
 
 namespace {
 
@@ -138,7 +138,7 @@ void check_families(const Fields& client, const Fields& proxies, const Forwardin
 
 }  // namespace
 
-void fuzz(std::string_view input) {
+static void fuzz(std::string_view input) {
   Fields client = take_fields(input);
   const Fields proxies = take_fields(input);
   const bool is_standard = has(proxies, "forwarded");
@@ -166,7 +166,7 @@ void fuzz(std::string_view input) {
   }
 }
 
-std::vector<std::string> seeds() {
+static std::vector<std::string> seeds() {
   std::vector<std::string> inputs;
   for (const char* element : {"for=192.0.2.60;proto=https;by=203.0.113.43;host=\"shop.example:8443\"",
                               "for=198.51.100.1, for=10.1.1.1",
@@ -210,4 +210,6 @@ std::vector<std::string> seeds() {
   return inputs;
 }
 
-}  // namespace pronghorn::fuzz
+static const Registered kRegistered({"forwarded", fuzz, seeds});
+
+}  // namespace pronghorn::fuzz::forwarded

@@ -10,7 +10,7 @@ extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
   if (*argc < 2 || !std::string_view((*argv)[1]).starts_with(kOption)) return 0;
   const std::string folder((*argv)[1] + kOption.size());
   std::size_t number = 0;
-  for (const std::string& seed : pronghorn::fuzz::seeds()) {
+  for (const std::string& seed : pronghorn::fuzz::targets().front().seeds()) {
     std::ofstream file(folder + "/seed-" + std::to_string(number++), std::ios::binary);
     file << seed;
     if (!file.flush()) {
@@ -22,6 +22,6 @@ extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
-  pronghorn::fuzz::fuzz({reinterpret_cast<const char*>(bytes), size});
+  pronghorn::fuzz::targets().front().fuzz({reinterpret_cast<const char*>(bytes), size});
   return 0;
 }

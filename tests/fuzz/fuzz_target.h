@@ -1,7 +1,7 @@
 // A fuzz target: one parser of bytes from clients, and what it promises for any input.
 //
-// To add one, write NAME_fuzz.cpp in this folder with the two functions below, and add NAME to CMakeLists.txt.
-// ./scripts/fuzz runs it. Put an input that broke a promise into regressions/NAME/, with the fix.
+// To add one, write NAME_fuzz.cpp in this folder, which registers it in a namespace of its own, and add NAME to
+// CMakeLists.txt. ./scripts/fuzz runs it. Put an input that broke a promise into regressions/NAME/, with the fix.
 #pragma once
 
 #include <cstddef>
@@ -14,11 +14,23 @@
 
 namespace pronghorn::fuzz {
 
-// Parses one input. Ends the program if a promise is broken; the sanitizers find the other errors.
-void fuzz(std::string_view input);
+struct Target {
+  std::string_view name;
+  // Parses one input. Ends the program if a promise is broken; the sanitizers find the other errors.
+  void (*fuzz)(std::string_view input);
+  // Inputs to start from: valid and invalid ones.
+  std::vector<std::string> (*seeds)();
+};
 
-// Inputs to start from: valid and invalid ones.
-std::vector<std::string> seeds();
+// The targets that this program is linked with: one for libFuzzer, all to replay them.
+inline std::vector<Target>& targets() {
+  static std::vector<Target> list;
+  return list;
+}
+
+struct Registered {
+  explicit Registered(const Target& target) { targets().push_back(target); }
+};
 
 // Ends the program with `promise` unless it holds.
 inline void require(bool holds, const char* promise) {

@@ -8,7 +8,7 @@
 #include "worker/websocket/handshake/handshake.h"
 #include "worker/websocket/handshake/origin.h"
 
-namespace pronghorn::fuzz {
+namespace pronghorn::fuzz::handshake {
 
 namespace {
 
@@ -52,7 +52,7 @@ void check_origin(const Handshake& with_rules, const worker::RequestHead& head, 
 
 }  // namespace
 
-void fuzz(std::string_view input) {
+static void fuzz(std::string_view input) {
   static const auto head = std::make_unique<worker::RequestHead>();
   head->clear();
   head->method = "GET";
@@ -70,7 +70,7 @@ void fuzz(std::string_view input) {
   check_origin(handshake, *head, host);
 }
 
-std::vector<std::string> seeds() {
+static std::vector<std::string> seeds() {
   const std::string valid =
       "a.example\nUpgrade: websocket\nConnection: Upgrade\nSec-WebSocket-Version: 13\n"
       "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\n";
@@ -89,4 +89,6 @@ std::vector<std::string> seeds() {
           valid + "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=8, permessage-deflate\n"};
 }
 
-}  // namespace pronghorn::fuzz
+static const Registered kRegistered({"handshake", fuzz, seeds});
+
+}  // namespace pronghorn::fuzz::handshake

@@ -11,7 +11,7 @@
 #include "worker/http1/parser/head_guard.h"
 #include "worker/http1/parser/head_parser.h"
 
-namespace pronghorn::fuzz {
+namespace pronghorn::fuzz::head {
 
 namespace {
 
@@ -92,7 +92,7 @@ void check_against_llhttp(std::string_view bytes, std::size_t first_line, const 
 
 }  // namespace
 
-void fuzz(std::string_view input) {
+static void fuzz(std::string_view input) {
   static const auto head = std::make_unique<RequestHead>();
   const HeadScan scan = worker::scan_head(input, 0, std::string_view::npos);
   check_scan(input, scan);
@@ -108,10 +108,12 @@ void fuzz(std::string_view input) {
   }
 }
 
-std::vector<std::string> seeds() {
+static std::vector<std::string> seeds() {
   std::vector<std::string> heads;
   for (test::FramingCase& test : test::all_framing_cases()) heads.push_back(std::move(test.bytes));
   return heads;
 }
 
-}  // namespace pronghorn::fuzz
+static const Registered kRegistered({"head", fuzz, seeds});
+
+}  // namespace pronghorn::fuzz::head

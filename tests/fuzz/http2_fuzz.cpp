@@ -15,7 +15,7 @@
 #include "worker/http2/connection.h"
 #include "worker/testing/client/memory_stream.h"
 
-namespace pronghorn::fuzz {
+namespace pronghorn::fuzz::http2 {
 namespace {
 
 using worker::Exchange;
@@ -229,13 +229,13 @@ class Talk final : private worker::ConnectionOwner {
 
 }  // namespace
 
-void fuzz(std::string_view input) {
+static void fuzz(std::string_view input) {
   static worker::TestLoop loop;  // where the close handler of a WebSocket runs that was never served
   std::make_unique<Talk>()->run(OnePiece(input));
   std::make_unique<Talk>()->run(Pieces(input));
 }
 
-std::vector<std::string> seeds() {
+static std::vector<std::string> seeds() {
   std::vector<std::string> inputs;
   for (const test::Http2FrameCase& test : test::http2_frame_cases()) inputs.push_back(test.bytes);
   for (const test::WebSocketCase& test : test::all_websocket_cases()) {
@@ -244,4 +244,6 @@ std::vector<std::string> seeds() {
   return inputs;
 }
 
-}  // namespace pronghorn::fuzz
+static const Registered kRegistered({"http2", fuzz, seeds});
+
+}  // namespace pronghorn::fuzz::http2

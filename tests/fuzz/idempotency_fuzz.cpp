@@ -5,9 +5,9 @@
 #include "worker/guardian/verdict.h"
 #include "worker/state/idempotency/idempotency_key.h"
 
-namespace pronghorn::fuzz {
+namespace pronghorn::fuzz::idempotency {
 
-void fuzz(std::string_view input) {
+static void fuzz(std::string_view input) {
   const std::string value(input);
   static_cast<void>(worker::may_repeat_under_key(value));
   const auto key = worker::parse_idempotency_key(value);
@@ -26,7 +26,7 @@ void fuzz(std::string_view input) {
   }
 }
 
-std::vector<std::string> seeds() {
+static std::vector<std::string> seeds() {
   return {
       "8e03978e-40d5-43dd-bc93-6894a57f9324",
       "\"8e03978e-40d5-43dd-bc93-6894a57f9324\"",
@@ -44,4 +44,6 @@ std::vector<std::string> seeds() {
   };
 }
 
-}  // namespace pronghorn::fuzz
+static const Registered kRegistered({"idempotency", fuzz, seeds});
+
+}  // namespace pronghorn::fuzz::idempotency

@@ -6,7 +6,7 @@
 #include "worker/fields/characters.h"
 #include "worker/forms/multipart_parser.h"
 
-namespace pronghorn::fuzz {
+namespace pronghorn::fuzz::multipart {
 
 namespace {
 
@@ -124,7 +124,7 @@ std::string write(const std::vector<ParsedPart>& parts, const std::string& bound
 
 }  // namespace
 
-void fuzz(std::string_view input) {
+static void fuzz(std::string_view input) {
   const std::string_view type = take_line(input);
   const auto boundary = worker::boundary_of(type);
   if (!boundary) return;
@@ -143,7 +143,7 @@ void fuzz(std::string_view input) {
   }
 }
 
-std::vector<std::string> seeds() {
+static std::vector<std::string> seeds() {
   const std::string type = "multipart/form-data; boundary=XX\n";
   const std::string field = "Content-Disposition: form-data; name=\"a\"\r\n";
   const std::string file = "Content-Disposition: form-data; name=f; filename=\"b \\\"c\\\".txt\"\r\n";
@@ -184,4 +184,6 @@ std::vector<std::string> seeds() {
   return inputs;
 }
 
-}  // namespace pronghorn::fuzz
+static const Registered kRegistered({"multipart", fuzz, seeds});
+
+}  // namespace pronghorn::fuzz::multipart

@@ -5,9 +5,9 @@
 #include "worker/forms/multipart_parser.h"
 #include "worker/forms/parameters.h"
 
-namespace pronghorn::fuzz {
+namespace pronghorn::fuzz::parameters {
 
-void fuzz(std::string_view input) {
+static void fuzz(std::string_view input) {
   const std::string field(input);
   const auto parsed = worker::parse_parameters(field);
   const auto boundary = worker::boundary_of(field);
@@ -26,7 +26,7 @@ void fuzz(std::string_view input) {
   require(size <= field.size(), "parsing adds nothing");
 }
 
-std::vector<std::string> seeds() {
+static std::vector<std::string> seeds() {
   return {
       "form-data; name=\"a\"",
       "form-data; name=\"a\"; filename=\"b.txt\"",
@@ -50,4 +50,6 @@ std::vector<std::string> seeds() {
   };
 }
 
-}  // namespace pronghorn::fuzz
+static const Registered kRegistered({"parameters", fuzz, seeds});
+
+}  // namespace pronghorn::fuzz::parameters

@@ -9,7 +9,7 @@
 #include "worker/routing/router.h"
 #include "worker/state/quarantine/path_shape.h"
 
-namespace pronghorn::fuzz {
+namespace pronghorn::fuzz::path {
 
 namespace {
 
@@ -73,14 +73,14 @@ void check_file_name(std::string_view path) {
 
 }  // namespace
 
-void fuzz(std::string_view input) {
+static void fuzz(std::string_view input) {
   const std::string path(input);
   check_route(path);
   check_shape(path);
   check_file_name(path);
 }
 
-std::vector<std::string> seeds() {
+static std::vector<std::string> seeds() {
   std::vector<std::string> paths;
   for (const test::FramingCases& cases : {test::target_cases(), test::odd_path_cases()}) {
     for (const test::FramingCase& test : cases) {
@@ -96,4 +96,6 @@ std::vector<std::string> seeds() {
   return paths;
 }
 
-}  // namespace pronghorn::fuzz
+static const Registered kRegistered({"path", fuzz, seeds});
+
+}  // namespace pronghorn::fuzz::path

@@ -5,7 +5,7 @@
 #include "fuzz/fuzz_target.h"
 #include "worker/net/accept/proxy_header.h"
 
-namespace pronghorn::fuzz {
+namespace pronghorn::fuzz::proxy {
 
 namespace {
 
@@ -59,7 +59,7 @@ void check_complete(std::string_view input, const ProxyHeader& header) {
 
 }  // namespace
 
-void fuzz(std::string_view input) {
+static void fuzz(std::string_view input) {
   const ProxyHeader whole = parse(input);
   const ProxyHeader pieces = parse_as_it_comes(input);
   require(whole.state == pieces.state && whole.size == pieces.size && whole.local == pieces.local &&
@@ -71,7 +71,7 @@ void fuzz(std::string_view input) {
   if (whole.state == State::complete) check_complete(input, whole);
 }
 
-std::vector<std::string> seeds() {
+static std::vector<std::string> seeds() {
   const auto binary = [](int command, int family, const std::string& block) {
     return "\r\n\r\n\0\r\nQUIT\n"s + static_cast<char>(command) + static_cast<char>(family) +
            static_cast<char>(block.size() >> 8) + static_cast<char>(block.size() & 255) + block;
@@ -116,4 +116,6 @@ std::vector<std::string> seeds() {
   };
 }
 
-}  // namespace pronghorn::fuzz
+static const Registered kRegistered({"proxy", fuzz, seeds});
+
+}  // namespace pronghorn::fuzz::proxy

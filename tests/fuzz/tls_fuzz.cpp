@@ -14,7 +14,7 @@
 #include "worker/server/http_server.h"
 #include "worker/tls/tls_service.h"
 
-namespace pronghorn::fuzz {
+namespace pronghorn::fuzz::tls {
 
 namespace {
 
@@ -148,7 +148,7 @@ class Server {
 
 }  // namespace
 
-void fuzz(std::string_view input) {
+static void fuzz(std::string_view input) {
   static Server server;
   constexpr std::size_t kLongest = 8192;
   if (input.empty()) return;
@@ -158,7 +158,7 @@ void fuzz(std::string_view input) {
   server.talk(mode, Pieces(input));
 }
 
-std::vector<std::string> seeds() {
+static std::vector<std::string> seeds() {
   const std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context(SSL_CTX_new(TLS_client_method()), &SSL_CTX_free);
   const std::string hello = Client(context.get()).says();
   const std::string get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -174,4 +174,6 @@ std::vector<std::string> seeds() {
   return inputs;
 }
 
-}  // namespace pronghorn::fuzz
+static const Registered kRegistered({"tls", fuzz, seeds});
+
+}  // namespace pronghorn::fuzz::tls

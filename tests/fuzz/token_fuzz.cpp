@@ -11,7 +11,7 @@
 #include "worker/crypto/password_hash.h"
 #include "worker/tokens/refresh_token.h"
 
-namespace pronghorn::fuzz {
+namespace pronghorn::fuzz::token {
 namespace {
 
 using namespace worker;
@@ -49,7 +49,7 @@ std::string sign(std::string_view header, std::string_view payload) {
 
 }  // namespace
 
-void fuzz(std::string_view input) {
+static void fuzz(std::string_view input) {
   check(input);
   for (const Base64 alphabet : {Base64::url, Base64::plain}) {
     const auto bytes = decode_base64(input, alphabet);
@@ -64,7 +64,7 @@ void fuzz(std::string_view input) {
   check(sign(header, input));
 }
 
-std::vector<std::string> seeds() {
+static std::vector<std::string> seeds() {
   const std::string header = R"({"alg":"HS256","kid":"h"})";
   const std::string claims =
       R"({"iss":"joe","sub":"ann","aud":["shop"],"exp":1300819380,"nbf":1,"iat":1.5,"jti":"1","scope":"a b","sid":"f"})";
@@ -93,4 +93,6 @@ std::vector<std::string> seeds() {
   };
 }
 
-}  // namespace pronghorn::fuzz
+static const Registered kRegistered({"token", fuzz, seeds});
+
+}  // namespace pronghorn::fuzz::token

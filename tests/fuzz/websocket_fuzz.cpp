@@ -5,7 +5,7 @@
 #include "worker/websocket/protocol/frame_reader.h"
 #include "worker/websocket/protocol/frame_writer.h"
 
-namespace pronghorn::fuzz {
+namespace pronghorn::fuzz::websocket {
 
 namespace {
 
@@ -108,7 +108,7 @@ void check_writing(std::string_view payload, WebSocketRole writes, std::optional
 
 }  // namespace
 
-void fuzz(std::string_view input) {
+static void fuzz(std::string_view input) {
   check_reading(input, {.max_message = kMaxMessage});
   check_reading(input, {.deflate = true, .max_message = kMaxMessage});
   check_reading(input, {.role = WebSocketRole::client, .deflate = true, .max_message = kMaxMessage});
@@ -117,7 +117,7 @@ void fuzz(std::string_view input) {
   check_writing(input, WebSocketRole::client, DeflateTerms{window});
 }
 
-std::vector<std::string> seeds() {
+static std::vector<std::string> seeds() {
   std::vector<std::string> inputs;
   for (const test::WebSocketCase& test : test::all_websocket_cases()) {
     if (test.bytes.size() < 1000) inputs.push_back(test.bytes);
@@ -137,4 +137,6 @@ std::vector<std::string> seeds() {
   return inputs;
 }
 
-}  // namespace pronghorn::fuzz
+static const Registered kRegistered({"websocket", fuzz, seeds});
+
+}  // namespace pronghorn::fuzz::websocket
