@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <cstring>
 #include <utility>
 
@@ -30,7 +31,8 @@ void write_line(const RequestHead& head) noexcept {
   const std::string_view method = head.method.substr(0, kMaxRunningMethod);
   const std::string_view path = head.path.substr(0, kMaxRunningPath);
   char* const line = journal->line;
-  if (path.data() == method.data() + method.size() + 1) [[likely]] {
+  const auto address = [](const char* at) { return reinterpret_cast<std::uintptr_t>(at); };  // null has no neighbours
+  if (address(path.data()) == address(method.data()) + method.size() + 1) [[likely]] {
     std::memcpy(line, method.data(), method.size() + 1 + path.size());
   } else {
     // Not memcpy: both are null when the head of a request that is refused has neither.

@@ -154,7 +154,8 @@ TEST_CASE("outage: Redis refuses writes", "[redis][outage]") {
   const RedisRefusal bad_disk{"MISCONF", {"BGSAVE"}, {"CONFIG", "SET", "stop-writes-on-bgsave-error", "no"}};
   const RedisRefusal no_permission{
       "NOPERM", {"ACL", "SETUSER", "default", "-@write"}, {"ACL", "SETUSER", "default", "+@all"}};
-  const RedisRefusal refusal = GENERATE_COPY(kReplica, kNoMemory, kNoReplicas, bad_disk, no_permission);
+  const RedisRefusal refusal =
+      GENERATE_COPY(as<RedisRefusal>(), kReplica, kNoMemory, kNoReplicas, bad_disk, no_permission);
   CAPTURE(refusal.code);
   const TempDir gone;
   std::filesystem::create_directory(gone / "d");

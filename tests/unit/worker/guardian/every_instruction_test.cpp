@@ -11,6 +11,7 @@
 #include <new>
 #include <set>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -192,14 +193,16 @@ TEST_CASE("Whenever a worker dies, its WebSocket's places and messages fit what 
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     {
       Worker worker(ledger, entry, pair.server);
-      while (go->load() == 0) {
+      go->store(1);  // the sanitizers' part of fork() is over
+      while (go->load() == 1) {
       }
       worker.run();
     }
     for (;;) ::pause();
   }
+  while (go->load() == 0) std::this_thread::yield();
   SingleStep worker(child);
-  go->store(1);
+  go->store(2);
   Guardian guardian(ledger, entry, pair);
   std::size_t instructions = 0;
   while (worker.run(1) == 1) {

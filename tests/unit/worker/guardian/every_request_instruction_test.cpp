@@ -12,6 +12,7 @@
 #include <new>
 #include <string>
 #include <string_view>
+#include <thread>
 
 #include "support/catch.h"
 #include "support/clients/tcp_pair.h"
@@ -131,7 +132,8 @@ TEST_CASE("Whenever a worker dies, each request of its connections has one respo
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     Served first(ledger, clients[0].entry(), clients[0].server());
     Served second(ledger, clients[1].entry(), clients[1].server());
-    while (go->load() == 0) {
+    go->store(1);  // the sanitizers' part of fork() is over
+    while (go->load() == 1) {
     }
     for (std::uint32_t i = 1; i <= kRequests; ++i) {
       first.serve(i, i == 3, i == 2);
@@ -139,8 +141,9 @@ TEST_CASE("Whenever a worker dies, each request of its connections has one respo
     }
     for (;;) ::pause();
   }
+  while (go->load() == 0) std::this_thread::yield();
   SingleStep worker(child);
-  go->store(1);
+  go->store(2);
   std::size_t instructions = 0;
   while (worker.run(1) == 1) {
     ++instructions;

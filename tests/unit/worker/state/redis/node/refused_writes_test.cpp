@@ -19,7 +19,7 @@ std::string client_id(StateWorker& worker) { return std::to_string(worker.comman
 TEST_CASE("while Redis refuses writes, sessions are read over the same connection", "[redis][session]") {
   const RedisRefusal no_permission{
       "NOPERM", {"ACL", "SETUSER", "default", "-hset"}, {"ACL", "SETUSER", "default", "+hset"}};
-  const RedisRefusal refusal = GENERATE_COPY(kReplica, kNoMemory, kNoReplicas, no_permission);
+  const RedisRefusal refusal = GENERATE_COPY(as<RedisRefusal>(), kReplica, kNoMemory, kNoReplicas, no_permission);
   CAPTURE(refusal.code);
   RedisProcess redis;
   StateWorker worker(redis.url());
