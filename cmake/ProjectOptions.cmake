@@ -11,11 +11,12 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_L
   target_compile_options(pronghorn_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wno-restrict>)
 endif()
 target_compile_definitions(pronghorn_options INTERFACE PRONGHORN_VERSION="${PROJECT_VERSION}")
-if(PRONGHORN_SANITIZE)
+if(PRONGHORN_SANITIZE OR PRONGHORN_FUZZ)
   # For every target, C sources included: a plugin and its host must agree.
   # Without vptr: that check opens a pipe to probe memory, and fails in a process that has no free descriptor.
+  add_compile_definitions(PRONGHORN_ADDRESS_SANITIZER)
   add_compile_options(-fsanitize=address,undefined -fno-sanitize=vptr -fno-sanitize-recover=undefined
-                      -fno-omit-frame-pointer)
+                      -fno-omit-frame-pointer $<$<CXX_COMPILER_ID:Clang>:-w>)  # GCC reports the warnings
   add_link_options(-fsanitize=address,undefined)
 endif()
 
@@ -28,9 +29,7 @@ if(PRONGHORN_FUZZ)
   if(NOT CMAKE_CXX_COMPILER_ID MATCHES "Clang")
     message(FATAL_ERROR "PRONGHORN_FUZZ needs clang, which brings libFuzzer: use the preset \"fuzz\"")
   endif()
-  add_compile_options(-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
-                      -fno-omit-frame-pointer -w)  # GCC reports the warnings
-  add_link_options(-fsanitize=address,undefined)
+  add_compile_options(-fsanitize=fuzzer-no-link)
 endif()
 
 find_program(CCACHE_PROGRAM ccache)

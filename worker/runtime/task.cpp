@@ -7,14 +7,6 @@
 
 #include "pronghorn/task.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-#define PRONGHORN_PLAIN_FRAMES 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define PRONGHORN_PLAIN_FRAMES 1
-#endif
-#endif
-
 namespace pronghorn::detail {
 
 void throw_task_misused(bool empty) {
@@ -22,7 +14,7 @@ void throw_task_misused(bool empty) {
                                : "a Task that had ended was awaited for the second time");
 }
 
-#ifdef PRONGHORN_PLAIN_FRAMES
+#ifdef PRONGHORN_ADDRESS_SANITIZER
 
 // AddressSanitizer detects the use of a freed frame only if the frame is actually freed.
 void* allocate_frame(std::size_t size) { return ::operator new(size); }

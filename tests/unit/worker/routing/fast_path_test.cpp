@@ -13,7 +13,7 @@ namespace {
 thread_local std::size_t allocations = 0;
 }
 
-#ifdef __SANITIZE_ADDRESS__
+#ifdef PRONGHORN_ADDRESS_SANITIZER
 // GCC does not install the header that declares it (sanitizer/allocator_interface.h).
 extern "C" int __sanitizer_install_malloc_and_free_hooks(void (*allocated)(const volatile void*, std::size_t),
                                                          void (*freed)(const volatile void*));
