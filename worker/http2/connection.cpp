@@ -14,6 +14,7 @@ constexpr std::uint32_t kMaxContinuations = 8;  // frames of one header block be
 constexpr std::int64_t kFramesPerRequest = 8;   // control frames that a client may need for one
 constexpr std::size_t kDataPerFrame = 1024;     // bytes of bodies for which it may need one
 constexpr std::int64_t kFramesPerMessage = 2;   // for one that it gets in a tunnel: both windows
+constexpr std::size_t kMostUpdated = 256;       // streams whose PRIORITY_UPDATE is remembered
 
 // At most once a minute: clients can cause it as often as they like.
 void report_excess(const Peer& peer, Count limit) {
@@ -117,6 +118,7 @@ bool Http2Connection::protocol_error() noexcept {
 
 bool Http2Connection::frame_refused(const nghttp2_frame& frame, int) {
   if (frame.hd.stream_id == assembling_) assembling_ = 0;  // block_ends() does not follow
+  updated_.erase(frame.hd.stream_id);                      // nor stream_closed(), if it was to be a new one
   add(context_.row[Count::bad_requests]);
   const std::uint32_t limit = context_.limits.max_streams;
   if (frame.hd.type == NGHTTP2_HEADERS && frame.headers.cat == NGHTTP2_HCAT_REQUEST && limit != 0 &&
@@ -262,6 +264,7 @@ void Http2Connection::frame_sent(const nghttp2_frame& frame) {
 void Http2Connection::priority_updated(std::int32_t id, std::string_view field) {
   Http2Stream* const stream = session_.find(id);
   if (stream == nullptr && id <= newest_) return;
+  if (updated_.size() >= kMostUpdated && !updated_.contains(id)) return;
   updated_[id] = parse_priority(field);
   if (stream != nullptr) stream->priority_updated();
 }

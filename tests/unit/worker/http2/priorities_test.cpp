@@ -1,4 +1,5 @@
 // Which response goes first: RFC 9218.
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -14,7 +15,7 @@ namespace {
 enum class Updated { before_request, before_response, after_response };
 
 std::string priority_update(std::int32_t stream, std::string_view priority) {
-  const std::string id{'\0', '\0', '\0', static_cast<char>(stream)};
+  const std::string id{'\0', '\0', static_cast<char>(stream >> 8), static_cast<char>(stream)};
   return Http2Client::frame(NGHTTP2_PRIORITY_UPDATE, 0, 0, id + std::string(priority));
 }
 
@@ -32,13 +33,17 @@ std::int32_t first_served(std::string_view frames) {
 
 // Two requests whose client has no window until both are answered. The first asks for urgency 2, the second gets a
 // PRIORITY_UPDATE and is answered with `priority`.
-bool second_goes_first(Updated when, std::string_view update, const std::string& priority, Http2Fields asked = {}) {
+bool second_goes_first(Updated when, std::string_view update, const std::string& priority, Http2Fields asked = {},
+                       int others = 0) {
   std::vector<Exchange*> waiting;
-  TestHttp2 test([&waiting](Exchange& exchange) { waiting.push_back(&exchange); }, TestHttp2::quick_config(),
-                 {.window = 0});
+  Config config = TestHttp2::quick_config();
+  config.http.max_streams = 0;  // any number
+  config.http.max_control_frames = 1'000'000;
+  TestHttp2 test([&waiting](Exchange& exchange) { waiting.push_back(&exchange); }, config, {.window = 0});
   const std::int32_t first = test.client().request("GET", "/first", {{"priority", "u=2"}});
   test.run();
   const std::string frame = update.empty() ? "" : priority_update(first + 2, update);
+  for (int i = 0; i < others; ++i) test.send_raw(priority_update(first + 4 + 2 * i, "u=1"));
   if (when == Updated::before_request) test.send_raw(frame);
   const std::int32_t second = test.client().request("GET", "/second", asked);
   test.run();
@@ -71,4 +76,10 @@ TEST_CASE("a response's Priority goes before PRIORITY_UPDATE for what it names, 
   }
   CHECK(second_goes_first(Updated::before_request, "", "i=?0", {{"priority", "i"}, {"priority", "u=0"}}));
   CHECK_FALSE(second_goes_first(Updated::before_request, "", "i=?0"));
+}
+
+// A client may send it for streams that never begin.
+TEST_CASE("PRIORITY_UPDATE is remembered for a limited number of streams", "[http2][priority]") {
+  CHECK(second_goes_first(Updated::before_request, "u=0", "i=?0", {}, 90));
+  CHECK_FALSE(second_goes_first(Updated::before_request, "u=0", "i=?0", {}, 300));
 }
