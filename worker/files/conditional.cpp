@@ -1,11 +1,10 @@
 #include "worker/files/conditional.h"
 
-#include <optional>
-#include <string_view>
 #include <utility>
 
 #include "worker/fields/content/entity_tags.h"
 #include "worker/fields/http_date.h"
+#include "worker/fields/sole_value.h"
 #include "worker/fields/text.h"
 
 namespace pronghorn::worker {
@@ -37,25 +36,13 @@ int check_preconditions(const Request& request, const Representation& now) {
   return 0;
 }
 
-// Of a field that has one value and not a list: absent if there are several.
-std::optional<std::string_view> only_value(const Request& request, std::string_view name) noexcept {
-  std::optional<std::string_view> value;
-  for (const Request::Header& field : request.headers()) {
-    if (!equal_ignoring_case(field.name, name)) continue;
-    if (value) return std::nullopt;
-    value = field.value;
-  }
-  return value;
-}
-
 bool range_applies(const Request& request, const Representation& now) {
-  if (!request.header("if-range")) return true;
-  const auto if_range = only_value(request, "if-range");
-  if (!if_range) return false;
-  if (if_range->starts_with('"')) return *if_range == now.etag;
+  const auto [if_range, count] = sole_value(request.headers(), "if-range");
+  if (count != 1) return count == 0;
+  if (if_range.starts_with('"')) return if_range == now.etag;
   // A file that changed within the current second may change again within it, so its date is a weak validator (RFC 9110
   // section 8.8.2.2).
-  const auto date = parse_http_date(*if_range);
+  const auto date = parse_http_date(if_range);
   return date && *date == now.modified && now.modified < std::time(nullptr);
 }
 
@@ -63,9 +50,9 @@ bool range_applies(const Request& request, const Representation& now) {
 
 Selection select(const Request& request, const Representation& representation) {
   if (const int status = check_preconditions(request, representation)) return {status, {}};
-  const auto range = only_value(request, "range");
-  if (range && request.method() == "GET" && range_applies(request, representation)) {
-    RangeSet set = read_ranges(*range, representation.size);
+  const auto [range, ranges] = sole_value(request.headers(), "range");
+  if (ranges == 1 && request.method() == "GET" && range_applies(request, representation)) {
+    RangeSet set = read_ranges(range, representation.size);
     if (set.kind == RangeSet::Kind::unsatisfiable) return {416, {}};
     if (set.kind == RangeSet::Kind::satisfiable) return {206, std::move(set.ranges)};
   }

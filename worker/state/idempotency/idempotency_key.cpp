@@ -7,6 +7,7 @@
 #include "worker/exchange/client_identity.h"
 #include "worker/exchange/exchange.h"
 #include "worker/fields/characters.h"
+#include "worker/fields/sole_value.h"
 #include "worker/fields/text.h"
 
 namespace pronghorn::worker {
@@ -55,14 +56,10 @@ std::optional<std::string> parse_idempotency_key(std::string_view value) {
 }
 
 std::optional<std::string> idempotency_key(const Request& request) {
-  std::optional<std::string_view> value;
-  for (const Request::Header& field : request.headers()) {
-    if (!equal_ignoring_case(field.name, kField)) continue;
-    if (value) throw bad_request("Idempotency-Key must occur only once");
-    value = field.value;
-  }
-  if (!value) return std::nullopt;
-  auto key = parse_idempotency_key(*value);
+  const auto [value, count] = sole_value(request.headers(), kField);
+  if (count == 0) return std::nullopt;
+  if (count > 1) throw bad_request("Idempotency-Key must occur only once");
+  auto key = parse_idempotency_key(value);
   if (!key) throw bad_request("Idempotency-Key must be a string of 1 to 255 visible characters");
   return key;
 }

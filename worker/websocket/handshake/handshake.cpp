@@ -7,6 +7,7 @@
 #include "worker/crypto/base64.h"
 #include "worker/crypto/evp.h"
 #include "worker/fields/characters.h"
+#include "worker/fields/sole_value.h"
 #include "worker/fields/text.h"
 #include "worker/websocket/handshake/deflate_offer.h"
 #include "worker/websocket/handshake/origin.h"
@@ -42,20 +43,6 @@ bool each_element(const RequestHead& head, std::string_view name, const Visit& v
 
 bool lists(const RequestHead& head, std::string_view name, std::string_view element) {
   return !each_element(head, name, [&](std::string_view one) { return !equal_ignoring_case(one, element); });
-}
-
-struct OneValue {
-  std::string_view value = {};
-  std::size_t count = 0;
-};
-OneValue only_value(const RequestHead& head, std::string_view name) {
-  OneValue found;
-  each_value(head, name, [&](std::string_view value) {
-    found.value = value;
-    ++found.count;
-    return true;
-  });
-  return found;
 }
 
 // 16 bytes in base64: 22 characters and the padding. Bits beyond the last byte are of no matter: nothing decodes it.
@@ -137,10 +124,10 @@ Handshake answer_handshake(const RequestHead& head, std::string_view host, bool 
   if (head.chunked || head.content_length.value_or(0) != 0) {
     return refuse(400, "A WebSocket handshake must not have a body.");
   }
-  const OneValue version = only_value(head, "sec-websocket-version");
+  const SoleValue version = sole_value(fields_of(head), "sec-websocket-version");
   if (version.count != 1) return refuse(400, "The WebSocket handshake must have one Sec-WebSocket-Version.");
   if (version.value != kVersion) return refuse(426, "Only version 13 of WebSocket is supported.");
-  const OneValue key = only_value(head, "sec-websocket-key");
+  const SoleValue key = sole_value(fields_of(head), "sec-websocket-key");
   if (!head.tunnel && (key.count != 1 || !is_key(key.value))) {
     return refuse(400, "The WebSocket handshake must have one Sec-WebSocket-Key, which is 16 bytes in base64.");
   }
@@ -150,7 +137,7 @@ Handshake answer_handshake(const RequestHead& head, std::string_view host, bool 
   if (!choose_extensions(head, rules.compress, handshake)) {
     return refuse(400, "Sec-WebSocket-Extensions is malformed.");
   }
-  const OneValue origin = only_value(head, "origin");
+  const SoleValue origin = sole_value(fields_of(head), "origin");
   if (origin.count > 1) return refuse(400, "The WebSocket handshake has several Origin fields.");
   if (origin.count == 1 && !may_connect(origin.value, host, https, rules)) {
     return refuse(403, "Pages of this origin may not connect to this WebSocket.");
