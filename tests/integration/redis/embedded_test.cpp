@@ -43,6 +43,14 @@ std::string redis_that_ends_slowly(const TempDir& folder) {
   return script;
 }
 
+// A script that starts Redis and waits for it.
+std::string redis_without_exec(const TempDir& folder) {
+  std::string script = folder / "redis";
+  write_file(script, "#!/bin/sh\nredis-server \"$@\"\nexit 1\n");
+  std::filesystem::permissions(script, std::filesystem::perms::owner_all);
+  return script;
+}
+
 pid_t redis_pid(const ServerProcess& server) { return redis_among(server.processes()); }
 
 }  // namespace
@@ -256,11 +264,8 @@ TEST_CASE("a server ends in order although its embedded Redis is stopped by a si
 // The shell ended, and the Redis that it had started went on: beside the next one, on the same files.
 TEST_CASE("a Redis that a script has started ends with the script", "[redis][embedded][stop]") {
   const TempDir folder;
-  const std::string script = folder / "redis";
-  write_file(script, "#!/bin/sh\nredis-server \"$@\"\nexit 1\n");
-  std::filesystem::permissions(script, std::filesystem::perms::owner_all);
   ServerOptions options = embedded();
-  options.arguments = {"--redis-server", script};
+  options.arguments = {"--redis-server", redis_without_exec(folder)};
   ServerProcess server(options);
   REQUIRE(server.wait_ready_status(200));
   const pid_t first = redis_pid(server);
@@ -279,11 +284,8 @@ TEST_CASE("a Redis that a script has started ends with the script", "[redis][emb
 // The kernel told the shell that the supervisor had died, and nobody told Redis.
 TEST_CASE("kill -9 of the supervisor leaves no Redis that a script has started", "[redis][embedded][kill]") {
   const TempDir folder;
-  const std::string script = folder / "redis";
-  write_file(script, "#!/bin/sh\nredis-server \"$@\"\nexit 1\n");
-  std::filesystem::permissions(script, std::filesystem::perms::owner_all);
   ServerOptions options = embedded();
-  options.arguments = {"--redis-server", script};
+  options.arguments = {"--redis-server", redis_without_exec(folder)};
   ServerProcess server(options);
   REQUIRE(server.wait_ready_status(200));
   server.signal(SIGKILL);
