@@ -1,11 +1,14 @@
 // Signals that a process does not react to.
 #pragma once
 
+#include <functional>
 #include <initializer_list>
 
 namespace pronghorn {
 
 // Gives these signals handlers that do nothing. Not SIG_IGN, which programs that the process starts would inherit.
-void disarm(std::initializer_list<int> signals) noexcept;
+// `release` gives up the handlers that they have until then, such as libuv's; a signal that reaches this thread in
+// between is not lost to the default action, which would end the process.
+void disarm(std::initializer_list<int> signals, const std::function<void()>& release = [] {});
 
 }  // namespace pronghorn

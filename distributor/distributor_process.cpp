@@ -100,12 +100,10 @@ int distribute(const Handover& handover) {
   uv_loop_t loop{};
   if (const int error = uv_loop_init(&loop); error != 0) throw std::runtime_error(uv_strerror(error));
   uv_loop_configure(&loop, UV_METRICS_IDLE_TIME);
-  {
-    DistributorProcess process(&loop, handover, board, row);
-    uv_run(&loop, UV_RUN_DEFAULT);
-  }
-  disarm({SIGTERM});              // a second one would look like a crash
-  uv_run(&loop, UV_RUN_DEFAULT);  // handles that are being closed
+  std::optional<DistributorProcess> process(std::in_place, &loop, handover, board, row);
+  uv_run(&loop, UV_RUN_DEFAULT);
+  disarm({SIGTERM}, [&process] { process.reset(); });  // a second one would look like a crash
+  uv_run(&loop, UV_RUN_DEFAULT);                       // handles that are being closed
   uv_loop_close(&loop);
   return 0;
 }

@@ -298,8 +298,7 @@ void WorkerProcess::close_handles() {
   quarantine_.reset();  // what it has spawned has ended with Redis
   heartbeat_.reset();
   channel_.reset();
-  terminate_.reset();
-  disarm({SIGTERM});  // of which a second one, to the whole group, would look like a crash
+  disarm({SIGTERM}, [this] { terminate_.reset(); });  // a second one, to the whole group, would look like a crash
   leave_timer_.reset();
   admin_.reset();
   runtime_->destroy_background_tasks();  // they may use the application's state
