@@ -43,7 +43,6 @@ class Symbols {
 
  private:
   [[nodiscard]] Dwfl_Module* module_of(const Frame& frame);
-  void name_scopes(Dwfl_Module* module, Dwarf_Addr pc, Frame& frame, std::vector<Frame>& out);
 
   static constexpr Dwfl_Callbacks kCallbacks{
       .find_elf = ::dwfl_build_id_find_elf,
@@ -80,12 +79,22 @@ Dwfl_Module* Symbols::module_of(const Frame& frame) {
   return module;
 }
 
-void set_line(Frame& frame, Dwfl_Module* module, Dwarf_Addr pc) {
-  Dwfl_Line* line = ::dwfl_module_getsrc(module, pc);
-  if (line == nullptr) return;
+// The unit that `pc` belongs to, and what addresses of the module exceed those of its debug information by. The index of
+// addresses that libdw looks into (.debug_aranges) is GCC's; clang makes none.
+Dwarf_Die* unit_of(Dwfl_Module* module, Dwarf_Addr pc, Dwarf_Addr& bias) {
+  if (Dwarf_Die* unit = ::dwfl_module_addrdie(module, pc, &bias)) return unit;
+  Dwarf_Die* unit = nullptr;
+  while ((unit = ::dwfl_module_nextcu(module, unit, &bias)) != nullptr) {
+    if (::dwarf_haspc(unit, pc - bias) > 0) return unit;
+  }
+  return nullptr;
+}
+
+void set_line(Frame& frame, Dwarf_Die* unit, Dwarf_Addr pc) {
+  Dwarf_Line* line = ::dwarf_getsrc_die(unit, pc);
   int number = 0;
-  const char* file = ::dwfl_lineinfo(line, nullptr, &number, nullptr, nullptr, nullptr);
-  if (file == nullptr) return;
+  const char* file = line == nullptr ? nullptr : ::dwarf_linesrc(line, nullptr, nullptr);
+  if (file == nullptr || ::dwarf_lineno(line, &number) != 0) return;
   frame.file = file;
   frame.line = number;
 }
@@ -121,14 +130,11 @@ std::string name_of(Dwarf_Die* function) {
 
 // Appends inlined calls to `out`, innermost first, and gives `frame` the name and line of the function that contains
 // them.
-void Symbols::name_scopes(Dwfl_Module* module, Dwarf_Addr pc, Frame& frame, std::vector<Frame>& out) {
-  Dwarf_Addr bias = 0;
-  Dwarf_Die* unit = ::dwfl_module_addrdie(module, pc, &bias);
-  if (unit == nullptr) return;
+void name_scopes(Dwarf_Die* unit, Dwarf_Addr pc, Frame& frame, std::vector<Frame>& out) {
   // dwarf_getscopes() follows the source text, from an inlined function to its file; dwarf_getscopes_die() follows the
   // code, from an inlined function to its caller.
   Dwarf_Die* found = nullptr;
-  if (::dwarf_getscopes(unit, pc - bias, &found) <= 0) return;
+  if (::dwarf_getscopes(unit, pc, &found) <= 0) return;
   const std::unique_ptr<Dwarf_Die, decltype(&::free)> innermost(found, ::free);
   const int count = ::dwarf_getscopes_die(innermost.get(), &found);
   const std::unique_ptr<Dwarf_Die, decltype(&::free)> scopes(count > 0 ? found : nullptr, ::free);
@@ -153,8 +159,11 @@ void Symbols::explain(Frame frame, bool is_return_address, std::vector<Frame>& o
     // A return address can belong to the next line or function, when the call is the last instruction of its own.
     const Dwarf_Addr pc = frame.address - (is_return_address ? 1 : 0);
     frame.function = demangled(::dwfl_module_addrname(module, pc));
-    set_line(frame, module, pc);
-    name_scopes(module, pc, frame, out);
+    Dwarf_Addr bias = 0;
+    if (Dwarf_Die* unit = unit_of(module, pc, bias)) {
+      set_line(frame, unit, pc - bias);
+      name_scopes(unit, pc - bias, frame, out);
+    }
   }
   out.push_back(std::move(frame));
 }

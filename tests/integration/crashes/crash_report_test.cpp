@@ -39,6 +39,22 @@ TEST_CASE("a segmentation fault leaves a report with the function, the request a
   CHECK(server.worker(0).at("last_exit").at("report").get<std::string>().starts_with("crash-"));
 }
 
+// The index of addresses is GCC's. Without it libdw finds names, but neither lines nor inlined functions.
+TEST_CASE("the report of an application that clang has compiled names the line", "[crash][report]") {
+  const TempDir directory;
+  const std::string app = directory / "app.so";
+  std::filesystem::create_directory(directory / "public");  // which the demo serves
+  REQUIRE(run_program({"/usr/bin/objcopy", "--remove-section=.debug_aranges", app_path("demo"), app}).status == 0);
+  const ServerProcess server({.app = app, .workers = 1, .environment = kPlainSignals});
+  crash(server, "segv");
+  const auto report = wait_report(server, true);
+  INFO(report.dump(2));
+  const auto& frames = report.at("backtrace");
+  CHECK(std::any_of(frames.begin(), frames.end(), [](const auto& frame) {
+    return frame.at("file").template get<std::string>().ends_with("crash.cpp") && frame.at("line") > 0;
+  }));
+}
+
 TEST_CASE("abort() leaves a report with the function that called it", "[crash][report]") {
   const ServerProcess server({.workers = 1, .environment = kPlainSignals});
   crash(server, "abort");
