@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "pronghorn/limit.h"
+#include "pronghorn/redis.h"
 #include "pronghorn/task.h"
 #include "worker/state/limits/permits/leases.h"
 #include "worker/state/limits/permits/places.h"
