@@ -292,6 +292,7 @@ struct CertificateRow {
   SharedText<256> file;
   SharedText<256> names;                 // that it is valid for: "example.org, *.example.org"; truncated
   std::atomic<std::uint64_t> not_after;  // seconds since 1970
+  std::atomic<std::uint64_t> renew_by;   // seconds since 1970: from then on the server counts as degraded
 };
 inline constexpr std::size_t kMaxCertificateRows = 16;  // of more, those that expire first
 

@@ -6,6 +6,7 @@
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
+#include <algorithm>
 #include <array>
 #include <ctime>
 #include <stdexcept>
@@ -86,6 +87,7 @@ CertificateFacts facts_of(const TlsCertificate& certificate, bool check_dates, s
   const LoadedCertificate loaded = load_certificate(certificate, check_dates);
   CertificateFacts facts{.file = certificate.file,
                          .names = loaded.names,
+                         .not_before = seconds_of(X509_get0_notBefore(loaded.leaf.get())),
                          .not_after = seconds_of(X509_get0_notAfter(loaded.leaf.get())),
                          .staple_until = static_cast<std::int64_t>(loaded.staple_until)};
   add_addresses(loaded.leaf.get(), facts.names);
@@ -97,6 +99,11 @@ CertificateFacts facts_of(const TlsCertificate& certificate, bool check_dates, s
   }
   ERR_clear_error();
   return facts;
+}
+
+std::int64_t renew_by(const CertificateFacts& facts) noexcept {
+  constexpr std::int64_t kLongest = 14 * 24 * 3600;
+  return facts.not_after - std::min(kLongest, (facts.not_after - facts.not_before) / 3);
 }
 
 void check_authorities(const std::string& file, const std::string& pem) {

@@ -8,20 +8,24 @@
 #include <utility>
 
 #include "common/log.h"
+#include "common/text/time_left.h"
 
 namespace pronghorn::supervisor {
 namespace {
 
 constexpr std::int64_t kDay = 24 * 3600;
-constexpr std::array<int, 5> kMarks{0, 1, 3, 7, 14};  // days that are left
+constexpr std::array<std::int64_t, 3> kMarks{1 * kDay, 3 * kDay, 7 * kDay};  // time that is left
 
-// The smallest mark that is reached.
-std::optional<int> mark_of(std::int64_t left) {
+// The smallest mark that is reached; the largest one is that of renew_by().
+std::optional<std::int64_t> mark_of(const CertificateFacts& facts, std::int64_t now) {
+  const std::int64_t left = facts.not_after - now;
+  const std::int64_t first = facts.not_after - renew_by(facts);
   if (left <= 0) return 0;
-  for (const int mark : kMarks) {
-    if (mark > 0 && left <= mark * kDay) return mark;
+  if (left > first) return std::nullopt;
+  for (const std::int64_t mark : kMarks) {
+    if (left <= mark) return std::min(mark, first);
   }
-  return std::nullopt;
+  return first;
 }
 
 }  // namespace
@@ -51,6 +55,7 @@ void CertificateWatch::publish() {
     row.file.set(shown[i]->file);
     row.names.set(names_text(*shown[i], kNames));
     row.not_after.store(static_cast<std::uint64_t>(std::max<std::int64_t>(shown[i]->not_after, 0)));
+    row.renew_by.store(static_cast<std::uint64_t>(std::max<std::int64_t>(renew_by(*shown[i]), 0)));
   }
   server_.certificates.store(static_cast<std::uint32_t>(shown.size()));
 }
@@ -65,12 +70,12 @@ void CertificateWatch::tick(std::int64_t now) {
                       "\"pronghorn reload\"",
                       facts.file));
     }
-    const auto mark = mark_of(facts.not_after - now);
-    const auto told = told_days_.find(facts.file);
+    const auto mark = mark_of(facts, now);
+    const auto told = told_marks_.find(facts.file);
     if (!mark) continue;
-    const bool known = told != told_days_.end() && told->second.not_after == facts.not_after;
+    const bool known = told != told_marks_.end() && told->second.not_after == facts.not_after;
     if (known && told->second.mark <= *mark) continue;
-    told_days_[facts.file] = {.not_after = facts.not_after, .mark = *mark};
+    told_marks_[facts.file] = {.not_after = facts.not_after, .mark = *mark};
     const std::string names = names_text(facts, 100);
     if (*mark == 0) {
       log_error(
@@ -79,9 +84,8 @@ void CertificateWatch::tick(std::int64_t now) {
                       facts.file, names));
       continue;
     }
-    log_warning(
-        fmt::format("the certificate {} for {} expires at {}, in {} days; renew it and run \"pronghorn reload\"",
-                    facts.file, names, utc_text(facts.not_after), (facts.not_after - now) / kDay));
+    log_warning(fmt::format("the certificate {} for {} expires at {}, in {}; renew it and run \"pronghorn reload\"",
+                            facts.file, names, utc_text(facts.not_after), time_left_text(facts.not_after - now)));
   }
 }
 

@@ -19,21 +19,21 @@ class CertificateWatch {
 
   // Workers serve this from now on; null: no TLS. Logs its doubts, unless they are the same as before.
   void use(std::shared_ptr<const TlsMaterial> material, std::int64_t now);
-  // Call about once a minute. Logs one line when a certificate has 14, 7, 3 and 1 days left, and when it has expired;
-  // the same for an OCSP response that is out of date.
+  // Call about once a minute. Logs one line when a certificate reaches renew_by(), again when it has 7, 3 and 1 days
+  // left, and when it has expired; the same for an OCSP response that is out of date.
   void tick(std::int64_t now);
 
  private:
   struct Told {
     std::int64_t not_after;  // of the certificate; a renewed one has another
-    int mark;                // the last one that was logged
+    std::int64_t mark;       // the last one that was logged
   };
   void publish();
 
   ServerRow& server_;
   std::shared_ptr<const TlsMaterial> material_;
   std::vector<std::string> told_doubts_;
-  std::map<std::string, Told> told_days_;            // by file
+  std::map<std::string, Told> told_marks_;           // by file
   std::map<std::string, std::int64_t> told_staple_;  // by file: the response that was logged
 };
 

@@ -5,11 +5,10 @@
 #include <ctime>
 
 #include "common/ipc/status/fleet.h"
+#include "common/text/time_left.h"
 
 namespace pronghorn {
 namespace {
-
-constexpr std::int64_t kExpiresSoon = 14 * 24 * 3600;  // seconds until a certificate expires
 
 double stuck_seconds_of(const Scoreboard& board, std::uint32_t index, std::uint64_t now) {
   const SlotRow& slot = board.slot(index);
@@ -38,14 +37,13 @@ void add_degraded_workers(const Scoreboard& board, std::uint64_t now, std::vecto
 }
 
 void add_expiring_certificates(const ServerRow& server, std::vector<std::string>& reasons) {
-  const auto today = static_cast<std::int64_t>(std::time(nullptr));
+  const auto now = static_cast<std::int64_t>(std::time(nullptr));
   for (std::size_t i = 0; i < std::min<std::size_t>(server.certificates.load(), kMaxCertificateRows); ++i) {
     const CertificateRow& row = server.certificate_rows[i];
-    const std::int64_t left = static_cast<std::int64_t>(row.not_after.load()) - today;
-    if (left > kExpiresSoon) continue;
+    if (now < static_cast<std::int64_t>(row.renew_by.load())) continue;
+    const std::int64_t left = static_cast<std::int64_t>(row.not_after.load()) - now;
     reasons.push_back("the certificate " + row.file.get() +
-                      (left <= 0 ? " has expired: clients refuse it"
-                                 : " expires in " + std::to_string(left / (24 * 3600)) + " days"));
+                      (left <= 0 ? " has expired: clients refuse it" : " expires in " + time_left_text(left)));
   }
 }
 

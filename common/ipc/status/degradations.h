@@ -9,7 +9,7 @@
 namespace pronghorn {
 
 // Why the server is degraded, one sentence per reason: slots without a worker, stuck workers, workers without their
-// guardian, certificates that expire within 14 days, the distributor, Redis, draining. A slot that starts its first
+// guardian, certificates that should have been renewed by now, the distributor, Redis, draining. A slot that starts its first
 // worker is not a reason.
 [[nodiscard]] std::vector<std::string> degradations(const Scoreboard& board);
 

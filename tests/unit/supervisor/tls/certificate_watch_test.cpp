@@ -19,9 +19,11 @@ struct Fixture {
   Fixture() { open_log({"text", "info", directory / "log", "test"}); }
   ~Fixture() { open_log({"text", "info", "-", "test"}); }
 
-  static std::shared_ptr<const TlsMaterial> material(std::int64_t not_after, std::string doubt = {}) {
+  static std::shared_ptr<const TlsMaterial> material(std::int64_t not_after, std::string doubt = {},
+                                                     std::int64_t not_before = 0) {
     auto made = std::make_shared<TlsMaterial>();
-    made->certificates.push_back({.file = "/etc/a.pem", .names = {"example.org"}, .not_after = not_after});
+    made->certificates.push_back(
+        {.file = "/etc/a.pem", .names = {"example.org"}, .not_before = not_before, .not_after = not_after});
     if (!doubt.empty()) made->doubts.push_back(std::move(doubt));
     return made;
   }
@@ -79,12 +81,28 @@ TEST_CASE_METHOD(Fixture, "a renewed certificate is watched again", "[tls]") {
 // Of such certificates, nothing was logged any more when one had come near its end once.
 TEST_CASE_METHOD(Fixture, "a certificate that is renewed for a few days only is watched again", "[tls]") {
   watch.use(material(10 * kDay), 9 * kDay);
-  CHECK(lines("in 1 days") == 1);
+  CHECK(lines("in 24 hours") == 1);
   watch.use(material(16 * kDay), 10 * kDay);
   watch.tick(15 * kDay);
-  CHECK(lines("in 1 days") == 2);
+  CHECK(lines("in 24 hours") == 2);
   watch.tick(16 * kDay);
   CHECK(lines("has expired") == 1);
+}
+
+// With a fixed limit of 14 days, such a server was degraded for good, however well its certificates were renewed.
+TEST_CASE_METHOD(Fixture, "a short-lived certificate is told when a third of its lifetime is left", "[tls]") {
+  const auto now = static_cast<std::int64_t>(std::time(nullptr));
+  const auto of_six_days = [](std::int64_t not_after) { return material(not_after, {}, not_after - 6 * kDay); };
+  watch.use(of_six_days(now + 2 * kDay + 3600), now);
+  CHECK(degradations(board).empty());
+  CHECK(lines("expires at") == 0);
+  watch.tick(now + 2 * 3600);
+  CHECK(lines(", in 47 hours; renew it") == 1);
+  for (std::int64_t later = now; later < now + 2 * kDay; later += 60) watch.tick(later);
+  CHECK(lines("expires at") == 2);  // with 2 days and 1 day left
+  watch.use(of_six_days(now + 2 * kDay - 60), now);
+  REQUIRE(degradations(board).size() == 1);
+  CHECK(degradations(board)[0] == "the certificate /etc/a.pem expires in 47 hours");
 }
 
 TEST_CASE_METHOD(Fixture, "doubts are told again only when they change", "[tls]") {
