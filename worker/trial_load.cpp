@@ -1,5 +1,6 @@
 #include <uv.h>
 
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -26,15 +27,26 @@ namespace {
   std::_Exit(status);
 }
 
-void tell(MessageKind verdict, const std::string& reason) {
+void tell(MessageKind verdict, const std::string& reason, std::uint64_t number = 0) {
   uv_loop_t loop;
   uv_loop_init(&loop);
   {
     Channel channel(&loop, kChannelFd, {[](const ChannelMessage&, int) {}, [] {}});
-    channel.send({verdict, 0, reason});
+    channel.send({verdict, number, reason});
   }
   uv_run(&loop, UV_RUN_DEFAULT);
   uv_loop_close(&loop);
+}
+
+// Opens the logs as a worker does.
+void open_logs(const Config& config) {
+  try {
+    open_log({config.log_format, config.log_level, config.log_file, "check-app"});
+    const AccessLog access_log(config);
+  } catch (const std::exception& error) {
+    tell(MessageKind::failed, std::string(error.what()) + "; name a file that can be written", kLogsFailed);
+    leave(kExitCannotStart);
+  }
 }
 
 }  // namespace
@@ -43,9 +55,8 @@ void check_app(void (*setup)(App&)) {
   keep_descriptors_from_children();
   const Handover handover = read_handover();
   const auto row = std::make_unique<WorkerRow>();  // not in the scoreboard: this process does not serve
+  open_logs(handover.config);
   try {
-    open_log({handover.config.log_format, handover.config.log_level, handover.config.log_file, "check-app"});
-    const AccessLog access_log(handover.config);  // throws if it cannot be opened
     const ServedApp application(handover.config, *row,
                                 setup != nullptr ? setup : load_plugin(handover.config.app, handover.config.app_file));
     tell(MessageKind::ready, {});  // the status alone would not do: the application may have called exit(0)

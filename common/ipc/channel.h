@@ -24,10 +24,13 @@ namespace pronghorn {
 // it a moment later.
 inline constexpr std::chrono::seconds kStopHooksLimit{5};
 
+// In a `failed` message of the process that checks an application: not the application failed, but a log.
+inline constexpr std::uint64_t kLogsFailed = 1;
+
 enum class MessageKind : std::uint32_t {
   // worker to supervisor
   ready = 1,  // the application is loaded, on_start has finished, it accepts
-  failed,     // text: why the worker cannot start; it exits with status 3 next
+  failed,     // text: why the worker cannot start; it exits with status 3 next. number: kLogsFailed, or 0
   guardian,   // number: the pid of the worker's guardian, which is the supervisor's child. 0: there is none, so that
               // connections end with the worker; text: why
   // Of the quarantine; the texts are those of common/ipc/quarantine_table.h.

@@ -21,7 +21,7 @@ AppCheck::AppCheck(uv_loop_t* loop, Children& children, std::string program, int
 void AppCheck::start(const Config& config, std::uint32_t generation, Done done) {
   done_ = std::move(done);
   reason_.clear();
-  loads_ = false;
+  loads_ = is_of_logs_ = false;
   reason_ = spawn(config, generation);
   // `done` is never called from within start().
   if (!reason_.empty()) return limit_.start(Milliseconds(0));
@@ -35,7 +35,10 @@ std::string AppCheck::spawn(const Config& config, std::uint32_t generation) {
     Channel::Callbacks callbacks;
     callbacks.on_message = [this](const ChannelMessage& message, int fd) {
       if (fd >= 0) ::close(fd);
-      if (message.kind == MessageKind::failed) reason_ = message.text;
+      if (message.kind == MessageKind::failed) {
+        reason_ = message.text;
+        is_of_logs_ = message.number == kLogsFailed;
+      }
       if (message.kind == MessageKind::ready) loads_ = true;
     };
     channel_ = std::make_unique<Channel>(loop_, ours, std::move(callbacks));
@@ -68,7 +71,9 @@ void AppCheck::exited(const ChildExit& exit) {
   const Done done = std::move(done_);
   done_ = nullptr;
   const bool loads = loads_ && exit.signal == 0 && exit.status == 0 && reason_.empty();
-  done(loads ? "" : reason_.empty() ? describe(exit) : reason_);
+  if (loads) return done("");
+  if (is_of_logs_) return done(reason_);
+  done("the application does not load: " + (reason_.empty() ? describe(exit) : reason_));
 }
 
 }  // namespace pronghorn::supervisor

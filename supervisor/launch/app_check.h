@@ -17,7 +17,8 @@ namespace pronghorn::supervisor {
 // Context: supervisor, main thread. One check runs at a time.
 class AppCheck {
  public:
-  // `error` is empty when the application loads, otherwise one line.
+  // `error` is empty when the application loads, otherwise one line: "the application does not load: …", or what else
+  // keeps workers from starting, such as a log that cannot be opened.
   using Done = std::function<void(const std::string& error)>;
 
   AppCheck(uv_loop_t* loop, Children& children, std::string program, int scoreboard_fd);
@@ -39,7 +40,8 @@ class AppCheck {
   int pid_ = 0;
   std::unique_ptr<Channel> channel_;
   std::string reason_;
-  bool loads_ = false;  // the process has said so
+  bool loads_ = false;       // the process has said so
+  bool is_of_logs_ = false;  // `reason_` is about the logs, not about the application
   Timer limit_;
 };
 

@@ -128,7 +128,7 @@ void Rollouts::start_check(Direction direction) {
 void Rollouts::checked(const std::string& error) {
   if (stage_ != Stage::checking) return;
   if (given_up_) return finish("cancelled by a rollback");
-  if (!error.empty()) return finish("the application does not load: " + error);
+  if (!error.empty()) return finish(error);
   if (direction_ == Direction::forward) last_generation_ = next_.generation;
   stage_ = Stage::replacing;
   tell(waiters_, false, "");

@@ -54,7 +54,7 @@ void ProgramReplacement::state_checked(const std::string& error) {
 
 void ProgramReplacement::app_checked(const std::string& error) {
   if (!busy_) return;
-  if (!error.empty()) return fail("the application does not load: " + error);
+  if (!error.empty()) return fail(error);
   checked_ = true;
   checked_ms_ = monotonic_ms();
   schedule_();

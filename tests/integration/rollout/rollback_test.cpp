@@ -159,6 +159,19 @@ TEST_CASE("a reload to an application that crashes at load, or is never ready, c
   }
 }
 
+// It said that the application does not load.
+TEST_CASE("a reload whose log cannot be opened is refused with the file and the reason", "[rollback]") {
+  const Deployment deployment(1);
+  for (const std::string option : {"log_file", "access_log"}) {
+    write_file(deployment.file, option + " = \"/nonexistent/x.log\"\n");
+    const ProgramResult result = deployment.reload();
+    INFO(result.all());
+    CHECK(result.status == 1);
+    CHECK(says(result, "pronghorn: " + option + " /nonexistent/x.log: No such file or directory; name a file"));
+    CHECK(all_of_generation(deployment.server, 1));
+  }
+}
+
 TEST_CASE("reloads and rollbacks under load fail no request", "[rollback][load]") {
   const Deployment deployment(2);
   const ServerProcess& server = deployment.server;
