@@ -250,6 +250,33 @@ void check_endpoints(const Effective& effective) {
   }
 }
 
+// Each Unix socket needs a path of its own. Without this, the second of our own sockets would find the first one and
+// take it for that of another server.
+void check_socket_paths(const Effective& effective) {
+  const Config& config = effective.config;
+  constexpr std::string_view kUnix = "unix:";
+  std::vector<std::pair<std::string, std::string>> sockets;  // path, option
+  const auto add = [&](const std::string& option, const std::string& path) {
+    const std::string full = absolute(path);
+    const auto other = std::ranges::find(sockets, full, &std::pair<std::string, std::string>::first);
+    if (other != sockets.end()) {
+      const std::string what = other->second == "redis"  ? "the socket of the embedded Redis"
+                               : other->second == option ? "given twice"
+                                                         : "the socket of " + other->second + " as well";
+      throw UsageError(
+          fmt::format("{}: {}: {} is {}; choose another path", effective.sources.at(option), option, path, what));
+    }
+    sockets.emplace_back(full, option);
+  };
+  const auto add_address = [&](const std::string& option, const std::string& address) {
+    if (address.starts_with(kUnix)) add(option, address.substr(kUnix.size()));
+  };
+  if (config.redis == "embedded") add_address("redis", redis_address(config));
+  add("control", config.control);
+  for (const std::string& address : config.listen) add_address("listen", address);
+  add_address("admin", config.admin);
+}
+
 // Paths become absolute: the files are read again by each reload.
 void fill_redis_files(Effective& effective) {
   Config& config = effective.config;
@@ -304,6 +331,7 @@ Effective load_configuration(const ConfigInputs& inputs) {
     throw UsageError(fmt::format("{}: admin: {} is an address of listen as well; choose another port",
                                  effective.sources["admin"], config.admin));
   }
+  check_socket_paths(effective);
   check_endpoints(effective);
   check_session_cookie(effective);
   check_tls(effective);

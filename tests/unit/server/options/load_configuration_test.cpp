@@ -153,6 +153,25 @@ TEST_CASE("an invalid value is refused even where it is overridden", "[configura
   CHECK(refusal(inputs).find("is not a duration") != std::string::npos);
 }
 
+// The second socket took the first one for that of another server, or, before the embedded Redis, took its place.
+TEST_CASE("two Unix sockets with the same path are refused", "[configuration]") {
+  const auto refusal_of = [](const std::string& text) {
+    const File file("runtime_dir = \"/tmp/run\"\n" + text);
+    return refusal(with_file(file));
+  };
+  CHECK(refusal_of("listen = [\"unix:/tmp/s\"]\ncontrol = \"/tmp/s\"\n")
+            .ends_with("listen: /tmp/s is the socket of control as well; choose another path"));
+  CHECK(refusal_of("listen = [\"unix:/tmp/run/control.sock\"]\nredis = \"none\"\n")
+            .ends_with("listen: /tmp/run/control.sock is the socket of control as well; choose another path"));
+  CHECK(refusal_of("listen = [\"unix:/tmp/s\", \"unix:/tmp/./s\"]\n")
+            .ends_with("listen: /tmp/./s is given twice; choose another path"));
+  CHECK(refusal_of("listen = [\"unix:/tmp/s\"]\nadmin = \"unix:/tmp/x/../s\"\n")
+            .ends_with("admin: /tmp/x/../s is the socket of listen as well; choose another path"));
+  CHECK(refusal_of("listen = [\"unix:/tmp/run/redis.sock\"]\n")
+            .ends_with("listen: /tmp/run/redis.sock is the socket of the embedded Redis; choose another path"));
+  CHECK(refusal_of("listen = [\"unix:/tmp/run/redis.sock\"]\nredis = \"none\"\n") == "accepted");
+}
+
 TEST_CASE("a value of the wrong shape is refused", "[configuration]") {
   const File list("redis = [\"none\"]\nworkers = [1, 2]\n");
   CHECK(refusal(with_file(list)).find("workers: the option takes one value, not a list") != std::string::npos);
