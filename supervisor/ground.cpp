@@ -11,6 +11,7 @@
 #include <exception>
 #include <stdexcept>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -73,6 +74,20 @@ DirectoryLocks lock_directories(const Config& config) {
                 {{"data_dir", config.data_dir}, {"error", std::strerror(errno)}});
   }
   return locks;
+}
+
+// Most of it is never written, and takes no memory. But limits count the whole.
+Scoreboard new_scoreboard() {
+  try {
+    return Scoreboard::create();
+  } catch (const std::system_error& error) {
+    const bool file_size = error.code() == std::errc::file_too_large;
+    if (!file_size && error.code() != std::errc::not_enough_memory) throw;
+    throw ConfigurationError(fmt::format("{}; the server shares {} MiB with its workers: raise the limit of {}",
+                                         error.what(), (sizeof(ScoreboardMemory) >> 20) + 1,
+                                         file_size ? "file sizes (ulimit -f, LimitFSIZE=), or remove it"
+                                                   : "address space (ulimit -v, LimitAS=), or remove it"));
+  }
 }
 
 // A new build may have another layout. The old workers then write memory that nobody reads, until they are replaced.
@@ -160,12 +175,13 @@ Ground fresh_ground(const Config& config, std::vector<PassedSocket> passed, std:
     log_warning("closing a socket from the service manager: it is not bound to an address of --listen or --admin",
                 {{"name", socket.name}});
   }
+  Scoreboard board = new_scoreboard();
   auto own = std::make_shared<Config>(config);
   auto app = copy_app(*own, 1);
   return {.program = own_program(),
           .config = std::move(own),
           .app = std::move(app),
-          .board = Scoreboard::create(),
+          .board = std::move(board),
           .listeners = std::move(listeners),
           .admin_listeners = std::move(admin),
           .handoff = HandoffQueue::create(),

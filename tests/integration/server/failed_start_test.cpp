@@ -76,6 +76,22 @@ std::vector<std::string> serve_redis(const std::string& url) {
 
 }  // namespace
 
+// It said "cannot size the scoreboard: File too large".
+TEST_CASE("a limit that forbids the server's shared memory is reported with what to raise", "[start]") {
+  for (const auto& [limit, advice] :
+       {std::pair{"--fsize=1000000:", "raise the limit of file sizes (ulimit -f, LimitFSIZE=)"},
+        std::pair{"--as=300000000:", "raise the limit of address space (ulimit -v, LimitAS=)"}}) {
+    const TempDir directory;
+    const ProgramResult result =
+        run_program({"prlimit", limit, program_path(), "serve", app_path("demo"), "--listen", "127.0.0.1:0", "--redis",
+                     "none", "--runtime-dir", directory / "run", "--data-dir", directory / "data"});
+    INFO(result.all());
+    CHECK(result.status == 2);
+    CHECK(result.err.find(advice) != std::string::npos);
+    CHECK(lines_with(result.err, "").size() == 1);
+  }
+}
+
 TEST_CASE("an invalid command line is reported in one line, status 2", "[start]") {
   for (const BadStart& start : std::vector<BadStart>{
            {"unknown option", serve({"--drain-timout", "3s"}), 2, {"--drain-timout", "--drain-timeout"}},
