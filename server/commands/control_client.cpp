@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -21,8 +22,11 @@ using Clock = std::chrono::steady_clock;
 using Deadline = std::optional<Clock::time_point>;
 
 constexpr std::size_t kMaxAnswer = 16 << 20;
+constexpr std::chrono::milliseconds kConnectLimit{10'000};
+constexpr const char* kNoAnswer = "the server does not answer on its control socket; it may be stopped or overloaded";
 
-Fd connect_to(const std::string& path) {
+// A server that accepts nothing has a full queue sooner or later: waits for a place in it, at most `limit`.
+Fd connect_to(const std::string& path, std::chrono::milliseconds limit = kConnectLimit) {
   Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!socket) throw ControlError(fmt::format("cannot create a socket: {}", std::strerror(errno)));
   sockaddr_un address{};
@@ -31,7 +35,15 @@ Fd connect_to(const std::string& path) {
     throw ControlError(fmt::format("control socket {}: the path is too long", path));
   }
   std::memcpy(address.sun_path, path.data(), path.size());
+  const timeval patience{.tv_sec = limit.count() / 1000, .tv_usec = limit.count() % 1000 * 1000};
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
   if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0) return socket;
+  if (errno == EAGAIN) throw ControlError(kNoAnswer);
+  if (errno == EACCES) {
+    throw ControlError(
+        fmt::format("the control socket {} may not be opened: {}; run this as the server's user, or as root", path,
+                    std::strerror(errno)));
+  }
   const bool nobody = errno == ENOENT || errno == ECONNREFUSED || errno == ENOTDIR;
   throw ControlError(fmt::format("no server answers at {}{}{}; start one, or name its socket with --control PATH", path,
                                  nobody ? "" : ": ", nobody ? "" : std::strerror(errno)));
@@ -58,8 +70,7 @@ void wait_readable(const Fd& socket, const Deadline& deadline) {
     pollfd waiting{.fd = socket.get(), .events = POLLIN, .revents = 0};
     const int ready = ::poll(&waiting, 1, timeout);
     if (ready > 0) return;
-    if (ready == 0 && Clock::now() >= *deadline)
-      throw ControlError("the server does not answer on its control socket; it may be stopped or overloaded");
+    if (ready == 0 && Clock::now() >= *deadline) throw ControlError(kNoAnswer);
     if (ready < 0 && errno != EINTR)
       throw ControlError(fmt::format("cannot wait for the server: {}", std::strerror(errno)));
   }
@@ -86,7 +97,7 @@ std::string receive_line(const Fd& socket, const Deadline& deadline) {
 nlohmann::json ask_server(const std::string& path, const ControlRequest& request,
                           std::optional<std::chrono::milliseconds> limit) {
   const Deadline deadline = limit ? Deadline(Clock::now() + *limit) : std::nullopt;
-  const Fd socket = connect_to(path);
+  const Fd socket = connect_to(path, limit.value_or(kConnectLimit));
   nlohmann::json message{{"command", request.command}};
   if (!request.argument.empty()) message["argument"] = request.argument;
   if (request.wait) message["wait"] = true;

@@ -26,7 +26,8 @@ struct ControlRequest {
 };
 
 // Sends the request to the socket at `path` and returns the answer, whose "ok" is true. Blocks until the server
-// answers, at most `limit` (absent: until the server answers or exits). Throws ControlError.
+// answers, at most `limit` (absent: until the server answers or exits; but 10 s until it can be reached). Throws
+// ControlError.
 [[nodiscard]] nlohmann::json ask_server(const std::string& path, const ControlRequest& request,
                                         std::optional<std::chrono::milliseconds> limit = std::chrono::seconds(10));
 

@@ -10,8 +10,11 @@
 #include <string>
 #include <thread>
 
+#include "common/fd.h"
 #include "support/catch.h"
+#include "support/temp_dir.h"
 
+using namespace pronghorn;
 using namespace pronghorn::server;
 using namespace std::chrono_literals;
 namespace fs = std::filesystem;
@@ -103,4 +106,19 @@ TEST_CASE("a server that answers nonsense, nothing or not at all is an error", "
   CHECK(refusal(cut.path()).find("without an answer") != std::string::npos);
   const OneAnswer silent("");
   CHECK(refusal(silent.path()).find("does not answer") != std::string::npos);
+}
+
+// connect() waited for ever: "pronghorn status" of a monitoring job hung once a few before it had filled the queue.
+TEST_CASE("a server whose queue is full, because it accepts nothing, is an error", "[control_client]") {
+  const test::TempDir folder;
+  const std::string path = folder / "control.sock";
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::strncpy(address.sun_path, path.c_str(), sizeof(address.sun_path) - 1);
+  const Fd stopped(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  REQUIRE(::bind(stopped.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+  REQUIRE(::listen(stopped.get(), 0) == 0);
+  const Fd first(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  REQUIRE(::connect(first.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+  CHECK(refusal(path).find("does not answer") != std::string::npos);
 }
