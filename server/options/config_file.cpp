@@ -44,8 +44,8 @@ std::optional<std::string> scalar_text(const toml::node& node) {
 // As an option has it: an octal number stays one, because only that of unix_mode is written so.
 std::optional<std::string> option_text(const toml::node& node) {
   const toml::value<std::int64_t>* const number = node.as_integer();
-  if (number == nullptr || (number->flags() & toml::value_flags::format_as_octal) == toml::value_flags::none)
-    return scalar_text(node);
+  constexpr auto kBases = toml::value_flags::format_as_hexadecimal;  // has the bits of octal and binary
+  if (number == nullptr || (number->flags() & kBases) != toml::value_flags::format_as_octal) return scalar_text(node);
   return fmt::format("0o{:o}", number->get());
 }
 

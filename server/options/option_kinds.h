@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <functional>
 #include <string>
@@ -262,9 +263,24 @@ inline void accept_path(const std::string& value) {
   if (value.empty()) throw BadValue("\"\" is not a path; give one, or omit the option");
 }
 
-// "off" would be a file of that name.
+// Whoever writes such a word does not mean a file of that name.
+inline bool is_switch(std::string_view value) noexcept {
+  constexpr std::array<std::string_view, 6> kWords{"on", "off", "true", "false", "yes", "no"};
+  return std::find(kWords.begin(), kWords.end(), value) != kWords.end();
+}
+
 inline void accept_log_file(const std::string& value) {
-  if (value == "off") throw BadValue("the log cannot be off; use - for standard error, or /dev/null");
+  if (is_switch(value)) {
+    throw BadValue(value == "off" ? "the log cannot be off; use - for standard error, or /dev/null"
+                                  : in_quotes(value) + " is not a path; use - for standard error, or a file");
+  }
+  accept_path(value);
+}
+
+inline void accept_access_log(const std::string& value) {
+  if (value != "off" && is_switch(value)) {
+    throw BadValue(in_quotes(value) + " is not a path; use - for standard output, off, or a file");
+  }
   accept_path(value);
 }
 

@@ -217,7 +217,7 @@ std::vector<Option> make_options() {
       text({"log_file", kLogging, "Destination of the log: a file, or - for standard error."}, "-|FILE",
            &Config::log_file, accept_log_file),
       text({"access_log", kLogging, "One line per request: to a file, to - (standard output), or off."}, "-|off|FILE",
-           &Config::access_log, accept_path),
+           &Config::access_log, accept_access_log),
       access_log_format({"access_log_format", kLogging,
                          "text, combined, json, or a pattern such as '%h \"%r\" %s %b %D'. auto: json if log_format is "
                          "json, else text."}),

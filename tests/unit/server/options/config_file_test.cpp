@@ -38,6 +38,14 @@ TEST_CASE("an octal number of the file is a mode as it is written", "[config_fil
   CHECK(file.app_settings.at("mask") == "18");
 }
 
+// max_body = 0x1000 was refused as "0o10000".
+TEST_CASE("a number in another base is the same number", "[config_file]") {
+  const ConfigFile file = parse_config("max_body = 0x1000\nworkers = 0b10\n", "x.toml");
+  REQUIRE(file.values.size() == 2);
+  CHECK(file.values[0].values == std::vector<std::string>{"4096"});
+  CHECK(file.values[1].values == std::vector<std::string>{"2"});
+}
+
 TEST_CASE("the application's settings are scalars as text", "[config_file]") {
   const ConfigFile file = parse_config(
       "[app]\ntext = \"hi\"\nnumber = 7\nhalf = 0.5\nyes = true\nday = 2026-11-22\n\"odd key\" = \"\"\n", "x.toml");

@@ -189,6 +189,14 @@ TEST_CASE("a value of the wrong shape is refused", "[configuration]") {
   CHECK(refusal(with_file(off)) == "accepted");
   const File no_log("log_file = \"off\"\n");
   CHECK(refusal(with_file(no_log)).find("log_file: the log cannot be off") != std::string::npos);
+  // They made files of that name.
+  for (const char* word : {"true", "false", "\"on\"", "\"no\""}) {
+    const File access_log(std::string("access_log = ") + word + "\n");
+    CHECK(refusal(with_file(access_log)).find(" is not a path; use - for standard output, off, or a") !=
+          std::string::npos);
+    const File log_file(std::string("log_file = ") + word + "\n");
+    CHECK(refusal(with_file(log_file)).find(" is not a path; use - for standard error, or a") != std::string::npos);
+  }
   const File control("log_file = \"a\\u0000b\"\n");
   CHECK(refusal(with_file(control)).find("control character") != std::string::npos);
 }
