@@ -11,6 +11,9 @@ namespace pronghorn::supervisor {
 
 void SocketFiles::look() {
   errors_.clear();
+  for (const int pid : std::exchange(missed_, {})) {
+    if (const WorkerEntry* const worker = parts_.workers.slots().find(pid)) send_all(*worker);
+  }
   try {
     if (!parts_.runtime_dir.empty() && !file_id(parts_.runtime_dir)) {
       make_private_directory(parts_.runtime_dir, "runtime_dir");
@@ -40,18 +43,24 @@ void SocketFiles::look_at(Listeners& listeners) {
     for (std::uint32_t slot = 0; slot < kMaxSlots; ++slot) {
       const WorkerEntry* const worker = parts_.workers.slots().ready_worker(slot);
       if (worker == nullptr || listeners_of(slot) != &listeners) continue;
-      parts_.workers.send(worker->pid, {MessageKind::listener, 0, {}}, listener.fd);
+      if (!parts_.workers.send(worker->pid, {MessageKind::listener, 0, {}}, listener.fd)) missed_.insert(worker->pid);
     }
   }
 }
 
-// It may have inherited the new ones: one of them twice does no harm.
 void SocketFiles::ready(const WorkerEntry& worker) {
+  if (worker.started_ms <= restored_ms_) send_all(worker);
+}
+
+// It may have some of them: one that comes twice replaces itself.
+void SocketFiles::send_all(const WorkerEntry& worker) {
   const Listeners* const listeners = listeners_of(worker.slot);
-  if (listeners == nullptr || worker.started_ms > restored_ms_) return;
+  if (listeners == nullptr) return;
   for (const Listeners::Listener& listener : listeners->all()) {
     if (!listeners->addresses()[listener.address].is_unix) continue;
-    parts_.workers.send(worker.pid, {MessageKind::listener, 0, {}}, listener.fd);
+    if (parts_.workers.send(worker.pid, {MessageKind::listener, 0, {}}, listener.fd)) continue;
+    missed_.insert(worker.pid);
+    return;
   }
 }
 

@@ -38,10 +38,13 @@ class SocketFiles {
 
  private:
   void look_at(Listeners& listeners);
+  // Tells the process of all its Unix sockets. If its channel is full, the next look() does it.
+  void send_all(const WorkerEntry& worker);
   [[nodiscard]] Listeners* listeners_of(std::uint32_t slot) const noexcept;
 
   Parts parts_;
   std::uint64_t restored_ms_ = 0;  // the last time; 0: never
+  std::set<int> missed_;           // processes that do not know all sockets
   std::set<std::string> errors_;   // of this look
   std::set<std::string> told_;
 };

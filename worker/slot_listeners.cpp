@@ -5,6 +5,7 @@
 #include <exception>
 
 #include "common/log.h"
+#include "worker/net/accept/acceptor.h"
 
 namespace pronghorn::worker {
 
@@ -14,6 +15,7 @@ void SlotListeners::listen_to(std::uint32_t slot, bool covered) {
     // Other workers accept from this queue too. Without the flag, all of them would wake for each client.
     const bool shared = covered || listener.is_unix || handover_.config.balance == Balance::shared;
     http_.listen(listener, shared);
+    if (listener.is_unix) unix_.push_back(listener.fd);
   }
 }
 
@@ -42,6 +44,13 @@ void SlotListeners::uncover(std::uint32_t slot) noexcept {
 void SlotListeners::add_unix(int fd) noexcept {
   try {
     http_.listen({.address = {}, .slot = handover_.slot, .fd = fd, .is_unix = true, .is_https = false}, true);
+    std::erase_if(unix_, [this, fd](int old) {
+      if (!is_replaced(old, fd)) return false;
+      http_.stop_listening(old);
+      ::close(old);
+      return true;
+    });
+    unix_.push_back(fd);
   } catch (const std::exception& error) {
     ::close(fd);
     log_warning("cannot accept connections from a Unix socket that was restored", {{"error", error.what()}});

@@ -21,7 +21,8 @@ class SlotListeners {
   // `is_https`: of that listener.
   void cover(std::uint32_t slot, int fd, bool is_https) noexcept;
   void uncover(std::uint32_t slot) noexcept;
-  // Accepts from this Unix socket too, for all slots, as long as the worker lives. Takes the descriptor over.
+  // Accepts from this Unix socket too, for all slots, and no longer from the one that it replaces. Takes the descriptor
+  // over.
   void add_unix(int fd) noexcept;
 
  private:
@@ -30,6 +31,7 @@ class SlotListeners {
   const Handover& handover_;
   HttpServer& http_;
   std::vector<InheritedListener> lent_;  // of newer slots, while they are covered
+  std::vector<int> unix_;                // Unix sockets that this worker accepts from
 };
 
 }  // namespace pronghorn::worker

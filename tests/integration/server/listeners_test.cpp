@@ -66,6 +66,30 @@ TEST_CASE("a Unix socket whose file was deleted is bound again, for workers that
   }
 }
 
+// Each time cost every process that accepts two descriptors, for the old socket and for watching it.
+TEST_CASE("binding a deleted Unix socket again costs no descriptors", "[listen]") {
+  for (const std::string balance : {"reuseport", "round-robin"}) {
+    INFO(balance);
+    const TempDir directory;
+    const std::string path = directory / "http.sock";
+    const ServerProcess server({.workers = 2, .listen = {"unix:" + path}, .arguments = {"--balance", balance}});
+    const auto descriptors = [&] {
+      std::size_t count = 0;
+      for (const pid_t pid : server.processes()) count += open_descriptors(pid);
+      return count;
+    };
+    CHECK(get(server.address(), "/hello").status == 200);
+    const std::size_t before = descriptors();
+    constexpr int kTimes = 5;
+    for (int i = 0; i < kTimes; ++i) {
+      delete_file(path);
+      CHECK(get(server.address(), "/hello").status == 200);
+    }
+    // Fewer than one each time, in all processes together: a first request may open something that stays.
+    CHECK(eventually(10s, [&] { return descriptors() < before + kTimes; }));
+  }
+}
+
 TEST_CASE("the Unix socket of the admin process is bound again when its file was deleted", "[listen]") {
   const TempDir directory;
   const std::string path = directory / "admin.sock";

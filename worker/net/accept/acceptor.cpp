@@ -2,7 +2,9 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/epoll.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -33,6 +35,19 @@ int make_exclusive(int listener) {
 }
 
 }  // namespace
+
+bool is_replaced(int old, int fresh) noexcept {
+  const auto name_of = [](int fd, sockaddr_un& name) {
+    socklen_t size = sizeof name;
+    return ::getsockname(fd, reinterpret_cast<sockaddr*>(&name), &size) == 0 && name.sun_family == AF_UNIX;
+  };
+  sockaddr_un old_name{};
+  sockaddr_un fresh_name{};
+  if (!name_of(old, old_name) || !name_of(fresh, fresh_name)) return false;
+  if (std::strncmp(old_name.sun_path, fresh_name.sun_path, sizeof old_name.sun_path) != 0) return false;
+  pollfd queue{.fd = old, .events = POLLIN, .revents = 0};
+  return ::poll(&queue, 1, 0) == 0;
+}
 
 Acceptor::Acceptor(uv_loop_t* loop, int listener, bool exclusive, WorkerRow& row, AcceptPauses& pauses,
                    Accepted accepted)

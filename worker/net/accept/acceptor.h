@@ -13,6 +13,10 @@
 
 namespace pronghorn::worker {
 
+// Whether the Unix socket `fresh` has the name of `old`, whose file is gone then, and nobody waits in the queue of `old`:
+// nobody will any more. Also true of two descriptors for one socket with an empty queue.
+[[nodiscard]] bool is_replaced(int old, int fresh) noexcept;
+
 // Not uv_listen(): this class decides what happens when descriptors run out, and how many clients are accepted in one
 // turn of the loop. The listening socket belongs to the supervisor; closing the worker's copy does not close its queue.
 //
@@ -31,6 +35,7 @@ class Acceptor {
   Acceptor& operator=(const Acceptor&) = delete;
   ~Acceptor();
 
+  [[nodiscard]] int listener() const noexcept { return listener_; }
   // Both may be called at any time, also twice.
   void start() noexcept;
   void stop() noexcept;
