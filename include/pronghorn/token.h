@@ -176,7 +176,8 @@ class PRONGHORN_API Tokens {
 
   // Exchanges a refresh token, which comes from a client, for a new pair; the old one is used from now on. One round
   // trip. Throws HttpError 401 with WWW-Authenticate if it is malformed, unknown, expired or revoked, and if it was
-  // used before: that also ends its family, with all its access tokens, and is logged.
+  // used before: that also ends its family, with all its access tokens, and is logged. Those of Tokens with another
+  // issuer or audience are unknown.
   //
   // There is no grace period in which a used token is accepted again, because it would help a thief as much as a client
   // that sends two requests at a time. A client must refresh once, and use the result for all its requests. A client

@@ -353,7 +353,7 @@ void measure_tokens() {
   measure_repeated("token", {"a", ".", "a.", "AAAA", "=", "eyJh"}, [](std::string_view text) {
     static_cast<void>(verify_jwt(text, keys, {.issuer = "a", .audience = "", .leeway = 0, .needs_id = false}, 0));
     static_cast<void>(decode_base64(text));
-    static_cast<void>(parse_refresh_token(text));
+    static_cast<void>(parse_refresh_token(text, "shop"));
     static_cast<void>(parse_password_hash("$scrypt$ln=" + std::string(text)));
     static_cast<void>(split_words(text));
   });

@@ -92,6 +92,7 @@ HttpError invalid_token(std::string_view description, std::string_view realm) {
 
 TokenService::TokenService(TokenOptions options)
     : options_(std::move(options)),
+      owner_(std::to_string(options_.issuer.size()) + " " + options_.issuer + options_.audience),
       rules_{.issuer = options_.issuer,
              .audience = options_.audience,
              .leeway = options_.leeway.count(),
@@ -209,7 +210,7 @@ Task<TokenPair> TokenService::issue(Request& request, std::string subject, std::
     pair.access = sign(content, "");
     co_return pair;
   }
-  const worker::RefreshToken first = worker::new_refresh_token();
+  const worker::RefreshToken first = worker::new_refresh_token(owner_);
   pair.access = sign(content, first.family);
   pair.refresh = first.text;
   co_await store_of(request).begin_family(first.family, first.digest, content, options_.refresh, options_.family);
@@ -219,7 +220,7 @@ Task<TokenPair> TokenService::issue(Request& request, std::string subject, std::
 // Of several cookies the token that is good: another one would fail the request, or even end its own family. If none is,
 // one that was used, because that is told.
 Task<std::optional<worker::RefreshToken>> TokenService::pick(Request& request, std::string text) {
-  std::vector<worker::RefreshToken> presented = worker::parse_refresh_tokens(text);
+  std::vector<worker::RefreshToken> presented = worker::parse_refresh_tokens(text, owner_);
   if (presented.empty()) co_return std::nullopt;
   std::size_t chosen = 0;
   auto best = worker::TokenStore::Standing::unknown;
@@ -307,7 +308,7 @@ Task<void> TokenService::revoke_family(Token token) {
 
 Task<void> TokenService::revoke_family(Request& request, std::string text) {
   require_refresh_tokens();
-  for (const worker::RefreshToken& presented : worker::parse_refresh_tokens(text)) {
+  for (const worker::RefreshToken& presented : worker::parse_refresh_tokens(text, owner_)) {
     co_await store_of(request).end_family(presented.family, options_.access + 2 * options_.leeway);
     mark_family_revoked(presented.family);
   }

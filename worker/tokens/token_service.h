@@ -61,6 +61,7 @@ class TokenService {
   void mark_family_revoked(std::string_view family);
 
   TokenOptions options_;
+  std::string owner_;  // whose refresh tokens they are: those of the same issuer and audience
   worker::TokenRules rules_;
   std::shared_ptr<KeyRing> keys_;  // null until load_keys has been called
   worker::KeyLoader loader_;

@@ -131,7 +131,7 @@ std::string Tokens::refresh_cookie(const Request& request) const {
   require_cookie(options);
   std::string tokens;
   for (const std::string_view cookie : request.cookies(refresh_cookie_name(options))) {
-    if (!worker::parse_refresh_token(cookie)) continue;
+    if (!worker::is_refresh_token(cookie)) continue;
     tokens.append(tokens.empty() ? "" : " ").append(cookie);
   }
   return tokens;

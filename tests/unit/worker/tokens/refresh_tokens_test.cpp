@@ -54,6 +54,25 @@ TEST_CASE("refresh tokens that were not issued are refused and end nothing", "[t
   CHECK(shop.refresh(good).status == 200);
 }
 
+// Whoever has logged in to one of an application's two logins could exchange the token at the other one: for an access
+// token of an issuer or audience that has never issued one to this user.
+TEST_CASE("a refresh token is good only for its issuer and audience", "[token]") {
+  TokenShop shop;
+  const auto other = [&](const std::string& issuer, const std::string& audience) {
+    TokenOptions options = shop_options();
+    options.issuer = issuer;
+    options.audience = audience;
+    return options;
+  };
+  for (const auto& [issuer, audience] : {std::pair("staff", ""), {"shop", "staff"}, {"sho", "p"}}) {
+    TokenShop staff(other(issuer, audience), shop.redis.url());
+    const std::string refresh = shop.login().at("refresh");
+    CHECK(staff.refresh(refresh).status == 401);
+    CHECK(staff.client.post("/logout", refresh).status == 204);
+    CHECK(shop.refresh(refresh).status == 200);
+  }
+}
+
 // As for access tokens: a stale cookie of a longer path comes first. If that were presented, the client would be logged
 // out, and its own stale token would count as stolen.
 TEST_CASE("of several refresh cookies the one that is good is exchanged", "[token]") {
