@@ -3,10 +3,10 @@
 
 #include "fuzz/fuzz_target.h"
 #include "worker/fields/characters.h"
+#include "worker/fields/origin.h"
 #include "worker/fields/text.h"
 #include "worker/websocket/handshake/deflate_offer.h"
 #include "worker/websocket/handshake/handshake.h"
-#include "worker/websocket/handshake/origin.h"
 
 namespace pronghorn::fuzz::handshake {
 

@@ -18,6 +18,8 @@
 #include "worker/fields/characters.h"
 #include "worker/fields/host.h"
 #include "worker/fields/methods.h"
+#include "worker/fields/origin.h"
+#include "worker/fields/sole_value.h"
 #include "worker/fields/text.h"
 #include "worker/forms/multipart_parser.h"
 
@@ -134,13 +136,16 @@ class Csrf {
   // What speaks against the sender, as the browser names it; null if nothing does. Browsers do not let pages set either
   // field; a client that sends neither is an old browser, or none.
   [[nodiscard]] const char* foreign_sender(const Request& request) const {
-    const auto origin = request.header("origin");
-    if (origin && std::ranges::find(origins_, *origin) != origins_.end()) return nullptr;
-    if (const auto site = request.header("sec-fetch-site")) {
-      return *site == "same-origin" || *site == "none" ? nullptr : "a page of another site has sent this request";
+    const auto [origin, origins] = worker::sole_value(request.headers(), "origin");
+    if (origins == 1 && std::ranges::find(origins_, origin) != origins_.end()) return nullptr;
+    const auto [site, sites] = worker::sole_value(request.headers(), "sec-fetch-site");
+    if (sites > 0) {
+      const bool own = sites == 1 && (site == "same-origin" || site == "none");
+      return own ? nullptr : "a page of another site has sent this request";
     }
-    if (!origin || is_own(request, *origin)) return nullptr;
-    return "a page of another origin has sent this request";
+    if (origins == 0) return nullptr;
+    const bool own = origins == 1 && worker::comes_from(origin, request.host(), request.scheme() == "https");
+    return own ? nullptr : "a page of another origin has sent this request";
   }
 
   // The token that the client sent; empty if it sent none.
@@ -156,12 +161,6 @@ class Csrf {
   }
 
  private:
-  static bool is_own(const Request& request, std::string_view origin) {
-    const std::string_view scheme = request.scheme();
-    if (!origin.starts_with(scheme) || !origin.substr(scheme.size()).starts_with("://")) return false;
-    return worker::equal_ignoring_case(origin.substr(scheme.size() + 3), request.host());
-  }
-
   std::string field_;
   std::string header_;
   std::vector<std::string> origins_;

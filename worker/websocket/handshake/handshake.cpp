@@ -7,10 +7,10 @@
 #include "worker/crypto/base64.h"
 #include "worker/crypto/evp.h"
 #include "worker/fields/characters.h"
+#include "worker/fields/origin.h"
 #include "worker/fields/sole_value.h"
 #include "worker/fields/text.h"
 #include "worker/websocket/handshake/deflate_offer.h"
-#include "worker/websocket/handshake/origin.h"
 
 namespace pronghorn::worker {
 namespace {

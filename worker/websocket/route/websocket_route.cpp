@@ -6,7 +6,7 @@
 
 #include "pronghorn/websocket.h"
 #include "worker/fields/characters.h"
-#include "worker/websocket/handshake/origin.h"
+#include "worker/fields/origin.h"
 #include "worker/websocket/protocol/frame.h"
 #include "worker/websocket/route/socket_entry.h"
 

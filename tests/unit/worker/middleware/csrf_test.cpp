@@ -139,6 +139,29 @@ TEST_CASE("a request that another site has sent is forbidden even with the token
   CHECK(shop.buy(token, {{"Origin", "https://partner.example"}, {"Sec-Fetch-Site", "cross-site"}}) == 200);
 }
 
+// Browsers name no default port in Origin, but proxies do in X-Forwarded-Host, and some clients in Host.
+TEST_CASE("a page of the application is its own also if the host names the default port", "[csrf]") {
+  Shop shop;
+  const std::string token = shop.token();
+  CHECK(shop.buy(token, {{"Origin", "http://shop.example"}, {"Host", "shop.example:80"}}) == 200);
+  CHECK(shop.buy(token, {{"Origin", "http://shop.example"}, {"Host", "Shop.example:"}}) == 200);
+  CHECK(shop.buy(token, {{"Origin", "http://[::1]"}, {"Host", "[::1]:80"}}) == 200);
+  CHECK(shop.buy(token, {{"Origin", "http://shop.example:8080"}, {"Host", "shop.example:8080"}}) == 200);
+  CHECK(shop.buy(token, {{"Origin", "http://shop.example:8080"}, {"Host", "shop.example"}}) == 403);
+  CHECK(shop.buy(token, {{"Origin", "http://shop.example"}, {"Host", "shop.example:443"}}) == 403);
+  shop.client.over_tls();
+  const std::string secure = shop.token();
+  CHECK(shop.buy(secure, {{"Origin", "https://shop.example"}, {"Host", "shop.example:443"}}) == 200);
+  CHECK(shop.buy(secure, {{"Origin", "http://shop.example"}, {"Host", "shop.example:443"}}) == 403);
+}
+
+TEST_CASE("a request with two fields that say who has sent it is forbidden", "[csrf]") {
+  Shop shop;
+  const std::string token = shop.token();
+  CHECK(shop.buy(token, {{"Sec-Fetch-Site", "same-origin"}, {"Sec-Fetch-Site", "cross-site"}}) == 403);
+  CHECK(shop.buy(token, {{"Origin", "http://a"}, {"Origin", "http://b"}, {"Host", "a"}}) == 403);
+}
+
 TEST_CASE("CSRF options that make no sense end the start", "[csrf]") {
   CHECK_THROWS_AS(csrf({.field = ""}), std::invalid_argument);
   CHECK_THROWS_AS(csrf({.header = "a b"}), std::invalid_argument);

@@ -1,4 +1,4 @@
-#include "worker/websocket/handshake/origin.h"
+#include "worker/fields/origin.h"
 
 #include <charconv>
 #include <cstdint>
