@@ -59,9 +59,11 @@ char* write_head(char* out, const Response& response, const ResponseFraming& fra
   if (framing.chunked) cursor.put("Transfer-Encoding: chunked\r\n");
   if (framing.close) cursor.put("Connection: close\r\n");
   if (framing.keep_alive_1_0) cursor.put("Connection: keep-alive\r\n");
-  if (response.status() == 101 || response.status() == 426) [[unlikely]]
-    cursor.put("Connection: Upgrade\r\n");
-  if (!fields.empty()) cursor.put(fields);
+  if (!fields.empty()) {
+    if (response.header("Upgrade")) [[unlikely]]  // RFC 9110 section 7.8
+      cursor.put("Connection: Upgrade\r\n");
+    cursor.put(fields);
+  }
   cursor.put("\r\n");
   return cursor.end();
 }

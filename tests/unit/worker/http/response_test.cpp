@@ -114,6 +114,21 @@ TEST_CASE("Date and Server of the application replace ours, however they are spe
   CHECK(out.find("\r\nSERVER: mine\r\n") != std::string::npos);
 }
 
+// RFC 9110 section 7.8. A proxy that does not know the option would pass Upgrade on.
+TEST_CASE("whatever the status, Upgrade comes with its connection option", "[http][response]") {
+  const auto head_of = [](const Response& response) {
+    std::string out;
+    worker::append_response_head(out, response, {.content_length = 5, .close = true});
+    return out;
+  };
+  for (const int status : {200, 404, 426}) {
+    const std::string head = head_of(text("hello", status).set("upgrade", "h2c"));
+    CHECK(head.find("\r\nConnection: Upgrade\r\n") != std::string::npos);
+    CHECK(head.find("\r\nConnection: close\r\n") != std::string::npos);
+  }
+  CHECK(head_of(text("hello").set("X-Upgrade", "h2c")).find("Connection: Upgrade") == std::string::npos);
+}
+
 TEST_CASE("a traceparent of the application replaces ours", "[http][response]") {
   const auto head_of = [](const Response& response) {
     std::string out;
