@@ -82,13 +82,13 @@ class Suspension {
   bool suspended_ = false;
 };
 
-// Throws std::logic_error: what it was used for cannot work with this task.
-[[noreturn]] PRONGHORN_API void throw_task_misused(bool empty);
+// Throws std::logic_error: what it was used for cannot work with this task. Null: a task without a coroutine.
+[[noreturn]] PRONGHORN_API void throw_task_misused(std::coroutine_handle<> task);
 
 struct StartChildren;
 
 struct PromiseBase {
-  std::coroutine_handle<> continuation = std::noop_coroutine();
+  std::coroutine_handle<> continuation;  // null until the coroutine is started
   std::exception_ptr error;
   bool* destroyed = nullptr;  // set to true when the coroutine is destroyed
 
@@ -162,8 +162,8 @@ inline constexpr bool kIsCoroutineHandle<std::coroutine_handle<P>> = true;
 }  // namespace detail
 
 // A coroutine that starts when it is awaited; co_await returns its T or throws what escaped it. Move-only. The
-// destructor destroys the coroutine at its suspension point. Awaiting a task that is empty (moved from) or has ended
-// throws std::logic_error.
+// destructor destroys the coroutine at its suspension point. Awaiting a task that is empty (moved from), runs already or
+// has ended throws std::logic_error.
 template <class T>
 class [[nodiscard]] Task {
  public:
@@ -195,18 +195,18 @@ class [[nodiscard]] Task {
   // For code that drives a task from outside a coroutine: runs it up to its first suspension. `continuation` is resumed
   // when it ends. Call at most once.
   void start(std::coroutine_handle<> continuation = std::noop_coroutine()) {
-    require_coroutine();
+    require_unstarted();
     coroutine_.promise().continuation = continuation;
     coroutine_.resume();
   }
   // The result of a task that is done(), or the exception that escaped it. Call at most once.
   T take() {
-    if (!coroutine_) detail::throw_task_misused(true);
+    if (!coroutine_) detail::throw_task_misused(nullptr);
     return coroutine_.promise().take();
   }
 
   auto operator co_await() && {
-    require_coroutine();
+    require_unstarted();
     struct Awaiter {
       std::coroutine_handle<promise_type> coroutine;
       [[nodiscard]] bool await_ready() const noexcept { return false; }
@@ -215,6 +215,7 @@ class [[nodiscard]] Task {
       bool await_suspend(std::coroutine_handle<> waiting) const {
         auto awaited = coroutine;
         bool destroyed = false;
+        awaited.promise().continuation = std::noop_coroutine();
         awaited.promise().destroyed = &destroyed;
         awaited.resume();
         if (destroyed) return true;  // what it awaited destroyed the whole chain, this awaiter too
@@ -242,10 +243,10 @@ class [[nodiscard]] Task {
   }
 
  private:
-  // Resuming what is not there, or has ended, would end the worker.
-  void require_coroutine() const {
-    if (!coroutine_ || coroutine_.done()) [[unlikely]]
-      detail::throw_task_misused(!coroutine_);
+  // Resuming what is not there, waits for something else or has ended would end the worker.
+  void require_unstarted() const {
+    if (!coroutine_ || coroutine_.promise().continuation) [[unlikely]]
+      detail::throw_task_misused(coroutine_);
   }
 
   std::coroutine_handle<promise_type> coroutine_;

@@ -9,9 +9,10 @@
 
 namespace pronghorn::detail {
 
-void throw_task_misused(bool empty) {
-  throw std::logic_error(empty ? "an empty Task was awaited: it has no coroutine, or was moved from"
-                               : "a Task that had ended was awaited for the second time");
+void throw_task_misused(std::coroutine_handle<> task) {
+  if (!task) throw std::logic_error("an empty Task was awaited: it has no coroutine, or was moved from");
+  throw std::logic_error(task.done() ? "a Task that had ended was awaited for the second time"
+                                     : "a Task that was still running was awaited for the second time");
 }
 
 #ifdef PRONGHORN_ADDRESS_SANITIZER

@@ -66,6 +66,31 @@ TEST_CASE("a task that is empty, or has ended, throws where it is awaited", "[ta
   CHECK_THROWS_AS(Task<int>().take(), std::logic_error);
 }
 
+// The second resumed it in the middle of what it waited for, and the first waited for ever.
+TEST_CASE("a task that is running throws where it is awaited again", "[task][exception]") {
+  TestLoop loop;
+  const auto await = [](Task<int>& task) -> Task<int> { co_return co_await std::move(task); };
+  Task<int> shared = later(7, 1ms);
+  Task<int> first = await(shared);
+  Task<int> second = await(shared);
+  const auto both = [&]() -> Task<int> {
+    const auto fails = [&]() -> Task<bool> {
+      try {
+        co_await std::move(second);
+      } catch (const std::logic_error&) {
+        co_return true;
+      }
+      co_return false;
+    };
+    const auto [result, failed] = co_await when_all(std::move(first), fails());
+    co_return failed ? result : -1;
+  };
+  CHECK(loop.run(both()) == 7);
+  Task<int> started = later(1, 1ms);
+  started.start();
+  CHECK_THROWS_AS(started.start(), std::logic_error);
+}
+
 TEST_CASE("an exception passes through every awaiting coroutine", "[task][exception]") {
   TestLoop loop;
   auto outer = []() -> Task<int> {
