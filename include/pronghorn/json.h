@@ -10,8 +10,9 @@
 //
 // This includes operator[] with a key: for a missing member, a const value throws; any other inserts null, whose
 // get<std::string>() throws. So do front() of an empty array and numbers that a type cannot hold
-// (detail/json_numbers.h): body.at("count").get<int>() of 4294967297, 1.5 or true is 400, not 1. Exceptions from
-// JSON that the handler itself made are treated the same; catch them, or the client gets 400 for them as well.
+// (detail/json_numbers.h): body.at("count").get<int>() of 4294967297, 1.5 or true is 400, not 1. Of an enumeration this
+// is its underlying type; whether one of its values has that number, the handler must check. Exceptions from JSON that
+// the handler itself made are treated the same; catch them, or the client gets 400 for them as well.
 //
 // nlohmann-json checks nothing in two places, where a client's JSON could end the worker: operator[] with an index on a
 // const array, and back() of an empty array or object. Use at(), which throws: tags.at(0), and for the last element

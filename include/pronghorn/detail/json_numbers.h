@@ -1,7 +1,7 @@
 // Makes nlohmann-json refuse numbers that a type cannot hold: get<int>() of 4294967297 throws
 // nlohmann::json::out_of_range (406) instead of returning 1, and so does that of 1.5. get_to(), implicit conversions
 // and types with NLOHMANN_DEFINE_TYPE_*, which use the same conversion, throw too. A boolean is no number: it throws
-// nlohmann::json::type_error (302).
+// nlohmann::json::type_error (302). For an enumeration without a from_json() of its own this goes for its underlying type.
 //
 // Included by json_assert.h, ahead of nlohmann-json, because every translation unit of a program has to agree on it.
 // With nlohmann-json before 3.11, numbers are not checked.
@@ -89,5 +89,22 @@ struct adl_serializer<Number, std::enable_if_t<pronghorn::detail::is_checked_jso
 };
 
 }  // namespace nlohmann
+
+#if !defined(JSON_DISABLE_ENUM_SERIALIZATION) || !JSON_DISABLE_ENUM_SERIALIZATION
+// nlohmann-json's own function for enumerations, but more constrained and therefore preferred to it.
+NLOHMANN_JSON_NAMESPACE_BEGIN
+namespace detail {
+
+template <typename BasicJsonType, typename EnumType, std::enable_if_t<std::is_enum<EnumType>::value, int> = 0>
+  requires pronghorn::detail::is_checked_json_number<std::underlying_type_t<EnumType>>
+inline void from_json(const BasicJsonType& json, EnumType& value) {
+  std::underlying_type_t<EnumType> number;
+  adl_serializer<std::underlying_type_t<EnumType>>::from_json(json, number);
+  value = static_cast<EnumType>(number);
+}
+
+}  // namespace detail
+NLOHMANN_JSON_NAMESPACE_END
+#endif
 #endif
 #endif

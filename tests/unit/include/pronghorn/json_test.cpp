@@ -19,6 +19,10 @@ struct Order {
 };
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Order, item, count)
 
+enum class Size : std::uint8_t { small, medium, large };
+enum class Colour { red, green };
+NLOHMANN_JSON_SERIALIZE_ENUM(Colour, {{Colour::red, "red"}, {Colour::green, 5'000'000'000}})
+
 Task<Response> echo(Request& request) {
   const json body = co_await json_body(request);
   co_return json_response(body);
@@ -51,6 +55,11 @@ Task<Response> last(Request& request) {
   const auto body = co_await json_body(request);
   const auto& items = body.at("items");
   co_return text(items.at(items.size() - 1).get<std::string>());
+}
+template <class Enum>
+Task<Response> enumerator(Request& request) {
+  const json body = co_await json_body(request);
+  co_return text(std::to_string(static_cast<int>(body.at("n").get<Enum>())));
 }
 template <class Number>
 Task<Response> number(Request& request) {
@@ -88,6 +97,8 @@ void setup(App& app) {
   app.post("/char", number<signed char>);
   app.post("/float", number<float>);
   app.post("/double", number<double>);
+  app.post("/size", enumerator<Size>);
+  app.post("/colour", enumerator<Colour>);
   app.post("/numbers", numbers);
   app.post("/typed", typed);
   app.post("/own-mistake", own_mistake);
@@ -228,6 +239,19 @@ TEST_CASE("what is no whole number is no integer, and a boolean is no number", "
   CHECK(client.post("/double", R"({"n":true})").status == 400);
   CHECK(client.post("/numbers", "[1,2.5]").status == 400);
   CHECK(client.post("/typed", R"({"item":"hat","count":1.5})").status == 400);
+}
+
+// 258 was Size::large.
+TEST_CASE("a number that an enumeration's type cannot hold is 400", "[json]") {
+  TestClient client(shop::setup);
+  CHECK(detail_of(client.post("/size", R"({"n":258})")) == "the JSON body: number 258 is out of range");
+  for (const char* body : {R"({"n":-1})", R"({"n":1.5})", R"({"n":true})", R"({"n":"2"})"}) {
+    INFO(body);
+    CHECK(client.post("/size", body).status == 400);
+  }
+  CHECK(client.post("/size", R"({"n":2})").body == "2");
+  CHECK(client.post("/colour", R"({"n":"red"})").body == "0");
+  CHECK(client.post("/colour", R"({"n":5000000000})").body == "1");
 }
 
 TEST_CASE("an exception that does not concern the client's JSON stays a 500", "[json]") {
