@@ -15,6 +15,9 @@ TEST_CASE("the priority of a response is read as RFC 9218 says", "[http2]") {
   CHECK(is("i, i=?0", 3, 0));
   CHECK(is("", 3, 0));
   CHECK(is("u=8, x=1, i=1, ,", 3, 0));
+  CHECK(is("u=5;x, i;a=1;b", 5, 1));
+  CHECK(is("u=5;x=u, i=?1; a, i=?0;x", 5, 0));
+  CHECK(is("u;x=5, x;u=5", 3, 0));
 }
 
 // RFC 9218 section 8. A response with "i" alone lost the urgency for which its client had asked.
