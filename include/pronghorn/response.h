@@ -118,8 +118,9 @@ class PRONGHORN_API Response {
   [[nodiscard]] std::optional<std::string_view> header(std::string_view name) const noexcept;
 
   // Adds a Set-Cookie field; two calls with the same name add two. Throws std::invalid_argument for an invalid name,
-  // path or domain, a value with a character outside RFC 6265 section 4.1.1, a __Host- or __Secure- name without the
-  // attributes that its prefix requires, and SameSite::none without `secure`.
+  // path or domain, a value with a character outside RFC 6265 section 4.1.1, more than 4096 bytes of name and value, a
+  // __Host- or __Secure- name without the attributes that its prefix requires, and SameSite::none without `secure`:
+  // browsers ignore all these.
   Response& cookie(std::string_view name, std::string_view value, const CookieOptions& options = {}) &;
 
   // The body if it is held in memory; empty for streams and files.

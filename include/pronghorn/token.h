@@ -148,7 +148,7 @@ struct TokenOptions {
   // change anything.
   std::string cookie = {};
   // The path to which a browser sends the refresh cookie, whose name is `cookie` followed by "_refresh": the path of
-  // the route that calls refresh().
+  // the route that calls refresh(). Begins with "/".
   std::string refresh_path = "/";
 };
 
@@ -197,7 +197,8 @@ class PRONGHORN_API Tokens {
   [[nodiscard]] Task<Token> verify(Request& request, std::string token) const;
 
   // Sets the pair as cookies: HttpOnly, SameSite=Lax, and Secure if the client used https or the name begins with
-  // "__Host-" or "__Secure-". clear_cookies() deletes them. Throw std::logic_error if the option `cookie` is empty.
+  // "__Host-" or "__Secure-". clear_cookies() deletes them. Throw std::logic_error if the option `cookie` is empty;
+  // send_cookies() throws std::invalid_argument for a token that is too long for a cookie (4096 bytes with its name).
   void send_cookies(const Request& request, Response& response, const TokenPair& pair) const;
   void clear_cookies(const Request& request, Response& response) const;
   // The refresh token that the client sent as a cookie; empty if it sent none. A client may hold a cookie for each path

@@ -66,10 +66,16 @@ void check_cookie(std::string_view name, std::string_view value, const CookieOpt
     throw std::invalid_argument("invalid value of the cookie " + std::string(name) +
                                 ": RFC 6265 does not allow one of its characters; encode it");
   }
-  for (const std::string_view attribute : {std::string_view(options.path), std::string_view(options.domain)}) {
-    if (!worker::is_field_value(attribute) || attribute.find(';') != std::string_view::npos) {
-      throw std::invalid_argument("invalid path or domain of the cookie " + std::string(name));
-    }
+  if (name.size() + value.size() > worker::kMaxCookie) {
+    throw std::invalid_argument("the cookie " + std::string(name.substr(0, 64)) + " has " +
+                                std::to_string(name.size() + value.size()) +
+                                " bytes: browsers ignore those with more than " + std::to_string(worker::kMaxCookie));
+  }
+  if (!options.path.empty() && !worker::is_cookie_path(options.path)) {
+    throw std::invalid_argument("invalid path of the cookie " + std::string(name) + ": it begins with / and is ASCII");
+  }
+  if (!options.domain.empty() && !worker::is_cookie_domain(options.domain)) {
+    throw std::invalid_argument("invalid domain of the cookie " + std::string(name) + ": not the name of a host");
   }
   if (worker::cookie_prefix::of_one_host(name) && (!options.secure || options.path != "/" || !options.domain.empty())) {
     throw std::invalid_argument("a __Host- cookie must be secure, with path / and without a domain");

@@ -12,6 +12,8 @@
 #include "worker/crypto/jwt/strict_json.h"
 #include "worker/exchange/client_identity.h"
 #include "worker/exchange/exchange.h"
+#include "worker/fields/characters.h"
+#include "worker/http/head/cookies.h"
 #include "worker/state/state_services.h"
 
 namespace pronghorn::detail {
@@ -42,6 +44,9 @@ void check(const TokenOptions& options) {
   require(options.family >= options.refresh && options.family <= 10 * kYear,
           "family must be as long as refresh, and at most 10 years");
   require(options.leeway >= 0s && options.leeway <= 10min, "leeway must be 0 s to 10 minutes");
+  require(options.cookie.empty() || worker::is_token(options.cookie), "the cookie's name is not a token of RFC 9110");
+  require(worker::is_cookie_path(options.refresh_path),
+          "refresh_path must begin with / and be visible ASCII without ;");
   require(options.revoked_within >= 0ms && options.revoked_within <= 1h, "revoked_within must be 0 s to 1 h");
 }
 

@@ -31,6 +31,14 @@ void for_each_cookie(std::span<const Request::Header> fields, std::string_view n
   }
 }
 
+// What browsers heed as the attributes Path and Domain of a cookie (RFC 6265bis section 5.6); with any other text they use
+// a path of their own, or ignore the cookie. The domain may begin with a dot, as in RFC 2109.
+[[nodiscard]] bool is_cookie_path(std::string_view text) noexcept;
+[[nodiscard]] bool is_cookie_domain(std::string_view text) noexcept;
+
+// Browsers ignore a cookie whose name and value have more bytes than this together.
+inline constexpr std::size_t kMaxCookie = 4096;
+
 // Whether browsers only accept a cookie of that name if it is Secure; if it has the path / and no domain; if it is
 // HttpOnly. They compare these prefixes without case (RFC 6265bis section 4.1.3).
 namespace cookie_prefix {

@@ -91,6 +91,24 @@ TEST_CASE("a cookie has the attributes that its prefix demands", "[http][respons
         std::string_view("__Host-a=b; Path=/; Max-Age=60; Secure; HttpOnly; SameSite=Lax"));
 }
 
+// Such cookies went out, and were lost without a word.
+TEST_CASE("a cookie that browsers would ignore, or bind to another path, throws", "[http][response]") {
+  Response response;
+  for (const char* const path : {"shop", " /", "/a\x01", "/\xc3\xa4", "/a;b"}) {
+    CAPTURE(path);
+    CHECK_THROWS_AS(response.cookie("a", "b", {.path = path}), std::invalid_argument);
+  }
+  for (const char* const domain : {".", "..", "a..example", "a b", "a,b", "a/b", "\xc3\xa4.example", "a.example;x"}) {
+    CAPTURE(domain);
+    CHECK_THROWS_AS(response.cookie("a", "b", {.domain = domain}), std::invalid_argument);
+  }
+  CHECK_THROWS_AS(response.cookie("a", std::string(4096, 'b')), std::invalid_argument);
+  CHECK_FALSE(response.header("Set-Cookie"));
+  CHECK_NOTHROW(response.cookie("a", std::string(4095, 'b')));
+  CHECK_NOTHROW(response.cookie("a", "b", {.path = "", .domain = "Shop-1.example"}));
+  CHECK_NOTHROW(response.cookie("a", "b", {.path = "/a b%20", .domain = ".192.0.2.7"}));
+}
+
 TEST_CASE("a head has status line, date, length and own fields", "[http][response]") {
   Response response = text("hello", 404);
   response.set("X-A", "1");

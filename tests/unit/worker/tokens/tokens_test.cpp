@@ -243,6 +243,18 @@ TEST_CASE("tokens travel in cookies if the application wants it", "[token]") {
   CHECK(shop.client.get("/api/me").status == 401);
 }
 
+// Browsers drop it, so the login seemed to work and no later request had a token.
+TEST_CASE("a token that is too long for a cookie is not sent as one", "[token]") {
+  TokenOptions options = shop_options();
+  options.cookie = "access";
+  TokenShop shop(options);
+  const auto login = [&](std::size_t size) {
+    return shop.client.post("/login?user=ann&cookie=1&scopes=" + std::string(size, 'a')).status;
+  };
+  CHECK(login(2500) == 200);
+  CHECK(login(3500) == 500);
+}
+
 // Clients send the cookie of a longer path first, or one that a neighbouring host has set.
 TEST_CASE("of several cookies with tokens the first that is accepted counts", "[token]") {
   TokenOptions options = shop_options();
@@ -350,6 +362,9 @@ TEST_CASE("options that make no sense end the start", "[token]") {
   CHECK(changed([](auto& options) { options.family = 1h; }) != "");
   CHECK(changed([](auto& options) { options.leeway = 11min; }) != "");
   CHECK(changed([](auto& options) { options.revoked_within = 2h; }) != "");
+  CHECK(changed([](auto& options) { options.cookie = "a b"; }) != "");
+  CHECK(changed([](auto& options) { options.refresh_path = "refresh"; }) != "");
+  CHECK(changed([](auto& options) { options.refresh_path = ""; }) != "");
   json half = json::parse(es256_key());
   half.erase("d");
   CHECK(changed([&half](auto& options) { options.keys = key_set_from(half.dump()); }) != "");
