@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <functional>
 #include <stdexcept>
@@ -25,6 +26,18 @@ namespace {
 using worker::equal_ignoring_case;
 using worker::find_field;
 using worker::trim_blanks;
+
+// Fields that describe connection, routing or content, or say who may see it (RFC 9110 section 6.5.1).
+bool is_for_head_only(std::string_view name) noexcept {
+  constexpr const char* kRouting[] = {"host", "trailer", "te", "upgrade", "keep-alive", "proxy-connection", "location"};
+  constexpr const char* kControl[] = {"cache-control", "expires", "date", "age", "retry-after", "vary", "set-cookie"};
+  constexpr const char* kAccess[] = {"authorization", "www-authenticate", "proxy-authenticate"};
+  constexpr const char* kContent[] = {"content-type", "content-encoding", "content-range", "content-language",
+                                      "content-location"};
+  const auto is_name = [name](const char* other) { return equal_ignoring_case(name, other); };
+  return std::ranges::any_of(kRouting, is_name) || std::ranges::any_of(kControl, is_name) ||
+         std::ranges::any_of(kAccess, is_name) || std::ranges::any_of(kContent, is_name);
+}
 
 constexpr std::size_t kMostUnsized = 1024 * 1024;  // bytes of a file that has to be read to learn its size
 
@@ -108,12 +121,8 @@ void check_response_field(std::string_view name, std::string_view value) {
 
 std::string render_trailer(std::string_view name, std::string_view value) {
   check_response_field(name, value);
-  for (const std::string_view not_here :
-       {"host", "trailer", "content-type", "content-encoding", "content-range", "cache-control", "expires", "date",
-        "location", "retry-after", "vary", "set-cookie", "www-authenticate", "age"}) {
-    if (equal_ignoring_case(name, not_here)) {
-      throw std::invalid_argument("the field " + std::string(name) + " is not allowed as a trailer");
-    }
+  if (is_for_head_only(name)) {
+    throw std::invalid_argument("the field " + std::string(name) + " is not allowed as a trailer");
   }
   std::string line;
   append_line(line, name, value);

@@ -109,6 +109,17 @@ TEST_CASE("a cookie that browsers would ignore, or bind to another path, throws"
   CHECK_NOTHROW(response.cookie("a", "b", {.path = "/a b%20", .domain = ".192.0.2.7"}));
 }
 
+TEST_CASE("fields that describe connection or content are no trailers", "[http][response]") {
+  for (const char* const name :
+       {"Upgrade", "Keep-Alive", "Proxy-Connection", "TE", "Content-Length", "Content-Language", "content-location",
+        "Authorization", "Proxy-Authenticate", "Trailer"}) {
+    CAPTURE(name);
+    CHECK_THROWS_AS(render_trailer(name, "x"), std::invalid_argument);
+  }
+  for (const char* const name : {"ETag", "Content-Digest", "Server-Timing", "X-Sum"})
+    CHECK_NOTHROW(render_trailer(name, "x"));
+}
+
 TEST_CASE("a head has status line, date, length and own fields", "[http][response]") {
   Response response = text("hello", 404);
   response.set("X-A", "1");
