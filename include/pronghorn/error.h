@@ -1,6 +1,7 @@
 // Exceptions that become the response to a request.
 #pragma once
 
+#include <algorithm>
 #include <exception>
 #include <stdexcept>
 #include <string>
@@ -30,8 +31,8 @@ class PRONGHORN_API HttpError : public std::runtime_error {
   [[nodiscard]] HttpError set(std::string_view name, std::string_view value) && {
     return std::move(this->set(name, value));
   }
-  // Adds Retry-After (RFC 9110 section 10.2.3) in seconds.
-  HttpError& retry_after(int seconds) & { return set("Retry-After", std::to_string(seconds)); }
+  // Adds Retry-After (RFC 9110 section 10.2.3) in seconds; a time that has passed is 0.
+  HttpError& retry_after(int seconds) & { return set("Retry-After", std::to_string(std::max(seconds, 0))); }
   [[nodiscard]] HttpError retry_after(int seconds) && { return std::move(this->retry_after(seconds)); }
   [[nodiscard]] const Fields& fields() const noexcept { return fields_; }
 

@@ -120,6 +120,11 @@ TEST_CASE("fields that describe connection or content are no trailers", "[http][
     CHECK_NOTHROW(render_trailer(name, "x"));
 }
 
+TEST_CASE("Retry-After is no negative number", "[http][response]") {
+  CHECK(HttpError(503, "").retry_after(-5).fields() == HttpError::Fields{{"Retry-After", "0"}});
+  CHECK(HttpError(503, "").retry_after(5).fields() == HttpError::Fields{{"Retry-After", "5"}});
+}
+
 TEST_CASE("a head has status line, date, length and own fields", "[http][response]") {
   Response response = text("hello", 404);
   response.set("X-A", "1");
