@@ -175,6 +175,7 @@ void RateLimiter::give_back(std::vector<Checked>& checked) {
     if (!each.verdict || !each.verdict->drawn) continue;
     leases_.give_back(*each.verdict->drawn, monotonic_ms());
     each.verdict->drawn.reset();
+    ++each.verdict->remaining;
   }
 }
 
@@ -227,6 +228,9 @@ Task<Places> RateLimiter::ask(Limits limits, std::vector<Checked>& checked) {
       question->places().forget();
     } else if (refused) {
       question->take_back();
+      for (const LimitQuestion::Asked& each : question->asked()) {
+        if (each.verdict.allowed && !each.verdict.drawn) ++checked[each.position].verdict->remaining;
+      }
     } else {
       places.join(std::move(question->places()));
     }

@@ -103,19 +103,21 @@ function algorithms.concurrent(key, count, window)
   end, 1, window
 end
 
-local results, commits, leases, refused = {}, {}, {}, false
+local results, commits, counted, leases, refused = {}, {}, {}, {}, false
 for i, key in ipairs(KEYS) do
   local first = 4 * i - 2
   local count, window, take = tonumber(ARGV[first + 1]), tonumber(ARGV[first + 2]), tonumber(ARGV[first + 3])
   local allowed, remaining, reset, commit, n, lasts = algorithms[ARGV[first]](key, count, window, math.abs(take))
   local at = 3 * i - 2
-  results[at], results[at + 1], results[at + 2], commits[i] = allowed, remaining, reset, commit or false
+  results[at], results[at + 1], results[at + 2], commits[i], counted[i] = allowed, remaining, reset, commit or false, n or 0
   if math.abs(take) > 1 then leases[#leases + 1] = {n or 0, lasts or 0} end
   refused = refused or (allowed == 0 and take > 0)
 end
-if not refused then
-  for _, commit in ipairs(commits) do
-    if commit then commit() end
+for i, commit in ipairs(commits) do
+  if refused then
+    results[3 * i - 1] = results[3 * i - 1] + counted[i]
+  elseif commit then
+    commit()
   end
 end
 for _, lease in ipairs(leases) do

@@ -54,6 +54,7 @@ TEST_CASE("a request that one limit refuses counts for none", "[limit]") {
       const LimitDecision refused = check(worker, limits, "192.0.2.1", route);
       CHECK_FALSE(refused.allowed);
       CHECK(refused.outcomes[0].allowed);
+      CHECK(refused.outcomes[0].remaining == 3);  // it was 2, as if this request had counted
       CHECK_FALSE(refused.outcomes[1].allowed);
     }
     CHECK(check(worker, wide, "192.0.2.1", route).outcomes[0].remaining == 2);
