@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "worker/fields/text.h"
+
 namespace pronghorn::worker {
 namespace {
 
@@ -25,6 +27,9 @@ void write_hex(char* out, std::uint64_t value) noexcept {
   if (value == 0) value = 1;  // an id that is all zero is invalid
   for (int i = 15; i >= 0; --i, value >>= 4) out[i] = kDigits[value & 15];
 }
+
+// The second digit of the flags: those of the versions so far, sampled and random. The others must be sent as zero.
+char kept_flags(std::string_view flags) noexcept { return static_cast<char>('0' + (hex_digit(flags[1]) & 3)); }
 
 }  // namespace
 
@@ -63,7 +68,8 @@ void write_traceparent(char (&text)[kTraceparent], const std::optional<TraceCont
   text[35] = '-';
   write_hex(text + 36, mix(seed_high ^ mix(seed_low)));
   text[52] = '-';
-  std::memcpy(text + 53, caller ? caller->flags.data() : "00", 2);
+  text[53] = '0';
+  text[54] = caller ? kept_flags(caller->flags) : '0';
 }
 
 }  // namespace pronghorn::worker

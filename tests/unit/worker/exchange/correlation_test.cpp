@@ -102,6 +102,19 @@ TEST_CASE_METHOD(Fixture, "calls to other services carry on the caller's trace",
   CHECK(parse_traceparent(sent));
 }
 
+// W3C Trace Context section 3.2.2.5.1: whoever sends a version must not set flags that it does not define.
+TEST_CASE_METHOD(Fixture, "unknown flags of a trace are not passed on", "[correlation]") {
+  for (const auto& [received, sent] :
+       {std::pair("ff", "-03"), {"01", "-01"}, {"02", "-02"}, {"04", "-00"}, {"f0", "-00"}, {"0d", "-01"}}) {
+    CAPTURE(received);
+    exchange.clear();
+    exchange.head.clear_fields();
+    const std::string caller = std::string(kCaller.substr(0, kCaller.size() - 2)) + received;
+    add("traceparent", caller);
+    CHECK(exchange.traceparent().ends_with(sent));
+  }
+}
+
 TEST_CASE_METHOD(Fixture, "a request without a valid trace begins one", "[correlation]") {
   add("traceparent", "ff-nonsense");
   const std::string first(exchange.traceparent());
