@@ -23,6 +23,7 @@ std::uint64_t work_of(const ScryptCost& cost) { return memory_of(cost) * cost.p;
 
 bool is_bounded(const ScryptCost& cost) {
   if (cost.log2_n < 1 || cost.log2_n > 24 || cost.r < 1 || cost.r > 64 || cost.p < 1 || cost.p > 64) return false;
+  if (cost.log2_n >= 16 * cost.r) return false;  // RFC 7914 section 2
   return memory_of(cost) <= kMaxMemory && work_of(cost) <= 16 * work_of(ScryptCost{});
 }
 

@@ -114,7 +114,8 @@ TEST_CASE("hashes that are malformed or ask for too much are not read", "[secret
   for (const char* parameters :
        {"ln=18,r=8,p=1", "ln=17,r=9,p=1", "ln=0,r=8,p=1", "ln=63,r=8,p=1", "ln=64,r=8,p=1", "ln=4294967296,r=8,p=1",
         "ln=-1,r=8,p=1", "ln=15,r=8,p=64", "ln=15,r=8,p=0", "ln=15,r=0,p=1", "ln=15,p=1,r=8", "ln=015,r=8,p=1",
-        "ln=15,r=8", "ln=15,r=8,p=1,x=1", "ln= 15,r=8,p=1", "", "ln=1,r=4194304,p=1", "ln=15,r=8,p=4294967295"}) {
+        "ln=15,r=8", "ln=15,r=8,p=1,x=1", "ln= 15,r=8,p=1", "", "ln=1,r=4194304,p=1", "ln=15,r=8,p=4294967295",
+        "ln=16,r=1,p=1"}) {
     CAPTURE(parameters);
     CHECK_FALSE(parse_password_hash("$scrypt$" + std::string(parameters) + tail));
   }
@@ -146,6 +147,8 @@ TEST_CASE("a password is hashed on the pool and matches its hash only", "[secret
   CHECK(verify("", hash) == "no");
   CHECK(verify("correct horse", "") == "no");
   CHECK(verify("correct horse", "$scrypt$ln=30,r=8,p=1$AAAA$AAAA") == "no");
+  // Cheap enough, but no parameters of scrypt: it was a 500.
+  CHECK(verify("correct horse", "$scrypt$ln=16,r=1,p=1$aM15713r3Xsvxbi31lqr1Q$nFNh2CVHVjNldFVKDHDlmw") == "no");
   CHECK(verify(std::string(1025, 'a'), hash) == "no");
   CHECK(client.post("/hash", std::string(1025, 'a')).status == 400);
   CHECK(client.post("/hash", std::string(1024, 'a')).status == 200);
