@@ -1,7 +1,6 @@
 #include "worker/crypto/jwt/jwt.h"
 
 #include <algorithm>
-#include <cctype>
 #include <cmath>
 #include <optional>
 #include <utility>
@@ -9,6 +8,7 @@
 #include "pronghorn/token.h"
 #include "worker/crypto/base64.h"
 #include "worker/crypto/jwt/strict_json.h"
+#include "worker/fields/text.h"
 
 namespace pronghorn::worker {
 namespace {
@@ -52,9 +52,11 @@ std::optional<std::string> text_member(const json& object, const char* name) {
   return at->get<std::string>();
 }
 
-bool is_token_type(std::string type) {
-  for (char& c : type) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return type.empty() || type == "jwt" || type == "at+jwt" || type == "application/at+jwt";
+// "application/" may be left out (RFC 7515 section 4.1.9).
+bool is_token_type(std::string_view type) {
+  constexpr std::string_view kOmitted = "application/";
+  if (equal_ignoring_case(type.substr(0, kOmitted.size()), kOmitted)) type.remove_prefix(kOmitted.size());
+  return type.empty() || equal_ignoring_case(type, "jwt") || equal_ignoring_case(type, "at+jwt");
 }
 
 // What a header must not have: extensions that have to be understood, and keys that the token brings along, which only

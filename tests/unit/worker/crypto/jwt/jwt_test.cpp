@@ -143,7 +143,7 @@ TEST_CASE("a token can neither bring its key along nor ask for extensions", "[to
     CAPTURE(member);
     CHECK(forge.with_header(R"({"alg":"HS256","kid":"k1",)" + std::string(member) + "}") == "the token is malformed");
   }
-  for (const char* type : {"JWT", "jwt", "at+jwt", "application/at+jwt"}) {
+  for (const char* type : {"JWT", "jwt", "at+jwt", "application/at+jwt", "application/JWT", "Application/jwt"}) {
     CHECK(forge.with_header(R"({"alg":"HS256","kid":"k1","typ":")" + std::string(type) + "\"}") == "valid");
   }
 }
