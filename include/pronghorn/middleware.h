@@ -19,9 +19,9 @@ struct CompressionOptions {
 };
 
 // Compresses responses with br, zstd or gzip, whichever Accept-Encoding prefers (RFC 9110 section 12.5.3; in this order
-// if several are equal). Only content types that shrink are compressed; never a response with Content-Encoding or
-// "Cache-Control: no-transform", with status 204, 206 or 304, or a file (put a "page.html.br" beside it, see
-// Group::serve_files). A strong ETag becomes weak. Every compressible response gets Vary.
+// if several are equal). Only content types that shrink are compressed; never a response with Content-Encoding, a digest
+// (Content-Digest, Repr-Digest) or "Cache-Control: no-transform", with status 204, 206 or 304, or a file (put a
+// "page.html.br" beside it, see Group::serve_files). A strong ETag becomes weak. Every compressible response gets Vary.
 //
 // Each write of a stream is flushed immediately. Use this middleware first, so that it runs last. Do not compress
 // responses that contain both a secret and text that an attacker can choose: their size reveals the secret (BREACH).
