@@ -1,5 +1,6 @@
 #include "worker/tokens/token_memory.h"
 
+#include <string>
 #include <utility>
 
 namespace pronghorn::worker {
@@ -24,8 +25,8 @@ std::shared_ptr<RememberedToken> TokenMemory::find(const Sha256Digest& digest, s
 std::shared_ptr<RememberedToken> TokenMemory::remember(const Sha256Digest& digest, VerifiedToken token,
                                                        std::int64_t accepted_until) {
   if (const auto known = by_digest_.find(digest); known != by_digest_.end()) forget(known->second);
-  // The claims are what varies; id, subject and scopes are copies of parts of them.
-  const std::size_t bytes = kOverhead + 3 * token.claims.size();
+  // The claims are what varies; id, subject and scopes are copies of parts of them. A scope may be a single letter.
+  const std::size_t bytes = kOverhead + 3 * token.claims.size() + token.scopes.size() * sizeof(std::string);
   auto remembered = std::make_shared<RememberedToken>(RememberedToken{.token = std::move(token)});
   entries_.push_front({digest, remembered, accepted_until, bytes});
   by_digest_.emplace(digest, entries_.begin());

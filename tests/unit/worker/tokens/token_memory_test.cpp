@@ -1,6 +1,7 @@
 #include "worker/tokens/token_memory.h"
 
 #include <string>
+#include <utility>
 
 #include "support/catch.h"
 
@@ -52,4 +53,16 @@ TEST_CASE("large tokens take the place of many small ones", "[token]") {
   CHECK(memory.size() < 1000);
   CHECK(memory.size() > 500);
   CHECK(memory.find(memory.digest("4999"), 0) != nullptr);
+}
+
+// "a b c …" of 6 KB is 3,000 scopes, whose texts take 96 KB: what counted as 16 MiB was 90.
+TEST_CASE("tokens with many short scopes count as what they take", "[token]") {
+  TokenMemory memory;
+  for (int i = 0; i < 500; ++i) {
+    VerifiedToken token = token_of("x", 6000);
+    token.scopes.assign(3000, "a");
+    memory.remember(memory.digest(std::to_string(i)), std::move(token), 100);
+  }
+  CHECK(memory.size() < 200);
+  CHECK(memory.find(memory.digest("499"), 0) != nullptr);
 }
