@@ -71,7 +71,7 @@ class PRONGHORN_API Token {
   // All claims as JSON text: an object without duplicate names, nested at most 16 levels deep.
   [[nodiscard]] const std::string& claims() const noexcept;
   // One claim as a T: std::string, bool, a number, or std::vector<std::string>. nullopt if there is none, or if it is
-  // not a T: a number with a fraction or out of range is not an integer. Parses the claims on each call.
+  // not a T: a number out of range, or one with a fraction for an integer. Parses the claims on each call.
   template <class T>
   [[nodiscard]] std::optional<T> get(std::string_view claim) const {
     if constexpr (std::is_same_v<T, std::string>) {
@@ -82,7 +82,13 @@ class PRONGHORN_API Token {
       return bool_claim(claim);
     } else if constexpr (std::is_floating_point_v<T>) {
       const auto number = number_claim(claim);
-      return number ? std::optional<T>(static_cast<T>(*number)) : std::nullopt;
+      using Limits = std::numeric_limits<T>;
+      if (!number || *number < Limits::lowest() || *number > Limits::max()) return std::nullopt;
+      return static_cast<T>(*number);
+    } else if constexpr (std::is_unsigned_v<T>) {
+      const auto number = unsigned_claim(claim);
+      if (!number || !std::in_range<T>(*number)) return std::nullopt;
+      return static_cast<T>(*number);
     } else {
       static_assert(std::is_integral_v<T>, "a claim is text, bool, a number or a std::vector<std::string>");
       const auto number = integer_claim(claim);
@@ -100,6 +106,7 @@ class PRONGHORN_API Token {
   [[nodiscard]] std::optional<bool> bool_claim(std::string_view name) const;
   [[nodiscard]] std::optional<double> number_claim(std::string_view name) const;
   [[nodiscard]] std::optional<std::int64_t> integer_claim(std::string_view name) const;
+  [[nodiscard]] std::optional<std::uint64_t> unsigned_claim(std::string_view name) const;
 
   std::shared_ptr<const detail::VerifiedToken> token_;
   detail::Services* state_;

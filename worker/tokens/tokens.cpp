@@ -22,6 +22,17 @@ nlohmann::json claim_of(const std::string& claims, std::string_view name) {
   return at == parsed->end() ? nlohmann::json(nullptr) : std::move(*at);
 }
 
+// 7.0 is one, too. nullopt for a claim that a T cannot hold.
+template <class T>
+std::optional<T> whole_number(const nlohmann::json& claim) {
+  if (!claim.is_number()) return std::nullopt;
+  try {
+    return claim.get<T>();
+  } catch (const nlohmann::json::out_of_range&) {
+    return std::nullopt;
+  }
+}
+
 CookieOptions cookie_options(const Request& request, const std::string& name, std::string_view path, seconds max_age) {
   CookieOptions options;
   options.path = path;
@@ -82,10 +93,11 @@ std::optional<double> Token::number_claim(std::string_view name) const {
 }
 
 std::optional<std::int64_t> Token::integer_claim(std::string_view name) const {
-  const auto claim = claim_of(token_->claims, name);
-  if (!claim.is_number_integer()) return std::nullopt;
-  if (claim.is_number_unsigned() && !std::in_range<std::int64_t>(claim.get<std::uint64_t>())) return std::nullopt;
-  return claim.get<std::int64_t>();
+  return whole_number<std::int64_t>(claim_of(token_->claims, name));
+}
+
+std::optional<std::uint64_t> Token::unsigned_claim(std::string_view name) const {
+  return whole_number<std::uint64_t>(claim_of(token_->claims, name));
 }
 
 Tokens::Tokens(TokenOptions options) : service_(std::make_shared<detail::TokenService>(std::move(options))) {}

@@ -317,7 +317,7 @@ TEST_CASE("claims are read as what they are", "[token]") {
         app.get("/", [tokens, &seen](Request& request) -> Task<Response> {
           const TokenPair pair = co_await tokens.issue(
               request, "ann", "a  b",
-              R"({"text":"t","int":-7,"big":18446744073709551615,"half":0.5,"yes":true,"list":["a","b"],"mixed":["a",1]})");
+              R"({"text":"t","int":-7,"big":18446744073709551615,"half":0.5,"whole":3.0,"huge":1e300,"yes":true,"list":["a","b"],"mixed":["a",1]})");
           seen = co_await tokens.verify(request, pair.access);
           co_return text("ok");
         });
@@ -330,6 +330,13 @@ TEST_CASE("claims are read as what they are", "[token]") {
   CHECK_FALSE(token.get<unsigned>("int"));
   CHECK_FALSE(token.get<std::int8_t>("exp"));
   CHECK_FALSE(token.get<std::int64_t>("big"));
+  CHECK(token.get<std::uint64_t>("big") == 18446744073709551615U);
+  CHECK_FALSE(token.get<std::uint32_t>("big"));
+  CHECK(token.get<int>("whole") == 3);
+  CHECK(token.get<unsigned>("whole") == 3);
+  CHECK_FALSE(token.get<std::uint64_t>("huge"));
+  CHECK_FALSE(token.get<float>("huge"));
+  CHECK(token.get<double>("huge") == 1e300);
   CHECK_FALSE(token.get<int>("half"));
   CHECK(token.get<double>("half") == 0.5);
   CHECK(token.get<double>("int") == -7.0);
