@@ -128,13 +128,16 @@ Task<bool> JobQueue::take_turn() {
   }
   Reply reply;
   std::string error;
+  bool answered = false;
   try {
     Task<Reply> calling = run_script(surroundings_.client, turn_script(), keys_.all(), args);
     reply = co_await std::move(calling);
+    answered = true;
     require_served(reply);
     if (closed_) co_return false;
     read_turn(batch, reply.array());
   } catch (const RedisUnavailable&) {  // logged by the client
+    for (Settled& each : batch) each.told = each.told || !answered;
     sent_back(std::move(batch));
     co_return false;
   } catch (const RedisError& refused) {
@@ -151,13 +154,13 @@ Task<bool> JobQueue::take_turn() {
 
 void JobQueue::read_turn(const std::vector<Settled>& batch, const Reply::Array& parts) {
   const auto is_attempt = [](const Reply& each) { return each.array().size() == 3; };
-  if (parts.size() != 6 || parts[1].array().size() != parts[2].array().size() ||
+  if (parts.size() != 7 || parts[1].array().size() != parts[2].array().size() ||
       !std::ranges::all_of(parts[3].array(), is_attempt)) {
     throw RedisError("unexpected reply to a script");
   }
   const std::int64_t waiting = parts[4].integer();
   const std::int64_t next = parts[5].integer();
-  read_settled(batch, parts[0].array());
+  read_settled(batch, parts[0].array(), parts[6].array());
   start_jobs(parts[1].array(), parts[2].array(), parts[3].array());
   if (next >= 0) wake_in(Milliseconds(next));
   turn_wanted_ = !settled_.empty() || ((turn_wanted_ || waiting > 0) && room() > 0);
@@ -168,11 +171,18 @@ void JobQueue::sent_back(std::vector<Settled> batch) {
   settled_.insert(settled_.begin(), std::make_move_iterator(batch.begin()), std::make_move_iterator(batch.end()));
 }
 
-void JobQueue::read_settled(const std::vector<Settled>& batch, const Reply::Array& lost) {
+// A job that is gone may be one that was settled, and forgotten since: its own end is what happened to it.
+void JobQueue::read_settled(const std::vector<Settled>& batch, const Reply::Array& taken_over,
+                            const Reply::Array& gone) {
   std::vector<bool> fenced(batch.size());
-  for (const Reply& each : lost) {
-    const auto place = static_cast<std::size_t>(each.integer());
-    if (place >= 1 && place <= fenced.size()) fenced[place - 1] = true;
+  const auto among = [&batch](const Reply& place) {
+    return place.integer() >= 1 && static_cast<std::size_t>(place.integer()) <= batch.size();
+  };
+  for (const Reply& each : taken_over) {
+    if (among(each)) fenced[each.integer() - 1] = true;
+  }
+  for (const Reply& each : gone) {
+    if (among(each)) fenced[each.integer() - 1] = !batch[each.integer() - 1].told;
   }
   for (std::size_t i = 0; i < batch.size(); ++i) {
     const Settled& each = batch[i];
@@ -275,7 +285,7 @@ void JobQueue::failed(JobRun& run, std::string reason) {
 void JobQueue::ended(JobRun& run) noexcept {
   std::erase(runs_, &run);
   subtract(surroundings_.row[Count::jobs_running]);
-  settled_.push_back({run.id, run.attempt, std::move(run.outcome), std::move(run.text), run.delay});
+  settled_.push_back({run.id, run.attempt, std::move(run.outcome), std::move(run.text), run.delay, false});
   wake();
 }
 

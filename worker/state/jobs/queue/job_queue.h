@@ -90,6 +90,7 @@ class JobQueue {
     std::string outcome;
     std::string text;
     std::chrono::milliseconds delay;
+    bool told = false;  // to a Redis that has not answered, so it may have been settled
     // Nothing but its id has to be told.
     [[nodiscard]] bool is_plain() const { return attempt == 1 && outcome == "done" && text.empty(); }
   };
@@ -101,7 +102,7 @@ class JobQueue {
   [[nodiscard]] std::size_t room() const noexcept;
   void sent_back(std::vector<Settled> batch);
   void read_turn(const std::vector<Settled>& batch, const Reply::Array& parts);
-  void read_settled(const std::vector<Settled>& batch, const Reply::Array& lost);
+  void read_settled(const std::vector<Settled>& batch, const Reply::Array& taken_over, const Reply::Array& gone);
   void start_jobs(const Reply::Array& ids, const Reply::Array& payloads, const Reply::Array& again);
   [[nodiscard]] Task<void> carry_out(std::unique_ptr<JobRun> run);
   [[nodiscard]] Task<std::string> handle(Job& job);

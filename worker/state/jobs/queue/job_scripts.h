@@ -7,7 +7,7 @@
 //
 // A job's record is a table that only these scripts read: score (its place among the waiting), attempts, failures,
 // kills, interruptions, at (enqueued), size (of the payload), due, unique, state, pids, reason, report, progress, settled
-// (the token of its last settled attempt). A token is OWNER/ATTEMPT: whoever has another token than the one in `run`
+// (the tokens of the last attempts that were settled; of older versions, one token). A token is OWNER/ATTEMPT: whoever has another token than the one in `run`
 // cannot settle the job.
 //
 // Decoding tables would be most of what a job costs Redis, and most jobs need none. So a job that is neither unique nor
@@ -37,7 +37,8 @@ namespace pronghorn::worker {
 // outcome (done, retry, failed, back), text (the result or the reason), delay in ms.
 // Replies {the places (1 is the first) of those that another worker has taken over, ids of jobs taken, their payloads,
 //          {place among the taken, attempt, failures} for each whose attempt is not the first, waiting, ms until the next
-//          delayed job or -1}. A job that this owner has settled before counts as settled; a payload may be nil.
+//          delayed job or -1, the places of those that are not in Redis any more}. A job that this owner has settled before
+// counts as settled; a payload may be nil.
 [[nodiscard]] const Script& turn_script();
 
 // owner, lease in ms, interruptions allowed, keep_failed in ms, ms without a call of this script after which Redis counts

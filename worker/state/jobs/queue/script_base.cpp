@@ -54,6 +54,7 @@ local function decode(raw, held)
     if type(job[field]) ~= 'number' then job[field] = 0 end
   end
   if type(job.pids) ~= 'table' then job.pids = {} end
+  if type(job.settled) ~= 'table' then job.settled = {job.settled} end
   return job
 end
 local function read(id)

@@ -20,16 +20,26 @@ local function push(list, one, other)
   list[#list + 1] = one
   list[#list + 1] = other
 end
+local function remember(list, one)
+  list[#list + 1] = one
+  if #list > 16 then table.remove(list, 1) end
+end
 local function many(command, key, list) if #list > 0 then call(command, key, unpack(list)) end end
 )lua";
 
 // Settles the jobs of the arguments from the tenth on.
 constexpr std::string_view kSettle = R"lua(
-local ends, lost = 0, {}
+local ends, lost, gone = 0, {}, {}
 local done, records, results, others = {}, {}, {}, {}
 local function finish(id, record)
   ends = ends + 1
   done[ends], records[2 * ends - 1], records[2 * ends] = id, id, record
+end
+local function has_settled(job, token)
+  for _, each in ipairs(job.settled) do
+    if each == token then return true end
+  end
+  return false
 end
 local function is_first_run(held) return held and string.find(held, first, 1, true) == 1 end
 local function settle_firsts()
@@ -45,12 +55,16 @@ end
 local function settle_other(held, raw, k, id, attempt, outcome, text, delay)
   local job, token = raw and decode(raw, held), owner .. '/' .. attempt
   if token_of(held) ~= token then
-    if not job or job.settled ~= token then push(lost, k) end
+    if not job then
+      gone[#gone + 1] = k
+    elseif not has_settled(job, token) then
+      lost[#lost + 1] = k
+    end
     return
   end
   call('HDEL', RUN, id)
   if not job then return end
-  job.settled = token
+  remember(job.settled, token)
   if outcome == 'done' then
     if text ~= '' then push(results, id, text) end
     if is_first_run(held) then return finish(id, held) end
@@ -134,8 +148,7 @@ local taken, payloads, again = {}, {}, {}
 local function take_other(id, raw, place, changed)
   local job = decode(raw)
   job.attempts, job.state = job.attempts + 1, 'running'
-  push(job.pids, pid)
-  if #job.pids > 16 then table.remove(job.pids, 1) end
+  remember(job.pids, pid)
   push(changed, id, pack(job))
   if job.attempts > 1 then push(again, {place, job.attempts, job.failures}) end
   return owner .. '/' .. job.attempts, tonumber(job.size) or kUnknownSize
@@ -178,7 +191,7 @@ clear(DEAD)
 promote()
 take()
 local next = call('ZRANGE', LATER, 0, 0, 'WITHSCORES')[2]
-return {lost, taken, payloads, again, call('ZCARD', WAIT), next and math.max(0, next - now) or -1}
+return {lost, taken, payloads, again, call('ZCARD', WAIT), next and math.max(0, next - now) or -1, gone}
 )lua";
 
 }  // namespace
