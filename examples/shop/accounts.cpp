@@ -18,6 +18,11 @@ Task<Credentials> read_credentials(Request& request) {
   const Form form = co_await request.form();
   Credentials read{form.get("user").value_or(""), form.get("password").value_or("")};
   if (read.user.empty() || read.user.size() > 64) throw bad_request("user has 1 to 64 characters");
+  try {
+    (void)nlohmann::json(read.user).dump();  // as orders and tokens will hold it
+  } catch (const nlohmann::json::exception&) {
+    throw bad_request("user is not UTF-8");
+  }
   co_return read;
 }
 

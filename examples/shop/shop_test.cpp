@@ -37,6 +37,10 @@ void sign_up(TestClient& client, const std::string& user) {
   check(form("/account/login") == 401, "nobody logs in before he has signed up");
   check(form("/account/sign-up") == 204, "a user signs up");
   check(form("/account/sign-up") == 409, "a name is taken once");
+  const TestResponse refused =
+      client.form("/account/sign-up", {{"user", "\xFF"}, {"password", "correct horse"}, {"_csrf", token}});
+  check(refused.status == 400, "a name that no order could hold is refused");
+  check(json_of(refused).at("detail") == "user is not UTF-8", "with the reason");
   check(form("/account/login") == 204, "the user logs in");
   check(json_of(client.get("/account")).at("notice") == "Welcome, " + user + "!", "the next page greets him");
   check(json_of(client.get("/account")).at("notice") == "", "the one after that does not");
