@@ -212,7 +212,7 @@ local function last_done()
     for _, batch in ipairs(batches) do
       local its = {}
       for id in string.gmatch(batch, '%S+') do table.insert(its, 1, id) end
-      for k, raw in ipairs(call('HMGET', JOBS, unpack(its))) do
+      for k, raw in ipairs(#its > 0 and call('HMGET', JOBS, unpack(its)) or {}) do
         if raw and #ids < most then ids[#ids + 1] = its[k] end
       end
     end

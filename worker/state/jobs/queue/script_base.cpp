@@ -6,7 +6,7 @@ namespace pronghorn::worker {
 namespace {
 
 // KEYS are in the order of QueueKeys. job_scripts.h describes records. One that cannot be read (somebody else has written
-// it) counts as that of a new job, so that one of them does not stop a queue.
+// it) counts as that of a new job, and a field that cannot be right as if it were absent, so that no record stops a queue.
 constexpr std::string_view kBase = R"lua(
 local WAIT, LATER, RUN, OWNERS, JOBS, DATA = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local RESULTS, DONE, FAILED, DEAD, UNIQUE, TOTALS = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12]
@@ -14,7 +14,10 @@ local call, pack, byte, match = redis.call, cmsgpack.pack, string.byte, string.m
 local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local kShortPayload = 4096  -- bytes: what a job with a short record has at most
-local FIELDS = {'score', 'attempts', 'failures', 'kills', 'interruptions', 'at'}
+local kMost, kMostTries = 9007199254740991, 2147483647
+local NUMBERS = {score = kMost, at = kMost, attempts = kMostTries, failures = kMostTries, kills = kMostTries,
+                 interruptions = kMostTries}
+local TEXTS = {'state', 'unique', 'reason', 'report'}
 -- Short records, and what stands in RUN for the first attempt of a job that has one: job_scripts.h. Such a text of an
 -- owner begins with first_run(owner).
 local function short_record(at, score) return string.format('=%.0f %.0f', at, score) end
@@ -50,10 +53,14 @@ local function decode(raw, held)
   else
     job = read_short(raw)
   end
-  for _, field in ipairs(FIELDS) do
-    if type(job[field]) ~= 'number' then job[field] = 0 end
+  for field, most in pairs(NUMBERS) do
+    local value, least = job[field], field == 'score' and -most or 0
+    if type(value) ~= 'number' or value % 1 ~= 0 or value < least or value > most then job[field] = 0 end
   end
-  if type(job.pids) ~= 'table' then job.pids = {} end
+  for _, field in ipairs(TEXTS) do
+    if type(job[field]) ~= 'string' then job[field] = nil end
+  end
+  if type(job.pids) ~= 'table' or not pcall(table.concat, job.pids) then job.pids = {} end
   if type(job.settled) ~= 'table' then job.settled = {job.settled} end
   return job
 end

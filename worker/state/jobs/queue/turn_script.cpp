@@ -92,6 +92,7 @@ local function settle_others()
   for k, other in ipairs(others) do settle_other(held[k], raws[k], unpack(other)) end
 end
 local function settle()
+  if #ARGV > 9 then call('HINCRBY', TOTALS, 'done', 0) end  -- fails if it is no number, before anything is changed
   settle_firsts()
   settle_others()
   if ends == 0 then return end

@@ -141,3 +141,58 @@ TEST_CASE("a record that cannot be read is that of a new job", "[jobs]") {
   CHECK(payloads == std::vector<std::string>(7, "payload"));
   CHECK(worker.counts().waiting == 0);
 }
+
+TEST_CASE("a record of which a part cannot be right stops no queue", "[jobs]") {
+  const RedisProcess redis;
+  JobWorker worker(redis, "w");
+  const auto change = [&redis](const std::string& id, const std::string& part) {
+    redis.command({"EVAL",
+                   "redis.call('HSET', KEYS[1], ARGV[1], cmsgpack.pack({score = 1, attempts = 0, failures = 0, "
+                   "kills = 0, interruptions = 0, at = 1000, pids = {}, " +
+                       part + "}))",
+                   "1", key_of("email", "jobs"), id});
+  };
+  const std::vector<std::string> parts{"score = 0/0",     "attempts = 1/0",    "attempts = -5", "attempts = 0.5",
+                                       "attempts = 2^40", "failures = 0/0",    "pids = {{}}",   "unique = {}",
+                                       "unique = 7",      "reason = {}",       "state = {}",    "report = true",
+                                       "settled = 5",     "settled = {{}, 7}", "size = {}",     "size = 0/0",
+                                       "due = {}",        "progress = 'x'",    "progress = 1/0"};
+  std::vector<std::string> ids;
+  for (const std::string& part : parts) {
+    CAPTURE(part);
+    ids.push_back(worker.enqueue("email", "payload"));
+    change(ids.back(), part);
+    CHECK(worker.find(ids.back()).state == JobState::waiting);
+  }
+  worker.job("email", [](Job&) {}).take_jobs();
+  CHECK(worker.wait([&] { return worker.count(Count::jobs_done) == parts.size(); }));
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    CAPTURE(parts[i]);
+    CHECK(worker.find(ids[i]).attempts == 1);
+  }
+  CHECK(worker.count(Count::jobs_fenced) == 0);
+}
+
+TEST_CASE("a count of jobs that is no number keeps them from being settled, and loses none", "[jobs]") {
+  const RedisProcess redis;
+  JobWorker worker(redis, "w");
+  const std::string id = worker.enqueue("email", "payload");
+  redis.command({"HSET", key_of("email", "totals"), "done", "garbage"});
+  int runs = 0;
+  worker.job("email", [&runs](Job&) { ++runs; }).take_jobs();
+  CHECK(worker.wait([&] { return runs == 1; }));
+  CHECK(worker.wait([&] { return worker.count(Count::redis_errors) > 0; }));
+  redis.command({"HDEL", key_of("email", "totals"), "done"});
+  CHECK(worker.wait([&] { return worker.count(Count::jobs_done) == 1; }));
+  CHECK(worker.state_of(id) == JobState::done);
+}
+
+TEST_CASE("a batch of done jobs that names none does not keep the others from being listed", "[jobs]") {
+  const RedisProcess redis;
+  JobWorker worker(redis, "w");
+  const std::string id = worker.enqueue("email", "payload");
+  worker.job("email", [](Job&) {}).take_jobs();
+  CHECK(worker.wait_state(id, JobState::done));
+  redis.command({"ZADD", key_of("email", "done"), "99999999999999", " "});
+  CHECK(worker.run(worker.state->jobs.ids("email", JobState::done, 10)) == std::vector<std::string>{id});
+}
