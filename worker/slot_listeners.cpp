@@ -43,13 +43,14 @@ void SlotListeners::uncover(std::uint32_t slot) noexcept {
 
 void SlotListeners::add_unix(int fd) noexcept {
   try {
-    http_.listen({.address = {}, .slot = handover_.slot, .fd = fd, .is_unix = true, .is_https = false}, true);
+    // First, because descriptors may have run out.
     std::erase_if(unix_, [this, fd](int old) {
       if (!is_replaced(old, fd)) return false;
       http_.stop_listening(old);
       ::close(old);
       return true;
     });
+    http_.listen({.address = {}, .slot = handover_.slot, .fd = fd, .is_unix = true, .is_https = false}, true);
     unix_.push_back(fd);
   } catch (const std::exception& error) {
     ::close(fd);
