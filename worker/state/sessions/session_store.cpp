@@ -59,14 +59,6 @@ SessionStore::SessionStore(RedisClient* client, const Config& config)
       lifetime_(std::max(config.session_lifetime, Milliseconds(0))),
       largest_{.bytes = config.session_max_bytes, .fields = config.session_max_fields} {}
 
-// A user of Redis may have permission for the trial write of the login, and not for every command of sessions.
-void SessionStore::require_permitted(const Reply& reply) {
-  if (reply.is_error() && error_code(reply.error()) == "NOPERM" && !std::exchange(told_forbidden_, true)) {
-    log_error("Redis does not permit a command that sessions need", {{"error", reply.error()}});
-  }
-  require_served(reply);
-}
-
 // With a user's tag, the session is in the slot of the user's mark on a Redis Cluster.
 std::string SessionStore::key_of(std::string_view id) const {
   const std::string_view tag = tag_of(id);
@@ -122,10 +114,10 @@ Task<std::shared_ptr<SessionState>> SessionStore::load(Exchange& exchange) {
     Reply* mark = tag_of(id).empty() ? nullptr : &call.reply(next + 2);
     next += mark == nullptr ? 2 : 3;
     name_session(fields, id);
-    require_permitted(fields);
+    require_served(fields);
     if (mark != nullptr) {
       name_mark(*mark, tag_of(id));
-      require_permitted(*mark);
+      require_served(*mark);
     }
     if (fields.array().empty()) continue;
     if (has_ended(fields, mark)) {
@@ -270,7 +262,7 @@ Task<void> SessionStore::remove_doomed(SessionState& state) {
   RedisCall call(*client_);
   for (const std::string& key : keys) call.send({"DEL", key});
   co_await call;
-  for (std::size_t i = 0; i < keys.size(); ++i) require_permitted(call.reply(i));
+  for (std::size_t i = 0; i < keys.size(); ++i) require_served(call.reply(i));
 }
 
 // The client keeps the cookie as long as the session may live once the cookie has come back.
@@ -324,7 +316,7 @@ Task<bool> SessionStore::write(SessionState& state) {
   } else {
     name_session(reply, state.id);
   }
-  require_permitted(reply);
+  require_served(reply);
   for (auto& [name, change] : state.changes) change.staged = false;
   state.stored = reply.integer() == 1;
   co_return send_cookie&& state.stored;
@@ -356,7 +348,7 @@ Task<bool> SessionStore::add_fields(SessionWrite& written, const std::string& ke
   RedisCall reading(*client_);
   reading.send({"HGETALL", key});
   co_await reading;
-  require_permitted(reading.reply());
+  require_served(reading.reply());
   const Reply::Array& fields = reading.reply().array();
   if (fields.empty()) co_return false;
   written.create = true;
@@ -379,7 +371,7 @@ Task<bool> SessionStore::remove(const std::string& key) {
   RedisCall call(*client_);
   call.send({"DEL", key});
   co_await call;
-  require_permitted(call.reply());
+  require_served(call.reply());
   co_return call.reply().integer() == 1;
 }
 
@@ -419,7 +411,7 @@ Task<std::int64_t> SessionStore::increment(std::shared_ptr<SessionState> state, 
   const std::array<std::string_view, 7> args{ttl, state->made_here ? "1" : "0", now, name, amount, known, born};
   Reply counted = co_await run_script(*client_, session_increment_script(), keys, args, kUnnamedKeys);
   name_session(counted, id);
-  require_permitted(counted);
+  require_served(counted);
 
   const bool ended = counted.is_nil();
   const std::int64_t value = ended ? counted_locally(*state, name, by) : counted.integer();
@@ -440,7 +432,7 @@ Task<void> SessionStore::end_all(std::string user) {
   RedisCall call(*client_);
   call.send({"SET", key, mark, "PX", ttl});
   co_await call;
-  require_permitted(call.reply());
+  require_served(call.reply());
 }
 
 }  // namespace pronghorn::worker

@@ -95,7 +95,6 @@ class SessionStore {
   Task<bool> remove(const std::string& key);
   Task<Reply> run(const SessionWrite& write);
   [[noreturn]] void refuse_without_redis();
-  void require_permitted(const Reply& reply);
   void name_session(Reply& reply, std::string_view id) const;
   void name_mark(Reply& reply, std::string_view tag) const;
   void read(SessionReading& reading) const;
@@ -111,7 +110,6 @@ class SessionStore {
   SessionSize largest_;
   std::array<bool, kMaxRoutes + 1> loads_{};  // whether requests of the route load their sessions; see begin_load()
   bool told_missing_ = false;
-  bool told_forbidden_ = false;
 };
 
 }  // namespace pronghorn::worker

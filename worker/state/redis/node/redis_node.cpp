@@ -171,6 +171,7 @@ void RedisNode::link_replied(Reply&& reply, std::uint64_t received_ns) {
   const std::uint64_t sequence = front_sequence_++;
   pending_.pop_front();
   count_reply(entry, received_ns);
+  if (reply.is_error() && sequence != trial_) tell_forbidden(reply.error());
   if (entry.call != nullptr && entry.call->router_ != nullptr) {
     if (is_refusal(reply) && !is_redirection(reply.error())) try_write_soon();
     return owner_.node_replied(*this, *entry.call, entry.index, std::move(reply));
@@ -213,6 +214,15 @@ void RedisNode::link_down(std::string_view reason) {
 void RedisNode::link_settled() {
   if (switching_) switch_connection();
   schedule_.resume();
+}
+
+// A command that the user may not run, of those that trial writes do not need. Whoever has sent it does as if Redis were
+// away, and says nothing.
+void RedisNode::tell_forbidden(const std::string& error) {
+  constexpr std::size_t kMostTold = 16;
+  if (error_code(error) != "NOPERM" || writes_.refused() || forbidden_.size() >= kMostTold) return;
+  if (!forbidden_.insert(error).second) return;
+  log_error("Redis does not permit a command", {{"address", address()}, {"error", error}});
 }
 
 // ---- trial writes

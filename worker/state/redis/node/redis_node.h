@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -133,6 +134,7 @@ class RedisNode final : private RedisLink::Listener {
   void count_reply(const Pending& entry, std::uint64_t received_ns);
   void fail_all(std::string_view why);
 
+  void tell_forbidden(const std::string& error);
   void tried_write(std::string_view error);
   void try_write();
   void try_write_soon();
@@ -159,6 +161,8 @@ class RedisNode final : private RedisLink::Listener {
   bool closed_ = false;
   bool was_down_ = false;    // no connection, and commands do not wait for one
   std::string down_reason_;  // why, while was_down_
+
+  std::set<std::string> forbidden_;  // errors that have been logged
 
   std::uint64_t connection_ = 0;  // the last one
   std::string output_;            // commands not yet written

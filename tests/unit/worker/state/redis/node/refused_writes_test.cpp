@@ -1,6 +1,7 @@
 #include <filesystem>
 #include <vector>
 
+#include "support/log_lines.h"
 #include "support/processes/redis_refusals.h"
 #include "unit/worker/state/sessions/stored_session.h"
 #include "worker/state/redis/protocol/reply_errors.h"
@@ -81,6 +82,21 @@ TEST_CASE("a command that only this user may not run does not count as refused w
   worker.turn(1500ms);  // a trial write has been made meanwhile
   CHECK(worker.state->redis_up());
   CHECK(worker.row->redis_state.load() == RedisState::up);
+}
+
+// A cache that stores nothing, or jobs that wait, were all that could be seen of it.
+TEST_CASE("a command that this user may not run is logged once, whoever has sent it", "[redis]") {
+  RedisProcess redis;
+  StateWorker worker(redis.url());
+  worker.ready();
+  const LogLines log;
+  redis.command({"ACL", "SETUSER", "default", "-lpush", "-pttl"});
+  for (int i = 0; i < 3; ++i) {
+    CHECK_THROWS_AS(worker.command("LPUSH", "list", "a"), RedisError);
+    CHECK_THROWS_AS(worker.command("EVAL", "return redis.call('PTTL', 'a')", "0"), RedisError);
+  }
+  CHECK(log.with("does not permit a command") == 2);
+  CHECK(log.with("lpush") == 1);
 }
 
 // A full disk was only visible in the log of Redis.
