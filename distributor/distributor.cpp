@@ -78,11 +78,11 @@ void Distributor::listen_to_unix(int fd) noexcept {
     for (const auto& acceptor : acceptors_) {
       if (worker::is_replaced(acceptor->listener(), fd)) replaced.push_back(acceptor->listener());
     }
-    add_acceptor(fd, false);
     for (const int old : replaced) {
       std::erase_if(acceptors_, [old](const auto& acceptor) { return acceptor->listener() == old; });
       ::close(old);
     }
+    add_acceptor(fd, false);
   } catch (const std::exception& error) {
     ::close(fd);
     log_warning("cannot accept connections from a Unix socket that was restored", {{"error", error.what()}});
