@@ -101,12 +101,11 @@ bool may_be_compressed(Response& response) {
   const int status = response.status();
   if (status == 204 || status == 206 || ResponseAccess::file(response)) return false;
   const std::string_view type = response.content_type();
-  const bool may_shrink = worker::is_compressible(type) || (status == 304 && type.empty());
+  if (!worker::is_compressible(type) && !(status == 304 && type.empty())) return false;
   // A digest (RFC 9530) is of the content as it is.
-  for (const char* const name : {"Content-Encoding", "Content-Digest", "Repr-Digest"}) {
-    if (may_shrink && response.header(name)) return false;
-  }
-  return may_shrink && !forbids_transformation(response);
+  const bool is_fixed = response.header("Content-Encoding") || response.header("Content-Digest") ||
+                        response.header("Repr-Digest") || forbids_transformation(response);
+  return !is_fixed;
 }
 
 // Only a weak tag may stay the same for other bytes (RFC 9110 section 8.8.3).

@@ -9,8 +9,8 @@
 namespace pronghorn {
 
 // Why the server is degraded, one sentence per reason: slots without a worker, stuck workers, workers without their
-// guardian, certificates that should have been renewed by now, the distributor, Redis, draining. A slot that starts its first
-// worker is not a reason.
+// guardian, certificates that should have been renewed by now, the distributor, Redis, draining. A slot that starts its
+// first worker is not a reason.
 [[nodiscard]] std::vector<std::string> degradations(const Scoreboard& board);
 
 }  // namespace pronghorn

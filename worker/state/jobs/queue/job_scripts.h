@@ -7,8 +7,8 @@
 //
 // A job's record is a table that only these scripts read: score (its place among the waiting), attempts, failures,
 // kills, interruptions, at (enqueued), size (of the payload), due, unique, state, pids, reason, report, progress, settled
-// (the tokens of the last attempts that were settled; of older versions, one token). A token is OWNER/ATTEMPT: whoever has another token than the one in `run`
-// cannot settle the job.
+// (the tokens of the last 16 attempts that were settled; of older versions, one token). A token is OWNER/ATTEMPT: whoever
+// has another token than the one in `run` cannot settle the job.
 //
 // Decoding tables would be most of what a job costs Redis, and most jobs need none. So a job that is neither unique nor
 // delayed, with a payload of at most 4 KiB, begins with the short record "=AT SCORE", which does not change while its first
