@@ -21,6 +21,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kFirstRetry = 100ms;
 constexpr std::chrono::milliseconds kLongestRetry = 5s;
+constexpr std::chrono::milliseconds kAfterFailure = 1ms;  // before the task that saw it saves anything else
 constexpr std::chrono::milliseconds kLookWhileDraining = 5ms;
 
 }  // namespace
@@ -54,14 +55,19 @@ void WriteQueue::push(EntryKeys keys, std::string entry_id, std::string value, s
     older->second.value = std::move(value);
     older->second.save = std::move(save);
   } else {
-    add({.keys = std::move(keys), .entry_id = std::move(entry_id), .value = std::move(value), .save = std::move(save)});
+    add({.keys = std::move(keys),
+         .entry_id = std::move(entry_id),
+         .value = std::move(value),
+         .save = std::move(save),
+         .turn = {Clock::now(), 0}});
   }
   start_tasks();
 }
 
 void WriteQueue::add(Write write) {
   bytes_ += write.value.size();
-  order_.push_back(write.keys.entry);
+  write.turn.second = ++added_;
+  order_.emplace(write.turn, write.keys.entry);
   std::string key = write.keys.entry;
   waiting_.emplace(std::move(key), std::move(write));
   count();
@@ -71,20 +77,15 @@ void WriteQueue::count() noexcept { row_[Count::cache_queued_writes].store(size(
 
 // The first write that can be saved now. Without one, `next` is when there may be one, if that is known.
 std::optional<WriteQueue::Write> WriteQueue::take_due(Clock::time_point& next) {
-  const Clock::time_point now = Clock::now();
-  next = Clock::time_point::max();
-  for (auto key = order_.begin(); key != order_.end(); ++key) {
-    if (running_.contains(*key)) continue;
-    const auto found = waiting_.find(*key);
-    next = std::min(next, found->second.due);
-    if (found->second.due > now) continue;
-    Write write = std::move(found->second);
-    waiting_.erase(found);
-    order_.erase(key);
-    bytes_ -= write.value.size();
-    return write;
-  }
-  return std::nullopt;
+  const auto first = std::ranges::find_if(order_, [this](const auto& each) { return !running_.contains(each.second); });
+  next = first == order_.end() ? Clock::time_point::max() : first->first.first;
+  if (next > Clock::now()) return std::nullopt;
+  const auto found = waiting_.find(first->second);
+  Write write = std::move(found->second);
+  waiting_.erase(found);
+  order_.erase(first);
+  bytes_ -= write.value.size();
+  return write;
 }
 
 // ---- saving
@@ -137,8 +138,9 @@ Task<void> WriteQueue::save_all() {
     Clock::time_point next;
     std::optional<Write> write = take_due(next);
     if (write) {
-      Task<void> saving = save_one(std::move(*write));
-      co_await std::move(saving);
+      Task<bool> saving = save_one(std::move(*write));
+      const bool is_saved = co_await std::move(saving);
+      if (!is_saved) co_await sleep_for(kAfterFailure);
     } else if (next == Clock::time_point::max()) {
       co_return;  // the tasks that save earlier values of these keys go on
     } else {
@@ -147,7 +149,7 @@ Task<void> WriteQueue::save_all() {
   }
 }
 
-Task<void> WriteQueue::save_one(Write write) {
+Task<bool> WriteQueue::save_one(Write write) {
   Running running(*this, std::move(write));
   std::string error;
   try {
@@ -161,8 +163,9 @@ Task<void> WriteQueue::save_one(Write write) {
   } else {
     failed(running.write(), error);
     running.write().pause = std::clamp(2 * running.write().pause, kFirstRetry, kLongestRetry);
-    running.write().due = Clock::now() + running.write().pause;
+    running.write().turn.first = Clock::now() + running.write().pause;
   }
+  co_return error.empty();
 }
 
 void WriteQueue::failed(const Write& write, const std::string& error) {

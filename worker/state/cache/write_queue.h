@@ -3,12 +3,14 @@
 
 #include <chrono>
 #include <cstddef>
-#include <deque>
+#include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 
 #include "common/ipc/scoreboard.h"
 #include "pronghorn/task.h"
@@ -20,8 +22,8 @@ namespace pronghorn::worker {
 class RedisClient;
 
 // Saves in the order in which the keys came, a few at a time, never two of one key. A save that throws is repeated,
-// after 100 ms at first, then after twice the last pause, up to 5 s. The tasks that save are in the background, so a
-// draining worker waits for them.
+// after 100 ms at first, then after twice the last pause, up to 5 s. However many saves throw at once, the loop turns in
+// between. The tasks that save are in the background, so a draining worker waits for them.
 //
 // Context:   loop thread; one per worker. Must outlive its tasks.
 class WriteQueue {
@@ -60,13 +62,15 @@ class WriteQueue {
   [[nodiscard]] std::size_t size() const noexcept { return waiting_.size() + running_.size(); }
 
  private:
+  // When a write is due, then the order of add().
+  using Turn = std::pair<std::chrono::steady_clock::time_point, std::uint64_t>;
   struct Write {
     EntryKeys keys;
     std::string entry_id;
     std::string value;
     std::unique_ptr<CacheSave> save;
     std::chrono::milliseconds pause{0};  // before the next attempt
-    std::chrono::steady_clock::time_point due{};
+    Turn turn = {};
   };
   class Running;
   class Counted;
@@ -75,7 +79,8 @@ class WriteQueue {
   [[nodiscard]] std::optional<Write> take_due(std::chrono::steady_clock::time_point& next);
   void start_tasks();
   [[nodiscard]] Task<void> save_all();
-  [[nodiscard]] Task<void> save_one(Write write);
+  // Whether it was saved.
+  [[nodiscard]] Task<bool> save_one(Write write);
   void failed(const Write& write, const std::string& error);
   void saved(const Write& write);
   void count() noexcept;
@@ -84,8 +89,9 @@ class WriteQueue {
   WorkerRow& row_;
   Limits limits_;
   std::unordered_map<std::string, Write> waiting_;  // by the key of the entry
-  std::deque<std::string> order_;                   // of the keys of waiting_
+  std::map<Turn, std::string> order_;               // of the keys of waiting_
   std::unordered_set<std::string> running_;
+  std::uint64_t added_ = 0;
   std::size_t bytes_ = 0;                    // of the values in waiting_, and of places
   std::size_t places_ = 0;                   // rooms that are taken and not used yet
   std::size_t tasks_ = 0;                    // that save

@@ -79,6 +79,27 @@ TEST_CASE("a save that fails is repeated until it succeeds", "[cache]") {
   CHECK(database.saved == std::vector<std::string>{"v"});
 }
 
+TEST_CASE("many values that cannot be saved leave the loop to others", "[cache]") {
+  // A save that threw before it waited for anything was followed by the next one, and so on through all that were due:
+  // the loop stood still for seconds, as each of them searched the whole queue.
+  const RedisProcess redis;
+  CacheWorker worker(redis.url());
+  int attempts = 0;
+  const auto save = [&attempts](const std::string&) {
+    ++attempts;
+    throw std::runtime_error("told in the log of this test");
+  };
+  for (int i = 0; i < 500; ++i) worker.run(worker.cache().write_behind("k" + std::to_string(i), "v", save));
+  int most = 0;
+  while (attempts < 1500) {
+    const int before = attempts;
+    worker.poll();
+    most = std::max(most, attempts - before);
+  }
+  CHECK(most < 100);
+  CHECK(worker.count(Count::cache_queued_writes) == 500);
+}
+
 TEST_CASE("an entry that was filled while an older value was in the database is removed after the save", "[cache]") {
   const RedisProcess redis;
   CacheWorker worker(redis.url());
