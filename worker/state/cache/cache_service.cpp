@@ -27,6 +27,7 @@ constexpr milliseconds kVersionsOutlive = 2min;  // the entries that carry them,
 constexpr milliseconds kRenewVersions = 2s;      // how often those are renewed that soon expire, while a fill runs
 constexpr milliseconds kLook = 200ms;            // how often a waiting worker looks whether the filling one still lives
 constexpr auto kRefreshAgain = 1s;               // after a refresh that failed
+constexpr milliseconds kLongestLate = 1min;      // how long callers may have to wait for one that hangs
 constexpr std::size_t kMostFailed = 1000;        // keys that are remembered for it
 
 CacheAnswer answer_of(Judged judged) {
@@ -302,7 +303,7 @@ Task<bool> CacheService::store(const CacheCall& call, FillClaim& claim, Entry& e
 
 Task<CacheAnswer> CacheService::answer_stale(std::shared_ptr<CacheCall> call, Judged judged) {
   if (call->refreshes_in_background) {
-    refresh_later(call, judged.prefix);
+    refresh_later(call, judged.prefix, judged.left + judged.entry.stale);
   } else {
     FillClaim claim(client_, call->keys, name_claim());
     bool taken = false;
@@ -322,24 +323,26 @@ Task<CacheAnswer> CacheService::answer_stale(std::shared_ptr<CacheCall> call, Ju
   co_return answer_of(std::move(judged));
 }
 
-void CacheService::refresh_later(const std::shared_ptr<CacheCall>& call, std::string useless) {
+void CacheService::refresh_later(const std::shared_ptr<CacheCall>& call, std::string useless, milliseconds left) {
   const std::string& key = call->keys.entry;
   if (refreshing_.contains(key)) return;
   if (const auto failed = failed_.find(key); failed != failed_.end()) {
     if (std::chrono::steady_clock::now() < failed->second) return;
     failed_.erase(failed);
   }
-  spawn(refresh(call, std::move(useless)));
+  spawn(refresh(call, std::move(useless), left));
 }
 
-Task<void> CacheService::refresh(std::shared_ptr<CacheCall> call, std::string useless) {
+// Nobody waits for its fill, so no deadline and no client that leaves ends one that hangs.
+Task<void> CacheService::refresh(std::shared_ptr<CacheCall> call, std::string useless, milliseconds left) {
   const Refreshing marked(refreshing_, call->keys.entry);
   FillClaim claim(client_, call->keys, name_claim());
   std::exception_ptr error;
   try {
     const FillClaim::Answer taken = co_await claim.take(std::move(useless));
     if (taken.kind != FillClaim::Answer::Kind::taken) co_return;  // another worker does it, or has done it
-    (void)co_await fill(*call, &claim, nullptr);
+    Task<CacheAnswer> filling = fill(*call, &claim, nullptr);
+    (void)co_await with_deadline(left + std::min(call->lifetime.ttl, kLongestLate), std::move(filling));
   } catch (...) {
     error = std::current_exception();
   }

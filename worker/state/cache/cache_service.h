@@ -89,8 +89,10 @@ class CacheService final : public pronghorn::detail::CacheService {
   [[nodiscard]] Task<CacheAnswer> fill(CacheCall& call, FillClaim* claim, Flights::Lead* lead);
   [[nodiscard]] Task<bool> store(const CacheCall& call, FillClaim& claim, Entry& entry, bool shared);
   [[nodiscard]] Task<CacheAnswer> answer_stale(std::shared_ptr<CacheCall> call, Judged judged);
-  void refresh_later(const std::shared_ptr<CacheCall>& call, std::string useless);
-  [[nodiscard]] Task<void> refresh(std::shared_ptr<CacheCall> call, std::string useless);
+  // `left` is how long the old value may still be used.
+  void refresh_later(const std::shared_ptr<CacheCall>& call, std::string useless, std::chrono::milliseconds left);
+  [[nodiscard]] Task<void> refresh(std::shared_ptr<CacheCall> call, std::string useless,
+                                   std::chrono::milliseconds left);
   [[nodiscard]] Entry make_entry(const CacheCall& call, std::optional<std::string> value);
   void redis_failed(const std::exception& error);
   void redis_served();

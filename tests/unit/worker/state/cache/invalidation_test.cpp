@@ -197,6 +197,24 @@ TEST_CASE("a refresh that fails leaves the old value and is not repeated for eve
   CHECK(refreshed <= 1 + (Clock::now() - began) / 1s);
 }
 
+TEST_CASE("a refresh that hangs does not keep the key from others once the old value has ended", "[cache]") {
+  // Its claim was renewed until its worker ended, and every caller waited for it.
+  const RedisProcess redis;
+  CacheWorker worker(redis.url());
+  worker.get("k", "old", {.ttl = 100s, .stale = 50s});
+  CHECK(redis.command({"PEXPIRE", kEntry, "2000"}) == "1");
+  HeldFill hangs;
+  const CacheOptions options{.ttl = 100ms, .stale = 50s};
+  CHECK(worker.run(worker.cache().get_or_fill("k", options, hangs.function())) == "old");
+  REQUIRE(worker.wait([&] { return hangs.begun == 1; }));
+  REQUIRE(worker.wait([&] { return redis.command({"EXISTS", kEntry}) == "0"; }));
+  auto fill = [] { return std::string("new"); };
+  auto asked = worker.cache().get_or_fill("k", options, fill);
+  start(worker, asked);
+  REQUIRE(worker.wait([&] { return asked.done(); }));
+  CHECK(asked.take() == "new");
+}
+
 TEST_CASE("an invalidated value is not used past its ttl either", "[cache]") {
   const RedisProcess redis;
   CacheWorker worker(redis.url());
