@@ -19,21 +19,40 @@ constexpr std::chrono::milliseconds kFactsOutlive = std::chrono::hours(24);
 
 // KEYS: facts, stream, and what the publisher has published last, if that is of interest. ARGV: epoch for a new history,
 // channel, payload, length, ms to keep the stream, ms to keep the facts, number of the publisher's event, ms to keep
-// that. Returns receivers, epoch, offset.
+// that. Returns receivers, epoch, offset. If somebody else has written to the keys so that no event can be added, the
+// history begins anew; if they are of another type, nothing is changed.
 const Script& publish_script() {
   static const Script script(R"(
 if KEYS[3] then
   local last = redis.call('HMGET', KEYS[3], 'number', 'receivers', 'epoch', 'offset')
   if last[1] and tonumber(last[1]) >= tonumber(ARGV[7]) then return {tonumber(last[2]), last[3], last[4]} end
 end
-local epoch = redis.call('HGET', KEYS[1], 'epoch')
-if not epoch then
-  epoch = ARGV[1]
-  redis.call('HSET', KEYS[1], 'epoch', epoch, 'offset', 0)
+local epoch, offset = unpack(redis.call('HMGET', KEYS[1], 'epoch', 'offset'))
+local known = epoch and string.find(epoch, '^' .. string.rep('%x', 16) .. '$') and offset and #offset <= 15 and
+              string.find(offset, '^%d+$')
+local function begin()
+  epoch, offset = ARGV[1], '0'
+  redis.call('HSET', KEYS[1], 'epoch', epoch)
   redis.call('DEL', KEYS[2])
 end
-local offset = string.format('%.0f', redis.call('HINCRBY', KEYS[1], 'offset', 1))
-redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], offset .. '-0', 'p', ARGV[3])
+local function add()
+  offset = string.format('%.0f', offset + 1)
+  return redis.pcall('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], offset .. '-0', 'p', ARGV[3])
+end
+local function is_ahead()
+  local facts = redis.pcall('XINFO', 'STREAM', KEYS[2])
+  for i = 1, #facts, 2 do
+    if facts[i] == 'last-generated-id' then return tonumber(string.match(facts[i + 1], '^%d+')) >= tonumber(offset) end
+  end
+end
+if not known then begin() end
+local added = add()
+if type(added) == 'table' and added.err and is_ahead() then
+  begin()
+  added = add()
+end
+if type(added) == 'table' and added.err then return added end
+redis.call('HSET', KEYS[1], 'offset', offset)
 redis.call('PEXPIRE', KEYS[2], ARGV[5])
 redis.call('PEXPIRE', KEYS[1], ARGV[6])
 local receivers = redis.call('PUBLISH', ARGV[2], 'k' .. epoch .. '-' .. offset .. '\n' .. ARGV[3])
@@ -56,7 +75,8 @@ if ARGV[3] == '0' then return reply end
 local from = 1
 if facts[1] == ARGV[1] then from = tonumber(ARGV[2]) + 1 end
 local bytes = 0
-for _, entry in ipairs(redis.call('XRANGE', KEYS[2], string.format('%.0f-0', from), '+', 'COUNT', ARGV[3])) do
+local first, last = string.format('%.0f-0', from), reply[2] .. '-0'  -- what is behind, somebody else has added
+for _, entry in ipairs(redis.call('XRANGE', KEYS[2], first, last, 'COUNT', ARGV[3])) do
   reply[#reply + 1] = entry[1]
   reply[#reply + 1] = entry[2][2]
   bytes = bytes + #entry[2][2]

@@ -84,6 +84,36 @@ TEST_CASE("a history that was lost begins with a new epoch", "[redis][events]") 
   CHECK(payloads(f.read(before)) == std::vector<std::string>{"b"});
 }
 
+TEST_CASE("a history to which somebody else has written begins anew, and has only its own events", "[redis][events]") {
+  // Redis refused every later event, because its id was lower than that of the foreign entry.
+  Fixture f;
+  const Position before = f.publish("a").position;
+  SECTION("an entry") { f.redis.command({"XADD", "{t}:s", "*", "x", "y"}); }
+  SECTION("one that is gone again") {
+    f.redis.command({"XADD", "{t}:s", "5-3", "x", "y"});
+    f.redis.command({"XDEL", "{t}:s", "5-3"});
+  }
+  SECTION("its offset") { f.redis.command({"HSET", "{t}", "offset", "hello"}); }
+  SECTION("an offset that is none") { f.redis.command({"HSET", "{t}", "offset", std::string(20, '9')}); }
+  SECTION("its epoch") { f.redis.command({"HSET", "{t}", "epoch", "hello"}); }
+  const Position after = f.publish("b").position;
+  CHECK(after.epoch != before.epoch);
+  CHECK(after.offset == 1);
+  CHECK(f.publish("c").position == Position{after.epoch, 2});
+  CHECK(f.redis.command({"XADD", "{t}:s", "*", "x", "y"}) != "");
+  CHECK(payloads(f.read(before)) == std::vector<std::string>{"b", "c"});
+}
+
+TEST_CASE("an event that could not be kept takes no offset", "[redis][events]") {
+  Fixture f;
+  const Position before = f.publish("a").position;
+  f.redis.command({"SET", "{t}:s", "x"});
+  CHECK_THROWS_AS(f.publish("b"), RedisError);
+  CHECK_THROWS_AS(f.publish("b"), RedisError);
+  f.redis.command({"DEL", "{t}:s"});
+  CHECK(f.publish("c").position == Position{before.epoch, 2});
+}
+
 TEST_CASE("offsets go on after the events of a history were lost", "[redis][events]") {
   Fixture f;
   const Position before = f.publish("a").position;
@@ -125,7 +155,7 @@ TEST_CASE("keys of a history that hold something else are an error", "[redis][ev
     f.redis.command({"SET", "{t}:s", "x"});
   }
   SECTION("a stream with other ids") {
-    f.redis.command({"HSET", "{t}", "epoch", "0123456789abcdef", "offset", "1"});
+    f.redis.command({"HSET", "{t}", "epoch", "0123456789abcdef", "offset", "7"});
     f.redis.command({"XADD", "{t}:s", "5-3", "p", "x"});
   }
   CHECK_THROWS_AS(f.read({1, 0}), RedisError);
