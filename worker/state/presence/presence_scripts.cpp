@@ -68,7 +68,7 @@ const Script& list_script() {
   static const Script script = with_common(R"(
 end_leases()
 local after = string.format('(%.0f', now)
-local reply = {tostring(redis.call('ZCOUNT', KEYS[1], after, '+inf'))}
+local reply = {redis.call('ZCOUNT', KEYS[1], after, '+inf')}
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], after, '+inf', 'LIMIT', 0, ARGV[2])) do
   reply[#reply + 1] = id
   reply[#reply + 1] = redis.call('HGET', KEYS[2], id) or ''
@@ -96,6 +96,11 @@ return reply
 }
 
 [[noreturn]] void throw_unexpected() { throw RedisError("the presence of a topic in Redis is not one of ours"); }
+
+std::uint64_t count_in(const Reply& reply) {
+  if (!reply.is_integer() || reply.integer() < 0) throw_unexpected();
+  return static_cast<std::uint64_t>(reply.integer());
+}
 
 // A reply of a count or a cursor, then id and data of each member.
 std::vector<PresentMember> members_behind_first(const Reply& reply) {
@@ -131,8 +136,7 @@ Task<std::uint64_t> count_present(RedisClient& client, const PresenceKeys& keys,
   const std::array<std::string_view, 1> args{keys.channel};
   const Reply reply = co_await run_script(client, count_script(), key_views, args, options);
   require_served(reply);
-  if (!reply.is_integer() || reply.integer() < 0) throw_unexpected();
-  co_return static_cast<std::uint64_t>(reply.integer());
+  co_return count_in(reply);
 }
 
 Task<PresenceList> list_present(RedisClient& client, const PresenceKeys& keys, std::size_t limit, CallOptions options) {
@@ -143,7 +147,7 @@ Task<PresenceList> list_present(RedisClient& client, const PresenceKeys& keys, s
   require_served(reply);
   PresenceList list;
   list.members = members_behind_first(reply);
-  list.count = std::stoull(reply.array()[0].string());
+  list.count = count_in(reply.array()[0]);
   co_return list;
 }
 

@@ -10,6 +10,7 @@
 #include "pronghorn/pronghorn.h"
 #include "pronghorn/testing.h"
 #include "support/processes/redis_cluster.h"
+#include "unit/worker/state/answering_server.h"
 #include "unit/worker/state/events/event_fixture.h"
 #include "worker/state/events/topics/topic_member.h"
 #include "worker/state/presence/presence_service.h"
@@ -305,6 +306,16 @@ TEST_CASE("members do not wait for a renewal when what was wrong in Redis is rep
   CHECK_THROWS_AS(f.list(), RedisError);
   f.redis.command({"DEL", "app:p:{t}"});
   f.wait_for("a= ");
+}
+
+TEST_CASE("a list with a count that is none is an error of Redis", "[presence]") {
+  const auto reply =
+      GENERATE(as<std::string>(), "*1\r\n$8\r\nnonsense\r\n", "*1\r\n$0\r\n\r\n", "*1\r\n:-1\r\n", "*0\r\n", ":1\r\n");
+  AnsweringServer server(
+      [&](const std::vector<std::string>& words) { return words[0].starts_with("EVAL") ? reply : "+OK\r\n"; });
+  StateWorker worker("unix:" + server.socket());
+  worker.ready();
+  CHECK_THROWS_AS(worker.run(Presence(worker.state->presence, "t").list(5)), RedisError);
 }
 
 TEST_CASE("members that others have put into Redis do no harm", "[redis][presence]") {
