@@ -43,8 +43,9 @@ struct CsrfOptions {
 
 // The token for a form or script of the page that is being made: put it into a hidden field, or a <meta> element. Kept
 // in the session field "_pronghorn.csrf", which is created if need be, and lives as long as the session;
-// session.rotate() keeps it, so rotate and destroy() at a logout. Each call returns another text for the same token, so
-// that compression cannot reveal it (BREACH).
+// session.rotate() keeps it, so rotate and destroy() at a logout. session.login() of another user ends it, so call this
+// after the login; forms that were open before it are answered 403. Each call returns another text for the same token,
+// so that compression cannot reveal it (BREACH).
 [[nodiscard]] PRONGHORN_API Task<std::string> csrf_token(Request& request);
 
 }  // namespace pronghorn

@@ -81,8 +81,8 @@ class PRONGHORN_API Session {
   // Like destroy(), it also deletes other sessions that the client's cookies name.
   void rotate();
   // Records that `user` has logged in: rotate(), and from now on the session is one of the user's sessions, which
-  // destroy_all() ends. It keeps its other fields. Throws std::invalid_argument if `user` is empty or longer than 1024
-  // bytes; it may hold any bytes.
+  // destroy_all() ends. It keeps its other fields, but not its CSRF token if somebody else had it. Throws
+  // std::invalid_argument if `user` is empty or longer than 1024 bytes; it may hold any bytes.
   void login(std::string_view user);
   // Who has logged in; nullopt if nobody has.
   [[nodiscard]] std::optional<std::string> user() const;

@@ -156,13 +156,15 @@ void SessionState::rotate() {
   rotating = stored && !made_here;
 }
 
-// The session must get the user's id even if this request has created it.
+// The session must get the user's id even if this request has created it. Its CSRF token goes, because whoever gave the
+// session to the client knows it; a user who confirms his login keeps his open forms.
 void SessionState::login(std::string_view user) {
   if (user.empty() || user.size() > kLongestUser) {
     throw std::invalid_argument(
         fmt::format("a session's user must have 1 to {} bytes, not {}", kLongestUser, user.size()));
   }
   require_room(kUserField, user.size());
+  if (user_ != user && get(kCsrfField)) stage(kCsrfField, std::nullopt);
   rotate();
   rotating = !id.empty();
   logging_in = true;

@@ -42,6 +42,11 @@ void shop(App& app) {
     co_return text(std::move(seen));
   });
   app.route("PURGE", "/echo", echo);
+  app.post("/login/{user}", [](Request& request) -> Task<Response> {
+    Session session = co_await request.session();
+    session.login(request.param("user"));
+    co_return co_await page(request);
+  });
 }
 
 class Shop {
@@ -122,6 +127,25 @@ TEST_CASE("a form without the token, or with that of another session, is forbidd
   CHECK(shop.buy(token) == 403);
   shop.token();
   CHECK(shop.buy(token) == 403);
+}
+
+TEST_CASE("a login ends the tokens of the session as it was before", "[csrf]") {
+  // Whoever had given the client the session that it logged in with knew the token of the user's session.
+  Shop shop;
+  const std::string before = shop.token();
+  const auto log_in = [&](const std::string& user, const std::string& token) {
+    return shop.client.post("/login/" + user, "", "", {{"X-CSRF-Token", token}});
+  };
+  const auto logged_in = log_in("ada", before);
+  CHECK(logged_in.status == 200);
+  CHECK(shop.buy(before) == 403);
+  CHECK(shop.buy(logged_in.body) == 200);
+  CHECK(shop.buy(shop.token()) == 200);
+  CHECK(log_in("ada", logged_in.body).status == 200);  // once more, as before a payment
+  CHECK(shop.buy(logged_in.body) == 200);
+  CHECK(log_in("eve", logged_in.body).status == 200);
+  CHECK(shop.buy(logged_in.body) == 403);
+  CHECK(shop.buy(shop.token()) == 200);
 }
 
 TEST_CASE("a request that another site has sent is forbidden even with the token", "[csrf]") {
