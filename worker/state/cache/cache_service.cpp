@@ -128,8 +128,9 @@ const std::string* CacheService::find_local(std::string_view key) {
 }
 
 Task<CacheAnswer> CacheService::fetch(std::shared_ptr<CacheCall> call) {
-  const auto is_accepted = [&call = *call, begun_before = fills_](const CacheAnswer& answer) {
-    const bool new_enough = call.max_age.count() > 0 || answer.fill > begun_before;
+  // What Redis was asked for before this call began may have been invalidated since.
+  const auto is_accepted = [&call = *call, begun_before = fills_, began = ++moments_](const CacheAnswer& answer) {
+    const bool new_enough = answer.as_of > began && (call.max_age.count() > 0 || answer.fill > begun_before);
     return new_enough && (answer.value || call.accepts_missing);
   };
   bool missed = false;
@@ -205,6 +206,7 @@ Task<std::optional<CacheAnswer>> CacheService::wait_for_claim(const CacheCall& c
                                                               std::string useless, bool waited) {
   std::optional<FillWait> wait;
   for (;;) {
+    const std::uint64_t asked = ++moments_;
     FillClaim::Answer answer = co_await claim.take(useless);
     switch (answer.kind) {
       case FillClaim::Answer::Kind::taken:
@@ -216,7 +218,11 @@ Task<std::optional<CacheAnswer>> CacheService::wait_for_claim(const CacheCall& c
         break;
       case FillClaim::Answer::Kind::entry: {
         Judged judged = co_await store_.judge(call, std::move(answer.entry), answer.left);
-        if (judged.use != Judged::Use::none) co_return answer_of(std::move(judged));
+        if (judged.use != Judged::Use::none) {
+          CacheAnswer found = answer_of(std::move(judged));
+          found.as_of = asked;
+          co_return found;
+        }
         useless = std::move(judged.prefix);
         break;
       }
@@ -256,7 +262,7 @@ Task<CacheAnswer> CacheService::fill(CacheCall& call, FillClaim* claim, Flights:
   call.stores = claim != nullptr;
   std::optional<RenewedVersions> renewed;
   if (claim != nullptr && !call.tags.empty()) renewed.emplace(store_, call);
-  CacheAnswer answer{.fill = ++fills_};
+  CacheAnswer answer{.fill = ++fills_, .as_of = UINT64_MAX};  // without Redis nothing is invalidated
   try {
     answer.value = co_await call.fill->run();
     add(row_[Count::cache_fills]);
@@ -273,6 +279,7 @@ Task<CacheAnswer> CacheService::fill(CacheCall& call, FillClaim* claim, Flights:
   } else if (claim != nullptr) {
     Entry entry = make_entry(call, answer.value);
     entry.tags = call.versions;
+    answer.as_of = ++moments_;
     shared = co_await store(call, *claim, entry, lead != nullptr && lead->followed());
     local_.copies().changed(call.keys.entry);
   }

@@ -106,7 +106,8 @@ class CacheService final : public pronghorn::detail::CacheService {
   WriteQueue writes_;
   std::string claimant_;  // "HOLDER/RANDOM-": a process may have several workers, in tests
   std::uint64_t claims_ = 0;
-  std::uint64_t fills_ = 0;  // that have begun
+  std::uint64_t fills_ = 0;    // that have begun
+  std::uint64_t moments_ = 0;  // counts them, to tell which of two was the earlier one
   std::minstd_rand random_;
   // Keys that are refreshed in the background now, and those whose refresh has failed, until when nobody tries again.
   std::unordered_set<std::string> refreshing_;

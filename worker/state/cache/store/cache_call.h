@@ -56,7 +56,8 @@ struct CacheCall {
 struct CacheAnswer {
   std::optional<std::string> value = {};  // absent: there is none
   std::chrono::milliseconds age{0};       // since it was computed
-  std::uint64_t fill = 0;  // the number of the fill that has just made it, in this worker; 0: it was in the cache
+  std::uint64_t fill = 0;   // the number of the fill that has just made it, in this worker; 0: it was in the cache
+  std::uint64_t as_of = 0;  // the moment when Redis was asked whether it may be used: CacheService::moments_
 };
 
 }  // namespace pronghorn::worker

@@ -155,6 +155,29 @@ TEST_CASE("an invalidation that Redis does not get throws", "[cache]") {
   CHECK_THROWS_AS(worker.run(worker.cache().invalidate_tag("t")), RedisUnavailable);
 }
 
+TEST_CASE("a value that is invalidated before a caller begins is not shared with it", "[cache]") {
+  // Who came while the value was being stored got it, without a look whether it was still valid.
+  const RedisProcess redis;
+  CacheWorker first(redis.url());
+  CacheWorker second(redis.url());
+  const CacheOptions options{.tags = {"t"}};
+  HeldFill held;
+  auto filling = first.cache().get_or_fill("k", options, held.function());
+  start(first, filling);
+  REQUIRE(first.wait([&] { return held.begun == 1; }));
+  const bool early = GENERATE(true, false);
+  if (early) second.run(second.cache().invalidate_tag("t"));
+  held.value = "old";
+  while (redis.command({"EXISTS", kEntry}) == "0") first.poll();
+  if (!early) second.run(second.cache().invalidate("k"));
+  auto fill = [] { return std::string("new"); };
+  auto asked = first.cache().get_or_fill("k", options, fill);
+  start(first, asked);
+  REQUIRE(first.wait([&] { return filling.done() && asked.done(); }));
+  CHECK(filling.take() == "old");
+  CHECK(asked.take() == "new");
+}
+
 TEST_CASE("a value past its ttl is answered at once while one worker computes it anew", "[cache]") {
   const RedisProcess redis;
   CacheWorker first(redis.url());
