@@ -79,6 +79,8 @@ Route Route::cached(const CachedOptions& options) {
   require(options.ttl.count() >= 0 && options.ttl <= kLongestKeep, "ttl is from zero to 366 days");
   require(options.stale.count() >= 0 && options.stale <= kLongestKeep, "stale is from zero to 366 days");
   require(options.tags.size() <= CacheTags::kMost, "there are too many tags");
+  const auto is_tag = [](const std::string& tag) { return !tag.empty() && tag.size() <= Cache::kMaxKey; };
+  require(std::ranges::all_of(options.tags, is_tag), "a tag has 1 to 1024 bytes");
   entry_->cached = options;
   return *this;
 }

@@ -471,6 +471,8 @@ TEST_CASE("cached() is for GET and refuses options out of range", "[cache]") {
   const auto page = [](Request&) { return text("x"); };
   refuses([&](App& app) { app.post("/x", page).cached({.ttl = 1s}); });
   refuses([&](App& app) { app.get("/x", page).cached({.ttl = -1s}); });
+  refuses([&](App& app) { app.get("/x", page).cached({.ttl = 1s, .tags = {"t", ""}}); });
+  refuses([&](App& app) { app.get("/x", page).cached({.ttl = 1s, .tags = {std::string(1025, 't')}}); });
   refuses([&](App& app) { app.get("/x", page).cached({.stale = 367 * 24h}); });
   refuses([&](App& app) { app.get("/x", page).cached({.tags = std::vector<std::string>(9, "t")}); });
 }
