@@ -30,6 +30,11 @@ constexpr auto kRefreshAgain = 1s;               // after a refresh that failed
 constexpr milliseconds kLongestLate = 1min;      // how long callers may have to wait for one that hangs
 constexpr std::size_t kMostFailed = 1000;        // keys that are remembered for it
 
+// A tag that is given twice counts once.
+void add_tag(CacheCall& call, std::string key, milliseconds life) {
+  if (std::ranges::find(call.tags, key, &CallTag::key) == call.tags.end()) call.tags.push_back({std::move(key), life});
+}
+
 CacheAnswer answer_of(Judged judged) {
   CacheAnswer answer;
   if (!judged.entry.missing) answer.value = std::move(judged.entry.value);
@@ -97,7 +102,7 @@ std::shared_ptr<CacheCall> CacheService::prepare(std::string_view key, const Cac
   for (const std::string_view tag : options.tags.list()) {
     require_cache_text("tag", tag);
     const milliseconds longest = std::max(options.ttl + options.stale, options.negative);
-    call->tags.push_back({store_.tag_key(tag), longest + kVersionsOutlive});
+    add_tag(*call, store_.tag_key(tag), longest + kVersionsOutlive);
   }
   call->max_value = options.max_value;
   call->local = options.local && local_.copies().max_bytes() > 0;
@@ -109,7 +114,7 @@ std::shared_ptr<CacheCall> CacheService::prepare_response(std::string_view name,
                                                           const CachedOptions& options) const {
   auto call = std::make_shared<CacheCall>();
   call->keys = store_.keys_of(name, kResponses);
-  for (const std::string& tag : options.tags) call->tags.push_back({store_.tag_key(tag), kLongestCached});
+  for (const std::string& tag : options.tags) add_tag(*call, store_.tag_key(tag), kLongestCached);
   if (!resource.empty()) {
     call->tags.push_back({store_.keys_of(resource, kResources).entry, options.ttl + options.stale + kVersionsOutlive});
   }

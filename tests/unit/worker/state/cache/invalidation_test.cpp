@@ -155,6 +155,21 @@ TEST_CASE("an invalidation that Redis does not get throws", "[cache]") {
   CHECK_THROWS_AS(worker.run(worker.cache().invalidate_tag("t")), RedisUnavailable);
 }
 
+TEST_CASE("a tag that is given twice counts once", "[cache]") {
+  const RedisProcess redis;
+  CacheWorker worker(redis.url());
+  const auto commands_of_hit = [&](const std::string& key, const CacheOptions& options) {
+    worker.get(key, "old", options);
+    const auto before = worker.count(Count::redis_commands);
+    CHECK(worker.get(key, "not called", options) == "old");
+    return worker.count(Count::redis_commands) - before;
+  };
+  const CacheOptions twice{.tags = {"t", "t"}};
+  CHECK(commands_of_hit("k", twice) == commands_of_hit("other", {.tags = {"t"}}));
+  worker.run(worker.cache().invalidate_tag("t"));
+  CHECK(worker.get("k", "new", twice) == "new");
+}
+
 TEST_CASE("a value that is invalidated before a caller begins is not shared with it", "[cache]") {
   // Who came while the value was being stored got it, without a look whether it was still valid.
   const RedisProcess redis;
