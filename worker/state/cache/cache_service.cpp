@@ -199,7 +199,7 @@ Task<CacheAnswer> CacheService::lead(std::shared_ptr<CacheCall> call, std::strin
     }
   }
   if (!found) {
-    CacheAnswer filled = co_await fill(*call, claimed ? &claim : nullptr, &lead);
+    CacheAnswer filled = co_await fill(*call, claimed ? &claim : nullptr, &lead, with_redis);
     co_return filled;
   }
   if (lead.followed()) lead.land(std::make_shared<const CacheAnswer>(*found));
@@ -251,7 +251,7 @@ Entry CacheService::make_entry(const CacheCall& call, std::optional<std::string>
   return entry;
 }
 
-Task<CacheAnswer> CacheService::fill(CacheCall& call, FillClaim* claim, Flights::Lead* lead) {
+Task<CacheAnswer> CacheService::fill(CacheCall& call, FillClaim* claim, Flights::Lead* lead, bool with_redis) {
   std::exception_ptr error;
   if (claim != nullptr && !call.tags.empty()) {
     bool known = false;
@@ -267,7 +267,8 @@ Task<CacheAnswer> CacheService::fill(CacheCall& call, FillClaim* claim, Flights:
   call.stores = claim != nullptr;
   std::optional<RenewedVersions> renewed;
   if (claim != nullptr && !call.tags.empty()) renewed.emplace(store_, call);
-  CacheAnswer answer{.fill = ++fills_, .as_of = UINT64_MAX};  // without Redis nothing is invalidated
+  // A Redis that does not take the value, because it is full, may still be told of an invalidation.
+  CacheAnswer answer{.fill = ++fills_, .as_of = with_redis ? ++moments_ : UINT64_MAX};
   try {
     answer.value = co_await call.fill->run();
     add(row_[Count::cache_fills]);

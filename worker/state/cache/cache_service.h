@@ -85,8 +85,9 @@ class CacheService final : public pronghorn::detail::CacheService {
                                        bool waited);
   [[nodiscard]] Task<std::optional<CacheAnswer>> wait_for_claim(const CacheCall& call, FillClaim& claim,
                                                                 std::string useless, bool waited);
-  // Runs the fill, and stores what it returns if `claim` is not null. `lead` may be null.
-  [[nodiscard]] Task<CacheAnswer> fill(CacheCall& call, FillClaim* claim, Flights::Lead* lead);
+  // Runs the fill, and stores what it returns if `claim` is not null. `lead` may be null. `with_redis`: it was there
+  // before.
+  [[nodiscard]] Task<CacheAnswer> fill(CacheCall& call, FillClaim* claim, Flights::Lead* lead, bool with_redis = true);
   [[nodiscard]] Task<bool> store(const CacheCall& call, FillClaim& claim, Entry& entry, bool shared);
   [[nodiscard]] Task<CacheAnswer> answer_stale(std::shared_ptr<CacheCall> call, Judged judged);
   // `left` is how long the old value may still be used.

@@ -193,6 +193,25 @@ TEST_CASE("a value that is invalidated before a caller begins is not shared with
   CHECK(asked.take() == "new");
 }
 
+TEST_CASE("a value that a full Redis does not take is not shared after its invalidation either", "[cache]") {
+  const RedisProcess redis;
+  CacheWorker first(redis.url());
+  CacheWorker second(redis.url());
+  redis.command({"CONFIG", "SET", "maxmemory", "1"});
+  HeldFill held;
+  auto filling = first.cache().get_or_fill("k", {}, held.function());
+  start(first, filling);
+  REQUIRE(first.wait([&] { return held.begun == 1; }));
+  second.run(second.cache().invalidate("k"));  // a full Redis deletes
+  auto fill = [] { return std::string("new"); };
+  auto asked = first.cache().get_or_fill("k", {}, fill);
+  start(first, asked);
+  held.value = "old";
+  REQUIRE(first.wait([&] { return filling.done() && asked.done(); }));
+  CHECK(filling.take() == "old");
+  CHECK(asked.take() == "new");
+}
+
 TEST_CASE("a value past its ttl is answered at once while one worker computes it anew", "[cache]") {
   const RedisProcess redis;
   CacheWorker first(redis.url());
