@@ -32,7 +32,9 @@ std::unique_ptr<RedisClient> make_client(uv_loop_t* loop, const Config& config, 
 
 std::unique_ptr<Subscriber> make_subscriber(uv_loop_t* loop, const RedisClient& client) {
   auto any_node = [&client] { return client.target_for({}); };
-  return std::make_unique<Subscriber>(loop, std::move(any_node), client.link_settings("events"));
+  auto has_left = [&client](const RedisTarget& target) { return client.has_left(target); };
+  return std::make_unique<Subscriber>(loop, std::move(any_node), client.link_settings("events"),
+                                      Subscriber::kPingInterval, std::move(has_left));
 }
 
 std::unique_ptr<Subscriber> make_topics(uv_loop_t* loop, Relay& relay, RedisClient& client, const Config& config,

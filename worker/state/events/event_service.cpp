@@ -46,8 +46,6 @@ Task<Published> EventService::publish(std::string topic, std::string payload, Pu
   require_topic(topic);
   require_publishable(payload, options);
   const std::string channel = names_.channel(topic);
-  const auto target = client_->target_for({});
-  const bool whole_count = !target || target->kind != RedisTarget::Kind::cluster;
   Published published;
   std::int64_t receivers = 0;
   if (options.history > 0) {
@@ -65,7 +63,7 @@ Task<Published> EventService::publish(std::string topic, std::string payload, Pu
     require_served(call.reply());
     receivers = call.reply().integer();
   }
-  if (whole_count) published.receivers = receivers;
+  if (!client_->is_cluster()) published.receivers = receivers;
   tally_.published();
   co_return published;
 }

@@ -100,6 +100,10 @@ std::expected<RedisTarget, std::string> RedisClient::target_for(std::string_view
   return target;
 }
 
+bool RedisClient::has_left(const RedisTarget& target) const {
+  return router_ && !router_->is_member({target.url.host, target.url.port});
+}
+
 LinkSettings RedisClient::link_settings(std::string_view purpose) const {
   LinkSettings settings = settings_;
   if (!settings.client_name.empty()) settings.client_name.append(":").append(purpose);

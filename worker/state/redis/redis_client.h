@@ -86,6 +86,9 @@ class RedisClient final : public pronghorn::detail::RedisClient, private RedisNo
   // to any node if `key` is empty. An error says why nobody knows it yet. For the TargetSource of a RedisLink, which asks
   // before each attempt to connect.
   [[nodiscard]] std::expected<RedisTarget, std::string> target_for(std::string_view key) const;
+  // Whether `target`, which target_for() has returned, is a node that is in the cluster no longer: it may go on to
+  // answer.
+  [[nodiscard]] bool has_left(const RedisTarget& target) const;
   // For commands that wait in Redis, to what target_for() says.
   [[nodiscard]] OwnConnections& own_connections() noexcept { return own_connections_; }
   // The settings for such a link. `purpose` becomes a part of its name: "shop:3:events".

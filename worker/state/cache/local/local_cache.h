@@ -26,7 +26,7 @@ namespace pronghorn::worker {
 //
 // A copy may be old for as long as a change is on its way here. In a cluster a primary that the others have given up
 // and that this worker still reaches tells of no changes: its copies are dropped when the map says so, which the worker
-// looks at with the next command that fails or is redirected, and every minute.
+// looks at with the next command that fails or is redirected, and every ten seconds.
 //
 // Context: loop thread; one per worker.
 class LocalCache {

@@ -340,8 +340,13 @@ std::vector<const RedisNode*> ClusterRouter::primaries() const {
   return found;
 }
 
+bool ClusterRouter::is_member(const RedisHost& host) const {
+  return std::ranges::any_of(map_.shards, [&host](const Shard& shard) {
+    return shard.primary == host || std::ranges::find(shard.replicas, host) != shard.replicas.end();
+  });
+}
+
 std::expected<RedisTarget, std::string> ClusterRouter::target_for(std::string_view key) {
-  if (!has_map_ && key.empty()) return target_of(url_.seeds[random_() % url_.seeds.size()], false);
   if (!has_map_) return std::unexpected(map_error_.empty() ? "the Redis Cluster was not asked yet" : map_error_);
   // Asked before an attempt to connect: the last one has failed, perhaps because the node is lost.
   want_refresh();

@@ -83,6 +83,8 @@ class ClusterRouter final : public CallRouter, private RedisNode::Owner {
   // Another number after each change of the map.
   [[nodiscard]] std::uint64_t map_version() const noexcept { return map_version_; }
 
+  // Whether this is a node of the map, a primary or a replica.
+  [[nodiscard]] bool is_member(const RedisHost& host) const;
   // The node that serves this key, or any node for an empty one.
   [[nodiscard]] std::expected<RedisTarget, std::string> target_for(std::string_view key);
 

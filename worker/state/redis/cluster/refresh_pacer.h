@@ -12,7 +12,7 @@ class RefreshPacer {
  public:
   static constexpr std::uint64_t kShortestMs = 100;
   static constexpr std::uint64_t kLongestMs = 1'000;
-  static constexpr std::uint64_t kCalmMs = 60'000;  // between two refreshes that nothing asked for
+  static constexpr std::uint64_t kCalmMs = 10'000;  // between two refreshes that nothing asked for
 
   // Something showed that the map may be old.
   void want() noexcept { wanted_ = true; }

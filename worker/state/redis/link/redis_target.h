@@ -31,6 +31,9 @@ struct RedisTarget {
 // link tries again after its backoff, or when RedisLink::retry_now() is called.
 using TargetSource = std::function<std::expected<RedisTarget, std::string>()>;
 
+// Whether a connection is to be given up although it works, because its target is no longer one.
+using TargetCheck = std::function<bool(const RedisTarget& target)>;
+
 struct LinkSettings {
   std::chrono::milliseconds timeout;                      // of each attempt to connect and log in
   std::string client_name;                                // for CLIENT SETNAME: shown by CLIENT LIST; empty: none

@@ -9,9 +9,9 @@
 namespace pronghorn::worker {
 
 Subscriber::Subscriber(uv_loop_t* loop, TargetSource source, LinkSettings settings,
-                       std::chrono::milliseconds ping_interval)
+                       std::chrono::milliseconds ping_interval, TargetCheck has_left)
     : link_(std::make_unique<SubscriberLink>(loop, std::move(source), std::move(settings), ping_interval,
-                                             static_cast<MessageLink::Listener&>(*this))) {}
+                                             std::move(has_left), static_cast<MessageLink::Listener&>(*this))) {}
 
 Subscription Subscriber::subscribe(std::string_view channel, Listener& listener) {
   return add(channels_, false, channel, listener);

@@ -27,11 +27,12 @@ std::string_view view_of(const Reply& reply) noexcept {
 }  // namespace
 
 SubscriberLink::SubscriberLink(uv_loop_t* loop, TargetSource source, LinkSettings settings, milliseconds ping_interval,
-                               MessageLink::Listener& listener)
+                               TargetCheck has_left, MessageLink::Listener& listener)
     : loop_(loop),
       source_(std::move(source)),
       settings_(std::move(settings)),
       ping_interval_(std::max(ping_interval, milliseconds(1))),
+      has_left_(std::move(has_left)),
       listener_(listener),
       prepare_(make_uv<uv_prepare_t>(loop, uv_prepare_init, this)),
       timer_(make_uv<uv_timer_t>(loop, uv_timer_init, this)) {
@@ -236,8 +237,10 @@ void SubscriberLink::check_alive() {
   listener_.link_tick();
 }
 
-// Whether sentinels name another primary: the one that was may still answer, but nobody publishes there any more.
+// Whether nobody publishes any more where it is connected, although that server still answers: sentinels name another
+// primary, or the node has left its cluster.
 bool SubscriberLink::has_moved() const {
+  if (has_left_ && has_left_(target_)) return true;
   if (target_.kind != RedisTarget::Kind::primary) return false;
   const auto now = source_();
   return now && (now->url.host != target_.url.host || now->url.port != target_.url.port);

@@ -34,9 +34,10 @@ class SubscriberLink final : public MessageLink, private RedisConnection::Listen
   static constexpr std::size_t kMaxMessage =
       64 * 1024 * 1024;  // bytes of one message; a larger one ends the connection
 
-  // The timeout of `settings` limits the wait for an answer to PING too.
+  // The timeout of `settings` limits the wait for an answer to PING too. `has_left` is asked every ping interval; null:
+  // never.
   SubscriberLink(uv_loop_t* loop, TargetSource source, LinkSettings settings, std::chrono::milliseconds ping_interval,
-                 MessageLink::Listener& listener);
+                 TargetCheck has_left, MessageLink::Listener& listener);
 
   // MessageLink. Commands are sent before the loop waits for events; link_tick() comes once per ping interval.
   void start() override;
@@ -77,6 +78,7 @@ class SubscriberLink final : public MessageLink, private RedisConnection::Listen
   TargetSource source_;
   LinkSettings settings_;
   std::chrono::milliseconds ping_interval_;
+  TargetCheck has_left_;
   MessageLink::Listener& listener_;
 
   State state_ = State::idle;
