@@ -1,5 +1,7 @@
 #include "worker/state/redis/own_connections.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -35,20 +37,39 @@ milliseconds parse_wait(std::string_view text, double unit_ms) {
   return milliseconds(static_cast<milliseconds::rep>(std::ceil(value * unit_ms)));
 }
 
-}  // namespace
+// Which word says how long the command waits, and its unit.
+struct TimeWord {
+  std::size_t position;
+  double unit_ms;
+};
 
-std::optional<milliseconds> waiting_time(const Command& command) {
-  const std::vector<std::string>& words = command.words();
+std::optional<TimeWord> time_word(const std::vector<std::string>& words) {
   if (words.size() < 2) return std::nullopt;
   for (const Waits& entry : kWaits) {
     if (!equal_ignoring_case(words[0], entry.name)) continue;
-    return parse_wait(entry.place == Place::last ? words.back() : words[1], 1'000);
+    return TimeWord{entry.place == Place::last ? words.size() - 1 : 1, 1'000};
   }
   if (!equal_ignoring_case(words[0], "XREAD") && !equal_ignoring_case(words[0], "XREADGROUP")) return std::nullopt;
   for (std::size_t i = 1; i + 1 < words.size() && !equal_ignoring_case(words[i], "STREAMS"); ++i) {
-    if (equal_ignoring_case(words[i], "BLOCK")) return parse_wait(words[i + 1], 1);
+    if (equal_ignoring_case(words[i], "BLOCK")) return TimeWord{i + 1, 1};
   }
   return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<milliseconds> waiting_time(const Command& command) {
+  const auto word = time_word(command.words());
+  if (!word) return std::nullopt;
+  return parse_wait(command.words()[word->position], word->unit_ms);
+}
+
+Command with_waiting_time(const Command& command, milliseconds time) {
+  std::vector<std::string> words = command.words();
+  if (const auto word = time_word(words)) {
+    words[word->position] = fmt::format("{}", static_cast<double>(time.count()) / word->unit_ms);
+  }
+  return Command(std::move(words));
 }
 
 OwnConnections::OwnConnections(uv_loop_t* loop, LinkSettings settings, CounterArray& counters, CallSchedule& schedule)
@@ -70,7 +91,11 @@ OwnConnections::Lease OwnConnections::take(const RedisTarget& target) {
   auto node = std::make_unique<RedisNode>(
       loop_, [target] { return target; }, settings_, counters_, schedule_, static_cast<RedisNode::Owner&>(*this));
   node->let_commands_wait();
-  node->start(nullptr);
+  if (closed_) {
+    node->close();
+  } else {
+    node->start(nullptr);
+  }
   return lease(std::move(node));
 }
 

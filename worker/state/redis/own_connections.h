@@ -23,6 +23,8 @@ class CallSchedule;
 
 // How long the command itself asks Redis to wait; max(): without end. nullopt: it does not wait.
 [[nodiscard]] std::optional<std::chrono::milliseconds> waiting_time(const Command& command);
+// The same command, with another time; only of one that waits.
+[[nodiscard]] Command with_waiting_time(const Command& command, std::chrono::milliseconds time);
 
 // A connection that was used is kept for the next command, if it is still up and all its replies have come.
 //

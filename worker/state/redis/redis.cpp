@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "pronghorn/timer.h"
 #include "worker/state/keys/digest.h"
 #include "worker/state/redis/commands/command_guard.h"
 #include "worker/state/redis/commands/stale_reads.h"
@@ -18,9 +19,13 @@
 #include "worker/state/redis/redis_client.h"
 #include "worker/state/redis/run_script.h"
 #include "worker/state/redis/slots/command_keys.h"
+#include "worker/state/redis/slots/slot_map.h"
 
 namespace pronghorn {
 namespace {
+
+// Before a command with two keys whose slot is moving is sent again.
+constexpr std::chrono::milliseconds kTryAgainAfter{50};
 
 [[noreturn]] void throw_wrong_kind(const Reply& reply, const char* wanted) {
   worker::require_success(reply);
@@ -73,25 +78,62 @@ Task<std::vector<Reply>> run_all(worker::RedisClient& client, worker::CallOption
   co_return replies;
 }
 
-// On a connection of its own, for as long as the command waits.
+// On a connection of its own, for as long as the command waits. `asking`: the node is taking the slot over.
+Task<Reply> wait_at(worker::RedisClient& client, const worker::RedisTarget& target, worker::CallOptions options,
+                    const Command& command, bool asking) {
+  const worker::OwnConnections::Lease own = client.own_connections().take(target);
+  worker::RedisCall call(own.node(), options);
+  if (asking) call.send({"ASKING"});
+  call.send(command);
+  co_await call;
+  co_return std::move(call.reply(asking ? 1 : 0));
+}
+
+// Follows redirections, also those that come while it waits, because the slot of its key moves. Those in a row have the
+// time of one command.
 Task<Reply> run_waiting(worker::RedisClient& client, worker::CallOptions options, Command command,
                         std::chrono::milliseconds wait) {
-  const std::vector<std::string_view> words = views(command.words());
-  const auto target = client.target_for(worker::command_slot(words).key);
+  using Clock = std::chrono::steady_clock;
+  const bool endless = wait == std::chrono::milliseconds::max();
+  const auto began = Clock::now();
+  if (!endless) options.until = std::min(options.until, began + wait + client.timeout());
+  auto target = client.target_for(worker::command_slot(views(command.words())).key);
   if (!target) throw RedisUnavailable(target.error());
-  if (wait != std::chrono::milliseconds::max()) {
-    options.until = std::min(options.until, std::chrono::steady_clock::now() + wait + client.timeout());
+  bool asking = false;
+  auto last_waited = began;
+  for (std::uint32_t redirects = 0;;) {
+    const auto sent = Clock::now();
+    Task<Reply> waiting = wait_at(client, *target, options, command, asking);
+    Reply reply = co_await std::move(waiting);
+    auto redirect = reply.is_error() && client.is_cluster() ? worker::parse_redirect(reply.error()) : std::nullopt;
+    if (!redirect) {
+      // The server has become a replica.
+      if (reply.is_error() && reply.error().starts_with("UNBLOCKED")) throw RedisUnavailable(reply.error());
+      worker::require_success(with_keys(reply, command));
+      co_return reply;
+    }
+    const auto now = Clock::now();
+    if (now - sent > client.timeout()) {
+      last_waited = now;
+      redirects = 0;
+    }
+    const bool again = redirect->kind == worker::Redirect::Kind::try_again;
+    redirects += again ? 0 : 1;
+    if (redirects > worker::ClusterRouter::kMaxRedirects || now - last_waited > client.timeout()) {
+      throw RedisUnavailable(reply.error());
+    }
+    if (!endless) {
+      const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(began + wait - now);
+      command = worker::with_waiting_time(command, std::max(left, std::chrono::milliseconds(1)));
+    }
+    if (again) {
+      co_await sleep_for(kTryAgainAfter);
+      continue;
+    }
+    asking = redirect->kind == worker::Redirect::Kind::ask;
+    if (redirect->to.host.empty()) redirect->to.host = target->url.host;
+    target = client.redirected_target(*redirect);
   }
-  const worker::OwnConnections::Lease own = client.own_connections().take(*target);
-  worker::RedisCall call(own.node(), options);
-  call.send(words);
-  co_await call;
-  // The server has become a replica, or the slot of the key has moved.
-  const bool has_moved = call.reply().is_error() && (worker::is_redirection(call.reply().error()) ||
-                                                     call.reply().error().starts_with("UNBLOCKED"));
-  if (has_moved) throw RedisUnavailable(call.reply().error());
-  worker::require_success(with_keys(call.reply(), command));
-  co_return std::move(call.reply());
 }
 
 Task<Reply> run_one(worker::RedisClient& client, worker::CallOptions options, Command command) {

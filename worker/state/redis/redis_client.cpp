@@ -100,6 +100,11 @@ std::expected<RedisTarget, std::string> RedisClient::target_for(std::string_view
   return target;
 }
 
+RedisTarget RedisClient::redirected_target(const Redirect& redirect) {
+  if (redirect.kind == Redirect::Kind::moved) router_->moved(redirect);
+  return router_->target_of(redirect.to, false);
+}
+
 bool RedisClient::has_left(const RedisTarget& target) const {
   return router_ && !router_->is_member({target.url.host, target.url.port});
 }

@@ -86,6 +86,8 @@ class RedisClient final : public pronghorn::detail::RedisClient, private RedisNo
   // to any node if `key` is empty. An error says why nobody knows it yet. For the TargetSource of a RedisLink, which asks
   // before each attempt to connect.
   [[nodiscard]] std::expected<RedisTarget, std::string> target_for(std::string_view key) const;
+  // The same for the node to which a command was redirected. MOVED is remembered. Only in a cluster.
+  [[nodiscard]] RedisTarget redirected_target(const Redirect& redirect);
   // Whether `target`, which target_for() has returned, is a node that is in the cluster no longer: it may go on to
   // answer.
   [[nodiscard]] bool has_left(const RedisTarget& target) const;

@@ -83,6 +83,9 @@ class ClusterRouter final : public CallRouter, private RedisNode::Owner {
   // Another number after each change of the map.
   [[nodiscard]] std::uint64_t map_version() const noexcept { return map_version_; }
 
+  // A node has said that a slot has moved.
+  void moved(const Redirect& redirect);
+  [[nodiscard]] RedisTarget target_of(const RedisHost& host, bool is_replica) const;
   // Whether this is a node of the map, a primary or a replica.
   [[nodiscard]] bool is_member(const RedisHost& host) const;
   // The node that serves this key, or any node for an empty one.
@@ -118,7 +121,6 @@ class ClusterRouter final : public CallRouter, private RedisNode::Owner {
   void follow(RedisNode& from, RedisCall& call, std::size_t unit);
   void park(RedisCall& call, std::size_t unit, std::uint64_t due_ms);
   void finish(RedisCall& call, std::size_t unit);
-  void moved(const Redirect& redirect);
   void fail(RedisCall& call, std::string_view why);
   void unpark(std::uint64_t now, bool all);
 
@@ -128,7 +130,6 @@ class ClusterRouter final : public CallRouter, private RedisNode::Owner {
   Node* primary_of(std::uint16_t shard);
   Node* replica_of(std::uint16_t shard);
   Node* any_primary();
-  [[nodiscard]] RedisTarget target_of(const RedisHost& host, bool is_replica) const;
   [[nodiscard]] std::string trial_key_of(const RedisHost& host) const;
   void retire_unused();
   void bury();

@@ -176,8 +176,10 @@ void RedisNode::link_replied(Reply&& reply, std::uint64_t received_ns) {
     if (is_refusal(reply) && !is_redirection(reply.error())) try_write_soon();
     return owner_.node_replied(*this, *entry.call, entry.index, std::move(reply));
   }
-  // NOSCRIPT only asks for the whole script.
-  if (reply.is_error() && !reply.error().starts_with("NOSCRIPT")) add(counters_[Count::redis_errors]);
+  // NOSCRIPT only asks for the whole script, and a redirection for another node.
+  if (reply.is_error() && !reply.error().starts_with("NOSCRIPT") && !is_redirection(reply.error())) {
+    add(counters_[Count::redis_errors]);
+  }
   if (sequence == probe_) probed(true);
   if (sequence == trial_) {
     const std::string_view error = reply.is_error() ? std::string_view(reply.error()) : std::string_view();

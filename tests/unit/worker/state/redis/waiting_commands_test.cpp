@@ -4,6 +4,7 @@
 #include "support/processes/redis_cluster.h"
 #include "unit/worker/state/state_worker.h"
 #include "worker/state/redis/own_connections.h"
+#include "worker/state/redis/slots/key_slot.h"
 
 using namespace pronghorn;
 using namespace pronghorn::test;
@@ -122,4 +123,46 @@ TEST_CASE("in a cluster a command waits at the node of its key", "[redis][cluste
     CHECK(worker.finish(pop).array()[1].string() == "value");
   }
   CHECK_THROWS_AS(worker.command("BLPOP", "a", "b", 0), RedisError);
+}
+
+TEST_CASE("a command that waits follows its key to another node of a cluster", "[redis][cluster]") {
+  RedisCluster cluster({.replicas = 0, .node_timeout = 15s, .arguments = {}});
+  StateWorker worker(config_for(cluster.url()));
+  worker.ready();
+  const std::string key = "list";
+  const unsigned slot = worker::key_slot(key);
+  const std::size_t from = cluster.owner_of(key), to = (from + 1) % 3;
+  const std::string number = std::to_string(slot);
+  CHECK(worker.command("RPUSH", key, "first", "second").integer() == 2);
+
+  SECTION("when the slot has moved") {
+    cluster.move_slot(slot, from, to);
+    CHECK(worker.command("BLPOP", key, 1).array().at(1).string() == "first");
+    CHECK(worker.command("BLPOP", key, 1).array().at(1).string() == "second");
+    CHECK(worker.command("BLPOP", key, "0.01").is_nil());
+  }
+  SECTION("while the slot is moving") {
+    cluster.node(to).command({"CLUSTER", "SETSLOT", number, "IMPORTING", cluster.id(from)});
+    cluster.node(from).command({"CLUSTER", "SETSLOT", number, "MIGRATING", cluster.id(to)});
+    CHECK(cluster.node(from).command(
+              {"MIGRATE", "127.0.0.1", std::to_string(cluster.node(to).port()), key, "0", "10000"}) == "OK");
+    CHECK(worker.command("BLPOP", key, 1).array().at(1).string() == "first");
+    // Two keys, of which one is nowhere: Redis does not say so before all is at its place.
+    Task<Reply> pop = worker.redis().command("BLPOP", "{list}2", key, 1);
+    pop.start();
+    worker.turn(50ms);
+    cluster.move_slot(slot, from, to);
+    CHECK(worker.finish(pop).array().at(1).string() == "second");
+  }
+  SECTION("when the slot moves while it waits") {
+    CHECK(worker.command("DEL", key).integer() == 1);
+    Task<Reply> pop = worker.redis().command("BLPOP", key, 0);
+    pop.start();
+    REQUIRE(has_blocked(worker, cluster.node(from)));
+    cluster.move_slot(slot, from, to);
+    REQUIRE(has_blocked(worker, cluster.node(to)));
+    cluster.node(to).command({"RPUSH", key, "third"});
+    CHECK(worker.finish(pop).array().at(1).string() == "third");
+  }
+  CHECK((*worker.row)[Count::redis_errors].load() == 0);
 }
