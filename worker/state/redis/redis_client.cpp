@@ -140,7 +140,7 @@ RedisCall::RedisCall(RedisClient& client, const CallOptions& options) noexcept
 // ---- status
 
 void RedisClient::node_changed(RedisNode& node) {
-  if (finder_) finder_->primary_serves(node.up() && !node.refuses_writes());
+  if (finder_) finder_->primary_is(node.up(), node.up() && !node.refuses_writes());
   report();
 }
 

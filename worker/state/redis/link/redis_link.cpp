@@ -325,7 +325,7 @@ void RedisLink::lost(const std::string& reason) {
 void RedisLink::rejected(const std::string& what, const std::string& reason) {
   if (was_up_ || !patient_ ||
       !on_fatal_) {  // the worker serves without Redis meanwhile, and the server may be repaired
-    if (!std::exchange(told_rejected_, true)) log_error(what);
+    if (is_logged() && !std::exchange(told_rejected_, true)) log_error(what);
     return lost(reason);
   }
   connection_.reset();
@@ -349,7 +349,7 @@ void RedisLink::retry_later(const std::string& reason) {
   const auto next_attempt_ms = uv_hrtime() / 1'000'000 + static_cast<std::uint64_t>(delay.count());
   if (!patient_ || next_attempt_ms >= patient_until_ms_) {
     patient_ = false;
-    if (!std::exchange(told_unreachable_, true)) {
+    if (is_logged() && !std::exchange(told_unreachable_, true)) {
       log_warning("Redis is unreachable", {{"address", address_}, {"reason", reason}});
     }
     listener_.link_down(reason);

@@ -111,6 +111,8 @@ class RedisLink final : private RedisConnection::Listener {
   void rejected(const std::string& what) { rejected(what, what); }
   void rejected(const std::string& what, const std::string& reason);
   void retry_later(const std::string& reason);
+  // Each question to a sentinel makes a new link when the last one failed: who asks logs the failures.
+  [[nodiscard]] bool is_logged() const noexcept { return target_.kind != RedisTarget::Kind::sentinel; }
 
   uv_loop_t* loop_;
   TargetSource source_;

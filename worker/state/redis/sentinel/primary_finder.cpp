@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::uint64_t kCalmMs = 1'000;
 constexpr std::uint64_t kSearchingMs = 200;
+constexpr std::size_t kMostUnreached = 5;
 
 std::optional<RedisHost> parse_address(std::string_view host, std::string_view port) {
   if (host.empty() || host.size() > 255) return std::nullopt;
@@ -64,6 +65,7 @@ PrimaryFinder::PrimaryFinder(uv_loop_t* loop, const RedisUrl& url, const LinkSet
       settings_(settings),
       schedule_(schedule),
       found_(std::move(found)),
+      told_of_(url_.seeds.size()),
       timer_(make_uv<uv_timer_t>(loop, uv_timer_init, this)) {}
 
 PrimaryFinder::~PrimaryFinder() { close(); }
@@ -77,7 +79,8 @@ void PrimaryFinder::close() {
   if (sentinel_) sentinel_->close();
 }
 
-void PrimaryFinder::primary_serves(bool serves) {
+void PrimaryFinder::primary_is(bool up, bool serves) {
+  up_ = up;
   if (std::exchange(serves_, serves) == serves || serves || closed_ || is_asking_) return;
   wait(1);
 }
@@ -123,8 +126,8 @@ Task<void> PrimaryFinder::ask() {
     } catch (const RedisUnavailable& error) {
       reason_ = fmt::format("sentinel {}: {}", asked, error.what());
     }
-    current_ = (current_ + 1) % url_.seeds.size();
-    connect_to(current_);
+    failed();
+    ask_next();
   }
   if (!std::exchange(told_, true)) log_warning("no sentinel names the primary", {{"reason", reason_}});
   is_asking_ = false;
@@ -132,8 +135,21 @@ Task<void> PrimaryFinder::ask() {
   wait(kSearchingMs);
 }
 
+void PrimaryFinder::ask_next() {
+  unreached_ = 0;
+  current_ = (current_ + 1) % url_.seeds.size();
+  connect_to(current_);
+}
+
+void PrimaryFinder::failed() {
+  if (told_of_[current_]) return;
+  told_of_[current_] = true;
+  log_warning("a sentinel does not name the primary", {{"reason", reason_}});
+}
+
 void PrimaryFinder::answered(RedisHost host) {
   if (std::exchange(told_, false)) log_info("a sentinel names the primary again");
+  told_of_[current_] = false;
   reason_.clear();
   const bool is_new = primary_ != host;
   if (primary_ && is_new) {
@@ -141,6 +157,8 @@ void PrimaryFinder::answered(RedisHost host) {
              {{"before", display_host(primary_->host, primary_->port)}, {"now", display_host(host.host, host.port)}});
   }
   primary_ = std::move(host);
+  unreached_ = is_new || up_ ? 0 : unreached_ + 1;
+  if (unreached_ >= kMostUnreached) ask_next();
   is_asking_ = false;
   found_(is_new);
   wait(serves_ ? kCalmMs : kSearchingMs);

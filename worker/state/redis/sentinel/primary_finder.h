@@ -22,7 +22,9 @@ namespace pronghorn::worker {
 class CallSchedule;
 
 // Asks one sentinel at a time: once a second, and five times a second while there is no primary that accepts writes. If
-// it does not answer, or does not know the primary, the next one is asked.
+// it does not answer, or does not know the primary, the next one is asked; so it is after a second in which the server
+// that it names could not be reached as the primary, because a sentinel that is cut off from the others does not know
+// better.
 //
 // Why not the channel +switch-master: a message that was missed would have to be made up for by asking anyway.
 //
@@ -38,8 +40,8 @@ class PrimaryFinder final : private RedisNode::Owner {
 
   void start();
   void close();
-  // Whether the primary that was found serves: decides how often to ask.
-  void primary_serves(bool serves);
+  // Whether the primary that was found can be reached, and serves: decides whom to ask, and how often.
+  void primary_is(bool up, bool serves);
   // From now on, each question is about replicas(), too.
   void ask_for_replicas();
 
@@ -56,7 +58,9 @@ class PrimaryFinder final : private RedisNode::Owner {
 
   [[nodiscard]] Task<void> ask();
   void connect_to(std::size_t sentinel);
+  void ask_next();
   void answered(RedisHost host);
+  void failed();
   void wait(std::uint64_t ms);
   void on_time();
 
@@ -71,8 +75,11 @@ class PrimaryFinder final : private RedisNode::Owner {
   bool wants_replicas_ = false;
   std::vector<RedisHost> replicas_;
   std::string reason_ = "no sentinel was asked yet";
-  bool told_ = false;  // that no sentinel answers
-  bool serves_ = false;
+  bool told_ = false;          // that no sentinel names the primary
+  std::vector<bool> told_of_;  // that this one does not
+  bool up_ = false;            // the primary can be reached
+  bool serves_ = false;        //
+  std::size_t unreached_ = 0;  // answers in a row that named a server which cannot be reached
   bool closed_ = false;
   std::size_t current_ = 0;  // which sentinel
   std::unique_ptr<RedisNode> sentinel_;

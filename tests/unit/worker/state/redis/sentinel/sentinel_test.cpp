@@ -1,3 +1,4 @@
+#include "support/log_lines.h"
 #include "support/processes/redis_cluster.h"
 #include "unit/worker/state/state_worker.h"
 
@@ -164,4 +165,34 @@ TEST_CASE("after a failover, reads that may be stale go to a replica of the new 
       },
       60s));
   CHECK(replica != primary);
+}
+
+TEST_CASE("a sentinel that names a server which is no primary is not believed for ever", "[redis][sentinel]") {
+  RedisSentinels sentinels;
+  RedisProcess alone({.password = {},
+                      .tcp = true,
+                      .arguments = {"--sentinel"},
+                      .configuration = "sentinel monitor main 127.0.0.1 " + std::to_string(free_port()) + " 2\n"});
+  std::string url = sentinels.url();
+  url.insert(url.find("127."), "127.0.0.1:" + std::to_string(alone.port()) + ",");
+  StateWorker worker(config_for(url, 500ms));
+  worker.start();
+  REQUIRE(worker.wait([&worker] { return worker.state->redis_up(); }, 30s));
+  CHECK(worker.command("SET", "k", "v").string() == "OK");
+  CHECK(sentinels.server(0).command({"GET", "k"}) == "v");
+}
+
+TEST_CASE("sentinels that do not answer are logged once", "[redis][sentinel]") {
+  const LogLines lines;
+  RedisProcess silent({.password = {}, .tcp = true, .arguments = {}});
+  StateWorker worker(config_for(
+      "redis+sentinel://127.0.0.1:1,127.0.0.1:2,127.0.0.1:" + std::to_string(silent.port()) + "/main", 200ms));
+  worker.start();
+  const auto asked = [&silent] { return number_in(silent.command({"INFO", "stats"}), "total_connections_received:"); };
+  const std::uint64_t before = asked();
+  std::uint64_t looks = 0;  // connections of our own
+  REQUIRE(worker.wait([&] { return asked() - before - ++looks >= 5; }, 30s));
+  CHECK(lines.with("no sentinel names the primary") == 1);
+  CHECK(lines.with("127.0.0.1:1 ") <= 2);
+  CHECK(lines.with("Redis is unreachable") <= 1);  // the primary
 }
