@@ -17,6 +17,27 @@ bool contains(const auto& codes, std::string_view code) noexcept {
   return std::ranges::find(codes, code) != codes.end();
 }
 
+// Errors about what a key holds, without a code of their own. Some are also about an argument; then the key does no
+// harm.
+constexpr std::array<std::string_view, 10> kAboutValues{"value is not an integer",
+                                                        "value is not a float",
+                                                        "value is not a valid float",
+                                                        "increment or decrement would overflow",
+                                                        "increment would produce NaN or Infinity",
+                                                        "string exceeds maximum allowed size",
+                                                        "resulting score is not a number",
+                                                        "index out of range",
+                                                        "no such key",
+                                                        "is equal or smaller than the target stream top item"};
+
+bool is_about_a_value(std::string_view error) noexcept {
+  const std::string_view code = error_code(error);
+  if (code == "WRONGTYPE" || code == "INVALIDOBJ") return true;
+  return error.starts_with("ERR ") && std::ranges::any_of(kAboutValues, [error](std::string_view text) {
+           return error.find(text) != std::string_view::npos;
+         });
+}
+
 std::string_view first_word(std::string_view text) noexcept { return text.substr(0, text.find(' ')); }
 
 }  // namespace
@@ -64,7 +85,7 @@ std::string shown_key(std::string_view key) {
 
 void name_keys(Reply& reply, std::span<const std::string_view> keys) {
   constexpr std::size_t kNamed = 16;
-  if (!reply.is_error() || keys.empty() || error_code(reply.error()) != "WRONGTYPE") return;
+  if (!reply.is_error() || keys.empty() || !is_about_a_value(reply.error())) return;
   std::string names;
   for (const std::string_view key : keys.first(std::min(keys.size(), kNamed))) {
     names += (names.empty() ? "" : ", ") + shown_key(key);

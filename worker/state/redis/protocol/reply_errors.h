@@ -26,8 +26,8 @@ namespace pronghorn::worker {
 // Whether the server is a replica: a new connection to the same address may reach the new primary.
 [[nodiscard]] bool is_wrong_server(std::string_view error) noexcept;
 
-// Names the keys of the command in a reply that says that one of them holds another type, because Redis does not say
-// which: "WRONGTYPE Operation against … (key shop:a)".
+// Names the keys of the command in an error that is about what one of them holds, because Redis does not say which:
+// "WRONGTYPE Operation against … (key shop:a)", "ERR hash value is not an integer (key shop:a)".
 void name_keys(Reply& reply, std::span<const std::string_view> keys);
 inline void name_key(Reply& reply, std::string_view key) { name_keys(reply, std::span(&key, 1)); }
 // The beginning of a key, which may hold any bytes, and any number of them.

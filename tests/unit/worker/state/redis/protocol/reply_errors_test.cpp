@@ -32,6 +32,13 @@ TEST_CASE("an error about the type of a key names the keys of the command", "[re
   CHECK(named(kWrong, {}) == kWrong);
   CHECK(named(kWrong, {std::string_view(kWrong, 65), "x"}).size() < 300);
   CHECK(named("READONLY You can't write against a read only replica.", {"a"}).find("(key") == std::string::npos);
+  for (const std::string error :
+       {"ERR hash value is not an integer", "ERR value is not an integer or out of range", "ERR no such key",
+        "ERR hash value is not a float script: f_1, on @user_script:1.", "INVALIDOBJ Corrupted HLL object detected",
+        "ERR Error running script (call to f_1): @user_script:1: ERR hash value is not an integer"}) {
+    CHECK(named(error.c_str(), {"a"}) == error + " (key a)");
+  }
+  CHECK(named("ERR unknown command 'X'", {"a"}).find("(key") == std::string::npos);
   const std::string longest(100'000, 'k');
   CHECK(named(kWrong, std::vector<std::string_view>(1'000, longest)).size() < 3'000);
 }
