@@ -28,6 +28,7 @@ constexpr milliseconds kRenewVersions = 2s;      // how often those are renewed 
 constexpr milliseconds kLook = 200ms;            // how often a waiting worker looks whether the filling one still lives
 constexpr auto kRefreshAgain = 1s;               // after a refresh that failed
 constexpr milliseconds kLongestLate = 1min;      // how long callers may have to wait for one that hangs
+constexpr auto kServesAgainAfter = 5s;           // without a refusal, as the log tells it
 constexpr std::size_t kMostFailed = 1000;        // keys that are remembered for it
 
 // A tag that is given twice counts once.
@@ -376,12 +377,17 @@ Task<void> CacheService::refresh(std::shared_ptr<CacheCall> call, std::string us
 // That Redis is away is logged by its client, once.
 void CacheService::redis_failed(const std::exception& error) {
   add(row_[Count::cache_unavailable]);
-  if (dynamic_cast<const RedisUnavailable*>(&error) != nullptr || std::exchange(told_refused_, true)) return;
+  if (dynamic_cast<const RedisUnavailable*>(&error) != nullptr) return;
+  refused_ = std::chrono::steady_clock::now();
+  if (std::exchange(told_refused_, true)) return;
   log_error("Redis refuses the commands of the cache: values are computed without it", {{"error", error.what()}});
 }
 
+// It may serve one command and refuse another, all the time.
 void CacheService::redis_served() {
-  if (std::exchange(told_refused_, false)) log_info("Redis serves the cache again");
+  if (!told_refused_ || std::chrono::steady_clock::now() - refused_ < kServesAgainAfter) return;
+  told_refused_ = false;
+  log_info("Redis serves the cache again");
 }
 
 }  // namespace pronghorn::worker

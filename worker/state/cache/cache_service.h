@@ -115,6 +115,7 @@ class CacheService final : public pronghorn::detail::CacheService {
   std::unordered_map<std::string, std::chrono::steady_clock::time_point> failed_;
   bool told_refresh_failed_ = false;
   bool told_refused_ = false;
+  std::chrono::steady_clock::time_point refused_;  // the last time
 };
 
 }  // namespace pronghorn::worker

@@ -1,6 +1,9 @@
 // What callers of get_or_fill() get, with several workers on one Redis.
+#include <atomic>
 #include <stdexcept>
 
+#include "support/log_lines.h"
+#include "unit/worker/state/answering_server.h"
 #include "unit/worker/state/cache/cache_worker.h"
 #include "worker/state/cache/store/fill_claim.h"
 #include "worker/state/idempotency/holder.h"
@@ -291,4 +294,28 @@ TEST_CASE("a fill may be a plain function or a coroutine, and returns what conve
   CHECK(worker.run(worker.cache().get_or_fill("k", {}, coroutine)) == "awaited");
   auto literal = [] { return "a literal"; };
   CHECK(worker.run(worker.cache().get_or_fill("l", {}, literal)) == "a literal");
+}
+
+TEST_CASE("a Redis that serves one command of the cache and not the other is told once", "[cache]") {
+  const LogLines lines;
+  std::atomic<bool> scripts_work = false;
+  AnsweringServer redis([&scripts_work](const std::vector<std::string>& words) -> std::string {
+    if (words[0] == "GET") return "$-1\r\n";
+    if (words[0] != "EVALSHA") return "+OK\r\n";
+    if (!scripts_work) return "+nonsense\r\n";
+    const bool takes_claim = words.size() == 9;
+    return takes_claim ? "*1\r\n$5\r\ntaken\r\n" : ":1\r\n";
+  });
+  CacheWorker worker("unix:" + redis.socket());
+  for (int i = 0; i < 3; ++i) CHECK(worker.get("k", std::to_string(i)) == std::to_string(i));
+  CHECK(lines.with("Redis refuses the commands of the cache") == 1);
+  CHECK(lines.with("Redis serves the cache again") == 0);
+  scripts_work = true;
+  REQUIRE(worker.wait(
+      [&] {
+        (void)worker.get("k", "value");
+        return lines.with("Redis serves the cache again") == 1;
+      },
+      30s));
+  CHECK(lines.with("Redis refuses the commands of the cache") == 1);
 }
