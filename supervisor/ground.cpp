@@ -62,6 +62,7 @@ DirectoryLocks lock_directories(const Config& config) {
   DirectoryLocks locks;
   if (uses_runtime_dir(config)) {
     make_private_directory(config.runtime_dir, "runtime_dir");
+    if (config.redis == "embedded") refuse_public_directory(config.runtime_dir, "runtime_dir");
     locks.runtime = lock_directory(config.runtime_dir, "runtime_dir");
   }
   if (config.redis == "embedded") {

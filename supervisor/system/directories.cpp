@@ -68,6 +68,16 @@ void make_private_directory(const std::string& path, const char* option) {
   if (::access(path.c_str(), W_OK | X_OK) != 0) refuse(path, option, std::strerror(errno));
 }
 
+void refuse_public_directory(const std::string& path, const char* option) {
+  struct stat facts{};
+  if (::stat(path.c_str(), &facts) != 0) refuse(path, option, std::strerror(errno));
+  if ((facts.st_mode & S_IWOTH) == 0) return;
+  refuse(path, option,
+         fmt::format("every user may create files there (mode {:04o}), also a socket in the place of that of the "
+                     "embedded Redis",
+                     facts.st_mode & 07777));
+}
+
 Fd lock_directory(const std::string& path, const char* option) {
   Fd fd = open_lock(path, option, "lock");
   if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {

@@ -13,6 +13,10 @@ namespace pronghorn::supervisor {
 // sockets and data. The group may write (umask 002, Kubernetes' fsGroup). `option` is the option's name, for messages.
 void make_private_directory(const std::string& path, const char* option);
 
+// Throws ConfigurationError if everybody may create files in the directory, as in /tmp: somebody else could listen where
+// clients expect the embedded Redis.
+void refuse_public_directory(const std::string& path, const char* option);
+
 // Locks the directory until the descriptor and all inherited copies of it are closed. The file `lock` in it contains
 // our pid. Throws ConfigurationError when another server holds the lock.
 [[nodiscard]] Fd lock_directory(const std::string& path, const char* option);

@@ -334,6 +334,18 @@ TEST_CASE("an embedded Redis that cannot start is reported in one line", "[redis
   }
 }
 
+TEST_CASE("an embedded Redis is not started where every user could listen in its place", "[redis][embedded][start]") {
+  const TempDir directory;
+  std::filesystem::permissions(directory.path(), std::filesystem::perms(01777));
+  const ProgramResult result = run_program({program_path(), "serve", app_path("demo"), "--listen", "127.0.0.1:0",
+                                            "--runtime-dir", directory.path(), "--data-dir", directory / "data"});
+  INFO(result.all());
+  CHECK_FALSE(result.timed_out);
+  CHECK(result.status == 2);
+  CHECK(std::ranges::count(result.err, '\n') == 1);
+  CHECK(result.err.find("every user may create files there") != std::string::npos);
+}
+
 TEST_CASE("an embedded Redis that cannot read its data says why in the server's log", "[redis][embedded][start]") {
   const TempDir data;
   const ServerOptions options{.workers = 1, .redis = {}, .arguments = {"--data-dir", data.path()}};

@@ -52,7 +52,13 @@ TEST_CASE("a directory in which others could replace files is refused", "[superv
   };
   CHECK(refusal(0777).find("every user may write there (mode 0777); chmod it to 0700") != std::string::npos);
   CHECK(refusal(01777).empty());
+  CHECK(
+      error_of([&] { refuse_public_directory(root, "runtime_dir"); }) ==
+      "runtime_dir " + root.string() +
+          ": every user may create files there (mode 1777), also a socket in the place of that of the embedded Redis; "
+          "choose another directory with --runtime-dir");
   CHECK(refusal(0775).empty());
+  CHECK_NOTHROW(refuse_public_directory(root, "runtime_dir"));
   if (::geteuid() == 0) {
     REQUIRE(::chown(root.c_str(), 65534, 65534) == 0);
     CHECK(refusal(0700).find("it belongs to another user") != std::string::npos);
