@@ -73,7 +73,7 @@ class Subscriber final : private MessageLink::Listener {
 
   [[nodiscard]] bool connected() const noexcept { return link_->up(); }
   // The id of the connection, for CLIENT TRACKING … REDIRECT by another one. It differs after each reconnect, so ask
-  // again in subscribed(). 0 while there is no connection, or if Redis does not tell it.
+  // again in subscribed(). 0 while there is no connection to what the source names now, or if Redis does not tell it.
   [[nodiscard]] std::int64_t client_id() const noexcept { return link_->client_id(); }
   // Connects anew, to what the source names now. Does nothing unless connected().
   void reconnect() { link_->reconnect(); }

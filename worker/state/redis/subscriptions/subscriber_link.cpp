@@ -122,6 +122,9 @@ void SubscriberLink::now_up() {
   listener_.link_up();
 }
 
+// Another server would not know the id, or as that of another client.
+std::int64_t SubscriberLink::client_id() const noexcept { return has_moved() ? 0 : client_id_; }
+
 // ---- commands out
 
 std::uint64_t SubscriberLink::send(std::string_view verb, std::string_view name) {

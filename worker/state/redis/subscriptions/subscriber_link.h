@@ -43,7 +43,7 @@ class SubscriberLink final : public MessageLink, private RedisConnection::Listen
   void start() override;
   void close() noexcept override;
   [[nodiscard]] bool up() const noexcept override { return state_ == State::up; }
-  [[nodiscard]] std::int64_t client_id() const noexcept override { return client_id_; }
+  [[nodiscard]] std::int64_t client_id() const noexcept override;
   std::uint64_t send(std::string_view verb, std::string_view name) override;
   void reconnect() override;
 

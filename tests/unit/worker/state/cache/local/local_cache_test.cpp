@@ -1,4 +1,6 @@
 // Local copies, which Redis keeps right.
+#include "support/log_lines.h"
+#include "support/processes/redis_cluster.h"
 #include "unit/worker/state/cache/local/local_reads.h"
 
 using namespace pronghorn;
@@ -123,4 +125,28 @@ TEST_CASE("cache_local_memory 0 switches local copies off", "[cache]") {
   const auto commands = worker.count(Count::redis_commands);
   CHECK(worker.get("k", "not called", kLocal) == "v");
   CHECK(worker.count(Count::redis_commands) > commands);
+}
+
+TEST_CASE("after a failover of sentinels the new primary tells of changes of local copies", "[sentinel][cache]") {
+  const LogLines lines;
+  RedisSentinels sentinels;
+  CacheWorker worker(config_for(sentinels.url()));
+  worker.ready();
+  CHECK(worker.get("k", "one", kLocal) == "one");
+  REQUIRE(becomes_local(worker, "k", "one"));
+  REQUIRE(worker.wait([&] { return sentinels.sentinel(0).command({"SENTINEL", "FAILOVER", "main"}) == "OK"; }));
+  REQUIRE(worker.wait([&] { return sentinels.primary() != 0; }, 60s));
+  const RedisProcess& primary = sentinels.server(sentinels.primary());
+  REQUIRE(worker.wait(
+      [&] {
+        (void)worker.get("k", "one", kLocal);
+        const std::string clients = primary.command({"CLIENT", "LIST"});
+        return clients.find("name=app:0 ") != std::string::npos &&
+               clients.find("name=app:0:events") != std::string::npos;
+      },
+      60s));
+  REQUIRE(worker.wait([&] { return is_local(worker, "k", "one"); }, 30s));
+  CHECK(lines.with("the cache keeps no local copies") == 0);
+  CHECK(primary.command({"DEL", "app:c:{k}"}) == "1");
+  REQUIRE(worker.wait([&] { return worker.get("k", "two", kLocal) == "two"; }));
 }
