@@ -17,7 +17,7 @@ bool may_go_to_replica(std::span<const Command> commands) {
 bool is_left_to_primary(const Reply& reply) noexcept {
   if (!reply.is_error()) return false;
   const std::string_view code = error_code(reply.error());
-  return code == "READONLY" || code == "MASTERDOWN" || code == "LOADING" || code == "BUSY";
+  return code == "READONLY" || code == "MASTERDOWN" || code == "LOADING" || code == "BUSY" || code == "CLUSTERDOWN";
 }
 
 std::vector<std::size_t> left_to_primary(std::span<const Command> commands, RedisCall& call) {

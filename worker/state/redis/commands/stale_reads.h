@@ -15,7 +15,7 @@ class RedisCall;
 [[nodiscard]] bool may_go_to_replica(std::span<const Command> commands);
 
 // Whether this is the reply of a replica that has not carried the command out, although its primary may: it is a write,
-// or the replica has no data at the moment.
+// or the replica has no data at the moment, or is cut off from its cluster.
 [[nodiscard]] bool is_left_to_primary(const Reply& reply) noexcept;
 
 // The commands of a call to which that applies, by their indexes: with one of a transaction, all of it.

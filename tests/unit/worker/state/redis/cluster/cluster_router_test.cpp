@@ -312,6 +312,10 @@ TEST_CASE("reads that may be stale go to a replica, and writes to the primary", 
   for (int i = 0; i < 10; ++i) CHECK(worker.run(stale.command("GET", "k")).string() == "v");
   CHECK(reads(kPrimary) == primary_before);
   CHECK(reads(kReplica) == replica_before + 10);
+  // A replica that does not know who serves the other slots refuses every command.
+  CHECK(cluster.node(kReplica).command({"CLUSTER", "FORGET", cluster.id(0)}) == "OK");
+  REQUIRE(worker.wait([&] { return cluster.node(kReplica).command({"GET", "k"}).starts_with("-CLUSTERDOWN"); }));
+  CHECK(worker.run(stale.command("GET", "k")).string() == "v");
   cluster.node(kReplica).kill();
   REQUIRE(worker.wait([&] {
     try {
