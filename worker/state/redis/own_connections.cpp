@@ -67,7 +67,8 @@ std::optional<milliseconds> waiting_time(const Command& command) {
 Command with_waiting_time(const Command& command, milliseconds time) {
   std::vector<std::string> words = command.words();
   if (const auto word = time_word(words)) {
-    words[word->position] = fmt::format("{}", static_cast<double>(time.count()) / word->unit_ms);
+    const double value = static_cast<double>(time.count()) / word->unit_ms;
+    words[word->position] = word->unit_ms == 1 ? std::to_string(time.count()) : fmt::format("{}", value);
   }
   return Command(std::move(words));
 }

@@ -125,6 +125,19 @@ TEST_CASE("in a cluster a command waits at the node of its key", "[redis][cluste
   CHECK_THROWS_AS(worker.command("BLPOP", "a", "b", 0), RedisError);
 }
 
+TEST_CASE("the time that a command waits can be changed", "[redis]") {
+  const auto changed = [](const Command& command) {
+    const Command other = worker::with_waiting_time(command, 1'250ms);
+    std::string text;
+    for (const std::string& word : other.words()) text += word + " ";
+    return text;
+  };
+  CHECK(changed(Command("BLPOP", "a", "b", 5)) == "BLPOP a b 1.25 ");
+  CHECK(changed(Command("blmpop", "2.5", 1, "a", "LEFT")) == "blmpop 1.25 1 a LEFT ");
+  CHECK(changed(Command("XREAD", "COUNT", 1, "BLOCK", 5000, "STREAMS", "s", "$")) ==
+        "XREAD COUNT 1 BLOCK 1250 STREAMS s $ ");
+}
+
 TEST_CASE("a command that waits follows its key to another node of a cluster", "[redis][cluster]") {
   RedisCluster cluster({.replicas = 0, .node_timeout = 15s, .arguments = {}});
   StateWorker worker(config_for(cluster.url()));
