@@ -142,7 +142,7 @@ void PrimaryFinder::ask_next() {
 }
 
 void PrimaryFinder::failed() {
-  if (told_of_[current_]) return;
+  if (told_of_[current_] || url_.seeds.size() == 1) return;
   told_of_[current_] = true;
   log_warning("a sentinel does not name the primary", {{"reason", reason_}});
 }

@@ -37,6 +37,7 @@ SubscriberLink::SubscriberLink(uv_loop_t* loop, TargetSource source, LinkSetting
       prepare_(make_uv<uv_prepare_t>(loop, uv_prepare_init, this)),
       timer_(make_uv<uv_timer_t>(loop, uv_timer_init, this)) {
   settings_.timeout = std::max(settings_.timeout, milliseconds(1));
+  address_ = describe(target_.url);
 }
 
 void SubscriberLink::start() {

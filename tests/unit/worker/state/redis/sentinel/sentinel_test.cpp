@@ -188,6 +188,10 @@ TEST_CASE("sentinels that do not answer are logged once", "[redis][sentinel]") {
   StateWorker worker(config_for(
       "redis+sentinel://127.0.0.1:1,127.0.0.1:2,127.0.0.1:" + std::to_string(silent.port()) + "/main", 200ms));
   worker.start();
+  struct Nobody final : worker::Subscriber::Listener {
+    void message(std::string_view, const Reply&) override {}
+  } nobody;
+  const worker::Subscription events = worker.state->subscriber->subscribe("c", nobody);
   const auto asked = [&silent] { return number_in(silent.command({"INFO", "stats"}), "total_connections_received:"); };
   const std::uint64_t before = asked();
   std::uint64_t looks = 0;  // connections of our own
@@ -195,4 +199,6 @@ TEST_CASE("sentinels that do not answer are logged once", "[redis][sentinel]") {
   CHECK(lines.with("no sentinel names the primary") == 1);
   CHECK(lines.with("127.0.0.1:1 ") <= 2);
   CHECK(lines.with("Redis is unreachable") <= 1);  // the primary
+  REQUIRE(worker.wait([&] { return lines.with("messages of Redis may be missed") == 1; }, 30s));
+  CHECK(lines.with("address=\"\"") == 0);
 }
