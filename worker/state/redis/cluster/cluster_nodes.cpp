@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <utility>
 
 #include "common/log.h"
@@ -16,6 +17,10 @@ namespace {
 
 constexpr std::size_t kMaxAsked = 8;  // nodes that one refresh asks
 constexpr std::uint64_t kBuryEveryMs = 500;
+
+std::size_t served_slots(const SlotMap& map) {
+  return kSlots - static_cast<std::size_t>(std::ranges::count(map.shard_of, SlotMap::kUnserved));
+}
 
 }  // namespace
 
@@ -151,8 +156,12 @@ void ClusterRouter::begin_refresh() {
   refreshing_.start();
 }
 
+// A node may not know all of the cluster, because it has just joined or was told to forget others: when its map leaves out
+// what was served until now, the others are asked, and the fullest map counts.
 Task<void> ClusterRouter::refresh() {
   std::string why = "no node could be asked";
+  std::optional<SlotMap> fullest;
+  const std::size_t wanted = has_map_ ? served_slots(map_) : kSlots;
   const std::vector<RedisHost> hosts = whom_to_ask();
   for (const RedisHost& host : hosts) {
     Node* node = find_node(host, true);  // a replica knows the map, too
@@ -171,13 +180,19 @@ Task<void> ClusterRouter::refresh() {
       continue;
     }
     auto map = parse_slot_map(call.reply(), host);
-    if (map) {
-      install(std::move(*map));
-      co_return;
+    if (!map) {
+      why = fmt::format("{}: {}", display_host(host.host, host.port), map.error());
+      continue;
     }
-    why = fmt::format("{}: {}", display_host(host.host, host.port), map.error());
+    const std::size_t served = served_slots(*map);
+    if (!fullest || served > served_slots(*fullest)) fullest = std::move(*map);
+    if (served >= wanted) break;
   }
-  refresh_failed(why);
+  if (fullest) {
+    install(std::move(*fullest));
+  } else {
+    refresh_failed(why);
+  }
 }
 
 // First those to which a connection is up, in any order, then those of the option, then those of the map.

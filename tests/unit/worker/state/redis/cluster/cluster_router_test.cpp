@@ -288,6 +288,30 @@ TEST_CASE("a node that joins a cluster gets commands once it serves slots", "[re
     CHECK(cluster.node(added).command({"GET", key->name}) == std::to_string(key->acknowledged));
 }
 
+TEST_CASE("a node that does not know all of the cluster is believed less than the others", "[redis][cluster]") {
+  RedisCluster cluster({.replicas = 0, .node_timeout = 15s, .arguments = {"--cluster-require-full-coverage", "no"}});
+  StateWorker worker(config_for(cluster.url()));
+  worker.ready();
+  Load load(worker.redis());
+  for (unsigned slot = 0; slot < 16'000; slot += 1'000) load.add(key_in(slot));
+  CHECK(cluster.node(1).command({"CLUSTER", "FORGET", cluster.id(0)}) == "OK");
+  // Each time the map is fetched again, from any node.
+  const unsigned slot = 16'000;
+  load.add(key_in(slot));
+  for (std::size_t i = 0; i < 20; ++i) {
+    cluster.move_slot(slot, 1 + (i + 1) % 2, 1 + i % 2);
+    worker.turn(150ms);
+  }
+  load.stop(worker);
+  CAPTURE(load.first_failure);
+  CHECK(load.failures() == 0);
+  for (int i = 0; i < 5; ++i) {
+    StateWorker another(config_for(cluster.url()));
+    another.ready();
+    CHECK(another.command("GET", key_in(0)).integer() == load.keys[0]->acknowledged);
+  }
+}
+
 TEST_CASE("reads that may be stale go to a replica, and writes to the primary", "[redis][cluster]") {
   RedisCluster cluster({.arguments = {}});
   constexpr std::size_t kPrimary = 1, kReplica = 4;  // of the slot of "k", 7629
