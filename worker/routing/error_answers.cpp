@@ -32,12 +32,6 @@ bool is_unexpected(const ErrorAnswer& answer) noexcept {
   return answer.cause && answer.status == 500 && answer.detail.empty() && !is_http_error(answer.cause);
 }
 
-// A 401 without a challenge is not allowed (RFC 9110 section 15.5.2).
-void add_challenge(HttpError::Fields& fields) {
-  const auto is_challenge = [](const auto& field) { return equal_ignoring_case(field.first, "WWW-Authenticate"); };
-  if (std::ranges::none_of(fields, is_challenge)) fields.emplace_back("WWW-Authenticate", "Bearer");
-}
-
 // Several of one name, such as WWW-Authenticate, belong together.
 void add_missing_fields(const ErrorAnswer& answer, Response& response) {
   HttpError::Fields missing = answer.fields;
@@ -64,7 +58,6 @@ ErrorAnswer answer_to_exception(Exchange& exchange, std::exception_ptr thrown) n
     answer.status = error.status();
     answer.detail = error.what();
     answer.fields = error.fields();
-    if (answer.status == 401) add_challenge(answer.fields);
   } catch (const RedisUnavailable&) {
     answer.status = 503;
     answer.detail = "the server's storage is unavailable at the moment";

@@ -281,7 +281,7 @@ bool Router::knows_method(std::string_view method) const noexcept {
          std::find(methods_.begin(), methods_.end(), method) != methods_.end();
 }
 
-std::string Router::allowed_methods(std::string_view path) const {
+std::string Router::allowed_methods(std::string_view path, std::string_view except) const {
   std::vector<std::string_view> methods;
   if (path == "*") {
     methods.assign(methods_.begin(), methods_.end());
@@ -295,6 +295,8 @@ std::string Router::allowed_methods(std::string_view path) const {
   methods.emplace_back("OPTIONS");
   std::sort(methods.begin(), methods.end());
   methods.erase(std::unique(methods.begin(), methods.end()), methods.end());
+  if (except == "HEAD") except = "GET";
+  std::erase_if(methods, [except](auto method) { return method == except || (method == "HEAD" && except == "GET"); });
   return fmt::format("{}", fmt::join(methods, ", "));
 }
 

@@ -58,8 +58,9 @@ class Router {
   // Whether `method` is one of RFC 9110 or PATCH, or any route has it.
   [[nodiscard]] bool knows_method(std::string_view method) const noexcept;
 
-  // The value of an Allow field: "GET, HEAD, OPTIONS". Empty when no route has that path. "*": of any path.
-  [[nodiscard]] std::string allowed_methods(std::string_view path) const;
+  // The value of an Allow field: "GET, HEAD, OPTIONS". Empty when no route has that path. "*": of any path. `except` is
+  // left out; GET and HEAD belong together.
+  [[nodiscard]] std::string allowed_methods(std::string_view path, std::string_view except = {}) const;
 
  private:
   struct Endpoint {

@@ -319,8 +319,7 @@ Task<void> ServedApp::send_later(Exchange& exchange, const AfterChain& afters, R
 
 void ServedApp::finish(Exchange& exchange, const AfterChain& afters, Response& response) noexcept {
   add_request_id(exchange, response);  // before middleware may compress the body
-  if (exchange.head.method == "OPTIONS") [[unlikely]]
-    add_allow(exchange, response);
+  add_required_fields(exchange, response);
   if (afters.functions.empty() && is_final_status(response)) return;
   for (const Middleware::Function* function : afters.functions) {
     try {
@@ -334,7 +333,7 @@ void ServedApp::finish(Exchange& exchange, const AfterChain& afters, Response& r
 
 Task<void> ServedApp::finish_later(Exchange& exchange, const AfterChain& afters, Response& response) {
   add_request_id(exchange, response);
-  if (exchange.head.method == "OPTIONS") add_allow(exchange, response);
+  add_required_fields(exchange, response);
   for (const Middleware::Function* function : afters.functions) {
     try {
       if (const auto* plain = std::get_if<Middleware::After>(function)) {

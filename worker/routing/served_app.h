@@ -95,7 +95,7 @@ class ServedApp final : public RequestHandler {
   [[nodiscard]] bool refuse_quarantined(Exchange& exchange, const RouteMatch& match);
   void answer_without_route(Exchange& exchange, const RouteMatch& match);
   void answer_options(Exchange& exchange, const std::string& allowed);
-  void add_allow(const Exchange& exchange, Response& response) const;
+  void add_required_fields(const Exchange& exchange, Response& response) const;
   [[nodiscard]] const AfterChain& options_afters(Exchange& exchange) const;
   // The after middleware for responses that no handler makes. May set the parameters of `exchange`, which that
   // middleware can ask for.

@@ -212,6 +212,30 @@ TEST_CASE("errors carry the fields that belong to them", "[application][errors]"
   CHECK(unauthorized("x", "Basic realm=\"shop\"").fields().front().second == "Basic realm=\"shop\"");
 }
 
+TEST_CASE("a 401 has a challenge and a 405 the other methods of its path, whoever makes them",
+          "[application][errors]") {
+  const auto refuse = [](Request& request) -> Response {
+    const int status = request.query<int>("status").value();
+    if (request.query("throw")) throw HttpError(status, "no");
+    return problem(status).set("X-Made", "by the handler");
+  };
+  TestClient client([refuse](App& app) {
+    app.get("/a", refuse);
+    app.post("/a", refuse);
+    app.get("/own", [](Request&) { return text("a", 405).set("Allow", "PUT"); });
+    app.get("/basic", [](Request&) { return text("a", 401).set("WWW-Authenticate", "Basic realm=\"shop\""); });
+    app.on_error([](Request&, const ErrorAnswer& answer) { return text(shown(answer), answer.status); });
+  });
+  for (const std::string made : {"", "&throw"}) {
+    CHECK(client.get("/a?status=401" + made).header("WWW-Authenticate") == "Bearer");
+    CHECK(client.post("/a?status=405" + made).header("Allow") == "GET, HEAD, OPTIONS");
+    CHECK(client.get("/a?status=405" + made).header("Allow") == "OPTIONS, POST");
+    CHECK(client.request("HEAD", "/a?status=405" + made).header("Allow") == "OPTIONS, POST");
+  }
+  CHECK(client.get("/own").header("Allow") == "PUT");
+  CHECK(client.get("/basic").header("WWW-Authenticate") == "Basic realm=\"shop\"");
+}
+
 TEST_CASE("one hook answers every error, with status, detail and fields", "[application][hooks]") {
   const auto setup = [](App& app) {
     failing_routes(app);
