@@ -132,12 +132,11 @@ void ServedApp::add_required_fields(const Exchange& exchange, Response& response
   }
 }
 
-// A CORS preflight concerns the route that the actual request will find: the middleware of its group answers. Any other
-// concerns the path, as a 405 does.
+// A CORS preflight concerns the route that the actual request will find: the middleware of its group answers. If there
+// is none, it concerns the path, as the 405 to that request and any other OPTIONS do.
 const AfterChain& ServedApp::options_afters(Exchange& exchange) const {
   const auto method = exchange.head.find("access-control-request-method");
-  const RouteMatch match = state_->router.find(method.value_or("OPTIONS"), exchange.head.path, exchange.params);
-  return !method || match.kind == RouteMatch::Kind::found ? afters_of(match, exchange) : group_afters_.front();
+  return afters_of(state_->router.find(method.value_or("OPTIONS"), exchange.head.path, exchange.params), exchange);
 }
 
 void ServedApp::deadline_passed(Exchange& exchange) noexcept {

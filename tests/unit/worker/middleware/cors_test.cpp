@@ -71,6 +71,14 @@ TEST_CASE("a preflight is answered for the group of the route that it asks about
 }
 
 // The after middleware of the application alone was run.
+// Without them the browser's console names the missing origin and not the method.
+TEST_CASE("a preflight for a method without a route has the headers of the path's group", "[cors]") {
+  const auto refused = preflight("/api/items", kShop, "DELETE");
+  CHECK(refused.status == 204);
+  CHECK(refused.header(kAllowOrigin) == kShop);
+  CHECK(refused.header("Access-Control-Allow-Methods") == preflight("/api/items", kShop, "PUT").header("Allow"));
+}
+
 TEST_CASE("OPTIONS without a preflight has the headers of the path's group", "[cors]") {
   TestClient client(shop);
   const auto options = client.request("OPTIONS", "/api/items", {}, {{"Origin", kShop}});
@@ -83,7 +91,7 @@ TEST_CASE("OPTIONS without a preflight has the headers of the path's group", "[c
   CHECK(client.request("OPTIONS", "*", {}, {{"Origin", kShop}}).header(kAllowOrigin).empty());
 }
 
-TEST_CASE("a preflight of another origin, or for an unknown path or method, is not allowed", "[cors]") {
+TEST_CASE("a preflight of another origin, or for an unknown path, is not allowed", "[cors]") {
   for (const char* origin : {"https://shop.example.evil.example", "http://shop.example", "https://shop.example:444",
                              "https://SHOP.example", "null", ""}) {
     INFO(origin);
@@ -93,7 +101,6 @@ TEST_CASE("a preflight of another origin, or for an unknown path or method, is n
     CHECK(refused.header("Access-Control-Allow-Methods").empty());
     CHECK(refused.header("Vary") == "Origin");
   }
-  CHECK(preflight("/api/items", kShop, "DELETE").header(kAllowOrigin).empty());
   CHECK(preflight("/api/missing", kShop, "GET").status == 404);
   CHECK(preflight("/", kShop, "GET").header(kAllowOrigin).empty());
 }
