@@ -4,9 +4,11 @@
 #include <stdexcept>
 #include <string>
 
+#include "pronghorn/error.h"
 #include "support/catch.h"
 #include "support/paths.h"
 #include "support/temp_dir.h"
+#include "worker/http/head/status_text.h"
 #include "worker/http/response_access.h"
 #include "worker/http1/response_head.h"
 
@@ -182,6 +184,17 @@ TEST_CASE("a problem is UTF-8 whatever its detail is", "[http][response]") {
 TEST_CASE("a problem escapes its detail", "[http][response]") {
   CHECK(problem(400, "a \"b\"\n").body() ==
         R"({"type":"about:blank","title":"Bad Request","status":400,"detail":"a \"b\"\u000a"})");
+// https://www.iana.org/assignments/http-status-codes
+TEST_CASE("every registered status has its own title", "[http][response]") {
+  for (const int status : {203, 207, 208, 226, 300, 305, 402, 407, 423, 424, 451, 506, 508, 510, 511}) {
+    CAPTURE(status);
+    for (const char* const general : {"OK", "Redirection", "Client Error", "Server Error"})
+      CHECK(worker::status_text(status) != general);
+  }
+  CHECK(problem(407).body() == R"({"type":"about:blank","title":"Proxy Authentication Required","status":407})");
+  CHECK(worker::status_text(499) == "Client Error");
+}
+
 }
 
 TEST_CASE("every setter can be chained on a temporary", "[http][response]") {
