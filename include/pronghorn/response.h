@@ -83,7 +83,7 @@ class Upgrade {
 }  // namespace detail
 
 // A status, header fields and a body. The server adds Date, Server, Connection, and Content-Length or
-// Transfer-Encoding; the last three describe the connection, so setting one throws std::invalid_argument.
+// Transfer-Encoding. Setting one of the last three, Keep-Alive, Proxy-Connection or TE throws std::invalid_argument.
 //
 // Setters return the response, so calls can be chained: return text("made", 201).set("Location", "/users/7");
 // If something is set twice, the last call wins.

@@ -29,7 +29,7 @@ using worker::trim_blanks;
 
 // Fields that describe connection, routing or content, or say who may see it (RFC 9110 section 6.5.1).
 bool is_for_head_only(std::string_view name) noexcept {
-  constexpr const char* kRouting[] = {"host", "trailer", "te", "upgrade", "keep-alive", "proxy-connection", "location"};
+  constexpr const char* kRouting[] = {"host", "trailer", "upgrade", "location"};
   constexpr const char* kControl[] = {"cache-control", "expires", "date", "age", "retry-after", "vary", "set-cookie"};
   constexpr const char* kAccess[] = {"authorization", "www-authenticate", "proxy-authenticate"};
   constexpr const char* kContent[] = {"content-type", "content-encoding", "content-range", "content-language",
@@ -112,9 +112,12 @@ void check_response_field(std::string_view name, std::string_view value) {
   if (!worker::is_field_value(value)) {
     throw std::invalid_argument("invalid value of the response field " + std::string(name) + ": control character");
   }
-  for (const std::string_view own : {"content-length", "transfer-encoding", "connection"}) {
+  // RFC 9110 section 7.6.1, RFC 9113 section 8.2.2.
+  for (const char* own :
+       {"content-length", "transfer-encoding", "connection", "keep-alive", "proxy-connection", "te"}) {
     if (equal_ignoring_case(name, own)) {
-      throw std::invalid_argument("the server sets the response field " + std::string(name) + " itself");
+      throw std::invalid_argument("the response field " + std::string(name) +
+                                  " describes the connection or the framing, which are the server's");
     }
   }
 }

@@ -11,10 +11,7 @@ namespace pronghorn::worker {
 namespace {
 
 // RFC 9113 section 8.2.2. Response itself refuses the others.
-bool belongs_to_connection(std::string_view name) noexcept {
-  return equal_ignoring_case(name, "upgrade") || equal_ignoring_case(name, "keep-alive") ||
-         equal_ignoring_case(name, "proxy-connection") || equal_ignoring_case(name, "te");
-}
+bool belongs_to_connection(std::string_view name) noexcept { return equal_ignoring_case(name, "upgrade"); }
 
 }  // namespace
 

@@ -33,11 +33,14 @@ TEST_CASE("a redirect has the status of one", "[http][response]") {
   }
 }
 
-TEST_CASE("fields that frame the message are the server's", "[http][response]") {
+TEST_CASE("fields that frame the message, or describe the connection, are the server's", "[http][response]") {
   Response response;
   CHECK_THROWS_AS(response.set("Content-Length", "5"), std::invalid_argument);
   CHECK_THROWS_AS(response.set("transfer-encoding", "chunked"), std::invalid_argument);
   CHECK_THROWS_AS(response.append("Connection", "close"), std::invalid_argument);
+  CHECK_THROWS_AS(response.set("Keep-Alive", "timeout=5"), std::invalid_argument);
+  CHECK_THROWS_AS(response.set("Proxy-Connection", "close"), std::invalid_argument);
+  CHECK_THROWS_AS(response.append("TE", "trailers"), std::invalid_argument);
 }
 
 TEST_CASE("set replaces all fields of a name, append adds one", "[http][response]") {
@@ -181,9 +184,6 @@ TEST_CASE("a problem is UTF-8 whatever its detail is", "[http][response]") {
   CHECK(problem(400, "\xff\xc3\xa9\xc3").body().find("\xEF\xBF\xBD\xc3\xa9\xEF\xBF\xBD") != std::string::npos);
 }
 
-TEST_CASE("a problem escapes its detail", "[http][response]") {
-  CHECK(problem(400, "a \"b\"\n").body() ==
-        R"({"type":"about:blank","title":"Bad Request","status":400,"detail":"a \"b\"\u000a"})");
 // https://www.iana.org/assignments/http-status-codes
 TEST_CASE("every registered status has its own title", "[http][response]") {
   for (const int status : {203, 207, 208, 226, 300, 305, 402, 407, 423, 424, 451, 506, 508, 510, 511}) {
@@ -195,6 +195,9 @@ TEST_CASE("every registered status has its own title", "[http][response]") {
   CHECK(worker::status_text(499) == "Client Error");
 }
 
+TEST_CASE("a problem escapes its detail", "[http][response]") {
+  CHECK(problem(400, "a \"b\"\n").body() ==
+        R"({"type":"about:blank","title":"Bad Request","status":400,"detail":"a \"b\"\u000a"})");
 }
 
 TEST_CASE("every setter can be chained on a temporary", "[http][response]") {
