@@ -2,10 +2,13 @@
 #pragma once
 
 #include <cstddef>
+#include <ctime>
+#include <optional>
 #include <span>
 #include <string_view>
 
 #include "pronghorn/request.h"
+#include "worker/fields/http_date.h"
 #include "worker/fields/text.h"
 
 namespace pronghorn::worker {
@@ -24,6 +27,14 @@ struct SoleValue {
     ++found.count;
   }
   return found;
+}
+
+// The date in the only field of that name. Nothing if there are several, as if it were no date (RFC 9110 sections 13.1.3
+// and 13.1.4).
+[[nodiscard]] inline std::optional<std::time_t> sole_date(std::span<const Request::Header> fields,
+                                                          std::string_view name) noexcept {
+  const auto [text, count] = sole_value(fields, name);
+  return count == 1 ? parse_http_date(text) : std::nullopt;
 }
 
 }  // namespace pronghorn::worker

@@ -23,15 +23,13 @@ bool any_list_has(const Request& request, std::string_view name, std::string_vie
 int check_preconditions(const Request& request, const Representation& now) {
   if (request.header("if-match")) {
     if (!any_list_has(request, "if-match", now.etag, false)) return 412;
-  } else if (const auto unmodified = request.header("if-unmodified-since")) {
-    const auto date = parse_http_date(*unmodified);
-    if (date && now.modified > *date) return 412;
+  } else if (const auto date = sole_date(request.headers(), "if-unmodified-since"); date && now.modified > *date) {
+    return 412;
   }
   if (request.header("if-none-match")) {
     if (any_list_has(request, "if-none-match", now.etag, true)) return 304;
-  } else if (const auto modified = request.header("if-modified-since")) {
-    const auto date = parse_http_date(*modified);
-    if (date && now.modified <= *date) return 304;
+  } else if (const auto date = sole_date(request.headers(), "if-modified-since"); date && now.modified <= *date) {
+    return 304;
   }
   return 0;
 }

@@ -6,6 +6,7 @@
 
 #include "worker/fields/content/entity_tags.h"
 #include "worker/fields/http_date.h"
+#include "worker/fields/sole_value.h"
 #include "worker/fields/text.h"
 #include "worker/http/head/field_lines.h"
 #include "worker/http/response_access.h"
@@ -150,12 +151,11 @@ bool client_has(const Request& request, const Response& response) {
              return equal_ignoring_case(field.name, "if-none-match") && list_has_tag(field.value, *etag, true);
            });
   }
-  const auto since = request.header("if-modified-since");
+  const auto known = sole_date(request.headers(), "if-modified-since");
   const auto modified = response.header("Last-Modified");
-  if (!since || !modified) return false;
-  const auto known = parse_http_date(*since);
+  if (!known || !modified) return false;
   const auto date = parse_http_date(*modified);
-  return known && date && *date <= *known;
+  return date && *date <= *known;
 }
 
 Response not_modified(const Response& response) {

@@ -349,6 +349,8 @@ TEST_CASE("a client that has the response already gets 304", "[cache]") {
   CHECK(site.get("/page?a", {{"If-None-Match", "\"own\""}}).status == 304);
   CHECK(site.get("/page?a", {{"If-Modified-Since", "Sun, 06 Nov 1994 08:49:37 GMT"}}).status == 304);
   CHECK(site.get("/page?a", {{"If-Modified-Since", "Sun, 06 Nov 1994 08:49:36 GMT"}}).status == 200);
+  CHECK(site.get("/page?a", {{"If-Modified-Since", "Sun, 06 Nov 1994 08:49:37 GMT"}, {"If-Modified-Since", "x"}})
+            .status == 200);
   const Fields both = {{"If-None-Match", "\"x\""}, {"If-Modified-Since", "Sun, 06 Nov 1994 08:49:37 GMT"}};
   CHECK(site.get("/page?a", both).status == 200);
 }
