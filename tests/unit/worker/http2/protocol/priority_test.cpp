@@ -18,6 +18,10 @@ TEST_CASE("the priority of a response is read as RFC 9218 says", "[http2]") {
   CHECK(is("u=5;x, i;a=1;b", 5, 1));
   CHECK(is("u=5;x=u, i=?1; a, i=?0;x", 5, 0));
   CHECK(is("u;x=5, x;u=5", 3, 0));
+  CHECK(is(R"(x="a,u=7, i", u=1)", 1, 0));
+  CHECK(is(R"(u=2;x="\\", y="\",u=5", i)", 2, 1));
+  CHECK(is(R"(u=2, x="i, u=1)", 2, 0));
+  CHECK(is(R"(u=2, x="\)", 2, 0));
 }
 
 // RFC 9218 section 8. A response with "i" alone lost the urgency for which its client had asked.
