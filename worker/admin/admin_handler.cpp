@@ -144,7 +144,7 @@ Response AdminHandler::status(Exchange& exchange) const {
   exchange.counted = exchange.head.query.find("poll") == std::string_view::npos;
   if (!exchange.counted) own.emplace(row_);
   const auto history_s = history_of(exchange.head.query);
-  if (!history_s) return problem(400, "history: use a duration such as 10m or 1h.");
+  if (!history_s) return problem(400, "history: use a whole number of s, m or h, such as 10m; the last hour is kept");
   if (!prefers_html(exchange.head.find("accept").value_or(""))) return json_text(status_json_text(board_, *history_s));
   const std::string nonce = random_hex();
   Response response = html(status_page(board_.server().name.get(), nonce));

@@ -160,7 +160,7 @@ TEST_CASE_METHOD(Fixture, "the polling of the status page is no traffic, and not
 
 TEST_CASE_METHOD(Fixture, "a history without a duration is refused") {
   AdminHandler handler(config, board, row, application, [] { return Readiness{}; });
-  for (const char* query : {"history=", "history=1", "history=h", "history=1x", "a=b&history=-1h"}) {
+  for (const char* query : {"history=", "history=1", "history=h", "history=1x", "history=99d", "a=b&history=-1h"}) {
     CAPTURE(query);
     Recipient client;
     Exchange exchange;
@@ -168,6 +168,7 @@ TEST_CASE_METHOD(Fixture, "a history without a duration is refused") {
     exchange.head.query = query;
     handler.handle(exchange);
     CHECK(client.response->status() == 400);
+    CHECK(client.response->body().find("s, m or h, such as 10m; the last hour is kept") != std::string::npos);
   }
 }
 
