@@ -16,7 +16,9 @@ constexpr int kBacklog = 16;
 const SocketFile kFile{.mode = 0600, .owner = {}};
 
 // Whoever has closed its socket waits for no answer. A client that has only shut down its sending side does.
-bool has_left(int fd) noexcept {
+bool has_left(uv_pipe_t* pipe) noexcept {
+  int fd = -1;
+  if (uv_fileno(reinterpret_cast<uv_handle_t*>(pipe), &fd) != 0) return true;
   pollfd socket{.fd = fd, .events = 0, .revents = 0};
   return ::poll(&socket, 1, 0) == 1 && (socket.revents & POLLHUP) != 0;
 }
@@ -30,6 +32,7 @@ struct ControlSocket::Client {
   std::array<char, 4096> buffer{};
   std::string line{};
   bool busy = false;     // a request is being answered; the next one waits
+  bool ended = false;    // it sends no more, and leaves when the answers are written
   bool handing = false;  // the handler runs; if it replies immediately, received() continues by itself
 };
 
@@ -86,12 +89,26 @@ void ControlSocket::accept() {
         auto* self = static_cast<Client*>(stream->data);
         if (self == nullptr || size == 0) return;
         if (size < 0) {
-          self->owner.clients_.erase(self->id);  // frees the client; libuv closes the pipe on a later turn
+          self->owner.input_ended(*self);
         } else {
           self->owner.received(*self, buffer->base, static_cast<std::size_t>(size));
         }
       });
   clients_[client->id] = std::move(client);
+}
+
+void ControlSocket::input_ended(Client& client) {
+  client.ended = true;
+  const bool waits = client.busy || client.pipe->write_queue_size > 0;
+  // Frees the client; libuv closes the pipe on a later turn.
+  if (!waits || has_left(client.pipe.get())) clients_.erase(client.id);
+}
+
+void ControlSocket::written(std::uint64_t id) {
+  const auto found = clients_.find(id);
+  if (found == clients_.end()) return;
+  const Client& client = *found->second;
+  if (client.ended && !client.busy && client.pipe->write_queue_size == 0) clients_.erase(found);
 }
 
 void ControlSocket::received(Client& client, const char* bytes, std::size_t size) {
@@ -100,8 +117,7 @@ void ControlSocket::received(Client& client, const char* bytes, std::size_t size
   // A handler may reply at once, which can drop the client: look it up for each line.
   for (auto found = clients_.find(id); found != clients_.end() && !found->second->busy; found = clients_.find(id)) {
     Client& current = *found->second;
-    int fd = -1;
-    if (uv_fileno(reinterpret_cast<uv_handle_t*>(current.pipe.get()), &fd) == 0 && has_left(fd)) {
+    if (has_left(current.pipe.get())) {
       clients_.erase(found);
       return;
     }
@@ -130,13 +146,17 @@ void ControlSocket::reply(std::uint64_t id, const std::string& line) {
   struct Write {
     uv_write_t request;
     std::string bytes;
+    std::shared_ptr<ControlSocket*> owner;
+    std::uint64_t id;
   };
-  auto write = std::make_unique<Write>(Write{{}, line + "\n"});
+  auto write = std::make_unique<Write>(Write{{}, line + "\n", self_, id});
   write->request.data = write.get();
   const uv_buf_t buffer = uv_buf_init(write->bytes.data(), static_cast<unsigned>(write->bytes.size()));
   auto* stream = reinterpret_cast<uv_stream_t*>(client.pipe.get());
-  const int error = uv_write(&write->request, stream, &buffer, 1,
-                             [](uv_write_t* request, int) { delete static_cast<Write*>(request->data); });
+  const int error = uv_write(&write->request, stream, &buffer, 1, [](uv_write_t* request, int) {
+    const std::unique_ptr<Write> written(static_cast<Write*>(request->data));
+    if (*written->owner != nullptr) (*written->owner)->written(written->id);
+  });
   if (error == 0) static_cast<void>(write.release());
   if (error != 0 || stream->write_queue_size > kMaxUnsent) {
     clients_.erase(id);

@@ -51,7 +51,9 @@ class ControlSocket {
   void listen();
   void accept();
   void received(Client& client, const char* bytes, std::size_t size);
+  void input_ended(Client& client);
   void reply(std::uint64_t id, const std::string& line);
+  void written(std::uint64_t id);
 
   uv_loop_t* loop_ = nullptr;
   UnixSocket socket_;

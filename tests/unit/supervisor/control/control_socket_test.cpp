@@ -150,6 +150,25 @@ TEST_CASE("a request whose client has left is not carried out", "[supervisor]") 
   CHECK(server.requests == std::vector<std::string>{"status"});
 }
 
+// Its answer was lost if it came after the end of what the client sends, as that of `reload --wait` does.
+TEST_CASE("a client that sends no more gets the answers that come later, and the end", "[supervisor]") {
+  Server server;
+  server.answer = false;
+  const Fd client = server.connect();
+  send(client, "one\ntwo\n");
+  ::shutdown(client.get(), SHUT_WR);
+  for (int i = 0; i < 10; ++i) uv_run(&server.loop, UV_RUN_NOWAIT);
+  REQUIRE(server.requests.size() == 1);
+  const std::string large(1'000'000, '1');  // more than the socket takes at once
+  server.replies[0](large);
+  REQUIRE(server.requests.size() == 2);
+  for (int i = 0; i < 10; ++i) uv_run(&server.loop, UV_RUN_NOWAIT);
+  server.replies[1]("second");
+  CHECK(server.receive(client, "") == large + "\nsecond\n");
+  char byte = 0;
+  CHECK(::recv(client.get(), &byte, 1, MSG_DONTWAIT) == 0);
+}
+
 TEST_CASE("a control socket that another server answers on is refused", "[supervisor]") {
   const Server server;
   uv_loop_t loop{};
