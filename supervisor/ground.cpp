@@ -5,9 +5,7 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <chrono>
-#include <cstring>
 #include <exception>
 #include <stdexcept>
 #include <string_view>
@@ -70,9 +68,9 @@ DirectoryLocks lock_directories(const Config& config) {
     if (config.data_dir != config.runtime_dir) locks.data = lock_directory(config.data_dir, "data_dir");
     locks.redis = lock_redis_data(config.data_dir, kRedisPatience);
     prepare_redis_directory(config);
-  } else if (::access(config.data_dir.c_str(), F_OK) == 0 && ::access(config.data_dir.c_str(), W_OK | X_OK) != 0) {
+  } else if (const std::string problem = why_not_writable(config.data_dir); !problem.empty()) {
     log_warning("crash reports cannot be written to data_dir; change its owner or mode",
-                {{"data_dir", config.data_dir}, {"error", std::strerror(errno)}});
+                {{"data_dir", config.data_dir}, {"error", problem}});
   }
   return locks;
 }

@@ -28,6 +28,7 @@
 #include "server/options/values/values.h"
 #include "supervisor/listen/address.h"
 #include "supervisor/listen/unix_socket.h"
+#include "supervisor/system/directories.h"
 #include "supervisor/system/identity.h"
 #include "supervisor/system/programs.h"
 #include "supervisor/tls/redis_files.h"
@@ -43,14 +44,7 @@ using Problem = std::string;
 
 Problem errno_text() { return std::strerror(errno); }
 
-// Whether a file can be created in the folder, or in the nearest one above it that exists.
-Problem check_folder(fs::path folder) {
-  std::error_code ignored;
-  while (!folder.empty() && !fs::exists(folder, ignored)) folder = folder.parent_path();
-  if (folder.empty()) folder = ".";
-  if (!fs::is_directory(folder, ignored)) return fmt::format("{} is not a directory", folder.string());
-  return ::access(folder.c_str(), W_OK | X_OK) == 0 ? "" : fmt::format("{}: {}", folder.string(), errno_text());
-}
+Problem check_folder(const fs::path& folder) { return supervisor::why_not_writable(folder); }
 
 Problem check_log(const std::string& path) {
   std::error_code ignored;
@@ -176,6 +170,14 @@ class Report {
   bool failed_ = false;
 };
 
+// Without the embedded Redis only crash reports need it: the server starts.
+void check_data_dir(const Config& config, Report& report) {
+  const Problem problem = check_folder(config.data_dir);
+  if (problem.empty() || config.redis == "embedded") return report.add("data_dir " + config.data_dir, problem);
+  fmt::print("warning data_dir {}: {}: crash reports cannot be written\n", printable(config.data_dir),
+             printable(problem));
+}
+
 // The embedded Redis does not run yet.
 void check_state(Config config, Report& report) {
   if (config.redis == "none") return;
@@ -225,7 +227,7 @@ int deep_check(const Config& config, const std::function<int()>& load_applicatio
   report.add("access_log " + config.access_log, check_log(config.access_log));
   report.add("control " + control_path(config), check_control(control_path(config)));
   report.add("runtime_dir " + config.runtime_dir, check_folder(config.runtime_dir));
-  report.add("data_dir " + config.data_dir, check_folder(config.data_dir));
+  check_data_dir(config, report);
   check_state(config, report);
   const bool configuration_failed = report.failed();
   Problem application;

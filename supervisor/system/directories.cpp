@@ -11,7 +11,9 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <stdexcept>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -45,6 +47,15 @@ Fd open_lock(const std::string& path, const char* option, const char* name) {
 }
 
 }  // namespace
+
+std::string why_not_writable(const std::string& path) {
+  std::filesystem::path folder = std::filesystem::absolute(path);
+  std::error_code ignored;
+  while (folder.has_relative_path() && !std::filesystem::exists(folder, ignored)) folder = folder.parent_path();
+  if (!std::filesystem::is_directory(folder, ignored)) return fmt::format("{} is not a directory", folder.native());
+  if (::access(folder.c_str(), W_OK | X_OK) == 0) return {};
+  return fmt::format("{}: {}", folder.native(), std::strerror(errno));
+}
 
 void make_private_directory(const std::string& path, const char* option) {
   if (path.empty()) throw ConfigurationError(std::string(option) + " is empty; set it with " + flag(option));

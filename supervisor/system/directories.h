@@ -17,6 +17,9 @@ void make_private_directory(const std::string& path, const char* option);
 // clients expect the embedded Redis.
 void refuse_public_directory(const std::string& path, const char* option);
 
+// Why no file can be created in the directory, or in the nearest one above it that exists. Empty if one can.
+[[nodiscard]] std::string why_not_writable(const std::string& path);
+
 // Locks the directory until the descriptor and all inherited copies of it are closed. The file `lock` in it contains
 // our pid. Throws ConfigurationError when another server holds the lock.
 [[nodiscard]] Fd lock_directory(const std::string& path, const char* option);

@@ -252,6 +252,16 @@ TEST_CASE("pronghorn check --deep finds what would fail at the start", "[command
   INFO(in_runtime.all());
   CHECK(in_runtime.status == 0);
 
+  // Only the embedded Redis cannot do without.
+  const std::string no_folder = directory / "plain/data";
+  for (const auto& [redis, status, told] :
+       {std::tuple{"embedded", 2, "failed  data_dir "}, {"none", 0, "warning data_dir "}}) {
+    const ProgramResult result = check({"--redis", redis, "--listen", "127.0.0.1:0", "--data-dir", no_folder});
+    INFO(result.all());
+    CHECK(result.status == status);
+    CHECK(contains(result.out, told + no_folder));
+  }
+
   write_file(directory / "garbage.so", std::string(5'000, 'x'));
   const ProgramResult garbage = check({directory / "garbage.so", "--listen", "127.0.0.1:0"});
   CHECK(garbage.status == 3);
