@@ -132,7 +132,7 @@ TEST_CASE("a notify socket that nobody reads does not block the server", "[syste
 
 // systemd's default ended the service when the kernel killed one worker, and status 3 (a database was down) prevented the
 // next start. A second line of the same name would win, or reset the first.
-TEST_CASE("the unit outlives a worker that the kernel kills, and restarts whatever may pass", "[systemd]") {
+TEST_CASE("the unit outlives a killed worker, waits for a canary, and restarts whatever may pass", "[systemd]") {
   const std::string unit = read_file(source_path("/deploy/systemd/pronghorn.service"));
   const auto values_of = [&unit](const std::string& key) {
     std::vector<std::string> values;
@@ -148,6 +148,7 @@ TEST_CASE("the unit outlives a worker that the kernel kills, and restarts whatev
   CHECK(values_of("Restart") == Values{"on-failure"});
   CHECK(values_of("RestartPreventExitStatus") == Values{"2"});  // counts for the main process only: systemd.service(5)
   CHECK(values_of("ExecStartPre").empty());
+  CHECK(values_of("TimeoutStartSec") == Values{"infinity"});  // it counts for a reload, and so for the canary
   CHECK(values_of("StartLimitIntervalSec") == Values{"0"});
   CHECK(values_of("AmbientCapabilities") == Values{"CAP_NET_BIND_SERVICE"});
   CHECK(values_of("CapabilityBoundingSet") == Values{"CAP_NET_BIND_SERVICE"});
