@@ -72,7 +72,12 @@ void Distributor::add_acceptor(int fd, bool is_https) {
   if (accepting_) acceptors_.back()->start();
 }
 
-void Distributor::listen_to_unix(int fd) noexcept {
+bool Distributor::listen_to_unix(int fd) noexcept {
+  if (fd < 0) {
+    if (!std::exchange(told_, true)) log_warning("no descriptor is left for a Unix socket that was restored");
+    return false;
+  }
+  told_ = false;
   try {
     std::vector<int> replaced;
     for (const auto& acceptor : acceptors_) {
@@ -87,6 +92,7 @@ void Distributor::listen_to_unix(int fd) noexcept {
     ::close(fd);
     log_warning("cannot accept connections from a Unix socket that was restored", {{"error", error.what()}});
   }
+  return true;
 }
 
 std::size_t Distributor::held() const noexcept {

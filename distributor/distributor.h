@@ -42,8 +42,9 @@ class Distributor {
 
   [[nodiscard]] Links& links() noexcept { return links_; }
 
-  // Accepts from this Unix socket too. Takes the descriptor over.
-  void listen_to_unix(int fd) noexcept;
+  // Accepts from this Unix socket too. Takes the descriptor over. Returns false if it has not arrived (-1), because
+  // descriptors have run out.
+  [[nodiscard]] bool listen_to_unix(int fd) noexcept;
   // Goes on for `delay`. Then, if the server stops, everything is passed on that waits in the accept queues; if another
   // distributor has them, only what has been accepted. A second call does nothing.
   void drain(std::chrono::milliseconds delay);
@@ -75,6 +76,7 @@ class Distributor {
   worker::AcceptPauses pauses_;
   std::vector<std::unique_ptr<worker::Acceptor>> acceptors_;
   bool accepting_ = false;
+  bool told_ = false;  // that a Unix socket has not arrived
   bool draining_ = false;
   bool ending_ = false;   // the delay of drain() is over
   bool last_ = false;     // the server stops: nobody else has the accept queues

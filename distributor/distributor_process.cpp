@@ -79,7 +79,8 @@ void DistributorProcess::received(const ChannelMessage& message, int fd) {
     case MessageKind::stop:
       return uv_stop(loop_);
     case MessageKind::listener:
-      return distributor_.listen_to_unix(fd);
+      if (!distributor_.listen_to_unix(fd)) channel_.send({MessageKind::listener, 0, {}});
+      return;
     case MessageKind::reopen_logs:
       return reopen_log();
     case MessageKind::log_level:

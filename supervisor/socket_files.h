@@ -35,6 +35,8 @@ class SocketFiles {
   void look();
   // Call when a process is ready: it may have been started with the old sockets.
   void ready(const WorkerEntry& worker);
+  // The next look() tells this process of its Unix sockets again.
+  void missed(int pid) { missed_.insert(pid); }
 
  private:
   void look_at(Listeners& listeners);

@@ -134,6 +134,7 @@ Workers::Callbacks SupervisorProcess::worker_callbacks() {
                 distribution_->unlinked(distributor, worker);
                 schedule();
               },
+          .on_listener_missed = [this](int pid) { socket_files_.missed(pid); },
           .on_relay_unlinked =
               [this](int worker, int relay) {
                 relay_.unlinked(worker, relay);

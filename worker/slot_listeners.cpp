@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <exception>
+#include <utility>
 
 #include "common/log.h"
 #include "worker/net/accept/acceptor.h"
@@ -41,7 +42,12 @@ void SlotListeners::uncover(std::uint32_t slot) noexcept {
   std::erase_if(lent_, [slot](const InheritedListener& listener) { return listener.slot == slot; });
 }
 
-void SlotListeners::add_unix(int fd) noexcept {
+bool SlotListeners::add_unix(int fd) noexcept {
+  if (fd < 0) {
+    if (!std::exchange(told_, true)) log_warning("no descriptor is left for a Unix socket that was restored");
+    return false;
+  }
+  told_ = false;
   try {
     // First, because descriptors may have run out.
     std::erase_if(unix_, [this, fd](int old) {
@@ -56,6 +62,7 @@ void SlotListeners::add_unix(int fd) noexcept {
     ::close(fd);
     log_warning("cannot accept connections from a Unix socket that was restored", {{"error", error.what()}});
   }
+  return true;
 }
 
 }  // namespace pronghorn::worker

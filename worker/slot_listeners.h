@@ -22,8 +22,8 @@ class SlotListeners {
   void cover(std::uint32_t slot, int fd, bool is_https) noexcept;
   void uncover(std::uint32_t slot) noexcept;
   // Accepts from this Unix socket too, for all slots, and no longer from the one that it replaces. Takes the descriptor
-  // over.
-  void add_unix(int fd) noexcept;
+  // over. Returns false if it has not arrived (-1), because descriptors have run out.
+  [[nodiscard]] bool add_unix(int fd) noexcept;
 
  private:
   void listen_to(std::uint32_t slot, bool covered);
@@ -32,6 +32,7 @@ class SlotListeners {
   HttpServer& http_;
   std::vector<InheritedListener> lent_;  // of newer slots, while they are covered
   std::vector<int> unix_;                // Unix sockets that this worker accepts from
+  bool told_ = false;                    // that one has not arrived
 };
 
 }  // namespace pronghorn::worker

@@ -51,8 +51,11 @@ void SupervisorMessages::received(const ChannelMessage& message, int fd) {
       if (parts_.listeners) parts_.listeners->uncover(static_cast<std::uint32_t>(message.number));
       return;
     case MessageKind::listener:
-      if (parts_.listeners) return parts_.listeners->add_unix(fd);
-      if (fd >= 0) ::close(fd);
+      if (!parts_.listeners) {
+        if (fd >= 0) ::close(fd);
+      } else if (!parts_.listeners->add_unix(fd)) {
+        parts_.channel->send({MessageKind::listener, 0, {}});
+      }
       return;
     case MessageKind::reopen_logs:
       reopen_log();

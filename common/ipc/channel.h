@@ -54,7 +54,7 @@ enum class MessageKind : std::uint32_t {
                 // text: "https" if its clients speak TLS
   uncover,      // number: the slot that has a worker again
   reopen_logs,
-  listener,             // a descriptor: a Unix socket to accept from; the file of an older one was deleted
+  listener,             // a descriptor: a Unix socket that replaces another. Back, without one: it was missed
   killed = 120,         // text: method and path of a request that killed a worker: to be counted
   release_quarantine,   // text: the id of an entry to take out of Redis, or "all"
   list_requests = 130,  // number: of the query; answered with request_listed, for each request, and requests_end

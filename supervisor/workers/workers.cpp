@@ -267,6 +267,8 @@ void Workers::on_message(WorkerHandle& handle, const ChannelMessage& message, in
       return;
     case MessageKind::unlinked:
       return callbacks_.on_unlinked(handle.pid, static_cast<int>(message.number));
+    case MessageKind::listener:
+      return callbacks_.on_listener_missed(handle.pid);
     case MessageKind::relay_unlinked:
       return callbacks_.on_relay_unlinked(handle.pid, static_cast<int>(message.number));
     case MessageKind::guardian:

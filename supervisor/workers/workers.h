@@ -66,6 +66,8 @@ class Workers {
     std::function<void(const std::string& reason)> on_cannot_start;
     // A distributor has lost its link to a worker: MessageKind::unlinked.
     std::function<void(int distributor, int worker)> on_unlinked;
+    // A process could not take a Unix socket: MessageKind::listener.
+    std::function<void(int pid)> on_listener_missed;
     // A worker has lost its link to the relay: MessageKind::relay_unlinked.
     std::function<void(int worker, int relay)> on_relay_unlinked;
     // A request has killed a worker: see killing_request() and killing_client(). Called before on_exit.

@@ -1,6 +1,7 @@
 // Where the server listens, and the variables that platforms set.
 #include <netinet/in.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -87,6 +88,32 @@ TEST_CASE("binding a deleted Unix socket again costs no descriptors", "[listen]"
     }
     // Fewer than one each time, in all processes together: a first request may open something that stays.
     CHECK(eventually(10s, [&] { return descriptors() < before + kTimes; }));
+  }
+}
+
+// The kernel drops a descriptor for which a process has no room. Nobody accepted from the new socket then, although
+// descriptors became free again.
+TEST_CASE("a process without a free descriptor takes a Unix socket that is bound again once it has one", "[listen]") {
+  for (const std::string balance : {"reuseport", "round-robin"}) {
+    INFO(balance);
+    const TempDir directory;
+    const std::string path = directory / "http.sock";
+    const ServerProcess server({.workers = 1, .listen = {"unix:" + path}, .arguments = {"--balance", balance}});
+    CHECK(get(server.address(), "/hello").status == 200);
+    std::vector<std::pair<pid_t, rlimit>> limits;
+    for (const pid_t pid : server.processes()) {
+      if (pid == server.pid()) continue;
+      rlimit before{};
+      REQUIRE(::prlimit(pid, RLIMIT_NOFILE, nullptr, &before) == 0);
+      limits.emplace_back(pid, before);
+      const rlimit none{.rlim_cur = 0, .rlim_max = before.rlim_max};
+      REQUIRE(::prlimit(pid, RLIMIT_NOFILE, &none, nullptr) == 0);
+    }
+    delete_file(path);
+    CHECK(eventually(10s, [&] { return server.log_has("no descriptor is left for a Unix socket"); }));
+    for (const auto& [pid, limit] : limits) REQUIRE(::prlimit(pid, RLIMIT_NOFILE, &limit, nullptr) == 0);
+    CHECK(get(server.address(), "/hello").status == 200);
+    CHECK(server.log_lines("no descriptor is left for a Unix socket").size() == 1);
   }
 }
 

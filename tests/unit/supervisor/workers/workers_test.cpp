@@ -34,6 +34,7 @@ struct Fleet {
                            .on_exit = [](const WorkerEntry&, const std::string&) {},
                            .on_cannot_start = [this](const std::string& reason) { cannot_start.push_back(reason); },
                            .on_unlinked = [](int, int) {},
+                           .on_listener_missed = [](int) {},
                            .on_relay_unlinked = [](int, int) {},
                            .on_killed = [](const std::string&, std::uint64_t) {},
                            .on_ended = [](const EndedIncarnation&) {},
