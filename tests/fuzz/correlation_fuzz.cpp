@@ -1,5 +1,6 @@
 // X-Request-Id and traceparent (W3C Trace Context). Input: the value of a field.
 #include <algorithm>
+#include <string>
 
 #include "fuzz/fuzz_target.h"
 #include "worker/exchange/correlation.h"
@@ -8,9 +9,9 @@ namespace pronghorn::fuzz::correlation {
 
 namespace {
 
-bool is_hex(std::string_view text) {
-  return std::ranges::all_of(text, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
-}
+constexpr std::string_view kDigits = "0123456789abcdef";
+
+bool is_hex(std::string_view text) { return text.find_first_not_of(kDigits) == std::string_view::npos; }
 
 void check_id(std::string_view field) {
   if (!worker::is_request_id(field)) return;
@@ -30,7 +31,9 @@ void check_trace(std::string_view field) {
   require(is_within(caller->trace_id, field) && is_within(caller->flags, field), "views point into the field");
   require(caller->trace_id.size() == worker::kTraceId && is_hex(caller->trace_id), "a trace id is 32 hex digits");
   require(caller->flags.size() == 2 && is_hex(caller->flags), "flags are two hex digits");
-  require(again->trace_id == caller->trace_id && again->flags == caller->flags, "a trace goes on");
+  require(again->trace_id == caller->trace_id, "a trace goes on");
+  const std::size_t flags = kDigits.find(caller->flags[1]) & 3;
+  require(again->flags == std::string("0") + kDigits[flags], "the two flags that are known go on");
 }
 
 }  // namespace
