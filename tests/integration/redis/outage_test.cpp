@@ -172,7 +172,9 @@ TEST_CASE("two applications with the same default name on one Redis get a warnin
 }
 
 TEST_CASE("a Redis Cluster ends the start with status 3 and one line", "[redis][start]") {
-  const RedisProcess redis({.password = {}, .tcp = true, .arguments = {"--cluster-enabled", "yes"}});
+  const RedisProcess redis({.password = {},
+                            .tcp = true,
+                            .arguments = {"--cluster-enabled", "yes", "--cluster-port", std::to_string(free_port())}});
   const TempDir directory;
   const ProgramResult result =
       run_program({program_path(), "serve", app_path("hello"), "--listen", "127.0.0.1:0", "--workers", "2", "--redis",

@@ -57,7 +57,9 @@ TEST_CASE("a password that is changed while the server runs does not end it", "[
 // The worker was ready, and half of the writes failed.
 TEST_CASE("a Redis that cannot serve sessions ends the start with one line", "[redis]") {
   SECTION("a cluster") {
-    RedisProcess redis({.password = {}, .tcp = true, .arguments = {"--cluster-enabled", "yes"}});
+    RedisProcess redis({.password = {},
+                        .tcp = true,
+                        .arguments = {"--cluster-enabled", "yes", "--cluster-port", std::to_string(free_port())}});
     StateWorker worker(redis.tcp_url());
     worker.start();
     CHECK(worker.wait([&worker] { return !worker.fatal.empty(); }));
