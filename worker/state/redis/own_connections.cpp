@@ -67,8 +67,9 @@ std::optional<milliseconds> waiting_time(const Command& command) {
 Command with_waiting_time(const Command& command, milliseconds time) {
   std::vector<std::string> words = command.words();
   if (const auto word = time_word(words)) {
-    const double value = static_cast<double>(time.count()) / word->unit_ms;
-    words[word->position] = word->unit_ms == 1 ? std::to_string(time.count()) : fmt::format("{}", value);
+    const bool is_ms = word->unit_ms == 1;  // of XREAD, which takes whole numbers only
+    const std::chrono::duration<double> seconds = time;
+    words[word->position] = is_ms ? std::to_string(time.count()) : fmt::format("{}", seconds.count());
   }
   return Command(std::move(words));
 }

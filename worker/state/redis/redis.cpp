@@ -24,6 +24,8 @@
 namespace pronghorn {
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
 // Before a command with two keys whose slot is moving is sent again.
 constexpr std::chrono::milliseconds kTryAgainAfter{50};
 
@@ -89,44 +91,54 @@ Task<Reply> wait_at(worker::RedisClient& client, const worker::RedisTarget& targ
   co_return std::move(call.reply(asking ? 1 : 0));
 }
 
-// Follows redirections, also those that come while it waits, because the slot of its key moves. Those in a row have the
-// time of one command.
+// Redirections of a command that waits. Those in a row have the time of one command.
+class RedirectsInARow {
+ public:
+  explicit RedirectsInARow(std::chrono::milliseconds limit) : limit_(limit) {}
+
+  // Whether to follow one that has just come. `sent`: when the command was sent that it answers.
+  bool follow(const worker::Redirect& redirect, Clock::time_point sent) {
+    const auto now = Clock::now();
+    if (now - sent > limit_) {  // the command has waited before it came
+      began_ = now;
+      count_ = 0;
+    }
+    if (redirect.kind != worker::Redirect::Kind::try_again) ++count_;
+    return count_ <= worker::ClusterRouter::kMaxRedirects && now - began_ <= limit_;
+  }
+
+ private:
+  std::chrono::milliseconds limit_;
+  Clock::time_point began_ = Clock::now();
+  std::uint32_t count_ = 0;
+};
+
+// Follows redirections, also those that come while it waits, because the slot of its key moves.
 Task<Reply> run_waiting(worker::RedisClient& client, worker::CallOptions options, Command command,
                         std::chrono::milliseconds wait) {
-  using Clock = std::chrono::steady_clock;
   const bool endless = wait == std::chrono::milliseconds::max();
   const auto began = Clock::now();
   if (!endless) options.until = std::min(options.until, began + wait + client.timeout());
   auto target = client.target_for(worker::command_slot(views(command.words())).key);
   if (!target) throw RedisUnavailable(target.error());
-  bool asking = false;
-  auto last_waited = began;
-  for (std::uint32_t redirects = 0;;) {
+  RedirectsInARow redirects(client.timeout());
+  for (bool asking = false;;) {
     const auto sent = Clock::now();
     Task<Reply> waiting = wait_at(client, *target, options, command, asking);
     Reply reply = co_await std::move(waiting);
     auto redirect = reply.is_error() && client.is_cluster() ? worker::parse_redirect(reply.error()) : std::nullopt;
+    // UNBLOCKED: the server has become a replica.
+    const bool is_over = reply.is_error() && reply.error().starts_with("UNBLOCKED");
+    if (is_over || (redirect && !redirects.follow(*redirect, sent))) throw RedisUnavailable(reply.error());
     if (!redirect) {
-      // The server has become a replica.
-      if (reply.is_error() && reply.error().starts_with("UNBLOCKED")) throw RedisUnavailable(reply.error());
       worker::require_success(with_keys(reply, command));
       co_return reply;
     }
-    const auto now = Clock::now();
-    if (now - sent > client.timeout()) {
-      last_waited = now;
-      redirects = 0;
-    }
-    const bool again = redirect->kind == worker::Redirect::Kind::try_again;
-    redirects += again ? 0 : 1;
-    if (redirects > worker::ClusterRouter::kMaxRedirects || now - last_waited > client.timeout()) {
-      throw RedisUnavailable(reply.error());
-    }
     if (!endless) {
-      const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(began + wait - now);
+      const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(began + wait - Clock::now());
       command = worker::with_waiting_time(command, std::max(left, std::chrono::milliseconds(1)));
     }
-    if (again) {
+    if (redirect->kind == worker::Redirect::Kind::try_again) {
       co_await sleep_for(kTryAgainAfter);
       continue;
     }
