@@ -32,11 +32,11 @@ void disarm(std::initializer_list<int> signals, const std::function<void()>& rel
   ::pthread_sigmask(SIG_BLOCK, &blocked, &before);
   const bool kept = release && keep_handled(signals);
   if (release) release();
-  struct sigaction action{};
-  action.sa_handler = [](int) {};
-  action.sa_flags = SA_RESTART;
-  for (const int signal : signals) {
-    if (!kept) ::sigaction(signal, &action, nullptr);
+  if (!kept) {
+    struct sigaction action{};
+    action.sa_handler = [](int) {};
+    action.sa_flags = SA_RESTART;
+    for (const int signal : signals) ::sigaction(signal, &action, nullptr);
   }
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }

@@ -13,8 +13,8 @@ namespace pronghorn::supervisor {
 // sockets and data. The group may write (umask 002, Kubernetes' fsGroup). `option` is the option's name, for messages.
 void make_private_directory(const std::string& path, const char* option);
 
-// Throws ConfigurationError if everybody may create files in the directory, as in /tmp: somebody else could listen where
-// clients expect the embedded Redis.
+// Throws ConfigurationError if everybody may create files in the directory, as in /tmp: somebody else could listen
+// where workers expect the embedded Redis.
 void refuse_public_directory(const std::string& path, const char* option);
 
 // Why no file can be created in the directory, or in the nearest one above it that exists. Empty if one can.

@@ -29,8 +29,8 @@ struct SoleValue {
   return found;
 }
 
-// The date in the only field of that name. Nothing if there are several, as if it were no date (RFC 9110 sections 13.1.3
-// and 13.1.4).
+// The date in the only field of that name. Nothing if there are several, as if it were no date (RFC 9110 sections
+// 13.1.3 and 13.1.4).
 [[nodiscard]] inline std::optional<std::time_t> sole_date(std::span<const Request::Header> fields,
                                                           std::string_view name) noexcept {
   const auto [text, count] = sole_value(fields, name);

@@ -113,8 +113,9 @@ void check_response_field(std::string_view name, std::string_view value) {
     throw std::invalid_argument("invalid value of the response field " + std::string(name) + ": control character");
   }
   // RFC 9110 section 7.6.1, RFC 9113 section 8.2.2.
-  for (const char* own :
-       {"content-length", "transfer-encoding", "connection", "keep-alive", "proxy-connection", "te"}) {
+  constexpr std::string_view kOwn[] = {"content-length", "transfer-encoding", "connection",
+                                       "keep-alive",     "proxy-connection",  "te"};
+  for (const std::string_view own : kOwn) {
     if (equal_ignoring_case(name, own)) {
       throw std::invalid_argument("the response field " + std::string(name) +
                                   " describes the connection or the framing, which are the server's");

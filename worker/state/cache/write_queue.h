@@ -22,8 +22,8 @@ namespace pronghorn::worker {
 class RedisClient;
 
 // Saves in the order in which the keys came, a few at a time, never two of one key. A save that throws is repeated,
-// after 100 ms at first, then after twice the last pause, up to 5 s. However many saves throw at once, the loop turns in
-// between. The tasks that save are in the background, so a draining worker waits for them.
+// after 100 ms at first, then after twice the last pause, up to 5 s. However many saves throw at once, the loop turns
+// in between. The tasks that save are in the background, so a draining worker waits for them.
 //
 // Context:   loop thread; one per worker. Must outlive its tasks.
 class WriteQueue {

@@ -156,8 +156,8 @@ void ClusterRouter::begin_refresh() {
   refreshing_.start();
 }
 
-// A node may not know all of the cluster, because it has just joined or was told to forget others: when its map leaves out
-// what was served until now, the others are asked, and the fullest map counts.
+// A node may not know all of the cluster, because it has just joined or was told to forget others: when its map leaves
+// out what was served until now, the others are asked, and the fullest map counts.
 Task<void> ClusterRouter::refresh() {
   std::string why = "no node could be asked";
   std::optional<SlotMap> fullest;

@@ -52,8 +52,8 @@ class Subscriber final : private MessageLink::Listener {
 
   static constexpr std::chrono::seconds kPingInterval{5};
 
-  // Any node of a Redis Cluster will do. The timeout of `settings` limits the wait for an answer to PING too. `has_left`
-  // is asked every ping interval.
+  // Any node of a Redis Cluster will do. The timeout of `settings` limits the wait for an answer to PING too.
+  // `has_left` is asked every ping interval.
   Subscriber(uv_loop_t* loop, TargetSource source, LinkSettings settings,
              std::chrono::milliseconds ping_interval = kPingInterval, TargetCheck has_left = nullptr);
   // With another source of messages, which `make` returns; its listener outlives it.
