@@ -20,7 +20,7 @@ class PRONGHORN_API HttpError : public std::runtime_error {
   using Fields = std::vector<std::pair<std::string, std::string>>;
 
   // `status` is 400..599; any other value is logged and answered 500. The client sees `detail`. A 401 without challenge
-  // gets "Bearer", a 405 without Allow the other methods of the path.
+  // gets "Bearer", a 405 without Allow the other methods of the path, a 426 without Upgrade "websocket".
   HttpError(int status, const std::string& detail) : std::runtime_error(detail), status_(status) {}
 
   [[nodiscard]] int status() const noexcept { return status_; }

@@ -361,6 +361,7 @@ void ServedApp::seal(Exchange& exchange, Response& response) {
     response = problem(500);
   }
   add_request_id(exchange, response);
+  add_required_fields(exchange, response);  // middleware may have changed the status
 }
 
 // A path without a route has the middleware of the innermost group whose prefix it has.

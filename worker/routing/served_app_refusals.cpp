@@ -118,14 +118,17 @@ void ServedApp::answer_options(Exchange& exchange, const std::string& allowed) {
   send(exchange, options_afters(exchange), std::move(response));
 }
 
-// What handlers and hooks need not know: how to authenticate, if a 401 does not say it (RFC 9110 section 15.5.2), and
-// the methods of the path (cors() tells them to browsers). A handler's 405 (section 15.5.6) is about its own method.
+// What handlers, hooks and middleware need not know: how to authenticate, if a 401 does not say it (RFC 9110 section
+// 15.5.2), the one protocol that the server upgrades to, for a 426 (section 15.5.22), and the methods of the path
+// (cors() tells them to browsers). A handler's 405 (section 15.5.6) is about its own method.
 void ServedApp::add_required_fields(const Exchange& exchange, Response& response) const {
   const std::string_view method = exchange.head.method;
   if (response.status() == 401) [[unlikely]] {
     if (!response.header("WWW-Authenticate")) response.set("WWW-Authenticate", "Bearer");
   } else if (response.status() == 405) [[unlikely]] {
     if (!response.header("Allow")) response.set("Allow", state_->router.allowed_methods(exchange.head.path, method));
+  } else if (response.status() == 426) [[unlikely]] {
+    if (!response.header("Upgrade")) response.set("Upgrade", "websocket");
   } else if (method == "OPTIONS" && response.status() < 300 && !response.header("Allow")) [[unlikely]] {
     const std::string allowed = state_->router.allowed_methods(exchange.head.path);
     if (!allowed.empty()) response.set("Allow", allowed);

@@ -212,8 +212,7 @@ TEST_CASE("errors carry the fields that belong to them", "[application][errors]"
   CHECK(unauthorized("x", "Basic realm=\"shop\"").fields().front().second == "Basic realm=\"shop\"");
 }
 
-TEST_CASE("a 401 has a challenge and a 405 the other methods of its path, whoever makes them",
-          "[application][errors]") {
+TEST_CASE("401, 405 and 426 have the fields that they must have, whoever makes them", "[application][errors]") {
   const auto refuse = [](Request& request) -> Response {
     const int status = request.query<int>("status").value();
     if (request.query("throw")) throw HttpError(status, "no");
@@ -224,6 +223,7 @@ TEST_CASE("a 401 has a challenge and a 405 the other methods of its path, whoeve
     app.post("/a", refuse);
     app.get("/own", [](Request&) { return text("a", 405).set("Allow", "PUT"); });
     app.get("/basic", [](Request&) { return text("a", 401).set("WWW-Authenticate", "Basic realm=\"shop\""); });
+    app.get("/other", [](Request&) { return text("a", 426).set("Upgrade", "TLS/1.2"); });
     app.on_error([](Request&, const ErrorAnswer& answer) { return text(shown(answer), answer.status); });
   });
   for (const std::string made : {"", "&throw"}) {
@@ -231,9 +231,31 @@ TEST_CASE("a 401 has a challenge and a 405 the other methods of its path, whoeve
     CHECK(client.post("/a?status=405" + made).header("Allow") == "GET, HEAD, OPTIONS");
     CHECK(client.get("/a?status=405" + made).header("Allow") == "OPTIONS, POST");
     CHECK(client.request("HEAD", "/a?status=405" + made).header("Allow") == "OPTIONS, POST");
+    CHECK(client.get("/a?status=426" + made).header("Upgrade") == "websocket");
   }
   CHECK(client.get("/own").header("Allow") == "PUT");
   CHECK(client.get("/basic").header("WWW-Authenticate") == "Basic realm=\"shop\"");
+  CHECK(client.get("/other").header("Upgrade") == "TLS/1.2");
+}
+
+TEST_CASE("401, 405 and 426 of after middleware have the fields that they must have", "[application][errors]") {
+  const bool waits = GENERATE(false, true);
+  TestClient client([waits](App& app) {
+    if (waits) {
+      app.use([](Request&, Response& response) -> Task<void> {
+        co_await sleep_for(1ms);
+        response.status(std::stoi(response.body()));
+      });
+    } else {
+      app.use([](Request&, Response& response) { response.status(std::stoi(response.body())); });
+    }
+    app.get("/{status}", [](Request& request) { return text(request.param<std::string>("status")); });
+    app.post("/{status}", [](Request&) { return text("200"); });
+  });
+  CHECK(client.get("/401").header("WWW-Authenticate") == "Bearer");
+  CHECK(client.get("/405").header("Allow") == "OPTIONS, POST");
+  CHECK(client.get("/426").header("Upgrade") == "websocket");
+  CHECK(client.get("/403").header("WWW-Authenticate").empty());
 }
 
 TEST_CASE("one hook answers every error, with status, detail and fields", "[application][hooks]") {
