@@ -205,8 +205,10 @@ Response FileServer::serve(const Request& request) {
 
 Response FileServer::redirect_to_folder(const Request& request) {
   const RequestHead& head = request.exchange().head;
-  // A browser would take "//host" and "/\host" for another site.
-  if (head.path.size() > 1 && (head.path[1] == '/' || head.path[1] == '\\')) throw not_found("no such file");
+  // A browser would take "//host" and "/\host" for another site. A path that ends in '/' has an index.html that is a
+  // folder.
+  const bool leads_away = head.path.size() > 1 && (head.path[1] == '/' || head.path[1] == '\\');
+  if (leads_away || head.path.ends_with('/')) throw not_found("no such file");
   std::string location(head.path);
   location += '/';
   if (!head.query.empty()) location.append("?").append(head.query);

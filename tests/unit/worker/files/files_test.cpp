@@ -63,6 +63,8 @@ TEST_CASE("a folder without its slash is redirected, never to another site", "[f
   CHECK(sub.header("location") == "/files/sub/?x=1");
   CHECK(client.get("/files").header("location") == "/files/");
   CHECK(status_of(client, "/files/empty/") == 404);
+  std::filesystem::create_directories(files.directory.path() / "public/odd/index.html");
+  CHECK(status_of(client, "/files/odd/") == 404);
   CHECK(status_of(client, "//sub") == 404);
   CHECK(status_of(client, "/%2Fsub") == 404);
 }
