@@ -76,8 +76,9 @@ const llhttp_settings_t& settings() noexcept {
 Refusal refusal_of(llhttp_errno_t error) noexcept {
   switch (error) {
     case HPE_INVALID_CONTENT_LENGTH:
-    case HPE_UNEXPECTED_CONTENT_LENGTH:
       return {400, "malformed Content-Length"};
+    case HPE_UNEXPECTED_CONTENT_LENGTH:
+      return {400, "Content-Length is repeated, or together with Transfer-Encoding"};
     case HPE_INVALID_TRANSFER_ENCODING:
       return {400, "malformed Transfer-Encoding"};
     default:
