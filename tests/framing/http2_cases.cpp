@@ -24,7 +24,8 @@ enum Type : std::uint8_t {
   kPing,
   kGoaway,
   kWindowUpdate,
-  kContinuation
+  kContinuation,
+  kPriorityUpdate = 16
 };
 constexpr std::uint8_t kEndStream = 1;
 constexpr std::uint8_t kAck = 1;
@@ -207,6 +208,8 @@ std::vector<Http2FrameCase> http2_frame_cases() {
       ends("HEADERS of a stream that was skipped",
            frame(kHeaders, kEndHeaders | kEndStream, 5, kHello) + frame(kHeaders, kEndHeaders | kEndStream, 3, kHello)),
       ends("PRIORITY of stream 0", frame(kPriority, 0, 0, bytes("\0\0\0\3\x10"))),
+      ends("PRIORITY_UPDATE for stream 0", frame(kPriorityUpdate, 0, 0, bytes("\0\0\0\0u=1"))),
+      ends("PRIORITY_UPDATE of a stream", frame(kPriorityUpdate, 0, 1, bytes("\0\0\0\1u=1"))),
       ends("HEADERS of an even stream", frame(kHeaders, kEndHeaders | kEndStream, 2, kHello)),
       ends("padding longer than the frame", frame(kHeaders, kEndHeaders | kEndStream | kPadded, 1, bytes("\xff"))),
       ends("another frame within a header block",

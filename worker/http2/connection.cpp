@@ -109,7 +109,7 @@ bool Http2Connection::frame_begins(const nghttp2_frame_hd& frame) {
   return control_frames_.spend(now()) || too_many(Count::limit_control_frames);
 }
 
-// What RFC 9113 requires (sections 5.1.1 and 6.3) and nghttp2 lets pass.
+// What RFC 9113 (sections 5.1.1 and 6.3) and RFC 9218 (section 7.1) require and nghttp2 lets pass.
 bool Http2Connection::protocol_error() noexcept {
   add(context_.row[Count::bad_requests]);
   terminate(NGHTTP2_PROTOCOL_ERROR);
@@ -262,6 +262,7 @@ void Http2Connection::frame_sent(const nghttp2_frame& frame) {
 }
 
 void Http2Connection::priority_updated(std::int32_t id, std::string_view field) {
+  if (id == 0) return static_cast<void>(protocol_error());
   Http2Stream* const stream = session_.find(id);
   if (stream == nullptr && id <= newest_) return;
   if (updated_.size() >= kMostUpdated && !updated_.contains(id)) return;
