@@ -199,7 +199,7 @@ int RedisConnection::write(std::string& bytes) {
 
 int RedisConnection::send(std::string& bytes) {
   if (bytes.empty()) return 0;
-  uv_buf_t buffer = uv_buf_init(bytes.data(), static_cast<unsigned>(bytes.size()));
+  uv_buf_t buffer{bytes.data(), bytes.size()};  // uv_buf_init() takes 32 bits of the length only
   const int sent = uv_try_write(&socket_->stream, &buffer, 1);
   if (sent < 0 && sent != UV_EAGAIN) return sent;
   const auto count = static_cast<std::size_t>(sent < 0 ? 0 : sent);
@@ -209,7 +209,7 @@ int RedisConnection::send(std::string& bytes) {
   }
   socket_->unsent = bytes.substr(count);
   bytes.clear();
-  buffer = uv_buf_init(socket_->unsent.data(), static_cast<unsigned>(socket_->unsent.size()));
+  buffer = {socket_->unsent.data(), socket_->unsent.size()};
   socket_->write_request.data = socket_.get();
   return uv_write(&socket_->write_request, &socket_->stream, &buffer, 1, [](uv_write_t* request, int status) {
     auto* socket = static_cast<Socket*>(request->data);
