@@ -1,11 +1,14 @@
 // A server that answers commands of Redis as a test wants: a proxy, or something that only resembles Redis.
 #pragma once
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <charconv>
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
@@ -22,12 +25,25 @@ class AnsweringServer {
  public:
   using Answer = std::function<std::string(const std::vector<std::string>&)>;
 
-  explicit AnsweringServer(Answer answer) : answer_(std::move(answer)), fd_(::socket(AF_UNIX, SOCK_STREAM, 0)) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    const std::string path = socket();
-    path.copy(address.sun_path, sizeof address.sun_path - 1);
-    REQUIRE(::bind(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+  enum class On { unix_socket, tcp };
+
+  explicit AnsweringServer(Answer answer, On on = On::unix_socket)
+      : answer_(std::move(answer)), fd_(::socket(on == On::tcp ? AF_INET : AF_UNIX, SOCK_STREAM, 0)) {
+    if (on == On::tcp) {
+      sockaddr_in address{};
+      socklen_t size = sizeof address;
+      address.sin_family = AF_INET;
+      address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+      REQUIRE(::bind(fd_, reinterpret_cast<sockaddr*>(&address), size) == 0);
+      REQUIRE(::getsockname(fd_, reinterpret_cast<sockaddr*>(&address), &size) == 0);
+      port_ = ntohs(address.sin_port);
+    } else {
+      sockaddr_un address{};
+      address.sun_family = AF_UNIX;
+      const std::string path = socket();
+      path.copy(address.sun_path, sizeof address.sun_path - 1);
+      REQUIRE(::bind(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+    }
     REQUIRE(::listen(fd_, 16) == 0);
     acceptor_ = std::thread([this] { accept_all(); });
   }
@@ -39,6 +55,7 @@ class AnsweringServer {
     ::close(fd_);
   }
   [[nodiscard]] std::string socket() const { return directory_ / "s"; }
+  [[nodiscard]] std::uint16_t port() const noexcept { return port_; }
 
  private:
   void accept_all() {
@@ -85,6 +102,7 @@ class AnsweringServer {
   TempDir directory_;
   Answer answer_;
   int fd_;
+  std::uint16_t port_ = 0;
   std::thread acceptor_;
   std::vector<std::thread> connections_;
 };

@@ -279,7 +279,7 @@ bool ClusterRouter::is_healthy() const {
 void ClusterRouter::arm() {
   if (closed_) return;
   std::uint64_t next = is_refreshing_ ? UINT64_MAX : pacer_.due_ms(jitter_);
-  for (const Parked& entry : parked_) next = std::min(next, entry.due_ms);
+  if (!parked_.empty()) next = std::min(next, parked_.begin()->first.first);
   const std::uint64_t now = now_ms();
   const bool has_dead = !dead_.empty() || std::ranges::any_of(nodes_, &Node::is_retired);
   if (has_dead) next = std::min(next, now + kBuryEveryMs);

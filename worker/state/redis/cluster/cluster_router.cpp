@@ -80,7 +80,7 @@ void ClusterRouter::close() {
   timer_.reset();
   refreshing_ = {};
   for (const auto& node : nodes_) node->link->close();
-  while (!parked_.empty()) parked_.back().call->fail("the worker is stopping");
+  while (!parked_.empty()) parked_.begin()->second.call->fail("the worker is stopping");
 }
 
 // ---- commands
@@ -249,21 +249,23 @@ void ClusterRouter::park(RedisCall& call, std::size_t index, std::uint64_t due_m
     return fail(call, fmt::format("the queue for Redis is full: {} commands", parked_.size()));
   }
   RoutedCommands& routed = *call.routed_;
-  routed.units[index].state = RoutedUnit::State::parked;
+  RoutedUnit& unit = routed.units[index];
+  unit.state = RoutedUnit::State::parked;
+  unit.due_ms = due_ms;
+  unit.sequence = ++last_parked_;
   schedule_.fail_at(call, std::min(call.until_ns_, routed.started_ns + timeout_ns_));
-  parked_.push_back({&call, index, due_ms});
+  parked_.emplace(ParkedAt(due_ms, unit.sequence), Parked{&call, index});
   if (due_ms != kWithFirstMap) arm();
 }
 
 // Sends what is due; everything, if `all`. Nothing is resumed meanwhile, so the calls stay.
 void ClusterRouter::unpark(std::uint64_t now, bool all) {
-  for (const Parked& entry : std::exchange(parked_, {})) {
-    if (entry.call->failed()) continue;
-    if (all || entry.due_ms <= now) {
-      place(*entry.call, entry.unit, uv_hrtime());
-    } else {
-      parked_.push_back(entry);
-    }
+  const auto end = all ? parked_.end() : parked_.upper_bound({now, UINT64_MAX});
+  std::vector<Parked> due;
+  for (auto entry = parked_.begin(); entry != end; ++entry) due.push_back(entry->second);
+  parked_.erase(parked_.begin(), end);
+  for (const Parked& entry : due) {
+    if (!entry.call->failed()) place(*entry.call, entry.unit, uv_hrtime());
   }
 }
 
@@ -274,13 +276,11 @@ void ClusterRouter::fail(RedisCall& call, std::string_view why) {
 
 void ClusterRouter::forget(RedisCall& call) noexcept {
   if (!call.routed_) return;
-  bool is_parked = false;
   for (RoutedUnit& unit : call.routed_->units) {
     if (unit.state == RoutedUnit::State::in_flight) unit.node->forget(unit.sequence, unit.count);
-    is_parked |= unit.state == RoutedUnit::State::parked;
+    if (unit.state == RoutedUnit::State::parked) parked_.erase({unit.due_ms, unit.sequence});
     unit.state = RoutedUnit::State::done;
   }
-  if (is_parked) std::erase_if(parked_, [&call](const Parked& entry) { return entry.call == &call; });
 }
 
 // A call of its own, because the command may be redirected.

@@ -16,11 +16,13 @@
 #include <cstdint>
 #include <expected>
 #include <functional>
+#include <map>
 #include <memory>
 #include <random>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "common/config/redis_url.h"
@@ -105,8 +107,9 @@ class ClusterRouter final : public CallRouter, private RedisNode::Owner {
   struct Parked {
     RedisCall* call;
     std::size_t unit;
-    std::uint64_t due_ms;  // UINT64_MAX: when the first map is there
   };
+  // When it is due (UINT64_MAX: when the first map is there), and RoutedUnit::sequence.
+  using ParkedAt = std::pair<std::uint64_t, std::uint64_t>;
 
   // RedisNode::Owner
   void node_changed(RedisNode& node) override;
@@ -166,7 +169,8 @@ class ClusterRouter final : public CallRouter, private RedisNode::Owner {
   std::vector<ShardNodes> shards_;  // as map_.shards
   std::vector<std::unique_ptr<Node>> nodes_;
   std::vector<std::unique_ptr<Node>> dead_;  // closed; destroyed in a later turn of the loop
-  std::vector<Parked> parked_;
+  std::map<ParkedAt, Parked> parked_;
+  std::uint64_t last_parked_ = 0;
   std::size_t last_any_ = 0;
 
   RefreshPacer pacer_;

@@ -28,7 +28,8 @@ struct RoutedUnit {
   std::size_t begin = 0;               // of its commands in RoutedCommands::bytes
   std::size_t end = 0;                 //
   RedisNode* node = nullptr;           // where it is in flight
-  std::uint64_t sequence = 0;          // of its first command there
+  std::uint64_t sequence = 0;          // of its first command there; parked: in the order of parking
+  std::uint64_t due_ms = 0;            // parked: when it is sent
   std::uint64_t connection = 0;        // over which the replies came
   std::unique_ptr<Redirect> redirect;  // what one of the replies asks for
 };

@@ -1,0 +1,66 @@
+// Nodes that do what a real cluster does only for a moment, or only on a broken network.
+#include <time.h>
+
+#include <atomic>
+#include <string>
+#include <vector>
+
+#include "unit/worker/state/answering_server.h"
+#include "unit/worker/state/state_worker.h"
+
+using namespace pronghorn;
+using namespace pronghorn::test;
+
+namespace {
+
+using Words = std::vector<std::string>;
+
+std::string bulk(const std::string& text) { return "$" + std::to_string(text.size()) + "\r\n" + text + "\r\n"; }
+std::string number(unsigned value) { return ":" + std::to_string(value) + "\r\n"; }
+std::string node_at(unsigned port) { return "*2\r\n" + bulk("127.0.0.1") + number(port); }
+
+// One range of the reply to CLUSTER SLOTS.
+std::string range(unsigned first, unsigned last, const std::vector<unsigned>& ports) {
+  std::string text = "*" + std::to_string(2 + ports.size()) + "\r\n" + number(first) + number(last);
+  for (const unsigned port : ports) text += node_at(port);
+  return text;
+}
+
+std::string url_of(const AnsweringServer& server) {
+  return "redis+cluster://127.0.0.1:" + std::to_string(server.port());
+}
+
+// What each node says at login; empty: it is another command.
+std::string greeting(const Words& words) {
+  if (words[0] == "INFO") return bulk("cluster_enabled:1\r\n");
+  return words[0] == "CLIENT" ? "+OK\r\n" : "";
+}
+
+std::uint64_t cpu_ns() {
+  timespec now{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+}  // namespace
+
+// Each of them was looked for among all others.
+TEST_CASE("commands that wait for the first map are given up in linear time", "[redis][cluster]") {
+  AnsweringServer silent([](const Words&) { return ""; }, AnsweringServer::On::tcp);
+  StateWorker worker(config_for(url_of(silent), 60s));
+  worker.start();
+  const auto cost_of = [&](std::size_t count) {
+    std::vector<Task<Reply>> waiting;
+    for (std::size_t i = 0; i < count; ++i) {
+      waiting.push_back(worker.redis().command("GET", "k"));
+      waiting.back().start();
+      REQUIRE_FALSE(waiting.back().done());
+    }
+    const std::uint64_t began = cpu_ns();
+    waiting.clear();
+    return cpu_ns() - began;
+  };
+  (void)cost_of(5'000);
+  const std::uint64_t few = cost_of(5'000), many = cost_of(40'000);
+  CHECK(many < 24 * few);  // 8 times the commands; quadratic: 64
+}
