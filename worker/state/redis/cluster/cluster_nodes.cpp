@@ -195,11 +195,13 @@ Task<void> ClusterRouter::refresh() {
   }
 }
 
-// First those to which a connection is up, in any order, then those of the option, then those of the map.
+// First those to which a connection is up, in any order, then those of the option, then those of the map. Last those
+// that refuse writes: one that the others cannot reach answers CLUSTERDOWN, and names itself as the primary for ever.
 std::vector<RedisHost> ClusterRouter::whom_to_ask() {
-  std::vector<RedisHost> hosts;
+  std::vector<RedisHost> hosts, refusing;
   for (const auto& node : nodes_) {
-    if (node->link->up() && node->link->circuit() == Circuit::closed && !node->is_retired) hosts.push_back(node->host);
+    if (!node->link->up() || node->link->circuit() != Circuit::closed || node->is_retired) continue;
+    (node->link->refuses_writes() ? refusing : hosts).push_back(node->host);
   }
   std::ranges::shuffle(hosts, random_);
   std::vector<RedisHost> others = url_.seeds;
@@ -208,6 +210,8 @@ std::vector<RedisHost> ClusterRouter::whom_to_ask() {
     others.push_back(shard.primary);
     others.insert(others.end(), shard.replicas.begin(), shard.replicas.end());
   }
+  std::erase_if(others, [&](const RedisHost& host) { return std::ranges::find(refusing, host) != refusing.end(); });
+  others.insert(others.end(), refusing.begin(), refusing.end());
   for (RedisHost& host : others) {
     if (hosts.size() >= kMaxAsked) break;
     if (std::ranges::find(hosts, host) == hosts.end()) hosts.push_back(std::move(host));

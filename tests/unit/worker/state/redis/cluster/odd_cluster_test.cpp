@@ -44,6 +44,40 @@ std::uint64_t cpu_ns() {
 
 }  // namespace
 
+// The primary that is cut off from the other nodes only says CLUSTERDOWN, and that it serves all slots.
+TEST_CASE("a primary that only its clients reach is not believed to be one still", "[redis][cluster]") {
+  std::atomic<unsigned> old_port = 0, new_port = 0;
+  std::atomic<bool> replaced = false;
+  AnsweringServer heir(
+      [&](const Words& words) {
+        if (words[0] == "CLUSTER") return "*1\r\n" + range(0, 16'383, {new_port});
+        const std::string login = greeting(words);
+        return login.empty() ? bulk("heir") : login;
+      },
+      AnsweringServer::On::tcp);
+  new_port = heir.port();
+  AnsweringServer cut_off(
+      [&](const Words& words) {
+        if (words[0] == "CLUSTER") return "*1\r\n" + range(0, 16'383, {old_port, new_port});
+        const std::string login = greeting(words);
+        if (!login.empty()) return login;
+        return replaced ? std::string("-CLUSTERDOWN The cluster is down\r\n") : bulk("old");
+      },
+      AnsweringServer::On::tcp);
+  old_port = cut_off.port();
+  StateWorker worker(config_for(url_of(cut_off)));
+  worker.ready();
+  CHECK(worker.command("GET", "k").string() == "old");
+  replaced = true;
+  CHECK(worker.wait([&] {
+    try {
+      return worker.command("GET", "k").string() == "heir";
+    } catch (const RedisUnavailable&) {
+      return false;
+    }
+  }));
+}
+
 // Each of them was looked for among all others.
 TEST_CASE("commands that wait for the first map are given up in linear time", "[redis][cluster]") {
   AnsweringServer silent([](const Words&) { return ""; }, AnsweringServer::On::tcp);
