@@ -62,8 +62,9 @@ bool LocalCache::ready(std::string_view key) {
   if (node == nullptr || !node->up()) return false;
   Server& server = server_of(*node);
   if (server.watch->connection() == node->connection()) return true;
+  if (server.switching_on || now_ms() < again_ms_) return false;
   const std::int64_t told_to = server.watch->told_to();
-  if (server.switching_on || told_to == 0 || now_ms() < again_ms_) return false;
+  if (told_to == 0) return false;
   server.switching_on = true;
   spawn(switch_on(server.host, *node, told_to));
   return false;
