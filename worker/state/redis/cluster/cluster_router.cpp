@@ -237,7 +237,7 @@ void ClusterRouter::moved(const Redirect& redirect) {
   if (known == map_.shards.end()) {
     if (map_.shards.size() >= SlotMap::kMaxShards) return;
     map_.shards.push_back({redirect.to, {}});
-    shards_.push_back({find_node(redirect.to, false), nullptr});
+    shards_.push_back({});  // primary_of() finds the node, and keeps it if it was about to be closed
     owner = static_cast<std::uint16_t>(map_.shards.size() - 1);
   } else {
     owner = static_cast<std::uint16_t>(known - map_.shards.begin());

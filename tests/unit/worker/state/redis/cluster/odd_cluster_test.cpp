@@ -7,6 +7,7 @@
 
 #include "unit/worker/state/answering_server.h"
 #include "unit/worker/state/state_worker.h"
+#include "worker/state/redis/slots/key_slot.h"
 
 using namespace pronghorn;
 using namespace pronghorn::test;
@@ -76,6 +77,46 @@ TEST_CASE("a primary that only its clients reach is not believed to be one still
       return false;
     }
   }));
+}
+
+// It was closed all the same, and freed while commands went over it.
+TEST_CASE("a node that gets slots again right after it has lost all keeps its connection", "[redis][cluster]") {
+  enum Phase { shared, lost, back };  // the lower half of the slots belongs to the second node, not to it, to it again
+  const std::string moved = "-MOVED " + std::to_string(worker::key_slot("b")) + " 127.0.0.1:";
+  REQUIRE(worker::key_slot("b") < 8'192);
+  std::atomic<Phase> phase = shared;
+  std::atomic<int> asked = 0;
+  std::atomic<unsigned> first_port = 0, second_port = 0;
+  const auto answer = [&](const Words& words, Phase moves_b_in, unsigned other, const std::string& name) {
+    if (words[0] == "CLUSTER") {
+      ++asked;
+      if (phase == back) return std::string("-ERR not now\r\n");
+      if (phase == lost) return "*1\r\n" + range(0, 16'383, {first_port});
+      return "*2\r\n" + range(0, 8'191, {second_port}) + range(8'192, 16'383, {first_port});
+    }
+    const std::string login = greeting(words);
+    if (!login.empty()) return login;
+    if (words[1] == "b" && phase == moves_b_in) return moved + std::to_string(other) + "\r\n";
+    return words[0] == "GET" ? bulk(name) : std::string(":1\r\n");
+  };
+  AnsweringServer first([&](const Words& words) { return answer(words, back, second_port, "first"); },
+                        AnsweringServer::On::tcp);
+  AnsweringServer second([&](const Words& words) { return answer(words, lost, first_port, "second"); },
+                         AnsweringServer::On::tcp);
+  first_port = first.port();
+  second_port = second.port();
+  StateWorker worker(config_for(url_of(first)));
+  worker.ready();
+  CHECK(worker.command("GET", "b").string() == "second");
+  CHECK(worker.command("GET", "a").string() == "first");
+  phase = lost;
+  CHECK(worker.command("GET", "b").string() == "first");
+  CHECK(worker.wait([&] { return worker.row->redis_nodes[1].address.get().empty(); }));
+  phase = back;
+  CHECK(worker.command("GET", "b").string() == "second");
+  const int before = asked;
+  CHECK(worker.wait([&] { return asked > before; }));
+  CHECK(worker.command("GET", "b").string() == "second");
 }
 
 // Each of them was looked for among all others.
