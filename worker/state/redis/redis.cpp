@@ -140,6 +140,9 @@ Task<Reply> run_waiting(worker::RedisClient& client, worker::CallOptions options
     }
     if (redirect->kind == worker::Redirect::Kind::try_again) {
       co_await sleep_for(kTryAgainAfter);
+      target = client.target_for(worker::command_slot(views(command.words())).key);
+      if (!target) throw RedisUnavailable(target.error());
+      asking = false;
       continue;
     }
     asking = redirect->kind == worker::Redirect::Kind::ask;

@@ -213,7 +213,10 @@ void ClusterRouter::follow(RedisNode& from, RedisCall& call, std::size_t index) 
     return fail(call, fmt::format("the Redis Cluster has redirected a command {} times", kMaxRedirects));
   }
   schedule_.fail_at(call, std::min(call.until_ns_, routed.started_ns + timeout_ns_));
-  if (again) return park(call, index, now_ms() + backoff_ms(unit.attempts));
+  if (again) {
+    want_refresh();
+    return park(call, index, now_ms() + backoff_ms(unit.attempts));
+  }
   if (redirect.to.host.empty()) redirect.to.host = from.target().url.host;
   if (redirect.kind == Redirect::Kind::ask) {
     Node* node = node_at(redirect.to, false);

@@ -9,6 +9,7 @@ namespace pronghorn::worker {
 namespace {
 
 constexpr std::size_t kMaxHost = 255;
+constexpr std::string_view kUnknownHost = "?";
 
 template <class Number>
 std::optional<Number> whole_number(std::string_view text, Number most) {
@@ -31,7 +32,19 @@ std::optional<std::int64_t> integer_in(const Reply& reply, std::int64_t least, s
   return value >= least && value <= most ? std::optional(value) : std::nullopt;
 }
 
-// A node: host, port, and more that does not matter here. "?" is a host that its cluster does not know.
+// What the fourth part of a node says, since Redis 7: pairs of names and values. Empty: nothing.
+std::string_view fact(const Reply& node, std::string_view name) {
+  const Reply::Array& parts = node.array();
+  if (parts.size() < 4 || !parts[3].is_array()) return {};
+  const Reply::Array& facts = parts[3].array();
+  for (std::size_t i = 0; i + 1 < facts.size(); i += 2) {
+    if (facts[i].is_string() && facts[i].string() == name && facts[i + 1].is_string()) return facts[i + 1].string();
+  }
+  return {};
+}
+
+// A node: host, port, its id, and facts. The host is "?" if it should be a name and the node announces none: its address
+// is among the facts then.
 std::optional<RedisHost> parse_node(const Reply& reply, const RedisHost& asked) {
   if (!reply.is_array() || reply.array().size() < 2) return std::nullopt;
   const auto port = integer_in(reply.array()[1], 1, 65'535);
@@ -40,20 +53,15 @@ std::optional<RedisHost> parse_node(const Reply& reply, const RedisHost& asked) 
   if (host.is_nil() || (host.is_string() && host.string().empty())) {
     return RedisHost{asked.host, static_cast<std::uint16_t>(*port)};
   }
-  if (!host.is_string() || !is_host(host.string())) return std::nullopt;
-  return RedisHost{host.string(), static_cast<std::uint16_t>(*port)};
+  if (!host.is_string()) return std::nullopt;
+  const std::string_view reached = host.string() == kUnknownHost ? fact(reply, "ip") : std::string_view(host.string());
+  if (reached.empty() || !is_host(reached)) return std::nullopt;
+  return RedisHost{std::string(reached), static_cast<std::uint16_t>(*port)};
 }
 
-// The fourth part of a node, since Redis 7: pairs of names and values.
 void add_name(SlotMap& map, const Reply& reply, const RedisHost& node) {
-  const Reply::Array& parts = reply.array();
-  if (parts.size() < 4 || !parts[3].is_array()) return;
-  const Reply::Array& facts = parts[3].array();
-  for (std::size_t i = 0; i + 1 < facts.size(); i += 2) {
-    if (!facts[i].is_string() || facts[i].string() != "hostname" || !facts[i + 1].is_string()) continue;
-    const std::string& name = facts[i + 1].string();
-    if (!name.empty() && is_host(name)) map.names.emplace(std::pair(node.host, node.port), name);
-  }
+  const std::string_view name = fact(reply, "hostname");
+  if (!name.empty() && is_host(name)) map.names.emplace(std::pair(node.host, node.port), name);
 }
 
 }  // namespace
@@ -118,7 +126,9 @@ std::optional<Redirect> parse_redirect(std::string_view error) {
   if (!slot || colon == std::string_view::npos) return std::nullopt;
   const auto port = whole_number<std::uint16_t>(address.substr(colon + 1), 65'535);
   const std::string_view host = address.substr(0, colon);
-  if (!port || *port == 0 || !is_host(host)) return std::nullopt;
+  if (!port || *port == 0) return std::nullopt;
+  if (host == kUnknownHost) return Redirect{.kind = Redirect::Kind::try_again, .slot = 0, .to = {}};
+  if (!is_host(host)) return std::nullopt;
   redirect.slot = *slot;
   redirect.to = {std::string(host), *port};
   return redirect;

@@ -47,7 +47,7 @@ struct Redirect {
   enum class Kind {
     moved,      // the slot has moved there
     ask,        // this command alone goes there, after ASKING
-    try_again,  // the keys of the command are on their way: later, to the same node
+    try_again,  // the keys of the command are on their way, or to a node without a name: later, where the map says then
   };
   Kind kind;
   std::uint16_t slot = 0;

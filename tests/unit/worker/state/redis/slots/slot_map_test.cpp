@@ -67,6 +67,20 @@ TEST_CASE("the map keeps the host names that nodes announce beside their address
   CHECK(map->names.at({"10.0.0.2", 2}) == "two.example");
 }
 
+// One such node made the whole map unusable.
+TEST_CASE("a node that announces no host name where all should is reached by its address", "[redis][cluster]") {
+  const auto unnamed = [](Reply facts) { return list({text("?"), number(7), text("id"), std::move(facts)}); };
+  const auto map = parse_slot_map(
+      list({range(0, 9, node("one.example", 1)), range(10, 19, unnamed(list({text("ip"), text("10.0.0.2")})))}),
+      kAsked);
+  REQUIRE(map);
+  CHECK(map->shards.at(map->shard_of[10]).primary == RedisHost{"10.0.0.2", 7});
+  CHECK_FALSE(parse_slot_map(list({range(0, 9, unnamed(list({text("ip"), text("a b")})))}), kAsked));
+  CHECK_FALSE(parse_slot_map(list({range(0, 9, unnamed(list({text("hostname"), text("x")})))}), kAsked));
+  CHECK(parse_redirect("MOVED 3999 ?:6381")->kind == Redirect::Kind::try_again);
+  CHECK(parse_redirect("ASK 3999 ?:6381")->kind == Redirect::Kind::try_again);
+}
+
 TEST_CASE("a hostile map is refused", "[redis][cluster]") {
   const auto refused = [](Reply reply) { return !parse_slot_map(reply, kAsked); };
   CHECK(refused(Reply()));
