@@ -19,6 +19,7 @@ void Drain::begin(std::chrono::milliseconds delay) {
   callbacks_.begins();
   began_ms_ = monotonic_ms();
   answered_before_ = parts_.row[Count::requests].load();
+  lost_before_ = lost_requests();
   if (delay.count() > 0) {
     log_step("draining: serving for drain_delay with /ready answering 503", {"delay_ms", delay.count()});
   }
@@ -45,6 +46,11 @@ void Drain::log_step(std::string_view step, const LogField& limit) const {
                   {"in_flight", parts_.row[Count::in_flight].load()},
                   {"background", parts_.runtime.background_tasks()},
                   limit});
+}
+
+// Their client has left, or the server was told to stop immediately.
+std::uint64_t Drain::lost_requests() const noexcept {
+  return parts_.row[Count::lost_client_left].load() + parts_.row[Count::lost_cut].load();
 }
 
 void Drain::close_gracefully() {
@@ -87,8 +93,11 @@ void Drain::check_empty() {
   done_ = true;
   uv_timer_stop(timer_.get());
   uv_timer_stop(relay_timer_.get());
-  log_info("drained: all requests answered", {{"took_ms", monotonic_ms() - began_ms_},
-                                              {"answered", parts_.row[Count::requests].load() - answered_before_}});
+  const std::uint64_t lost = lost_requests() - lost_before_;
+  log_info(lost == 0 ? "drained: all requests answered" : "drained: some requests got no complete response",
+           {{"took_ms", monotonic_ms() - began_ms_},
+            {"answered", parts_.row[Count::requests].load() - answered_before_},
+            {"lost", lost}});
   callbacks_.ended();
 }
 

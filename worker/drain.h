@@ -51,12 +51,14 @@ class Drain {
   void close_gracefully();
   void expire_in(std::chrono::milliseconds time);
   void expire();
+  [[nodiscard]] std::uint64_t lost_requests() const noexcept;
   void log_step(std::string_view step, const LogField& limit) const;
 
   Parts parts_;
   Callbacks callbacks_;
   std::uint64_t began_ms_ = 0;
   std::uint64_t answered_before_ = 0;
+  std::uint64_t lost_before_ = 0;
   bool done_ = false;
   bool peers_had_time_ = false;  // those of the relay, to find another
   UvPtr<uv_timer_t> timer_;

@@ -190,6 +190,20 @@ TEST_CASE("each step of a drain is logged with what is left", "[stop]") {
   CHECK(slow.read_response().status == 200);
 }
 
+// It said "all requests answered".
+TEST_CASE("a worker that is told to stop immediately logs how many requests it has not answered", "[stop]") {
+  ServerProcess server({.workers = 1});
+  HttpConnection slow = begin_slow(server, 60'000);
+  server.signal(SIGTERM);
+  REQUIRE(eventually(5s, [&] { return !server.log_lines("draining: finishing requests in flight").empty(); }));
+  server.signal(SIGQUIT);
+  CHECK(server.wait_exit(20s) == kStopped);
+  CHECK(server.log_lines("all requests answered").empty());
+  const auto lines = server.log_lines("drained: some requests got no complete response");
+  REQUIRE(lines.size() == 1);
+  CHECK(lines.front().find("lost=1") != std::string::npos);
+}
+
 TEST_CASE("a stop under load loses no request that a worker had begun", "[stop][load]") {
   ServerProcess server({.workers = 2});
   LoadGenerator load(server.address(), {.target = "/slow?ms=20", .threads = 6, .pause = 1ms});
