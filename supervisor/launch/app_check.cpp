@@ -7,6 +7,13 @@
 #include "common/ipc/handover.h"
 
 namespace pronghorn::supervisor {
+namespace {
+
+std::string reason_of(const ChildExit& exit) {
+  return exit.signal == 0 && exit.status == 0 ? "it exits while it is loaded (exit status 0)" : describe(exit);
+}
+
+}  // namespace
 
 AppCheck::AppCheck(uv_loop_t* loop, Children& children, std::string program, int scoreboard_fd)
     : loop_(loop),
@@ -73,7 +80,7 @@ void AppCheck::exited(const ChildExit& exit) {
   const bool loads = loads_ && exit.signal == 0 && exit.status == 0 && reason_.empty();
   if (loads) return done("");
   if (is_of_logs_) return done(reason_);
-  done("the application does not load: " + (reason_.empty() ? describe(exit) : reason_));
+  done("the application does not load: " + (reason_.empty() ? reason_of(exit) : reason_));
 }
 
 }  // namespace pronghorn::supervisor

@@ -58,7 +58,10 @@ CrashReporter::Written ExitExplainer::explain(const Ended& ended, bool quietly) 
   if (unasked && !quietly && !said_why) report = write_report(ended);
   const std::string reason = report.verdict.empty() ? ended.cause : ended.cause + ": " + report.verdict;
   if (worker.slot != kAdminSlot) record_exit(board_.slot(worker.slot), reason, request, report.name);
-  std::string doing = !request.empty() ? "while executing " + request : in_flight == 0 ? "while idle" : "while waiting";
+  std::string doing = !request.empty()       ? "while executing " + request
+                      : worker.ready_ms == 0 ? "while starting"
+                      : in_flight == 0       ? "while idle"
+                                             : "while waiting";
   if (in_flight > (request.empty() ? 0 : 1)) doing += " with " + counted(in_flight, "request") + " in flight";
   std::string line = fmt::format("{} (pid {}) ended after {:.1f} s {}: {}", name, worker.pid, uptime, doing, reason);
   if (exit.replaced) {
