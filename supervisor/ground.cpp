@@ -50,10 +50,9 @@ std::unique_ptr<Listeners> admin_listeners(const Config& config, std::vector<Pas
                                      socket_options(config, passed), "admin");
 }
 
-// False with a control socket elsewhere and no embedded Redis: then the runtime directory holds nothing that two
-// servers could dispute.
-bool uses_runtime_dir(const Config& config) {
-  return config.redis == "embedded" || control_path(config).starts_with(config.runtime_dir + "/");
+std::string why_no_reports(const std::string& data_dir) {
+  std::string problem = why_not_writable(data_dir);
+  return problem.empty() ? why_not_private(data_dir, ::geteuid()) : problem;
 }
 
 DirectoryLocks lock_directories(const Config& config) {
@@ -68,7 +67,7 @@ DirectoryLocks lock_directories(const Config& config) {
     if (config.data_dir != config.runtime_dir) locks.data = lock_directory(config.data_dir, "data_dir");
     locks.redis = lock_redis_data(config.data_dir, kRedisPatience);
     prepare_redis_directory(config);
-  } else if (const std::string problem = why_not_writable(config.data_dir); !problem.empty()) {
+  } else if (const std::string problem = why_no_reports(config.data_dir); !problem.empty()) {
     log_warning("crash reports cannot be written to data_dir; change its owner or mode",
                 {{"data_dir", config.data_dir}, {"error", problem}});
   }

@@ -46,6 +46,14 @@ Problem errno_text() { return std::strerror(errno); }
 
 Problem check_folder(const fs::path& folder) { return supervisor::why_not_writable(folder); }
 
+bool exists(const std::string& path) {
+  std::error_code ignored;
+  return fs::exists(path, ignored);
+}
+
+// The start creates its own directories before it becomes the user of the option `user`, and so are they checked.
+Problem check_new_folder(const std::string& folder) { return exists(folder) ? "" : check_folder(folder); }
+
 Problem check_log(const std::string& path) {
   std::error_code ignored;
   if (path == "-" || path == "off") return {};
@@ -57,12 +65,12 @@ Problem check_log(const std::string& path) {
   return ::access(path.c_str(), W_OK) == 0 ? "" : errno_text();
 }
 
-// Listens on it for a moment, as a start does: its folder, its owner and what has that name now are checked by that. Only
-// the start creates runtime_dir.
+// Listens on it for a moment, as a start does: its folder, its owner and what has that name now are checked by that.
+// Without runtime_dir, which only the start creates, there is nothing to check.
 Problem check_unix(const std::string& path, const Config& config) {
   std::error_code ignored;
   const fs::path folder = fs::absolute(path).parent_path();
-  if (folder == fs::absolute(config.runtime_dir) && !fs::exists(folder, ignored)) return check_folder(folder);
+  if (folder == fs::absolute(config.runtime_dir) && !fs::exists(folder, ignored)) return {};
   try {
     const supervisor::UnixSocket socket(path, {.mode = config.unix_mode, .owner = config.unix_owner}, 1);
     return {};
@@ -72,21 +80,23 @@ Problem check_unix(const std::string& path, const Config& config) {
   }
 }
 
-// Its folder may not exist yet; the start creates it.
-Problem check_control(const std::string& path) {
+Problem check_control(const std::string& path, const Config& config) {
   if (supervisor::is_socket_live(path)) return "another server listens there; stop it, or choose another path";
   struct stat facts{};
   if (::lstat(path.c_str(), &facts) == 0 && !S_ISSOCK(facts.st_mode)) return "the file exists and is not a socket";
-  return check_folder(fs::absolute(path).parent_path());
+  const fs::path folder = fs::absolute(path).parent_path();
+  return folder == fs::absolute(config.runtime_dir) && !exists(folder) ? "" : check_folder(folder);
 }
 
-Problem check_identity(const std::string& user, const std::string& group) {
-  try {
-    static_cast<void>(supervisor::find_identity(user, group));
-    return {};
-  } catch (const std::exception& error) {
-    return error.what();
-  }
+// Of a directory of the server that exists.
+Problem check_own_folder(const std::string& folder, bool is_private) {
+  const Problem problem = check_folder(folder);
+  return problem.empty() && is_private ? supervisor::why_not_private(folder, ::geteuid()) : problem;
+}
+
+void warn_about_group(const char* option, const std::string& folder) {
+  const std::string who = supervisor::who_may_replace_files(folder);
+  if (!who.empty()) fmt::print("warning {} {}: {}\n", option, printable(folder), who);
 }
 
 Problem check_bind(const addrinfo& found) {
@@ -170,27 +180,45 @@ class Report {
   bool failed_ = false;
 };
 
+void check_runtime_dir(const Config& config, Problem problem, Report& report) {
+  if (exists(config.runtime_dir)) {
+    problem = check_own_folder(config.runtime_dir, supervisor::uses_runtime_dir(config));
+    if (problem.empty() && config.redis == "embedded") problem = supervisor::why_public(config.runtime_dir);
+  }
+  report.add("runtime_dir " + config.runtime_dir, problem);
+  warn_about_group("runtime_dir", config.runtime_dir);
+}
+
 // Without the embedded Redis only crash reports need it: the server starts.
-void check_data_dir(const Config& config, Report& report) {
-  const Problem problem = check_folder(config.data_dir);
-  if (problem.empty() || config.redis == "embedded") return report.add("data_dir " + config.data_dir, problem);
+void check_data_dir(const Config& config, Problem problem, Report& report) {
+  const bool needed = config.redis == "embedded";
+  if (exists(config.data_dir) || !needed) problem = check_own_folder(config.data_dir, true);
+  if (problem.empty() || needed) {
+    report.add("data_dir " + config.data_dir, problem);
+    return warn_about_group("data_dir", config.data_dir);
+  }
   fmt::print("warning data_dir {}: {}: crash reports cannot be written\n", printable(config.data_dir),
              printable(problem));
 }
 
+// True: they can be used, or none are needed.
+bool read_redis_certificates(Config& config, Report& report) {
+  if (!config.redis.starts_with("rediss")) return true;
+  Problem problem;
+  try {
+    supervisor::read_redis_files(config);
+  } catch (const std::exception& error) {
+    problem = error.what();
+  }
+  report.add("certificates for Redis", problem);
+  return problem.empty();
+}
+
 // The embedded Redis does not run yet.
-void check_state(Config config, Report& report) {
+void check_state(const Config& config, Report& report) {
   if (config.redis == "none") return;
   if (config.redis == "embedded")
     return report.add("redis_server " + config.redis_server, check_program(config.redis_server));
-  if (config.redis.starts_with("rediss")) {
-    try {
-      supervisor::read_redis_files(config);
-      report.add("certificates for Redis", {});
-    } catch (const std::exception& error) {
-      return report.add("certificates for Redis", error.what());
-    }
-  }
   report.add("redis " + display_redis_url(parse_redis_url(config.redis)), check_redis(config));
 }
 
@@ -212,23 +240,38 @@ void check_certificates(const Config& config, Report& report) {
   }
 }
 
+// From then on the checks run as the user that the server runs as. False: there is no such user.
+bool become_user(const Config& config, Report& report) {
+  if (config.user.empty() && config.group.empty()) return true;
+  Problem problem;
+  try {
+    if (const auto identity = supervisor::find_identity(config.user, config.group)) supervisor::adopt(*identity);
+  } catch (const std::exception& error) {
+    problem = error.what();
+  }
+  report.add("user and group", problem);
+  return problem.empty();
+}
+
 }  // namespace
 
-int deep_check(const Config& config, const std::function<int()>& load_application) {
+// In the order of a start: what root reads, or creates, comes before the change of the user.
+int deep_check(Config config, const std::function<int()>& load_application) {
   std::fputc('\n', stdout);
   Report report;
-  if (!config.user.empty() || !config.group.empty()) {
-    report.add("user and group", check_identity(config.user, config.group));
-  }
+  check_certificates(config, report);
+  const bool has_certificates = read_redis_certificates(config, report);
+  const Problem new_runtime_dir = check_new_folder(config.runtime_dir);
+  const Problem new_data_dir = check_new_folder(config.data_dir);
+  if (!become_user(config, report)) return 2;
   for (const std::string& address : config.listen) report.add("listen " + address, check_listener(address, config));
   if (!config.admin.empty()) report.add("admin " + config.admin, check_listener(config.admin, config));
-  check_certificates(config, report);
   report.add("log_file " + config.log_file, check_log(config.log_file));
   report.add("access_log " + config.access_log, check_log(config.access_log));
-  report.add("control " + control_path(config), check_control(control_path(config)));
-  report.add("runtime_dir " + config.runtime_dir, check_folder(config.runtime_dir));
-  check_data_dir(config, report);
-  check_state(config, report);
+  report.add("control " + control_path(config), check_control(control_path(config), config));
+  check_runtime_dir(config, new_runtime_dir, report);
+  check_data_dir(config, new_data_dir, report);
+  if (has_certificates) check_state(config, report);
   const bool configuration_failed = report.failed();
   Problem application;
   if (!config.app.empty()) {

@@ -11,6 +11,8 @@ namespace pronghorn::server {
 // files, the directories and the program of the embedded Redis. Prints a line for each. Returns the exit status: 0, 3 if
 // the application does not load, 2 if anything else fails. Leaves nothing behind. `load_application` loads the
 // application and returns an exit status; if that is not 0, it has written one line to standard error.
-[[nodiscard]] int deep_check(const Config& config, const std::function<int()>& load_application);
+//
+// As root with the option `user` or `group`, this process becomes that user for good.
+[[nodiscard]] int deep_check(Config config, const std::function<int()>& load_application);
 
 }  // namespace pronghorn::server

@@ -48,6 +48,10 @@ Fd open_lock(const std::string& path, const char* option, const char* name) {
 
 }  // namespace
 
+bool uses_runtime_dir(const Config& config) {
+  return config.redis == "embedded" || control_path(config).starts_with(config.runtime_dir + "/");
+}
+
 std::string why_not_writable(const std::string& path) {
   std::filesystem::path folder = std::filesystem::absolute(path);
   std::error_code ignored;
@@ -55,6 +59,35 @@ std::string why_not_writable(const std::string& path) {
   if (!std::filesystem::is_directory(folder, ignored)) return fmt::format("{} is not a directory", folder.native());
   if (::access(folder.c_str(), W_OK | X_OK) == 0) return {};
   return fmt::format("{}: {}", folder.native(), std::strerror(errno));
+}
+
+std::string why_not_private(const std::string& path, uid_t user) {
+  struct stat facts{};
+  if (::stat(path.c_str(), &facts) != 0) return errno == ENOENT ? "" : std::strerror(errno);
+  if (!S_ISDIR(facts.st_mode)) return "it is not a directory";
+  // In a public directory such as /tmp somebody else could have created it, to reach our sockets.
+  if (facts.st_uid != user && facts.st_uid != 0) return "it belongs to another user";
+  const bool sticky = (facts.st_mode & S_ISVTX) != 0;
+  if ((facts.st_mode & S_IWOTH) == 0 || sticky) return {};
+  return fmt::format("every user may write there (mode {:04o}); chmod it to 0700", facts.st_mode & 07777);
+}
+
+std::string why_public(const std::string& path) {
+  struct stat facts{};
+  if (::stat(path.c_str(), &facts) != 0) return errno == ENOENT ? "" : std::strerror(errno);
+  if ((facts.st_mode & S_IWOTH) == 0) return {};
+  return fmt::format(
+      "every user may create files there (mode {:04o}), also a socket in the place of that of the embedded Redis",
+      facts.st_mode & 07777);
+}
+
+std::string who_may_replace_files(const std::string& path) {
+  struct stat facts{};
+  if (::stat(path.c_str(), &facts) != 0 || (facts.st_mode & S_IWGRP) == 0) return {};
+  return fmt::format(
+      "members of group {} may write there (mode {:04o}): they can replace the server's sockets and the copies of the "
+      "application, and so act as its user; chmod it to 0700 unless you trust them with that",
+      facts.st_gid, facts.st_mode & 07777);
 }
 
 void make_private_directory(const std::string& path, const char* option) {
@@ -66,27 +99,12 @@ void make_private_directory(const std::string& path, const char* option) {
     }
     if (slash == std::string::npos) break;
   }
-  struct stat facts{};
-  if (::stat(path.c_str(), &facts) != 0) refuse(path, option, std::strerror(errno));
-  if (!S_ISDIR(facts.st_mode)) refuse(path, option, "it is not a directory");
-  // In a public directory such as /tmp somebody else could have created it, to reach our sockets.
-  if (facts.st_uid != ::geteuid() && facts.st_uid != 0) refuse(path, option, "it belongs to another user");
-  const bool sticky = (facts.st_mode & S_ISVTX) != 0;
-  if ((facts.st_mode & S_IWOTH) != 0 && !sticky) {
-    refuse(path, option,
-           fmt::format("every user may write there (mode {:04o}); chmod it to 0700", facts.st_mode & 07777));
-  }
+  if (const std::string problem = why_not_private(path, ::geteuid()); !problem.empty()) refuse(path, option, problem);
   if (::access(path.c_str(), W_OK | X_OK) != 0) refuse(path, option, std::strerror(errno));
 }
 
 void refuse_public_directory(const std::string& path, const char* option) {
-  struct stat facts{};
-  if (::stat(path.c_str(), &facts) != 0) refuse(path, option, std::strerror(errno));
-  if ((facts.st_mode & S_IWOTH) == 0) return;
-  refuse(path, option,
-         fmt::format("every user may create files there (mode {:04o}), also a socket in the place of that of the "
-                     "embedded Redis",
-                     facts.st_mode & 07777));
+  if (const std::string problem = why_public(path); !problem.empty()) refuse(path, option, problem);
 }
 
 Fd lock_directory(const std::string& path, const char* option) {

@@ -1,12 +1,19 @@
 // The server's own directories, and locks that keep two servers out of the same one.
 #pragma once
 
+#include <sys/types.h>
+
 #include <chrono>
 #include <string>
 
+#include "common/config/config.h"
 #include "common/fd.h"
 
 namespace pronghorn::supervisor {
+
+// False with a control socket elsewhere and no embedded Redis: then the runtime directory holds nothing that two
+// servers could dispute.
+[[nodiscard]] bool uses_runtime_dir(const Config& config);
 
 // Creates the directory and its parents with mode 0700. Throws ConfigurationError when the directory is not writable,
 // belongs to neither us nor root, or is writable by everybody without the sticky bit: others could then replace our
@@ -16,6 +23,16 @@ void make_private_directory(const std::string& path, const char* option);
 // Throws ConfigurationError if everybody may create files in the directory, as in /tmp: somebody else could listen
 // where workers expect the embedded Redis.
 void refuse_public_directory(const std::string& path, const char* option);
+
+// Why a server of this user refuses the directory: it belongs to somebody else, or everybody may replace its files.
+// Empty: it does not, or there is no such directory.
+[[nodiscard]] std::string why_not_private(const std::string& path, uid_t user);
+
+// Why the embedded Redis does not start with this runtime_dir. Empty: it does, or there is no such directory.
+[[nodiscard]] std::string why_public(const std::string& path);
+
+// A warning if the group may replace files in the directory; else empty.
+[[nodiscard]] std::string who_may_replace_files(const std::string& path);
 
 // Why no file can be created in the directory, or in the nearest one above it that exists. Empty if one can.
 [[nodiscard]] std::string why_not_writable(const std::string& path);

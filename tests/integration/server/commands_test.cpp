@@ -1,5 +1,6 @@
 // The commands of the program other than `serve`.
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -208,6 +209,45 @@ TEST_CASE("pronghorn check refuses what serve would refuse", "[command]") {
   CHECK(contains(result.err, "workerz"));
 }
 
+// Run by root, it said "ok" to whatever root may do.
+TEST_CASE("pronghorn check --deep checks as the user that will run the server", "[command]") {
+  if (::geteuid() != 0) return;  // only root may name a user
+  const TempDir directory;
+  REQUIRE(::chmod(directory.path().c_str(), 0755) == 0);
+  for (const char* name : {"logs", "mine"}) {
+    REQUIRE(std::filesystem::create_directory(directory / name));
+    REQUIRE(::chmod((directory / name).c_str(), 0755) == 0);
+  }
+  const auto check = [&](std::vector<std::string> more) {
+    std::vector<std::string> all{"check",    "--deep",        "--user",          "nobody",     "--redis",
+                                 "none",     "--runtime-dir", directory / "run", "--data-dir", directory / "data",
+                                 "--listen", "127.0.0.1:0"};
+    all.insert(all.end(), more.begin(), more.end());
+    return run_pronghorn(all);
+  };
+  const ProgramResult good = check({});  // root creates the directories
+  INFO(good.all());
+  CHECK(good.status == 0);
+  for (const auto& [option, path] : {std::pair<std::string, std::string>{"log_file", directory / "logs/log"},
+                                     {"access_log", directory / "logs/log"},
+                                     {"runtime_dir", directory / "mine"}}) {
+    std::string flag = "--" + option;
+    std::ranges::replace(flag, '_', '-');
+    const ProgramResult bad = check({flag, path});
+    INFO(bad.all());
+    CHECK(bad.status == 2);
+    CHECK(contains(bad.out, "failed  " + option + " " + path));
+    CHECK(contains(bad.out, "Permission denied"));
+  }
+  const std::string app = directory / "app.so";
+  std::filesystem::copy_file(app_path("hello"), app);
+  REQUIRE(::chmod(app.c_str(), 0600) == 0);
+  const ProgramResult unreadable = check({app});
+  INFO(unreadable.all());
+  CHECK(unreadable.status == 3);
+  CHECK(contains(unreadable.out, "Permission denied"));
+}
+
 TEST_CASE("pronghorn check --deep finds what would fail at the start", "[command]") {
   const TempDir directory;
   const std::string runtime = "--runtime-dir=" + (directory / "run");
@@ -251,6 +291,21 @@ TEST_CASE("pronghorn check --deep finds what would fail at the start", "[command
   const ProgramResult in_runtime = check({"--listen", "unix:" + (directory / "run/socket")});
   INFO(in_runtime.all());
   CHECK(in_runtime.status == 0);
+
+  // Modes that a start refuses; the group may write, which is worth a warning.
+  REQUIRE(std::filesystem::create_directory(directory / "open"));
+  const std::string opened = directory / "open";
+  for (const auto& [mode, redis, status, told] :
+       {std::tuple{0777, "none", 2, "failed  runtime_dir " + opened + ": every user may write there (mode 0777)"},
+        {01777, "embedded", 2, "failed  runtime_dir " + opened + ": every user may create files there (mode 1777)"},
+        {01777, "none", 0, "ok      runtime_dir " + opened},
+        {0770, "embedded", 0, "warning runtime_dir " + opened + ": members of group "}}) {
+    REQUIRE(::chmod(opened.c_str(), mode) == 0);
+    const ProgramResult result = check({"--redis", redis, "--listen", "127.0.0.1:0", "--runtime-dir", opened});
+    INFO(result.all());
+    CHECK(result.status == status);
+    CHECK(contains(result.out, told));
+  }
 
   // Only the embedded Redis cannot do without.
   const std::string no_folder = directory / "plain/data";

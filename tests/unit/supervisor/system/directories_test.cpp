@@ -66,6 +66,17 @@ TEST_CASE("a directory in which others could replace files is refused", "[superv
   std::filesystem::remove_all(root);
 }
 
+TEST_CASE("members of a group that may write in a directory of the server are told of", "[supervisor]") {
+  char name[] = "/tmp/pronghorn-test-XXXXXX";
+  const std::filesystem::path root = ::mkdtemp(name);
+  CHECK(who_may_replace_files(root).empty());
+  REQUIRE(::chmod(root.c_str(), 0770) == 0);
+  CHECK(who_may_replace_files(root).starts_with("members of group " + std::to_string(::getegid()) +
+                                                " may write there (mode 0770): "));
+  std::filesystem::remove_all(root);
+  CHECK(who_may_replace_files(root).empty());
+}
+
 TEST_CASE("a directory that another server uses is refused with that server's pid", "[supervisor]") {
   char name[] = "/tmp/pronghorn-test-XXXXXX";
   const std::filesystem::path root = ::mkdtemp(name);
