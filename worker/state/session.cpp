@@ -1,6 +1,7 @@
 // Implements pronghorn/session.h and Request::session().
 #include "pronghorn/session.h"
 
+#include <chrono>
 #include <utility>
 
 #include "pronghorn/error.h"
@@ -49,6 +50,7 @@ Task<void> Session::destroy_all() {
   const std::optional<std::string> user = state->user();
   if (user) co_await state->store.end_all(*user);
   state->destroy();
+  state->begun = std::chrono::steady_clock::now();
 }
 
 Task<void> end_sessions(Worker& where, std::string user) {

@@ -2,6 +2,7 @@
 // saves it.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -86,13 +87,14 @@ class SessionState {
   std::vector<std::string> doomed;  // ids to delete from Redis
   std::vector<std::string> sweeps;  // fields of flash values that this request could read: to delete
   std::int64_t cookie_sent = 0;
-  std::int64_t born_ms = 0;         // 0: unknown
-  bool made_here = false;           // this request created `id`: nobody else knows it
-  bool stored = false;              // Redis has the session
-  bool cookie_added = false;        // the response has its cookie
-  bool rotating = false;            // the session gets a new id
-  bool logging_in = false;          // and it belongs to user() from then on
-  std::vector<std::string> rivals;  // ids of other sessions that the client's cookies name, all stored
+  std::int64_t born_ms = 0;                     // 0: unknown
+  bool made_here = false;                       // this request created `id`: nobody else knows it
+  bool stored = false;                          // Redis has the session
+  bool cookie_added = false;                    // the response has its cookie
+  bool rotating = false;                        // the session gets a new id
+  bool logging_in = false;                      // and it belongs to user() from then on
+  std::chrono::steady_clock::time_point begun;  // the request, or the last destroy_all() in it
+  std::vector<std::string> rivals;              // ids of other sessions that the client's cookies name, all stored
 
  private:
   void loaded_reserved(const std::string& name, const std::string& value);

@@ -13,6 +13,7 @@
 #include "pronghorn/concurrent.h"
 #include "pronghorn/error.h"
 #include "worker/crypto/random_hex.h"
+#include "worker/exchange/running.h"
 #include "worker/state/keys/key.h"
 #include "worker/state/redis/protocol/reply_errors.h"
 #include "worker/state/redis/redis_client.h"
@@ -34,6 +35,11 @@ std::int64_t now_ms() {
   return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
 }
 std::int64_t now_s() { return now_ms() / 1000; }
+
+// Attached to a request that has ended all sessions of a user: a login() after that counts from then.
+struct EndedSessions {
+  std::chrono::steady_clock::time_point at;
+};
 
 // What the counter is as far as this request knows: if it has set or erased it, or the session has ended meanwhile.
 std::int64_t counted_locally(const SessionState& state, std::string_view name, std::int64_t by) {
@@ -94,6 +100,7 @@ Task<std::shared_ptr<SessionState>> SessionStore::load(Exchange& exchange) {
   if (client_ == nullptr) refuse_without_redis();
   loads_of(exchange) = true;
   auto state = std::make_shared<SessionState>(*this, largest_);
+  state->begun = exchange.started.time_since_epoch().count() > 0 ? exchange.started : std::chrono::steady_clock::now();
   auto* const early = exchange.request.attachment<EarlyReading>();
   std::unique_ptr<SessionReading> reading = early != nullptr ? early->take() : nullptr;
   if (!reading) {
@@ -200,7 +207,7 @@ Task<void> SessionStore::renew(SessionState& state) {
       state.born_ms = now_ms();
       const std::string born = std::to_string(state.born_ms);
       const std::array<std::string_view, 1> keys{key};
-      const std::array<std::string_view, 7> args{ttl, "0", "", "0", "0", "0", born};
+      const std::array<std::string_view, 8> args{ttl, "0", "", "0", "0", "0", born, "0"};
       (void)co_await run_script(*client_, session_write_script(), keys, args, kUnnamedKeys);
     } else {
       RedisCall call(*client_);
@@ -228,6 +235,9 @@ bool SessionStore::must_commit(const Exchange& exchange) const {
 
 Task<void> SessionStore::commit(Exchange& exchange, Response& response) {
   if (!must_commit(exchange)) co_return;
+  if (const auto* ended = exchange.request.attachment<EndedSessions>()) {
+    exchange.session->begun = std::max(exchange.session->begun, ended->at);
+  }
   // Several steps are shielded from cancellation: a client that disconnects in between must not lose its session.
   const SessionState& state = *exchange.session;
   const bool one_step = state.doomed.empty() && !(one_slot_ && (state.rotating || state.logging_in));
@@ -302,7 +312,8 @@ Task<bool> SessionStore::write(SessionState& state) {
                        .cookie_sent = send_cookie ? std::to_string(now_s()) : "",
                        .born = starts ? std::to_string(state.born_ms) : "",
                        .sets = {},
-                       .erases = std::exchange(state.sweeps, {})};
+                       .erases = std::exchange(state.sweeps, {}),
+                       .begun = state.begun};
   for (const auto& [name, change] : state.changes) {
     if (change.staged && change.value) written.sets.insert(written.sets.end(), {name, *change.value});
     if (change.staged && !change.value) written.erases.push_back(name);
@@ -335,7 +346,7 @@ Task<Reply> SessionStore::move(SessionWrite own) {
   SessionWrite whole = own;
   const bool found = co_await add_fields(whole, old_key);
   Reply reply = co_await run(whole);
-  if (!found || reply.is_error()) co_return reply;
+  if (!found || reply.is_error() || reply.integer() == 0) co_return reply;
   const bool was_there = co_await remove(old_key);
   if (was_there) co_return reply;
   (void)co_await remove(own.key);
@@ -380,9 +391,16 @@ Task<Reply> SessionStore::run(const SessionWrite& write) {
   if (!write.old_key.empty()) keys.emplace_back(write.old_key);
   if (!write.mark_key.empty()) keys.emplace_back(write.mark_key);
   const std::string sets = std::to_string(write.sets.size() / 2);
-  std::vector<std::string_view> args{write.ttl, write.create ? "1" : "0",          write.cookie_sent,
-                                     sets,      write.old_key.empty() ? "0" : "1", write.mark_key.empty() ? "0" : "1",
-                                     write.born};
+  const auto runs_for = std::chrono::steady_clock::now() - write.begun;
+  const std::string runs_for_us = std::to_string(std::chrono::ceil<std::chrono::microseconds>(runs_for).count());
+  std::vector<std::string_view> args{write.ttl,
+                                     write.create ? "1" : "0",
+                                     write.cookie_sent,
+                                     sets,
+                                     write.old_key.empty() ? "0" : "1",
+                                     write.mark_key.empty() ? "0" : "1",
+                                     write.born,
+                                     runs_for_us};
   args.insert(args.end(), write.sets.begin(), write.sets.end());
   args.insert(args.end(), write.erases.begin(), write.erases.end());
   Reply reply = co_await run_script(*client_, session_write_script(), keys, args, kUnnamedKeys);
@@ -429,10 +447,11 @@ Task<void> SessionStore::end_all(std::string user) {
   const std::string key = mark_key(user_tag(user));
   const std::string mark = random_hex();
   const std::string ttl = std::to_string(2 * ttl_.count() + 60'000);
-  RedisCall call(*client_);
-  call.send({"SET", key, mark, "PX", ttl});
-  co_await call;
-  require_served(call.reply());
+  const std::array<std::string_view, 1> keys{key};
+  const std::array<std::string_view, 2> args{mark, ttl};
+  const Reply reply = co_await run_script(*client_, session_mark_script(), keys, args);
+  require_served(reply);
+  if (Exchange* running = running_exchange()) running->request.attach(EndedSessions{std::chrono::steady_clock::now()});
 }
 
 }  // namespace pronghorn::worker

@@ -4,6 +4,8 @@
 #include <set>
 #include <string>
 
+#include "pronghorn/pronghorn.h"
+#include "pronghorn/testing.h"
 #include "unit/worker/state/sessions/stored_session.h"
 
 using namespace pronghorn;
@@ -135,6 +137,72 @@ TEST_CASE("a user who logs in after destroy_all stays logged in, also in the sam
   Session ending = again.session();
   worker.run(ending.destroy_all());
   CHECK_FALSE(is_alive(worker, fresh));
+}
+
+TEST_CASE("a login that was under way when its user was logged out everywhere is void", "[session][users]") {
+  RedisProcess redis;
+  const bool on_cluster = GENERATE(false, true);
+  StateWorker worker(redis.url());
+  worker.ready();
+  worker::SessionStore store(worker.state->redis.get(), config_for(on_cluster ? "redis+cluster://a:1" : redis.url()));
+  const std::string before = new_session(worker);
+  const auto log_in = [&](Visit& visit) {
+    Session session = visit.session();
+    session.login("ann");
+    return session;
+  };
+  Visit with_session(worker, before);
+  Visit without(worker);
+  with_session.exchange.session = worker.run(store.load(with_session.exchange));
+  without.exchange.session = worker.run(store.load(without.exchange));
+  Visit unasked(worker);
+  unasked.exchange.started = std::chrono::steady_clock::now();
+  Session early = log_in(with_session);
+  worker.run(worker.state->sessions.end_all("ann"));
+  Session late = log_in(without);
+  Session last = log_in(unasked);  // the request had begun
+  CHECK(with_session.commit().empty());
+  CHECK(without.commit().empty());
+  CHECK(unasked.commit().empty());
+  CHECK(is_alive(worker, before));
+  CHECK(redis.command({"KEYS", "app:s:*"}).find("app:s:{" + before + "}") != std::string::npos);
+  CHECK(redis.command({"DBSIZE"}) == "2");  // that session and the mark
+  Visit fresh(worker, before);
+  (void)log_in(fresh);
+  CHECK(is_alive(worker, fresh.commit_id()));
+}
+
+TEST_CASE("a mark from the future, of a clock that was set back, keeps nobody out", "[session][users]") {
+  RedisProcess redis;
+  StateWorker worker(redis.url());
+  worker.ready();
+  const std::string id = login(worker, "ann");
+  worker.run(worker.state->sessions.end_all("ann"));
+  const std::string key = "app:u:{" + std::string(worker::tag_of(id)) + "}";
+  redis.command({"SET", key, std::string(32, 'a') + " 9000000000000000"});
+  CHECK(is_alive(worker, login(worker, "ann")));
+  redis.command({"SET", key, "the mark of an older version"});
+  CHECK(is_alive(worker, login(worker, "ann")));
+}
+
+TEST_CASE("a request that ends all sessions of a user can log it in then", "[session][users]") {
+  RedisProcess redis;
+  TestClient client(
+      [](App& app) {
+        app.post("/reset", [](Request& request) -> Task<Response> {
+          co_await end_sessions(request.worker(), "ann");
+          Session session = co_await request.session();
+          session.login("ann");
+          co_return no_content();
+        });
+        app.get("/me", [](Request& request) -> Task<Response> {
+          Session session = co_await request.session();
+          co_return text(session.user().value_or("nobody"));
+        });
+      },
+      {.redis = redis.url()});
+  CHECK(client.post("/reset", "").status == 204);
+  CHECK(client.get("/me").body == "ann");
 }
 
 TEST_CASE("rotation and increments of a session do not save it from destroy_all", "[session][users]") {
