@@ -76,7 +76,7 @@ Task<void> CacheService::write_through(std::shared_ptr<CacheCall> call, std::str
 // In the cache first: if Redis does not take it, the caller knows, and nothing is saved.
 Task<void> CacheService::write_behind(std::shared_ptr<CacheCall> call, std::string value,
                                       std::unique_ptr<CacheSave> save) {
-  const WriteQueue::Place place(writes_, value.size());
+  const WriteQueue::Place place(writes_, call->keys.entry, value.size());
   if (!call->tags.empty()) call->versions = co_await store_.versions_for(call->tags);
   Entry entry = make_entry(*call, value);
   entry.tags = call->versions;

@@ -34,8 +34,13 @@ WriteQueue::~WriteQueue() {
   log_error("values of write_behind() are lost: the worker stopped before they could be saved", {{"values", size()}});
 }
 
-WriteQueue::Place::Place(WriteQueue& queue, std::size_t bytes) : queue_(queue), bytes_(bytes) {
-  if (queue.size() + queue.places_ >= queue.limits_.keys || queue.bytes_ + bytes > queue.limits_.bytes) {
+WriteQueue::Place::Place(WriteQueue& queue, const std::string& entry, std::size_t bytes)
+    : queue_(queue), bytes_(bytes) {
+  const auto older = queue.waiting_.find(entry);
+  const bool is_queued = older != queue.waiting_.end() || queue.running_.contains(entry);
+  const std::size_t replaced = older != queue.waiting_.end() ? older->second.value.size() : 0;
+  if ((!is_queued && queue.size() + queue.places_ >= queue.limits_.keys) ||
+      queue.bytes_ - replaced + bytes > queue.limits_.bytes) {
     throw HttpError(503, "the queue of write_behind() is full").retry_after(1);
   }
   ++queue_.places_;

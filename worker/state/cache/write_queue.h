@@ -39,10 +39,11 @@ class WriteQueue {
   WriteQueue& operator=(const WriteQueue&) = delete;
   ~WriteQueue();  // logs how many values are lost
 
-  // Room for one value, until push() or the end of this object. Throws HttpError 503 with Retry-After if there is none.
+  // Room for one value of the key `entry`, until push() or the end of this object. A key that is queued needs room only
+  // for what its value is larger. Throws HttpError 503 with Retry-After if there is none.
   class Place {
    public:
-    Place(WriteQueue& queue, std::size_t bytes);
+    Place(WriteQueue& queue, const std::string& entry, std::size_t bytes);
     Place(const Place&) = delete;
     Place& operator=(const Place&) = delete;
     ~Place();

@@ -125,13 +125,20 @@ TEST_CASE("a full queue refuses values with 503", "[cache]") {
   };
   worker::WriteQueue queue(*worker.state->redis, *worker.row, {.keys = 2, .bytes = 100});
   const auto push = [&](const std::string& key, const std::string& value) {
-    const worker::WriteQueue::Place place(queue, value.size());
+    const worker::WriteQueue::Place place(queue, key, value.size());
     auto save = std::make_unique<Save>();
     save->go = &database.go;
     queue.push({key, key + ":l", key + ":n"}, "id", value, std::move(save));
   };
   push("a", std::string(100, 'x'));
   push("b", std::string(100, 'x'));
+  CHECK_THROWS_AS(push("c", "x"), HttpError);
+  // A key that is queued, or being saved, gets another value.
+  push("b", std::string(99, 'y'));
+  push("a", "y");
+  CHECK_THROWS_AS(push("b", std::string(100, 'z')), HttpError);
+  push("b", std::string(99, 'z'));
+  push("a", "z");
   CHECK_THROWS_AS(push("c", "x"), HttpError);
   database.go = true;
   worker.run(queue.drain());
