@@ -20,8 +20,9 @@ using worker::TopicReader;
 // What is not an event itself.
 std::string wire_text(const ReaderItem& item) {
   if (item.is_heartbeat) return std::string(worker::kEventComment);
-  if (item.gap != worker::Gap::none) return worker::event_text({.event = "gap", .data = to_text(item.gap)});
-  const std::string id = to_text(item.begins_after);
+  // A gap has an id too, so that a client is not told of it again when it reconnects.
+  const std::string id = item.begins_after ? to_text(item.begins_after) : std::string();
+  if (item.gap != worker::Gap::none) return worker::event_text({.event = "gap", .data = to_text(item.gap), .id = id});
   return worker::event_text({.id = id});
 }
 

@@ -88,14 +88,14 @@ Task<void> TopicReader::read_history() {
   if (page) co_return add_page(*page);
   state_ = State::live;
   bookmark_.pass(topic_.position());
-  push({.gap = Gap::lost});
+  push({.gap = Gap::lost, .begins_after = topic_.position()});
 }
 
 // Also decides whether it has caught up with the topic: only if no event is missing that the topic has already given to
 // its readers.
 void TopicReader::add_page(const HistoryPage& page) {
   const Gap gap = bookmark_.turn_to(page);
-  if (gap != Gap::none) push({.gap = gap});
+  if (gap != Gap::none) push({.gap = gap, .begins_after = bookmark_.position()});
   for (const EventPtr& event : page.events) {
     push({.event = event});
     bookmark_.pass(event->position());
@@ -130,7 +130,7 @@ void TopicReader::offer(const EventPtr& event) {
 }
 
 void TopicReader::offer_gap(Gap gap) {
-  if (state_ == State::live) push({.gap = gap});
+  if (state_ == State::live) push({.gap = gap, .begins_after = topic_.position()});
 }
 
 bool TopicReader::tick(std::uint64_t now_ms) {

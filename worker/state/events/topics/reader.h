@@ -19,11 +19,13 @@ namespace pronghorn::worker {
 
 class Topic;
 
-// What a reader gets, exactly one of these.
+// What a reader gets: an event, a gap, where it begins, or a heartbeat.
 struct ReaderItem {
   EventPtr event = nullptr;
   Gap gap = Gap::none;
-  Position begins_after = {};  // the first item of a reader that begins now, if the topic has a history
+  // Without an event: what follows comes after this, as far as that is known. Without a gap: the first item of a reader
+  // that begins now, if the topic has a history.
+  Position begins_after = {};
   bool is_heartbeat = false;
 };
 

@@ -206,7 +206,7 @@ void Topic::find_gap(const HistoryPage& page) {
     gap = Gap::expired;
   }
   if (gap == Gap::none) return;
-  if (last) position_ = {last.epoch, first - 1};
+  position_ = last ? Position{last.epoch, first - 1} : Position{};
   offer_gap(gap);
 }
 

@@ -86,6 +86,38 @@ TEST_CASE("a client whose last id nobody knows is told of a gap", "[redis][event
   CHECK(events[0].data == "lost");
 }
 
+TEST_CASE("a client is told of a gap once: it gets an id with it", "[redis][events]") {
+  RedisProcess redis;
+  TestClient client(
+      [](App& app) {
+        setup(app);
+        app.post("/say/{topic}", [](Request& request) -> Task<Response> {
+          co_await request.events().publish(request.param<std::string>("topic"), "said", {.history = 1000});
+          co_return no_content();
+        });
+      },
+      {.redis = redis.url()});
+  for (int i = 0; i < 3; ++i) CHECK(client.post("/say/quiet", "").status == 204);
+  const std::string last = client.events("/live/quiet", 1).at(0).id;
+  std::string known = last.substr(0, last.find('-')) + "-1";
+  std::string why = "expired";
+  SECTION("of events that have expired") {}
+  SECTION("of another history") {
+    known = "0123456789abcdef-2";
+    why = "lost";
+  }
+  const std::string keys = redis.command({"KEYS", "*:e:{quiet}:s"});
+  CHECK(redis.command({"DEL", keys.substr(0, keys.find('\n'))}) == "1");
+  const auto gap = client.events("/live/quiet", 1, {{"Last-Event-ID", known}}).at(0);
+  CHECK(gap.event == "gap");
+  CHECK(gap.data == why);
+  CHECK(gap.id == last);
+  CHECK(client.post("/say/quiet", "").status == 204);
+  const auto next = client.events("/live/quiet", 1, {{"Last-Event-ID", gap.id}}).at(0);
+  CHECK(next.event.empty());
+  CHECK(next.data == "said");
+}
+
 TEST_CASE("an id is ignored by a topic without a history, unless it is one of ours", "[redis][events]") {
   RedisProcess redis;
   TestClient client(setup, {.redis = redis.url()});
