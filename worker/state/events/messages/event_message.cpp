@@ -19,7 +19,8 @@ std::string epoch_text(std::uint64_t epoch) { return fmt::format("{:016x}", epoc
 std::string to_text(const Position& position) { return fmt::format("{:016x}-{}", position.epoch, position.offset); }
 
 std::optional<std::uint64_t> parse_epoch(std::string_view text) noexcept {
-  if (text.size() != kEpochDigits) return std::nullopt;
+  // Only what epoch_text() makes: two texts of one epoch would be two epochs in Redis.
+  if (text.size() != kEpochDigits || text.find_first_of("ABCDEF") != std::string_view::npos) return std::nullopt;
   std::uint64_t epoch = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), epoch, 16);
   if (error != std::errc{} || end != text.data() + text.size() || epoch == 0) return std::nullopt;

@@ -23,13 +23,18 @@ constexpr std::chrono::milliseconds kFactsOutlive = std::chrono::hours(24);
 // history begins anew; if they are of another type, nothing is changed.
 const Script& publish_script() {
   static const Script script(R"(
+local function is_known(epoch, offset)
+  return epoch and string.find(epoch, '^' .. string.rep('[0-9a-f]', 16) .. '$') and epoch ~= string.rep('0', 16) and
+         offset and #offset <= 15 and string.find(offset, '^%d+$')
+end
 if KEYS[3] then
   local last = redis.call('HMGET', KEYS[3], 'number', 'receivers', 'epoch', 'offset')
-  if last[1] and tonumber(last[1]) >= tonumber(ARGV[7]) then return {tonumber(last[2]), last[3], last[4]} end
+  local number, receivers = tonumber(last[1] or nil), tonumber(last[2] or nil)
+  if number and receivers and is_known(last[3], last[4]) and number >= tonumber(ARGV[7]) then
+    return {receivers, last[3], last[4]}
+  end
 end
 local epoch, offset = unpack(redis.call('HMGET', KEYS[1], 'epoch', 'offset'))
-local known = epoch and string.find(epoch, '^' .. string.rep('%x', 16) .. '$') and offset and #offset <= 15 and
-              string.find(offset, '^%d+$')
 local function begin()
   epoch, offset = ARGV[1], '0'
   redis.call('HSET', KEYS[1], 'epoch', epoch)
@@ -45,7 +50,7 @@ local function is_ahead()
     if facts[i] == 'last-generated-id' then return tonumber(string.match(facts[i + 1], '^%d+')) >= tonumber(offset) end
   end
 end
-if not known then begin() end
+if not is_known(epoch, offset) then begin() end
 local added = add()
 if type(added) == 'table' and added.err and is_ahead() then
   begin()

@@ -71,6 +71,21 @@ TEST_CASE("what a publisher has published is not published again", "[redis][even
   CHECK(f.redis.command({"PTTL", "{t}:p:ada"}) != "-1");
 }
 
+TEST_CASE("what a publisher is said to have published is believed only if it can be right", "[redis][events]") {
+  Fixture f;
+  f.publish("before");
+  f.keys.publisher = "{t}:p:ada";
+  SECTION("no number") { f.redis.command({"HSET", "{t}:p:ada", "number", "x"}); }
+  SECTION("nothing else") { f.redis.command({"HSET", "{t}:p:ada", "number", "9"}); }
+  SECTION("an epoch that is none") {
+    f.redis.command({"HSET", "{t}:p:ada", "number", "9", "receivers", "1", "epoch", "x", "offset", "1"});
+  }
+  SECTION("receivers that are none") {
+    f.redis.command({"HSET", "{t}:p:ada", "number", "9", "receivers", "x", "epoch", "0123456789abcdef", "offset", "1"});
+  }
+  CHECK(f.publish("a", 1000, 5).position.offset == 2);
+}
+
 TEST_CASE("a history that was lost begins with a new epoch", "[redis][events]") {
   Fixture f;
   const Position before = f.publish("a").position;
@@ -96,6 +111,8 @@ TEST_CASE("a history to which somebody else has written begins anew, and has onl
   SECTION("its offset") { f.redis.command({"HSET", "{t}", "offset", "hello"}); }
   SECTION("an offset that is none") { f.redis.command({"HSET", "{t}", "offset", std::string(20, '9')}); }
   SECTION("its epoch") { f.redis.command({"HSET", "{t}", "epoch", "hello"}); }
+  SECTION("an epoch that stands for none") { f.redis.command({"HSET", "{t}", "epoch", "0000000000000000"}); }
+  SECTION("an epoch of capital letters") { f.redis.command({"HSET", "{t}", "epoch", "ABCDEF0123456789"}); }
   const Position after = f.publish("b").position;
   CHECK(after.epoch != before.epoch);
   CHECK(after.offset == 1);
@@ -146,6 +163,8 @@ TEST_CASE("a long history is read in pages of bounded size", "[redis][events]") 
 TEST_CASE("keys of a history that hold something else are an error", "[redis][events]") {
   Fixture f;
   SECTION("facts of another type") { f.redis.command({"SET", "{t}", "x"}); }
+  SECTION("an epoch that stands for none") { f.redis.command({"HSET", "{t}", "epoch", "0000000000000000"}); }
+  SECTION("an epoch of capital letters") { f.redis.command({"HSET", "{t}", "epoch", "ABCDEF0123456789"}); }
   SECTION("an epoch that is none") { f.redis.command({"HSET", "{t}", "epoch", "hello", "offset", "1"}); }
   SECTION("an offset that is none") {
     f.redis.command({"HSET", "{t}", "epoch", "0123456789abcdef", "offset", "hello"});
