@@ -146,9 +146,10 @@ TEST_CASE("a reload to an application that crashes at load, or is never ready, c
   const Plugin plugin("hello");
   const ServerProcess server({.app = plugin.path, .workers = 2, .arguments = {"--boot-timeout", "3s"}});
   const auto workers = server.worker_pids();
-  for (const auto& [name, reason] : {std::pair{"apps/aborts_at_load", "the application does not load: signal 6"},
-                                     std::pair{"apps/exits_at_load", "the application does not load: exit status 0"},
-                                     {"apps/never_ready", "it was not ready after 3 s (boot_timeout)"}}) {
+  for (const auto& [name, reason] :
+       {std::pair{"apps/aborts_at_load", "the application does not load: signal 6"},
+        std::pair{"apps/exits_at_load", "the application does not load: it exits while it is loaded (exit status 0)"},
+        {"apps/never_ready", "it was not ready after 3 s (boot_timeout)"}}) {
     plugin.overwrite(read_file(app_path(name)));
     const ProgramResult result = server.control_command({"reload", "--wait"});
     INFO(result.all());
