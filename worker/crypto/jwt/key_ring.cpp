@@ -87,15 +87,24 @@ std::string KeyRing::public_keys() const {
 
 std::string KeySet::public_keys() const { return keys_ ? keys_->public_keys() : R"({"keys":[]})"; }
 
-KeySet key_set(const std::string& path) {
-  const std::string text = read_whole(path);
+namespace {
+
+// `name` begins the reason why it is refused.
+KeySet make_set(const std::string& name, std::string_view json) {
   try {
-    return key_set_from(text);
+    return KeySet(std::make_shared<detail::KeyRing>(json));
   } catch (const std::invalid_argument& error) {
-    throw std::invalid_argument("key set " + path + ": " + error.what());
+    throw std::invalid_argument(name + ": " + error.what());
   }
 }
 
-KeySet key_set_from(std::string_view json) { return KeySet(std::make_shared<detail::KeyRing>(json)); }
+}  // namespace
+
+KeySet key_set(const std::string& path) {
+  const std::string text = read_whole(path);
+  return make_set("key set " + path, text);
+}
+
+KeySet key_set_from(std::string_view json) { return make_set("key set", json); }
 
 }  // namespace pronghorn

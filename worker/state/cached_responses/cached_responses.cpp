@@ -58,6 +58,10 @@ StoredResponse store(const Response& response, const Storing& storing) {
   return stored;
 }
 
+[[noreturn]] void refuse_to_run() {
+  throw HttpError(504, "no stored response can be used, and the request asks for no other");
+}
+
 // nullopt if what is stored is no response.
 std::optional<Response> serve(const Request& request, StoredResponse stored, milliseconds age) {
   if (stored.kind != StoredResponse::Kind::response) return std::nullopt;
@@ -172,7 +176,10 @@ std::string CachedResponses::name_of(Request& request, const RequestRules& rules
   }
   if (certificate_of(request) != nullptr) name += 'c';
   name.append(" ").append(resource_of(request));
-  if (options.key) name.append("\n").append(options.key(request));
+  if (options.key) {  // any bytes, so its size tells where it ends: a variant follows
+    const std::string key = options.key(request);
+    name.append("\n").append(std::to_string(key.size())).append(":").append(key);
+  }
   return name;
 }
 
@@ -190,6 +197,7 @@ std::shared_ptr<CacheCall> CachedResponses::call_for(const Asked& asked, const s
 
 Task<Response> CachedResponses::run(Request& request, Next next, const CachedOptions& options, bool changes) {
   const RequestRules rules = rules_of(request);
+  if (rules.bypass && rules.only_stored) refuse_to_run();
   if (cache_ == nullptr || rules.bypass) {
     Response response = co_await next(request);
     co_return response;
@@ -284,8 +292,7 @@ Task<Response> CachedResponses::send_or_handle(const Asked& asked, Found& found)
     std::optional<Response> response = serve(asked.request, std::move(*found.stored), found.age);
     if (response) co_return std::move(*response);
   }
-  if (asked.rules.only_stored)
-    throw HttpError(504, "no stored response can be used, and the request asks for no other");
+  if (asked.rules.only_stored) refuse_to_run();
   Response response = co_await asked.next(asked.request);
   co_return response;
 }

@@ -370,6 +370,8 @@ TEST_CASE("the Cache-Control of a request is obeyed", "[cache]") {
   CHECK(site.get("/page", {{"Cache-Control", "no-store"}}).body != third);
   CHECK(site.get().body == third);
   CHECK(site.get("/page?unknown", {{"Cache-Control", "only-if-cached"}}).status == 504);
+  CHECK(site.get("/page", {{"Cache-Control", "only-if-cached, no-store"}}).status == 504);
+  CHECK(site.get("/page", {{"Cache-Control", "only-if-cached"}, {"Range", "bytes=0-1"}}).status == 504);
 }
 
 TEST_CASE("the max-age of a request counts the age that a response came with", "[cache]") {
@@ -422,6 +424,16 @@ TEST_CASE("the option key separates what the URL does not", "[cache]") {
   const std::string a = site.get("/page", {{"X-Kind", "a"}}).body;
   CHECK(site.get("/page", {{"X-Kind", "b"}}).body != a);
   CHECK(site.get("/page", {{"X-Kind", "a"}}).body == a);
+}
+
+TEST_CASE("a key that reads like another key with a variant is a key of its own", "[cache]") {
+  Site site({.ttl = 100s, .key = [](Request& request) {
+               return std::string(request.header("X-Kind") == "evil" ? "a\nx-a\n=1\n" : "a");
+             }});
+  site.fields = {{"Vary", "X-A"}};
+  const std::string a = site.get("/page", {{"X-A", "1"}}).body;
+  CHECK(site.get("/page", {{"X-A", "1"}}).body == a);
+  CHECK(site.get("/page", {{"X-Kind", "evil"}}).body != a);
 }
 
 TEST_CASE("past its time a response is used for all but the one that runs the handler", "[cache]") {
