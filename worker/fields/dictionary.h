@@ -15,9 +15,10 @@ namespace pronghorn::worker {
 class DictionaryReader {
  public:
   struct Other {};  // a value of a type that nobody has needed: a decimal, string, token, byte sequence or inner list
+  using Value = std::variant<Other, std::int64_t, bool>;
   struct Member {
     std::string_view key;
-    std::variant<Other, std::int64_t, bool> value;  // without its parameters
+    Value value;  // without its parameters
   };
 
   explicit DictionaryReader(std::string_view field) noexcept : rest_(field) { skip_spaces(); }
@@ -27,8 +28,6 @@ class DictionaryReader {
   [[nodiscard]] bool malformed() const noexcept { return malformed_; }
 
  private:
-  using Value = std::variant<Other, std::int64_t, bool>;
-
   [[nodiscard]] bool take(char c) noexcept;
   void skip_spaces() noexcept;
   [[nodiscard]] bool take_separator() noexcept;

@@ -361,7 +361,7 @@ void ServedApp::seal(Exchange& exchange, Response& response) {
     response = problem(500);
   }
   add_request_id(exchange, response);
-  add_required_fields(exchange, response);  // middleware may have changed the status
+  if (response.status() >= 400) add_required_fields(exchange, response);  // it may be the middleware's
 }
 
 // A path without a route has the middleware of the innermost group whose prefix it has.

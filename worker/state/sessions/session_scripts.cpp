@@ -2,8 +2,8 @@
 
 namespace pronghorn::worker {
 
-// A mark tells when it was set. If that was while the request that logs in was under way, its login is void; a mark from
-// the future, of a clock that was set back, says nothing.
+// A mark tells when it was set. If that was while the request that logs in was under way, its login is void; a mark
+// from the future, of a clock that was set back, says nothing.
 const Script& session_write_script() {
   static const Script script(R"lua(
 local key, old, mark = KEYS[1], ARGV[5] == '1' and KEYS[2], ARGV[6] == '1' and KEYS[#KEYS]

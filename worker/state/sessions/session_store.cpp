@@ -330,7 +330,8 @@ Task<bool> SessionStore::write(SessionState& state) {
   require_served(reply);
   for (auto& [name, change] : state.changes) change.staged = false;
   state.stored = reply.integer() == 1;
-  co_return send_cookie&& state.stored;
+  if (!state.stored) co_return false;
+  co_return send_cookie;
 }
 
 // Whether the keys of two sessions are in one slot of a Redis Cluster.

@@ -43,8 +43,8 @@ std::string_view fact(const Reply& node, std::string_view name) {
   return {};
 }
 
-// A node: host, port, its id, and facts. The host is "?" if it should be a name and the node announces none: its address
-// is among the facts then.
+// A node: host, port, its id, and facts. The host is "?" if it should be a name and the node announces none: then its
+// address is among the facts.
 std::optional<RedisHost> parse_node(const Reply& reply, const RedisHost& asked) {
   if (!reply.is_array() || reply.array().size() < 2) return std::nullopt;
   const auto port = integer_in(reply.array()[1], 1, 65'535);
