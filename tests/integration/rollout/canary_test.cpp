@@ -182,7 +182,8 @@ TEST_CASE("a canary that hangs without answering is rolled back", "[canary]") {
   deployment.configure("delay_ms = 600000");
   std::vector<HttpConnection> waiting;
   REQUIRE(deployment.server.control_command({"reload", "--canary", "3s"}).status == 0);
-  REQUIRE(eventually(10s, [&] { return deployment.server.log_has("is the canary of generation 2"); }));
+  REQUIRE(
+      eventually(10s, [&] { return deployment.server.log_has("worker 0 has stopped"); }));  // now the canary accepts
   for (int i = 0; i < 12; ++i) {
     waiting.emplace_back(deployment.server.address()).send_raw("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
   }
@@ -199,7 +200,7 @@ TEST_CASE("a canary whose event loop stands still is rolled back at once", "[can
   const ServerProcess& server = deployment.server;
   deployment.configure("block_ms = 600000");
   REQUIRE(server.control_command({"reload", "--canary", "1h"}).status == 0);
-  REQUIRE(eventually(20s, [&] { return server.log_has("is the canary of generation 2"); }));
+  REQUIRE(eventually(20s, [&] { return server.log_has("worker 0 has stopped"); }));  // now the canary accepts
   const pid_t canary = server.worker(0).at("pid").get<pid_t>();
   std::vector<HttpConnection> waiting;
   for (int i = 0; i < 12; ++i) {

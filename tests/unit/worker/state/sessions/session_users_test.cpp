@@ -153,10 +153,12 @@ TEST_CASE("a login that was under way when its user was logged out everywhere is
   };
   Visit with_session(worker, before);
   Visit without(worker);
+  Visit unasked(worker);
+  for (Visit* visit : {&with_session, &without, &unasked}) {  // a second ago, as if they had checked a password since
+    visit->exchange.started = std::chrono::steady_clock::now() - std::chrono::seconds(1);
+  }
   with_session.exchange.session = worker.run(store.load(with_session.exchange));
   without.exchange.session = worker.run(store.load(without.exchange));
-  Visit unasked(worker);
-  unasked.exchange.started = std::chrono::steady_clock::now();
   Session early = log_in(with_session);
   worker.run(worker.state->sessions.end_all("ann"));
   Session late = log_in(without);
