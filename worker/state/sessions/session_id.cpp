@@ -65,4 +65,8 @@ std::string_view tag_of(std::string_view id) noexcept {
   return id.size() == kCharacters && is_tagged(id.back()) ? id.substr(0, kUserTagSize) : std::string_view();
 }
 
+bool in_one_slot(std::string_view one, std::string_view other) noexcept {
+  return !tag_of(one).empty() && tag_of(one) == tag_of(other);
+}
+
 }  // namespace pronghorn::worker

@@ -26,4 +26,7 @@ inline constexpr std::size_t kUserTagSize = 12;
 // The tag in an id; empty if it is one without a user.
 [[nodiscard]] std::string_view tag_of(std::string_view id) noexcept;
 
+// Whether the keys of two sessions are in one slot of a Redis Cluster.
+[[nodiscard]] bool in_one_slot(std::string_view one, std::string_view other) noexcept;
+
 }  // namespace pronghorn::worker

@@ -1,27 +1,9 @@
 // The scripts that write sessions. Each only writes to a session that exists, or that the request creates.
 #pragma once
 
-#include <chrono>
-#include <string>
-#include <vector>
-
 #include "pronghorn/redis.h"
 
 namespace pronghorn::worker {
-
-// What one run of session_write_script() does. Empty text: not.
-struct SessionWrite {
-  std::string key;
-  std::string old_key;   // renamed to `key`
-  std::string mark_key;  // of the user: the session remembers its value
-  std::string ttl;       // ms
-  bool create = false;
-  std::string cookie_sent;        // s since 1970
-  std::string born;               // ms since 1970
-  std::vector<std::string> sets;  // names and values in turn
-  std::vector<std::string> erases;
-  std::chrono::steady_clock::time_point begun = {};  // with a mark: when what logs in has begun
-};
 
 // KEYS: the session; its old key, if it gets a new id; the user's mark, if the user logs in. ARGV: time to live in ms; "1"
 // to create the session; the time stamp of the cookie, "" if it is not sent; the number of fields to set; "1" with an old

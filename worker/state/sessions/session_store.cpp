@@ -21,14 +21,14 @@
 #include "worker/state/sessions/session_id.h"
 #include "worker/state/sessions/session_reading.h"
 #include "worker/state/sessions/session_scripts.h"
+#include "worker/state/sessions/session_write.h"
 
 namespace pronghorn::worker {
 namespace {
 
 // A cookie that was stamped further in the future than clocks of machines differ is sent again.
 constexpr std::chrono::seconds kClockSkew{60};
-constexpr std::size_t kShownOfId = 8;                     // characters, of 43
-constexpr CallOptions kUnnamedKeys{.names_keys = false};  // they have ids in them
+constexpr std::size_t kShownOfId = 8;  // characters, of 43
 
 std::int64_t now_ms() {
   using namespace std::chrono;
@@ -318,8 +318,8 @@ Task<bool> SessionStore::write(SessionState& state) {
     if (change.staged && change.value) written.sets.insert(written.sets.end(), {name, *change.value});
     if (change.staged && !change.value) written.erases.push_back(name);
   }
-  const bool moves = rotating && one_slot_ && !same_slot(old_id, state.id);
-  Task<Reply> writing = moves ? move(std::move(written)) : run(written);
+  const bool moves = rotating && one_slot_ && !in_one_slot(old_id, state.id);
+  Task<Reply> writing = moves ? move_session(*client_, std::move(written)) : write_session(*client_, written);
   Reply reply = co_await std::move(writing);
   if (optional && is_refusal(reply)) co_return false;
   if (logging_in) {
@@ -332,80 +332,6 @@ Task<bool> SessionStore::write(SessionState& state) {
   state.stored = reply.integer() == 1;
   if (!state.stored) co_return false;
   co_return send_cookie;
-}
-
-// Whether the keys of two sessions are in one slot of a Redis Cluster.
-bool SessionStore::same_slot(std::string_view one, std::string_view other) noexcept {
-  return !tag_of(one).empty() && tag_of(one) == tag_of(other);
-}
-
-// On a Redis Cluster, a session whose new key is in another slot is read, written there, and deleted here. What a
-// parallel request changes in between is lost; if one ends the session, what was read of it is dropped.
-Task<Reply> SessionStore::move(SessionWrite own) {
-  const std::string old_key = std::exchange(own.old_key, "");
-  own.create = !own.sets.empty();
-  SessionWrite whole = own;
-  const bool found = co_await add_fields(whole, old_key);
-  Reply reply = co_await run(whole);
-  if (!found || reply.is_error() || reply.integer() == 0) co_return reply;
-  const bool was_there = co_await remove(old_key);
-  if (was_there) co_return reply;
-  (void)co_await remove(own.key);
-  reply = co_await run(own);
-  co_return reply;
-}
-
-// Adds what a session holds to a write of another one. False if it has ended.
-Task<bool> SessionStore::add_fields(SessionWrite& written, const std::string& key) {
-  RedisCall reading(*client_);
-  reading.send({"HGETALL", key});
-  co_await reading;
-  require_served(reading.reply());
-  const Reply::Array& fields = reading.reply().array();
-  if (fields.empty()) co_return false;
-  written.create = true;
-  std::vector<std::string> kept;
-  for (std::size_t i = 0; i + 1 < fields.size(); i += 2) {
-    const std::string& name = fields[i].string();
-    const bool renewed = (name == kCookieSentField && !written.cookie_sent.empty()) ||
-                         (name == kBornField && !written.born.empty()) ||
-                         (name == kMarkField && !written.mark_key.empty());
-    if (renewed || std::ranges::find(written.erases, name) != written.erases.end()) continue;
-    kept.insert(kept.end(), {name, fields[i + 1].string()});
-  }
-  written.sets.insert(written.sets.begin(), kept.begin(), kept.end());  // before the changes, which win
-  written.erases.clear();
-  co_return true;
-}
-
-// Whether it was there.
-Task<bool> SessionStore::remove(const std::string& key) {
-  RedisCall call(*client_);
-  call.send({"DEL", key});
-  co_await call;
-  require_served(call.reply());
-  co_return call.reply().integer() == 1;
-}
-
-Task<Reply> SessionStore::run(const SessionWrite& write) {
-  std::vector<std::string_view> keys{write.key};
-  if (!write.old_key.empty()) keys.emplace_back(write.old_key);
-  if (!write.mark_key.empty()) keys.emplace_back(write.mark_key);
-  const std::string sets = std::to_string(write.sets.size() / 2);
-  const auto runs_for = std::chrono::steady_clock::now() - write.begun;
-  const std::string runs_for_us = std::to_string(std::chrono::ceil<std::chrono::microseconds>(runs_for).count());
-  std::vector<std::string_view> args{write.ttl,
-                                     write.create ? "1" : "0",
-                                     write.cookie_sent,
-                                     sets,
-                                     write.old_key.empty() ? "0" : "1",
-                                     write.mark_key.empty() ? "0" : "1",
-                                     write.born,
-                                     runs_for_us};
-  args.insert(args.end(), write.sets.begin(), write.sets.end());
-  args.insert(args.end(), write.erases.begin(), write.erases.end());
-  Reply reply = co_await run_script(*client_, session_write_script(), keys, args, kUnnamedKeys);
-  co_return reply;
 }
 
 Task<std::int64_t> SessionStore::increment(std::shared_ptr<SessionState> state, std::string name, std::int64_t by) {

@@ -36,7 +36,6 @@ namespace pronghorn::worker {
 
 class RedisClient;
 struct SessionReading;
-struct SessionWrite;
 
 // Context: loop thread; one per worker. Must outlive every exchange.
 // Errors:  RedisUnavailable if Redis cannot serve, RedisError for other error replies.
@@ -83,17 +82,12 @@ class SessionStore {
   [[nodiscard]] std::chrono::milliseconds ttl_of(const SessionState& state) const;
   [[nodiscard]] std::chrono::seconds cookie_life(const SessionState& state) const;
   [[nodiscard]] bool has_ended(const Reply& fields, const Reply* mark) const;
-  [[nodiscard]] static bool same_slot(std::string_view one, std::string_view other) noexcept;
   [[nodiscard]] bool cookie_is_old(const SessionState& state) const;
   [[nodiscard]] bool starts_late(const SessionState& state) const noexcept;
   [[nodiscard]] bool needs_renewal(const SessionState& state, std::int64_t left_ms) const;
   Task<void> renew(SessionState& state);
   Task<void> remove_doomed(SessionState& state);
   Task<bool> write(SessionState& state);
-  Task<Reply> move(SessionWrite own);
-  Task<bool> add_fields(SessionWrite& written, const std::string& key);
-  Task<bool> remove(const std::string& key);
-  Task<Reply> run(const SessionWrite& write);
   [[noreturn]] void refuse_without_redis();
   void name_session(Reply& reply, std::string_view id) const;
   void name_mark(Reply& reply, std::string_view tag) const;
