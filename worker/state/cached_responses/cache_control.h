@@ -9,7 +9,7 @@ namespace pronghorn::worker {
 
 // The directives that count for a cache, of a request or a response. Unknown ones are ignored.
 struct CacheControl {
-  bool no_store = false;
+  bool no_store = false;    // or quotation marks are wrong, so that a directive may be hidden among them
   bool no_cache = false;    // with or without field names
   bool is_private = false;  // the same
   bool is_public = false;

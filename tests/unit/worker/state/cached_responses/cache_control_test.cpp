@@ -40,7 +40,18 @@ TEST_CASE("directives for single fields count for the whole response", "[cache]"
 TEST_CASE("text inside quotation marks is no directive", "[cache]") {
   CHECK_FALSE(parse("ext=\"no-store, private\"").no_store);
   CHECK_FALSE(parse("ext=\"\\\", no-store\"").no_store);
-  CHECK_FALSE(parse("ext=\"no-store, unclosed").no_store);
+  CHECK_FALSE(parse("ext=\"a\", max-age=\"5\" , ext=\"\"").no_store);
+}
+
+// A shared cache stored what may have been forbidden to store.
+TEST_CASE("wrong quotation marks forbid to store", "[cache]") {
+  CHECK(parse("ext=\"a, no-store").no_store);
+  CHECK(parse("ext=\"a, max-age=60").no_store);
+  CHECK(parse("max-age=60, ext=\"\\\"").no_store);
+  CHECK(parse("max-age=60, ext=\"\\").no_store);
+  CHECK(parse("ext\"a, private\", max-age=60").no_store);
+  CHECK(parse("ext=a\", private, b=\"").no_store);
+  CHECK(parse("ext=\"a\"b\"c\"").no_store);
 }
 
 TEST_CASE("times that are invalid or contradict each other are zero, long ones are cut", "[cache]") {

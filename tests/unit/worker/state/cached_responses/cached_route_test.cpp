@@ -159,6 +159,7 @@ TEST_CASE("responses that a shared cache may not store are not stored", "[cache]
   CHECK_FALSE(site.keeps_with({{"Cache-Control", "max-age=9, no-cache"}}));
   CHECK_FALSE(site.keeps_with({{"Cache-Control", "private, max-age=9"}}));
   CHECK_FALSE(site.keeps_with({{"Cache-Control", "public"}, {"Set-Cookie", "a=b"}}));
+  CHECK_FALSE(site.keeps_with({{"Cache-Control", "max-age=9, ext=\"a, no-store"}}));
   CHECK_FALSE(site.keeps_with({{"Vary", "*"}}));
   CHECK_FALSE(site.keeps_with({}, {{"Cache-Control", "no-store"}}));
   CHECK(site.keeps_with({}));
