@@ -149,20 +149,21 @@ void ClusterRouter::want_refresh() {
 }
 
 void ClusterRouter::begin_refresh() {
+  const bool is_wanted = pacer_.wanted();
   pacer_.began(now_ms());
   jitter_ = static_cast<unsigned>(random_() % 256);
   is_refreshing_ = true;
-  refreshing_ = refresh();
+  refreshing_ = refresh(is_wanted);
   refreshing_.start();
 }
 
 // A node may not know all of the cluster, because it has just joined or was told to forget others: when its map leaves
 // out what was served until now, the others are asked, and the fullest map counts.
-Task<void> ClusterRouter::refresh() {
+Task<void> ClusterRouter::refresh(bool is_wanted) {
   std::string why = "no node could be asked";
   std::optional<SlotMap> fullest;
   const std::size_t wanted = has_map_ ? served_slots(map_) : kSlots;
-  const std::vector<RedisHost> hosts = whom_to_ask();
+  const std::vector<RedisHost> hosts = whom_to_ask(is_wanted);
   for (const RedisHost& host : hosts) {
     Node* node = find_node(host, true);  // a replica knows the map, too
     if (node == nullptr || !node->link->up()) node = node_at(host, false);
@@ -185,7 +186,10 @@ Task<void> ClusterRouter::refresh() {
       continue;
     }
     const std::size_t served = served_slots(*map);
-    if (!fullest || served > served_slots(*fullest)) fullest = std::move(*map);
+    if (!fullest || served > served_slots(*fullest)) {
+      fullest = std::move(*map);
+      last_told_ = host;
+    }
     if (served >= wanted) break;
   }
   if (fullest) {
@@ -197,20 +201,33 @@ Task<void> ClusterRouter::refresh() {
 
 // First those to which a connection is up, in any order, then those of the option, then those of the map. Last those
 // that refuse writes: one that the others cannot reach answers CLUSTERDOWN, and names itself as the primary for ever.
-std::vector<RedisHost> ClusterRouter::whom_to_ask() {
-  std::vector<RedisHost> hosts, refusing;
+// Such a one is not known if it was not sent any command; so, if nothing has gone wrong, another primary than the last
+// time comes before all.
+std::vector<RedisHost> ClusterRouter::whom_to_ask(bool is_wanted) {
+  std::vector<RedisHost> hosts, refusing, primaries;
   for (const auto& node : nodes_) {
     if (!node->link->up() || node->link->circuit() != Circuit::closed || node->is_retired) continue;
     (node->link->refuses_writes() ? refusing : hosts).push_back(node->host);
   }
+  const auto refuses = [&refusing](const RedisHost& host) {
+    return std::ranges::find(refusing, host) != refusing.end();
+  };
   std::ranges::shuffle(hosts, random_);
+  for (const Shard& shard : map_.shards) {
+    if (shard.primary != last_told_ && !refuses(shard.primary)) primaries.push_back(shard.primary);
+  }
+  if (!is_wanted && !primaries.empty()) {
+    RedisHost& other = primaries[random_() % primaries.size()];
+    std::erase(hosts, other);
+    hosts.insert(hosts.begin(), std::move(other));
+  }
   std::vector<RedisHost> others = url_.seeds;
   std::ranges::shuffle(others, random_);
   for (const Shard& shard : map_.shards) {
     others.push_back(shard.primary);
     others.insert(others.end(), shard.replicas.begin(), shard.replicas.end());
   }
-  std::erase_if(others, [&](const RedisHost& host) { return std::ranges::find(refusing, host) != refusing.end(); });
+  std::erase_if(others, refuses);
   others.insert(others.end(), refusing.begin(), refusing.end());
   for (RedisHost& host : others) {
     if (hosts.size() >= kMaxAsked) break;

@@ -140,8 +140,8 @@ class ClusterRouter final : public CallRouter, private RedisNode::Owner {
   // The map (cluster_nodes.cpp).
   void want_refresh();
   void begin_refresh();
-  [[nodiscard]] Task<void> refresh();
-  [[nodiscard]] std::vector<RedisHost> whom_to_ask();
+  [[nodiscard]] Task<void> refresh(bool is_wanted);
+  [[nodiscard]] std::vector<RedisHost> whom_to_ask(bool is_wanted);
   void install(SlotMap map);
   void refresh_failed(const std::string& why);
   void end_refresh(bool is_new);
@@ -164,6 +164,7 @@ class ClusterRouter final : public CallRouter, private RedisNode::Owner {
   bool has_map_ = false;
   std::string map_error_;  // why the last refresh failed; empty: it did not
   bool told_map_error_ = false;
+  RedisHost last_told_;  // the node whose map was taken last
   SlotMap map_;
   std::uint64_t map_version_ = 0;
   std::vector<ShardNodes> shards_;  // as map_.shards

@@ -16,6 +16,7 @@ class RefreshPacer {
 
   // Something showed that the map may be old.
   void want() noexcept { wanted_ = true; }
+  [[nodiscard]] bool wanted() const noexcept { return wanted_; }
   // When the next refresh may begin. `jitter` is from 0 to 255.
   [[nodiscard]] std::uint64_t due_ms(unsigned jitter) const noexcept {
     const std::uint64_t wait = wanted_ ? interval_ms_ : kCalmMs;

@@ -79,6 +79,32 @@ TEST_CASE("a primary that only its clients reach is not believed to be one still
   }));
 }
 
+// While only local copies are read, it gets no command that it could refuse: the others were never asked.
+TEST_CASE("a primary that only its clients reach is not asked for ever which slots are its own", "[redis][cluster]") {
+  std::atomic<unsigned> old_port = 0, new_port = 0;
+  std::atomic<bool> replaced = false;
+  const auto map = [&](bool with_old) {
+    if (!with_old) return "*1\r\n" + range(0, 16'383, {new_port});
+    return "*2\r\n" + range(0, 8'191, {old_port}) + range(8'192, 16'383, {new_port});
+  };
+  const auto answer = [&](const Words& words, bool knows_old) {
+    if (words[0] == "CLUSTER") return map(knows_old);
+    const std::string login = greeting(words);
+    return login.empty() ? std::string("+OK\r\n") : login;
+  };
+  AnsweringServer heir([&](const Words& words) { return answer(words, !replaced); }, AnsweringServer::On::tcp);
+  new_port = heir.port();
+  AnsweringServer cut_off([&](const Words& words) { return answer(words, true); }, AnsweringServer::On::tcp);
+  old_port = cut_off.port();
+  StateWorker worker(config_for(url_of(cut_off)));
+  worker.ready();
+  REQUIRE(worker::key_slot("b") < 8'192);
+  CHECK(worker.command("GET", "b").string() == "OK");
+  replaced = true;
+  const std::uint64_t before = worker.state->redis->map_version();
+  CHECK(worker.wait([&] { return worker.state->redis->map_version() != before; }, 60s));
+}
+
 // It was closed all the same, and freed while commands went over it.
 TEST_CASE("a node that gets slots again right after it has lost all keeps its connection", "[redis][cluster]") {
   enum Phase { shared, lost, back };  // the lower half of the slots belongs to the second node, not to it, to it again
