@@ -34,7 +34,7 @@ RedisClient::RedisClient(uv_loop_t* loop, RedisUrl url, LinkSettings settings, s
 RedisClient::~RedisClient() { close(); }
 
 void RedisClient::start(std::function<void(std::string)> on_fatal) {
-  if (finder_) finder_->start();
+  if (finder_) finder_->start(on_fatal);
   if (node_) {
     node_->start(std::move(on_fatal));
   } else {

@@ -208,7 +208,7 @@ bool RedisLink::passed(Greeting step, const Reply& reply) {
       greeting_.push_back(Greeting::auth);
       return true;
     }
-    rejected(fmt::format("Redis at {} requires a password: set [user]:password@ before the host", address_));
+    rejected("requires a password: set [user]:password@ before the host");
     return false;
   }
   switch (step) {
@@ -217,11 +217,15 @@ bool RedisLink::passed(Greeting step, const Reply& reply) {
       return true;
     case Greeting::auth:
       if (error.empty()) return true;
-      rejected(fmt::format("Redis at {} rejects the user or password of the option redis ({})", address_, code));
+      if (error.find("without any password configured") != error.npos) {
+        rejected("has no password: leave out the one of the option redis");
+      } else {
+        rejected(fmt::format("rejects the user or password of the option redis ({})", code));
+      }
       return false;
     case Greeting::select:
       if (error.empty()) return true;
-      rejected(fmt::format("Redis at {} rejects database {}: {}", address_, target_.url.database, error));
+      rejected(fmt::format("rejects database {}: {}", target_.url.database, error));
       return false;
     case Greeting::cluster:  // not every user may ask, and not every server knows the answer
       return !reply.is_string() || is_right_kind(reply.string());
@@ -246,9 +250,8 @@ bool RedisLink::is_right_kind(std::string_view info) {
   if (is_cluster == wants_cluster) return true;
   const std::string_view scheme = settings_.tls ? "rediss" : "redis";
   const std::string cluster = fmt::format("{}+cluster://", scheme), server = fmt::format("{}://", scheme);
-  rejected(is_cluster
-               ? fmt::format("Redis at {} is a Redis Cluster: use {} instead of {}", address_, cluster, server)
-               : fmt::format("Redis at {} is not a Redis Cluster: use {} instead of {}", address_, server, cluster));
+  rejected(is_cluster ? fmt::format("is a Redis Cluster: use {} instead of {}", cluster, server)
+                      : fmt::format("is not a Redis Cluster: use {} instead of {}", server, cluster));
   return false;
 }
 
@@ -261,10 +264,10 @@ bool RedisLink::trial_passed(std::string_view error) {
   const bool forbidden = code == "NOPERM" || error.starts_with("ERR unknown command");
   if (forbidden && !was_up_) {
     const std::string_view prefix(target_.trial_key);
-    rejected(
-        fmt::format("Redis at {} does not allow what sessions and rate limits need: permit EVAL, EVALSHA and the "
-                    "commands on hashes and keys for {}* ({})",
-                    address_, prefix.substr(0, prefix.find(':') + 1), error));
+    rejected(fmt::format(
+        "does not allow what sessions and rate limits need: permit EVAL, EVALSHA and the commands on hashes "
+        "and keys for {}* ({})",
+        prefix.substr(0, prefix.find(':') + 1), error));
     return false;
   }
   refusal_ = error;
@@ -318,6 +321,11 @@ void RedisLink::closed(const std::string& reason, RedisConnection::Cause cause) 
 void RedisLink::lost(const std::string& reason) {
   retry_later(reason);
   listener_.link_settled();
+}
+
+// What the server does that only another configuration can change.
+void RedisLink::rejected(const std::string& what) {
+  rejected(fmt::format("Redis at {} {}", address_, what), "it " + what);
 }
 
 // Redis rejects our configuration, or we reject Redis. `what` is a whole sentence, `reason` what it says beside the

@@ -108,7 +108,7 @@ class RedisLink final : private RedisConnection::Listener {
   [[nodiscard]] bool is_right_kind(std::string_view info);
   void now_up();
   [[nodiscard]] bool take_target();
-  void rejected(const std::string& what) { rejected(what, what); }
+  void rejected(const std::string& what);
   void rejected(const std::string& what, const std::string& reason);
   void retry_later(const std::string& reason);
   // Each question to a sentinel makes a new link when the last one failed: who asks logs the failures.

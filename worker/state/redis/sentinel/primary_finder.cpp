@@ -70,7 +70,10 @@ PrimaryFinder::PrimaryFinder(uv_loop_t* loop, const RedisUrl& url, const LinkSet
 
 PrimaryFinder::~PrimaryFinder() { close(); }
 
-void PrimaryFinder::start() { wait(1); }
+void PrimaryFinder::start(std::function<void(std::string)> on_fatal) {
+  on_fatal_ = std::move(on_fatal);
+  wait(1);
+}
 
 void PrimaryFinder::close() {
   if (std::exchange(closed_, true)) return;
@@ -102,11 +105,15 @@ void PrimaryFinder::connect_to(std::size_t sentinel) {
   if (sentinel_) previous_.push_back(std::move(sentinel_));
   sentinel_ = std::make_unique<RedisNode>(
       loop_, [target] { return target; }, settings_, counters_, schedule_, static_cast<RedisNode::Owner&>(*this));
-  sentinel_->start(nullptr);
+  is_rejected_ = false;
+  std::function<void(std::string)> on_fatal;
+  if (on_fatal_) on_fatal = [this](const std::string&) { is_rejected_ = true; };
+  sentinel_->start(std::move(on_fatal));
 }
 
 Task<void> PrimaryFinder::ask() {
   if (!sentinel_) connect_to(current_);
+  std::size_t rejected = 0;
   for (std::size_t tried = 0; tried < url_.seeds.size(); ++tried) {
     const std::string asked = display_host(url_.seeds[current_].host, url_.seeds[current_].port);
     RedisCall call(*sentinel_);
@@ -124,10 +131,15 @@ Task<void> PrimaryFinder::ask() {
                 : call.reply().is_error() ? fmt::format("sentinel {}: {}", asked, call.reply().error())
                                           : fmt::format("sentinel {} names no valid address", asked);
     } catch (const RedisUnavailable& error) {
-      reason_ = fmt::format("sentinel {}: {}", asked, error.what());
+      reason_ = fmt::format("sentinel {}: {}", asked, sentinel_->up() ? error.what() : sentinel_->reason());
     }
+    if (is_rejected_) ++rejected;
     failed();
     ask_next();
+  }
+  if (rejected == url_.seeds.size() && on_fatal_) {
+    told_ = true;
+    std::exchange(on_fatal_, nullptr)("no sentinel of the option redis names the primary: " + reason_);
   }
   if (!std::exchange(told_, true)) log_warning("no sentinel names the primary", {{"reason", reason_}});
   is_asking_ = false;
@@ -148,6 +160,7 @@ void PrimaryFinder::failed() {
 }
 
 void PrimaryFinder::answered(RedisHost host) {
+  on_fatal_ = nullptr;
   if (std::exchange(told_, false)) log_info("a sentinel names the primary again");
   told_of_[current_] = false;
   reason_.clear();

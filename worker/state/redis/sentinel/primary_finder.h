@@ -38,7 +38,9 @@ class PrimaryFinder final : private RedisNode::Owner {
   PrimaryFinder& operator=(const PrimaryFinder&) = delete;
   ~PrimaryFinder();
 
-  void start();
+  // `on_fatal` is called at most once, with one line, if all sentinels reject the configuration (user, password, TLS)
+  // before one has named the primary.
+  void start(std::function<void(std::string)> on_fatal);
   void close();
   // Whether the primary that was found can be reached, and serves: decides whom to ask, and how often.
   void primary_is(bool up, bool serves);
@@ -69,6 +71,7 @@ class PrimaryFinder final : private RedisNode::Owner {
   LinkSettings settings_;
   CallSchedule& schedule_;
   std::function<void(bool)> found_;
+  std::function<void(std::string)> on_fatal_;
   CounterArray counters_{};  // what sentinels are asked is not counted as a command to Redis
 
   std::optional<RedisHost> primary_;
@@ -83,6 +86,7 @@ class PrimaryFinder final : private RedisNode::Owner {
   bool closed_ = false;
   std::size_t current_ = 0;  // which sentinel
   std::unique_ptr<RedisNode> sentinel_;
+  bool is_rejected_ = false;                          // only another configuration can make this sentinel answer
   std::vector<std::unique_ptr<RedisNode>> previous_;  // closed; destroyed in a later turn of the loop
   Task<void> asking_;
   bool is_asking_ = false;

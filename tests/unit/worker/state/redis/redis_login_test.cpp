@@ -23,6 +23,13 @@ TEST_CASE("a wrong password ends the start with a line that does not contain it"
     CHECK(worker.wait([&worker] { return !worker.fatal.empty(); }));
     CHECK(worker.fatal.find(server) != std::string::npos);
   }
+  SECTION("one that the server does not have") {
+    RedisProcess open({.password = {}, .tcp = true, .arguments = {}});
+    StateWorker worker("redis://:wrong-secret@127.0.0.1:" + std::to_string(open.port()));
+    worker.start();
+    CHECK(worker.wait([&worker] { return !worker.fatal.empty(); }));
+    CHECK(worker.fatal.ends_with("has no password: leave out the one of the option redis"));
+  }
   SECTION("no such database") {
     StateWorker worker(redis.tcp_url() + "/9999");
     worker.start();

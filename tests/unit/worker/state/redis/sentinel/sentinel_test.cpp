@@ -197,8 +197,36 @@ TEST_CASE("sentinels that do not answer are logged once", "[redis][sentinel]") {
   std::uint64_t looks = 0;  // connections of our own
   REQUIRE(worker.wait([&] { return asked() - before - ++looks >= 5; }, 30s));
   CHECK(lines.with("no sentinel names the primary") == 1);
-  CHECK(lines.with("a sentinel does not name the primary reason=\"sentinel 127.0.0.1:1: ") == 1);
+  CHECK(lines.with("a sentinel does not name the primary reason=\"sentinel 127.0.0.1:1: connection refused\"") == 1);
   CHECK(lines.with("Redis is unreachable") <= 1);  // the primary
   REQUIRE(worker.wait([&] { return lines.with("messages of Redis may be missed") == 1; }, 30s));
   CHECK(lines.with("address=\"\"") == 0);
+}
+
+// The log said the same twice in one line, for ever, and the server had started.
+TEST_CASE("sentinels that all reject the password end the start", "[redis][sentinel]") {
+  const RedisProcess first({.password = "secret", .tcp = true, .arguments = {}});
+  const RedisProcess second({.password = "secret", .tcp = true, .arguments = {}});
+  const auto url = [&](const std::string& user, unsigned other) {
+    return "redis+sentinel://" + user + "127.0.0.1:" + std::to_string(first.port()) +
+           ",127.0.0.1:" + std::to_string(other) + "/main";
+  };
+  const auto why_of = [&](const std::string& user) {
+    StateWorker worker(config_for(url(user, second.port())));
+    worker.start();
+    REQUIRE(worker.wait([&worker] { return !worker.fatal.empty(); }));
+    return worker.fatal;
+  };
+  const std::string sentinel =
+      "no sentinel of the option redis names the primary: sentinel 127.0.0.1:" + std::to_string(second.port());
+  CHECK(why_of(":wrong@") == sentinel + ": it rejects the user or password of the option redis (WRONGPASS)");
+  CHECK(why_of("") == sentinel + ": it requires a password: set [user]:password@ before the host");
+
+  // The other one may come back, and know better.
+  const LogLines lines;
+  StateWorker patient(config_for(url(":wrong@", free_port()), 200ms));
+  patient.start();
+  REQUIRE(patient.wait([&lines] { return lines.with("no sentinel names the primary") == 1; }));
+  CHECK(lines.with(": it rejects the user or password of the option redis (WRONGPASS)") > 0);
+  CHECK(patient.fatal.empty());
 }
