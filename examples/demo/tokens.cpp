@@ -14,11 +14,13 @@ namespace {
 // One key for all workers and machines: made at random by the worker that needs it first, and kept in Redis. An
 // application of yours reads a file that a secret store provides: .keys = key_set("/run/secrets/keys.json").
 Task<KeySet> shared_key(Worker& worker) {
-  std::vector<Command> commands;
-  commands.emplace_back("SET", "demo:token-key", new_key(KeyAlgorithm::ES256), "NX");
-  commands.emplace_back("GET", "demo:token-key");
-  const auto replies = co_await worker.redis().pipeline(std::move(commands));
-  co_return key_set_from(replies[1].string());
+  Redis redis = worker.redis();
+  Reply key = co_await redis.command("GET", "demo:token-key");
+  if (key.is_nil()) {
+    co_await redis.command("SET", "demo:token-key", new_key(KeyAlgorithm::ES256), "NX");
+    key = co_await redis.command("GET", "demo:token-key");
+  }
+  co_return key_set_from(key.string());
 }
 
 Response as_json(const TokenPair& pair) {

@@ -9,11 +9,13 @@ namespace {
 // One key for all workers and machines, made by the worker that needs it first. A company's shop reads a file that its
 // secret store provides: .keys = key_set("/run/secrets/keys.json").
 Task<KeySet> shared_key(Worker& worker) {
-  std::vector<Command> commands;
-  commands.emplace_back("SET", "shop:token-key", new_key(KeyAlgorithm::ES256), "NX");
-  commands.emplace_back("GET", "shop:token-key");
-  const auto replies = co_await worker.redis().pipeline(std::move(commands));
-  co_return key_set_from(replies[1].string());
+  Redis redis = worker.redis();
+  Reply key = co_await redis.command("GET", "shop:token-key");
+  if (key.is_nil()) {
+    co_await redis.command("SET", "shop:token-key", new_key(KeyAlgorithm::ES256), "NX");
+    key = co_await redis.command("GET", "shop:token-key");
+  }
+  co_return key_set_from(key.string());
 }
 
 }  // namespace

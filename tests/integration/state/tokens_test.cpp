@@ -41,6 +41,18 @@ struct Setup {
 
 }  // namespace
 
+// The demo had no key yet, and answered 500.
+TEST_CASE("a Redis that is full from the start makes tokens unavailable until there is room", "[token][redis]") {
+  const RedisProcess redis;
+  const ServerProcess server({.workers = 1, .redis = redis.url()});
+  REQUIRE(server.wait_ready_status(200));
+  redis.command({"CONFIG", "SET", "maxmemory", "1"});
+  const Headers form{{"Content-Type", Setup::kForm}};
+  CHECK(post(server.address(), "/token", "user=Ann", form).status == 503);
+  redis.command({"CONFIG", "SET", "maxmemory", "0"});
+  CHECK(eventually(10s, [&] { return post(server.address(), "/token", "user=Ann", form).status == 200; }));
+}
+
 TEST_CASE("every worker accepts the token that one has issued", "[token]") {
   const Setup setup;
   const nlohmann::json pair = setup.login();
