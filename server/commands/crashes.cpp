@@ -101,7 +101,7 @@ std::vector<std::string> row_of(const std::string& name, const json& report) {
           text_at(report, "slot"),
           text_at(report, "reason"),
           text_at(member(report, "request"), "line"),
-          printable(supervisor::top_function(frames_in(report)))};
+          printable(supervisor::short_name(supervisor::top_function(frames_in(report))))};
 }
 
 std::string none_in(const std::string& directory) { return "no crash reports in " + directory; }

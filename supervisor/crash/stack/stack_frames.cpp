@@ -38,9 +38,23 @@ bool is_glue(const std::string& function) {
          function.find(" std::__invoke") != std::string::npos;
 }
 
+// The function as its source names it. GCC calls the body of a coroutine "f(f(int)::_Z1fi.Frame*) [clone .actor]".
+std::string_view source_name(std::string_view function) {
+  function = function.substr(0, function.find(" [clone "));  // "f(int) [clone .cold]"
+  if (!function.ends_with(".Frame*)") && !function.ends_with(".frame*)")) return function;
+  const std::size_t end = function.rfind("::_Z");
+  if (end == std::string_view::npos) return function;
+  int depth = 0;
+  for (std::size_t i = end; i-- > 0;) {
+    if (function[i] == ')') ++depth;
+    if (function[i] == '(' && depth-- == 0) return function.substr(i + 1, end - i - 1);
+  }
+  return function;
+}
+
 // Another call of the same function, or another stop at the same place of one whose name is unknown.
 bool is_same_code(const Frame& a, const Frame& b) {
-  if (!a.function.empty() || !b.function.empty()) return a.function == b.function;
+  if (!a.function.empty() || !b.function.empty()) return source_name(a.function) == source_name(b.function);
   return a.module == b.module && a.offset == b.offset && !a.module.empty();
 }
 
@@ -68,11 +82,9 @@ std::vector<Frame> frames_of(const StackTrace& stack, const ModuleTable& modules
 
 std::string short_name(const std::string& function) {
   constexpr std::size_t kLongestParameters = 40;
-  const std::size_t length = std::min(function.find(" [clone "), function.size());  // "f(int) [clone .cold]"
   std::string name;
   int depth = 0;
-  for (std::size_t i = 0; i < length; ++i) {
-    const char c = function[i];
+  for (const char c : source_name(function)) {
     const bool is_operator = name.ends_with("operator") || name.ends_with("operator<") || name.ends_with("operator-");
     if (c == '<' && !is_operator && depth++ == 0) name += "<…>";
     if (depth == 0) name += c;

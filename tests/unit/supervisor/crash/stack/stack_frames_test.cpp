@@ -126,6 +126,26 @@ TEST_CASE("names in a log have no template arguments and no long parameters", "[
   CHECK(short_name("demo::crash(Request&) [clone .cold]") == "demo::crash(Request&)");
 }
 
+// The log and "pronghorn crashes" named nearly every handler twice, with the mangled name of its frame.
+TEST_CASE("a coroutine is named as in its source", "[supervisor][crash]") {
+  CHECK(short_name(
+            "shop::pay(shop::pay(pronghorn::Request&)::_ZN4shop3payERN9pronghorn7RequestE.Frame*) [clone .actor]") ==
+        "shop::pay(pronghorn::Request&)");
+  CHECK(short_name("A<int>::run(A<int>::run(void (*)(int))::_ZN1AIiE3runEPFviE.Frame*) [clone .actor] [clone .cold]") ==
+        "A<…>::run(void (*)(int))");
+  CHECK(short_name("add(App&)::{lambda(Request&)#1}::operator()(add(App&)::{lambda(Request&)#1}::operator()(Request&) "
+                   "const::_ZZ3addR3AppENKUlR7RequestE_clES2_.Frame*) [clone .actor]") ==
+        "add(App&)::{lambda(Request&)#1}::operator()(Request&) const");
+  CHECK(short_name("draw(Picture.Frame*)") == "draw(Picture.Frame*)");
+  CHECK(short_name("::_Z.Frame*)") == "::_Z.Frame*)");
+
+  std::vector<Frame> frames(2);
+  frames[0].module = frames[1].module = "/srv/app.so";
+  frames[0].function = "pay(pay(Request&)::_Z3payR7Request.Frame*) [clone .actor]";
+  frames[1].function = "pay(Request&)";  // which has started it
+  CHECK(describe_top(frames) == "pay(Request&)");
+}
+
 TEST_CASE("a file that cannot be read gives no names and no error", "[supervisor][crash]") {
   std::vector<Frame> frames(2);
   frames[0].module = "/nonexistent.so";
