@@ -91,6 +91,7 @@ void add_accounts(App& app, const Tokens& tokens) {
   app.post("/token",
            [tokens](Request& request) -> Task<Response> {
              const std::string user = co_await check_password(request);
+             // Here everybody may do everything. A company's shop looks up what this user may do.
              const TokenPair pair = co_await tokens.issue(request, user, "stock:write orders:read");
              co_return json_response({{"access", pair.access}, {"refresh", pair.refresh}})
                  .set("Cache-Control", "no-store");

@@ -36,8 +36,10 @@ Task<Response> list_products(Request& request) {
 Task<Response> put_product(Request& request) {
   const auto id = request.param<std::string>("id");
   const auto body = co_await json_body(request);
-  co_await request.redis().command("HSET", product_key(id), "price", body.at("price").get<std::int64_t>(), "stock",
-                                   body.at("stock").get<std::int64_t>());
+  const auto price = body.at("price").get<std::int64_t>();
+  const auto stock = body.at("stock").get<std::int64_t>();
+  if (price < 0 || stock < 0) throw bad_request("price and stock are not negative");
+  co_await request.redis().command("HSET", product_key(id), "price", price, "stock", stock);
   co_await request.redis().command("SADD", "shop:products", id);
   co_await request.cache().invalidate(product_key(id));
   co_await request.cache().invalidate_tag("catalogue");

@@ -63,6 +63,8 @@ void fill_catalogue(TestClient& client, const TestClient::Headers& token) {
   check(client.get("/products/" + longest).status == 404, "a long name is no product");
   check(client.put("/products/%FF", R"({"price":1,"stock":1})", "application/json", token).status == 404,
         "nor is one that is not text");
+  check(client.put("/products/tea", R"({"price":450,"stock":-1})", "application/json", token).status == 400,
+        "no product has less than nothing in stock");
 }
 
 void order(TestClient& client) {
