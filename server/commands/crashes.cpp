@@ -57,7 +57,9 @@ std::vector<Frame> frames_in(const json& report) {
 
 std::string request_text(const json& request) {
   std::string text = text_at(request, "line");
-  if (const std::string id = text_at(request, "id"); !id.empty()) text += " id=" + id;
+  std::string id = text_at(request, "request_id");  // that of a trusted proxy is in the logs
+  if (id.empty()) id = text_at(request, "id");
+  if (!id.empty()) text += " id=" + id;
   if (const std::string time = text_at(request, "for_ms"); !time.empty()) text += fmt::format(", for {} ms", time);
   return text;
 }

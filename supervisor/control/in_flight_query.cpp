@@ -5,6 +5,8 @@
 #include <charconv>
 #include <utility>
 
+#include "common/ipc/running_request.h"
+
 namespace pronghorn::supervisor {
 namespace {
 
@@ -64,10 +66,9 @@ void InFlightQuery::add_blocked(const WorkerEntry& worker) {
     request["request"] = "no request";
     request["age_ms"] = stuck_seconds(row, now) * 1000;
   } else {
-    const std::string client_id = text_of(row.running.client_id);
     request["request"] = line_of(row.running);
     request["route"] = route_of(row);
-    request["id"] = client_id.empty() ? to_string(row.running.id) : client_id;
+    request["id"] = id_of(row.running);
     request["age_ms"] = now - std::min<std::uint64_t>(row.running.started_ns.load() / 1'000'000, now);
   }
   const std::uint64_t in_flight = row[Count::in_flight].load();

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <ctime>
 
+#include "common/ipc/running_request.h"
 #include "supervisor/launch/worker_entry.h"
 
 namespace pronghorn::supervisor {
@@ -18,8 +19,7 @@ std::string process_name(std::uint32_t slot) {
 
 std::string running_request(const WorkerRow& row, int pid) {
   if (row.pid.load() != static_cast<std::uint32_t>(pid) || row.running.active.load() == 0) return {};
-  const std::string client_id = text_of(row.running.client_id);
-  return line_of(row.running) + " id=" + (client_id.empty() ? to_string(row.running.id) : client_id);
+  return line_of(row.running) + " id=" + id_of(row.running);
 }
 
 void record_exit(SlotRow& slot, const std::string& reason, const std::string& request,

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "common/log.h"
+#include "worker/process/crash/stalled_request.h"
 #include "worker/process/descriptors.h"
 
 namespace pronghorn::worker {
@@ -83,7 +84,7 @@ void Heartbeat::tell_stall() noexcept {
   const std::string line = text_of(row_.stall.line);
   const bool known = row_.stall.id.number != 0;
   log_warning(fmt::format("the event loop was blocked for {} ms{}", lasted, known ? ", in " + line : ""),
-              {{"request", known ? to_string(row_.stall.id) : ""}});
+              {{"request", id_of_stalled(row_.stall)}});
 }
 
 void Heartbeat::beat() noexcept {

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <ctime>
 
+#include "common/ipc/running_request.h"
 #include "common/ipc/status/status_parts.h"
 #include "common/log_format.h"
 
@@ -26,7 +27,7 @@ json running_json(const RunningRequest& running) {
   const std::size_t blank = std::min(line.find(' '), line.size());
   return {{"method", line.substr(0, blank)},
           {"path", line.substr(std::min(blank + 1, line.size()))},
-          {"id", to_string(running.id)},
+          {"id", id_of(running)},
           {"since", since(seconds_since(running.started_ns.load() / 1'000'000))},
           {"for_ms", std::llround(seconds_since(running.started_ns.load() / 1'000'000) * 1000)}};
 }

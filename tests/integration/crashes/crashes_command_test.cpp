@@ -47,6 +47,15 @@ TEST_CASE("pronghorn crashes lists the reports and shows one", "[crash][report][
   CHECK(none.err.find("no crash report \"crash-of-nobody\"") != std::string::npos);
 }
 
+// It showed an id of our own, which was in no log.
+TEST_CASE("a crash is shown with the id that a trusted proxy has chosen", "[crash][report][commands]") {
+  ServerProcess server({.workers = 1, .arguments = {"--trusted-proxies", "127.0.0.1"}, .environment = kPlainSignals});
+  HttpConnection connection(server.address(), 15s);
+  CHECK(connection.request("POST", "/crash", {{"X-Request-Id", "proxy-7"}}).status == 500);
+  (void)wait_report(server, false);
+  CHECK(crashes_command(server, {"last"}).out.find("POST /crash id=proxy-7") != std::string::npos);
+}
+
 // A user without the right to read the directory was told that there are no reports.
 TEST_CASE("a directory of crash reports that cannot be read is not an empty one", "[crash][commands]") {
   const TempDir directory;

@@ -24,6 +24,28 @@ TEST_CASE("a blocked loop is counted, and logged with its request and stack", "[
   CHECK(server.log_lines("has been blocked for").size() == 1);
 }
 
+// They had an id of our own, which was in no other log.
+TEST_CASE("a blocked loop is told with the id that a trusted proxy has chosen", "[crash][stall]") {
+  const ServerProcess server({.workers = 1, .arguments = {"--trusted-proxies", "127.0.0.1"}});
+  CHECK(get(server.address(), "/block?ms=1000", {{"X-Request-Id", "proxy-7"}}).status == 200);
+  INFO(server.log());
+  CHECK(eventually(20s, [&] { return server.log_has("has been blocked"); }));
+  CHECK(server.log_lines("has been blocked for").at(0).find("request=proxy-7") != std::string::npos);
+  REQUIRE(eventually(5s, [&] { return server.log_has("the event loop was blocked for"); }));
+  CHECK(server.log_lines("the event loop was blocked for").at(0).find("request=proxy-7") != std::string::npos);
+}
+
+TEST_CASE("status names a running request by the id that a trusted proxy has chosen", "[stall][status]") {
+  const ServerProcess server(
+      {.workers = 2, .arguments = {"--trusted-proxies", "127.0.0.1", "--worker-timeout", "60s"}});
+  HttpConnection blocked(server.address(), 30s);
+  blocked.send_raw("GET /block?ms=3000 HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: proxy-7\r\n\r\n");
+  CHECK(eventually(20s, [&] {
+    const auto& all = server.control_command({"status", "--json"}).out;
+    return all.find("\"id\": \"proxy-7\"") != std::string::npos;
+  }));
+}
+
 // The supervisor requested its stack, as of a blocked worker, and named its functions.
 TEST_CASE("a worker whose static objects take long to destroy exits regularly, and is not blocked", "[stall]") {
   const ServerProcess server({.app = app_path("apps/slow_exit"), .workers = 2});
