@@ -42,9 +42,11 @@ std::string requests_table(const json& answer) {
   for (const json& request : at(answer, {"requests"})) {
     if (at(request, {"blocked_ms"}).is_null()) continue;
     const double waiting = number_of(at(request, {"waiting"}));
-    out += fmt::format("slot {} has been blocked for {:.1f}s: {:.0f} more {} in it, {} connections\n",
+    const double connections = number_of(at(request, {"connections"}));
+    out += fmt::format("slot {} has been blocked for {:.1f}s: {:.0f} more {} in it, {:.0f} {}\n",
                        text_of(at(request, {"slot"})), number_of(at(request, {"blocked_ms"})) / 1000, waiting,
-                       waiting == 1 ? "request waits" : "requests wait", text_of(at(request, {"connections"})));
+                       waiting == 1 ? "request waits" : "requests wait", connections,
+                       connections == 1 ? "connection" : "connections");
   }
   return out + socket_table(answer);
 }

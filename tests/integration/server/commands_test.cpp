@@ -440,6 +440,16 @@ TEST_CASE("pronghorn requests tells what a blocked worker executes, and what wai
   ::kill(worker, SIGKILL);
 }
 
+TEST_CASE("pronghorn requests counts what waits in a blocked worker", "[command]") {
+  const ServerProcess server({.workers = 1, .arguments = {"--overload", "off"}});
+  HttpConnection blocked(server.address());
+  blocked.send_raw("GET /block?ms=60000 HTTP/1.1\r\nHost: a\r\n\r\n");
+  std::string out;
+  CHECK(eventually(10s, [&] { return contains(out = server.control_command({"requests"}).out, "has been blocked"); }));
+  CHECK(contains(out, ": 0 more requests wait in it, 1 connection\n"));
+  ::kill(server.worker_pids().at(0), SIGKILL);
+}
+
 // It was the time since the loop's last turn, and one turn may execute many requests.
 TEST_CASE("pronghorn requests tells how long the request that runs has blocked its worker", "[command]") {
   const ServerProcess server({.workers = 1, .arguments = {"--overload", "off"}});
