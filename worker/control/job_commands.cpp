@@ -1,14 +1,20 @@
 #include "worker/control/job_commands.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <span>
+#include <stdexcept>
 #include <vector>
 
 #include "common/log_format.h"
 #include "common/text/json_text.h"
+#include "pronghorn/concurrent.h"
 #include "pronghorn/jobs.h"
+#include "pronghorn/redis.h"
 #include "pronghorn/timer.h"
 #include "worker/state/jobs/job_service.h"
 
@@ -22,6 +28,7 @@ constexpr std::size_t kMostText = 600;
 constexpr std::size_t kMostReason = 200;      // in a list
 constexpr std::size_t kMostChanged = 10'000;  // jobs of one name that one command changes
 constexpr std::size_t kMostListed = 10'000;
+constexpr std::size_t kAtOnce = 64;  // commands in one round trip; each may yield a result of 256 KiB
 
 struct Command {
   std::string action;
@@ -121,16 +128,26 @@ Task<void> stats(JobService& service, const Command& command, const Answer& answ
   }
 }
 
+// The ids from `begin` on whose commands are sent together: Redis may be far away.
+std::span<const std::string> batch_of(const std::vector<std::string>& ids, std::size_t begin) {
+  return std::span(ids).subspan(begin, std::min(kAtOnce, ids.size() - begin));
+}
+
 Task<void> list(JobService& service, const Command& command, const Answer& answer) {
   const std::vector<std::string> names = co_await names_of(service, command);
   for (const std::string& name : names) {
     const std::vector<std::string> ids =
         co_await service.ids(name, command.state.value_or(JobState::dead), command.count);
-    for (const std::string& id : ids) {
-      const auto job = co_await service.find(id);
-      if (!job) continue;  // it has ended meanwhile
-      std::string row = dump_json(facts_of(*job, kMostReason));
-      co_await answer.row(std::move(row));
+    for (std::size_t begin = 0; begin < ids.size(); begin += kAtOnce) {
+      std::vector<Task<std::optional<JobStatus>>> asked;
+      for (const std::string& id : batch_of(ids, begin)) asked.push_back(service.find(id));
+      Task<std::vector<std::optional<JobStatus>>> finding = when_all(std::move(asked));
+      const auto found = co_await std::move(finding);
+      for (const auto& job : found) {
+        if (!job) continue;  // it is forgotten meanwhile
+        std::string row = dump_json(facts_of(*job, kMostReason));
+        co_await answer.row(std::move(row));
+      }
     }
   }
 }
@@ -154,21 +171,37 @@ Task<void> show(JobService& service, const Command& command, const Answer& answe
   }
 }
 
-Task<bool> change(JobService& service, const Command& command, std::string id) {
-  return command.action == "retry" ? service.retry(std::move(id)) : service.drop(std::move(id));
+Task<void> change(JobService& service, const Command& command, const std::string& id, std::size_t& changed) {
+  Task<bool> changing = command.action == "retry" ? service.retry(id) : service.drop(id);
+  if (co_await std::move(changing)) ++changed;
+}
+
+Task<void> change_all(JobService& service, const Command& command, std::size_t& changed) {
+  const std::vector<std::string> names = co_await names_of(service, command);
+  for (const std::string& name : names) {
+    const std::vector<std::string> ids =
+        co_await service.ids(name, command.state.value_or(JobState::dead), kMostChanged);
+    for (std::size_t begin = 0; begin < ids.size(); begin += kAtOnce) {
+      std::vector<Task<void>> changes;
+      for (const std::string& id : batch_of(ids, begin)) changes.push_back(change(service, command, id, changed));
+      auto changing = when_all(std::move(changes));
+      co_await std::move(changing);
+    }
+  }
 }
 
 Task<void> change(JobService& service, const Command& command, const Answer& answer) {
   std::size_t changed = 0;
   if (!command.id.empty()) {
-    changed += co_await change(service, command, command.id) ? 1 : 0;
+    co_await change(service, command, command.id, changed);
     if (changed == 0) throw std::invalid_argument("no such job can be changed; jobs show ID says in which state it is");
   } else {
-    const std::vector<std::string> names = co_await names_of(service, command);
-    for (const std::string& name : names) {
-      const std::vector<std::string> ids =
-          co_await service.ids(name, command.state.value_or(JobState::dead), kMostChanged);
-      for (const std::string& id : ids) changed += co_await change(service, command, id) ? 1 : 0;
+    try {
+      co_await change_all(service, command, changed);
+    } catch (const RedisError& failed) {
+      if (changed == 0) throw;
+      throw std::runtime_error(
+          fmt::format("{}; {} job{} changed before that", failed.what(), changed, changed == 1 ? " was" : "s were"));
     }
   }
   std::string row = dump_json({{"changed", changed}});
