@@ -5,7 +5,8 @@ namespace pronghorn::worker {
 // Each algorithm returns what the script returns for it, and, if it allows the request, the function that counts it, the
 // number of permits that this takes, and for how many ms they count. A request that is refused leaves no trace. Every
 // key expires when it has no meaning any more, so a missing one is a fresh limit. If a state comes from the future, the
-// clock was set back.
+// clock was set back. It counts if it may be right within a window; else nobody knows since when it is wrong, and the
+// limit begins anew.
 const Script& limit_script() {
   static const Script script(R"lua(
 local time = redis.call('TIME')
@@ -18,7 +19,7 @@ end
 
 function algorithms.fixed(key, count, window, take)
   local used, left = tonumber(redis.call('GET', key)) or 0, redis.call('PTTL', key)
-  if left < 0 then used, left = 0, window end
+  if left < 0 or left > 2 * window then used, left = 0, window end
   if used >= count then return 0, 0, left end
   local n = granted(take, count - used)
   return 1, count - used - n, left, function()
@@ -37,7 +38,9 @@ function algorithms.sliding(key, count, window, take)
   local index, at = math.floor(now / window), math.floor(now)
   local last = tonumber(saved[1]) or index
   local current, previous = tonumber(saved[2]) or 0, tonumber(saved[3]) or 0
-  if index < last then
+  if last > index + 1 then
+    current, previous = 0, 0
+  elseif index < last then
     index, at = last, last * window
   elseif index == last + 1 then
     current, previous = 0, current
@@ -64,6 +67,7 @@ end
 function algorithms.bucket(key, count, window, take)
   local saved = redis.call('HMGET', key, 'tokens', 'at')
   local tokens, at = math.min(count, tonumber(saved[1]) or count), tonumber(saved[2]) or now
+  if at > now + window then tokens, at = count, now end
   if now > at then
     tokens, at = math.min(count, tokens + (now - at) * count / window), now
   end
@@ -81,7 +85,8 @@ end
 -- one window ahead. A hundredth of a millisecond is for rounding.
 function algorithms.gcra(key, count, window, take)
   local interval = window / count
-  local ahead = math.min(window, math.max(0, (tonumber(redis.call('GET', key)) or now) - now))
+  local ahead = math.max(0, (tonumber(redis.call('GET', key)) or now) - now)
+  ahead = ahead > 2 * window and 0 or math.min(window, ahead)
   if ahead + interval > window + 0.01 then return 0, 0, math.max(1, math.ceil(ahead + interval - window)) end
   local n = granted(take, (window - ahead + 0.01) / interval)
   ahead = ahead + n * interval

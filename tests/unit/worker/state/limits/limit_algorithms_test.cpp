@@ -107,7 +107,8 @@ TEST_CASE("GCRA allows a burst, then one request per interval", "[limit]") {
   CHECK(std::stol(redis.command({"PTTL", key})) > 3'000'000);
   unused_in(-1000);
   CHECK(allowed_of(worker, limit, 20) == 10);
-  unused_in(std::chrono::milliseconds(600min).count());  // the clock was set back: a window ahead at most
+  unused_in(std::chrono::milliseconds(110min).count());  // the clock was set back: a window ahead at most
+  CHECK(allowed_of(worker, limit, 1) == 0);
   CHECK(check(worker, limit).retry_after <= 360s);
 }
 
@@ -124,4 +125,24 @@ TEST_CASE("an allowed request learns when one more is allowed", "[limit]") {
       CHECK(decision.outcomes.at(0).reset > 300s);
     }
   }
+}
+
+// Every request was refused until the clock was where it had been.
+TEST_CASE("a limit does not refuse for hours after the clock of Redis was set back by hours", "[limit]") {
+  RedisProcess redis;
+  StateWorker worker(redis.url());
+  worker.ready();
+  const std::int64_t later = server_ms(redis) + std::chrono::milliseconds(3h).count();
+  const auto key = [](const std::string& algorithm) {
+    return "app:l:GET%20/limited:" + algorithm + "-60000:{192.0.2.1}";
+  };
+  const Limit limit = per_client(10, 1min);
+  redis.command({"SET", key("fixed"), "10", "PX", std::to_string(std::chrono::milliseconds(3h).count())});
+  CHECK(allowed_of(worker, limit, 20) == 10);
+  redis.command({"HSET", key("sliding"), "window", std::to_string(later / 60'000), "current", "10", "previous", "10"});
+  CHECK(allowed_of(worker, Limit(limit).sliding(), 20) >= 9);  // 9 if a window has just ended
+  redis.command({"HSET", key("bucket"), "tokens", "0", "at", std::to_string(later)});
+  CHECK(allowed_of(worker, Limit(limit).bucket(), 20) == 10);
+  redis.command({"SET", key("gcra"), std::to_string(later)});
+  CHECK(allowed_of(worker, Limit(limit).gcra(), 20) == 10);
 }
