@@ -103,7 +103,11 @@ int serve(const Invocation& invocation) {
     *was_blank = fresh.file_is_blank;
     return std::move(fresh.config);
   };
-  hooks.warnings = warnings_of(effective, kernel_limits());
+  hooks.warnings = [warnings = warnings_of(effective, kernel_limits()), file = effective.file] {
+    std::vector<std::string> all = warnings;
+    if (std::string warning = reload_warning(file); !warning.empty()) all.push_back(std::move(warning));
+    return all;
+  };
   return supervisor::run_supervisor(effective.config, hooks);
 }
 
@@ -124,7 +128,7 @@ int check(const Invocation& invocation) {
         table(lines));
   for (const std::string& warning : warnings_of(effective, kernel_limits())) print("\nwarning: " + warning + '\n');
   if (!invocation.parsed.has("--deep")) return 0;
-  return deep_check(effective.config, [&] { return list_routes(effective.config, invocation.setup); });
+  return deep_check(effective.config, effective.file, [&] { return list_routes(effective.config, invocation.setup); });
 }
 
 int routes(const Invocation& invocation) {

@@ -134,7 +134,12 @@ std::optional<TicketKeys> resumed_ticket_keys(const ResumeState& state) {
 
 bool can_read_tls_files(const Config& config) {
   const auto readable = [](const std::string& path) { return ::access(path.c_str(), R_OK) == 0; };
+  const auto staple_readable = [&readable](const std::string& certificate) {
+    const std::string staple = certificate + ".ocsp";
+    return ::access(staple.c_str(), F_OK) != 0 || readable(staple);
+  };
   return std::ranges::all_of(config.tls_certificate, readable) && std::ranges::all_of(config.tls_key, readable) &&
+         std::ranges::all_of(config.tls_certificate, staple_readable) &&
          (config.tls_client_ca.empty() || readable(config.tls_client_ca));
 }
 

@@ -125,7 +125,9 @@ int run_supervisor(const Config& wanted, const SupervisorHooks& hooks) {
     Ground ground =
         resume ? resumed_ground(std::move(*resume)) : fresh_ground(config, std::move(passed), std::move(tls));
     if (fresh) {  // of a server that starts: one that cannot says only why
-      for (const std::string& warning : hooks.warnings) log_warning(warning);
+      if (hooks.warnings) {
+        for (const std::string& warning : hooks.warnings()) log_warning(warning);
+      }
       warn_about_root();
     }
     return run_on_loop(ground, hooks);

@@ -26,6 +26,7 @@
 #include "server/commands/apart.h"
 #include "server/commands/redis_check.h"
 #include "server/options/values/values.h"
+#include "server/options/warnings.h"
 #include "supervisor/listen/address.h"
 #include "supervisor/listen/unix_socket.h"
 #include "supervisor/system/directories.h"
@@ -256,7 +257,7 @@ bool become_user(const Config& config, Report& report) {
 }  // namespace
 
 // In the order of a start: what root reads, or creates, comes before the change of the user.
-int deep_check(Config config, const std::function<int()>& load_application) {
+int deep_check(Config config, const std::string& file, const std::function<int()>& load_application) {
   std::fputc('\n', stdout);
   Report report;
   check_certificates(config, report);
@@ -264,6 +265,7 @@ int deep_check(Config config, const std::function<int()>& load_application) {
   const Problem new_runtime_dir = check_new_folder(config.runtime_dir);
   const Problem new_data_dir = check_new_folder(config.data_dir);
   if (!become_user(config, report)) return 2;
+  if (const std::string warning = reload_warning(file); !warning.empty()) fmt::print("warning {}\n", warning);
   for (const std::string& address : config.listen) report.add("listen " + address, check_listener(address, config));
   if (!config.admin.empty()) report.add("admin " + config.admin, check_listener(config.admin, config));
   report.add("log_file " + config.log_file, check_log(config.log_file));

@@ -2,10 +2,14 @@
 
 #include <fmt/format.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
 #include <fstream>
 
 #include "common/config/redis_url.h"
@@ -92,6 +96,15 @@ std::vector<std::string> warnings_of(const Effective& effective, const KernelLim
         fmt::format("{} has no effect: redis does not use TLS; write rediss in the place of redis in its URL", option));
   }
   return warnings;
+}
+
+std::string reload_warning(const std::string& file) {
+  if (file.empty() || ::access(file.c_str(), R_OK) == 0) return {};
+  const std::string why = std::strerror(errno);
+  return fmt::format(
+      "configuration file {}: the user that runs the server cannot read it ({}), so every reload will fail; let that "
+      "user or its group read the file and enter its folders",
+      printable(std::filesystem::absolute(file).native()), why);
 }
 
 std::string shown_setting(std::string_view key, std::string_view value) {

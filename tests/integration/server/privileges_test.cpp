@@ -250,6 +250,63 @@ TEST_CASE("a data_dir of another user is told at start, not at the first crash",
   CHECK(server.log_lines("crash reports cannot be written to data_dir").size() == 1);
 }
 
+// The start reads the file as root; only a reload found out, days later.
+TEST_CASE("a configuration file that only root can read is told at start, and by check --deep", "[privileges]") {
+  if (!can_change_user()) return;
+  const PublicCopy copy;
+  const std::string folder = copy.directory.path();
+  const std::string file = folder + "/shop.toml";
+  write_file(file, "workers = 1\n");
+  std::filesystem::permissions(file, std::filesystem::perms::owner_read);
+  const std::vector<std::string> options{"--config",      file,
+                                         "--user",        "nobody",
+                                         "--group",       "nogroup",
+                                         "--redis",       "none",
+                                         "--runtime-dir", folder + "/new/run",
+                                         "--data-dir",    folder + "/new/data"};
+  const std::string warning = "configuration file " + file + ": the user that runs the server cannot read it";
+  {
+    const ServerProcess server({.command = {folder + "/pronghorn", "serve", folder + "/hello.so"},
+                                .workers = 0,
+                                .redis = {},
+                                .arguments = options});
+    CHECK(server.log_lines(warning).size() == 1);
+  }
+  std::vector<std::string> check{folder + "/pronghorn", "check", "--deep", "--listen", "127.0.0.1:0"};
+  check.insert(check.end(), options.begin(), options.end());
+  const ProgramResult unreadable = run_program(check);
+  INFO(unreadable.all());
+  CHECK(unreadable.status == 0);
+  CHECK(unreadable.out.find("warning " + warning) != std::string::npos);
+
+  REQUIRE(::chmod(file.c_str(), 0644) == 0);
+  const ProgramResult readable = run_program(check);
+  INFO(readable.all());
+  CHECK(readable.status == 0);
+  CHECK(readable.out.find("warning configuration file") == std::string::npos);
+}
+
+// Its response from the authority was forgotten: the right to read was given up, and every reload failed.
+TEST_CASE("a server with --user reads a stapled response that only root can read at each reload", "[privileges][tls]") {
+  if (!can_change_user()) return;
+  const PublicCopy copy;
+  const std::string folder = copy.directory.path();
+  const TlsFiles files;
+  write_file(files.certificate + ".ocsp", "");
+  REQUIRE(::chmod((files.certificate + ".ocsp").c_str(), 0600) == 0);
+  for (const std::string& path : {files.certificate, files.key}) REQUIRE(::chmod(path.c_str(), 0644) == 0);
+  REQUIRE(::chmod(std::filesystem::path(files.certificate).parent_path().c_str(), 0755) == 0);
+  ServerOptions options = files.options({"--user", "nobody", "--group", "nogroup", "--runtime-dir", folder + "/new/run",
+                                         "--data-dir", folder + "/new/data"});
+  options.command = {folder + "/pronghorn", "serve", folder + "/hello.so"};
+  options.workers = 1;
+  const ServerProcess server(options);
+  const ProgramResult reload =
+      run_program({folder + "/pronghorn", "reload", "--wait", "--control", folder + "/new/run/control.sock"});
+  INFO(reload.all());
+  CHECK(reload.status == 0);
+}
+
 TEST_CASE("a user or group that does not exist is refused", "[privileges]") {
   const TempDir directory;
   for (const auto& [option, name] : {std::pair{"--user", "nobody-by-this-name"}, {"--group", "no-such-group"}}) {
