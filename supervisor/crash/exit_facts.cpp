@@ -17,6 +17,14 @@ std::string process_name(std::uint32_t slot) {
   return slot == kAdminSlot ? "the admin process" : "worker " + std::to_string(slot);
 }
 
+std::string slot_name(std::uint32_t slot) {
+  if (slot == kDistributorSlot) return "distributor";
+  if (is_job_slot(slot)) return "jobs" + std::to_string(slot - kFirstJobSlot);
+  return slot == kAdminSlot ? "admin" : std::to_string(slot);
+}
+
+LogField slot_field(std::uint32_t slot) { return {"slot", slot_name(slot), !is_worker_slot(slot)}; }
+
 std::string running_request(const WorkerRow& row, int pid) {
   if (row.pid.load() != static_cast<std::uint32_t>(pid) || row.running.active.load() == 0) return {};
   return line_of(row.running) + " id=" + id_of(row.running);

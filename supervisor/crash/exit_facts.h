@@ -5,6 +5,7 @@
 #include <string>
 
 #include "common/ipc/scoreboard.h"
+#include "common/log.h"
 
 namespace pronghorn::supervisor {
 
@@ -13,6 +14,10 @@ namespace pronghorn::supervisor {
 
 // "worker 3", "the distributor" or "the admin process", for log lines.
 [[nodiscard]] std::string process_name(std::uint32_t slot);
+
+// "3", "distributor", "admin" or "jobs0": the slot in log fields and crash reports.
+[[nodiscard]] std::string slot_name(std::uint32_t slot);
+[[nodiscard]] LogField slot_field(std::uint32_t slot);
 
 // The request that the worker is executing: "POST /crash id=…". Empty when it executes none, or when the row belongs to
 // another process.

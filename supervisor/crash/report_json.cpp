@@ -101,12 +101,6 @@ json memory_json(const EndedWorker& ended) {
           {"verdict", ended.verdict}};
 }
 
-std::string slot_name(std::uint32_t slot) {
-  if (slot == kDistributorSlot) return "distributor";
-  if (is_job_slot(slot)) return "jobs" + std::to_string(slot - kFirstJobSlot);
-  return slot == kAdminSlot ? "admin" : std::to_string(slot);
-}
-
 }  // namespace
 
 std::string describe_signal_code(int signal, int code) {

@@ -78,7 +78,7 @@ std::vector<RecycleFacts> Recycler::memory_users() const {
 }
 
 void Recycler::take(const RecyclingPolicy::Step& step, std::uint64_t now) {
-  const LogField fields[] = {{"slot", step.slot}, {"pid", step.pid}, {"reason", step.reason}};
+  const LogField fields[] = {slot_field(step.slot), {"pid", step.pid}, {"reason", step.reason}};
   const auto tell = [&](std::string_view how) {
     write_log(LogLevel::info,
               fmt::format("replacing {} (pid {}){}: {}", process_name(step.slot), step.pid, how, step.reason), fields,

@@ -43,7 +43,7 @@ CrashReporter::Written ExitExplainer::explain(const Ended& ended, bool quietly) 
   const std::string name = process_name(worker.slot);
   if (!exit.counts && ended.how.signal == 0 && ended.how.status == 0) {
     log_info(name + " has stopped",
-             {{"slot", worker.slot}, {"pid", worker.pid}, {"uptime_s", fmt::format("{:.1f}", uptime), false}});
+             {slot_field(worker.slot), {"pid", worker.pid}, {"uptime_s", fmt::format("{:.1f}", uptime), false}});
     return {};
   }
   const WorkerRow& row = board_.worker(worker.slot, worker.row);
@@ -68,9 +68,9 @@ CrashReporter::Written ExitExplainer::explain(const Ended& ended, bool quietly) 
     if (worker.slot != kAdminSlot) add(board_.slot(worker.slot)[Count::restarts]);
     line += "; " + restart_text(exit);
   }
-  const LogField fields[] = {{"slot", worker.slot}, {"pid", worker.pid},
-                             {"reason", reason},    {"uptime_s", fmt::format("{:.1f}", uptime), false},
-                             {"request", request},  {"report", report.path}};
+  const LogField fields[] = {slot_field(worker.slot), {"pid", worker.pid},
+                             {"reason", reason},      {"uptime_s", fmt::format("{:.1f}", uptime), false},
+                             {"request", request},    {"report", report.path}};
   const LogLevel level = quietly ? LogLevel::debug : unasked ? LogLevel::error : LogLevel::warning;
   write_log(level, line, fields, std::size(fields) - (report.path.empty() ? 1 : 0));
   return report;

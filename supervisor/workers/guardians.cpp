@@ -68,7 +68,7 @@ void Guardians::ended(int worker) {
   board_.slot(guardian.slot).unguarded_pid.store(static_cast<std::uint32_t>(worker));
   log_warning(fmt::format("the guardian of {} has ended: connections of this worker will not survive its death",
                           process_name(guardian.slot)),
-              {{"slot", guardian.slot}, {"pid", worker}});
+              {slot_field(guardian.slot), {"pid", worker}});
 }
 
 void Guardians::report(const Guardian& guardian) {
@@ -92,7 +92,8 @@ void Guardians::report(const Guardian& guardian) {
   if (guardian.ended_alone) {
     constexpr const char* kWhat = "its connections ended with it: its guardian had ended before";
     slot.last_exit_connections.set(kWhat);
-    log_warning(fmt::format("{} {}: {}", process_name(guardian.slot), guardian.end, kWhat), {{"slot", guardian.slot}});
+    log_warning(fmt::format("{} {}: {}", process_name(guardian.slot), guardian.end, kWhat),
+                {slot_field(guardian.slot)});
   }
   if (handed_over == 0 && closed == 0) return;
   std::string line = fmt::format("{} handed over", counted(handed_over, "connection"));
@@ -105,7 +106,7 @@ void Guardians::report(const Guardian& guardian) {
   if (sockets_refused != 0) line += fmt::format(", {} to be closed", counted(sockets_refused, "WebSocket"));
   if (closed != 0) line += fmt::format(", {} closed", closed);
   slot.last_exit_connections.set(line);
-  log_info(fmt::format("{} {}: {}", process_name(guardian.slot), guardian.end, line), {{"slot", guardian.slot}});
+  log_info(fmt::format("{} {}: {}", process_name(guardian.slot), guardian.end, line), {slot_field(guardian.slot)});
 }
 
 void Guardians::kill_all() noexcept {

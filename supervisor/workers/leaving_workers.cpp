@@ -18,7 +18,7 @@ bool retire_leaving(Workers& workers, Scoreboard& board) {
     const bool replaceable = is_worker_slot(worker.slot) || is_job_slot(worker.slot);
     if (!replaceable || worker.state != WorkerState::ready || !says_it_drains(worker, board)) continue;
     log_info(fmt::format("{} leaves because of a signal (SIGTERM): replacing it", process_name(worker.slot)),
-             {{"slot", worker.slot}, {"pid", worker.pid}});
+             {slot_field(worker.slot), {"pid", worker.pid}});
     add(board.slot(worker.slot)[Count::restarts]);
     workers.retire(worker.pid);
     any = true;

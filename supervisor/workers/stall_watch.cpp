@@ -77,7 +77,7 @@ void StallWatch::tell(const WorkerEntry& worker, const Watched& watched, bool an
   if (!answered) {  // stopped by a signal, or in an uninterruptible system call
     const std::string request = running_request(row, worker.pid);
     log_warning(fmt::format("{} has been blocked for {} ms and gives no stack", who, watched.lasted_ms + kAnswerMs),
-                {{"slot", worker.slot}, {"pid", worker.pid}, {"request", request}});
+                {slot_field(worker.slot), {"pid", worker.pid}, {"request", request}});
     return;
   }
   const std::string line = row.stall.id.number == 0 ? "" : ", in " + text_of(row.stall.line);
@@ -88,7 +88,7 @@ void StallWatch::tell(const WorkerEntry& worker, const Watched& watched, bool an
                   [message = fmt::format("{} has been blocked for {} ms{}", who, watched.lasted_ms, line),
                    slot = worker.slot, pid = worker.pid, id](const std::vector<Frame>& frames) {
                     log_warning(message,
-                                {{"slot", slot}, {"pid", pid}, {"request", id}, {"stack", describe_top(frames)}});
+                                {slot_field(slot), {"pid", pid}, {"request", id}, {"stack", describe_top(frames)}});
                   });
 }
 

@@ -65,7 +65,7 @@ void Watchdog::kill_due(std::uint64_t now) {
       log_warning(fmt::format("{} did not exit in time: killing it with {} and {} in flight", process_name(worker.slot),
                               counted(row[Count::connections].load(), "connection"),
                               counted(row[Count::in_flight].load(), "request")),
-                  {{"slot", worker.slot}, {"pid", worker.pid}, {"request", running_request(row, worker.pid)}});
+                  {slot_field(worker.slot), {"pid", worker.pid}, {"request", running_request(row, worker.pid)}});
     }
     children_.kill(worker.pid, SIGKILL);
   }
@@ -78,7 +78,7 @@ void Watchdog::abort(const WorkerEntry& worker, std::uint64_t now, std::string w
   const std::string request = running_request(board_.worker(worker.slot, worker.row), worker.pid);
   log_error(fmt::format("{} {}{}; killing it", process_name(worker.slot), why,
                         request.empty() ? "" : " while executing " + request),
-            {{"slot", worker.slot}, {"pid", worker.pid}});
+            {slot_field(worker.slot), {"pid", worker.pid}});
   if (WorkerHandle* handle = handles_.find(worker.pid); handle != nullptr && handle->failure.empty()) {
     handle->failure = "it " + why;
   }

@@ -58,7 +58,7 @@ void Workers::start_due(std::uint64_t now) {
       return callbacks_.on_cannot_start(fmt::format("{}: {}", name, started.error()));
     }
     log_error(fmt::format("cannot start {}: {}; trying again in {} ms", name, started.error(), delay.count()),
-              {{"slot", place->slot}});
+              {slot_field(place->slot)});
   }
 }
 
@@ -229,7 +229,7 @@ std::expected<int, std::string> Workers::start(Slots::Place place, const Launch&
     handles_.add(std::move(handle));
     publisher_.publish(place.slot, now);
     log_debug(process_name(place.slot) + " started",
-              {{"slot", place.slot}, {"pid", *pid}, {"generation", launch.generation}});
+              {slot_field(place.slot), {"pid", *pid}, {"generation", launch.generation}});
     return pid;
   } catch (const std::exception& error) {  // out of descriptors or memory: a later start can succeed
     return std::unexpected(error.what());
@@ -297,10 +297,10 @@ void Workers::on_ready(int pid) {
   const WorkerEntry ready = *worker;
   if (is_worker_slot(ready.slot)) start_verdict_.worker_ready();
   log_debug(process_name(ready.slot) + " is ready",
-            {{"slot", ready.slot}, {"pid", ready.pid}, {"boot_ms", ready.ready_ms - ready.started_ms}});
+            {slot_field(ready.slot), {"pid", ready.pid}, {"boot_ms", ready.ready_ms - ready.started_ms}});
   if (lost_since != 0) {
     log_info(fmt::format("{} is ready again after {} ms", process_name(ready.slot), ready.ready_ms - lost_since),
-             {{"slot", ready.slot}, {"pid", ready.pid}});
+             {slot_field(ready.slot), {"pid", ready.pid}});
   }
   callbacks_.on_ready(ready);
 }

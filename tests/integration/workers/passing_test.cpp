@@ -247,6 +247,10 @@ TEST_CASE("a distributor that is killed is replaced at once, and open connection
     CHECK(eventually(10s, [&] { return server.status().at("distributor").at("uptime_s") > 0.3; }));
   }
   CHECK(server.log_lines("restarting it ").size() == 3);
+  // Its slot once had a number there, which means nothing to whoever reads it.
+  for (const std::string& line : server.log_lines("the distributor (pid")) {
+    CHECK(line.find(" slot=distributor ") != std::string::npos);
+  }
   CHECK(server.status().at("totals").at("restarts") == 0);
 }
 
