@@ -50,7 +50,11 @@ std::optional<std::string> option_text(const toml::node& node) {
 }
 
 FileValue read_value(const toml::key& key, const toml::node& node) {
-  FileValue value{.key = std::string(key.str()), .values = {}, .problem = {}, .line = key.source().begin.line};
+  FileValue value{.key = std::string(key.str()),
+                  .values = {},
+                  .is_table = node.is_table() || node.is_array_of_tables(),
+                  .problem = {},
+                  .line = key.source().begin.line};
   if (const toml::array* array = node.as_array()) {
     for (const toml::node& element : *array) {
       const auto text = option_text(element);

@@ -10,6 +10,7 @@ namespace pronghorn::server {
 struct FileValue {
   std::string key;
   std::vector<std::string> values;  // a scalar as text, or the elements of an array
+  bool is_table = false;            // or a list of tables
   std::string problem;              // why no option accepts it ("it is a table"); empty if none
   unsigned line = 0;
 };

@@ -101,6 +101,18 @@ std::string config_path(const ConfigInputs& inputs) {
 
 using Wanted = std::function<bool(const std::string& option)>;
 
+[[noreturn]] void refuse_key(const FileValue& value, const std::string& source) {
+  if (!value.is_table) {
+    throw UsageError(
+        fmt::format("{}: unknown key {}{}", source, in_quotes(value.key), did_you_mean(value.key, option_names())));
+  }
+  const bool means_app = !closest(value.key, {"app", "application"}).empty();
+  throw UsageError(fmt::format("{}: unknown table {}; {}", source, in_quotes(value.key),
+                               means_app ? "did you mean [app]?"
+                                         : "options are keys at the top level, and the only table is [app], for the "
+                                           "application's settings"));
+}
+
 void apply_file(Effective& effective, const Wanted& wanted, bool strict) {
   if (effective.file.empty()) return;
   ConfigFile file = read_config_file(effective.file);
@@ -108,10 +120,7 @@ void apply_file(Effective& effective, const Wanted& wanted, bool strict) {
   for (const FileValue& value : file.values) {
     const std::string source = fmt::format("{}:{}", effective.file, value.line);
     const Option* option = find_option(value.key);
-    if (option == nullptr && strict) {
-      throw UsageError(
-          fmt::format("{}: unknown key {}{}", source, in_quotes(value.key), did_you_mean(value.key, option_names())));
-    }
+    if (option == nullptr && strict) refuse_key(value, source);
     if (option == nullptr || !wanted(option->name)) continue;
     const std::string place = fmt::format("{}: {}", source, value.key);
     if (!value.problem.empty()) throw UsageError(fmt::format("{}: {}", place, value.problem));

@@ -117,7 +117,12 @@ TEST_CASE("an unknown key is refused with its line and the one that was meant", 
   CHECK(refusal(with_file(file)) == file.path() + ":3: unknown key \"worker\"; did you mean \"workers\"?");
   const File table("[http]\nmax_body = 1\n");
   CHECK(refusal(with_file(table)).find(file.path().substr(0, 5)) == 0);
-  CHECK(refusal(with_file(table)).find("unknown key \"http\"") != std::string::npos);
+  CHECK(refusal(with_file(table)).find("unknown table \"http\"; options are keys at the top level") !=
+        std::string::npos);
+  for (const char* name : {"apps", "App", "application"}) {
+    const File misspelt(std::string("[") + name + "]\ngreeting = \"Hello\"\n");
+    CHECK(refusal(with_file(misspelt)) == misspelt.path() + ":1: unknown table \"" + name + "\"; did you mean [app]?");
+  }
 }
 
 TEST_CASE("an unknown variable is refused with the one that was meant", "[configuration]") {
