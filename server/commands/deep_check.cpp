@@ -158,7 +158,9 @@ Problem check_application(const Config& config, const std::function<int()>& load
     return load();
   });
   if (exit.finished) return exit.status == 0 ? "" : last_line(output);
-  return exit.signal == SIGALRM ? "it was not loaded within boot_timeout" : exit.how() + " while it was loaded";
+  if (exit.signal != SIGALRM) return exit.how() + " while it was loaded";
+  return fmt::format("it was not loaded within {:g} s (boot_timeout)",
+                     static_cast<double>(config.boot_timeout.count()) / 1e3);
 }
 
 Problem check_program(const std::string& program) {

@@ -1,5 +1,6 @@
 #include "supervisor/launch/app_check.h"
 
+#include <fmt/format.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -21,7 +22,10 @@ AppCheck::AppCheck(uv_loop_t* loop, Children& children, std::string program, int
       program_(std::move(program)),
       scoreboard_fd_(scoreboard_fd),
       limit_(loop, [this] {
-        if (reason_.empty()) reason_ = "the application was not loaded within boot_timeout";
+        if (reason_.empty()) {
+          reason_ = fmt::format("it was not loaded within {:g} s (boot_timeout)",
+                                static_cast<double>(boot_timeout_.count()) / 1e3);
+        }
         cancel();
       }) {}
 
@@ -32,7 +36,8 @@ void AppCheck::start(const Config& config, std::uint32_t generation, Done done) 
   reason_ = spawn(config, generation);
   // `done` is never called from within start().
   if (!reason_.empty()) return limit_.start(Milliseconds(0));
-  if (config.boot_timeout.count() > 0) limit_.start(config.boot_timeout);
+  boot_timeout_ = config.boot_timeout;
+  if (boot_timeout_.count() > 0) limit_.start(boot_timeout_);
 }
 
 std::string AppCheck::spawn(const Config& config, std::uint32_t generation) {

@@ -42,6 +42,7 @@ class AppCheck {
   std::string reason_;
   bool loads_ = false;       // the process has said so
   bool is_of_logs_ = false;  // `reason_` is about the logs, not about the application
+  Milliseconds boot_timeout_{0};
   Timer limit_;
 };
 

@@ -344,7 +344,7 @@ TEST_CASE("pronghorn check --deep finds what would fail at the start", "[command
   const ProgramResult endless =
       check({app_path("apps/hangs_at_load"), "--listen", "127.0.0.1:0", "--boot-timeout", "1s"});
   CHECK(endless.status == 3);
-  CHECK(contains(endless.out, "it was not loaded within boot_timeout"));
+  CHECK(contains(endless.out, "it was not loaded within 1 s (boot_timeout)"));
 }
 
 TEST_CASE("pronghorn check shows settings of the application, and masks secrets", "[command]") {
