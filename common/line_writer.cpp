@@ -41,8 +41,7 @@ LineWriter::LineWriter(std::string path, int standard_fd)
     : path_(std::move(path)), standard_fd_(standard_fd), target_(open_target(path_, standard_fd_)) {}
 
 LineWriter::~LineWriter() {
-  retry_ms_ = 0;
-  flush();
+  flush_now();
   close();
 }
 
@@ -75,6 +74,7 @@ void LineWriter::add(std::string_view lines) noexcept {
       sent_ = 0;
     }
     buffer_ += lines;
+    waiting_ += lines_in(lines);
   } catch (...) {  // out of memory
     dropped_ += lines_in(lines);
   }
@@ -99,10 +99,17 @@ void LineWriter::flush() noexcept {
     }
     if (written > 0) wrote_part(static_cast<std::size_t>(written));
     retry_ms_ = now_ms() + kRetryMs;
+    waiting_ = lines_in(std::string_view(buffer_).substr(sent_));
     return;
   }
   buffer_.clear();
   sent_ = 0;
+  waiting_ = 0;
+}
+
+void LineWriter::flush_now() noexcept {
+  retry_ms_ = 0;
+  flush();
 }
 
 // A file takes everything at once. To a pipe or socket, at most PIPE_BUF bytes go in one piece (pipe(7)): so many whole
@@ -156,12 +163,10 @@ void LineWriter::drop_pending() noexcept { dropped_ += lines_in(std::string_view
 void LineWriter::reopen() {
   if (path_ == "-") return;
   const Target fresh = open_target(path_, standard_fd_);
-  retry_ms_ = 0;
-  flush();
+  flush_now();
   close();
   target_ = fresh;
-  retry_ms_ = 0;
-  flush();
+  flush_now();
 }
 
 }  // namespace pronghorn

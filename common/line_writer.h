@@ -29,6 +29,8 @@ class LineWriter {
   // Writes as much as the destination takes now. Call it again, later, while there are lines pending().
   void flush() noexcept;
   [[nodiscard]] bool pending() const noexcept { return sent_ < buffer_.size(); }
+  // Does not wait for the time of the next attempt: for the end of the process.
+  void flush_now() noexcept;
 
   // True if the destination has taken all lines so far, or takes lines again after it did not.
   [[nodiscard]] bool accepts() const noexcept { return !pending() && !abandoned_; }
@@ -40,6 +42,8 @@ class LineWriter {
 
   // Lines that were dropped, ever.
   [[nodiscard]] std::uint64_t dropped() const noexcept { return dropped_; }
+  // Lines that the destination has not taken so far.
+  [[nodiscard]] std::uint64_t waiting() const noexcept { return waiting_; }
 
  private:
   enum class Kind : std::uint8_t { file, stream, socket };
@@ -65,6 +69,7 @@ class LineWriter {
   std::size_t sent_ = 0;        // bytes at the front of the buffer that are written
   std::uint64_t retry_ms_ = 0;  // no attempt before this moment
   std::uint64_t dropped_ = 0;
+  std::uint64_t waiting_ = 0;
   bool abandoned_ = false;  // the last lines had no reader
 };
 

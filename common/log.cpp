@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <memory>
 #include <mutex>
@@ -24,31 +25,38 @@ namespace {
 // spdlog's own sinks block, and tear lines that several processes write to one file; LineWriter does neither.
 class LineSink final : public spdlog::sinks::base_sink<std::mutex> {
  public:
-  // The drops of the writer that was used so far stay counted.
+  // What the writer that was used so far has dropped, or does not get rid of now, is counted.
   void replace(std::unique_ptr<LineWriter> writer) noexcept {
     const std::lock_guard lock(mutex_);
-    dropped_before_ += writer_->dropped();
+    writer_->flush_now();
+    dropped_before_ += writer_->dropped() + writer_->waiting();
     writer_ = std::move(writer);
   }
   void reopen() {
     const std::lock_guard lock(mutex_);
     writer_->reopen();
+    tell_unwritten();
   }
   [[nodiscard]] std::string path() {
     const std::lock_guard lock(mutex_);
     return writer_->path();
   }
-  void copy_to(LogRing* ring) noexcept {
+  void copy_to(LogRing* ring, std::atomic<std::uint64_t>* unwritten) noexcept {
     const std::lock_guard lock(mutex_);
     ring_ = ring;
+    unwritten_ = unwritten;
   }
   void flush_pending() noexcept {
     const std::lock_guard lock(mutex_);
     writer_->flush();
+    tell_unwritten();
   }
-  [[nodiscard]] std::uint64_t dropped() noexcept {
+  [[nodiscard]] std::uint64_t take_dropped() noexcept {
     const std::lock_guard lock(mutex_);
-    return dropped_before_ + writer_->dropped();
+    const std::uint64_t all = dropped_before_ + writer_->dropped();
+    const std::uint64_t dropped = all - std::exchange(taken_, all);
+    tell_unwritten();
+    return dropped;
   }
   // Lines dropped since the last call, once the destination takes lines again; until then 0.
   [[nodiscard]] std::uint64_t take_unreported_drops() noexcept {
@@ -64,13 +72,21 @@ class LineSink final : public spdlog::sinks::base_sink<std::mutex> {
     if (ring_ != nullptr) ring_->append(text);
     writer_->add(text);
     writer_->flush();
+    tell_unwritten();
   }
   void flush_() override {}
 
  private:
+  void tell_unwritten() noexcept {
+    if (unwritten_ == nullptr) return;
+    unwritten_->store(writer_->waiting() + dropped_before_ + writer_->dropped() - taken_, std::memory_order_relaxed);
+  }
+
   std::unique_ptr<LineWriter> writer_ = std::make_unique<LineWriter>("-", STDERR_FILENO);
   LogRing* ring_ = nullptr;
+  std::atomic<std::uint64_t>* unwritten_ = nullptr;
   std::uint64_t dropped_before_ = 0;
+  std::uint64_t taken_ = 0;
   std::uint64_t reported_ = 0;
 };
 
@@ -163,7 +179,9 @@ void open_log(const LogOptions& options) {
   if (!options.process.empty()) log.process = options.process;
 }
 
-void copy_log_to(LogRing* ring) noexcept { the_log().sink->copy_to(ring); }
+void copy_log_to(LogRing* ring, std::atomic<std::uint64_t>* unwritten) noexcept {
+  the_log().sink->copy_to(ring, unwritten);
+}
 
 void reopen_log() noexcept {
   try {
@@ -186,7 +204,7 @@ void change_log_level(const std::string& name) {
 
 void flush_log() noexcept { the_log().sink->flush_pending(); }
 
-std::uint64_t dropped_log_lines() noexcept { return the_log().sink->dropped(); }
+std::uint64_t take_dropped_log_lines() noexcept { return the_log().sink->take_dropped(); }
 
 void write_log(LogLevel level, std::string_view message, const LogField* fields, std::size_t count) noexcept {
   try {

@@ -6,6 +6,7 @@
 // forge a line.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
@@ -44,8 +45,10 @@ struct LogOptions {
 // Throws std::runtime_error if an option is unknown or the file cannot be opened. Before the first call, lines go to
 // standard error as text.
 void open_log(const LogOptions& options);
-// From now on copies every line to `ring`, even if the file cannot be written; null ends that. Must outlive its use.
-void copy_log_to(LogRing* ring) noexcept;
+// From now on copies every line to `ring`, even if the file cannot be written; null ends that. `unwritten`: holds the
+// number of lines that would be lost uncounted if the process ended now; null: nobody counts. Both must outlive their
+// use.
+void copy_log_to(LogRing* ring, std::atomic<std::uint64_t>* unwritten = nullptr) noexcept;
 // After a rotation: opens the file again by its name. If that fails, logs an error and keeps the old one.
 void reopen_log() noexcept;
 // Changes the level while the process runs. Throws std::runtime_error if it is unknown.
@@ -55,8 +58,8 @@ void change_log_level(const std::string& name);
 
 // Writes buffered lines, if the destination now accepts them. Call it a few times per second.
 void flush_log() noexcept;
-// Lines that this process has dropped, ever.
-[[nodiscard]] std::uint64_t dropped_log_lines() noexcept;
+// Lines that this process has dropped since the last call.
+[[nodiscard]] std::uint64_t take_dropped_log_lines() noexcept;
 
 void write_log(LogLevel level, std::string_view message, const LogField* fields, std::size_t count) noexcept;
 inline void write_log(LogLevel level, std::string_view message, std::initializer_list<LogField> fields = {}) noexcept {

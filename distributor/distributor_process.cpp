@@ -95,7 +95,7 @@ int distribute(const Handover& handover) {
   Scoreboard board = Scoreboard::attach(kScoreboardFd);
   WorkerRow& row = board.worker(handover.slot, handover.row);
   take_row(row);
-  copy_log_to(&row.log);
+  copy_log_to(&row.log, &row.unwritten_log_lines);
   worker::record_modules(row.modules);
   worker::install_crash_handler(row);
   uv_loop_t loop{};

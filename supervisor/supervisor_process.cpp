@@ -304,8 +304,7 @@ void SupervisorProcess::tick() {
                     *path));
   }
   flush_log();
-  const std::uint64_t dropped = dropped_log_lines();
-  add(ground_.board.server()[Count::log_lines_dropped], dropped - std::exchange(counted_drops_, dropped));
+  add(ground_.board.server()[Count::log_lines_dropped], take_dropped_log_lines());
   if (announced_ && !stopping()) report_.keep_listeners();
   manager_.flush();
   if (announced_ && phase_ == Phase::running) {

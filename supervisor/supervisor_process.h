@@ -103,9 +103,8 @@ class SupervisorProcess {
   Ground& ground_;
   Phase phase_ = Phase::starting;
   int status_ = 0;
-  bool announced_ = false;           // every slot has had a ready worker, and the distributor was
-  std::string log_level_;            // set while the server runs; empty: that of the configuration
-  std::uint64_t counted_drops_ = 0;  // of log lines, in the scoreboard
+  bool announced_ = false;  // every slot has had a ready worker, and the distributor was
+  std::string log_level_;   // set while the server runs; empty: that of the configuration
   std::uint64_t began_ms_;
 
   ServiceManager manager_;

@@ -77,7 +77,7 @@ int WorkerProcess::run() {
   take_row(row_);
   row_.redis_since_at.store(redis_up_since(board_, config_));
   row_.incarnation.set(name_this_process());
-  copy_log_to(&row_.log);
+  copy_log_to(&row_.log, &row_.unwritten_log_lines);
   record_modules(row_.modules);
   install_crash_handler(row_);
   if (survival_) blame_requests_in(&survival_->ledger());

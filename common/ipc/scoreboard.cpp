@@ -69,6 +69,7 @@ void clear_gauges(WorkerRow& row) noexcept {
     if (is_gauge(kCounterFacts[i].kind)) row.counters.values[i].store(0);
   }
   row.overloaded_since_at.store(0);
+  add(row[Count::log_lines_dropped], row.unwritten_log_lines.exchange(0) + row.unwritten_access_lines.exchange(0));
 }
 
 void take_row(WorkerRow& row) noexcept {

@@ -245,6 +245,11 @@ struct alignas(64) WorkerRow {
   ModuleTable modules;
   LogRing log;
 
+  // Lines that the log and the access log have not taken and Count::log_lines_dropped does not include. When the worker
+  // ends they are lost, and the supervisor counts them.
+  Counter unwritten_log_lines;
+  Counter unwritten_access_lines;
+
   [[nodiscard]] Counter& operator[](Count count) noexcept { return counters[count]; }
   [[nodiscard]] const Counter& operator[](Count count) const noexcept { return counters[count]; }
 };
@@ -388,7 +393,7 @@ class Scoreboard {
 // Worker: makes the row its own: pid, phase booting, gauges to zero.
 void take_row(WorkerRow& row) noexcept;
 
-// Zeroes the gauges. Called by the worker that takes the row, and by the supervisor once the row's worker is dead.
+// Zeroes the gauges, and counts the log lines that were not written as dropped. Called by the worker that takes the row, and by the supervisor once the row's worker is dead.
 void clear_gauges(WorkerRow& row) noexcept;
 
 // When the worker's loop turned last, or went on to another request: one turn may execute hundreds. Any process.

@@ -61,7 +61,7 @@ struct HttpContext {
         handler(request_handler),
         state(services),
         row(scoreboard_row),
-        access_log(config),
+        access_log(config, &scoreboard_row.unwritten_access_lines),
         admission(config.overload == "on") {}
 
   const HttpLimits& limits;

@@ -106,8 +106,7 @@ void Heartbeat::beat() noexcept {
 // Figures of the process as a whole.
 void Heartbeat::record_process() noexcept {
   flush_log();
-  const std::uint64_t dropped = dropped_log_lines();
-  add(row_[Count::log_lines_dropped], dropped - std::exchange(counted_drops_, dropped));
+  add(row_[Count::log_lines_dropped], take_dropped_log_lines());
   row_[Count::open_descriptors].store(open_descriptors(), std::memory_order_relaxed);
   row_[Count::descriptor_limit].store(descriptor_limit(), std::memory_order_relaxed);
 }

@@ -45,7 +45,6 @@ class Heartbeat {
   std::uint64_t period_ms_;
   std::uint64_t due_ms_;
   std::uint64_t counted_idle_us_ = 0;
-  std::uint64_t counted_drops_ = 0;
   std::uint64_t worst_lag_us_ = 0;  // of the current second
   std::uint64_t second_began_ms_ = 0;
   std::uint64_t stall_ms_;         // 0: stalls are not counted

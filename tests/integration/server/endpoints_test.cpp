@@ -1,6 +1,12 @@
 // The server's own endpoints: /health, /ready, /status, /metrics.
+#include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <array>
+
+#include "common/fd.h"
 #include "support/catch.h"
 #include "support/processes/redis_process.h"
 #include "support/processes/server_process.h"
@@ -197,4 +203,42 @@ TEST_CASE("an access log into a pipe that nobody reads stops nothing and counts 
   for (int i = 0; i < 500; ++i) REQUIRE(client.get(target).status == 200);
   CHECK(eventually(5s, [&] { return server.status().at("totals").at("log_lines_dropped").get<int>() > 0; }));
   CHECK(server.status().at("totals").at("restarts") == 0);
+}
+
+// What waited in the buffer of a worker that ended was in no file and in no figure.
+TEST_CASE("every line of the access log is in the log or counted as dropped, however its worker ends", "[status]") {
+  const TempDir directory;
+  const std::string fifo = directory / "fifo";
+  REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
+  const pronghorn::Fd reader(::open(fifo.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  const ServerProcess server({.workers = 1, .arguments = {"--access-log", fifo}});
+  const std::string target = "/hello?" + std::string(1'000, 'x');
+  HttpConnection client(server.address());
+  constexpr int kRequests = 100;  // the pipe takes about 60 of their lines
+  const auto ask = [&] {
+    for (int i = 0; i < kRequests; ++i) REQUIRE(client.get(target).status == 200);
+  };
+  const auto written = [&] {
+    std::string text;
+    std::array<char, 65'536> bytes{};
+    for (ssize_t count = 0; (count = ::read(reader.get(), bytes.data(), bytes.size())) > 0;)
+      text.append(bytes.data(), static_cast<std::size_t>(count));
+    std::size_t lines = 0;
+    for (std::size_t at = 0; (at = text.find(target, at)) != std::string::npos; ++at) ++lines;
+    return static_cast<int>(lines);
+  };
+  // Not over HTTP, which would add lines.
+  const auto status = [&] { return nlohmann::json::parse(server.control_command({"status", "--json"}).out); };
+  const auto dropped = [&] { return status().at("totals").at("log_lines_dropped").get<int>(); };
+
+  ask();
+  REQUIRE(::kill(status().at("workers").at(0).at("pid").get<pid_t>(), SIGKILL) == 0);
+  CHECK(eventually(10s, [&] { return dropped() > 0; }));
+  const int lost_by_kill = dropped();
+  CHECK(written() + lost_by_kill == kRequests);
+
+  ask();
+  REQUIRE(server.control_command({"reload", "--wait"}).status == 0);
+  CHECK(eventually(10s, [&] { return dropped() > lost_by_kill; }));
+  CHECK(written() + dropped() - lost_by_kill == kRequests);
 }

@@ -173,8 +173,9 @@ void append_pattern(std::string& out, const std::vector<AccessLogPiece>& pattern
 
 }  // namespace
 
-AccessLog::AccessLog(const Config& config)
+AccessLog::AccessLog(const Config& config, std::atomic<std::uint64_t>* unwritten)
     : path_(config.access_log),
+      unwritten_(unwritten),
       slow_us_(config.slow_request.count() == 0 ? UINT64_MAX
                                                 : static_cast<std::uint64_t>(config.slow_request.count()) * 1000),
       long_us_(std::min(slow_us_, kLongUs)) {
@@ -191,6 +192,14 @@ AccessLog::AccessLog(const Config& config)
   } catch (const std::system_error& error) {
     throw std::runtime_error(fmt::format("access_log {}: {}", path_, error.code().message()));
   }
+}
+
+AccessLog::~AccessLog() {
+  if (!writer_) return;
+  writer_->add(lines_);
+  writer_->flush_now();
+  lines_.clear();
+  tell_unwritten();
 }
 
 void AccessLog::add(Exchange& exchange, int status, std::uint64_t bytes, std::uint64_t microseconds) {
@@ -220,6 +229,8 @@ void AccessLog::add(Exchange& exchange, int status, std::uint64_t bytes, std::ui
       break;
   }
   lines_ += '\n';
+  ++gathered_;
+  tell_unwritten();
 }
 
 void AccessLog::warn_slow(Exchange& exchange, int status, std::uint64_t microseconds) {
@@ -237,6 +248,7 @@ void AccessLog::write() noexcept {
     writer_->flush();
   }
   lines_.clear();
+  tell_unwritten();
   if (!writer_ || !writer_->accepts() || writer_->dropped() == reported_) return;
   log_warning("access log lines were dropped: their destination did not accept them in time",
               {{"lines", writer_->dropped() - std::exchange(reported_, writer_->dropped())}, {"file", path_}});
@@ -244,7 +256,15 @@ void AccessLog::write() noexcept {
 
 std::uint64_t AccessLog::take_dropped() noexcept {
   const std::uint64_t all = writer_ ? writer_->dropped() : 0;
-  return all - std::exchange(taken_, all);
+  const std::uint64_t dropped = all - std::exchange(taken_, all);
+  tell_unwritten();
+  return dropped;
+}
+
+void AccessLog::tell_unwritten() noexcept {
+  if (lines_.empty()) gathered_ = 0;
+  if (unwritten_ == nullptr || !writer_) return;
+  unwritten_->store(gathered_ + writer_->waiting() + writer_->dropped() - taken_, std::memory_order_relaxed);
 }
 
 void AccessLog::reopen() noexcept {

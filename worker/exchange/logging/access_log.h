@@ -4,6 +4,7 @@
 //          (common/line_writer.h).
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -35,7 +36,11 @@ class AccessLog {
  public:
   // Throws std::runtime_error if the file of config.access_log cannot be opened, std::invalid_argument if the format is
   // invalid.
-  explicit AccessLog(const Config& config);
+  // `unwritten`: where the lines are counted that would be lost if the process ended now; null: nowhere.
+  explicit AccessLog(const Config& config, std::atomic<std::uint64_t>* unwritten = nullptr);
+  AccessLog(const AccessLog&) = delete;
+  AccessLog& operator=(const AccessLog&) = delete;
+  ~AccessLog();
 
   [[nodiscard]] bool enabled() const noexcept { return writer_.has_value(); }
   // `bytes` is the size of the response with its head.
@@ -61,15 +66,18 @@ class AccessLog {
  private:
   enum class Format : std::uint8_t { text, json, pattern };
   void write() noexcept;
+  void tell_unwritten() noexcept;
   static void warn_slow(Exchange& exchange, int status, std::uint64_t microseconds);
 
   std::string path_;
+  std::atomic<std::uint64_t>* unwritten_;
   std::uint64_t slow_us_;
   std::uint64_t long_us_;
   Format format_ = Format::text;
   std::vector<AccessLogPiece> pattern_;
   std::optional<LineWriter> writer_;
   std::string lines_;
+  std::uint64_t gathered_ = 0;  // in lines_
   AccessLogTime time_;
   std::uint64_t reported_ = 0;  // of the dropped lines, in the log
   std::uint64_t taken_ = 0;     // of the dropped lines, by take_dropped()

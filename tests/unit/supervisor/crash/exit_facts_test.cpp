@@ -47,6 +47,28 @@ TEST_CASE("a dead worker's gauges go to zero and its counters stay", "[superviso
   CHECK(row.pid.load() == 0);
 }
 
+TEST_CASE("log lines that a dead worker has not written are counted as dropped, once", "[supervisor]") {
+  auto board = Scoreboard::create();
+  WorkerRow& row = board.worker(0, 0);
+  row.pid.store(100);
+  row[Count::log_lines_dropped].store(7);
+  row.unwritten_log_lines.store(20);
+  row.unwritten_access_lines.store(300);
+  release_row(row, 100);
+  CHECK(row[Count::log_lines_dropped].load() == 327);
+  take_row(row);  // the next worker
+  CHECK(row[Count::log_lines_dropped].load() == 327);
+}
+
+TEST_CASE("a slot that is no worker's has a name in log lines", "[supervisor]") {
+  CHECK(slot_field(3).value == "3");
+  CHECK_FALSE(slot_field(3).is_text);
+  CHECK(slot_field(kDistributorSlot).value == "distributor");
+  CHECK(slot_field(kDistributorSlot).is_text);
+  CHECK(slot_field(kAdminSlot).value == "admin");
+  CHECK(slot_field(kFirstJobSlot + 1).value == "jobs1");
+}
+
 TEST_CASE("an exit is named by its status or its signal", "[supervisor]") {
   CHECK(describe(ChildExit{1, 3, 0}) == "exit status 3");
   CHECK(describe(ChildExit{1, 0, 11}) == "signal 11 (SIGSEGV)");
