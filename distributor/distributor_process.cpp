@@ -23,6 +23,7 @@
 #include "worker/process/crash/modules.h"
 #include "worker/process/heartbeat.h"
 #include "worker/process/orphan_guard.h"
+#include "worker/process/process_log.h"
 
 namespace pronghorn::distributor {
 namespace {
@@ -117,7 +118,7 @@ int run_distributor() {
   const Handover handover = read_handover();
   if (!worker::die_with_supervisor(handover.supervisor_pid, kOrphanGrace + 1s)) return 1;
   try {
-    open_log({handover.config.log_format, handover.config.log_level, handover.config.log_file, "distributor"});
+    worker::open_process_log(handover.config, "distributor");
     return distribute(handover);
   } catch (const std::exception& error) {
     log_error("the distributor cannot run: it exits", {{"error", error.what()}});

@@ -12,6 +12,7 @@
 #include "worker/process/child_programs.h"
 #include "worker/process/oom_choice.h"
 #include "worker/process/orphan_guard.h"
+#include "worker/process/process_log.h"
 #include "worker/process/standard_output.h"
 #include "worker/worker_process.h"
 
@@ -36,7 +37,7 @@ int run_worker(void (*setup)(App&)) {
   Handover handover = read_handover();
   if (!die_with_supervisor(handover.supervisor_pid, kOrphanLimit)) return 1;
   try {
-    open_log({handover.config.log_format, handover.config.log_level, handover.config.log_file, process_name(handover)});
+    open_process_log(handover.config, process_name(handover));
     // Never destroyed: signal handlers write to both while the application's static objects are destroyed.
     static Scoreboard& board = *new Scoreboard(Scoreboard::attach(kScoreboardFd));
     Survival* const survival = handover.admin || is_job_slot(handover.slot)

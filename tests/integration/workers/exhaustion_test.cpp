@@ -91,6 +91,26 @@ TEST_CASE("logs that cannot be written cost their lines, and nothing else", "[ch
   CHECK_FALSE(server.log_has("signal 9"));  // it has not been written, so the log was full
 }
 
+// Workers that were replaced could not start any more, until none was left.
+TEST_CASE("logs that can no longer be opened do not keep workers from being replaced", "[chaos]") {
+  const ServerProcess server(
+      {.command = {"/bin/sh", "-c", "ln -s log server.log; exec \"$0\" \"$@\"", program_path(), "serve",
+                   app_path("demo")},
+       .workers = 2,
+       .arguments = {"--log-file", "server.log", "--access-log", "access.log", "--balance", "round-robin"}});
+  for (const char* name : {"server.log", "access.log"}) {
+    std::filesystem::remove(server.file(name));
+    std::filesystem::create_directory(server.file(name));
+  }
+  for (const pid_t worker : server.worker_pids()) REQUIRE(::kill(worker, SIGKILL) == 0);
+  REQUIRE(eventually(10s, [&] { return server.log_lines("is ready again").size() == 2; }));
+  REQUIRE(::kill(server.status().at("distributor").at("pid").get<pid_t>(), SIGKILL) == 0);
+  CHECK(eventually(10s, [&] { return server.log_lines("is ready again").size() == 3; }));
+  CHECK(get(server.address(), "/hello").status == 200);
+  CHECK(server.log_lines("the log cannot be opened: logging to standard error").size() == 3);
+  CHECK(server.log_lines("the access log cannot be opened: writing to standard output").size() == 2);
+}
+
 // SIGXFSZ ended each worker anew.
 TEST_CASE("a log that has reached the limit of file sizes costs its lines, and nothing else", "[chaos]") {
   constexpr const char* kLimited = R"(truncate -s 2147483648 full.log; ulimit -f 4194304; exec "$0" "$@")";  // 2 GiB

@@ -190,7 +190,11 @@ AccessLog::AccessLog(const Config& config, std::atomic<std::uint64_t>* unwritten
   try {
     writer_.emplace(path_, STDOUT_FILENO);
   } catch (const std::system_error& error) {
-    throw std::runtime_error(fmt::format("access_log {}: {}", path_, error.code().message()));
+    const std::string reason = error.code().message();
+    if (unwritten_ == nullptr) throw std::runtime_error(fmt::format("access_log {}: {}", path_, reason));
+    log_error("the access log cannot be opened: writing to standard output; reload when the file can be written",
+              {{"file", path_}, {"reason", reason}});
+    writer_.emplace("-", STDOUT_FILENO);
   }
 }
 

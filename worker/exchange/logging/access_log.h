@@ -34,9 +34,9 @@ struct AccessLogTime {
 // Context: loop thread.
 class AccessLog {
  public:
-  // Throws std::runtime_error if the file of config.access_log cannot be opened, std::invalid_argument if the format is
-  // invalid.
-  // `unwritten`: where the lines are counted that would be lost if the process ended now; null: nowhere.
+  // `unwritten`: counts the lines that would be lost if the process ended now; null: this process only tries the log, and
+  // a file that cannot be opened throws std::runtime_error. (A worker must serve all the same: its lines then go to
+  // standard output.) Throws std::invalid_argument if the format is invalid.
   explicit AccessLog(const Config& config, std::atomic<std::uint64_t>* unwritten = nullptr);
   AccessLog(const AccessLog&) = delete;
   AccessLog& operator=(const AccessLog&) = delete;
