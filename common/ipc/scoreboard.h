@@ -393,7 +393,8 @@ class Scoreboard {
 // Worker: makes the row its own: pid, phase booting, gauges to zero.
 void take_row(WorkerRow& row) noexcept;
 
-// Zeroes the gauges, and counts the log lines that were not written as dropped. Called by the worker that takes the row, and by the supervisor once the row's worker is dead.
+// Zeroes the gauges, and counts the log lines that were not written as dropped. Called by the worker that takes the
+// row, and by the supervisor once the row's worker is dead.
 void clear_gauges(WorkerRow& row) noexcept;
 
 // When the worker's loop turned last, or went on to another request: one turn may execute hundreds. Any process.

@@ -19,7 +19,8 @@ struct KernelLimits {
 // One line each: what will happen, why, and what to do.
 [[nodiscard]] std::vector<std::string> warnings_of(const Effective& effective, const KernelLimits& limits);
 
-// A warning if this process cannot read the configuration file again, as a reload does; else empty. `file` may be empty.
+// A warning if this process cannot read the configuration file again, as a reload does; else empty. An empty `file` is
+// none.
 [[nodiscard]] std::string reload_warning(const std::string& file);
 
 // The value of a setting of the application, as it may be printed: "***" if its key names a secret, and without the

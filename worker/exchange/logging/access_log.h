@@ -34,9 +34,9 @@ struct AccessLogTime {
 // Context: loop thread.
 class AccessLog {
  public:
-  // `unwritten`: counts the lines that would be lost if the process ended now; null: this process only tries the log, and
-  // a file that cannot be opened throws std::runtime_error. (A worker must serve all the same: its lines then go to
-  // standard output.) Throws std::invalid_argument if the format is invalid.
+  // `unwritten`: counts the lines that would be lost if the process ended now. Null: this process only tries the log,
+  // and a file that cannot be opened throws std::runtime_error; a worker must serve all the same, so its lines then go
+  // to standard output. Throws std::invalid_argument if the format is invalid.
   explicit AccessLog(const Config& config, std::atomic<std::uint64_t>* unwritten = nullptr);
   AccessLog(const AccessLog&) = delete;
   AccessLog& operator=(const AccessLog&) = delete;
