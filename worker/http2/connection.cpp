@@ -266,7 +266,9 @@ void Http2Connection::priority_updated(std::int32_t id, std::string_view field) 
   Http2Stream* const stream = session_.find(id);
   if (stream == nullptr && id <= newest_) return;
   if (updated_.size() >= kMostUpdated && !updated_.contains(id)) return;
-  updated_[id] = parse_priority(field);
+  const auto priority = read_priority(field);
+  if (!priority) return;
+  updated_[id] = *priority;
   if (stream != nullptr) stream->priority_updated();
 }
 

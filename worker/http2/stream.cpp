@@ -19,15 +19,6 @@ namespace {
 constexpr std::size_t kMaxDropped = 256 * 1024;
 constexpr std::uint64_t kLingerMs = 3000;  // for a client to end a tunnel that the server has ended
 
-// Several lines are one list (RFC 9110 section 5.3).
-nghttp2_extpri asked_priority(const RequestHead& head) noexcept {
-  nghttp2_extpri priority = kUsualPriority;
-  for (std::size_t i = 0; i < head.field_count; ++i) {
-    if (head.fields[i].name == "priority") priority = parse_priority(head.fields[i].value, priority);
-  }
-  return priority;
-}
-
 }  // namespace
 
 class Http2Stream::Produced final : public StreamedResponse {

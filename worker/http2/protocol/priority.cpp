@@ -1,13 +1,15 @@
 #include "worker/http2/protocol/priority.h"
 
+#include <cstddef>
 #include <cstdint>
+#include <string>
 #include <variant>
 
 #include "worker/fields/dictionary.h"
 
 namespace pronghorn::worker {
 
-nghttp2_extpri parse_priority(std::string_view field, nghttp2_extpri otherwise) noexcept {
+std::optional<nghttp2_extpri> read_priority(std::string_view field, nghttp2_extpri otherwise) noexcept {
   nghttp2_extpri priority = otherwise;
   DictionaryReader members(field);
   while (const auto member = members.next()) {
@@ -21,7 +23,22 @@ nghttp2_extpri parse_priority(std::string_view field, nghttp2_extpri otherwise) 
       priority.inc = incremental != nullptr ? static_cast<int>(*incremental) : otherwise.inc;
     }
   }
-  return members.malformed() ? otherwise : priority;
+  if (members.malformed()) return std::nullopt;
+  return priority;
+}
+
+nghttp2_extpri parse_priority(std::string_view field, nghttp2_extpri otherwise) noexcept {
+  return read_priority(field, otherwise).value_or(otherwise);
+}
+
+nghttp2_extpri asked_priority(const RequestHead& head) {
+  std::string field;
+  std::size_t lines = 0;
+  for (std::size_t i = 0; i < head.field_count; ++i) {
+    if (head.fields[i].name != "priority") continue;
+    field.append(lines++ == 0 ? "" : ", ").append(head.fields[i].value);
+  }
+  return parse_priority(field);
 }
 
 }  // namespace pronghorn::worker

@@ -78,6 +78,22 @@ TEST_CASE("a response's Priority goes before PRIORITY_UPDATE for what it names, 
   CHECK_FALSE(second_goes_first(Updated::before_request, "", "i=?0"));
 }
 
+// It counted as "u=3", as if it were empty.
+TEST_CASE("a malformed PRIORITY_UPDATE changes nothing", "[http2][priority]") {
+  for (const Updated when : {Updated::before_request, Updated::before_response, Updated::after_response}) {
+    CAPTURE(static_cast<int>(when));
+    CHECK(second_goes_first(when, "u=7,", "i=?0", {{"priority", "u=0"}}));
+  }
+}
+
+// RFC 8941 section 4.2: read one by one, a malformed line left the others as they were.
+TEST_CASE("several Priority fields of a request are one dictionary", "[http2][priority]") {
+  CHECK(second_goes_first(Updated::before_request, "", "i=?0", {{"priority", "u=5, i"}, {"priority", "u=0"}}));
+  CHECK_FALSE(second_goes_first(Updated::before_request, "", "i=?0", {{"priority", "u=0"}, {"priority", "i="}}));
+  CHECK_FALSE(second_goes_first(Updated::before_request, "", "i=?0", {{"priority", "u=,"}, {"priority", "u=0"}}));
+  CHECK(second_goes_first(Updated::before_request, "", "i=?0", {{"priority", R"(u=0, a="x)"}, {"priority", R"(y")"}}));
+}
+
 // A client may send it for streams that never begin.
 TEST_CASE("PRIORITY_UPDATE is remembered for a limited number of streams", "[http2][priority]") {
   CHECK(second_goes_first(Updated::before_request, "u=0", "i=?0", {}, 90));
