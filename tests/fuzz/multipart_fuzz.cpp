@@ -159,6 +159,8 @@ static std::vector<std::string> seeds() {
       type + "--XX\r\n" + file + "\r\n" + std::string(41, 'a') + end,
       type + "--XX\r\n" + field + "X: " + std::string(80, 'a') + "\r\n\r\n" + end,
       type + "--XX\r\n" + field + field + "\r\n" + end,
+      type + "--XX\r\nContent-Disposition: form-data;\r\n name=\"a\r\n\tb\"\r\nX:\r\n y\r\n\r\n" + end,
+      type + "--XX\r\n" + field + " \r\n\r\n" + end,
       type + "--XX\r\n\r\n" + end,
       type + "--XX\r\nContent-Disposition: form-data; name=a; filename=\"\"; filename*=UTF-8''b\r\n\r\n" + end,
       type + "--XX\r\nContent-Disposition: form-data; name=\"a\\b\\\\\"\r\n\r\n" + end,

@@ -153,10 +153,24 @@ MultipartParser::Step MultipartParser::take_head(std::string_view input) {
   if (line_.back() != '\n') return {State::needs_more, size};
   if (!line_.ends_with("\r\n")) return fail(State::malformed, "a header line of a part does not end in CR LF");
   line_.resize(line_.size() - 2);
-  if (line_.empty()) return begin_part(size);
-  const char* const wrong = take_field(line_);
+  const char* const wrong = take_line();
   line_.clear();
-  return wrong != nullptr ? fail(State::malformed, wrong) : Step{State::needs_more, size};
+  if (wrong != nullptr) return fail(State::malformed, wrong);
+  return field_.empty() ? begin_part(size) : Step{State::needs_more, size};
+}
+
+// A field may be folded (RFC 5322 section 2.2.3), so it is read when the next line begins. Returns what is wrong with it,
+// or null.
+const char* MultipartParser::take_line() {
+  if (!field_.empty() && !line_.empty() && is_blank(line_.front())) {
+    if (trim_blanks(line_).empty())
+      return "a part has a header line of blanks alone";  // others may take it for the end
+    field_ += line_;
+    return nullptr;
+  }
+  const char* const wrong = field_.empty() ? nullptr : take_field(field_);
+  field_.swap(line_);
+  return wrong;
 }
 
 MultipartParser::Step MultipartParser::begin_part(std::size_t consumed) {
@@ -169,12 +183,13 @@ MultipartParser::Step MultipartParser::begin_part(std::size_t consumed) {
   return {State::part, consumed};
 }
 
-// Returns what is wrong with the line, or null. Fields other than the three below are checked and ignored.
-const char* MultipartParser::take_field(std::string_view line) {
-  const std::size_t colon = line.find(':');
-  if (colon == std::string_view::npos || !is_token(line.substr(0, colon))) return "a part has a malformed header field";
-  const std::string_view name = line.substr(0, colon);
-  const std::string_view value = trim_blanks(line.substr(colon + 1));
+// Returns what is wrong with the field, or null. Fields other than the three below are checked and ignored.
+const char* MultipartParser::take_field(std::string_view field) {
+  const std::size_t colon = field.find(':');
+  if (colon == std::string_view::npos || !is_token(field.substr(0, colon)))
+    return "a part has a malformed header field";
+  const std::string_view name = field.substr(0, colon);
+  const std::string_view value = trim_blanks(field.substr(colon + 1));
   if (!is_field_value(value)) return "a header field of a part contains a control character";
   if (equal_ignoring_case(name, "content-disposition")) return take_disposition(value);
   if (equal_ignoring_case(name, "content-type")) {

@@ -79,7 +79,8 @@ class MultipartParser {
   [[nodiscard]] Step after_delimiter(char c);
   [[nodiscard]] Step take_head(std::string_view input);
   [[nodiscard]] Step begin_part(std::size_t consumed);
-  [[nodiscard]] const char* take_field(std::string_view line);
+  [[nodiscard]] const char* take_line();
+  [[nodiscard]] const char* take_field(std::string_view field);
   [[nodiscard]] const char* take_disposition(std::string_view value);
   [[nodiscard]] Step fail(State state, const char* reason) noexcept;
 
@@ -88,6 +89,7 @@ class MultipartParser {
   std::size_t matched_ = 2;  // bytes of the delimiter that the input so far ends with
   std::size_t assumed_ = 2;  // how many of those were not input: the first boundary has no CRLF before it
   std::string line_;         // the incomplete line of the head
+  std::string field_;        // the field before it, unfolded
   std::uint64_t head_size_ = 0;
   std::uint64_t part_size_ = 0;
   std::uint64_t size_limit_ = 0;  // of this part; 0: none

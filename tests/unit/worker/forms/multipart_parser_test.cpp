@@ -140,7 +140,10 @@ TEST_CASE("what two readers could understand differently is malformed", "[http][
            field("a", "1") + "--XX-\r\n",
            field("a", "1") + "--XX--X",
            field("a", "1") + "--XX--\rX",
-           with_head(disposition + "\r\n folded\r\n"),
+           with_head(disposition + "\r\n \t\r\n"),  // a line of blanks alone
+           with_head(" " + disposition + "\r\n"),   // nothing to continue
+           with_head("Content-Disposition\r\n : form-data; name=a\r\n"),
+           with_head(disposition + "\r\n folded\r\n"),  // one value, "a folded"
            with_head(disposition + "\nX: y\r\n"),
            with_head(disposition + "\rX\r\n"),
            with_head(disposition + std::string(1, '\0') + "\r\n"),
@@ -163,6 +166,21 @@ TEST_CASE("what two readers could understand differently is malformed", "[http][
     CHECK_FALSE(parse(body, 5).reason.empty());
   }
   CHECK(outcome(with_head(disposition + "\r\nContent-Transfer-Encoding: Binary\r\n")) == State::needs_more);
+}
+
+// RFC 5322 section 2.2.3, to which RFC 2046 section 5.1 refers. The parser said that such a part had no name.
+TEST_CASE("a folded header field of a part is one field", "[http][multipart]") {
+  const std::string body = with_head(
+      "Content-Disposition: form-data;\r\n name=\"a\";\r\n\tfilename=\"one\r\n two.txt\"\r\nX:\r\n y\r\n"
+      "Content-Type:\r\n text/plain\r\n");
+  for (const std::size_t piece : {std::size_t{1}, std::size_t{2}, body.size()}) {
+    const Parsed parsed = parse(body, piece);
+    REQUIRE(parsed.parts.size() == 1);
+    CHECK(parsed.parts[0].name == "a");
+    CHECK(parsed.parts[0].filename == "one two.txt");
+    CHECK(parsed.parts[0].type == "text/plain");
+    CHECK(parsed.complete);
+  }
 }
 
 TEST_CASE("a failure stays", "[http][multipart]") {
