@@ -85,7 +85,8 @@ void check_cookie(std::string_view name, std::string_view value, const CookieOpt
                                 " bytes: browsers ignore those with more than " + std::to_string(worker::kMaxCookie));
   }
   if (!options.path.empty() && !worker::is_cookie_path(options.path)) {
-    throw std::invalid_argument("invalid path of the cookie " + std::string(name) + ": it begins with / and is ASCII");
+    throw std::invalid_argument("invalid path of the cookie " + std::string(name) +
+                                ": it begins with /, is ASCII, and has at most 1024 bytes");
   }
   if (!options.domain.empty() && !worker::is_cookie_domain(options.domain)) {
     throw std::invalid_argument("invalid domain of the cookie " + std::string(name) + ": not the name of a host");

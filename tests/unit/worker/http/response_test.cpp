@@ -108,8 +108,10 @@ TEST_CASE("a cookie that browsers would ignore, or bind to another path, throws"
     CHECK_THROWS_AS(response.cookie("a", "b", {.domain = domain}), std::invalid_argument);
   }
   CHECK_THROWS_AS(response.cookie("a", std::string(4096, 'b')), std::invalid_argument);
+  CHECK_THROWS_AS(response.cookie("a", "b", {.path = "/" + std::string(1024, 'b')}), std::invalid_argument);
+  CHECK_THROWS_AS(response.cookie("a", "b", {.domain = std::string(1025, 'b')}), std::invalid_argument);
   CHECK_FALSE(response.header("Set-Cookie"));
-  CHECK_NOTHROW(response.cookie("a", std::string(4095, 'b')));
+  CHECK_NOTHROW(response.cookie("a", std::string(4095, 'b'), {.path = "/" + std::string(1023, 'b')}));
   CHECK_NOTHROW(response.cookie("a", "b", {.path = "", .domain = "Shop-1.example"}));
   CHECK_NOTHROW(response.cookie("a", "b", {.path = "/a b%20", .domain = ".192.0.2.7"}));
 }
