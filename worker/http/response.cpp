@@ -258,6 +258,7 @@ Response stream(std::string_view content_type, Response::Producer producer) {
 }
 
 Response file(const std::string& path, std::string_view content_type) {
+  if (path.find('\0') != std::string::npos) throw not_found("no such file");
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) worker::throw_open_error(path, errno);
   const auto opened = std::make_shared<const worker::OpenFile>(fd);

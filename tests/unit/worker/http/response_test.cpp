@@ -255,3 +255,10 @@ TEST_CASE("an empty file has no content, and a file with holes has all of it", "
   std::filesystem::resize_file(folder / "holes", 3'000);
   CHECK(content_of(file(folder / "holes")) == std::string(3'000, '\0'));
 }
+
+// The system takes what is before the NUL: a check of the end of the path said nothing of the file that was sent.
+TEST_CASE("a path with a NUL names no file", "[http][response]") {
+  const test::TempDir folder;
+  test::write_file(folder / "secret", "x");
+  CHECK_THROWS_AS(file((folder / "secret") + std::string("\0.pdf", 5)), HttpError);
+}
