@@ -1,6 +1,7 @@
 #include "worker/routing/error_answers.h"
 
 #include <algorithm>
+#include <stdexcept>
 #include <string>
 #include <utility>
 
@@ -54,7 +55,11 @@ ErrorAnswer answer_to_exception(Exchange& exchange, std::exception_ptr thrown) n
   try {
     std::rethrow_exception(answer.cause);
   } catch (const HttpError& error) {
-    if (!is_error_status(error.status())) return answer;
+    if (!is_error_status(error.status())) {
+      answer.cause = std::make_exception_ptr(std::logic_error(
+          "an HttpError with status " + std::to_string(error.status()) + "; use 400 to 599: " + error.what()));
+      return answer;
+    }
     answer.status = error.status();
     answer.detail = error.what();
     answer.fields = error.fields();

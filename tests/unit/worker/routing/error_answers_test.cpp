@@ -98,6 +98,7 @@ TEST_CASE("any other exception is logged and 500 without details, whatever its t
     CHECK(problem_body(response).contains("request_id"));
     CHECK(lines.with("path=" + std::string(path)) == 1);
   }
+  CHECK(lines.with("an HttpError with status 200; use 400 to 599: secret") == 1);
 }
 
 TEST_CASE("a Redis that is down is answered 503 with Retry-After", "[application][errors]") {
