@@ -159,8 +159,8 @@ MultipartParser::Step MultipartParser::take_head(std::string_view input) {
   return field_.empty() ? begin_part(size) : Step{State::needs_more, size};
 }
 
-// A field may be folded (RFC 5322 section 2.2.3), so it is read when the next line begins. Returns what is wrong with it,
-// or null.
+// A field may be folded (RFC 5322 section 2.2.3), so it is read when the next line begins. Returns what is wrong with
+// it, or null.
 const char* MultipartParser::take_line() {
   if (!field_.empty() && !line_.empty() && is_blank(line_.front())) {
     if (trim_blanks(line_).empty())
