@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include <exception>
+#include <functional>
 #include <stdexcept>
 #include <utility>
 
@@ -127,6 +128,13 @@ auto WorkerProcess::find_setup() const -> void (*)(App&) {
   return setup_ != nullptr ? setup_ : load_plugin(config_.app, config_.app_file);
 }
 
+// Whether what Redis rejects is an outage, not a mistake that a start must report: workers of this generation have served
+// before, and none of them has a connection any more. Then most requests are better served by one without.
+bool WorkerProcess::must_serve() const {
+  return board_.server().generation.load() == handover_.generation &&
+         board_.slot(handover_.slot)[Count::restarts].load() > 0 && fleet_redis(board_).state != RedisState::up;
+}
+
 // Everything that must happen before the first request, in order.
 Task<void> WorkerProcess::boot() {
   std::exception_ptr error;
@@ -135,12 +143,9 @@ Task<void> WorkerProcess::boot() {
       state_.emplace(&loop_, config_, row_, handover_.slot,
                      StateServices::Machine{.leases = &board_.leases(), .has_relay = true});
       follow_relays();
-      state_->start([this](const std::string& reason) {
-        redis_refusal_ = reason;
-        if (row_.phase.load() != WorkerPhase::booting)
-          log_error("Redis refuses the connection; check the password and the database in --redis",
-                    {{"error", reason}});
-      });
+      std::function<void(std::string)> refused;
+      if (!must_serve()) refused = [this](std::string reason) { refused_by_redis(std::move(reason)); };
+      state_->start(std::move(refused));
     }
     const auto setup = find_setup();
     record_modules(row_.modules);  // the plugin's too, before its own code runs
@@ -166,6 +171,13 @@ Task<void> WorkerProcess::boot() {
     error = std::current_exception();
   }
   if (error) cannot_start(what_of(error));
+}
+
+void WorkerProcess::refused_by_redis(std::string reason) {
+  redis_refusal_ = std::move(reason);
+  if (row_.phase.load() == WorkerPhase::booting) return;  // boot() says so
+  log_error("Redis refuses the connection; check the password and the database in --redis",
+            {{"error", redis_refusal_}});
 }
 
 void WorkerProcess::cannot_start(const std::string& reason) {

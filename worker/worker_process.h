@@ -64,6 +64,8 @@ class WorkerProcess final : public pronghorn::Worker {
   void watch_for_term();
   void tell_guardian();
   [[nodiscard]] auto find_setup() const -> void (*)(App&);
+  [[nodiscard]] bool must_serve() const;
+  void refused_by_redis(std::string reason);
   [[nodiscard]] Task<void> boot();
   void begin_leaving();
   [[nodiscard]] Task<void> leave();

@@ -2,6 +2,7 @@
 #include <signal.h>
 
 #include <filesystem>
+#include <vector>
 
 #include "support/catch.h"
 #include "support/processes/redis_process.h"
@@ -91,6 +92,28 @@ TEST_CASE("a Redis that rejects the password of a running server is tried again"
   REQUIRE(eventually(15s, [&] { return server.log_has("password"); }));
   CHECK(get(server.address(), "/visits").status == 503);
   CHECK(redis.command({"CONFIG", "SET", "requirepass", ""}) == "OK");
+  CHECK(eventually(15s, [&] { return get(server.address(), "/visits").status == 200; }));
+}
+
+TEST_CASE("workers that are all replaced after the password of Redis has changed serve without it", "[redis]") {
+  const RedisProcess redis({.password = {}, .tcp = true, .arguments = {}});
+  const ServerProcess server({.workers = 2, .redis = redis.tcp_url()});
+  REQUIRE(server.wait_ready_status(200));
+  HttpConnection console(
+      Address::parse("http://127.0.0.1:" + std::to_string(redis.port())));  // it takes inline commands
+  REQUIRE(console.send_raw("CONFIG SET requirepass open-sesame\r\nAUTH open-sesame\r\n"));
+  REQUIRE(eventually(5s, [&] { return redis.command({"PING"}).find("NOAUTH") != std::string::npos; }));
+  const std::vector<pid_t> workers{server.worker(0).at("pid").get<pid_t>(), server.worker(1).at("pid").get<pid_t>()};
+  server.signal(SIGSTOP);  // so that none is replaced while another one is connected
+  for (const pid_t worker : workers) REQUIRE(::kill(worker, SIGKILL) == 0);
+  for (const pid_t worker : workers) REQUIRE(eventually(5s, [&] { return process_state(worker) == 'Z'; }));
+  server.signal(SIGCONT);
+  CHECK(eventually(15s,
+                   [&] { return server.worker(0).at("state") == "ready" && server.worker(1).at("state") == "ready"; }));
+  CHECK(get(server.address(), "/hello").status == 200);
+  CHECK(get(server.address(), "/visits").status == 503);
+  CHECK(server.log_has("requires a password"));
+  REQUIRE(console.send_raw("CONFIG SET requirepass \"\"\r\n"));
   CHECK(eventually(15s, [&] { return get(server.address(), "/visits").status == 200; }));
 }
 
