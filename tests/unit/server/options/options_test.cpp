@@ -72,8 +72,10 @@ TEST_CASE("docs/configuration.md lists every option with its default", "[options
 
 TEST_CASE("docs/configuration.md names no option that does not exist", "[options][docs]") {
   const std::string text = page();
+  const std::size_t tables = text.find("\n## All options");
+  REQUIRE(tables != std::string::npos);
   std::size_t rows = 0;
-  for (std::size_t at = text.find("\n| `"); at != std::string::npos; at = text.find("\n| `", at + 1)) {
+  for (std::size_t at = text.find("\n| `", tables); at != std::string::npos; at = text.find("\n| `", at + 1)) {
     const std::string name = text.substr(at + 4, text.find('`', at + 4) - at - 4);
     CAPTURE(name);
     CHECK(find_option(name) != nullptr);
