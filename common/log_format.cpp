@@ -9,26 +9,13 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "common/text/controls.h"
 #include "common/text/utf8.h"
 
 namespace pronghorn {
 namespace {
 
 enum class Escaping { plain, quoted, json };
-
-// Invisible characters beyond ASCII that end a line or change how a terminal shows the rest of it: C1 controls, line
-// and paragraph separators, direction overrides. `sequence` is well-formed UTF-8 of 2 or 3 bytes.
-bool is_control(char32_t character) noexcept {
-  return (character >= 0x80 && character <= 0x9F) || character == 0x2028 || character == 0x2029 ||
-         (character >= 0x202A && character <= 0x202E) || (character >= 0x2066 && character <= 0x2069);
-}
-
-char32_t decode(std::string_view sequence) noexcept {
-  const auto bits = [&](std::size_t i, unsigned mask) { return static_cast<unsigned char>(sequence[i]) & mask; };
-  if (sequence.size() == 2) return (bits(0, 0x1F) << 6) | bits(1, 0x3F);
-  if (sequence.size() == 3) return (bits(0, 0x0F) << 12) | (bits(1, 0x3F) << 6) | bits(2, 0x3F);
-  return 0xFFFFFFFF;  // no sequence of four bytes is special
-}
 
 void append_hex(std::string& out, std::string_view prefix, unsigned char byte) {
   out += prefix;
@@ -65,7 +52,7 @@ void append_escaped(std::string& out, std::string_view text, Escaping escaping) 
     const std::string_view sequence = text.substr(0, length);
     if (length == 1) {
       append_ascii(out, text.front(), escaping);
-    } else if (const char32_t character = decode(sequence); is_control(character)) {
+    } else if (const char32_t character = utf8_character(sequence); is_control(character)) {
       fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<std::uint32_t>(character));
     } else {
       out += sequence;

@@ -11,6 +11,7 @@
 #include <limits>
 
 #include "common/config/networks.h"
+#include "common/text/controls.h"
 #include "common/text/utf8.h"
 
 namespace pronghorn::server {
@@ -86,13 +87,6 @@ bool is_host_name(std::string_view text) {
   return std::all_of(text.begin(), text.end(), allowed) && std::any_of(text.begin(), text.end(), letter);
 }
 
-// C0, DEL and C1: they would end the line or control the terminal.
-bool is_control(std::string_view sequence) {
-  const auto first = static_cast<unsigned char>(sequence[0]);
-  if (sequence.size() == 1) return first < 0x20 || first == 0x7f;
-  return first == 0xC2 && static_cast<unsigned char>(sequence[1]) < 0xA0;
-}
-
 }  // namespace
 
 std::string in_quotes(std::string_view text) {
@@ -108,7 +102,7 @@ std::string printable(std::string_view text) {
     const std::size_t length = utf8_sequence(text);
     const std::string_view sequence = text.substr(0, length == 0 ? 1 : length);
     text.remove_prefix(sequence.size());
-    if (length != 0 && !is_control(sequence)) {
+    if (length != 0 && !is_control(utf8_character(sequence))) {
       out += sequence;
     } else if (sequence == "\n") {
       out += "\\n";

@@ -27,7 +27,8 @@ class BadValue : public std::runtime_error {
 
 // `text` in double quotes, truncated if it is long.
 [[nodiscard]] std::string in_quotes(std::string_view text);
-// `text` made safe for one line of a terminal: control characters and bytes that are not UTF-8 become \n, \x1b, \xff.
+// `text` made safe for one line of a terminal: control characters (common/text/controls.h) and bytes that are not UTF-8
+// become \n, \x1b, \xff.
 [[nodiscard]] std::string printable(std::string_view text);
 
 // "500ms", "30s", "5m", "2h", "1d"; "0" needs no unit. Throws BadValue, as do all functions below.

@@ -150,5 +150,9 @@ TEST_CASE("workers are auto, a number or a range", "[values]") {
 TEST_CASE("a message cannot carry control characters to the terminal", "[values]") {
   CHECK(printable("a\nb\x1b[31m\x7f") == "a\\nb\\x1b[31m\\x7f");
   CHECK(printable("caf\xC3\xA9 \xFF \xC2\x9B") == "caf\xC3\xA9 \\xff \\xc2\\x9b");
+  CHECK(printable("gpj.\xE2\x80\xAE"
+                  "exe \xF0\x9F\x98\x80") ==
+        "gpj.\\xe2\\x80\\xae"
+        "exe \xF0\x9F\x98\x80");
   CHECK(in_quotes(std::string(500, 'x')).size() < 120);
 }
