@@ -12,6 +12,7 @@
 
 #include "common/log_format.h"
 #include "common/version.h"
+#include "supervisor/crash/exit_facts.h"
 
 namespace pronghorn::supervisor {
 namespace {
