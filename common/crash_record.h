@@ -54,6 +54,7 @@ struct StallRecord {
   std::atomic<std::uint32_t> taken;  // counts the stacks
   RequestId id;                      // of the running request; number 0: none
   char line[208];                    // as in RunningRequest
+  char client_id[129];               // the same
   StackTrace stack;
 };
 

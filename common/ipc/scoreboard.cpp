@@ -64,6 +64,17 @@ Scoreboard::~Scoreboard() {
 
 std::string line_of(const RunningRequest& running) { return text_of(running.line); }
 
+std::string id_of(const RunningRequest& running) {
+  const std::string of_proxy = text_of(running.client_id);
+  return of_proxy.empty() ? to_string(running.id) : of_proxy;
+}
+
+std::string id_of(const StallRecord& stall) {
+  if (stall.id.number == 0) return {};
+  const std::string of_proxy = text_of(stall.client_id);
+  return of_proxy.empty() ? to_string(stall.id) : of_proxy;
+}
+
 void clear_gauges(WorkerRow& row) noexcept {
   for (std::size_t i = 0; i < kCounts; ++i) {
     if (is_gauge(kCounterFacts[i].kind)) row.counters.values[i].store(0);

@@ -124,6 +124,10 @@ struct RunningRequest {
 };
 // "POST /crash". Without a NUL (the writer died in the middle) the text ends at the end of the array.
 [[nodiscard]] std::string line_of(const RunningRequest& running);
+// The id of the request as its response and the access log have it: that of a trusted proxy, or else our own.
+[[nodiscard]] std::string id_of(const RunningRequest& running);
+// The same of the request that a blocked loop was executing; empty: it was executing none.
+[[nodiscard]] std::string id_of(const StallRecord& stall);
 
 // One request that is refused because it killed workers; see common/ipc/quarantine_table.h. Written by the supervisor,
 // except `refused`, to which every worker adds with a locked instruction.

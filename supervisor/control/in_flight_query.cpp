@@ -5,8 +5,6 @@
 #include <charconv>
 #include <utility>
 
-#include "common/ipc/running_request.h"
-
 namespace pronghorn::supervisor {
 namespace {
 

@@ -3,7 +3,6 @@
 #include <cstring>
 #include <ctime>
 
-#include "common/ipc/running_request.h"
 #include "supervisor/launch/worker_entry.h"
 
 namespace pronghorn::supervisor {

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 
-#include "common/ipc/running_request.h"
 #include "common/log.h"
 #include "supervisor/crash/exit_facts.h"
 
@@ -81,12 +80,9 @@ void StallWatch::tell(const WorkerEntry& worker, const Watched& watched, bool an
     return;
   }
   const std::string line = row.stall.id.number == 0 ? "" : ", in " + text_of(row.stall.line);
-  std::string id = row.stall.id.number == 0 ? "" : to_string(row.stall.id);
-  const bool is_running = row.stall.id.number == row.running.id.number;
-  if (is_running && !id.empty()) id = id_of(row.running);
   symbolizer_.ask(frames_of(row.stall.stack, row.modules),
                   [message = fmt::format("{} has been blocked for {} ms{}", who, watched.lasted_ms, line),
-                   slot = worker.slot, pid = worker.pid, id](const std::vector<Frame>& frames) {
+                   slot = worker.slot, pid = worker.pid, id = id_of(row.stall)](const std::vector<Frame>& frames) {
                     log_warning(message,
                                 {slot_field(slot), {"pid", pid}, {"request", id}, {"stack", describe_top(frames)}});
                   });

@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "common/log.h"
-#include "worker/process/crash/stalled_request.h"
 #include "worker/process/descriptors.h"
 
 namespace pronghorn::worker {
@@ -84,7 +83,7 @@ void Heartbeat::tell_stall() noexcept {
   const std::string line = text_of(row_.stall.line);
   const bool known = row_.stall.id.number != 0;
   log_warning(fmt::format("the event loop was blocked for {} ms{}", lasted, known ? ", in " + line : ""),
-              {{"request", id_of_stalled(row_.stall)}});
+              {{"request", id_of(row_.stall)}});
 }
 
 void Heartbeat::beat() noexcept {

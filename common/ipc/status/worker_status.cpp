@@ -3,7 +3,6 @@
 #include <cmath>
 #include <ctime>
 
-#include "common/ipc/running_request.h"
 #include "common/ipc/status/status_parts.h"
 #include "common/log_format.h"
 

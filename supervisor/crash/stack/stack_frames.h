@@ -36,8 +36,8 @@ struct Frame {
 // recursion. Without a frame of the application, those of the libraries.
 [[nodiscard]] std::vector<Frame> telling_frames(const std::vector<Frame>& frames);
 
-// The name of a function without its template arguments, without what the compiler has added ("[clone .cold]", the frame
-// of a coroutine) and, when they are long, without its parameters: "visit<…>(…)".
+// The name of a function without its template arguments, without what the compiler has added ("[clone .cold]", the
+// frame of a coroutine) and, when they are long, without its parameters: "visit<…>(…)".
 [[nodiscard]] std::string short_name(const std::string& function);
 
 // The first functions outside the C library, joined by " < ", for a field of a log line.

@@ -15,7 +15,6 @@
 #include <cstdint>
 
 #include "worker/process/crash/modules.h"
-#include "worker/process/crash/stalled_request.h"
 
 namespace pronghorn::worker {
 namespace {
@@ -209,8 +208,6 @@ void on_fatal_signal(int signal, siginfo_t* info, void* context) {
 
 // --- A loop that is blocked -----------------------------------------------------------------------------------------
 
-decltype(RunningRequest::client_id) stalled_client_id;  // the worker logs it when the loop turns again
-
 void on_stack_asked(int, siginfo_t*, void* context) {
   const int error = errno;
   StallRecord& stall = the_row->stall;
@@ -218,7 +215,7 @@ void on_stack_asked(int, siginfo_t*, void* context) {
   const bool active = running.active.load(std::memory_order_relaxed) != 0;
   stall.id = active ? running.id : RequestId{};
   copy_text(stall.line, active ? std::string_view(running.line) : std::string_view());
-  copy_text(stalled_client_id, active ? std::string_view(running.client_id) : std::string_view());
+  copy_text(stall.client_id, active ? std::string_view(running.client_id) : std::string_view());
   const auto& where = *static_cast<const ucontext_t*>(context);
   write_program_counter(stall.stack, where);
   write_frames(stall.stack, where);
@@ -237,12 +234,6 @@ void handle(int signal, void (*handler)(int, siginfo_t*, void*), int flags) noex
 }
 
 }  // namespace
-
-std::string id_of_stalled(const StallRecord& stall) {
-  const std::string of_proxy = text_of(stalled_client_id);
-  if (!of_proxy.empty()) return of_proxy;
-  return stall.id.number == 0 ? "" : to_string(stall.id);
-}
 
 void install_crash_handler(WorkerRow& row) noexcept {
   the_row = &row;
