@@ -1,4 +1,5 @@
-// The field Priority of a request, and of a response with which an application overrides its client (RFC 9218 section 5).
+// The field Priority of a request, and of a response with which an application overrides its client (RFC 9218 section
+// 5).
 #pragma once
 
 #include <nghttp2/nghttp2.h>

@@ -41,8 +41,8 @@ struct Operator {
 
 }  // namespace
 
-// Each job cost a round trip of its own, so 10,000 of them took more than the nine seconds that there are if Redis was a
-// millisecond away.
+// Each job cost a round trip of its own, so 10,000 of them took more than the nine seconds that there are if Redis was
+// a millisecond away.
 TEST_CASE("commands for a thousand jobs need few round trips", "[jobs]") {
   Operator me;
   for (int i = 0; i < 1'000; ++i) me.worker.enqueue("email", std::to_string(i));

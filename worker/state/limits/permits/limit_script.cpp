@@ -2,11 +2,11 @@
 
 namespace pronghorn::worker {
 
-// Each algorithm returns what the script returns for it, and, if it allows the request, the function that counts it, the
-// number of permits that this takes, and for how many ms they count. A request that is refused leaves no trace. Every
-// key expires when it has no meaning any more, so a missing one is a fresh limit. If a state comes from the future, the
-// clock was set back. It counts if it may be right within a window; else nobody knows since when it is wrong, and the
-// limit begins anew.
+// Each algorithm returns what the script returns for it, and, if it allows the request, the function that counts it,
+// the number of permits that this takes, and for how many ms they count. A request that is refused leaves no trace.
+// Every key expires when it has no meaning any more, so a missing one is a fresh limit. If a state comes from the
+// future, the clock was set back. It counts if it may be right within a window; else nobody knows since when it is
+// wrong, and the limit begins anew.
 const Script& limit_script() {
   static const Script script(R"lua(
 local time = redis.call('TIME')
